@@ -1,0 +1,31 @@
+//! Things a database does on command, outside a transaction. Data, so that a plan can print them.
+
+use super::TableName;
+use serde::{Deserialize, Serialize};
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Command {
+    /// Refresh the planner's statistics of one table.
+    Analyze {
+        /// Which.
+        table: TableName,
+    },
+    /// Make the space of deleted rows usable again (SQLite: gives free pages back where auto_vacuum allows).
+    Vacuum {
+        /// Which; all when none.
+        table: Option<TableName>,
+    },
+    /// SQLite: move the write-ahead log into the file without blocking anyone. Nothing on PostgreSQL.
+    Checkpoint,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Performed {
+    /// The statement that ran; empty when there was nothing to do.
+    pub statement: String,
+    /// What the database said beside it.
+    pub notices: Vec<String>,
+}

@@ -1,0 +1,91 @@
+//! How one database spells what both can do. Text only: no connection, no state.
+//!
+//! Conditions are written over the alias `t` for the table and `u` for its undo table.
+
+use super::{Column, Range, Result, Sql, Table, TableName, Take, UndoTable};
+
+/// Spelling of one database.
+pub trait Dialect: Send + Sync {
+    /// `sqlite` or `postgresql`.
+    fn name(&self) -> &'static str;
+    /// The n-th parameter, from 1.
+    fn placeholder(&self, n: usize) -> String;
+    /// Where Sexton's own table of this name lies: `sexton.x`, or `sexton_x`.
+    fn own(&self, name: &str) -> TableName;
+    /// What must run before the first own table is made (a schema), if anything.
+    fn prepare_own(&self) -> Option<Sql>;
+    /// What removes what `prepare_own` made, if it is empty.
+    fn remove_own(&self) -> Option<Sql>;
+    /// `a` equals `b`, NULL being equal to NULL.
+    fn same(&self, a: &Sql, b: &Sql) -> Sql;
+
+    /// Whether the table can be walked in physical order (see `Facts::edge`).
+    fn walks(&self, table: &Table) -> bool;
+    /// The rows of one window of the physical walk, over `t`: from inclusive, to exclusive, none for an open end.
+    fn window(&self, table: &Table, from: Option<&super::Row>, to: Option<&super::Row>) -> Sql;
+
+    /// The statements that make an undo table shaped like `table`, exact to the bit and without constraints.
+    fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql>;
+    /// Copies the doomed rows into `take.into`, locking them where the database can.
+    fn remember(&self, take: &Take) -> Sql;
+    /// What `Tx::take` runs, in order, for the plan to print.
+    fn take(&self, take: &Take) -> Vec<Sql>;
+    /// Empties the temporary table and writes place and `undo.columns` of the doomed rows into it, locking them.
+    fn choose(&self, take: &Take) -> Vec<Sql>;
+    /// The rows of `table` that were chosen into this temporary table, over `t`.
+    fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// How far an undo table reaches: a query for one integer, the exclusive end of its last range. Ranges start at 0.
+    fn undo_end(&self, undo: &UndoTable) -> Sql;
+    /// How many positions of an undo table to begin with, about a thousand rows' worth.
+    fn undo_stride(&self) -> i64;
+    /// The undo rows of this range, over `u`.
+    fn undo_range(&self, range: Range) -> Sql;
+    /// Inserts the undo rows of this range into their table again, with their identities (and rowids). `columns` are
+    /// those that the table still has. A row whose key or unique value is taken makes the statement fail.
+    fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql;
+
+    /// Tests the age of rows by a column.
+    fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
+    /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,
+    /// or as text.
+    fn outward(&self, column: &Column) -> String;
+    /// The way back of `outward`: turns a parameter into a value of the column.
+    fn inward(&self, column: &Column, value: super::Value) -> Sql;
+}
+
+/// What a number in an age column counts.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum EpochUnit {
+    /// Seconds, or milliseconds from 100 000 000 000 on.
+    #[default]
+    Auto,
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Milliseconds,
+    /// Microseconds since 1970.
+    Microseconds,
+}
+
+/// The moment before which a row is too old (strictly), in the two forms that columns need.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Cutoff {
+    /// Microseconds since 1970.
+    pub instant_us: i64,
+    /// What clocks showed in the zone of naive values: `2026-08-22 14:00:00.123456`.
+    pub civil: String,
+}
+
+/// Conditions over `t` that sort rows by age.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Age {
+    /// Strictly older than the cut-off. Written so that an index on the column helps where it can. NULL is not older.
+    pub older: Sql,
+    /// The value is there but cannot be read as a time; none when the type excludes that. Such rows are left alone.
+    pub unreadable: Option<Sql>,
+    /// The column as a sortable time, for "newest first" and for showing the range.
+    pub instant: Sql,
+}

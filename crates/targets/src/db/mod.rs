@@ -1,0 +1,125 @@
+//! The contract with a database, on one screen.
+//!
+//! A difference between two databases is a method here or in [`Dialect`], never an `if` in a kind.
+//! `read` promises a session on which the *server* refuses writes; `open` is the only way to change
+//! anything, and then only inside a [`Tx`], which rolls back when dropped.
+
+mod command;
+mod dialect;
+mod error;
+mod schema;
+mod server;
+mod sql;
+mod undo_table;
+mod url;
+mod value;
+
+pub use command::{Command, Performed};
+pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
+pub use error::{Class, Error, Result};
+pub use schema::{
+    Action, Column, Family, ForeignKey, Generated, Index, Key, Schema, Table, TableKind, TableName, Trigger,
+};
+pub use server::{Access, Limits, OldTransaction, Pulse, Server};
+pub use sql::{Sql, quote};
+pub use undo_table::{AT, BATCH, Range, Take, Taken, UndoTable};
+pub use url::Url;
+pub use value::Value;
+
+/// One row of a result, in the order of the select list.
+pub type Row = Vec<Value>;
+
+/// A database that can be looked at and worked on. Cheap to make, connects only when asked.
+pub trait Database: Send + Sync {
+    /// The name used in messages, from the configuration or the URL, never with a password.
+    fn label(&self) -> &str;
+    /// How this database spells things. Needs no connection.
+    fn dialect(&self) -> &dyn Dialect;
+    /// A session that the database itself keeps read-only. Never creates a missing database.
+    fn read(&self) -> Result<Box<dyn Facts>>;
+    /// A session that may change data. Never creates a missing database.
+    fn open(&self) -> Result<Box<dyn Session>>;
+}
+
+/// What can be found out without changing anything.
+pub trait Facts: Send {
+    /// How this database spells things.
+    fn dialect(&self) -> &dyn Dialect;
+    /// Version, role, clock, size.
+    fn server(&mut self) -> Result<Server>;
+    /// Every table the user owns, with keys, indexes, triggers and references. Sexton's own are left out.
+    fn schema(&mut self) -> Result<Schema>;
+    /// Streams the rows of one statement; an error from `each` ends it and is returned.
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
+    /// How the database would find the rows of `sql`, without running it.
+    fn access(&mut self, sql: &Sql) -> Result<Access>;
+    /// The end (exclusive) of a window of the physical walk that starts at `from` (none: the beginning) and
+    /// holds about `rows` rows; none when nothing is left. Needs [`Dialect::walks`].
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>>;
+    /// The signals a throttle looks at, now. What the database cannot tell is none.
+    fn pulse(&mut self) -> Result<Pulse>;
+
+    /// All rows at once, for results known to be small.
+    fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+        let mut all = Vec::new();
+        self.query(sql, &mut |row| {
+            all.push(row);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The first value of the first row; `Null` when there is no row.
+    fn value(&mut self, sql: &Sql) -> Result<Value> {
+        Ok(self.rows(sql)?.into_iter().next().and_then(|row| row.into_iter().next()).unwrap_or(Value::Null))
+    }
+
+    /// The first value of the first row as a count; 0 when there is no row.
+    fn count(&mut self, sql: &Sql) -> Result<u64> {
+        Ok(self.value(sql)?.as_int().unwrap_or(0).max(0) as u64)
+    }
+}
+
+/// A session that may change data.
+pub trait Session: Facts {
+    /// Tries to take the right to maintain this database; true when this session has it (also when it had it
+    /// already). Never blocks; released by [`Session::unlock`], by dropping the session, and by the death of the process.
+    fn try_lock(&mut self, holder: &str) -> Result<bool>;
+    /// Who holds the right to maintain, for messages; none when unknown.
+    fn lock_holder(&mut self) -> Result<Option<String>>;
+    /// Gives the right to maintain back.
+    fn unlock(&mut self) -> Result<()>;
+    /// Runs what cannot run inside a transaction.
+    fn perform(&mut self, command: &Command) -> Result<Performed>;
+    /// Starts a transaction that may write (SQLite: holds the write lock from the start).
+    fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>>;
+}
+
+/// One transaction. Rolled back when dropped without [`Tx::commit`]. Savepoints are plain statements.
+pub trait Tx {
+    /// Streams the rows of one statement, inside the transaction.
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
+    /// Runs one statement; the number of rows it changed.
+    fn execute(&mut self, sql: &Sql) -> Result<u64>;
+    /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
+    /// (without an undo table it only deletes). The caller compares the two counts.
+    fn take(&mut self, take: &Take) -> Result<Taken>;
+    /// Makes everything permanent.
+    fn commit(self: Box<Self>) -> Result<()>;
+
+    /// All rows at once, for results known to be small.
+    fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+        let mut all = Vec::new();
+        self.query(sql, &mut |row| {
+            all.push(row);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The first value of the first row as a count; 0 when there is no row.
+    fn count(&mut self, sql: &Sql) -> Result<u64> {
+        let rows = self.rows(sql)?;
+        Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_int).unwrap_or(0).max(0) as u64)
+    }
+}

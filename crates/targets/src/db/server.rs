@@ -1,0 +1,91 @@
+//! What a database says about itself and its present state.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Version, role, clock, size.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// `sqlite` or `postgresql`.
+    pub engine: String,
+    /// As the server spells it.
+    pub version: String,
+    /// Comparable: 150018 for PostgreSQL 15.18, 3054001 for SQLite 3.54.1.
+    pub version_number: u32,
+    /// The database's name, or the file's path.
+    pub database: String,
+    /// Where it runs; empty for a socket or a file.
+    pub host: String,
+    /// As whom we are connected; empty on SQLite.
+    pub user: String,
+    /// Whether it cannot be written at all: a standby, a read-only file.
+    pub read_only: bool,
+    /// Whether a transaction pooler stands between us and the server.
+    pub pooled: bool,
+    /// Whether this role may do anything.
+    pub superuser: bool,
+    /// The server's clock, microseconds since 1970.
+    pub clock_us: i64,
+    /// Size of the database.
+    pub bytes: u64,
+}
+
+/// How the database would find rows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    /// The index it would use to narrow the search; none for a walk through the whole table.
+    pub index: Option<String>,
+    /// How many rows it expects, when it says.
+    pub rows: Option<u64>,
+    /// Its own description, for `explain`.
+    pub text: String,
+}
+
+/// A transaction that has been open for long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OldTransaction {
+    /// The backend's process id.
+    pub pid: i64,
+    /// Since when, in seconds.
+    pub seconds: f64,
+    /// The state: `active`, `idle in transaction`, …
+    pub state: String,
+    /// The beginning of its statement.
+    pub query: String,
+    /// Who blocks it, if anyone.
+    pub blocked_by: Vec<i64>,
+}
+
+/// The signals a throttle looks at. None: the database cannot tell.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// The worst replica's replay lag.
+    pub replica_lag_ms: Option<u64>,
+    /// Sessions that wait for a lock.
+    pub lock_waiters: Option<u64>,
+    /// Sessions at work, without ours.
+    pub active_sessions: Option<u64>,
+    /// Free bytes where the database lies.
+    pub free_disk_bytes: Option<u64>,
+    /// SQLite: size of the write-ahead log. PostgreSQL: bytes that wait for the archiver or the slowest slot.
+    pub wal_bytes: Option<u64>,
+    /// The oldest open transaction of someone else.
+    pub oldest: Option<OldTransaction>,
+    /// SQLite: whether another process has the file open or has written since the last look.
+    pub in_use: Option<bool>,
+}
+
+/// How long a transaction may wait and work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Longest wait for a lock before the statement gives up (class transient).
+    pub lock: Duration,
+    /// Longest time of one statement; zero for no limit.
+    pub statement: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { lock: Duration::from_secs(2), statement: Duration::from_secs(30) }
+    }
+}

@@ -1,0 +1,61 @@
+//! Undo rows: typed tables shaped like their source, inside the database being maintained.
+//!
+//! Remembering is one `insert … select` there, in the transaction of the change, so nothing is rounded and a
+//! crash leaves both or neither. Each run has its own undo table per source table and change, so forgetting
+//! is one `drop table`.
+
+use super::{Row, Sql, Table, TableName};
+use serde::{Deserialize, Serialize};
+
+/// The column of an undo table that holds the number of the batch.
+pub const BATCH: &str = "sexton_batch";
+/// The column of an undo table that says where the row lay: `ctid`, rowid, or NULL.
+pub const AT: &str = "sexton_at";
+
+/// Where the rows of one source table are remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UndoTable {
+    /// Its own name.
+    pub name: TableName,
+    /// A temporary table: remembers only long enough to delete children before parents.
+    pub temporary: bool,
+    /// The columns it copies, in order: the stored ones of the source.
+    pub columns: Vec<String>,
+}
+
+/// Which rows a batch takes.
+#[derive(Debug, Clone)]
+pub struct Take<'a> {
+    /// The table in which the rows lie (a leaf, never a partitioned parent).
+    pub table: &'a Table,
+    /// The condition, over the alias `t`.
+    pub condition: Sql,
+    /// The window of the physical walk: from (inclusive, none: the beginning) and to (exclusive, none: the end).
+    pub window: Option<(Option<Row>, Option<Row>)>,
+    /// At most this many rows.
+    pub limit: Option<u64>,
+    /// Leave rows alone that others hold locked (for a first pass; they are met again in the last one).
+    pub skip_locked: bool,
+    /// Where to remember them; none when the configuration says `undo = "none"`.
+    pub into: Option<&'a UndoTable>,
+    /// The number of the batch.
+    pub batch: i64,
+}
+
+/// What a batch took. Without an undo table both counts are that of the deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Rows that were remembered.
+    pub remembered: u64,
+    /// Rows that were deleted.
+    pub deleted: u64,
+}
+
+/// A part of an undo table, in its physical order: PostgreSQL pages or SQLite rowids, `from..to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Inclusive.
+    pub from: i64,
+    /// Exclusive.
+    pub to: i64,
+}
