@@ -6,12 +6,14 @@
 use super::{Dialect, TableName, Value};
 
 /// A statement or a fragment of one. Fragments are joined with [`Sql::add`]; parameters keep their place.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Sql {
     pieces: Vec<Piece>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Piece {
     Text(String),
     Param(Value),
