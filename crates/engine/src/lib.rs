@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The life cycle of a run.
+
+pub mod archive;
