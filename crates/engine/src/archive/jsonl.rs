@@ -74,17 +74,15 @@ pub fn read(
         rows += 1;
     }
     let (seal, bytes, sha256) = lines.input.into_inner().finish().into_inner().into_parts();
+    let last = rows + 1;
     match seal {
-        Some(seal) if seal.rows == rows => Ok((header, rows, bytes, sha256)),
-        Some(seal) => Err(place.damaged(format!(
-            "it has {rows} rows where {} were written; it ends after line {}",
-            seal.rows,
-            rows + 1
-        ))),
-        None => Err(place.damaged(format!(
-            "what follows line {} does not fit the lines: bytes or lines were changed or are missing",
-            rows + 1
-        ))),
+        Some((seal, true)) if seal.rows == rows => Ok((header, rows, bytes, sha256)),
+        Some((seal, _)) if seal.rows != rows => {
+            let written = seal.rows + 1;
+            Err(place.damaged(format!("it ends with line {last}, but {written} lines were written")))
+        }
+        Some(_) => Err(place.damaged(format!("its {last} lines are not the ones that were written"))),
+        None => Err(place.damaged(format!("it lacks the seal that follows the last line, {last} or later"))),
     }
 }
 

@@ -85,11 +85,14 @@ impl<R: Read> Tail<R> {
         Self { inner, bytes: 0, hasher: Sha256::new(), last: Vec::new() }
     }
 
-    /// The seal if the last bytes are one and it fits the bytes before it; the number of all bytes, their checksum in hex.
-    pub fn into_parts(self) -> (Option<Seal>, u64, String) {
+    /// The seal, if the last bytes are one, and whether it fits the bytes before it; the number of all bytes, their checksum in hex.
+    pub fn into_parts(self) -> (Option<(Seal, bool)>, u64, String) {
         let sealed: [u8; 32] = self.hasher.clone().finalize().into();
         let whole = self.hasher.chain_update(&self.last).finalize();
-        let seal = Seal::from_bytes(&self.last).filter(|seal| seal.sha256 == sealed);
+        let seal = Seal::from_bytes(&self.last).map(|seal| {
+            let fits = seal.sha256 == sealed;
+            (seal, fits)
+        });
         (seal, self.bytes, hex(&whole))
     }
 }

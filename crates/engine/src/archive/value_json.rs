@@ -138,7 +138,7 @@ mod tests {
             5e-324,
             f64::MAX,
             f64::MIN_POSITIVE,
-            2.2250738585072011e-308,
+            f64::from_bits(0x000f_ffff_ffff_ffff),
             1e22,
             9007199254740993.0,
         ];
