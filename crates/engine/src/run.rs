@@ -21,7 +21,7 @@ use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
 use crate::undo::{self, Point, PointState};
 use crate::window::Window;
-use crate::work::{Memory, Work};
+use crate::work::{Memory, Setting, Work};
 use std::time::{Duration, Instant};
 use targets::db::{Dialect, Limits, Session};
 
@@ -310,7 +310,7 @@ impl Run<'_, '_> {
                 Some(most) => pace.rows().min(most.max(1)),
                 None => pace.rows(),
             };
-            let failure = match self.batch(work, session, checkpoint, memory, rows) {
+            let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
                 Ok((counts, took)) => {
                     if counts.rows() + counts.dependants + counts.failed > 0
                         || took > session.dialect().batch_time()
@@ -346,6 +346,7 @@ impl Run<'_, '_> {
         checkpoint: &mut Checkpoint,
         memory: &mut Memory,
         rows: u64,
+        retry: bool,
     ) -> Result<(Counts, Duration), Failure> {
         let faults = self.engine.faults();
         let clock = self.engine.clock();
@@ -362,12 +363,14 @@ impl Run<'_, '_> {
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
+        let setting =
+            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, run: self.id, now: self.plan.now };
         faults.point("before a batch")?;
         let counts = {
             let mut tx = session.begin(&work.limits)?;
             faults.point("begun")?;
             let number = new_checkpoint.batch as i64;
-            let mut handle = Work::new(tx.as_mut(), work.dialect, &mut new_memory, faults, number);
+            let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
             let outcome = work.operation.act(step, &aim, rows, &mut handle);
             if let Some(name) = handle.fired() {
                 return Err(Failure::Fault(name));

@@ -22,7 +22,7 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
         ArchiveFormat::Jsonl => Format::JsonLines,
         ArchiveFormat::Parquet => Format::Parquet,
     };
-    let name = file_name(&archive.operation, &table.name, work.run(), work.batch() as u64, format);
+    let name = file_name(format, &archive.operation, &table.name, work.run(), work.next_file());
     let header = Header {
         schema_version: engine::archive::SCHEMA_VERSION,
         run: work.run().to_owned(),
@@ -48,6 +48,6 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
         return Err(Error::data(format!("{read} rows of `{}` were read but {} archived", table.name, written.rows)));
     }
     verify(store.as_ref(), &name, &written)?;
-    work.archived(&table.name, written)?;
+    work.archived(&archive.store, &table.name, written)?;
     Ok(read)
 }

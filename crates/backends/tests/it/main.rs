@@ -1,0 +1,4 @@
+//! Conformance: every test runs on every back end.
+
+mod files;
+mod s3_server;
