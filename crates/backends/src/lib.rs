@@ -1,1 +1,7 @@
-//! Placeholder.
+//! How each database and file store does what `targets` asks for.
+//!
+//! The only crate that knows drivers. The folders of the two databases hold files of the same names, so that a
+//! diff of the folders is a review. It knows nothing of runs, plans, configuration or surfaces.
+
+/// SQLite files.
+pub mod sqlite;

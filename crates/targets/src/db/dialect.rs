@@ -54,9 +54,7 @@ pub trait Dialect: Send + Sync {
 }
 
 /// What a number in an age column counts.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
     /// Seconds, or milliseconds from 100 000 000 000 on.
