@@ -48,7 +48,7 @@ impl Link {
     /// Runs one statement and hands over its rows.
     pub(super) fn run(&self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         let mut statement = self.compile(sql)?;
-        if self.conn.is_autocommit() && !statement.readonly() {
+        if self.conn.is_autocommit() && !statement.readonly() && statement.is_explain() == 0 {
             return Err(Error::usage(format!(
                 "a statement would change database `{}` outside a transaction",
                 self.label

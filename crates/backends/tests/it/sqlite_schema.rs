@@ -168,7 +168,7 @@ fn triggers_tell_their_event() {
 #[test]
 fn rows_are_estimated_only_after_an_analysis() {
     let kit = Kit::new(
-        "create table t (a); create index i on t (a) where a > 90; insert into t select value from generate_series(1, 100)",
+        "create table t (a); create index i on t (a) where a > 90; insert into t values (1), (95), (99)",
     );
     assert_eq!(kit.table("t").rows_estimate, None);
     let performed =
