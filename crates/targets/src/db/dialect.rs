@@ -16,6 +16,12 @@ pub trait Dialect: Send + Sync {
     fn prepare_own(&self) -> Option<Sql>;
     /// What removes what `prepare_own` made, if it is empty.
     fn remove_own(&self) -> Option<Sql>;
+    /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
+    fn exists(&self, table: &TableName) -> Sql;
+    /// How long one statement of a batch should take, so that others hardly notice.
+    fn batch_time(&self) -> std::time::Duration;
+    /// How long to leave the database alone between two batches while others use it.
+    fn breather(&self) -> std::time::Duration;
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
 
