@@ -23,7 +23,7 @@ use crate::undo::{self, Point, PointState};
 use crate::window::Window;
 use crate::work::{Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Dialect, Limits, Session};
+use targets::db::{Command, Dialect, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -246,6 +246,8 @@ impl Run<'_, '_> {
                 }
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
+            // SQLite: the log must not grow, or the application's next commit pays for moving it. Nothing on PostgreSQL.
+            session.perform(&Command::Checkpoint)?;
             let step = checkpoint.step;
             let (counts, took) =
                 self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace)?;

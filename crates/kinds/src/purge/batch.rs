@@ -4,7 +4,7 @@ use super::archive::write_archive;
 use super::options::{Action, Policy};
 use super::relations::Child;
 use super::task::{Place, Task, Walk};
-use engine::{Batch, Chosen, Counts, Cursor, Result, Rows, Work};
+use engine::{Batch, Chosen, Counts, Result, Rows, Work};
 use targets::db::{Facts, Sql, Table, Value};
 
 /// Children of the rows of one batch are taken in portions of this many times its size.
@@ -241,9 +241,4 @@ fn referred(children: &[Child]) -> Vec<String> {
         }
     }
     columns
-}
-
-/// Where a step begins.
-pub fn start(cursor: &Cursor) -> Result<Place> {
-    Place::read(cursor)
 }

@@ -37,6 +37,9 @@ impl Sql {
 
     /// Appends text of the program.
     pub fn text(mut self, text: &str) -> Self {
+        if text.is_empty() {
+            return self;
+        }
         match self.pieces.last_mut() {
             Some(Piece::Text(last)) => last.push_str(text),
             _ => self.pieces.push(Piece::Text(text.to_owned())),
@@ -69,6 +72,7 @@ impl Sql {
     }
 
     /// Appends another fragment with its parameters.
+    #[allow(clippy::should_implement_trait)] // `+` would hide that the parameters move along
     pub fn add(mut self, other: &Sql) -> Self {
         for piece in &other.pieces {
             match piece {
@@ -131,6 +135,11 @@ mod tests {
         // W-041, W-042
         let sql = Sql::new("select * from ").table(&TableName::bare("a\"; drop table x; --"));
         assert_eq!(sql.shown(), "select * from \"a\"\"; drop table x; --\"");
+    }
+
+    #[test]
+    fn a_fragment_without_text_is_empty() {
+        assert!(Sql::raw("").is_empty() && Sql::new("").add(&Sql::default()).is_empty());
     }
 
     #[test]
