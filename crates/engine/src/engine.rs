@@ -294,6 +294,23 @@ impl Engine {
         Ok(ended)
     }
 
+    /// Ends all exemptions of a database; the tables that had some.
+    pub fn end_all_exemptions(&self, database: &str, actor: &str) -> Result<Vec<String>, Failure> {
+        let mut session = self.database(database)?.open()?;
+        let mut ended = Vec::new();
+        for table in undo::exempted(session.as_mut())? {
+            undo::release(session.as_mut(), &Limits::default(), &table)?;
+            self.audit(actor, "end exemption", &table.to_string(), database)?;
+            ended.push(table.to_string());
+        }
+        Ok(ended)
+    }
+
+    /// Removes Sexton's own tables from a database when nothing in them is needed any more; true when they went.
+    pub fn tidy(&self, database: &str) -> Result<bool, Failure> {
+        Ok(undo::tidy(self.database(database)?.open()?.as_mut(), &Limits::default())?)
+    }
+
     /// Asks a run, in whichever process, to stop at its next batch; its full id.
     pub fn ask_stop(&self, prefix: &str, actor: &str) -> Result<String, Failure> {
         let state = self.state()?;

@@ -38,6 +38,16 @@ impl Sqlite {
         Self { label: label.to_owned(), path: path.to_owned() }
     }
 
+    /// Makes a file for Sexton's own use where there is none, with a write-ahead log so that looking does not wait for
+    /// writing. The only place where a database is created.
+    pub fn create(label: &str, path: &Path) -> Result<Self> {
+        let explain = |error| errors::explain(label, errors::During::Open, error);
+        let conn = Connection::open(path).map_err(explain)?;
+        conn.busy_timeout(Duration::from_secs(5)).map_err(explain)?;
+        conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(explain)?;
+        Ok(Self::new(label, path))
+    }
+
     /// Opens the file and prepares the connection.
     fn connect(&self, writes: bool) -> Result<Link> {
         let path = self.existing_file()?;

@@ -8,8 +8,8 @@ mod exempt;
 mod point;
 mod put_back;
 
-pub use exempt::{Exemption, not_exempt, release};
-pub use point::{ArchivedFile, Change, Point, PointState, Remembered, drop_point, points, archived_files, read_point};
+pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use point::{ArchivedFile, Change, Point, PointState, Remembered, drop_point, points, archived_files, read_point, tidy};
 pub use put_back::PutBack;
 
 pub(crate) use exempt::add as exempt_rows;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use targets::db::{Dialect, Facts, Row, Session, Sql, TableName, Tx, UndoTable, Value};
+use targets::db::{Dialect, Facts, Limits, Row, Session, Sql, TableName, Tx, UndoTable, Value};
 
 /// Where an undo point stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,7 @@ fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
         "point text not null, seq bigint not null, position bigint not null, reason text not null, \
          primary key (point, seq, position)",
     ));
+    all.push(table("archived_files", "point text not null, batch bigint not null, description text not null"));
     all.push(table("exemptions", "source text not null primary key, description text not null"));
     all
 }
@@ -106,7 +107,7 @@ const OWN: [&str; 6] =
     ["undo_points", "undo_tables", "checkpoints", "undo_conflicts", "archived_files", "exemptions"];
 
 /// Makes Sexton's own tables when they are not there yet.
-pub(crate) fn install(session: &mut dyn Session, limits: &targets::db::Limits) -> Result<()> {
+pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<()> {
     if installed(session)? {
         return Ok(());
     }
@@ -291,33 +292,43 @@ fn point_from(row: &Row) -> Result<Point> {
     })
 }
 
-/// Forgets an undo point and its rows. When nothing of Sexton's is left afterwards, its own tables go too.
-pub fn drop_point(session: &mut dyn Session, limits: &targets::db::Limits, point: &Point) -> Result<()> {
+/// Forgets an undo point and its rows.
+pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> Result<()> {
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
-    let remove = session.dialect().remove_own();
     let mut tx = session.begin(limits)?;
     for table in &point.tables {
         tx.execute(&Sql::new("drop table if exists ").table(&table.undo.name))?;
     }
     for (table, column) in [(0, "id"), (1, "point"), (2, "point"), (3, "point"), (4, "point")] {
         tx.execute(
-            &Sql::new("delete from ")
-                .table(&own[table])
-                .text(&format!(" where {column} = "))
-                .bind(point.id.clone()),
+            &Sql::new("delete from ").table(&own[table]).text(&format!(" where {column} = ")).bind(point.id.clone()),
         )?;
     }
-    let mut left = 0;
-    for table in &own {
-        left += tx.count(&Sql::new("select count(*) from ").table(table))?;
-    }
-    if left == 0 {
-        for table in &own {
-            tx.execute(&Sql::new("drop table ").table(table))?;
-        }
-        if let Some(remove) = remove {
-            tx.execute(&remove)?;
-        }
-    }
+    let of_its_undo = Sql::new("delete from ").table(&own[2]).text(" where point = ").bind(format!("undo:{}", point.id));
+    tx.execute(&of_its_undo)?;
     tx.commit()
+}
+
+/// Removes Sexton's own tables when no undo point, archive or exemption needs them. Checkpoints of runs that changed
+/// nothing more are forgotten with them. True when they went.
+pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
+    if !installed(session)? {
+        return Ok(false);
+    }
+    let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
+    let remove = session.dialect().remove_own();
+    let mut tx = session.begin(limits)?;
+    for needed in [0, 1, 3, 4, 5] {
+        if tx.count(&Sql::new("select count(*) from ").table(&own[needed]))? > 0 {
+            return Ok(false);
+        }
+    }
+    for table in &own {
+        tx.execute(&Sql::new("drop table ").table(table))?;
+    }
+    if let Some(remove) = remove {
+        tx.execute(&remove)?;
+    }
+    tx.commit()?;
+    Ok(true)
 }
