@@ -225,6 +225,7 @@ impl Run<'_, '_> {
         let name = work.operation.checkpoint(&work.point);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
+        self.catch_up(n, &checkpoint)?;
         let mut memory = work.memory(session)?;
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time());
         let clock = self.engine.clock();
