@@ -178,7 +178,7 @@ impl Run<'_, '_> {
         }
         faults.point("executed")?;
         let checkpoint =
-            Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point))?.unwrap_or_default();
+            Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?.unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
         let findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
@@ -222,7 +222,7 @@ impl Run<'_, '_> {
 
     /// The loop over steps and batches.
     fn batches(&mut self, n: usize, work: &Execution, session: &mut dyn Session) -> Result<Ended, Failure> {
-        let name = work.operation.checkpoint(&work.point);
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
         self.catch_up(n, &checkpoint)?;
@@ -360,7 +360,7 @@ impl Run<'_, '_> {
             checkpoint.cursor = Default::default();
             return Ok((Counts::default(), Duration::ZERO));
         };
-        let name = work.operation.checkpoint(&work.point);
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
         // Both are put in place only after the commit: a batch that is rolled back has happened to nobody.
         let mut new_memory = memory.clone();
         let mut new_checkpoint = checkpoint.clone();

@@ -164,7 +164,11 @@ impl Operation for PutBack {
         Ok(findings)
     }
 
-    fn checkpoint(&self, _point: &str) -> String {
+    fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
+        // Trying conflicts again has a progress of its own; the first passage goes on wherever any run left it.
+        if steps.iter().any(|step| step.task.get("retry").is_some_and(|retry| !retry.is_null())) {
+            return point.to_owned();
+        }
         format!("undo:{}", self.point)
     }
 }
