@@ -266,6 +266,24 @@ impl Run<'_, '_> {
         Ok(Ended::Done)
     }
 
+    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
+    fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        let mut missing = checkpoint.counts.clone();
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            if let What::Advanced { step, counts, .. } = &event.what
+                && let Some(left) = missing.get_mut(*step)
+            {
+                *left = left.without(counts);
+            }
+        }
+        for (step, counts) in missing.into_iter().enumerate() {
+            if counts != Counts::default() {
+                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
+            }
+        }
+        Ok(())
+    }
+
     fn reason_to_stop(
         &mut self,
         work: &Execution,

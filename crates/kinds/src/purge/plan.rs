@@ -217,7 +217,7 @@ fn measure(table: &Table, condition: &Sql, rule: &Which, planning: &Planning, fa
                         .table(&table.name)
                         .text(" limit ")
                         .bind(enough as i64)
-                        .text(") as some"),
+                        .text(") as sample"),
                 )?;
                 (counted, counted < enough)
             }
@@ -287,8 +287,8 @@ fn whole_partitions(
             .table(&leaf.name)
             .text(" as t where (")
             .add(condition)
-            .text(") is not true limit 1) as some");
-        let any = Sql::new("select count(*) from (select 1 as one from ").table(&leaf.name).text(" limit 1) as some");
+            .text(") is not true limit 1) as sample");
+        let any = Sql::new("select count(*) from (select 1 as one from ").table(&leaf.name).text(" limit 1) as sample");
         if facts.count(&staying)? == 0 && facts.count(&any)? == 1 {
             whole.push(leaf.clone());
         }
