@@ -177,8 +177,8 @@ impl Run<'_, '_> {
             Ended::Done => {}
         }
         faults.point("executed")?;
-        let checkpoint =
-            Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?.unwrap_or_default();
+        let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
+            .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
         let findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
@@ -384,8 +384,13 @@ impl Run<'_, '_> {
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
-        let setting =
-            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, run: self.id, now: self.plan.now };
+        let setting = Setting {
+            dialect: work.dialect,
+            stores: self.engine.stores(),
+            faults,
+            run: self.id,
+            now: self.plan.now,
+        };
         faults.point("before a batch")?;
         let counts = {
             let mut tx = session.begin(&work.limits)?;

@@ -3,13 +3,13 @@
 //! Every verb is set-based: rows stay inside the database. The engine opens the transaction, hands a `Work` to the
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
+use crate::archive::Written;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
-use crate::archive::Written;
 use crate::operation::Stores;
 use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
-use targets::files::Files;
 use targets::db::{Dialect, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+use targets::files::Files;
 
 /// Which rows a verb is about. The condition is over the alias `t`.
 #[derive(Debug, Clone)]
@@ -163,7 +163,8 @@ impl<'a> Work<'a> {
         }
         let chosen = Rows::all(rows.table, self.setting.dialect.chosen(rows.table, &scratch.table));
         if let Some(undo) = &undo {
-            let remembered = self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
+            let remembered =
+                self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
             if remembered != scratch.rows {
                 return Err(Error::data(format!(
                     "{remembered} of {} rows of `{}` could be remembered",
@@ -205,7 +206,8 @@ impl<'a> Work<'a> {
     pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
         let scratch = self.scratch(rows.table, columns)?;
         let mut count = 0;
-        for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) }) {
+        for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) })
+        {
             count = self.tx.execute(&statement)?;
         }
         Ok(Chosen { table: scratch, rows: count })

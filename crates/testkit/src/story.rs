@@ -5,7 +5,9 @@
 //! dump; and in the end nothing of ours is left behind.
 
 use crate::{Place, Workshop};
-use engine::{Engine, Failure, Kind, Manners, OperationRequest, Plan, Report, Request, Severity, Status, Stop, Trigger};
+use engine::{
+    Engine, Failure, Kind, Manners, OperationRequest, Plan, Report, Request, Severity, Status, Stop, Trigger,
+};
 
 /// One story, told by [`Story::tell`].
 pub struct Story {
@@ -31,7 +33,12 @@ impl Story {
             catalogue,
             kind: kind.to_owned(),
             options,
-            manners: Manners { batch_size: Some(3), max_percent: 100.0, min_free_disk_mb: 0, ..Manners::default() },
+            manners: Manners {
+                batch_size: Some(3),
+                max_percent: 100.0,
+                min_free_disk_mb: 0,
+                ..Manners::default()
+            },
             force: false,
             undoes: true,
             faults: true,
@@ -124,7 +131,8 @@ impl Story {
         }
         self.undo(&engine, &report.run_id);
         assert_eq!(place.dump(), before, "undo did not give back what was there");
-        let again = engine.undo_request(&report.run_id, Some("test"), "tester").unwrap_or_else(|e| panic!("{e}"));
+        let again =
+            engine.undo_request(&report.run_id, Some("test"), "tester").unwrap_or_else(|e| panic!("{e}"));
         let again = run(&engine, &crate::story::plan(&engine, &again));
         assert!(matches!(again.status, Status::Skipped | Status::Completed), "{again:#?}");
         assert_eq!(place.dump(), before, "undoing again changed something");
@@ -229,7 +237,9 @@ pub fn plan(engine: &Engine, request: &Request) -> Plan {
 
 /// The report, or a panic with the whole error.
 pub fn run(engine: &Engine, plan: &Plan) -> Report {
-    engine.run(plan, &Stop::default(), &mut |_| {}).unwrap_or_else(|error| panic!("the run failed: {error:?}"))
+    engine
+        .run(plan, &Stop::default(), &mut |_| {})
+        .unwrap_or_else(|error| panic!("the run failed: {error:?}"))
 }
 
 fn undo_request(engine: &Engine, run_id: &str) -> Option<Request> {

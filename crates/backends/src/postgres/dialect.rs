@@ -5,8 +5,8 @@
 
 use super::age;
 use std::sync::Arc;
-use std::time::Duration;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 use targets::db::{
     AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Range, Result, Row, Sql, Table, TableKind,
     TableName, Take, UndoTable, Value,
@@ -202,7 +202,9 @@ impl Dialect for Spelling {
                 .bind(take.batch)
                 .text("::bigint, ")
                 .add(&columns)
-                .text(" from gone returning 1) select (select count(*) from gone), (select count(*) from kept)"),
+                .text(
+                    " from gone returning 1) select (select count(*) from gone), (select count(*) from kept)",
+                ),
         ]
     }
 

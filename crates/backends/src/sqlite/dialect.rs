@@ -43,7 +43,8 @@ impl Dialect for SqliteDialect {
     }
 
     fn exists(&self, table: &TableName) -> Sql {
-        Sql::new("select count(*) from sqlite_schema where type = 'table' and name = ").bind(table.name.clone())
+        Sql::new("select count(*) from sqlite_schema where type = 'table' and name = ")
+            .bind(table.name.clone())
     }
 
     // one writer exists: a batch keeps all others out

@@ -9,7 +9,9 @@ mod point;
 mod put_back;
 
 pub use exempt::{Exemption, exempted, not_exempt, release};
-pub use point::{ArchivedFile, Change, Point, PointState, Remembered, drop_point, points, archived_files, read_point, tidy};
+pub use point::{
+    ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
+};
 pub use put_back::PutBack;
 
 pub(crate) use exempt::add as exempt_rows;

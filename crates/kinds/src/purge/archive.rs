@@ -45,7 +45,10 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
     let read = work.query(&select, &mut |row| writer.row(row))?;
     let written = writer.finish()?;
     if written.rows != read {
-        return Err(Error::data(format!("{read} rows of `{}` were read but {} archived", table.name, written.rows)));
+        return Err(Error::data(format!(
+            "{read} rows of `{}` were read but {} archived",
+            table.name, written.rows
+        )));
     }
     verify(store.as_ref(), &name, &written)?;
     work.archived(&archive.store, &table.name, written)?;
