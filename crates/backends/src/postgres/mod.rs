@@ -65,3 +65,22 @@ impl Database for Postgres {
 pub(crate) fn script(url: &str, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
     wire::Wire::open(&Address::parse(url)?)?.script(sql, each)
 }
+
+/// Plays an application that stays connected, for `testing`.
+pub(crate) struct Guest(wire::Wire);
+
+impl Guest {
+    pub fn connect(url: &str) -> Result<Self> {
+        Ok(Self(wire::Wire::open(&Address::parse(url)?)?))
+    }
+
+    /// Runs a script.
+    pub fn script(&mut self, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
+        self.0.script(sql, each)
+    }
+
+    /// Runs one statement; the number of rows that it changed.
+    pub fn change(&mut self, sql: &str) -> Result<u64> {
+        self.0.count(sql)
+    }
+}
