@@ -130,7 +130,8 @@ fn undo(url: &str) -> Outcome {
     let workshop = Workshop::over(url, kinds::catalogue());
     let engine = workshop.engine();
     let points = engine.undo_points("test").unwrap_or_else(|error| panic!("{error}"));
-    let request = engine.undo_request(&points[0].id, Some("test"), "bench").unwrap_or_else(|error| panic!("{error}"));
+    let request =
+        engine.undo_request(&points[0].id, Some("test"), "bench").unwrap_or_else(|error| panic!("{error}"));
     run(&engine, &request)
 }
 
@@ -196,7 +197,9 @@ pub fn cpu_seconds(process: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // the name in brackets may hold blanks; after it, utime, stime, cutime and cstime are the 12th to 15th word
     let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    words.get(11..15).map_or(0.0, |words| words.iter().filter_map(|word| word.parse::<f64>().ok()).sum::<f64>() / 100.0)
+    words
+        .get(11..15)
+        .map_or(0.0, |words| words.iter().filter_map(|word| word.parse::<f64>().ok()).sum::<f64>() / 100.0)
 }
 
 fn peak_kb() -> u64 {
@@ -207,5 +210,8 @@ fn peak_kb() -> u64 {
 
 fn read_bytes() -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    io.lines().find_map(|line| line.strip_prefix("rchar: ")).and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    io.lines()
+        .find_map(|line| line.strip_prefix("rchar: "))
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or(0)
 }

@@ -83,12 +83,15 @@ fn read(arguments: &[String]) -> Flags {
     let mut chosen = Vec::new();
     let mut words = arguments.iter().filter(|word| *word != "--bench");
     while let Some(flag) = words.next() {
-        let mut value = || words.next().unwrap_or_else(|| refuse(&format!("`{flag}` needs a value"))).as_str();
+        let mut value =
+            || words.next().unwrap_or_else(|| refuse(&format!("`{flag}` needs a value"))).as_str();
         match flag.as_str() {
             "--rows" => flags.rows = number(value()),
             "--large" => flags.large = number(value()),
             "--rounds" => flags.rounds = number(value()) as usize,
-            "--database" => flags.kinds = vec![Kind::named(value()).unwrap_or_else(|| refuse("sqlite or postgres"))],
+            "--database" => {
+                flags.kinds = vec![Kind::named(value()).unwrap_or_else(|| refuse("sqlite or postgres"))]
+            }
             "--case" => chosen.push(value().to_owned()),
             "--folder" => flags.folder = value().into(),
             "--keep" => flags.keep = true,
@@ -109,7 +112,9 @@ fn number(text: &str) -> u64 {
 }
 
 fn refuse(why: &str) -> ! {
-    panic!("{why}\nhelp: [--rows N] [--rounds N] [--database sqlite|postgres] [--case NAME]… [--folder PATH] [--keep] [--large N]")
+    panic!(
+        "{why}\nhelp: [--rows N] [--rounds N] [--database sqlite|postgres] [--case NAME]… [--folder PATH] [--keep] [--large N]"
+    )
 }
 
 /// All wanted cases on one database.

@@ -83,7 +83,8 @@ impl Stage {
     }
 
     fn script(&self, name: &str, sql: &str) {
-        backends::testing::script(&parsed(&self.url(name)), sql).unwrap_or_else(|why| panic!("{why}\nin {sql}"));
+        backends::testing::script(&parsed(&self.url(name)), sql)
+            .unwrap_or_else(|why| panic!("{why}\nin {sql}"));
     }
 
     fn value(&self, url: &str, sql: &str) -> String {
@@ -193,7 +194,9 @@ impl Stage {
                     let _ = std::fs::remove_file(format!("{}{ending}", self.path(name).display()));
                 }
             }
-            Kind::Postgres => self.script("postgres", &format!("drop database if exists {name} with (force)")),
+            Kind::Postgres => {
+                self.script("postgres", &format!("drop database if exists {name} with (force)"))
+            }
         }
     }
 
@@ -234,7 +237,8 @@ impl Stage {
     fn server_cpu(&self) -> f64 {
         let Some(server) = &self.server else { return 0.0 };
         let parent = server.process_id().to_string();
-        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        let children =
+            std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
         cpu_seconds(&parent) + children.split_whitespace().map(cpu_seconds).sum::<f64>()
     }
 
@@ -292,7 +296,8 @@ impl Stage {
                 format!(" (read {:.0} % of the file)", 100.0 * outcome.read_bytes as f64 / bytes as f64)
             }
             Kind::Postgres => {
-                let sql = "select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relname = 'events'";
+                let sql =
+                    "select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relname = 'events'";
                 format!(" (rows read by walking: {})", self.value(url, sql))
             }
         }

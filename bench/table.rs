@@ -79,7 +79,8 @@ impl Table {
             let wall = median(&ratio.wall);
             let met = if ratio.at_most { wall <= ratio.bar } else { wall >= ratio.bar };
             let rounds: Vec<String> = ratio.wall.iter().map(|round| format!("{round:.2}")).collect();
-            let cpu = if ratio.cpu.is_empty() { "–".to_owned() } else { format!("{:.2}", median(&ratio.cpu)) };
+            let cpu =
+                if ratio.cpu.is_empty() { "–".to_owned() } else { format!("{:.2}", median(&ratio.cpu)) };
             println!(
                 "| {}{} | {sign} {} | **{wall:.2}** | {cpu} | {} | {:.2} / {:.2} | {} |",
                 ratio.title,
@@ -101,7 +102,9 @@ impl Table {
     /// That something was measured at all.
     pub fn check(&self) {
         assert!(self.ratios.len() >= 7, "only {} lines", self.ratios.len());
-        assert!(self.ratios.iter().all(|ratio| ratio.wall.iter().all(|value| value.is_finite() && *value > 0.0)));
+        assert!(
+            self.ratios.iter().all(|ratio| ratio.wall.iter().all(|value| value.is_finite() && *value > 0.0))
+        );
         assert!((1..1 << 20).contains(&self.peak_kb), "a peak of {} kB", self.peak_kb);
     }
 }

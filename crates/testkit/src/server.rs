@@ -70,7 +70,8 @@ impl Server {
         let url = Url::parse(&self.url("postgres")).map_err(|error| error.to_string())?;
         let begun = Instant::now();
         while let Err(why) = backends::testing::script(&url, "select 1") {
-            if begun.elapsed() > Duration::from_secs(60) || self.process.try_wait().is_ok_and(|end| end.is_some())
+            if begun.elapsed() > Duration::from_secs(60)
+                || self.process.try_wait().is_ok_and(|end| end.is_some())
             {
                 let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 return Err(format!("the server does not answer: {why}\n{log}"));

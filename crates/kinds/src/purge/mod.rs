@@ -18,7 +18,7 @@ use engine::{
     Work,
 };
 use targets::db::{Facts, Sql};
-use task::{Place, Task};
+use task::{Place, Task, Walk};
 
 /// The catalogue entry.
 pub struct Purge;
@@ -80,12 +80,14 @@ impl Operation for Options {
         let mut findings = Vec::new();
         for (step, done) in steps.iter().zip(counts) {
             let task = Task::read(step)?;
-            let left = facts.count(
-                &Sql::new("select count(*) from ")
+            let count = match task.walk {
+                Walk::Physical => facts.dialect().count_left(&task.table.name, &task.condition),
+                Walk::Few => Sql::new("select count(*) from ")
                     .table(&task.table.name)
                     .text(" as t where ")
                     .add(&task.condition),
-            )?;
+            };
+            let left = facts.count(&count)?;
             if left > 0 {
                 findings.push(Finding::note(
                     "rows_left",
