@@ -51,7 +51,7 @@ impl Dialect for SqliteDialect {
     // scattered rows change most pages of an index: measured on 5 000 000 rows with three indexes, a fifth of them
     // doomed, short batches cost three times what long ones do.
     fn batch_time(&self, alone: bool) -> Duration {
-        Duration::from_millis(if alone { 1_000 } else { 75 })
+        Duration::from_millis(if alone { 1_000 } else { 50 })
     }
 
     // SQLite's busy handler polls at most every 25 ms during its first quarter of a second: one poll falls into this gap
