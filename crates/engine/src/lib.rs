@@ -45,4 +45,5 @@ pub use request::{Manners, OperationRequest, Request, Severity, Trigger};
 pub use state::{Audit, RunRecord};
 pub use status::Status;
 pub use stop::Stop;
+pub use window::check as check_window;
 pub use work::{Chosen, Rows, Work};
