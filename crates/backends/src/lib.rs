@@ -1,1 +1,9 @@
-//! Placeholder.
+//! How each database and file store does what `targets` asks for.
+//!
+//! The only crate that knows drivers. The folders of the two databases hold files of the same names, so that a
+//! diff of the folders is a review. It knows nothing of runs, plans, configuration or surfaces.
+
+pub mod bucket;
+pub mod local_files;
+/// SQLite files.
+pub mod sqlite;

@@ -353,6 +353,10 @@ impl Engine {
         Ok(self.state.get_or_init(|| state))
     }
 
+    pub(crate) fn stores(&self) -> &dyn Stores {
+        self.parts.stores.as_ref()
+    }
+
     pub(crate) fn database(&self, name: &str) -> Result<Arc<dyn Database>, Failure> {
         Ok(self.parts.databases.database(name)?)
     }

@@ -4,6 +4,7 @@
 //! hands in. Surfaces build a [`Request`], show a [`Plan`], render [`Event`]s and a [`Report`].
 
 pub mod age;
+pub mod archive;
 mod backup;
 mod checkpoint;
 mod clock;

@@ -21,9 +21,9 @@ use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
 use crate::undo::{self, Point, PointState};
 use crate::window::Window;
-use crate::work::{Memory, Work};
+use crate::work::{Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Dialect, Limits, Session};
+use targets::db::{Command, Dialect, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -246,6 +246,8 @@ impl Run<'_, '_> {
                 }
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
+            // SQLite: the log must not grow, or the application's next commit pays for moving it. Nothing on PostgreSQL.
+            session.perform(&Command::Checkpoint)?;
             let step = checkpoint.step;
             let (counts, took) =
                 self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace)?;
@@ -310,7 +312,7 @@ impl Run<'_, '_> {
                 Some(most) => pace.rows().min(most.max(1)),
                 None => pace.rows(),
             };
-            let failure = match self.batch(work, session, checkpoint, memory, rows) {
+            let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
                 Ok((counts, took)) => {
                     if counts.rows() + counts.dependants + counts.failed > 0
                         || took > session.dialect().batch_time()
@@ -346,6 +348,7 @@ impl Run<'_, '_> {
         checkpoint: &mut Checkpoint,
         memory: &mut Memory,
         rows: u64,
+        retry: bool,
     ) -> Result<(Counts, Duration), Failure> {
         let faults = self.engine.faults();
         let clock = self.engine.clock();
@@ -362,12 +365,14 @@ impl Run<'_, '_> {
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
+        let setting =
+            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, run: self.id, now: self.plan.now };
         faults.point("before a batch")?;
         let counts = {
             let mut tx = session.begin(&work.limits)?;
             faults.point("begun")?;
             let number = new_checkpoint.batch as i64;
-            let mut handle = Work::new(tx.as_mut(), work.dialect, &mut new_memory, faults, number);
+            let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
             let outcome = work.operation.act(step, &aim, rows, &mut handle);
             if let Some(name) = handle.fired() {
                 return Err(Failure::Fault(name));

@@ -5,7 +5,10 @@
 
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
-use crate::undo::{Change, Remembered, record_table};
+use crate::archive::Written;
+use crate::operation::Stores;
+use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
+use targets::files::Files;
 use targets::db::{Dialect, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
 
 /// Which rows a verb is about. The condition is over the alias `t`.
@@ -50,30 +53,78 @@ impl Memory {
     }
 }
 
+/// What does not change from batch to batch.
+pub struct Setting<'a> {
+    /// How this database spells things.
+    pub dialect: &'a dyn Dialect,
+    /// The named file stores.
+    pub stores: &'a dyn Stores,
+    /// The fault points.
+    pub faults: &'a Faults,
+    /// The run.
+    pub run: &'a str,
+    /// The one moment all ages are measured from.
+    pub now: jiff::Timestamp,
+}
+
 /// One open transaction, seen by an operation.
 pub struct Work<'a> {
     tx: &'a mut dyn Tx,
-    dialect: &'a dyn Dialect,
+    setting: &'a Setting<'a>,
     memory: &'a mut Memory,
-    faults: &'a Faults,
     batch: i64,
+    retry: bool,
+    files: u64,
     fired: Option<&'static str>,
 }
 
 impl<'a> Work<'a> {
     pub(crate) fn new(
         tx: &'a mut dyn Tx,
-        dialect: &'a dyn Dialect,
+        setting: &'a Setting<'a>,
         memory: &'a mut Memory,
-        faults: &'a Faults,
         batch: i64,
+        retry: bool,
     ) -> Self {
-        Self { tx, dialect, memory, faults, batch, fired: None }
+        Self { tx, setting, memory, batch, retry, files: 0, fired: None }
     }
 
     /// How this database spells things.
     pub fn dialect(&self) -> &'a dyn Dialect {
-        self.dialect
+        self.setting.dialect
+    }
+
+    /// The run.
+    pub fn run(&self) -> &'a str {
+        self.setting.run
+    }
+
+    /// The one moment all ages are measured from.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.setting.now
+    }
+
+    /// Whether this batch was tried before, so that waiting for locks again is not wise.
+    pub fn is_retry(&self) -> bool {
+        self.retry
+    }
+
+    /// A file store of the configuration.
+    pub fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>> {
+        self.setting.stores.store(name)
+    }
+
+    /// The number of the next archive file of this batch: the same again when the batch is repeated.
+    pub fn next_file(&mut self) -> u64 {
+        self.files += 1;
+        self.batch as u64 * 100 + self.files
+    }
+
+    /// Notes, with the change, that rows were written to an archive file.
+    pub fn archived(&mut self, store: &str, table: &TableName, written: Written) -> Result<()> {
+        self.point("before an archive is noted")?;
+        let file = ArchivedFile { store: store.to_owned(), table: table.clone(), written };
+        record_archive(self.tx, self.setting.dialect, &self.memory.point, self.batch, &file)
     }
 
     /// The number of the batch.
@@ -110,9 +161,9 @@ impl<'a> Work<'a> {
         if scratch.rows == 0 {
             return Ok(0);
         }
-        let chosen = Rows::all(rows.table, self.dialect.chosen(rows.table, &scratch.table));
+        let chosen = Rows::all(rows.table, self.setting.dialect.chosen(rows.table, &scratch.table));
         if let Some(undo) = &undo {
-            let remembered = self.tx.execute(&self.dialect.remember(&self.take(&chosen, Some(undo))))?;
+            let remembered = self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
             if remembered != scratch.rows {
                 return Err(Error::data(format!(
                     "{remembered} of {} rows of `{}` could be remembered",
@@ -127,7 +178,7 @@ impl<'a> Work<'a> {
                 Sql::default()
                     .name(&column.name)
                     .text(" = ")
-                    .add(&self.dialect.inward(column, value.clone())),
+                    .add(&self.setting.dialect.inward(column, value.clone())),
             );
         }
         let changed = self.tx.execute(
@@ -154,7 +205,7 @@ impl<'a> Work<'a> {
     pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
         let scratch = self.scratch(rows.table, columns)?;
         let mut count = 0;
-        for statement in self.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) }) {
+        for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) }) {
             count = self.tx.execute(&statement)?;
         }
         Ok(Chosen { table: scratch, rows: count })
@@ -213,11 +264,11 @@ impl<'a> Work<'a> {
         let seq = self.memory.tables.len() as i64 + 1;
         let name = format!("undo_{}_{seq}", self.memory.point.replace('.', "_"));
         let undo = UndoTable {
-            name: self.dialect.own(&name),
+            name: self.setting.dialect.own(&name),
             temporary: false,
             columns: table.stored().map(|column| column.name.clone()).collect(),
         };
-        for statement in self.dialect.create_undo(table, &undo) {
+        for statement in self.setting.dialect.create_undo(table, &undo) {
             self.tx.execute(&statement)?;
         }
         let remembered = Remembered {
@@ -228,7 +279,7 @@ impl<'a> Work<'a> {
             key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
             set: set.to_vec(),
         };
-        record_table(self.tx, self.dialect, &self.memory.point, &remembered)?;
+        record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
         self.memory.tables.push(remembered);
         Ok(Some(undo))
     }
@@ -248,7 +299,7 @@ impl<'a> Work<'a> {
             temporary: true,
             columns: columns.to_vec(),
         };
-        for statement in self.dialect.create_undo(table, &scratch) {
+        for statement in self.setting.dialect.create_undo(table, &scratch) {
             self.tx.execute(&statement)?;
         }
         self.memory.scratches.push((table.name.clone(), scratch.clone()));
@@ -256,7 +307,7 @@ impl<'a> Work<'a> {
     }
 
     fn point(&mut self, name: &'static str) -> Result<()> {
-        match self.faults.point(name) {
+        match self.setting.faults.point(name) {
             Ok(()) => Ok(()),
             Err(Failure::Error(error)) => Err(error),
             Err(_) => {

@@ -9,11 +9,11 @@ mod point;
 mod put_back;
 
 pub use exempt::{Exemption, not_exempt, release};
-pub use point::{Change, Point, PointState, Remembered, drop_point, points, read_point};
+pub use point::{ArchivedFile, Change, Point, PointState, Remembered, drop_point, points, archived_files, read_point};
 pub use put_back::PutBack;
 
 pub(crate) use exempt::add as exempt_rows;
-pub(crate) use point::{install, open_point, record_table};
+pub(crate) use point::{install, open_point, record_archive, record_table};
 
 /// The id of the undo point of the n-th operation of a run.
 pub fn point_id(run: &str, item: usize) -> String {

@@ -63,6 +63,17 @@ pub struct Remembered {
     pub set: Vec<(String, Value)>,
 }
 
+/// An archive file that belongs to an operation of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArchivedFile {
+    /// The file store.
+    pub store: String,
+    /// Whose rows.
+    pub table: TableName,
+    /// What was written.
+    pub written: crate::archive::Written,
+}
+
 /// The statements that make Sexton's own tables. Running them again does no harm.
 fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
     let table = |name: &str, columns: &str| {
@@ -91,7 +102,8 @@ fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
     all
 }
 
-const OWN: [&str; 5] = ["undo_points", "undo_tables", "checkpoints", "undo_conflicts", "exemptions"];
+const OWN: [&str; 6] =
+    ["undo_points", "undo_tables", "checkpoints", "undo_conflicts", "archived_files", "exemptions"];
 
 /// Makes Sexton's own tables when they are not there yet.
 pub(crate) fn install(session: &mut dyn Session, limits: &targets::db::Limits) -> Result<()> {
@@ -153,6 +165,51 @@ pub(crate) fn record_table(
             .text(")"),
     )?;
     Ok(())
+}
+
+/// Notes that rows of this batch are in an archive file.
+pub(crate) fn record_archive(
+    tx: &mut dyn Tx,
+    dialect: &dyn Dialect,
+    point: &str,
+    batch: i64,
+    file: &ArchivedFile,
+) -> Result<()> {
+    let description = serde_json::to_string(file)
+        .map_err(|error| Error::system("cannot describe an archive file").because(error))?;
+    tx.execute(
+        &Sql::new("insert into ")
+            .table(&dialect.own("archived_files"))
+            .text(" (point, batch, description) values (")
+            .bind(point)
+            .text(", ")
+            .bind(batch)
+            .text(", ")
+            .bind(description)
+            .text(")"),
+    )?;
+    Ok(())
+}
+
+/// The archive files of an operation of a run, in the order of their batches.
+pub fn archived_files(facts: &mut dyn Facts, point: &str) -> Result<Vec<ArchivedFile>> {
+    if !installed(facts)? {
+        return Ok(Vec::new());
+    }
+    let select = Sql::new("select description from ")
+        .table(&facts.dialect().own("archived_files"))
+        .text(" where point = ")
+        .bind(point)
+        .text(" order by batch");
+    let mut files = Vec::new();
+    for row in facts.rows(&select)? {
+        let text = row.first().and_then(Value::as_text).unwrap_or_default();
+        files.push(
+            serde_json::from_str(text)
+                .map_err(|error| Error::system("an archive file is described in an unknown form").because(error))?,
+        );
+    }
+    Ok(files)
 }
 
 /// Notes how far a point was put back.
@@ -242,7 +299,7 @@ pub fn drop_point(session: &mut dyn Session, limits: &targets::db::Limits, point
     for table in &point.tables {
         tx.execute(&Sql::new("drop table if exists ").table(&table.undo.name))?;
     }
-    for (table, column) in [(0, "id"), (1, "point"), (2, "point"), (3, "point")] {
+    for (table, column) in [(0, "id"), (1, "point"), (2, "point"), (3, "point"), (4, "point")] {
         tx.execute(
             &Sql::new("delete from ")
                 .table(&own[table])

@@ -52,6 +52,8 @@ pub trait Dialect: Send + Sync {
 
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
+    /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
+    fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,
     /// or as text.
     fn outward(&self, column: &Column) -> String;
