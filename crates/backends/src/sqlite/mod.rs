@@ -38,6 +38,14 @@ impl Sqlite {
         Self { label: label.to_owned(), path: path.to_owned() }
     }
 
+    /// Makes an empty file at `path` with a write-ahead log, unless there is one. Only for files of our own: a missing
+    /// database of a user stays missing.
+    pub fn create(path: &Path) -> Result<()> {
+        let explain = |error| errors::explain(&path.display().to_string(), errors::During::Open, error);
+        let conn = Connection::open(path).map_err(explain)?;
+        conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(explain)
+    }
+
     /// Opens the file and prepares the connection.
     fn connect(&self, writes: bool) -> Result<Link> {
         let path = self.existing_file()?;

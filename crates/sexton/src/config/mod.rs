@@ -16,7 +16,7 @@ mod whole;
 
 pub use document::{Node, Value};
 pub use environment::Environment;
-pub use operations::{MANNERS, Overrides};
+pub use operations::{MANNERS, Override, Overrides};
 pub use problem::{Problem, Problems, nearest};
 pub use schema::{Property, Schema};
 pub use sections::{LogFormat, LogLevel, Order};
@@ -249,6 +249,11 @@ pub fn read(
     }
 }
 
+/// What must not be printed of a URL from the command line.
+pub fn secrets_of_url(url: &str) -> Vec<SecretString> {
+    resolve::passwords(url).into_iter().map(SecretString::from).collect()
+}
+
 fn with_profile(tree: &Node, profile: Option<&str>) -> Node {
     let mut merged = tree.clone();
     let over = profile.and_then(|name| tree.entry("profile")?.entry(name));
@@ -279,8 +284,14 @@ fn without_file(wanted: &Wanted, environment: &Environment) -> Result<Config, Fa
             help: format!("go to the folder of your `{FILE}`, or name it with `--config`"),
         });
     }
-    let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
-    Ok(Config {
+    Config::empty(environment)
+}
+
+impl Config {
+    /// What holds when there is no file.
+    pub fn empty(environment: &Environment) -> Result<Config, Fault> {
+        let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
+        Ok(Config {
         file: None,
         folder: environment.folder.clone(),
         databases: Vec::new(),
@@ -298,7 +309,8 @@ fn without_file(wanted: &Wanted, environment: &Environment) -> Result<Config, Fa
         first_run_dry: false,
         secrets: Vec::new(),
         now: set_clock(environment)?,
-    })
+        })
+    }
 }
 
 /// `SEXTON_NOW` is for tests: ages are measured from it.

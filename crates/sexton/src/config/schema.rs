@@ -20,6 +20,16 @@ impl<'a> Schema<'a> {
         Self { json, definitions: json.get("$defs") }
     }
 
+    /// A definition of a schema document.
+    pub fn within(json: &'a Json, document: &'a Json) -> Self {
+        Self { json, definitions: document.get("$defs") }
+    }
+
+    /// The schema of the values, when it is a table with free names.
+    pub fn values(self) -> Option<Schema<'a>> {
+        self.json.get("additionalProperties").filter(|any| any.is_object()).map(|any| self.at(any))
+    }
+
     /// The schema of a value inside this one. References and `null` alternatives are seen through.
     fn at(self, json: &'a Json) -> Self {
         let mut json = json;
@@ -77,6 +87,9 @@ impl<'a> Schema<'a> {
     pub fn choices(self) -> Vec<&'a str> {
         if let Some(all) = self.json.get("enum").and_then(Json::as_array) {
             return all.iter().filter_map(Json::as_str).collect();
+        }
+        if let Some(only) = self.json.get("const").and_then(Json::as_str) {
+            return vec![only];
         }
         let of_variant = |variant: &'a Json| -> Option<&'a str> {
             variant.get("const").or_else(|| variant.get("enum").and_then(|all| all.get(0)))?.as_str()
@@ -151,13 +164,15 @@ impl<'a> Schema<'a> {
     }
 
     fn takes(self, value: &Value) -> bool {
-        match value {
+        let sort_fits = match value {
             Value::Text(_) | Value::Time(_) => self.is("string"),
             Value::Int(_) => self.is("integer") || self.is("number"),
             Value::Float(_) => self.is("number"),
             Value::Bool(_) => self.is("boolean"),
             Value::List(_) | Value::Table(_) => false,
-        } || (self.json.get("type").is_none() && self.choices().is_empty())
+        };
+        let anything_goes = self.json.get("type").is_none() && self.choices().is_empty();
+        sort_fits || anything_goes
     }
 
     fn check_table(self, node: &Node, entries: &[(String, Node)], problems: &mut Vec<Problem>) {
