@@ -3,6 +3,7 @@
 //! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
 //! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
 
+use crate::archive::Manifest;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure};
@@ -177,6 +178,7 @@ impl Run<'_, '_> {
             Ended::Done => {}
         }
         faults.point("executed")?;
+        self.write_manifests(item, &work.point, session.as_mut())?;
         let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
@@ -186,6 +188,24 @@ impl Run<'_, '_> {
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
+    }
+
+    /// The list of the archive files of this operation, chained, beside the files themselves.
+    fn write_manifests(&mut self, item: &Item, point: &str, session: &mut dyn Session) -> Result<(), Failure> {
+        let mut manifests: Vec<(String, Manifest)> = Vec::new();
+        for file in undo::archived_files(session, point)? {
+            let known = manifests.iter().position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
+            let n = known.unwrap_or_else(|| {
+                let name = &item.operation.name;
+                manifests.push((file.store.clone(), Manifest::new(name, &file.table, point)));
+                manifests.len() - 1
+            });
+            manifests[n].1.add(file.written);
+        }
+        for (store, manifest) in &manifests {
+            manifest.write(self.engine.stores().store(store)?.as_ref())?;
+        }
+        Ok(())
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.
@@ -388,7 +408,6 @@ impl Run<'_, '_> {
             dialect: work.dialect,
             stores: self.engine.stores(),
             faults,
-            run: self.id,
             now: self.plan.now,
         };
         faults.point("before a batch")?;
