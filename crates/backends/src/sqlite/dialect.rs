@@ -8,6 +8,7 @@
 
 use super::place::{self, Place};
 use super::{age, walk};
+use std::time::Duration;
 use targets::db::{
     AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Generated, Range, Result, Row, Sql, Table, TableKind,
     TableName, Take, UndoTable, Value, quote,
@@ -39,6 +40,22 @@ impl Dialect for SqliteDialect {
 
     fn remove_own(&self) -> Option<Sql> {
         None
+    }
+
+    fn exists(&self, table: &TableName) -> Sql {
+        Sql::new("select exists (select 1 from sqlite_schema where type = 'table' and name = ")
+            .bind(table.name.as_str())
+            .text(" collate nocase)")
+    }
+
+    // there is one writer: everybody else waits for all of it
+    fn batch_time(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+
+    // a connection that has waited for one batch asks for the lock about every 25 ms
+    fn breather(&self) -> Duration {
+        Duration::from_millis(30)
     }
 
     // without the collation, a column that ignores case would hide an edit that changed nothing else
