@@ -41,9 +41,9 @@ pub(super) fn explain(label: &str, during: During, error: rusqlite::Error) -> Er
             .help("stop the application, then run `sexton check`; restore a backup if it confirms the damage"),
         ffi::SQLITE_NOTADB => Error::system(format!("the file of {database} is not a SQLite database"))
             .help("correct the path; if the file is encrypted, decrypt it first: Sexton cannot read encrypted files"),
-        ffi::SQLITE_READONLY => Error::system(format!("{database} cannot be written"))
+        ffi::SQLITE_READONLY if during != During::Open => Error::system(format!("{database} cannot be written"))
             .help("allow this user to write the file and its folder: ls -l"),
-        ffi::SQLITE_CANTOPEN => Error::system(format!("{database} cannot be opened"))
+        ffi::SQLITE_CANTOPEN | ffi::SQLITE_READONLY => Error::system(format!("{database} cannot be opened"))
             .help("allow this user to read and write the file and its folder: ls -l"),
         ffi::SQLITE_PERM | ffi::SQLITE_AUTH => Error::system(format!("{database} refuses access"))
             .help("allow this user to read and write the file and its folder: ls -l"),
