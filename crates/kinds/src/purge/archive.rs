@@ -22,7 +22,8 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
         ArchiveFormat::Jsonl => Format::JsonLines,
         ArchiveFormat::Parquet => Format::Parquet,
     };
-    let name = file_name(format, &archive.operation, &table.name, work.point(), work.next_file());
+    let number = work.next_file();
+    let name = file_name(format, &archive.operation, &table.name, work.point(), number);
     let header = Header {
         schema_version: engine::archive::SCHEMA_VERSION,
         run: work.point().to_owned(),
