@@ -253,7 +253,14 @@ impl Engine {
 
     /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
     /// the run's id, with or without the run in the log.
-    pub fn restore_request(&self, store: &str, run: &str, table: Option<&str>, database: &str, actor: &str) -> Request {
+    pub fn restore_request(
+        &self,
+        store: &str,
+        run: &str,
+        table: Option<&str>,
+        database: &str,
+        actor: &str,
+    ) -> Request {
         own_request(vec![restore_operation(store, run, table, database)], actor)
     }
 

@@ -191,10 +191,17 @@ impl Run<'_, '_> {
     }
 
     /// The list of the archive files of this operation, chained, beside the files themselves.
-    fn write_manifests(&mut self, item: &Item, point: &str, session: &mut dyn Session) -> Result<(), Failure> {
+    fn write_manifests(
+        &mut self,
+        item: &Item,
+        point: &str,
+        session: &mut dyn Session,
+    ) -> Result<(), Failure> {
         let mut manifests: Vec<(String, Manifest)> = Vec::new();
         for file in undo::archived_files(session, point)? {
-            let known = manifests.iter().position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
+            let known = manifests
+                .iter()
+                .position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
             let n = known.unwrap_or_else(|| {
                 let name = &item.operation.name;
                 manifests.push((file.store.clone(), Manifest::new(name, &file.table, point)));
@@ -404,12 +411,8 @@ impl Run<'_, '_> {
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
-        let setting = Setting {
-            dialect: work.dialect,
-            stores: self.engine.stores(),
-            faults,
-            now: self.plan.now,
-        };
+        let setting =
+            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
         let counts = {
             let mut tx = session.begin(&work.limits)?;

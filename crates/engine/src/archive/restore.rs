@@ -45,8 +45,11 @@ impl Operation for RestoreArchive {
         let store = planning.stores.store(&self.store)?;
         let manifests = manifests(store.as_ref(), &self.run)?;
         if manifests.is_empty() {
-            return Err(Error::usage(format!("there is no archive of run `{}` in `{}`", self.run, self.store))
-                .help("`sexton runs list` shows the runs; the store is named in the run's report"));
+            return Err(Error::usage(format!(
+                "there is no archive of run `{}` in `{}`",
+                self.run, self.store
+            ))
+            .help("`sexton runs list` shows the runs; the store is named in the run's report"));
         }
         let schema = facts.schema()?;
         let mut planned = Planned { undo: Some(Undo::NotNeeded), ..Planned::default() };
@@ -57,7 +60,9 @@ impl Operation for RestoreArchive {
             }
             manifest.verify(store.as_ref())?;
             match schema.table(manifest.table()) {
-                Some(table) => tasks.push(self.task(n, manifest, table, store.as_ref(), &mut planned.findings)?),
+                Some(table) => {
+                    tasks.push(self.task(n, manifest, table, store.as_ref(), &mut planned.findings)?)
+                }
                 None => planned.findings.push(Finding::forbid(
                     "table_gone",
                     manifest.table(),
@@ -135,7 +140,14 @@ impl RestoreArchive {
                 ));
             }
         }
-        Ok(Task { store: self.store.clone(), run: self.run.clone(), files, table: table.clone(), columns, seq: n as i64 })
+        Ok(Task {
+            store: self.store.clone(),
+            run: self.run.clone(),
+            files,
+            table: table.clone(),
+            columns,
+            seq: n as i64,
+        })
     }
 }
 
@@ -155,7 +167,13 @@ fn manifests(store: &dyn targets::files::Files, run: &str) -> Result<Vec<Manifes
 }
 
 /// Fills the temporary table with the rows of one file.
-fn fill(task: &Task, name: &str, store: &dyn targets::files::Files, scratch: &UndoTable, work: &mut Work) -> Result<()> {
+fn fill(
+    task: &Task,
+    name: &str,
+    store: &dyn targets::files::Files,
+    scratch: &UndoTable,
+    work: &mut Work,
+) -> Result<()> {
     work.empty(scratch)?;
     let portion = (MOST_PARAMETERS / task.columns.len().max(1)).clamp(1, 500);
     let mut rows: Vec<Row> = Vec::with_capacity(portion);
@@ -204,6 +222,7 @@ fn step(task: &Task) -> Result<Step> {
         way: format!("from {} archive files in `{}`", task.files.len(), task.store),
         statements: Vec::new(),
         facts: Vec::new(),
-        task: serde_json::to_value(task).map_err(|error| Error::system("the plan cannot be written").because(error))?,
+        task: serde_json::to_value(task)
+            .map_err(|error| Error::system("the plan cannot be written").because(error))?,
     })
 }

@@ -353,13 +353,15 @@ fn conflicts(facts: &mut dyn Facts, point: &str, seq: i64) -> Result<Vec<i64>> {
 /// Deleted rows first, parents before children; then changed rows. Within that, last touched first.
 fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
     let of = |change: Change| {
-        let mut tables: Vec<&Remembered> = point.tables.iter().filter(|table| table.change == change).collect();
+        let mut tables: Vec<&Remembered> =
+            point.tables.iter().filter(|table| table.change == change).collect();
         tables.sort_by_key(|table| -table.seq);
         tables
     };
     let deleted = of(Change::Delete);
     let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
-    let mut ordered: Vec<&Remembered> = parents_first(&names, schema).into_iter().map(|n| deleted[n]).collect();
+    let mut ordered: Vec<&Remembered> =
+        parents_first(&names, schema).into_iter().map(|n| deleted[n]).collect();
     ordered.extend(of(Change::Update));
     ordered
 }
@@ -369,7 +371,8 @@ pub(crate) fn parents_first(names: &[TableName], schema: &Schema) -> Vec<usize> 
     let mut left: Vec<usize> = (0..names.len()).collect();
     let mut ordered = Vec::new();
     while !left.is_empty() {
-        let waits = |n: &usize| left.iter().any(|other| other != n && refers(schema, &names[*n], &names[*other]));
+        let waits =
+            |n: &usize| left.iter().any(|other| other != n && refers(schema, &names[*n], &names[*other]));
         // In a cycle nothing is free: take the first; conflicts are tried again.
         let next = left.iter().position(|n| !waits(n)).unwrap_or(0);
         ordered.push(left.remove(next));

@@ -5,7 +5,7 @@ use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Facts, Schema, Sql, Table, TableKind, Value};
+use targets::db::{Facts, Schema, Sql, Table, TableKind, TableName, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
@@ -20,8 +20,10 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     }
     let schema = facts.schema()?;
     let mut planned = Planned::default();
+    let mut earlier: Vec<(TableName, Sql)> = Vec::new();
     for target in &targets {
-        let step = plan_target(options, target, &schema, facts, planning, &mut planned.findings)?;
+        let step =
+            plan_target(options, target, &schema, facts, planning, &mut planned.findings, &mut earlier)?;
         if planned.steps.iter().any(|other| other.id == step.id) {
             return Err(Error::usage(format!("two targets have the id `{}`", step.id))
                 .help("give one of them an `id`"));
@@ -67,6 +69,7 @@ fn plan_target(
     facts: &mut dyn Facts,
     planning: &Planning,
     findings: &mut Vec<Finding>,
+    earlier: &mut Vec<(TableName, Sql)>,
 ) -> Result<Step> {
     let mut target = target.clone();
     let table = schema.find(&target.table)?.clone();
@@ -75,6 +78,10 @@ fn plan_target(
     let rule = which(&target, &table, facts, planning)?;
     check_condition(&table, &rule, facts)?;
     let mut condition = rule.condition.clone();
+    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112).
+    for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
+        condition = condition.text(" and (").add(gone).text(") is not true");
+    }
     let exempt = not_exempt(facts, &table)?;
     let exempted = match &exempt {
         Some(exempt) => {
@@ -86,6 +93,9 @@ fn plan_target(
         condition = condition.text(" and ").add(exempt);
     }
 
+    if target.action == Action::Delete {
+        earlier.push((table.name.clone(), condition.clone()));
+    }
     if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
         target.dependants = Policy::Archive;
     }

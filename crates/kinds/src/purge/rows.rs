@@ -43,6 +43,15 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         ))
         .help("say `age_column = \"created_at\"`"));
     }
+    if let Some(column) = &target.expires {
+        let column = table.expect_column(column)?;
+        let test =
+            facts.dialect().age(column, target.epoch_unit, &engine::age::cutoff(planning.now, &zone))?;
+        shown.push(("expired".to_owned(), format!("{} before {}", column.name, planning.now)));
+        parts.push(test.older.clone());
+        unreadable = unreadable.or(test.unreadable.clone());
+        age_test.get_or_insert(test);
+    }
     for more in &target.and_older {
         let column = table.expect_column(&more.column)?;
         let Some(age) = &more.than else {
@@ -70,7 +79,7 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
             "the rule for `{}` has no limit: every row would go",
             target.table
         ))
-        .help("say `older_than`, `where`, `keep_newest` or `max_size`"));
+        .help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`"));
     }
     Ok(Which {
         condition: Sql::join(&parts, " and "),
