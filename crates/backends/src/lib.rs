@@ -5,5 +5,7 @@
 
 pub mod bucket;
 pub mod local_files;
-/// SQLite files.
+pub mod postgres;
 pub mod sqlite;
+#[doc(hidden)]
+pub mod testing;

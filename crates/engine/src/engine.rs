@@ -1,6 +1,7 @@
 //! The engine as surfaces see it: plan, run, resume, undo, stop, log. There is no second way to do anything.
 
 use crate::age::Age;
+use crate::archive::RestoreArchive;
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
@@ -230,9 +231,13 @@ impl Engine {
                 let one = id.contains('.').then(|| undo::parse_point_id(id).1);
                 for (n, done) in report.operations.iter().enumerate().rev() {
                     let point = undo::point_id(&run, n);
-                    if one.is_none_or(|one| one == n) && done.undo_id.is_some() {
-                        operations.push(undo_operation(&point, &done.database));
+                    if one.is_some_and(|one| one != n) || done.undo_id.is_none() {
+                        continue;
                     }
+                    operations.push(match &record.plan.items[n].undo {
+                        Undo::Archive { store } => restore_operation(store, &point, None, &done.database),
+                        _ => undo_operation(&point, &done.database),
+                    });
                 }
             }
             (Err(_), Some(database)) => operations.push(undo_operation(id, database)),
@@ -243,15 +248,20 @@ impl Engine {
                 .help("`sexton undo list` shows what can")
                 .into());
         }
-        Ok(Request {
-            operations,
-            dry_run: false,
-            actor: actor.to_owned(),
-            trigger: Trigger::Cli,
-            correlation_id: new_id(),
-            force: false,
-            go_on: false,
-        })
+        Ok(own_request(operations, actor))
+    }
+
+    /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
+    /// the run's id, with or without the run in the log.
+    pub fn restore_request(
+        &self,
+        store: &str,
+        run: &str,
+        table: Option<&str>,
+        database: &str,
+        actor: &str,
+    ) -> Request {
+        own_request(vec![restore_operation(store, run, table, database)], actor)
     }
 
     /// What a database says about itself and its tables, for surfaces that draft a configuration.
@@ -298,6 +308,23 @@ impl Engine {
         let ended = undo::release(session.as_mut(), &Limits::default(), &name)?;
         self.audit(actor, "end exemption", table, database)?;
         Ok(ended)
+    }
+
+    /// Ends all exemptions of a database; the tables that had some.
+    pub fn end_all_exemptions(&self, database: &str, actor: &str) -> Result<Vec<String>, Failure> {
+        let mut session = self.database(database)?.open()?;
+        let mut ended = Vec::new();
+        for table in undo::exempted(session.as_mut())? {
+            undo::release(session.as_mut(), &Limits::default(), &table)?;
+            self.audit(actor, "end exemption", &table.to_string(), database)?;
+            ended.push(table.to_string());
+        }
+        Ok(ended)
+    }
+
+    /// Removes Sexton's own tables from a database when nothing in them is needed any more; true when they went.
+    pub fn tidy(&self, database: &str) -> Result<bool, Failure> {
+        Ok(undo::tidy(self.database(database)?.open()?.as_mut(), &Limits::default())?)
     }
 
     /// Asks a run, in whichever process, to stop at its next batch; its full id.
@@ -367,6 +394,11 @@ impl Engine {
                 .map_err(|error| Error::usage("an undo needs a point").because(error))?;
             return Ok(Box::new(put_back));
         }
+        if request.kind == RESTORE {
+            let restore: RestoreArchive = serde_json::from_value(request.options.clone())
+                .map_err(|error| Error::usage("a restore needs a store and a run").because(error))?;
+            return Ok(Box::new(restore));
+        }
         let kind = self.parts.catalogue.iter().find(|kind| kind.name() == request.kind).ok_or_else(|| {
             let names: Vec<&str> = self.parts.catalogue.iter().map(|kind| kind.name()).collect();
             Error::usage(format!("there is no kind `{}`", request.kind))
@@ -394,18 +426,48 @@ impl Engine {
     }
 }
 
-/// The kind of the engine's own operation.
+/// The kinds of the engine's own operations.
 const UNDO: &str = "undo";
+const RESTORE: &str = "restore-archive";
+
+fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
+    Request {
+        operations,
+        dry_run: false,
+        actor: actor.to_owned(),
+        trigger: Trigger::Cli,
+        correlation_id: new_id(),
+        force: false,
+        go_on: false,
+    }
+}
 
 fn undo_operation(point: &str, database: &str) -> OperationRequest {
+    let title = format!("Put back what {point} changed");
+    own_operation(format!("undo {point}"), UNDO, title, database, serde_json::json!({ "point": point }))
+}
+
+fn restore_operation(store: &str, point: &str, table: Option<&str>, database: &str) -> OperationRequest {
+    let options = serde_json::json!({ "store": store, "run": point, "table": table });
+    let title = format!("Bring back what {point} archived");
+    own_operation(format!("restore {point}"), RESTORE, title, database, options)
+}
+
+fn own_operation(
+    name: String,
+    kind: &str,
+    title: String,
+    database: &str,
+    options: serde_json::Value,
+) -> OperationRequest {
     OperationRequest {
-        name: format!("undo {point}"),
-        kind: UNDO.to_owned(),
-        title: format!("Put back what {point} changed"),
+        name,
+        kind: kind.to_owned(),
+        title,
         database: database.to_owned(),
         severity: Severity::Low,
         backup: false,
-        options: serde_json::json!({ "point": point }),
+        options,
         manners: Manners::default(),
         needs: Vec::new(),
         expected_seconds: None,

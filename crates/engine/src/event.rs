@@ -180,6 +180,19 @@ impl Counts {
         self.failed += other.failed;
     }
 
+    /// What is left of it without another count.
+    pub fn without(&self, other: &Counts) -> Counts {
+        Counts {
+            deleted: self.deleted.saturating_sub(other.deleted),
+            changed: self.changed.saturating_sub(other.changed),
+            archived: self.archived.saturating_sub(other.archived),
+            restored: self.restored.saturating_sub(other.restored),
+            dependants: self.dependants.saturating_sub(other.dependants),
+            skipped: self.skipped.saturating_sub(other.skipped),
+            failed: self.failed.saturating_sub(other.failed),
+        }
+    }
+
     /// Rows handled for the step itself, for progress and budgets.
     pub fn rows(&self) -> u64 {
         // a marked row is counted once: as archived

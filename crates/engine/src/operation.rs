@@ -113,7 +113,8 @@ pub trait Operation: Send {
     /// Checks the result after the last batch. Findings of level warning make the run partial.
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>>;
     /// Under which name progress is kept in the target; `point` is the id of the undo point of this operation.
-    fn checkpoint(&self, point: &str) -> String {
+    fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
+        let _ = steps;
         point.to_owned()
     }
     /// Limits that this operation has unless the request says otherwise.

@@ -3,6 +3,7 @@
 //! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
 //! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
 
+use crate::archive::Manifest;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure};
@@ -177,8 +178,9 @@ impl Run<'_, '_> {
             Ended::Done => {}
         }
         faults.point("executed")?;
-        let checkpoint =
-            Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point))?.unwrap_or_default();
+        self.write_manifests(item, &work.point, session.as_mut())?;
+        let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
+            .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
         let findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
@@ -186,6 +188,31 @@ impl Run<'_, '_> {
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
+    }
+
+    /// The list of the archive files of this operation, chained, beside the files themselves.
+    fn write_manifests(
+        &mut self,
+        item: &Item,
+        point: &str,
+        session: &mut dyn Session,
+    ) -> Result<(), Failure> {
+        let mut manifests: Vec<(String, Manifest)> = Vec::new();
+        for file in undo::archived_files(session, point)? {
+            let known = manifests
+                .iter()
+                .position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
+            let n = known.unwrap_or_else(|| {
+                let name = &item.operation.name;
+                manifests.push((file.store.clone(), Manifest::new(name, &file.table, point)));
+                manifests.len() - 1
+            });
+            manifests[n].1.add(file.written);
+        }
+        for (store, manifest) in &manifests {
+            manifest.write(self.engine.stores().store(store)?.as_ref())?;
+        }
+        Ok(())
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.
@@ -222,9 +249,10 @@ impl Run<'_, '_> {
 
     /// The loop over steps and batches.
     fn batches(&mut self, n: usize, work: &Execution, session: &mut dyn Session) -> Result<Ended, Failure> {
-        let name = work.operation.checkpoint(&work.point);
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
+        self.catch_up(n, &checkpoint)?;
         let mut memory = work.memory(session)?;
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time());
         let clock = self.engine.clock();
@@ -263,6 +291,24 @@ impl Run<'_, '_> {
             self.engine.faults().point("advanced")?;
         }
         Ok(Ended::Done)
+    }
+
+    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
+    fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        let mut missing = checkpoint.counts.clone();
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            if let What::Advanced { step, counts, .. } = &event.what
+                && let Some(left) = missing.get_mut(*step)
+            {
+                *left = left.without(counts);
+            }
+        }
+        for (step, counts) in missing.into_iter().enumerate() {
+            if counts != Counts::default() {
+                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
+            }
+        }
+        Ok(())
     }
 
     fn reason_to_stop(
@@ -359,14 +405,14 @@ impl Run<'_, '_> {
             checkpoint.cursor = Default::default();
             return Ok((Counts::default(), Duration::ZERO));
         };
-        let name = work.operation.checkpoint(&work.point);
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
         // Both are put in place only after the commit: a batch that is rolled back has happened to nobody.
         let mut new_memory = memory.clone();
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
         let setting =
-            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, run: self.id, now: self.plan.now };
+            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
         let counts = {
             let mut tx = session.begin(&work.limits)?;

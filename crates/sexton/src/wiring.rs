@@ -5,6 +5,7 @@
 use crate::config::{Config, DatabaseSetting, StatePlace, StorePlace, StoreSetting, nearest};
 use backends::bucket::{Bucket, BucketOptions, Credentials};
 use backends::local_files::LocalFiles;
+use backends::postgres::Postgres;
 use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
@@ -76,13 +77,8 @@ pub fn is_place(text: &str) -> bool {
 fn connect_to(label: &str, url: &Url) -> Arc<dyn Database> {
     match url {
         Url::Sqlite { path } => Arc::new(Sqlite::new(label, path)),
-        Url::Postgres { .. } => postgres(label, url),
+        Url::Postgres { .. } => Arc::new(Postgres::new(label, url.clone())),
     }
-}
-
-fn postgres(label: &str, url: &Url) -> Arc<dyn Database> {
-    let _ = (label, url);
-    unimplemented!()
 }
 
 struct KnownStores {
@@ -138,7 +134,7 @@ fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
                 .help("choose another one: `[state]` with `folder = \"…\"`")
                 .because(error)
         })?;
-        Sqlite::create(&file)?;
+        return Ok(Arc::new(Sqlite::create("state", &file)?));
     }
     Ok(Arc::new(Sqlite::new("state", &file)))
 }

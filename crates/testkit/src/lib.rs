@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What tests need: throw-away databases of both kinds, looked at and changed as an application would.
+//!
+//! It goes past the back ends on purpose (see `backends::testing`), so that a test never judges Sexton by what Sexton
+//! says. It contains no test.
+
+mod cluster;
+mod dump;
+mod place;
+pub mod story;
+mod workshop;
+
+pub use place::{Place, both};
+pub use story::Story;
+pub use workshop::Workshop;

@@ -38,12 +38,14 @@ impl Sqlite {
         Self { label: label.to_owned(), path: path.to_owned() }
     }
 
-    /// Makes an empty file at `path` with a write-ahead log, unless there is one. Only for files of our own: a missing
-    /// database of a user stays missing.
-    pub fn create(path: &Path) -> Result<()> {
-        let explain = |error| errors::explain(&path.display().to_string(), errors::During::Open, error);
+    /// Makes a file for Sexton's own use where there is none, with a write-ahead log so that looking does not wait for
+    /// writing. The only place where a database is created.
+    pub fn create(label: &str, path: &Path) -> Result<Self> {
+        let explain = |error| errors::explain(label, errors::During::Open, error);
         let conn = Connection::open(path).map_err(explain)?;
-        conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(explain)
+        conn.busy_timeout(Duration::from_secs(5)).map_err(explain)?;
+        conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(explain)?;
+        Ok(Self::new(label, path))
     }
 
     /// Opens the file and prepares the connection.

@@ -1,5 +1,6 @@
-//! Tests of the back ends on real databases and file stores, in one binary.
+//! Conformance: what the contract in `targets` promises, on real databases and file stores, in one binary.
 
+mod conformance_places;
 mod files;
 mod s3_server;
 mod sqlite_ages;

@@ -3,7 +3,7 @@
 //! Streams both ways: never more than one row and zstd's window in memory. The zstd frame carries its own checksum
 //! and is followed by the [seal](super::seal), which `zstdcat` skips.
 
-use super::seal::{Seal, Tail, Tally};
+use super::seal::{Tail, Tally};
 use super::value_json::{AsJson, from_json};
 use super::{Header, Place};
 use serde::Deserialize as _;
@@ -39,7 +39,7 @@ impl Writer {
 
     pub fn finish(self, rows: u64) -> io::Result<Tally<Box<dyn NewFile>>> {
         let mut file = self.encoder.finish()?;
-        let seal = Seal { rows, sha256: file.sha256() };
+        let seal = file.seal(rows);
         file.write_all(&seal.to_bytes())?;
         Ok(file)
     }

@@ -60,11 +60,10 @@ impl Writer {
         let whole = encode(&self.header, &self.rows).map_err(|error| Error::system(doing).because(error))?;
         let footer = footer_start(&whole).ok_or_else(|| Error::system(format!("{doing}: no footer")))?;
         let (body, footer) = whole.split_at(footer);
-        let mut sum = Tally::new(std::io::sink());
-        let seal = sum.write_all(body).and_then(|()| sum.write_all(footer)).map(|()| sum.sha256());
-        let write = seal.and_then(|sha256| {
+        let seal = seal_of(body, footer, self.rows.len() as u64);
+        let write = seal.and_then(|seal| {
             self.file.write_all(body)?;
-            self.file.write_all(&Seal { rows: self.rows.len() as u64, sha256 }.to_bytes())?;
+            self.file.write_all(&seal.to_bytes())?;
             self.file.write_all(footer)
         });
         write.map_err(|error| failed(doing, error))?;
@@ -98,6 +97,11 @@ pub fn read(
         && stored.len() == reader.metadata().file_metadata().schema().get_fields().len();
     if !fits {
         return Err(place.damaged("its header lists other columns than it has"));
+    }
+    // Without columns the library counts no rows.
+    let counted = reader.metadata().file_metadata().num_rows();
+    if !stored.is_empty() && u64::try_from(counted) != Ok(rows) {
+        return Err(place.damaged(format!("it has {counted} rows where {rows} were written")));
     }
     let count = usize::try_from(rows).map_err(|error| place.damaged(error))?;
     let mut columns = Vec::with_capacity(stored.len());
@@ -326,12 +330,18 @@ fn footer_start(whole: &[u8]) -> Option<usize> {
     rest.len().checked_sub(u32::from_le_bytes(*length) as usize)
 }
 
-/// The seal before the footer, if it fits all bytes around it.
+/// The seal before the footer, if it fits all other bytes.
 fn sealed(whole: &[u8]) -> Option<Seal> {
     let footer = footer_start(whole)?;
     let at = footer.checked_sub(LENGTH)?;
     let seal = Seal::from_bytes(&whole[at..footer])?;
+    let fitting = seal_of(&whole[..at], &whole[footer..], seal.rows).ok()?;
+    (seal == fitting).then_some(seal)
+}
+
+fn seal_of(body: &[u8], footer: &[u8], rows: u64) -> std::io::Result<Seal> {
     let mut sum = Tally::new(std::io::sink());
-    sum.write_all(&whole[..at]).and_then(|()| sum.write_all(&whole[footer..])).ok()?;
-    (sum.sha256() == seal.sha256).then_some(seal)
+    sum.write_all(body)?;
+    sum.write_all(footer)?;
+    Ok(sum.seal(rows))
 }

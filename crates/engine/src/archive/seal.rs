@@ -1,4 +1,4 @@
-//! The seal of an archive file: its row count and the checksum of all its other bytes.
+//! The seal of an archive file: its row count, and a checksum of all other bytes and the row count.
 //!
 //! The seal is a skippable zstd frame, so that `zstdcat` shows the rows and nothing else. In a Parquet file it
 //! stands in the gap before the footer, where no reader looks. It finds damage, not malice: whoever can write the file can
@@ -20,6 +20,11 @@ pub struct Seal {
 }
 
 impl Seal {
+    fn new(rows: u64, others: Sha256) -> Self {
+        // The row count too, or a flipped bit in it would make a reader wait for rows that never were.
+        Self { rows, sha256: others.chain_update(rows.to_le_bytes()).finalize().into() }
+    }
+
     pub fn to_bytes(&self) -> Vec<u8> {
         [&START[..], &self.rows.to_le_bytes(), &self.sha256].concat()
     }
@@ -48,9 +53,9 @@ impl<W: Write> Tally<W> {
         Self { inner, bytes: 0, hasher: Sha256::new() }
     }
 
-    /// The checksum so far.
-    pub fn sha256(&self) -> [u8; 32] {
-        self.hasher.clone().finalize().into()
+    /// The seal of what went through so far.
+    pub fn seal(&self, rows: u64) -> Seal {
+        Seal::new(rows, self.hasher.clone())
     }
 
     /// The inner writer, the number of bytes, their checksum in hex.
@@ -87,12 +92,11 @@ impl<R: Read> Tail<R> {
 
     /// The seal, if the last bytes are one, and whether it fits the bytes before it; the number of all bytes, their checksum in hex.
     pub fn into_parts(self) -> (Option<(Seal, bool)>, u64, String) {
-        let sealed: [u8; 32] = self.hasher.clone().finalize().into();
-        let whole = self.hasher.chain_update(&self.last).finalize();
         let seal = Seal::from_bytes(&self.last).map(|seal| {
-            let fits = seal.sha256 == sealed;
+            let fits = seal == Seal::new(seal.rows, self.hasher.clone());
             (seal, fits)
         });
+        let whole = self.hasher.chain_update(&self.last).finalize();
         (seal, self.bytes, hex(&whole))
     }
 }

@@ -154,3 +154,19 @@ pub fn release(session: &mut dyn Session, limits: &targets::db::Limits, source: 
     tx.commit()?;
     Ok(true)
 }
+
+/// The tables that have exemptions.
+pub fn exempted(facts: &mut (impl Facts + ?Sized)) -> Result<Vec<TableName>> {
+    if !super::point::installed(facts)? {
+        return Ok(Vec::new());
+    }
+    let select = Sql::new("select description from ").table(&facts.dialect().own("exemptions"));
+    let mut tables = Vec::new();
+    for row in facts.rows(&select)? {
+        let text = row.first().and_then(Value::as_text).unwrap_or_default();
+        let exemption: Exemption = serde_json::from_str(text)
+            .map_err(|error| Error::system("an exemption cannot be read").because(error))?;
+        tables.push(exemption.source);
+    }
+    Ok(tables)
+}

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use targets::db::{Dialect, Facts, Row, Session, Sql, TableName, Tx, UndoTable, Value};
+use targets::db::{Dialect, Facts, Limits, Row, Session, Sql, TableName, Tx, UndoTable, Value};
 
 /// Where an undo point stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,10 @@ fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
         "point text not null, seq bigint not null, position bigint not null, reason text not null, \
          primary key (point, seq, position)",
     ));
+    all.push(table(
+        "archived_files",
+        "point text not null, batch bigint not null, description text not null",
+    ));
     all.push(table("exemptions", "source text not null primary key, description text not null"));
     all
 }
@@ -106,7 +110,7 @@ const OWN: [&str; 6] =
     ["undo_points", "undo_tables", "checkpoints", "undo_conflicts", "archived_files", "exemptions"];
 
 /// Makes Sexton's own tables when they are not there yet.
-pub(crate) fn install(session: &mut dyn Session, limits: &targets::db::Limits) -> Result<()> {
+pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<()> {
     if installed(session)? {
         return Ok(());
     }
@@ -204,10 +208,9 @@ pub fn archived_files(facts: &mut dyn Facts, point: &str) -> Result<Vec<Archived
     let mut files = Vec::new();
     for row in facts.rows(&select)? {
         let text = row.first().and_then(Value::as_text).unwrap_or_default();
-        files.push(
-            serde_json::from_str(text)
-                .map_err(|error| Error::system("an archive file is described in an unknown form").because(error))?,
-        );
+        files.push(serde_json::from_str(text).map_err(|error| {
+            Error::system("an archive file is described in an unknown form").because(error)
+        })?);
     }
     Ok(files)
 }
@@ -291,10 +294,9 @@ fn point_from(row: &Row) -> Result<Point> {
     })
 }
 
-/// Forgets an undo point and its rows. When nothing of Sexton's is left afterwards, its own tables go too.
-pub fn drop_point(session: &mut dyn Session, limits: &targets::db::Limits, point: &Point) -> Result<()> {
+/// Forgets an undo point and its rows.
+pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> Result<()> {
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
-    let remove = session.dialect().remove_own();
     let mut tx = session.begin(limits)?;
     for table in &point.tables {
         tx.execute(&Sql::new("drop table if exists ").table(&table.undo.name))?;
@@ -307,17 +309,32 @@ pub fn drop_point(session: &mut dyn Session, limits: &targets::db::Limits, point
                 .bind(point.id.clone()),
         )?;
     }
-    let mut left = 0;
-    for table in &own {
-        left += tx.count(&Sql::new("select count(*) from ").table(table))?;
-    }
-    if left == 0 {
-        for table in &own {
-            tx.execute(&Sql::new("drop table ").table(table))?;
-        }
-        if let Some(remove) = remove {
-            tx.execute(&remove)?;
-        }
-    }
+    let of_its_undo =
+        Sql::new("delete from ").table(&own[2]).text(" where point = ").bind(format!("undo:{}", point.id));
+    tx.execute(&of_its_undo)?;
     tx.commit()
+}
+
+/// Removes Sexton's own tables when no undo point, archive or exemption needs them. Checkpoints of runs that changed
+/// nothing more are forgotten with them. True when they went.
+pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
+    if !installed(session)? {
+        return Ok(false);
+    }
+    let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
+    let remove = session.dialect().remove_own();
+    let mut tx = session.begin(limits)?;
+    for needed in [0, 1, 3, 4, 5] {
+        if tx.count(&Sql::new("select count(*) from ").table(&own[needed]))? > 0 {
+            return Ok(false);
+        }
+    }
+    for table in &own {
+        tx.execute(&Sql::new("drop table ").table(table))?;
+    }
+    if let Some(remove) = remove {
+        tx.execute(&remove)?;
+    }
+    tx.commit()?;
+    Ok(true)
 }

@@ -166,32 +166,38 @@ proptest! {
             prop_assert_eq!(bits(&read_rows), bits(&rows));
         }
     }
+}
 
-    // W-058
-    #[test]
-    fn a_flipped_bit_anywhere_is_found_by_reading_alone(at in any::<prop::sample::Index>(), bit in 0..8) {
-        let store = store();
-        for format in FORMATS {
-            let written = store.write(format, 1, header(&["id", "text", "none"]), &plain_rows(30));
-            let mut bytes = store.bytes(&written.name);
-            let at = at.index(bytes.len());
-            bytes[at] ^= 1_u8 << bit;
-            store.put(&written.name, &bytes);
-            let complaint = store.complaint(&written.name);
-            prop_assert!(complaint.contains(&written.name), "{}", complaint);
+// W-058
+#[test]
+fn a_flipped_bit_in_any_byte_is_found_by_reading_alone() {
+    let store = store();
+    for format in FORMATS {
+        let written = store.write(format, 1, header(&["id", "text", "none"]), &plain_rows(30));
+        let whole = store.bytes(&written.name);
+        for at in 0..whole.len() {
+            for bit in [at % 8, (at + 3) % 8] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1_u8 << bit;
+                store.put(&written.name, &bytes);
+                let complaint = store.complaint(&written.name);
+                assert!(complaint.contains(&written.name), "{complaint}");
+            }
         }
     }
+}
 
-    // W-058
-    #[test]
-    fn a_file_cut_off_anywhere_is_found_by_reading_alone(at in any::<prop::sample::Index>()) {
-        let store = store();
-        for format in FORMATS {
-            let written = store.write(format, 1, header(&["id", "text", "none"]), &plain_rows(30));
-            let bytes = store.bytes(&written.name);
-            store.put(&written.name, &bytes[..at.index(bytes.len())]);
+// W-058
+#[test]
+fn a_file_cut_off_anywhere_is_found_by_reading_alone() {
+    let store = store();
+    for format in FORMATS {
+        let written = store.write(format, 1, header(&["id", "text", "none"]), &plain_rows(30));
+        let whole = store.bytes(&written.name);
+        for length in 0..whole.len() {
+            store.put(&written.name, &whole[..length]);
             let complaint = store.complaint(&written.name);
-            prop_assert!(complaint.contains(&written.name), "{}", complaint);
+            assert!(complaint.contains(&written.name), "{complaint}");
         }
     }
 }

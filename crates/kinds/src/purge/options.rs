@@ -53,6 +53,9 @@ pub struct Target {
     /// Rows strictly older than this go: `90 days`, `6 months`, `1 year`, `12h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than: Option<Age>,
+    /// The column that says until when a row is good: rows whose time is over go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// What a number in the age column counts: `auto`, `seconds`, `milliseconds` or `microseconds` since 1970.
     #[schemars(with = "EpochUnitSchema")]
     pub epoch_unit: EpochUnit,

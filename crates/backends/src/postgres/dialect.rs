@@ -1,0 +1,282 @@
+//! How PostgreSQL spells things.
+//!
+//! Rows are named by `ctid`, the place where they lie: it needs no key and costs no index. A place is only ever used
+//! in the statement that found it or while the row is locked, because an update moves the row.
+
+use super::age;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use targets::db::{
+    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Range, Result, Row, Sql, Table, TableKind,
+    TableName, Take, UndoTable, Value,
+};
+
+/// Positions of an undo table: page times this, plus the number of the row in its page.
+const PAGE: i64 = 1 << 16;
+
+/// The spelling, with what the first connection finds out about the server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spelling {
+    version: Arc<AtomicU32>,
+    pooled: Arc<AtomicBool>,
+}
+
+impl Spelling {
+    /// Remembers the server's version and whether a pooler stands before it.
+    pub fn learn(&self, version: u32, pooled: bool) {
+        self.version.store(version, Ordering::Relaxed);
+        self.pooled.store(pooled, Ordering::Relaxed);
+    }
+
+    /// 150018 for 15.18; 0 before the first connection.
+    pub fn version(&self) -> u32 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    /// `from only "s"."t" as t`: never the heirs, whose rows lie elsewhere and have places of their own.
+    fn source(table: &Table) -> Sql {
+        Sql::new("from only ").table(&table.name).text(" as t")
+    }
+
+    fn doomed(&self, take: &Take) -> Sql {
+        let condition = Sql::new("(").add(&take.condition).text(")");
+        match &take.window {
+            None => condition,
+            Some((from, to)) => {
+                self.window(take.table, from.as_ref(), to.as_ref()).text(" and ").add(&condition)
+            }
+        }
+    }
+
+    /// `where …` for a statement that deletes: through a list of places where rows are counted or passed over.
+    fn delete_where(&self, take: &Take) -> Sql {
+        if take.limit.is_none() && !take.skip_locked {
+            return Sql::new(" where ").add(&self.doomed(take));
+        }
+        Sql::new(" where t.ctid = any (array(select t.ctid ")
+            .add(&Self::source(take.table))
+            .text(" where ")
+            .add(&self.doomed(take))
+            .add(&limit_and_lock(take))
+            .text("))")
+    }
+
+    /// `sexton_at, "a", "b"`, which never begins or ends with a comma.
+    fn listed(first: &[&str], prefix: &str, columns: &[String]) -> Sql {
+        let first: Vec<Sql> = first.iter().map(|text| Sql::new(text)).collect();
+        let columns = columns.iter().map(|column| Sql::new(prefix).name(column));
+        Sql::join(&first.into_iter().chain(columns).collect::<Vec<_>>(), ", ")
+    }
+
+    fn make_undo(&self, table: &Table, undo: &UndoTable, words: &str) -> Sql {
+        let ending = match undo.temporary {
+            false => "",
+            // Behind a pooler the session is somebody else's after the transaction.
+            true if self.pooled.load(Ordering::Relaxed) => " on commit drop",
+            true => " on commit delete rows",
+        };
+        Sql::new(words)
+            .table(&undo.name)
+            .text(ending)
+            .text(" as select ")
+            .add(&Self::listed(
+                &[&format!("null::bigint as {BATCH}"), &format!("null::tid as {AT}")],
+                "t.",
+                &undo.columns,
+            ))
+            .text(" ")
+            .add(&Self::source(table))
+            .text(" with no data")
+    }
+}
+
+impl Dialect for Spelling {
+    fn name(&self) -> &'static str {
+        "postgresql"
+    }
+
+    fn placeholder(&self, n: usize) -> String {
+        format!("${n}")
+    }
+
+    fn own(&self, name: &str) -> TableName {
+        TableName::within("sexton", name)
+    }
+
+    fn prepare_own(&self) -> Option<Sql> {
+        // `create schema if not exists` asks for the right to create even where the schema is there.
+        Some(Sql::new(
+            "do $$ begin if to_regnamespace('sexton') is null then create schema sexton; end if; end $$",
+        ))
+    }
+
+    fn remove_own(&self) -> Option<Sql> {
+        Some(Sql::new(
+            "do $$ begin
+               drop schema if exists sexton restrict;
+             exception when dependent_objects_still_exist or insufficient_privilege then null;
+             end $$",
+        ))
+    }
+
+    fn exists(&self, table: &TableName) -> Sql {
+        Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
+    }
+
+    fn batch_time(&self) -> Duration {
+        Duration::from_millis(250)
+    }
+
+    fn breather(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn same(&self, a: &Sql, b: &Sql) -> Sql {
+        Sql::new("(").add(a).text(") is not distinct from (").add(b).text(")")
+    }
+
+    fn walks(&self, table: &Table) -> bool {
+        let version = self.version();
+        // Older servers read the whole table for each range of places.
+        table.kind == TableKind::Ordinary && (version == 0 || version >= 140_000)
+    }
+
+    fn window(&self, _: &Table, from: Option<&Row>, to: Option<&Row>) -> Sql {
+        let bound = |sign: &str, row: &Row| {
+            let block = row.first().and_then(Value::as_int).unwrap_or(0);
+            Sql::new(&format!("t.ctid {sign} '({block},0)'::tid"))
+        };
+        match (from, to) {
+            (None, None) => Sql::new("true"),
+            (Some(from), None) => bound(">=", from),
+            (None, Some(to)) => bound("<", to),
+            (Some(from), Some(to)) => bound(">=", from).text(" and ").add(&bound("<", to)),
+        }
+    }
+
+    fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql> {
+        if !undo.temporary {
+            return vec![self.make_undo(table, undo, "create table ")];
+        }
+        // One of an earlier run in this session may have other columns.
+        vec![
+            Sql::new("drop table if exists pg_temp.").table(&undo.name),
+            self.make_undo(table, undo, "create temporary table "),
+        ]
+    }
+
+    fn remember(&self, take: &Take) -> Sql {
+        let Some(undo) = take.into else { return Sql::new("select 1 where false") };
+        Sql::new("insert into ")
+            .table(&undo.name)
+            .text(" (")
+            .add(&Self::listed(&[BATCH, AT], "", &undo.columns))
+            .text(") select ")
+            .bind(take.batch)
+            .text("::bigint, ")
+            .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
+            .text(" ")
+            .add(&Self::source(take.table))
+            .text(" where ")
+            .add(&self.doomed(take))
+            .add(&limit_and_lock(take))
+    }
+
+    fn take(&self, take: &Take) -> Vec<Sql> {
+        let delete = Sql::new("delete ").add(&Self::source(take.table)).add(&self.delete_where(take));
+        let Some(undo) = take.into else { return vec![delete] };
+        let columns = Self::listed(&[AT], "", &undo.columns);
+        vec![
+            Sql::new("with gone (")
+                .add(&columns)
+                .text(") as (")
+                .add(&delete)
+                .text(" returning ")
+                .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
+                .text("), kept as (insert into ")
+                .table(&undo.name)
+                .text(&format!(" ({BATCH}, "))
+                .add(&columns)
+                .text(") select ")
+                .bind(take.batch)
+                .text("::bigint, ")
+                .add(&columns)
+                .text(
+                    " from gone returning 1) select (select count(*) from gone), (select count(*) from kept)",
+                ),
+        ]
+    }
+
+    fn choose(&self, take: &Take) -> Vec<Sql> {
+        let Some(scratch) = take.into else { return Vec::new() };
+        vec![
+            // It may be gone: with a lost connection, or rolled back with the batch that made it.
+            self.make_undo(take.table, scratch, "create temporary table if not exists "),
+            Sql::new("delete from pg_temp.").table(&scratch.name),
+            self.remember(take),
+        ]
+    }
+
+    fn chosen(&self, _: &Table, scratch: &UndoTable) -> Sql {
+        Sql::new(&format!("t.ctid = any (array(select {AT} from pg_temp.")).table(&scratch.name).text("))")
+    }
+
+    fn undo_end(&self, undo: &UndoTable) -> Sql {
+        Sql::new("select pg_relation_size(cast(")
+            .bind(undo.name.quoted())
+            .text(&format!(" as regclass)) / current_setting('block_size')::bigint * {PAGE}"))
+    }
+
+    fn undo_stride(&self) -> i64 {
+        32 * PAGE
+    }
+
+    fn undo_range(&self, range: Range) -> Sql {
+        let place = |position: i64| format!("'({},{})'::tid", position.max(0) / PAGE, position.max(0) % PAGE);
+        Sql::new(&format!("u.ctid >= {} and u.ctid < {}", place(range.from), place(range.to)))
+    }
+
+    fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
+        let into = Sql::new("insert into ").table(&table.name);
+        let into = match columns {
+            [] => into,
+            columns => into.text(" (").names("", columns.iter().copied()).text(") overriding system value"),
+        };
+        into.text(" select ")
+            .names("u.", columns.iter().copied())
+            .text(" from ")
+            .table(&undo.name)
+            .text(" as u where ")
+            .add(&self.undo_range(range))
+    }
+
+    fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
+        age::conditions(column, unit, cutoff)
+    }
+
+    fn row_bytes(&self, _: &Table) -> String {
+        // the row, its pointer and the header that pg_column_size leaves out
+        "(pg_column_size(t.*) + 28)".to_owned()
+    }
+
+    fn outward(&self, column: &Column) -> String {
+        let name = Sql::new("t.").name(&column.name).shown();
+        match column.family {
+            Family::Integer | Family::Real | Family::Text | Family::Blob | Family::Bool => name,
+            _ => format!("{name}::text"),
+        }
+    }
+
+    fn inward(&self, column: &Column, value: Value) -> Sql {
+        // `declared` is the catalogue's own spelling, quoted where it must be.
+        Sql::new("cast(").bind(value).text(&format!(" as {})", column.declared))
+    }
+}
+
+/// `limit 5 for update of t skip locked`.
+fn limit_and_lock(take: &Take) -> Sql {
+    let limit = take.limit.map(|limit| Sql::new(" limit ").bind(limit.min(i64::MAX as u64) as i64));
+    let lock = if take.skip_locked { " for update of t skip locked" } else { " for update of t" };
+    limit.unwrap_or_default().text(lock)
+}

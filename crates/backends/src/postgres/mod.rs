@@ -1,0 +1,67 @@
+//! PostgreSQL behind the contract of `targets`.
+//!
+//! Promises: nothing waits without a limit, a reading session cannot write, values survive to the bit, and all of it
+//! also behind a transaction pooler. Passwords come from the URL or the password file, never from the environment.
+
+mod access;
+mod address;
+mod age;
+mod connect;
+mod dialect;
+mod errors;
+mod lock;
+mod moment;
+mod pulse;
+mod schema;
+mod session;
+mod tls;
+mod values;
+mod wire;
+
+use address::Address;
+use dialect::Spelling;
+use session::Connected;
+use targets::db::{Database, Dialect, Facts, Result, Session, Url};
+
+/// A PostgreSQL database.
+pub struct Postgres {
+    label: String,
+    url: Url,
+    dialect: Spelling,
+}
+
+impl Postgres {
+    /// Connects only when asked; a wrong URL is reported then.
+    pub fn new(label: &str, url: Url) -> Self {
+        Self { label: label.to_owned(), url, dialect: Spelling::default() }
+    }
+
+    fn connect(&self, read_only: bool) -> Result<Connected> {
+        let address = Address::parse(&self.url.expose())?;
+        Connected::open(address, self.dialect.clone(), read_only)
+            .map_err(|error| error.while_doing(&format!("connecting to `{}`", self.label)))
+    }
+}
+
+impl Database for Postgres {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn dialect(&self) -> &dyn Dialect {
+        &self.dialect
+    }
+
+    fn read(&self) -> Result<Box<dyn Facts>> {
+        Ok(Box::new(self.connect(true)?))
+    }
+
+    fn open(&self) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.connect(false)?))
+    }
+}
+
+/// Plays the application for `testing`.
+pub(crate) fn script(url: &str, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
+    wire::Wire::open(&Address::parse(url)?)?.script(sql, each)
+}

@@ -1,0 +1,119 @@
+//! The signals a throttle looks at.
+//!
+//! Each is asked for by itself, because a role may see some and not others: what it may not see, or what the server does
+//! not know, is none.
+
+use super::address::Host;
+use super::lock::OURS;
+use super::session::Connected;
+use targets::db::{Class, Facts, OldTransaction, Pulse, Result, Row, Sql, Value};
+
+/// Takes the pulse.
+pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
+    let number =
+        |row: Option<Row>| row.and_then(|row| row.first().and_then(Value::as_int)).map(|n| n.max(0) as u64);
+    Ok(Pulse {
+        replica_lag_ms: number(one(session, REPLICA_LAG)?),
+        lock_waiters: number(one(session, LOCK_WAITERS)?),
+        active_sessions: number(one(session, ACTIVE)?),
+        free_disk_bytes: free_disk(session)?,
+        wal_bytes: [number(one(session, SLOTS)?), number(one(session, ARCHIVER)?)]
+            .into_iter()
+            .max()
+            .flatten(),
+        oldest: one(session, OLDEST)?.map(old_transaction),
+        in_use: None,
+    })
+}
+
+/// The first row; none when this role may not ask or the server cannot tell.
+fn one(session: &mut Connected, sql: &str) -> Result<Option<Row>> {
+    let sql =
+        sql.replace("{OTHERS}", &format!("pid <> pg_backend_pid() and application_name not like '{OURS}%'"));
+    match session.rows(&Sql::new(&sql)) {
+        Ok(rows) => Ok(rows.into_iter().next()),
+        Err(error) if error.class == Class::Transient => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+// A replica that has everything has no lag to report; one that has not answered yet has no place either.
+const REPLICA_LAG: &str = "
+    select (extract(epoch from max(coalesce(replay_lag, case when replay_lsn is not null then interval '0' end)))
+            * 1000)::bigint
+    from pg_stat_replication";
+
+const LOCK_WAITERS: &str =
+    "select count(distinct pid) from pg_locks where not granted and pid <> pg_backend_pid()";
+
+const ACTIVE: &str = "
+    select count(*) from pg_stat_activity
+    where state = 'active' and backend_type = 'client backend' and {OTHERS}";
+
+const SLOTS: &str = "
+    select max(pg_wal_lsn_diff(
+             case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
+             restart_lsn))::bigint
+    from pg_replication_slots";
+
+const ARCHIVER: &str = "
+    select count(*) * (select setting::bigint * case unit when '8kB' then 8192 else 1 end
+                       from pg_settings where name = 'wal_segment_size')
+    from pg_ls_archive_statusdir()
+    where name like '%.ready'";
+
+const OLDEST: &str = "
+    select o.pid, extract(epoch from clock_timestamp() - o.xact_start)::double precision, coalesce(o.state, ''),
+           left(o.query, 200), array_to_string(pg_blocking_pids(o.pid), ',')
+    from (select pid, xact_start, state, query from pg_stat_activity
+          where xact_start is not null and datname = current_database() and backend_type = 'client backend'
+            and {OTHERS}
+          order by xact_start
+          limit 1) as o";
+
+fn old_transaction(row: Row) -> OldTransaction {
+    let text = |n: usize| row[n].as_text().unwrap_or_default().to_owned();
+    OldTransaction {
+        pid: row[0].as_int().unwrap_or(0),
+        seconds: row[1].as_real().unwrap_or(0.0).max(0.0),
+        state: text(2),
+        query: text(3),
+        blocked_by: text(4).split(',').filter_map(|pid| pid.parse().ok()).collect(),
+    }
+}
+
+/// Free bytes at the data folder, only when it is certain that the folder of this very server is on this machine: a
+/// forwarded port or a container looks local and is not.
+fn free_disk(session: &mut Connected) -> Result<Option<u64>> {
+    let local = match session.wire.host() {
+        Host::Socket(_) => true,
+        Host::Tcp(name, _) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
+    };
+    if !local {
+        return Ok(None);
+    }
+    let row = one(
+        session,
+        "select current_setting('data_directory'), extract(epoch from pg_postmaster_start_time())::bigint",
+    )?;
+    Ok(row.and_then(|row| {
+        let folder = row[0].as_text()?;
+        let note = std::fs::read_to_string(format!("{folder}/postmaster.pid")).ok()?;
+        let started: i64 = note.lines().nth(2)?.parse().ok()?;
+        // The note has whole seconds, written a moment before.
+        if (row[1].as_int()? - started).abs() > 2 {
+            return None;
+        }
+        free_bytes(folder)
+    }))
+}
+
+fn free_bytes(folder: &str) -> Option<u64> {
+    let path = std::ffi::CString::new(folder).ok()?;
+    // SAFETY: a statvfs of zeros is a valid one, `path` ends with a zero byte, and both outlive the call.
+    let told = unsafe {
+        let mut told: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(path.as_ptr(), &mut told) == 0).then_some(told)
+    }?;
+    Some(told.f_bavail as u64 * told.f_frsize as u64)
+}

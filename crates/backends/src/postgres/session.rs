@@ -1,0 +1,359 @@
+//! A connection with its settings, and the transactions on it.
+//!
+//! Every question is one round trip: begin read only, the statement, commit. So not even a function with side effects
+//! can write, on a session of either kind. Behind a transaction pooler a session has no memory, so settings travel with
+//! each transaction. A lost connection is opened again at the next question, and the right to maintain is taken again
+//! with it or the question fails.
+
+use super::address::{Address, Host};
+use super::dialect::Spelling;
+use super::errors::protocol;
+use super::lock::Right;
+use super::wire::{Statement, Wire};
+use super::{lock, pulse, schema};
+use std::time::Duration;
+use targets::db::{
+    Access, Class, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
+    Session, Sql, Table, Take, Taken, Tx, Value,
+};
+
+/// What every session is set to, whatever the role, the database or the server say.
+const SETTINGS: &[(&str, &str)] = &[
+    ("timezone", "UTC"),
+    ("datestyle", "ISO, YMD"),
+    ("intervalstyle", "postgres"),
+    ("extra_float_digits", "3"),
+    ("bytea_output", "hex"),
+    ("xmloption", "content"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+    ("lock_timeout", "5s"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "5min"),
+    // Compiling takes longer than a batch runs.
+    ("jit", "off"),
+];
+
+/// The oldest server whose catalogue is understood.
+const OLDEST: u32 = 120_000;
+
+const BEGIN_READING: &str = "begin isolation level read committed read only";
+
+/// One session.
+pub(super) struct Connected {
+    pub wire: Wire,
+    address: Address,
+    dialect: Spelling,
+    read_only: bool,
+    pub pooled: bool,
+    /// The right to maintain, while this session has it.
+    pub right: Option<Right>,
+    /// The settings as one statement, for transactions behind a pooler.
+    local_settings: String,
+}
+
+impl Connected {
+    /// Connects and sets the session up.
+    pub fn open(address: Address, dialect: Spelling, read_only: bool) -> Result<Self> {
+        let mut wire = Wire::open(&address)?;
+        let (mut process_id, mut version) = (0, 0);
+        wire.script("select pg_backend_pid(), current_setting('server_version_num')", &mut |row| {
+            let number = |n: usize| row.get(n).cloned().flatten().and_then(|text| text.parse().ok());
+            process_id = number(0).unwrap_or(0);
+            version = number(1).unwrap_or(0) as u32;
+        })?;
+        if version < OLDEST {
+            return Err(Error::system(format!("the server is PostgreSQL {}, too old", version / 10_000))
+                .help("PostgreSQL 12 or newer is needed"));
+        }
+        // A pooler answers the log-in itself and so invents the process id that it announces. In session mode it would
+        // do less harm than assumed here, but that cannot be seen from outside.
+        let pooled = process_id != wire.process_id;
+        dialect.learn(version, pooled);
+        let mut settings: Vec<(&str, &str)> = SETTINGS.to_vec();
+        if read_only {
+            settings.push(("default_transaction_read_only", "on"));
+        }
+        let call = |local: bool| {
+            let calls =
+                settings.iter().map(|(name, value)| format!("set_config('{name}', '{value}', {local})"));
+            format!("select {}", calls.collect::<Vec<_>>().join(", "))
+        };
+        if !pooled {
+            wire.script(&call(false), &mut |_| {})?;
+        }
+        // Within a read-only transaction this one may be set, but it would say nothing new.
+        let local_settings = call(true);
+        Ok(Self { wire, address, dialect, read_only, pooled, right: None, local_settings })
+    }
+
+    /// Opens the connection again when it was lost.
+    pub fn ready(&mut self) -> Result<()> {
+        if !self.wire.is_lost() {
+            return Ok(());
+        }
+        let fresh =
+            Self::open(self.address.clone(), self.dialect.clone(), self.read_only).map_err(|error| {
+                // It was there a moment ago: a restart, most likely.
+                Error { class: Class::Transient, ..error }.while_doing("connecting again")
+            })?;
+        let right = self.right.take();
+        *self = fresh;
+        if let Some(right) = right {
+            let holder = right.holder.clone();
+            if !lock::take(self, &holder, Some(right.clone()))? {
+                self.right = Some(right);
+                self.wire.forget();
+                return Err(Error::transient(
+                    "the connection was lost, and with it the right to maintain this database",
+                )
+                .help("somebody else has it now, or the old session has not ended yet"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one statement inside a transaction that may not write.
+    pub fn ask(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.ask_after(None, sql, each)
+    }
+
+    /// The same, after another statement.
+    fn ask_after(
+        &mut self,
+        before: Option<&str>,
+        sql: &Sql,
+        each: &mut dyn FnMut(Row) -> Result<()>,
+    ) -> Result<u64> {
+        self.ready()?;
+        let (text, params) = sql.render(&self.dialect);
+        let mut statements = vec![Statement::aside(BEGIN_READING)];
+        if self.pooled {
+            statements.push(Statement::aside(&self.local_settings));
+        }
+        statements.extend(before.map(Statement::aside));
+        statements.push(Statement { text: &text, params, wanted: true });
+        statements.push(Statement::aside("commit"));
+        let result = self.wire.run(&statements, each);
+        self.wire.roll_back();
+        result
+    }
+
+    /// Runs statements of our own in one short transaction that may write.
+    pub fn change(&mut self, statements: &[Sql]) -> Result<Vec<Row>> {
+        let mut last = Vec::new();
+        let mut tx = self.begin(&Limits { lock: Duration::from_secs(1), ..Limits::default() })?;
+        for statement in statements {
+            last = tx.rows(statement)?;
+        }
+        tx.commit()?;
+        Ok(last)
+    }
+
+    /// The host's name, for a server reached by network.
+    pub fn host(&self) -> String {
+        match self.wire.host() {
+            Host::Tcp(name, _) => name.clone(),
+            Host::Socket(_) => String::new(),
+        }
+    }
+}
+
+impl Facts for Connected {
+    fn dialect(&self) -> &dyn Dialect {
+        &self.dialect
+    }
+
+    fn server(&mut self) -> Result<Server> {
+        let sql = "select current_setting('server_version'), current_database()::text, current_user::text,
+            pg_is_in_recovery(), coalesce((select rolsuper from pg_roles where rolname = current_user), false),
+            (extract(epoch from clock_timestamp()) * 1000000)::bigint, pg_database_size(current_database())";
+        let rows = self.rows(&Sql::new(sql))?;
+        let row = rows.first().ok_or_else(|| protocol("no answer about itself"))?;
+        let text = |n: usize| row[n].as_text().unwrap_or_default().to_owned();
+        Ok(Server {
+            engine: self.dialect.name().to_owned(),
+            version: text(0),
+            version_number: self.dialect.version(),
+            database: text(1),
+            host: self.host(),
+            user: text(2),
+            read_only: row[3].as_bool().unwrap_or(false),
+            pooled: self.pooled,
+            superuser: row[4].as_bool().unwrap_or(false),
+            clock_us: row[5].as_int().unwrap_or(0),
+            bytes: row[6].as_int().unwrap_or(0) as u64,
+        })
+    }
+
+    fn schema(&mut self) -> Result<Schema> {
+        schema::read(self)
+    }
+
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.ask(sql, each)
+    }
+
+    fn access(&mut self, sql: &Sql) -> Result<Access> {
+        let explain = Sql::new("explain (format json) ").add(sql);
+        let mut plan = String::new();
+        // Workers share the rows of a parallel plan, so its figures are not those of the query.
+        let serial = "select set_config('max_parallel_workers_per_gather', '0', true)";
+        self.ask_after(Some(serial), &explain, &mut |row| {
+            plan = row.first().and_then(Value::as_text).unwrap_or_default().to_owned();
+            Ok(())
+        })?;
+        super::access::read(&plan)
+    }
+
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+        let from = from.and_then(|row| row.first()).and_then(Value::as_int).unwrap_or(0);
+        let sql = Sql::new("select case when c.reltuples >= 1 and c.relpages > 0 then c.reltuples / c.relpages else 50 end::double precision, pg_relation_size(c.oid) / current_setting('block_size')::bigint from pg_class c where c.oid = cast(")
+            .bind(table.name.quoted())
+            .text(" as regclass)");
+        let found = self.rows(&sql)?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let per_page = row[0].as_real().unwrap_or(50.0);
+        let pages = row[1].as_int().unwrap_or(0);
+        if from >= pages {
+            return Ok(None);
+        }
+        let window = (rows as f64 / per_page).ceil().clamp(1.0, 4_294_967_295.0) as i64;
+        Ok(Some(vec![Value::Int((from + window).min(pages))]))
+    }
+
+    fn edge_of(
+        &mut self,
+        table: &Table,
+        from: Option<&Row>,
+        rows: u64,
+        condition: &Sql,
+    ) -> Result<Option<(Row, Row)>> {
+        // Without a bound it would be an ordinary scan, which may begin in the middle.
+        let beginning = vec![Value::Int(0)];
+        let sql = Sql::new("select (t.ctid::text::point)[0]::bigint from only ")
+            .table(&table.name)
+            .text(" as t where ")
+            .add(&self.dialect().window(table, Some(from.unwrap_or(&beginning)), None))
+            .text(" and (")
+            .add(condition)
+            .text(") limit 1 offset ")
+            .bind(rows.max(1).min(i64::MAX as u64) as i64 - 1);
+        Ok(self.value(&sql)?.as_int().map(|page| (vec![Value::Int(page + 1)], vec![Value::Int(page)])))
+    }
+
+    fn pulse(&mut self) -> Result<Pulse> {
+        pulse::take(self)
+    }
+}
+
+impl Session for Connected {
+    fn try_lock(&mut self, holder: &str) -> Result<bool> {
+        self.ready()?;
+        let right = self.right.clone();
+        lock::take(self, holder, right)
+    }
+
+    fn lock_holder(&mut self) -> Result<Option<String>> {
+        lock::holder(self)
+    }
+
+    fn unlock(&mut self) -> Result<()> {
+        lock::give_back(self)
+    }
+
+    fn perform(&mut self, command: &Command) -> Result<Performed> {
+        self.ready()?;
+        let statement = match command {
+            Command::Analyze { table } => format!("analyze {}", table.quoted()),
+            // Cutting off empty pages at the end locks everyone out and disturbs standbys; a table that somebody
+            // holds is left for the next time rather than queued for.
+            Command::Vacuum { table } => {
+                let table = table.as_ref().map(|table| format!(" {}", table.quoted())).unwrap_or_default();
+                format!("vacuum (skip_locked, truncate false){table}")
+            }
+            Command::Checkpoint => return Ok(Performed::default()),
+        };
+        self.wire.notices.clear();
+        self.wire.script(&statement, &mut |_| {})?;
+        Ok(Performed { statement, notices: std::mem::take(&mut self.wire.notices) })
+    }
+
+    fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
+        self.ready()?;
+        // `set local x = 0` means no limit, so a limit is at least a millisecond.
+        let lock = limits.lock.as_millis().max(1);
+        let mut script = String::from("begin isolation level read committed read write;");
+        if self.pooled {
+            script += &format!("{};", self.local_settings);
+        }
+        script += &format!(
+            "set local lock_timeout = {lock}; set local statement_timeout = {}",
+            limits.statement.as_millis()
+        );
+        let begun = self.wire.script(&script, &mut |_| {});
+        let begun = begun.and_then(|()| lock::renew(self));
+        if begun.is_err() {
+            self.wire.roll_back();
+        }
+        begun?;
+        Ok(Box::new(Working { session: self }))
+    }
+}
+
+/// A transaction that may write.
+struct Working<'a> {
+    session: &'a mut Connected,
+}
+
+impl Tx for Working<'_> {
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        let (text, params) = sql.render(&self.session.dialect);
+        self.session.wire.run(&[Statement { text: &text, params, wanted: true }], each)
+    }
+
+    fn execute(&mut self, sql: &Sql) -> Result<u64> {
+        self.query(sql, &mut |_| Ok(()))
+    }
+
+    fn take(&mut self, take: &Take) -> Result<Taken> {
+        let dialect = self.session.dialect.clone();
+        let mut taken = Taken { remembered: 0, deleted: 0 };
+        for statement in dialect.take(take) {
+            let mut counts = None;
+            let deleted = self.query(&statement, &mut |row| {
+                counts = row.first().and_then(Value::as_int).zip(row.get(1).and_then(Value::as_int));
+                Ok(())
+            })?;
+            let (gone, kept) = counts.map_or((deleted, deleted), |(gone, kept)| (gone as u64, kept as u64));
+            taken = Taken { remembered: kept, deleted: gone };
+        }
+        Ok(taken)
+    }
+
+    fn commit(self: Box<Self>) -> Result<()> {
+        let wire = &mut self.session.wire;
+        // The server would answer the commit of a failed transaction with a rollback, and call it a success.
+        if !wire.is_working() {
+            return Err(match wire.is_lost() {
+                true => Error::transient("the connection was lost before the commit: nothing was changed")
+                    .code("08006"),
+                false => Error::data("the transaction had failed before the commit: nothing was changed")
+                    .code("25P02"),
+            });
+        }
+        let committed = wire.script("commit", &mut |_| {});
+        committed.map_err(|error| match wire.is_lost() {
+            true => {
+                error.while_doing("the connection was lost during the commit, which may have happened or not")
+            }
+            false => error,
+        })
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.session.wire.roll_back();
+    }
+}

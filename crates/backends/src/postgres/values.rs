@@ -1,0 +1,67 @@
+//! Values to and from the server's binary form, bit by bit.
+//!
+//! A type that has a counterpart in [`Value`] becomes it; everything else travels as [`Value::Raw`] and is bound back
+//! unchanged. Text is bound without a type, so that the server reads it as whatever stands on the other side:
+//! declared as `text` it would not equal a padded `char(n)` and could not be stored as `json`.
+
+use super::errors::protocol;
+use targets::db::{Result, Value};
+
+const BOOL: u32 = 16;
+const BYTEA: u32 = 17;
+const NAME: u32 = 19;
+const INT8: u32 = 20;
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+const TEXT: u32 = 25;
+const OID: u32 = 26;
+const JSON: u32 = 114;
+const XML: u32 = 142;
+const FLOAT4: u32 = 700;
+const FLOAT8: u32 = 701;
+const BPCHAR: u32 = 1042;
+const VARCHAR: u32 = 1043;
+
+/// A value that came in the binary form of the type with this number.
+pub(super) fn read(type_id: u32, bytes: Option<&[u8]>) -> Result<Value> {
+    let Some(bytes) = bytes else { return Ok(Value::Null) };
+    let wrong = |_| protocol(&format!("a value of type {type_id} has {} bytes", bytes.len()));
+    Ok(match type_id {
+        BOOL => Value::Bool(bytes.first().is_some_and(|byte| *byte != 0)),
+        INT2 => Value::Int(i16::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        INT4 => Value::Int(i32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        INT8 => Value::Int(i64::from_be_bytes(bytes.try_into().map_err(wrong)?)),
+        OID => Value::Int(u32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        FLOAT4 => Value::Real(f32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        FLOAT8 => Value::Real(f64::from_be_bytes(bytes.try_into().map_err(wrong)?)),
+        BYTEA => Value::Blob(bytes.to_vec()),
+        TEXT | VARCHAR | BPCHAR | NAME | JSON | XML => match String::from_utf8(bytes.to_vec()) {
+            Ok(text) => Value::Text(text),
+            // Only a database with the encoding SQL_ASCII lets this happen.
+            Err(broken) => Value::BrokenText(broken.into_bytes()),
+        },
+        _ => Value::Raw { type_id, bytes: bytes.to_vec() },
+    })
+}
+
+/// How a parameter is sent: its type (0: the server decides), whether its form is binary, and the bytes.
+pub(super) struct Bound<'a> {
+    pub type_id: u32,
+    pub binary: bool,
+    pub bytes: Option<std::borrow::Cow<'a, [u8]>>,
+}
+
+/// The form in which a value is sent.
+pub(super) fn bound(value: &Value) -> Bound<'_> {
+    let (type_id, binary, bytes) = match value {
+        Value::Null => (0, false, None),
+        Value::Bool(flag) => (BOOL, true, Some(vec![u8::from(*flag)].into())),
+        Value::Int(number) => (INT8, true, Some(number.to_be_bytes().to_vec().into())),
+        Value::Real(number) => (FLOAT8, true, Some(number.to_be_bytes().to_vec().into())),
+        Value::Text(text) => (0, false, Some(text.as_bytes().into())),
+        Value::BrokenText(bytes) => (0, false, Some(bytes.as_slice().into())),
+        Value::Blob(bytes) => (BYTEA, true, Some(bytes.as_slice().into())),
+        Value::Raw { type_id, bytes } => (*type_id, true, Some(bytes.as_slice().into())),
+    };
+    Bound { type_id, binary, bytes }
+}
