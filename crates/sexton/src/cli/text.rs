@@ -88,7 +88,8 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
             lines.push(format!("{INDENT}severity   {}", severity(item)));
         }
         for finding in &item.findings {
-            if detailed || finding.level > Level::Note {
+            // Without details, what refuses is told with the outcome.
+            if detailed || finding.level == Level::Warning {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
