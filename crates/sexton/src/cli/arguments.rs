@@ -230,7 +230,7 @@ fn undo() -> Command {
         .subcommand(
             Command::new("drop")
                 .about("Forget undo points: what they remember can then no longer be put back")
-                .arg(id("The undo point, or the first letters of it").required_unless_present("expired"))
+                .arg(id("The undo point, or the first letters of it").required(false).required_unless_present("expired"))
                 .arg(
                     Arg::new("expired")
                         .long("expired")

@@ -148,19 +148,18 @@ impl<'a> Schema<'a> {
                 }
             }
             _ if schema.takes(&node.value) => schema.check_scalar(node, problems),
-            _ => problems.push(
-                Problem::new(
-                    &node.path,
-                    node.span.clone(),
-                    format!("`{}` must be {}, not a {}", node.name(), schema.wanted_sort(), node.sort()),
-                )
-                .allowed(schema.wanted()),
-            ),
+            _ => problems.push(schema.wrong_sort(node)),
         }
     }
 
-    fn wanted_sort(self) -> String {
-        if self.choices().is_empty() { self.wanted() } else { "a string".to_owned() }
+    fn wrong_sort(self, node: &Node) -> Problem {
+        let wanted = if self.choices().is_empty() { self.wanted() } else { "a string".to_owned() };
+        let what = format!("`{}` must be {wanted}, not {}", node.name(), node.sort());
+        let problem = Problem::new(&node.path, node.span.clone(), what).allowed(self.wanted());
+        match (&node.value, self.json.get("format").and_then(Json::as_str)) {
+            (Value::Int(number), Some("age")) => problem.help(format!("add the unit: \"{number} days\"")),
+            _ => problem,
+        }
     }
 
     fn takes(self, value: &Value) -> bool {
