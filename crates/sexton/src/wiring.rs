@@ -55,7 +55,9 @@ impl Databases for Known {
         let names: Vec<&str> = self.databases.iter().map(|known| known.name.as_str()).collect();
         Err(Error::usage(format!("there is no database `{name}`")).help(match nearest(name, &names) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "name one with `--database PATH` or `--database postgres://…`".to_owned(),
+            None if names.is_empty() => {
+                "name one with `--database PATH` or `--database postgres://…`".to_owned()
+            }
             None => format!("the databases are {}", names.join(", ")),
         }))
     }

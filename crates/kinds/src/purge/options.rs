@@ -228,7 +228,8 @@ impl Target {
             return Err(Error::usage("a target has no `table`").help("say `table = \"…\"`"));
         }
         if self.older_than.is_some() && self.age_column.is_none() {
-            let what = format!("`older_than` of `{}` needs the column that says how old a row is", self.table);
+            let what =
+                format!("`older_than` of `{}` needs the column that says how old a row is", self.table);
             return Err(Error::usage(what).help("say `age_column = \"created_at\"`"));
         }
         let limited = self.older_than.is_some()
@@ -239,7 +240,9 @@ impl Target {
             || !self.and_older.is_empty();
         if !limited {
             let what = format!("the rule for `{}` has no limit: every row would go", self.table);
-            return Err(Error::usage(what).help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`"));
+            return Err(
+                Error::usage(what).help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`")
+            );
         }
         if self.action == Action::Mark && self.mark.is_empty() {
             return Err(Error::usage("`action = \"mark\"` needs columns to set")

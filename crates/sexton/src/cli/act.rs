@@ -41,7 +41,8 @@ impl Act<'_> {
 
     /// Goes on with an earlier run. It was allowed when it began.
     pub fn resume(&self, id: &str) -> Result<Exit, Trouble> {
-        let record = self.engine.run_record(&self.latest(id, |report| report.operations.iter().any(can_resume))?)?;
+        let record =
+            self.engine.run_record(&self.latest(id, |report| report.operations.iter().any(can_resume))?)?;
         let stop = Stop::default();
         let listening = signals::listen(&stop);
         let outcome = self.watched(&record.plan, |watch| self.engine.resume(&record.id, &stop, watch));

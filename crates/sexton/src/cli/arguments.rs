@@ -260,11 +260,12 @@ fn runs() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
-            Command::new("list")
-                .about("The last runs, newest first")
-                .arg(limit("10"))
-                .arg(since())
-                .arg(Arg::new("operation").long("operation").value_name("NAME").help("Only runs with this operation")),
+            Command::new("list").about("The last runs, newest first").arg(limit("10")).arg(since()).arg(
+                Arg::new("operation")
+                    .long("operation")
+                    .value_name("NAME")
+                    .help("Only runs with this operation"),
+            ),
         )
         .subcommand(
             Command::new("show")
@@ -290,8 +291,13 @@ fn config() -> Command {
         .about("Check the configuration; show an example or the schema")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(Command::new("check").about("Find every mistake of the configuration; connects to nothing"))
-        .subcommand(Command::new("example").about("Print a configuration with every setting, its default and a comment"))
+        .subcommand(
+            Command::new("check").about("Find every mistake of the configuration; connects to nothing"),
+        )
+        .subcommand(
+            Command::new("example")
+                .about("Print a configuration with every setting, its default and a comment"),
+        )
         .subcommand(Command::new("schema").about("Print the JSON Schema of the configuration, for editors"))
 }
 

@@ -119,7 +119,10 @@ fn dispatch(
         )),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) => run::one_off(&act, *kind, own, &actor),
-            None => Err(Trouble::usage(format!("there is no command `{kind}`"), "`sexton help` lists all commands")),
+            None => Err(Trouble::usage(
+                format!("there is no command `{kind}`"),
+                "`sexton help` lists all commands",
+            )),
         },
     }
 }
@@ -144,7 +147,8 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> E
             if !console.is_text() {
                 let text = rendered.to_string();
                 let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                console.document(&Trouble::usage(first, "`sexton help` lists all commands").json(str::to_owned));
+                console
+                    .document(&Trouble::usage(first, "`sexton help` lists all commands").json(str::to_owned));
             }
             console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
             Exit::Usage

@@ -22,9 +22,12 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     }
     let mut parts = vec![counted(item)];
     if item.matched() > 0 {
-        parts.push(format!("about {}", of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")));
+        parts.push(format!(
+            "about {}",
+            of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")
+        ));
         parts.push(dependants(item));
-        parts.push(kept(&item.undo, plan));
+        parts.extend(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
             parts.push(format!("usually {}", duration(seconds)));
         }
@@ -60,16 +63,16 @@ fn dependants(item: &Item) -> String {
     }
 }
 
-fn kept(undo: &Undo, plan: &Plan) -> String {
-    match undo {
+fn kept(undo: &Undo, plan: &Plan) -> Option<String> {
+    Some(match undo {
         Undo::Rows { until, bytes: Some(size) } => {
             format!("undo kept until {} ({})", day(*until, plan.now), bytes(*size))
         }
         Undo::Rows { until, bytes: None } => format!("undo kept until {}", day(*until, plan.now)),
         Undo::Archive { store } => format!("undo from the archive in {store}"),
         Undo::Nothing => "cannot be undone".to_owned(),
-        Undo::NotNeeded => "nothing to undo".to_owned(),
-    }
+        Undo::NotNeeded => return None,
+    })
 }
 
 /// The whole plan: headline, targets, facts, ways, findings; statements when asked for.
@@ -118,7 +121,8 @@ fn targets(item: &Item) -> Vec<String> {
             step.object.clone(),
             step.action.clone(),
             format!("{}{}", mark(step.exact), count(step.matched)),
-            step.total.map_or_else(String::new, |total| format!("{}{}", mark(step.total_exact), count(total))),
+            step.total
+                .map_or_else(String::new, |total| format!("{}{}", mark(step.total_exact), count(total))),
             count(step.batches),
         ]);
     }
@@ -133,12 +137,20 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
     }
     let mut facts: Vec<(String, String)> = step.facts.clone();
     for hanging in step.dependants.iter().filter(|hanging| hanging.rows > 0) {
-        let text =
-            format!("{} in {} ({}): {}", rows(hanging.rows), hanging.table, hanging.columns.join(", "), hanging.policy);
+        let text = format!(
+            "{} in {} ({}): {}",
+            rows(hanging.rows),
+            hanging.table,
+            hanging.columns.join(", "),
+            hanging.policy
+        );
         facts.push(("dependants".to_owned(), text));
     }
     if step.unreadable > 0 {
-        facts.push(("unreadable".to_owned(), format!("{} whose age cannot be read stay", rows(step.unreadable))));
+        facts.push((
+            "unreadable".to_owned(),
+            format!("{} whose age cannot be read stay", rows(step.unreadable)),
+        ));
     }
     if step.exempt > 0 {
         facts.push(("exempt".to_owned(), format!("{} restored by an undo stay", rows(step.exempt))));
@@ -146,11 +158,36 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
     if step.matched > 0 && !step.way.is_empty() {
         facts.push(("way".to_owned(), step.way.clone()));
     }
-    lines.extend(facts.iter().map(|(name, text)| format!("{INDENT}{name:<10} {text}")));
+    for (name, text) in &facts {
+        for (n, part) in wrapped(text).iter().enumerate() {
+            let name = if n == 0 { name.as_str() } else { "" };
+            lines.push(format!("{INDENT}{name:<10} {part}"));
+        }
+    }
     if console.verbose {
         for statement in &step.statements {
-            lines.extend(statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))));
+            lines.extend(
+                statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))),
+            );
         }
+    }
+    lines
+}
+
+/// Text in lines that fit beside the names of facts.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 90;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !lines[last].is_empty() {
+            lines[last].push(' ');
+        }
+        lines[last].push_str(word);
     }
     lines
 }
@@ -162,8 +199,12 @@ fn finding_lines(finding: &Finding, force: bool, console: &Console) -> Vec<Strin
         Level::Refuse if force && finding.forcible => ("forced", Style::Warn),
         Level::Refuse => ("refused", Style::Bad),
     };
-    let mut lines =
-        vec![format!("{INDENT}{}  {}: {}", console.paint(style, &format!("{word:<7}")), finding.object, finding.what)];
+    let mut lines = vec![format!(
+        "{INDENT}{}  {}: {}",
+        console.paint(style, &format!("{word:<7}")),
+        finding.object,
+        finding.what
+    )];
     if !finding.remedy.is_empty() {
         lines.push(format!("{INDENT}         help: {}", finding.remedy));
     }
@@ -178,10 +219,14 @@ pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
         lines.push(outcome_line(operation, several, console));
         if operation.status != Status::Refused {
             let new = operation.findings.iter().filter(|finding| finding.level > Level::Note);
-            lines.extend(new.flat_map(|finding| finding_lines(finding, true, console)).filter(|_| !report.metadata.dry_run));
+            lines.extend(
+                new.flat_map(|finding| finding_lines(finding, true, console))
+                    .filter(|_| !report.metadata.dry_run),
+            );
         }
     }
-    let any = |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
+    let any =
+        |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
     if any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
         lines.push(format!("resume sexton resume {short_id}"));
     }
@@ -212,7 +257,12 @@ fn said(operation: &OperationReport) -> String {
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
-        Status::Completed if operation.dry_run => format!("{done} would go through; nothing was changed"),
+        Status::Completed if operation.dry_run && counts.restored > 0 => {
+            format!("{} would be put back; nothing was changed", rows(counts.restored))
+        }
+        Status::Completed if operation.dry_run => {
+            format!("{} would be processed; nothing was changed", rows(counts.rows()))
+        }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)
         }

@@ -40,8 +40,7 @@ pub struct Override {
 }
 
 /// The options of the kind among the keys of an operation.
-pub fn options_of(kind: &dyn Kind, schema: &Json, operation: &Node) -> Map<String, Json> {
-    let _ = (kind, schema);
+pub fn options_of(operation: &Node) -> Map<String, Json> {
     operation
         .entries()
         .iter()
@@ -111,7 +110,8 @@ impl Config {
 
     /// The zone of the database is that of options which say none.
     fn fill_zone(&self, kind: &dyn Kind, database: &str, options: &mut Json) {
-        let zone = self.databases.iter().find(|known| known.name == database).and_then(|known| known.zone.clone());
+        let zone =
+            self.databases.iter().find(|known| known.name == database).and_then(|known| known.zone.clone());
         let Some(zone) = zone else { return };
         let schema = kind.schema().to_value();
         let schema = Schema::of(&schema);

@@ -52,7 +52,11 @@ impl Problem {
                 let mut near = names;
                 near.sort_by_key(|name| strsim::damerau_levenshtein(found, name));
                 near.truncate(FEW);
-                problem.allowed(format!("{} and {} more, see `sexton config example`", near.join(", "), many - FEW))
+                problem.allowed(format!(
+                    "{} and {} more, see `sexton config example`",
+                    near.join(", "),
+                    many - FEW
+                ))
             }
         }
     }
@@ -154,7 +158,9 @@ fn masked(text: &str) -> String {
             Some((key, value)) => {
                 all.push_str(key);
                 all.push('=');
-                all.extend(value.bytes().map(|byte| if byte.is_ascii_whitespace() { byte as char } else { '*' }));
+                all.extend(
+                    value.bytes().map(|byte| if byte.is_ascii_whitespace() { byte as char } else { '*' }),
+                );
             }
             None => all.push_str(&masked_url(line)),
         }

@@ -6,12 +6,9 @@ use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
-use super::sections::{LogSection, OnError, OperationSection, UndoSection};
 use super::secrets::{Missing, expand, expand_secret};
-use super::whole::operation_schema;
-use super::{
-    Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting,
-};
+use super::sections::{LogSection, OnError, OperationSection, UndoSection};
+use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
 use engine::Kind;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -49,13 +46,13 @@ pub fn config(
         .collect();
     Some(Config {
         file: None,
-        folder: folder.to_owned(),
         databases,
         stores,
         operations,
         groups: entries(tree, "group").iter().map(|(name, node)| group(name, node)).collect(),
         manners: tree.entry("defaults").map(manners_of).unwrap_or_default(),
-        go_on: value::<OnError>(tree.entry("defaults").and_then(|node| node.entry("on_error"))) == OnError::Continue,
+        go_on: value::<OnError>(tree.entry("defaults").and_then(|node| node.entry("on_error")))
+            == OnError::Continue,
         state,
         keep_undo: undo.keep,
         log_level: log.level,
@@ -99,7 +96,7 @@ fn operation(
         needs: common.needs,
         expected_seconds: common.expected.and_then(|age| age.about_seconds().ok()),
         manners: manners_of(node),
-        options: options_of(kind, &operation_schema(kind), node),
+        options: options_of(node),
     })
 }
 
@@ -230,4 +227,3 @@ pub fn passwords(url: &str) -> Vec<String> {
     }
     all
 }
-

@@ -100,14 +100,6 @@ impl<'a> Schema<'a> {
         }
     }
 
-    /// What each allowed name means, as far as the schema says.
-    pub fn choice_texts(self) -> Vec<(&'a str, &'a str)> {
-        let text = |variant: &'a Json| -> Option<(&'a str, &'a str)> {
-            Some((variant.get("const")?.as_str()?, variant.get("description")?.as_str()?))
-        };
-        alternatives(self.json).unwrap_or_default().into_iter().filter_map(text).collect()
-    }
-
     /// In words: `string`, `integer`, `list of strings`, one of some names.
     pub fn wanted(self) -> String {
         let choices = self.choices();
@@ -115,7 +107,10 @@ impl<'a> Schema<'a> {
             return choices.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         }
         if let Some(items) = self.items() {
-            return format!("a list, each a {}", items.wanted().trim_start_matches("a ").trim_start_matches("an "));
+            return format!(
+                "a list, each a {}",
+                items.wanted().trim_start_matches("a ").trim_start_matches("an ")
+            );
         }
         let name = |sort: &str| match sort {
             "integer" => "an integer",

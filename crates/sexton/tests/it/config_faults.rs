@@ -40,7 +40,9 @@ fn an_unknown_key_inside_a_target() {
 
 #[test]
 fn a_wrong_sort_of_value() {
-    assert_snapshot!(with_operation("older_than = 90\nage_column = \"created_at\"\nbatch_size = \"many\"\nper = \"x\"\n"));
+    assert_snapshot!(with_operation(
+        "older_than = 90\nage_column = \"created_at\"\nbatch_size = \"many\"\nper = \"x\"\n"
+    ));
 }
 
 #[test]
@@ -92,12 +94,16 @@ fn an_age_without_its_column() {
 #[test]
 fn a_reserved_name() {
     // W-059
-    assert_snapshot!(check(&format!("{MAIN}\n[operation.metadata]\nkind = \"purge\"\ntable = \"x\"\nwhere = \"true\"\n")));
+    assert_snapshot!(check(&format!(
+        "{MAIN}\n[operation.metadata]\nkind = \"purge\"\ntable = \"x\"\nwhere = \"true\"\n"
+    )));
 }
 
 #[test]
 fn a_name_that_cannot_be_typed() {
-    assert_snapshot!(check(&format!("{MAIN}\n[operation.\"a,b\"]\nkind = \"purge\"\ntable = \"x\"\nwhere = \"true\"\n")));
+    assert_snapshot!(check(&format!(
+        "{MAIN}\n[operation.\"a,b\"]\nkind = \"purge\"\ntable = \"x\"\nwhere = \"true\"\n"
+    )));
 }
 
 #[test]
@@ -176,7 +182,8 @@ fn all_mistakes_of_a_file_are_shown_at_once() {
         "ordr = 1\n[database.main]\nurl = \"${NOWHERE}\"\n[operation.a]\nkind = \"purge\"\ntable = \"x\"\n[operation.b]\nkind = \"x\"\n",
     );
     let said = desk.sexton("config check --output json").ends(2).json();
-    let problems: Vec<&str> = said["problems"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let problems: Vec<&str> =
+        said["problems"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     assert_eq!(
         problems,
         [

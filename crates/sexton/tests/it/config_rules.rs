@@ -11,7 +11,13 @@ fn a_good_configuration_says_so() {
 #[test]
 fn without_a_configuration_the_way_to_one_is_told() {
     let desk = Desk::empty();
-    for line in ["config check", "run --all", "plan logs", "run --plan nowhere.json", "--config nowhere.toml plan --all"] {
+    for line in [
+        "config check",
+        "run --all",
+        "plan logs",
+        "run --plan nowhere.json",
+        "--config nowhere.toml plan --all",
+    ] {
         let said = desk.sexton(line).ends(2);
         assert!(said.stderr.contains("help: ") || line.contains("--plan"), "{line}: {}", said.stderr);
     }
@@ -22,9 +28,8 @@ fn the_file_is_found_by_flag_then_variable_then_folder() {
     let mut desk = Desk::ready();
     desk.write("one.toml", &CONFIG.replace("90 days", "10 days"));
     desk.write("two.toml", &CONFIG.replace("90 days", "20 days"));
-    let matched = |desk: &Desk, line: &str| {
-        desk.sexton(line).ends(0).json()["items"][0]["steps"][0]["matched"].clone()
-    };
+    let matched =
+        |desk: &Desk, line: &str| desk.sexton(line).ends(0).json()["items"][0]["steps"][0]["matched"].clone();
     assert_eq!(matched(&desk, "plan logs --output json"), 311);
     desk.set("SEXTON_CONFIG", "one.toml");
     assert_eq!(matched(&desk, "plan logs --output json"), 391);
@@ -66,7 +71,8 @@ fn an_operation_that_needs_a_failed_one_is_skipped() {
     let desk = Desk::ready();
     let text = CONFIG.replace("title = \"Delete expired sessions\"", "needs = [\"logs\"]");
     desk.write("sexton.toml", &text);
-    desk.place.script("create trigger no before delete on audit_log begin select raise(abort, 'not today'); end");
+    desk.place
+        .script("create trigger no before delete on audit_log begin select raise(abort, 'not today'); end");
     let report = desk.sexton("run logs sessions --yes --triggers fire --output report").ends(1).json();
     assert_eq!(report["operations"][0]["status"], "failed");
     assert_eq!(report["operations"][1]["status"], "skipped");
@@ -77,7 +83,8 @@ fn an_operation_that_needs_a_failed_one_is_skipped() {
 fn a_failure_stops_the_run_only_where_the_configuration_says_so() {
     // S0-069, W-116
     let desk = Desk::ready();
-    desk.place.script("create trigger no before delete on audit_log begin select raise(abort, 'not today'); end");
+    desk.place
+        .script("create trigger no before delete on audit_log begin select raise(abort, 'not today'); end");
     desk.write("stop.toml", &CONFIG.replace("[defaults]", "[defaults]\non_error = \"stop\""));
     desk.sexton("run logs sessions --yes --triggers fire --config stop.toml").ends(1);
     assert_eq!(desk.count("session"), 50);
@@ -131,7 +138,9 @@ fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
         serde_json::Value::Object(entries) => {
             for (name, inner) in entries {
                 if let (true, Some(properties)) = (name == "properties", inner.as_object()) {
-                    keys.extend(properties.keys().filter(|key| !keys.contains(key)).cloned().collect::<Vec<_>>());
+                    keys.extend(
+                        properties.keys().filter(|key| !keys.contains(key)).cloned().collect::<Vec<_>>(),
+                    );
                 }
                 collect_keys(inner, keys);
             }

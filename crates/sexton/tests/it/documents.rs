@@ -26,15 +26,18 @@ const OUTCOMES: [(&str, i32); 6] = [
 #[test]
 fn every_outcome_is_one_document_of_the_contract() {
     // W-111, S1-008, S1-035, S1-037, X-29
-    for (form, name) in
-        [("json", "Run by operation"), ("report", "Run report"), ("result", "Command result")]
+    for (form, name) in [("json", "Run by operation"), ("report", "Run report"), ("result", "Command result")]
     {
         let desk = Desk::ready();
         for (line, code) in OUTCOMES {
             let said = desk.sexton(&format!("{line} --output {form}")).ends(code);
             let document = said.json();
             assert_fits(&desk, name, &document);
-            let version = if form == "json" { &document["metadata"]["schema_version"] } else { &document["schema_version"] };
+            let version = if form == "json" {
+                &document["metadata"]["schema_version"]
+            } else {
+                &document["schema_version"]
+            };
             assert_eq!(*version, 1, "{line}");
         }
     }
@@ -60,7 +63,8 @@ fn a_refusal_and_a_failure_are_documents_too() {
             assert_eq!(document["exit_code"], code);
         }
     }
-    desk.place.script("create trigger no before delete on session begin select raise(abort, 'not today'); end");
+    desk.place
+        .script("create trigger no before delete on session begin select raise(abort, 'not today'); end");
     let document = desk.sexton("run sessions --triggers fire --output json").ends(1).json();
     assert_fits(&desk, "Run by operation", &document);
     assert_eq!(document["sessions"]["status"], "failed");
@@ -92,7 +96,15 @@ fn a_preview_equals_the_real_run_but_for_mode_ids_and_times() {
     let desk = Desk::ready();
     let preview = desk.sexton("run logs --dry-run --output json").ends(0).json();
     let real = desk.sexton("run logs --yes --output json").ends(0).json();
-    for key in ["rows_matched", "rows_deleted", "rows_changed", "rows_archived", "rows_dependent", "details", "errors"] {
+    for key in [
+        "rows_matched",
+        "rows_deleted",
+        "rows_changed",
+        "rows_archived",
+        "rows_dependent",
+        "details",
+        "errors",
+    ] {
         assert_eq!(preview["logs"][key], real["logs"][key], "{key}");
     }
 }

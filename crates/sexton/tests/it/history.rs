@@ -34,7 +34,11 @@ fn a_report_sums_up_real_runs_by_operation() {
     assert_eq!(logs["rows"], 311);
     assert_eq!(logs["runs"], 1);
     let text = desk.sexton("report").ends(0);
-    assert!(text.stdout.lines().any(|line| line.starts_with("sessions") && line.contains("25")), "{}", text.stdout);
+    assert!(
+        text.stdout.lines().any(|line| line.starts_with("sessions") && line.contains("25")),
+        "{}",
+        text.stdout
+    );
     desk.sexton("report --since soon").ends(2);
 }
 

@@ -24,7 +24,8 @@ pub struct Said {
 }
 
 /// Audit rows on both sides of 90 days, one a day, and what hangs on them nowhere.
-pub const AUDIT: &str = "create table audit_log (id integer primary key, created_at text not null, action text not null);
+pub const AUDIT: &str =
+    "create table audit_log (id integer primary key, created_at text not null, action text not null);
 insert into audit_log (created_at, action)
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 400)
 select datetime('now', '-' || i || ' days', '-1 hour'), 'update' from n;
@@ -110,11 +111,6 @@ impl Desk {
         std::fs::write(self.file(name), text).unwrap();
     }
 
-    /// Reads a file of it.
-    pub fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.file(name)).unwrap()
-    }
-
     /// The program with these arguments, not started yet. Nobody is at the keyboard.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sexton"));
@@ -163,7 +159,10 @@ impl Desk {
             // The short form is the first letters of the whole.
             for length in 3..id.len() {
                 for verb in ["undo", "resume"] {
-                    text = text.replace(&format!("sexton {verb} {}\n", &id[..length]), &format!("sexton {verb} [run]\n"));
+                    text = text.replace(
+                        &format!("sexton {verb} {}\n", &id[..length]),
+                        &format!("sexton {verb} [run]\n"),
+                    );
                 }
             }
         }
@@ -218,7 +217,8 @@ pub fn words(line: &str) -> Vec<String> {
 }
 
 fn redacted_line(line: &str) -> String {
-    let line = replaced(line, "9999-99-99T99:99:99", "[time]", &|c| c.is_ascii_digit() || c == '.' || c == 'Z');
+    let line =
+        replaced(line, "9999-99-99T99:99:99", "[time]", &|c| c.is_ascii_digit() || c == '.' || c == 'Z');
     let line = replaced(&line, "9999-99-99 99:99", "[minute]", &|_| false);
     let line = match line.split_once("undo kept until ") {
         Some((before, after)) => {
@@ -246,7 +246,10 @@ fn replaced(line: &str, pattern: &str, with: &str, more: &dyn Fn(char) -> bool) 
     let mut n = 0;
     while n < chars.len() {
         let fits = chars.len() - n >= wanted.len()
-            && wanted.iter().zip(&chars[n..]).all(|(wanted, c)| if *wanted == '9' { c.is_ascii_digit() } else { wanted == c });
+            && wanted
+                .iter()
+                .zip(&chars[n..])
+                .all(|(wanted, c)| if *wanted == '9' { c.is_ascii_digit() } else { wanted == c });
         if !fits {
             text.push(chars[n]);
             n += 1;

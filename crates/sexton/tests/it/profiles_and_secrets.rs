@@ -6,7 +6,10 @@ use crate::kit::{CONFIG, Desk};
 fn a_profile_replaces_only_what_it_says() {
     // S2-094
     let desk = Desk::ready();
-    desk.write("sexton.toml", &format!("{CONFIG}\n[profile.staging.operation.logs]\nolder_than = \"10 days\"\n"));
+    desk.write(
+        "sexton.toml",
+        &format!("{CONFIG}\n[profile.staging.operation.logs]\nolder_than = \"10 days\"\n"),
+    );
     let matched = |line: &str| desk.sexton(line).ends(0).json()["items"][0]["steps"][0]["matched"].clone();
     assert_eq!(matched("plan logs --output json"), 311);
     assert_eq!(matched("plan logs --output json --profile staging"), 391);
@@ -115,6 +118,9 @@ fn a_password_is_in_no_output_at_all() {
     assert!(outputs.contains("127.0.0.1"), "the far databases were tried");
     for entry in std::fs::read_dir(desk.file(".sexton")).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        assert!(!bytes.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes()), "the state holds it");
+        assert!(
+            !bytes.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes()),
+            "the state holds it"
+        );
     }
 }

@@ -7,7 +7,10 @@ fn page(name: &str) {
     let made = Desk::empty().sexton(&format!("reference {name}")).ends(0).stdout;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(format!("{name}.md"));
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(made == kept, "docs/reference/{name}.md is stale: sexton reference {name} > docs/reference/{name}.md");
+    assert!(
+        made == kept,
+        "docs/reference/{name}.md is stale: sexton reference {name} > docs/reference/{name}.md"
+    );
 }
 
 #[test]
@@ -39,7 +42,9 @@ fn completions_and_manual_page_are_made_from_the_same_tree() {
 fn every_command_has_help() {
     // S1-010
     let desk = Desk::empty();
-    for line in ["", "init", "plan", "run", "resume", "stop", "undo", "runs", "report", "audit", "config", "purge"] {
+    for line in
+        ["", "init", "plan", "run", "resume", "stop", "undo", "runs", "report", "audit", "config", "purge"]
+    {
         let said = desk.sexton(&format!("{line} --help")).ends(0);
         assert!(said.stdout.contains("Usage: sexton"), "{line}");
         assert_eq!(said.stderr, "", "{line}");

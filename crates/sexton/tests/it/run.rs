@@ -82,8 +82,12 @@ fn explicit_names_keep_their_order_and_a_group_runs_its_own() {
         ("run --all", ["logs", "sessions"]),
     ] {
         let report = desk.sexton(&format!("{line} --dry-run --output report")).ends(0).json();
-        let names: Vec<&str> =
-            report["operations"].as_array().unwrap().iter().map(|one| one["operation"].as_str().unwrap()).collect();
+        let names: Vec<&str> = report["operations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["operation"].as_str().unwrap())
+            .collect();
         assert_eq!(names, order, "{line}");
     }
 }
@@ -126,7 +130,9 @@ fn a_flag_takes_what_the_configuration_would_take() {
 fn a_guard_refuses_and_says_how_to_allow_it() {
     // W-124
     let desk = Desk::ready();
-    desk.place.script("insert into audit_log (created_at, action) select created_at, action from audit_log, session");
+    desk.place.script(
+        "insert into audit_log (created_at, action) select created_at, action from audit_log, session",
+    );
     assert_snapshot!(desk.sexton("run logs --yes --max-percent 20").ends(3).shown());
     assert_eq!(desk.count("audit_log"), 20_400);
     desk.sexton("run logs --yes --max-percent 20 --force").ends(0);
@@ -161,7 +167,9 @@ fn a_saved_plan_is_run_as_long_as_it_fits() {
     // W-123
     let desk = Desk::ready();
     desk.sexton("plan logs --save logs.plan.json").ends(0);
-    desk.place.script("insert into audit_log (created_at, action) select '2001-01-01 00:00:00', 'x' from audit_log");
+    desk.place.script(
+        "insert into audit_log (created_at, action) select '2001-01-01 00:00:00', 'x' from audit_log",
+    );
     assert_snapshot!(desk.sexton("run --plan logs.plan.json --yes").ends(3).shown());
     desk.place.script("delete from audit_log where created_at < '2002'");
     desk.sexton("run --plan logs.plan.json --yes").ends(0);
@@ -190,7 +198,8 @@ fn lists_and_tables_have_flags_too() {
     let line = "purge --database app.db --table audit_log --keep-newest 2 --per action --dry-run \
                 --and-older '{ column = \"created_at\", than = \"1 day\" }'";
     assert_snapshot!(desk.sexton(line).ends(0).shown());
-    let marked = "purge --database app.db --table audit_log --where true --action mark --mark action=seen --yes";
+    let marked =
+        "purge --database app.db --table audit_log --where true --action mark --mark action=seen --yes";
     desk.sexton(marked).ends(0);
     assert_eq!(desk.count("audit_log where action = 'seen'"), 400);
 }

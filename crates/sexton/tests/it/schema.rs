@@ -5,20 +5,21 @@ use serde_json::Value;
 /// What in `value` does not fit `schema`.
 pub fn faults(value: &Value, schema: &Value) -> Vec<String> {
     let mut all = Vec::new();
-    judge(value, schema, schema, "$", &mut all);
+    judge(value, schema, schema, ("$", false), &mut all);
     all
 }
 
-fn judge(value: &Value, schema: &Value, root: &Value, at: &str, all: &mut Vec<String>) {
+/// `open`: keys that are not described are fine here, because another part of the schema describes them.
+fn judge(value: &Value, schema: &Value, root: &Value, (at, open): (&str, bool), all: &mut Vec<String>) {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
         let target = name.rsplit('/').next().and_then(|name| root["$defs"].get(name));
-        return judge(value, target.unwrap_or_else(|| panic!("{name} leads nowhere")), root, at, all);
+        return judge(value, target.unwrap_or_else(|| panic!("{name} leads nowhere")), root, (at, open), all);
     }
     for word in ["oneOf", "anyOf"] {
         let Some(variants) = schema.get(word).and_then(Value::as_array) else { continue };
         let fits = variants.iter().any(|variant| {
             let mut own = Vec::new();
-            judge(value, variant, root, at, &mut own);
+            judge(value, variant, root, (at, true), &mut own);
             own.is_empty()
         });
         if !fits {
@@ -40,7 +41,9 @@ fn judge(value: &Value, schema: &Value, root: &Value, at: &str, all: &mut Vec<St
         all.push(format!("{at}: {value} is no {sorts:?}"));
     }
     if let Some(entries) = value.as_object() {
-        for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for name in
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
             if !entries.contains_key(name) {
                 all.push(format!("{at}: {name} is missing"));
             }
@@ -50,18 +53,18 @@ fn judge(value: &Value, schema: &Value, root: &Value, at: &str, all: &mut Vec<St
         for (name, inner) in entries {
             let at = format!("{at}.{name}");
             match (properties.get(name), schema.get("additionalProperties")) {
-                (Some(known), _) => judge(inner, known, root, &at, all),
+                (Some(known), _) => judge(inner, known, root, (&at, false), all),
                 (None, Some(Value::Bool(true))) => {}
-                (None, Some(any @ Value::Object(_))) => judge(inner, any, root, &at, all),
+                (None, Some(any @ Value::Object(_))) => judge(inner, any, root, (&at, false), all),
                 (None, Some(_)) => all.push(format!("{at} is unknown")),
-                (None, None) if schema.get("oneOf").is_some() => {}
+                (None, None) if open || schema.get("oneOf").is_some() => {}
                 (None, None) => all.push(format!("{at} is not described")),
             }
         }
     }
     if let (Some(items), Some(of_items)) = (value.as_array(), schema.get("items")) {
         for (n, item) in items.iter().enumerate() {
-            judge(item, of_items, root, &format!("{at}[{n}]"), all);
+            judge(item, of_items, root, (&format!("{at}[{n}]"), false), all);
         }
     }
 }

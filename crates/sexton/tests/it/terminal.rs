@@ -57,7 +57,10 @@ fn a_medium_operation_is_shown_and_asked_about() {
 #[test]
 fn a_critical_operation_wants_its_name_typed() {
     let desk = Desk::ready();
-    desk.write("sexton.toml", &CONFIG.replace("[operation.logs]", "[operation.logs]\nseverity = \"CRITICAL\""));
+    desk.write(
+        "sexton.toml",
+        &CONFIG.replace("[operation.logs]", "[operation.logs]\nseverity = \"CRITICAL\""),
+    );
     for wrong in ["y", "yes", "log"] {
         let (screen, code) = at_the_terminal(&desk, "run logs", wrong);
         assert_eq!(code, 3, "{screen}");

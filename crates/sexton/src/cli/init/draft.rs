@@ -70,13 +70,25 @@ fn operation(guess: &Guess) -> String {
         let _ = writeln!(
             text,
             "# Which values mean \"finished\"?\nwhere = {}",
-            quoted(&format!("lower(t.\"{}\") in ('completed', 'done', 'success', 'finished')", status.replace('"', "\"\"")))
+            quoted(&format!(
+                "lower(t.{}) in ('completed', 'done', 'success', 'finished')",
+                column_name(status)
+            ))
         );
     }
     if guess.sort == Sort::Expiring {
-        text.push_str("# Nobody wants these back. Leave it out to keep undo rows all the same.\nundo = \"none\"\n");
+        text.push_str(
+            "# Nobody wants these back. Leave it out to keep undo rows all the same.\nundo = \"none\"\n",
+        );
     }
     text
+}
+
+/// Quoted only where it must be: a person is going to read it.
+fn column_name(name: &str) -> String {
+    let plain =
+        name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if plain { name.to_owned() } else { targets::db::quote(name) }
 }
 
 fn references(schema: &Schema) -> String {
@@ -101,7 +113,11 @@ fn name_of(guess: &Guess) -> String {
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '_' })
         .collect();
-    if ["metadata", "all", "latest", "daily"].contains(&name.as_str()) { format!("{name}_rows") } else { name }
+    if ["metadata", "all", "latest", "daily"].contains(&name.as_str()) {
+        format!("{name}_rows")
+    } else {
+        name
+    }
 }
 
 fn key(name: &str) -> String {
