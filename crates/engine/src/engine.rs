@@ -21,7 +21,7 @@ use crate::undo::{self, Point, PutBack};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use targets::db::{Database, Limits};
+use targets::db::{Database, Limits, Schema, Server};
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -280,6 +280,12 @@ impl Engine {
         actor: &str,
     ) -> Request {
         own_request(vec![restore_operation(store, run, table, database)], actor)
+    }
+
+    /// What a database says about itself and its tables, for surfaces that draft a configuration.
+    pub fn describe(&self, database: &str) -> Result<(Server, Schema), Failure> {
+        let mut facts = self.database(database)?.read()?;
+        Ok((facts.server()?, facts.schema()?))
     }
 
     /// The undo points of a database, newest first.

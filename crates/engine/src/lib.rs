@@ -48,4 +48,5 @@ pub use run_log::{Field, RunLog};
 pub use state::{Audit, RunRecord};
 pub use status::Status;
 pub use stop::Stop;
+pub use window::check as check_window;
 pub use work::{Chosen, Rows, Work};

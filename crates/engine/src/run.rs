@@ -377,7 +377,7 @@ impl Run<'_, '_> {
         }
         if let Some(text) = &work.manners.window
             && !self.plan.request.force
-            && !Window::parse(text, &work.manners.zone)?.is_open(clock.now())
+            && !Window::parse(text, &work.manners.window_zone)?.is_open(clock.now())
         {
             return Ok(Some(StopReason::Window));
         }

@@ -61,6 +61,7 @@ pub struct Target {
     pub epoch_unit: EpochUnit,
     /// The zone of times that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "zone"))]
     pub zone: Option<String>,
     /// Further ages that must be reached too, such as a day since it was archived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -84,6 +85,7 @@ pub struct Target {
     pub mark: BTreeMap<String, serde_json::Value>,
     /// Write the rows to this file store before they are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "store"))]
     pub archive: Option<String>,
     /// The form of the archive: `jsonl` (JSON lines, zstd) or `parquet`.
     pub archive_format: ArchiveFormat,
