@@ -13,6 +13,7 @@ use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
 use crate::run::{Run, guards};
+use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -46,6 +47,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How long undo rows are kept.
     pub keep_undo: Age,
+    /// The most bytes that the undo rows of one operation may take.
+    pub undo_max_bytes: Option<u64>,
+    /// For how long runs are remembered; the last run of each operation always is.
+    pub keep_runs: Age,
+    /// Tables of applications that want a row for each run.
+    pub run_logs: Vec<RunLog>,
     /// Takes backups, when configured.
     pub backups: Option<Box<dyn Backups>>,
 }
@@ -119,6 +126,16 @@ impl Engine {
             let found = guards(self, &item, now, facts.as_mut())?;
             item.findings.extend(found);
         }
+        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
+            && *bytes > most
+        {
+            item.findings.push(crate::finding::Finding::refuse(
+                "undo_size",
+                &request.name,
+                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
+                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
+            ));
+        }
         if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
             item.findings.push(crate::finding::Finding::refuse(
                 "no_backup",
@@ -156,6 +173,7 @@ impl Engine {
     pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         self.faults.point("before the run")?;
+        state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
         let statuses = vec![Status::New; plan.items.len()];
@@ -310,6 +328,11 @@ impl Engine {
         Ok(ended)
     }
 
+    /// A checksum of the rows of every table.
+    pub fn digest(&self, database: &str) -> Result<Vec<crate::digest::TableDigest>, Failure> {
+        Ok(crate::digest::of(self.database(database)?.read()?.as_mut())?)
+    }
+
     /// Ends all exemptions of a database; the tables that had some.
     pub fn end_all_exemptions(&self, database: &str, actor: &str) -> Result<Vec<String>, Failure> {
         let mut session = self.database(database)?.open()?;
@@ -370,6 +393,17 @@ impl Engine {
             object: object.to_owned(),
             detail: detail.to_owned(),
         })?)
+    }
+
+    /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
+    pub(crate) fn tell_applications(&self, report: &Report) {
+        for log in &self.parts.run_logs {
+            let written =
+                self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
+            if let Err(error) = written {
+                tracing::warn!(%error, table = %log.table, "the application's run log cannot be written");
+            }
+        }
     }
 
     pub(crate) fn state(&self) -> Result<&State, Failure> {

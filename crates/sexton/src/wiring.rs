@@ -35,6 +35,9 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
             None => Arc::new(SystemClock),
         },
         keep_undo: config.keep_undo.clone(),
+        undo_max_bytes: None,
+        keep_runs: engine::age::Age("365 days".to_owned()),
+        run_logs: Vec::new(),
         backups: None,
     })
 }
@@ -121,6 +124,11 @@ impl Stores for KnownStores {
             }
         }
     }
+}
+
+/// Makes the SQLite database of an example.
+pub fn make_example(file: &Path, scripts: &[&str]) -> Result<()> {
+    Sqlite::create("example", file)?.script(scripts)
 }
 
 /// The state, made at its first use.

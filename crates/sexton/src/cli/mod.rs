@@ -9,7 +9,9 @@ mod config_commands;
 mod consent;
 mod console;
 mod contract;
+mod digest;
 mod documents;
+mod example;
 mod flags;
 mod init;
 mod numbers;
@@ -89,6 +91,7 @@ fn dispatch(
         "completions" => return reference::completions(own, catalogue, console),
         "man" => return reference::man(catalogue, console),
         "reference" => return reference::page(own, catalogue, console),
+        "example" => return example::example(own, console),
         "init" => return init::init(own, environment, console),
         "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
         _ => {}
@@ -113,6 +116,7 @@ fn dispatch(
         "runs" => runs::runs(&act, own),
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
+        "digest" => digest::digest(&act, named),
         "restore-archive" => Err(Trouble::usage(
             "archives cannot be put back by this version yet",
             "undo the run with `sexton undo ID` while its undo rows are kept",
