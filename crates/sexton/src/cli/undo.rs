@@ -17,6 +17,7 @@ pub fn undo(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Troubl
         Some(("list", _)) => list(act, matches),
         Some(("show", own)) => show(act, own),
         Some(("drop", own)) => drop_points(act, own, actor),
+        Some(("release", own)) => release(act, own, actor),
         Some((_, own)) => apply(act, own, actor),
         None => apply(act, matches, actor),
     }
@@ -27,7 +28,10 @@ fn apply(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> 
     let database = choice::database(named, act.config)?.map(|database| database.name);
     // An undo that was run, or only looked at, is not what "latest" means here.
     let fits = |report: &engine::Report| {
-        report.operations.iter().any(|operation| operation.undo_id.is_some() && operation.kind != "undo")
+        let changed = |operation: &engine::OperationReport| {
+            operation.undo_id.is_some() || (!operation.dry_run && !operation.status.is_over())
+        };
+        report.operations.iter().any(|operation| changed(operation) && operation.kind != "undo")
     };
     let id = act.latest(super::id_of(matches), fits)?;
     let mut request = act.engine.undo_request(&id, database.as_deref(), actor)?;
@@ -122,6 +126,7 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         };
         for name in names {
             dropped += act.engine.drop_expired_undo(&name, actor)?;
+            act.engine.tidy(&name)?;
         }
         dropped
     } else {
@@ -132,6 +137,8 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         );
         consent::confirm(&question, act.console)?;
         act.engine.drop_undo(&database, &point.id, actor)?;
+        // When nothing of ours is needed any more, nothing of ours stays.
+        act.engine.tidy(&database)?;
         1
     };
     match act.console.is_text() {
@@ -143,6 +150,23 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         false => act
             .console
             .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "dropped": dropped })),
+    }
+    Ok(Exit::Done)
+}
+
+/// Restored rows may be swept again.
+fn release(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let table = matches.get_one::<String>("table").map_or("", String::as_str);
+    let named = matches.get_one::<String>("database").map(String::as_str);
+    let database = choice::the_database(named, act.config)?;
+    let ended = act.engine.end_exemption(&database, table, actor)?;
+    act.engine.tidy(&database)?;
+    match (act.console.is_text(), ended) {
+        (false, _) => act
+            .console
+            .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "released": ended })),
+        (true, true) => act.console.data(&format!("restored rows of {table} are no longer exempt")),
+        (true, false) => act.console.data(&format!("no rows of {table} were exempt")),
     }
     Ok(Exit::Done)
 }
