@@ -254,5 +254,4 @@ pub fn forget(engine: &Engine) {
     for point in engine.undo_points("test").unwrap_or_else(|error| panic!("{error:?}")) {
         engine.drop_undo("test", &point.id, "tester").unwrap_or_else(|error| panic!("{error:?}"));
     }
-    engine.tidy("test").unwrap_or_else(|error| panic!("{error:?}"));
 }

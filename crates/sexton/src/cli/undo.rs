@@ -17,6 +17,7 @@ pub fn undo(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Troubl
         Some(("list", _)) => list(act, matches),
         Some(("show", own)) => show(act, own),
         Some(("drop", own)) => drop_points(act, own, actor),
+        Some(("release", own)) => release(act, own, actor),
         Some((_, own)) => apply(act, own, actor),
         None => apply(act, matches, actor),
     }
@@ -81,11 +82,16 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
+/// How many rows in conflict are listed.
+const CONFLICTS_SHOWN: usize = 100;
+
 fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (database, point) = find(act, matches)?;
+    let conflicts = act.engine.undo_conflicts(&database, &point, CONFLICTS_SHOWN)?;
     if !act.console.is_text() {
-        act.console
-            .document(&json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point }));
+        act.console.document(
+            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts }),
+        );
         return Ok(Exit::Done);
     }
     let mut lines = vec![
@@ -103,6 +109,11 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         };
         lines.push(format!("remembers   {change} {}", table.source));
     }
+    for conflict in &conflicts {
+        let key: Vec<String> =
+            conflict.key.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+        lines.push(format!("conflict    {} with {}: {}", conflict.table, key.join(", "), conflict.reason));
+    }
     act.console.data(&lines.join("\n"));
     Ok(Exit::Done)
 }
@@ -119,6 +130,13 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
             dropped += act.engine.drop_expired_undo(&name, actor)?;
         }
         dropped
+    } else if matches.get_flag("all") {
+        let points = all(act, matches)?;
+        consent::confirm("Forget all undo points? Nothing can then be put back.", act.console)?;
+        for (database, point) in &points {
+            act.engine.drop_undo(database, &point.id, actor)?;
+        }
+        points.len()
     } else {
         let (database, point) = find(act, matches)?;
         let question = format!(
@@ -138,6 +156,31 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         false => act
             .console
             .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "dropped": dropped })),
+    }
+    Ok(Exit::Done)
+}
+
+/// Restored rows may be swept again.
+fn release(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let named = matches.get_one::<String>("database").map(String::as_str);
+    let names = match choice::database(named, act.config)? {
+        Some(database) => vec![database.name],
+        None => act.engine.database_names(),
+    };
+    let mut released = Vec::new();
+    for name in names {
+        match matches.get_one::<String>("table") {
+            None => released.extend(act.engine.end_all_exemptions(&name, actor)?),
+            Some(table) if act.engine.end_exemption(&name, table, actor)? => released.push(table.clone()),
+            Some(_) => {}
+        }
+    }
+    match act.console.is_text() {
+        true if released.is_empty() => act.console.note("no restored rows are exempt"),
+        true => act.console.data(&format!("restored rows of {} are no longer exempt", released.join(", "))),
+        false => act
+            .console
+            .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "released": released })),
     }
     Ok(Exit::Done)
 }

@@ -1,0 +1,3 @@
+//! The surfaces of the real binary.
+
+mod crash;
