@@ -52,11 +52,7 @@ impl Kind for Purge {
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         let options: Options = serde_json::from_value(options.clone())
             .map_err(|error| Error::usage(format!("the options of a purge cannot be read: {error}")))?;
-        for target in options.all_targets() {
-            if let Some(age) = &target.older_than {
-                age.span()?;
-            }
-        }
+        options.check()?;
         Ok(Box::new(options))
     }
 }

@@ -1,5 +1,6 @@
 //! What a purge can be told. The doc comments are the help texts of flags, config keys and the API.
 
+use engine::Error;
 use engine::age::Age;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,15 @@ pub enum Bulk {
 }
 
 impl Options {
+    /// Refuses what is wrong whatever the database is like, so that `sexton config check` finds it.
+    pub fn check(&self) -> engine::Result<()> {
+        let targets = self.all_targets();
+        if targets.is_empty() {
+            return Err(Error::usage("a purge needs a table").help("say `table = \"…\"`, or `--table`"));
+        }
+        targets.iter().try_for_each(Target::check)
+    }
+
     /// All targets, the one written directly first.
     pub fn all_targets(&self) -> Vec<Target> {
         let mut all = Vec::new();
@@ -205,5 +215,39 @@ impl Options {
         }
         all.extend(self.targets.iter().cloned());
         all
+    }
+}
+
+impl Target {
+    /// A rule without any limit would empty the table.
+    fn check(&self) -> engine::Result<()> {
+        if let Some(age) = &self.older_than {
+            age.span()?;
+        }
+        if self.table.is_empty() {
+            return Err(Error::usage("a target has no `table`").help("say `table = \"…\"`"));
+        }
+        if self.older_than.is_some() && self.age_column.is_none() {
+            let what =
+                format!("`older_than` of `{}` needs the column that says how old a row is", self.table);
+            return Err(Error::usage(what).help("say `age_column = \"created_at\"`"));
+        }
+        let limited = self.older_than.is_some()
+            || self.expires.is_some()
+            || self.condition.is_some()
+            || self.keep_newest.is_some()
+            || self.max_size.is_some()
+            || !self.and_older.is_empty();
+        if !limited {
+            let what = format!("the rule for `{}` has no limit: every row would go", self.table);
+            return Err(
+                Error::usage(what).help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`")
+            );
+        }
+        if self.action == Action::Mark && self.mark.is_empty() {
+            return Err(Error::usage("`action = \"mark\"` needs columns to set")
+                .help("say `mark = { status = \"archived\" }`"));
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::trouble::Trouble;
 use super::{consent, documents, signals, text};
 use crate::config::Config;
 use crate::exit::Exit;
-use engine::{Engine, Event, Plan, Report, Request, Stop, What, is_refused};
+use engine::{Engine, Event, Level, Plan, Report, Request, Status, Stop, What, is_refused};
 
 /// A command at work.
 pub struct Act<'a> {
@@ -41,7 +41,8 @@ impl Act<'_> {
 
     /// Goes on with an earlier run. It was allowed when it began.
     pub fn resume(&self, id: &str) -> Result<Exit, Trouble> {
-        let record = self.engine.run_record(id)?;
+        let record =
+            self.engine.run_record(&self.latest(id, |report| report.operations.iter().any(can_resume))?)?;
         let stop = Stop::default();
         let listening = signals::listen(&stop);
         let outcome = self.watched(&record.plan, |watch| self.engine.resume(&record.id, &stop, watch));
@@ -97,8 +98,15 @@ impl Act<'_> {
         };
         let report = run(&mut watch)?;
         drop(progress);
-        for error in report.operations.iter().flat_map(|operation| &operation.errors) {
-            self.console.note_error(error);
+        for operation in &report.operations {
+            for error in &operation.errors {
+                self.console.note_error(&format!("{}: {error}", operation.operation));
+            }
+            if operation.status == Status::Refused {
+                for finding in operation.findings.iter().filter(|finding| finding.level == Level::Refuse) {
+                    self.console.note_help(&finding.remedy);
+                }
+            }
         }
         if let Some(Some(help)) = failed {
             self.console.note_help(&help);
@@ -121,6 +129,15 @@ impl Act<'_> {
         Ok(Exit::of_report(report))
     }
 
+    /// The run meant by `latest`: the newest one that fits. Any other text is given back.
+    pub fn latest(&self, id: &str, fits: impl Fn(&Report) -> bool) -> Result<String, Trouble> {
+        if id != "latest" {
+            return Ok(id.to_owned());
+        }
+        let found = self.engine.reports(1_000, None, None)?.into_iter().find(fits);
+        Ok(found.map_or_else(|| id.to_owned(), |report| report.run_id))
+    }
+
     /// The first letters of a run's id, as many as tell it from all others.
     pub fn short_id(&self, id: &str) -> String {
         (3..id.len())
@@ -129,4 +146,8 @@ impl Act<'_> {
             .unwrap_or(id)
             .to_owned()
     }
+}
+
+fn can_resume(operation: &engine::OperationReport) -> bool {
+    operation.status.can_resume()
 }

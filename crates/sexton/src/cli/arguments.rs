@@ -251,7 +251,7 @@ fn undo() -> Command {
         .subcommand(
             Command::new("drop")
                 .about("Forget undo points: what they remember can then no longer be put back")
-                .arg(id("The undo point, or the first letters of it").required_unless_present_any(["expired", "all"]))
+                .arg(id("The undo point, or the first letters of it").required(false).required_unless_present_any(["expired", "all"]))
                 .arg(
                     Arg::new("all")
                         .long("all")

@@ -18,7 +18,7 @@ pub fn ask(plan: &Plan, console: &Console) -> Result<(), Trouble> {
     if !console.can_ask() {
         return Err(Trouble::refused(
             format!("{} needs consent, and nobody can be asked here; nothing was run", quoted(&names)),
-            "look at the plan with `sexton plan`, then allow it with `--yes`",
+            "look at it with `--dry-run`, then allow it with `--yes`",
         ));
     }
     let declined = || Trouble::refused("not allowed; nothing was run", "`--dry-run` shows it without asking");

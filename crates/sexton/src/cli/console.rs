@@ -152,6 +152,7 @@ impl Console {
         let color = self.colors_errors();
         if let Some(problems) = &trouble.problems {
             self.to_stderr(&problems.shown(color));
+            self.to_stderr("");
         }
         for (n, cause) in trouble.causes.iter().enumerate() {
             let line = match n {

@@ -27,7 +27,7 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
             of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")
         ));
         parts.push(dependants(item));
-        parts.push(kept(&item.undo, plan));
+        parts.extend(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
             parts.push(format!("usually {}", duration(seconds)));
         }
@@ -63,16 +63,16 @@ fn dependants(item: &Item) -> String {
     }
 }
 
-fn kept(undo: &Undo, plan: &Plan) -> String {
-    match undo {
+fn kept(undo: &Undo, plan: &Plan) -> Option<String> {
+    Some(match undo {
         Undo::Rows { until, bytes: Some(size) } => {
             format!("undo kept until {} ({})", day(*until, plan.now), bytes(*size))
         }
         Undo::Rows { until, bytes: None } => format!("undo kept until {}", day(*until, plan.now)),
         Undo::Archive { store } => format!("undo from the archive in {store}"),
         Undo::Nothing => "cannot be undone".to_owned(),
-        Undo::NotNeeded => "nothing to undo".to_owned(),
-    }
+        Undo::NotNeeded => return None,
+    })
 }
 
 /// The whole plan: headline, targets, facts, ways, findings; statements when asked for.
@@ -91,7 +91,8 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
             lines.push(format!("{INDENT}severity   {}", severity(item)));
         }
         for finding in &item.findings {
-            if detailed || finding.level > Level::Note {
+            // Without details, what refuses is told with the outcome.
+            if detailed || finding.level == Level::Warning {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
@@ -157,13 +158,36 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
     if step.matched > 0 && !step.way.is_empty() {
         facts.push(("way".to_owned(), step.way.clone()));
     }
-    lines.extend(facts.iter().map(|(name, text)| format!("{INDENT}{name:<10} {text}")));
+    for (name, text) in &facts {
+        for (n, part) in wrapped(text).iter().enumerate() {
+            let name = if n == 0 { name.as_str() } else { "" };
+            lines.push(format!("{INDENT}{name:<10} {part}"));
+        }
+    }
     if console.verbose {
         for statement in &step.statements {
             lines.extend(
                 statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))),
             );
         }
+    }
+    lines
+}
+
+/// Text in lines that fit beside the names of facts.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 90;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !lines[last].is_empty() {
+            lines[last].push(' ');
+        }
+        lines[last].push_str(word);
     }
     lines
 }
@@ -233,7 +257,12 @@ fn said(operation: &OperationReport) -> String {
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
-        Status::Completed if operation.dry_run => format!("{done} would go through; nothing was changed"),
+        Status::Completed if operation.dry_run && counts.restored > 0 => {
+            format!("{} would be put back; nothing was changed", rows(counts.restored))
+        }
+        Status::Completed if operation.dry_run => {
+            format!("{} would be processed; nothing was changed", rows(counts.rows()))
+        }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)
         }

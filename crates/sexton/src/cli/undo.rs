@@ -26,7 +26,12 @@ pub fn undo(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Troubl
 fn apply(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::database(named, act.config)?.map(|database| database.name);
-    let mut request = act.engine.undo_request(super::id_of(matches), database.as_deref(), actor)?;
+    // An undo that was run, or only looked at, is not what "latest" means here.
+    let fits = |report: &engine::Report| {
+        report.operations.iter().any(|operation| operation.undo_id.is_some() && operation.kind != "undo")
+    };
+    let id = act.latest(super::id_of(matches), fits)?;
+    let mut request = act.engine.undo_request(&id, database.as_deref(), actor)?;
     request.dry_run = matches.get_flag("dry-run");
     act.request(&request)
 }

@@ -123,13 +123,13 @@ impl Node {
     /// What a person calls this sort of value.
     pub fn sort(&self) -> &'static str {
         match &self.value {
-            Value::Text(_) => "string",
-            Value::Int(_) => "integer",
-            Value::Float(_) => "number",
-            Value::Bool(_) => "boolean",
-            Value::Time(_) => "date or time",
-            Value::List(_) => "list",
-            Value::Table(_) => "table",
+            Value::Text(_) => "a string",
+            Value::Int(_) => "an integer",
+            Value::Float(_) => "a number",
+            Value::Bool(_) => "a boolean",
+            Value::Time(_) => "a date or time",
+            Value::List(_) => "a list",
+            Value::Table(_) => "a table",
         }
     }
 

@@ -39,8 +39,6 @@ pub const FILE: &str = "sexton.toml";
 pub struct Config {
     /// The file; none when there is none.
     pub file: Option<PathBuf>,
-    /// Relative paths begin here.
-    pub folder: PathBuf,
     /// The databases, in the order of the file.
     pub databases: Vec<DatabaseSetting>,
     /// The file stores.
@@ -304,7 +302,6 @@ impl Config {
         let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
         Ok(Config {
             file: None,
-            folder: environment.folder.clone(),
             databases: Vec::new(),
             stores: Vec::new(),
             operations: Vec::new(),

@@ -40,8 +40,7 @@ pub struct Override {
 }
 
 /// The options of the kind among the keys of an operation.
-pub fn options_of(kind: &dyn Kind, schema: &Json, operation: &Node) -> Map<String, Json> {
-    let _ = (kind, schema);
+pub fn options_of(operation: &Node) -> Map<String, Json> {
     operation
         .entries()
         .iter()

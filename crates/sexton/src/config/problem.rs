@@ -45,9 +45,25 @@ impl Problem {
             Some(name) => self.help(format!("did you mean `{name}`?")),
             None => self,
         };
-        if names.is_empty() { problem } else { problem.allowed(names.join(", ")) }
+        match names.len() {
+            0 => problem,
+            1..=FEW => problem.allowed(names.join(", ")),
+            many => {
+                let mut near = names;
+                near.sort_by_key(|name| strsim::damerau_levenshtein(found, name));
+                near.truncate(FEW);
+                problem.allowed(format!(
+                    "{} and {} more, see `sexton config example`",
+                    near.join(", "),
+                    many - FEW
+                ))
+            }
+        }
     }
 }
+
+/// More names than this are no help.
+const FEW: usize = 14;
 
 /// All that is wrong with one file.
 #[derive(Debug)]

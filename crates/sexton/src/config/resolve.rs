@@ -8,7 +8,6 @@ use super::operations::{manners_of, options_of};
 use super::problem::Problem;
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{LogSection, OnError, OperationSection, UndoSection};
-use super::whole::operation_schema;
 use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
 use engine::Kind;
 use secrecy::SecretString;
@@ -47,7 +46,6 @@ pub fn config(
         .collect();
     Some(Config {
         file: None,
-        folder: folder.to_owned(),
         databases,
         stores,
         operations,
@@ -98,7 +96,7 @@ fn operation(
         needs: common.needs,
         expected_seconds: common.expected.and_then(|age| age.about_seconds().ok()),
         manners: manners_of(node),
-        options: options_of(kind, &operation_schema(kind), node),
+        options: options_of(node),
     })
 }
 

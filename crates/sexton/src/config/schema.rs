@@ -100,14 +100,6 @@ impl<'a> Schema<'a> {
         }
     }
 
-    /// What each allowed name means, as far as the schema says.
-    pub fn choice_texts(self) -> Vec<(&'a str, &'a str)> {
-        let text = |variant: &'a Json| -> Option<(&'a str, &'a str)> {
-            Some((variant.get("const")?.as_str()?, variant.get("description")?.as_str()?))
-        };
-        alternatives(self.json).unwrap_or_default().into_iter().filter_map(text).collect()
-    }
-
     /// In words: `string`, `integer`, `list of strings`, one of some names.
     pub fn wanted(self) -> String {
         let choices = self.choices();
@@ -151,19 +143,18 @@ impl<'a> Schema<'a> {
                 }
             }
             _ if schema.takes(&node.value) => schema.check_scalar(node, problems),
-            _ => problems.push(
-                Problem::new(
-                    &node.path,
-                    node.span.clone(),
-                    format!("`{}` must be {}, not a {}", node.name(), schema.wanted_sort(), node.sort()),
-                )
-                .allowed(schema.wanted()),
-            ),
+            _ => problems.push(schema.wrong_sort(node)),
         }
     }
 
-    fn wanted_sort(self) -> String {
-        if self.choices().is_empty() { self.wanted() } else { "a string".to_owned() }
+    fn wrong_sort(self, node: &Node) -> Problem {
+        let wanted = if self.choices().is_empty() { self.wanted() } else { "a string".to_owned() };
+        let what = format!("`{}` must be {wanted}, not {}", node.name(), node.sort());
+        let problem = Problem::new(&node.path, node.span.clone(), what).allowed(self.wanted());
+        match (&node.value, self.json.get("format").and_then(Json::as_str)) {
+            (Value::Int(number), Some("age")) => problem.help(format!("add the unit: \"{number} days\"")),
+            _ => problem,
+        }
     }
 
     fn takes(self, value: &Value) -> bool {

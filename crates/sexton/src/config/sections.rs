@@ -6,12 +6,13 @@
 use engine::Severity;
 use engine::age::Age;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The whole file, without the options of kinds.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
 pub struct File {
     /// Where editors find the schema of this file (`sexton config schema`). Not used by sexton itself.
     pub schema: Option<String>,
@@ -41,7 +42,7 @@ pub struct File {
 }
 
 /// The order of `--all` and of groups.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// By phase: what could be needed comes first, what profits comes last.
@@ -54,6 +55,7 @@ pub enum Order {
 /// A database.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
 pub struct DatabaseSection {
     /// `postgres://user@host/database`, or the path of a SQLite file (relative to this file). `${NAME}` and
     /// `${file:/path}` are replaced; in the user part the inserted text is percent-encoded.
@@ -66,6 +68,7 @@ pub struct DatabaseSection {
 /// A file store: a folder, or a bucket.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
 pub struct StoreSection {
     /// A folder, relative to this file.
     pub folder: Option<String>,
@@ -84,6 +87,7 @@ pub struct StoreSection {
 /// A named list of operations.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
 pub struct GroupSection {
     /// What people read.
     pub description: Option<String>,
@@ -121,7 +125,7 @@ pub struct DefaultsSection {
 }
 
 /// What to do when an operation of a run fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// Go on with those that do not need it.
@@ -134,6 +138,7 @@ pub enum OnError {
 /// Where sexton remembers its runs.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
 pub struct StateSection {
     /// A folder, relative to this file. Default: `.sexton` beside this file.
     pub folder: Option<String>,
@@ -168,7 +173,7 @@ pub struct LogSection {
 }
 
 /// How much is logged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Only what failed.
@@ -185,7 +190,7 @@ pub enum LogLevel {
 }
 
 /// The form of log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.

@@ -56,6 +56,7 @@ pub fn schema_of_file(catalogue: &[&'static dyn Kind]) -> Json {
     };
     schema["properties"]["defaults"] = hoist(defaults_schema());
     let kinds: Vec<Json> = catalogue.iter().map(|kind| hoist(operation_schema(*kind))).collect();
+    schema["properties"]["defaults"]["description"] = "Limits and manners of all operations.".into();
     schema["properties"]["operation"]["additionalProperties"] = json!({ "oneOf": kinds });
     schema["properties"]["profile"]["additionalProperties"] = json!({ "type": "object" });
     schema["$defs"] = definitions;
@@ -72,7 +73,7 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     }
     let operations = tree.entry("operation").map(Node::entries).unwrap_or_default();
     for (name, operation) in operations {
-        check_name(name, operation, tree, problems);
+        check_name(name, operation, problems);
         check_operation(operation, tree, catalogue, problems);
     }
     for (name, group) in tree.entry("group").map(Node::entries).unwrap_or_default() {
@@ -105,7 +106,7 @@ fn fixed_schema() -> Json {
     schema
 }
 
-fn check_name(name: &str, operation: &Node, tree: &Node, problems: &mut Vec<Problem>) {
+fn check_name(name: &str, operation: &Node, problems: &mut Vec<Problem>) {
     let mut refuse = |what: String, help: &str| {
         problems.push(Problem::new(&operation.path, operation.name_span.clone(), what).help(help));
     };
@@ -118,7 +119,6 @@ fn check_name(name: &str, operation: &Node, tree: &Node, problems: &mut Vec<Prob
             "use letters, digits, `_`, `-` and `.`: it is typed on the command line and stands in reports",
         );
     }
-    let _ = tree;
 }
 
 fn check_operation(
@@ -178,13 +178,13 @@ fn check_operation(
         }
     }
     if problems.len() == before {
-        ask_kind(kind, &schema, operation, problems);
+        ask_kind(kind, operation, problems);
     }
 }
 
 /// What only the kind itself can judge, such as a rule without an age.
-fn ask_kind(kind: &dyn Kind, schema: &Json, operation: &Node, problems: &mut Vec<Problem>) {
-    let options = super::operations::options_of(kind, schema, operation);
+fn ask_kind(kind: &dyn Kind, operation: &Node, problems: &mut Vec<Problem>) {
+    let options = super::operations::options_of(operation);
     let Err(error) = kind.operation(&Json::Object(options)) else { return };
     // The kind names the option at fault in backticks; the caret goes there when it stands in the file.
     let named = error.what.split('`').skip(1).step_by(2).find_map(|name| operation.entry(name));

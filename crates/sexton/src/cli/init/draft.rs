@@ -50,25 +50,29 @@ fn operation(guess: &Guess) -> String {
     let (looks, age) = match guess.sort {
         Sort::Log => ("a log", "90 days"),
         Sort::Audit => ("an audit trail: ask who must be able to look into it, and for how long", "1 year"),
-        Sort::Expiring => ("rows with an end of their own", "1 day"),
+        Sort::Expiring => ("rows with an end of their own", ""),
         Sort::Queue => ("a queue: only finished tasks go", "7 days"),
         Sort::SoftDeleted => ("rows that are only marked as deleted", "1 year"),
     };
     let _ = write!(
         text,
-        "\n# `{}` looks like {looks}{size}.\n[operation.{}]\nkind = \"purge\"\ntable = {}\nage_column = {}\nolder_than = \"{age}\"\n",
+        "\n# `{}` looks like {looks}{size}.\n[operation.{}]\nkind = \"purge\"\ntable = {}\n",
         guess.table,
         key(&name_of(guess)),
         quoted(&guess.table),
-        quoted(&guess.age_column),
     );
+    let column = quoted(&guess.age_column);
+    let _ = match guess.sort {
+        Sort::Expiring => writeln!(text, "expires = {column}"),
+        _ => writeln!(text, "age_column = {column}\nolder_than = \"{age}\""),
+    };
     if let Some(status) = &guess.status_column {
         let _ = writeln!(
             text,
             "# Which values mean \"finished\"?\nwhere = {}",
             quoted(&format!(
-                "lower(t.\"{}\") in ('completed', 'done', 'success', 'finished')",
-                status.replace('"', "\"\"")
+                "lower(t.{}) in ('completed', 'done', 'success', 'finished')",
+                column_name(status)
             ))
         );
     }
@@ -78,6 +82,13 @@ fn operation(guess: &Guess) -> String {
         );
     }
     text
+}
+
+/// Quoted only where it must be: a person is going to read it.
+fn column_name(name: &str) -> String {
+    let plain =
+        name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if plain { name.to_owned() } else { targets::db::quote(name) }
 }
 
 fn references(schema: &Schema) -> String {
