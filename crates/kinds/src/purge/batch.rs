@@ -138,39 +138,13 @@ fn with_own_children<'a>(task: &Task, leaf: &'a Table, doomed: &Rows<'a>, work: 
     let own = task.refers_to_itself().filter(|child| child.policy.removes());
     let (Some(child), Some(key)) = (own, &leaf.key) else { return doomed.clone() };
     let dialect = work.dialect();
-    let keys = |prefix: &str| Sql::default().names(prefix, key.columns.iter().map(String::as_str));
-    let mut first = Sql::new("select ")
-        .add(&Sql::default().names("t.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
-        .text(" from ")
-        .table(&task.table.name)
-        .text(" as t where (")
-        .add(&doomed.condition)
-        .text(")");
-    if let Some((from, to)) = &doomed.window {
-        first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
-    }
-    let below: Vec<Sql> = child
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(n, column)| Sql::new("c.").name(column).text(&format!(" = d.p{n}")))
-        .collect();
-    let names: Vec<String> = (0..key.columns.len())
-        .map(|n| format!("k{n}"))
-        .chain((0..child.parent_columns.len()).map(|n| format!("p{n}")))
-        .collect();
-    let found: Vec<String> = (0..key.columns.len()).map(|n| format!("k{n}")).collect();
-    let own_keys = if key.columns.len() > 1 { Sql::new("(").add(&keys("t.")).text(")") } else { keys("t.") };
-    let condition = own_keys
-        .text(&format!(" in (with recursive d ({}) as (", names.join(", ")))
-        .add(&limited(first, doomed.limit))
-        .text(" union select ")
-        .add(&Sql::default().names("c.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
-        .text(" from ")
-        .table(&task.table.name)
-        .text(" as c join d on ")
-        .add(&Sql::join(&below, " and "))
-        .text(&format!(") select {} from d)", found.join(", ")));
+    let condition = child.subtree(&task.table.name, key, &|from| {
+        let mut first = from.text("(").add(&doomed.condition).text(")");
+        if let Some((from, to)) = &doomed.window {
+            first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
+        }
+        limited(first, doomed.limit)
+    });
     Rows { table: leaf, condition, window: None, limit: None, skip_locked: false }
 }
 

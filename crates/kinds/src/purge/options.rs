@@ -162,6 +162,9 @@ pub enum Policy {
 pub struct Relation {
     /// The table that refers.
     pub table: String,
+    /// The table referred to, where the relation is not declared and that is not the target's own table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Its referring columns. Default: those of the declared reference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,

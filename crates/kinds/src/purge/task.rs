@@ -1,7 +1,7 @@
 //! What a purge needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
-use super::options::{Action, ArchiveFormat};
+use super::options::{Action, ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ pub struct Task {
     pub leaves: Vec<Table>,
     /// Which rows, over `t`.
     pub condition: Sql,
+    /// The same without looking at who refers to them.
+    pub rule: Sql,
     /// How to go through the table.
     pub walk: Walk,
     /// No batch may have more rows than asked for.
@@ -81,6 +83,11 @@ impl Task {
     pub fn read(step: &Step) -> Result<Task> {
         serde_json::from_value(step.task.clone())
             .map_err(|error| Error::system("a stored plan cannot be read").because(error))
+    }
+
+    /// Whether rows stay because others refer to them.
+    pub fn restricts(&self) -> bool {
+        self.children.iter().any(|child| child.policy == Policy::Restrict)
     }
 
     /// Whether rows of the table refer to others of it.

@@ -2,4 +2,5 @@
 
 mod purge;
 mod purge_ages;
+mod purge_children;
 mod stage;
