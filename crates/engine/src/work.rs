@@ -216,6 +216,11 @@ impl<'a> Work<'a> {
         self.tx.query(sql, each)
     }
 
+    /// All rows at once, for results known to be small.
+    pub(crate) fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+        self.tx.rows(sql)
+    }
+
     /// One count.
     pub fn count(&mut self, sql: &Sql) -> Result<u64> {
         self.tx.count(sql)
