@@ -12,10 +12,10 @@ const CHILDREN_PER_ROW: u64 = 10;
 
 /// Where the next batch lies, found outside any transaction.
 pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
-    if task.walk == Walk::Few || place.last_pass {
+    if task.walk == Walk::Few || place.last_pass || place.tried < task.drop.len() {
         return Ok(Some(place));
     }
-    while let Some(leaf) = task.leaves.get(place.leaf) {
+    while let Some(leaf) = place.leaf(task) {
         if task.exact_batches {
             let found = facts.edge_of(leaf, place.from.as_ref(), rows, &task.condition)?;
             (place.to, place.next) = found.map_or((None, None), |(end, next)| (Some(end), Some(next)));
@@ -35,7 +35,16 @@ pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> R
 /// Does the batch.
 pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<Batch> {
     let mut counts = Counts::default();
-    let Some(leaf) = task.leaves.get(place.leaf) else { return next_pass(task, place, counts) };
+    if let Some(n) = task.drop.get(place.tried) {
+        place.tried += 1;
+        if let Some(rows) = work.drop_partition(&task.leaves[*n], &task.condition)? {
+            counts.deleted = rows;
+            place.done += rows;
+            place.gone.push(*n);
+        }
+        return Ok(Batch { counts, next: Some(place.cursor()?) });
+    }
+    let Some(leaf) = place.leaf(task) else { return next_pass(task, place, counts) };
     let walking = task.walk == Walk::Physical && !place.last_pass;
     let exact = task.exact_batches || !walking;
     let doomed = Rows {
@@ -69,7 +78,7 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
     {
         place.leaf += 1;
     }
-    if place.leaf < task.leaves.len() {
+    if place.leaf(task).is_some() {
         return Ok(Batch { counts, next: Some(place.cursor()?) });
     }
     next_pass(task, place, counts)
@@ -83,7 +92,8 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
     if place.last_pass && !freed || !(left_behind || freed) {
         return Ok(Batch { counts, next: None });
     }
-    place = Place { done: place.done, last_pass: true, ..Place::default() };
+    let Place { done, tried, gone, .. } = place;
+    place = Place { done, tried, gone, last_pass: true, ..Place::default() };
     Ok(Batch { counts, next: Some(place.cursor()?) })
 }
 

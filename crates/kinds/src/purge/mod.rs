@@ -14,7 +14,7 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
     Work,
 };
 use targets::db::{Facts, Sql};
@@ -50,8 +50,7 @@ impl Kind for Purge {
     }
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
-        let options: Options = serde_json::from_value(options.clone())
-            .map_err(|error| Error::usage(format!("the options of a purge cannot be read: {error}")))?;
+        let options = Options::read(options)?;
         for target in options.all_targets() {
             if let Some(age) = &target.older_than {
                 age.span()?;

@@ -82,7 +82,7 @@ fn plan_target(
     for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
         condition = condition.text(" and (").add(gone).text(") is not true");
     }
-    let exempt = not_exempt(facts, &table)?;
+    let exempt = not_exempt(facts, std::iter::once(&table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
             count_rows(&table, &condition.clone().text(" and not (").add(exempt).text(")"), facts)?
@@ -134,16 +134,14 @@ fn plan_target(
     } else {
         way
     };
-    let drop = whole_partitions(options, &target, &table, &leaves, &condition, facts)?;
+    let drop = whole_partitions(options, &target, &table, &leaves, &children, &condition, facts)?;
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(&table));
     }
-    let kept_leaves: Vec<Table> =
-        leaves.iter().filter(|leaf| !drop.iter().any(|gone| gone.name == leaf.name)).cloned().collect();
     let task = Task {
         table: table.clone(),
-        leaves: kept_leaves,
+        leaves,
         condition: running,
         rule: condition,
         walk,
@@ -327,9 +325,10 @@ fn whole_partitions(
     target: &Target,
     table: &Table,
     leaves: &[Table],
+    children: &[Child],
     condition: &Sql,
     facts: &mut dyn Facts,
-) -> Result<Vec<Table>> {
+) -> Result<Vec<usize>> {
     if target.bulk != Bulk::DropPartitions {
         return Ok(Vec::new());
     }
@@ -339,8 +338,12 @@ fn whole_partitions(
         )
         .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
     }
+    if target.action == Action::Mark || children.iter().any(|child| child.policy != Policy::Restrict) {
+        return Err(Error::usage("`bulk = \"drop_partitions\"` only deletes, and nothing beside the partitions")
+            .help("leave `dependants` at `restrict`, or `bulk` at `batches`"));
+    }
     let mut whole = Vec::new();
-    for leaf in leaves {
+    for (n, leaf) in leaves.iter().enumerate() {
         let staying = Sql::new("select count(*) from (select 1 as one from ")
             .table(&leaf.name)
             .text(" as t where (")
@@ -350,7 +353,7 @@ fn whole_partitions(
             .table(&leaf.name)
             .text(" limit 1) as sample");
         if facts.count(&staying)? == 0 && facts.count(&any)? == 1 {
-            whole.push(leaf.clone());
+            whole.push(n);
         }
     }
     Ok(whole)
@@ -496,7 +499,10 @@ fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Op
 
 /// The statements of a batch in the middle, for people to read.
 fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
-    let Some(leaf) = task.leaves.first() else { return Vec::new() };
+    let dropped = task.drop.iter().flat_map(|n| facts.dialect().drop_partition(&task.leaves[*n]));
+    let mut all: Vec<String> = dropped.map(|statement| statement.shown()).collect();
+    let rest = task.leaves.iter().enumerate().find(|(n, _)| !task.drop.contains(n));
+    let Some((_, leaf)) = rest else { return all };
     let take = targets::db::Take {
         table: leaf,
         condition: task.condition.clone(),
@@ -507,18 +513,19 @@ fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
         batch: 1,
     };
     match task.action {
-        Action::Delete => facts.dialect().take(&take).iter().map(Sql::shown).collect(),
+        Action::Delete => all.extend(facts.dialect().take(&take).iter().map(Sql::shown)),
         Action::Mark => {
             let set: Vec<String> =
                 task.mark.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            vec![format!(
+            all.push(format!(
                 "update {} as t set {} where {}",
                 leaf.name.quoted(),
                 set.join(", "),
                 task.condition.shown()
-            )]
+            ));
         }
     }
+    all
 }
 
 fn said(dependants: &[engine::Dependants]) -> String {

@@ -32,8 +32,8 @@ pub struct Task {
     pub mark: Vec<(String, Value)>,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
-    /// Whole leaves to drop instead of deleting their rows.
-    pub drop: Vec<Table>,
+    /// Places in `leaves` of partitions to drop instead of deleting their rows.
+    pub drop: Vec<usize>,
 }
 
 /// Where rows are archived.
@@ -74,6 +74,12 @@ pub struct Place {
     pub done: u64,
     /// Rows done in this pass.
     pub in_pass: u64,
+    /// How many of the partitions to drop were tried.
+    #[serde(default)]
+    pub tried: usize,
+    /// The leaves that are no longer there.
+    #[serde(default)]
+    pub gone: Vec<usize>,
     /// The last pass: whatever is left, wherever it moved.
     pub last_pass: bool,
 }
@@ -104,6 +110,14 @@ impl Place {
         }
         serde_json::from_value(cursor.0.clone())
             .map_err(|error| Error::system("a checkpoint cannot be read").because(error))
+    }
+
+    /// The leaf at work, past those that were dropped.
+    pub fn leaf<'a>(&mut self, task: &'a Task) -> Option<&'a Table> {
+        while self.gone.contains(&self.leaf) {
+            self.leaf += 1;
+        }
+        task.leaves.get(self.leaf)
     }
 
     /// As a cursor.

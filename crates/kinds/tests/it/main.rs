@@ -3,4 +3,6 @@
 mod purge;
 mod purge_ages;
 mod purge_children;
+mod purge_shapes;
 mod stage;
+mod undo;
