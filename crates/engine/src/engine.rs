@@ -333,8 +333,12 @@ impl Engine {
     /// Ends the exemption of restored rows of a table.
     pub fn end_exemption(&self, database: &str, table: &str, actor: &str) -> Result<bool, Failure> {
         let mut session = self.database(database)?.open()?;
-        let name = session.schema()?.find(table)?.name.clone();
-        let ended = undo::release(session.as_mut(), &Limits::default(), &name)?;
+        let schema = session.schema()?;
+        let named = schema.find(table)?;
+        let mut ended = undo::release(session.as_mut(), &Limits::default(), &named.name)?;
+        for leaf in schema.leaves(named) {
+            ended |= undo::release(session.as_mut(), &Limits::default(), &leaf.name)?;
+        }
         undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "end exemption", table, database)?;
         Ok(ended)

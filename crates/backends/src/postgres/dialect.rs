@@ -251,6 +251,16 @@ impl Dialect for Spelling {
             .add(&self.undo_range(range))
     }
 
+    // A partition that a foreign key points into cannot be dropped, only detached first; that checks the key.
+    fn drop_partition(&self, partition: &Table) -> Vec<Sql> {
+        let Some(parent) = partition.parents.first() else { return Vec::new() };
+        vec![
+            Sql::new("lock table ").table(&partition.name).text(" in share row exclusive mode"),
+            Sql::new("alter table ").table(parent).text(" detach partition ").table(&partition.name),
+            Sql::new("drop table ").table(&partition.name),
+        ]
+    }
+
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
         age::conditions(column, unit, cutoff)
     }
