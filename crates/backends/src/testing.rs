@@ -8,9 +8,9 @@ use targets::db::{Row, Url, Value};
 /// Runs a script as an application would.
 pub fn script(url: &Url, sql: &str) -> Result<(), String> {
     match url {
-        Url::Sqlite { path } => {
-            sqlite(path).and_then(|connection| connection.execute_batch(sql)).map_err(|error| error.to_string())
-        }
+        Url::Sqlite { path } => sqlite(path)
+            .and_then(|connection| connection.execute_batch(sql))
+            .map_err(|error| error.to_string()),
         Url::Postgres { .. } => rows(url, sql).map(drop),
     }
 }

@@ -84,11 +84,20 @@ impl Cluster {
         std::fs::create_dir(&folder).map_err(told("cannot make a folder"))?;
         File::create(folder.join("users")).map_err(told("cannot make `users`"))?;
         if let Some((uid, gid)) = account.other {
-            std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(told("cannot give the folder away"))?;
+            std::os::unix::fs::chown(&folder, Some(uid), Some(gid))
+                .map_err(told("cannot give the folder away"))?;
         }
         let data = folder.join("data");
         let mut initdb = account.command(&binaries.join("initdb"));
-        initdb.args(["--username", ADMIN, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]);
+        initdb.args([
+            "--username",
+            ADMIN,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+        ]);
         let made = initdb.arg(&data).output().map_err(told("cannot run initdb"))?;
         if !made.status.success() {
             return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
@@ -131,7 +140,8 @@ impl Cluster {
 fn wait_for(folder: &Path) -> Result<Cluster, String> {
     let begun = Instant::now();
     loop {
-        let answer = Cluster::join(folder).and_then(|cluster| cluster.administer("select 1").map(|()| cluster));
+        let answer =
+            Cluster::join(folder).and_then(|cluster| cluster.administer("select 1").map(|()| cluster));
         match answer {
             Ok(cluster) => return Ok(cluster),
             Err(why) if begun.elapsed() > Duration::from_secs(30) => {
@@ -196,7 +206,11 @@ fn base_folder() -> Result<PathBuf, String> {
     // SAFETY: takes nothing, cannot fail.
     let uid = unsafe { libc::geteuid() };
     let base = std::env::temp_dir().join(format!("sexton-testkit-{uid}"));
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&base).map_err(told("cannot make a folder"))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&base)
+        .map_err(told("cannot make a folder"))?;
     let known = std::fs::symlink_metadata(&base).map_err(told("cannot look at the folder"))?;
     if !known.is_dir() || known.uid() != uid {
         return Err(format!("`{}` belongs to somebody else", base.display()));
@@ -215,8 +229,11 @@ fn binaries() -> Result<PathBuf, String> {
             && asked.stdout.take().is_some_and(|mut out| out.read_to_string(&mut version).is_ok())
             && asked.wait().is_ok()
         {
-            let digits: String =
-                version.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+            let digits: String = version
+                .chars()
+                .skip_while(|c| !c.is_ascii_digit())
+                .take_while(char::is_ascii_digit)
+                .collect();
             found.push((digits.parse().unwrap_or(0), folder));
         }
     };
@@ -229,7 +246,11 @@ fn binaries() -> Result<PathBuf, String> {
     for folder in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
         look(folder);
     }
-    found.into_iter().max().map(|(_, folder)| folder).ok_or_else(|| "no `initdb` and `postgres` found".to_owned())
+    found
+        .into_iter()
+        .max()
+        .map(|(_, folder)| folder)
+        .ok_or_else(|| "no `initdb` and `postgres` found".to_owned())
 }
 
 /// As whom the server runs: it refuses to run as root.
@@ -250,7 +271,9 @@ impl Account {
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         };
         let other = find("postgres").or_else(|| find("nobody"));
-        other.map(|other| Self { other: Some(other) }).ok_or_else(|| "no user `postgres` or `nobody`".to_owned())
+        other
+            .map(|other| Self { other: Some(other) })
+            .ok_or_else(|| "no user `postgres` or `nobody`".to_owned())
     }
 
     fn command(&self, program: &Path) -> Command {

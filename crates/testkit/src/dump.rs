@@ -27,7 +27,8 @@ pub(crate) fn sqlite(place: &Place) -> String {
     );
     for table in tables {
         let (name, without_rowid) = (text(&table[0]), table[1] == Value::Int(1));
-        let columns = place.rows(&format!("select name from pragma_table_xinfo({}) order by cid", literal(&name)));
+        let columns =
+            place.rows(&format!("select name from pragma_table_xinfo({}) order by cid", literal(&name)));
         let columns: Vec<String> = columns.iter().map(|column| text(&column[0])).collect();
         let rowid = ["rowid", "_rowid_", "oid"]
             .into_iter()
@@ -35,7 +36,8 @@ pub(crate) fn sqlite(place: &Place) -> String {
             .filter(|_| !without_rowid && name != "sqlite_sequence");
         let mut list: Vec<String> = rowid.into_iter().map(str::to_owned).collect();
         list.extend(columns.iter().map(|column| quote(column)));
-        let own = if name == "sqlite_sequence" { " where name not like 'sexton\\_%' escape '\\'" } else { "" };
+        let own =
+            if name == "sqlite_sequence" { " where name not like 'sexton\\_%' escape '\\'" } else { "" };
         let rows = place.rows(&format!("select {} from {}{own}", list.join(", "), quote(&name)));
         lines(&mut out, &name, rows.iter().map(|row| row.iter().map(exact).collect::<Vec<_>>().join(" | ")));
     }
@@ -44,7 +46,8 @@ pub(crate) fn sqlite(place: &Place) -> String {
 
 /// Sexton's own tables in a SQLite file.
 pub(crate) fn left_in_sqlite(place: &Place) -> Vec<String> {
-    let left = place.rows("select type || ' ' || name from sqlite_schema where name like 'sexton\\_%' escape '\\'");
+    let left =
+        place.rows("select type || ' ' || name from sqlite_schema where name like 'sexton\\_%' escape '\\'");
     left.iter().map(|row| text(&row[0])).collect()
 }
 

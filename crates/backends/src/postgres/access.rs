@@ -24,7 +24,8 @@ const PASSING_ON: &[&str] = &[
 
 /// The answer in the plan.
 pub(super) fn read(plan: &str) -> Result<Access> {
-    let plan: Value = serde_json::from_str(plan).map_err(|error| protocol("its plan is not JSON").because(error))?;
+    let plan: Value =
+        serde_json::from_str(plan).map_err(|error| protocol("its plan is not JSON").because(error))?;
     let mut node = &plan[0]["Plan"];
     let mut text = Vec::new();
     while PASSING_ON.contains(&kind(node)) && node["Plans"][0].is_object() {
@@ -50,7 +51,9 @@ fn narrowing(node: &Value) -> Option<String> {
 }
 
 fn describe(node: &Value, depth: usize, lines: &mut Vec<String>) {
-    let field = |name: &str, before: &str| node[name].as_str().map(|text| format!("{before}{text}")).unwrap_or_default();
+    let field = |name: &str, before: &str| {
+        node[name].as_str().map(|text| format!("{before}{text}")).unwrap_or_default()
+    };
     lines.push(format!(
         "{}{}{}{}{}{} (about {} rows)",
         "  ".repeat(depth),

@@ -42,6 +42,8 @@ pub(super) struct Address {
     pub connect_timeout: Duration,
     pub options: Option<String>,
     pub read_write_only: bool,
+    /// What the server's administrator sees; not from the URL, because the pulse knows our sessions by it.
+    pub application: &'static str,
 }
 
 const EXAMPLE: &str = "write postgres://user@host:5432/database?sslmode=verify-full";
@@ -49,10 +51,9 @@ const EXAMPLE: &str = "write postgres://user@host:5432/database?sslmode=verify-f
 impl Address {
     /// Reads the URL.
     pub fn parse(url: &str) -> Result<Self> {
-        let rest = url
-            .strip_prefix("postgres://")
-            .or_else(|| url.strip_prefix("postgresql://"))
-            .ok_or_else(|| Error::usage("the database URL does not begin with `postgres://`").help(EXAMPLE))?;
+        let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")).ok_or_else(
+            || Error::usage("the database URL does not begin with `postgres://`").help(EXAMPLE),
+        )?;
         let (main, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = main.split_once('/').unwrap_or((main, ""));
         let (who, places) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -112,8 +113,14 @@ impl Parts {
             "passfile" => self.passfile = value,
             "target_session_attrs" => self.session = value,
             // Ours are fixed, or they are hints that change nothing here.
-            "application_name" | "fallback_application_name" | "client_encoding" | "keepalives"
-            | "keepalives_idle" | "keepalives_interval" | "keepalives_count" | "tcp_user_timeout" => {}
+            "application_name"
+            | "fallback_application_name"
+            | "client_encoding"
+            | "keepalives"
+            | "keepalives_idle"
+            | "keepalives_interval"
+            | "keepalives_count"
+            | "tcp_user_timeout" => {}
             "channel_binding" | "gssencmode" if value != "require" => {}
             "sslnegotiation" if value == "postgres" => {}
             _ => {
@@ -145,8 +152,10 @@ impl Parts {
             "require" | "verify-ca" => TlsMode::VerifyCa,
             "verify-full" => TlsMode::VerifyFull,
             other => {
-                return Err(Error::usage(format!("the database URL has `sslmode={other}`, which does not exist"))
-                    .help("use disable, allow, prefer, require, verify-ca or verify-full"));
+                return Err(Error::usage(format!(
+                    "the database URL has `sslmode={other}`, which does not exist"
+                ))
+                .help("use disable, allow, prefer, require, verify-ca or verify-full"));
             }
         };
         let read_write_only = match self.session.as_str() {
@@ -193,6 +202,7 @@ impl Parts {
             connect_timeout: Duration::from_secs(timeout),
             options: (!self.options.is_empty()).then_some(self.options),
             read_write_only,
+            application: super::lock::OURS,
         })
     }
 }
@@ -255,8 +265,10 @@ fn decoded(text: &str) -> Result<String> {
             Some(byte) => bytes.push(byte),
             // Not even a part of the URL may be quoted here: it can be the password.
             None => {
-                return Err(Error::usage("the database URL has a `%` that is not followed by two hex digits")
-                    .help("write a percent sign as %25"));
+                return Err(Error::usage(
+                    "the database URL has a `%` that is not followed by two hex digits",
+                )
+                .help("write a percent sign as %25"));
             }
         }
         rest = &tail[2..];
@@ -380,7 +392,8 @@ mod tests {
         let file = folder.path().join("pass");
         std::fs::write(&file, "# ours\nelse:*:*:*:no\ndb.example:5432:app:joe:a\\:b\n").unwrap();
         let url = format!("postgres://joe@db.example/app?passfile={}", file.display());
-        let password = |url: &str| Address::parse(url).unwrap().password.map(|it| it.expose_secret().to_owned());
+        let password =
+            |url: &str| Address::parse(url).unwrap().password.map(|it| it.expose_secret().to_owned());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(password(&url), None);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -33,9 +33,7 @@ pub(super) fn conditions(column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> R
             .text(" as timestamptz) end")
     };
     match column.family {
-        Family::TimestampTz => {
-            Ok(Age { older: below(instant()), unreadable: None, instant: name.clone() })
-        }
+        Family::TimestampTz => Ok(Age { older: below(instant()), unreadable: None, instant: name.clone() }),
         Family::Timestamp => Ok(Age { older: below(civil()), unreadable: None, instant: shifted(&name) }),
         Family::Date => Ok(Age {
             older: below(Sql::new("cast(").add(&civil()).text(" as date)")),
@@ -135,7 +133,8 @@ fn number_as_instant(number: &Sql, unit: EpochUnit) -> Sql {
         .text(" as numeric) as n) as given) as scaled)")
 }
 
-const DAY: &str = "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+const DAY: &str =
+    "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
 const CLOCK: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]+)?)?";
 const ZONE: &str = "[Zz]|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?";
 const NUMBER: &str = "^[+-]?[0-9]{1,18}([.][0-9]{1,12})?$";
@@ -168,9 +167,11 @@ fn text(name: &Sql, unit: EpochUnit, cutoff: &Cutoff, instant: &Sql, civil: &Sql
         .text(&format!(" else {neither} end"))
     };
     let read = |case: Sql| {
-        Sql::new("(select ").add(&case).text(" from (select btrim(cast(").add(name).text(
-            " as text), E' \\t\\r\\n') as v) as given)",
-        )
+        Sql::new("(select ")
+            .add(&case)
+            .text(" from (select btrim(cast(")
+            .add(name)
+            .text(" as text), E' \\t\\r\\n') as v) as given)")
     };
     let as_instant = Sql::new(&format!("cast({clean} as timestamptz)"));
     let as_civil = Sql::new(&format!("cast({clean} as timestamp)"));

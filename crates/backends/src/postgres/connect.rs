@@ -56,7 +56,8 @@ fn one_host(address: &Address, host: &Host) -> Result<Wire> {
         match log_in(address, host, *with_tls) {
             Ok(wire) => return Ok(wire),
             Err(error) => {
-                let other_way = matches!(error.code.as_deref(), Some("28000") | None) && error.class == Class::System;
+                let other_way =
+                    matches!(error.code.as_deref(), Some("28000") | None) && error.class == Class::System;
                 // The first refusal is the one to show: it is about the way that was meant.
                 last = last.or(Some(error));
                 if !other_way {
@@ -71,12 +72,14 @@ fn one_host(address: &Address, host: &Host) -> Result<Wire> {
 fn socket(host: &Host, limit: Duration) -> Result<Stream> {
     let stream = match host {
         Host::Socket(file) => {
-            let stream = UnixStream::connect(file).map_err(|error| unreachable(&file.display().to_string(), error))?;
+            let stream =
+                UnixStream::connect(file).map_err(|error| unreachable(&file.display().to_string(), error))?;
             Stream::Unix(stream)
         }
         Host::Tcp(name, port) => {
             let place = format!("{name}:{port}");
-            let found = (name.as_str(), *port).to_socket_addrs().map_err(|error| unreachable(&place, error))?;
+            let found =
+                (name.as_str(), *port).to_socket_addrs().map_err(|error| unreachable(&place, error))?;
             let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
             let stream = found
                 .into_iter()
@@ -122,7 +125,7 @@ fn log_in(address: &Address, host: &Host, with_tls: bool) -> Result<Wire> {
     let mut settings = vec![
         ("user", address.user.as_str()),
         ("database", address.database.as_str()),
-        ("application_name", "sexton"),
+        ("application_name", address.application),
         ("client_encoding", "UTF8"),
         ("DateStyle", "ISO, YMD"),
         ("TimeZone", "UTC"),
@@ -141,9 +144,11 @@ fn log_in(address: &Address, host: &Host, with_tls: bool) -> Result<Wire> {
         let mut read_only = false;
         wire.script("show transaction_read_only", &mut |row| read_only |= row == [Some("on".to_owned())])?;
         if read_only {
-            return Err(Error::system("the server takes no changes, and `target_session_attrs` asks for one that does")
-                .help("name the primary server in the database URL")
-                .code("25006"));
+            return Err(Error::system(
+                "the server takes no changes, and `target_session_attrs` asks for one that does",
+            )
+            .help("name the primary server in the database URL")
+            .code("25006"));
         }
     }
     Ok(wire)
@@ -212,9 +217,11 @@ fn authenticate(wire: &mut Wire, address: &Address, clear_text_is_safe: bool) ->
                 }
             }
             (b'R', Some(kind)) => {
-                return Err(Error::system(format!("the server asks for a log-in of kind {kind}, which is not supported"))
-                    .help("allow scram-sha-256 or peer for this user in pg_hba.conf")
-                    .code("28000"));
+                return Err(Error::system(format!(
+                    "the server asks for a log-in of kind {kind}, which is not supported"
+                ))
+                .help("allow scram-sha-256 or peer for this user in pg_hba.conf")
+                .code("28000"));
             }
             // A newer server offers to speak protocol 3.0.
             (b'v', _) => {}
@@ -235,7 +242,8 @@ fn wait_until_ready(wire: &mut Wire) -> Result<()> {
         let body = wire.body(range);
         match tag {
             b'K' if body.len() >= 8 => {
-                let number = |at: usize| i32::from_be_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
+                let number =
+                    |at: usize| i32::from_be_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
                 (wire.process_id, wire.secret) = (number(0), number(4));
             }
             b'E' => return Err(Report::read(body).into_error()),

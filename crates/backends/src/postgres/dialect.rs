@@ -186,7 +186,9 @@ impl Dialect for Spelling {
                 .bind(take.batch)
                 .text("::bigint, ")
                 .add(&columns)
-                .text(" from gone returning 1) select (select count(*) from gone), (select count(*) from kept)"),
+                .text(
+                    " from gone returning 1) select (select count(*) from gone), (select count(*) from kept)",
+                ),
         ]
     }
 

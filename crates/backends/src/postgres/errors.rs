@@ -54,7 +54,9 @@ impl Report {
                  ROLE`; Sexton's own tables need `grant create on database DATABASE to ROLE`"
             }
             "42501" => "grant the missing right to this role with `grant … on … to …`",
-            "28P01" | "28000" => "check user, password and sslmode in the database URL, and pg_hba.conf on the server",
+            "28P01" | "28000" => {
+                "check user, password and sslmode in the database URL, and pg_hba.conf on the server"
+            }
             "3D000" => "check the name of the database in the URL; `psql -l` lists those that exist",
             "53100" => "the server's disk is full: free space there, then run again",
             "53200" => "the server is out of memory: lower its work_mem, or make batches smaller",

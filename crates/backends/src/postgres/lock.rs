@@ -47,8 +47,10 @@ fn advisory(session: &mut Connected, holder: &str, had_it: bool) -> Result<bool>
         return Ok(false);
     }
     // A session that holds the right says for whom, to everybody who looks.
-    let name: String = format!("{OURS} {holder}").chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
-    let set = Sql::new("select set_config('application_name', ").bind(&name[..name.len().min(63)]).text(", false)");
+    let name: String =
+        format!("{OURS} {holder}").chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+    let set =
+        Sql::new("select set_config('application_name', ").bind(&name[..name.len().min(63)]).text(", false)");
     session.value(&set)?;
     Ok(true)
 }
@@ -70,21 +72,21 @@ fn lease(session: &mut Connected, holder: &str, term: Option<i64>) -> Result<Opt
     // Terms come from the clock, so that they grow even after the row was deleted.
     let own = term.unwrap_or(0);
     statements.push(
-        Sql::new("insert into sexton.lease as l (holder, term, until) values (")
-            .bind(holder)
-            .text(&format!(
-                ", (extract(epoch from clock_timestamp()) * 1000000)::bigint, clock_timestamp() + {LEASE})
+        Sql::new("insert into sexton.lease as l (holder, term, until) values (").bind(holder).text(&format!(
+            ", (extract(epoch from clock_timestamp()) * 1000000)::bigint, clock_timestamp() + {LEASE})
                  on conflict (only_one) do update
                  set holder = excluded.holder, until = excluded.until,
                      term = case when l.term = {own} then l.term else greatest(l.term + 1, excluded.term) end
                  where l.until < clock_timestamp() or l.term = {own}
                  returning term"
-            )),
+        )),
     );
     match session.change(&statements) {
         Ok(rows) => Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_int)),
         // A batch of the holder has the row, or somebody makes the table at this moment.
-        Err(error) if matches!(error.code.as_deref(), Some("55P03" | "23505" | "42P07" | "42P06")) => Ok(None),
+        Err(error) if matches!(error.code.as_deref(), Some("55P03" | "23505" | "42P07" | "42P06")) => {
+            Ok(None)
+        }
         Err(error) => Err(error.while_doing("taking the lease in `sexton.lease`")),
     }
 }
@@ -92,9 +94,9 @@ fn lease(session: &mut Connected, holder: &str, term: Option<i64>) -> Result<Opt
 /// At the beginning of each batch behind a pooler: fails if the right was lost, and keeps others out until the commit.
 pub(super) fn renew(session: &mut Connected) -> Result<()> {
     let Some(Right { term: Some(term), .. }) = session.right else { return Ok(()) };
-    let renewed = session.wire.count(&format!(
-        "update sexton.lease set until = clock_timestamp() + {LEASE} where term = {term}"
-    ))?;
+    let renewed = session
+        .wire
+        .count(&format!("update sexton.lease set until = clock_timestamp() + {LEASE} where term = {term}"))?;
     if renewed == 1 {
         return Ok(());
     }
@@ -111,7 +113,9 @@ pub(super) fn give_back(session: &mut Connected) -> Result<()> {
         Some(Right { term: None, .. }) if session.wire.is_lost() => Ok(()),
         Some(Right { term: None, .. }) => {
             release(session)?;
-            session.value(&Sql::new(&format!("select set_config('application_name', '{OURS}', false)"))).map(drop)
+            session
+                .value(&Sql::new(&format!("select set_config('application_name', '{OURS}', false)")))
+                .map(drop)
         }
         Some(Right { term: Some(term), .. }) => {
             let mut statements = vec![
@@ -155,7 +159,11 @@ fn advisory_holder(session: &mut Connected) -> Result<Option<String>> {
         let name = row[0].as_text().unwrap_or_default();
         let name = name.strip_prefix(OURS).unwrap_or(name).trim();
         let pid = row[1].as_int().unwrap_or(0);
-        if name.is_empty() { format!("server process {pid}") } else { format!("{name} (server process {pid})") }
+        if name.is_empty() {
+            format!("server process {pid}")
+        } else {
+            format!("{name} (server process {pid})")
+        }
     }))
 }
 

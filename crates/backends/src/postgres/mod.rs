@@ -63,5 +63,6 @@ impl Database for Postgres {
 
 /// Plays the application for `testing`.
 pub(crate) fn script(url: &str, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
-    wire::Wire::open(&Address::parse(url)?)?.script(sql, each)
+    let address = Address { application: "application", ..Address::parse(url)? };
+    wire::Wire::open(&address)?.script(sql, each)
 }

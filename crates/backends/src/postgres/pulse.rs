@@ -10,13 +10,17 @@ use targets::db::{Class, Facts, OldTransaction, Pulse, Result, Row, Sql, Value};
 
 /// Takes the pulse.
 pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
-    let number = |row: Option<Row>| row.and_then(|row| row.first().and_then(Value::as_int)).map(|n| n.max(0) as u64);
+    let number =
+        |row: Option<Row>| row.and_then(|row| row.first().and_then(Value::as_int)).map(|n| n.max(0) as u64);
     Ok(Pulse {
         replica_lag_ms: number(one(session, REPLICA_LAG)?),
         lock_waiters: number(one(session, LOCK_WAITERS)?),
         active_sessions: number(one(session, ACTIVE)?),
         free_disk_bytes: free_disk(session)?,
-        wal_bytes: [number(one(session, SLOTS)?), number(one(session, ARCHIVER)?)].into_iter().max().flatten(),
+        wal_bytes: [number(one(session, SLOTS)?), number(one(session, ARCHIVER)?)]
+            .into_iter()
+            .max()
+            .flatten(),
         oldest: one(session, OLDEST)?.map(old_transaction),
         in_use: None,
     })
@@ -24,7 +28,8 @@ pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
 
 /// The first row; none when this role may not ask or the server cannot tell.
 fn one(session: &mut Connected, sql: &str) -> Result<Option<Row>> {
-    let sql = sql.replace("{OTHERS}", &format!("pid <> pg_backend_pid() and application_name not like '{OURS}%'"));
+    let sql =
+        sql.replace("{OTHERS}", &format!("pid <> pg_backend_pid() and application_name not like '{OURS}%'"));
     match session.rows(&Sql::new(&sql)) {
         Ok(rows) => Ok(rows.into_iter().next()),
         Err(error) if error.class == Class::Transient => Err(error),
@@ -38,7 +43,8 @@ const REPLICA_LAG: &str = "
             * 1000)::bigint
     from pg_stat_replication";
 
-const LOCK_WAITERS: &str = "select count(distinct pid) from pg_locks where not granted and pid <> pg_backend_pid()";
+const LOCK_WAITERS: &str =
+    "select count(distinct pid) from pg_locks where not granted and pid <> pg_backend_pid()";
 
 const ACTIVE: &str = "
     select count(*) from pg_stat_activity

@@ -6,8 +6,8 @@
 use super::session::Connected;
 use std::collections::HashMap;
 use targets::db::{
-    Action, Column, Facts, Family, ForeignKey, Generated, Index, Key, Result, Row, Schema, Sql, Table, TableKind,
-    TableName, Trigger, Value,
+    Action, Column, Facts, Family, ForeignKey, Generated, Index, Key, Result, Row, Schema, Sql, Table,
+    TableKind, TableName, Trigger, Value,
 };
 
 const OURS: &str = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'sexton')
@@ -21,14 +21,15 @@ pub(super) fn read(session: &mut Connected) -> Result<Schema> {
         places.insert(int(&row[0]), schema.tables.len());
         schema.tables.push(table(&row));
     }
-    let mut grouped = |session: &mut Connected, sql: &str, add: &mut dyn FnMut(&mut Table, &Row)| -> Result<()> {
-        for row in rows(session, sql)? {
-            if let Some(place) = places.get(&int(&row[0])) {
-                add(&mut schema.tables[*place], &row);
+    let mut grouped =
+        |session: &mut Connected, sql: &str, add: &mut dyn FnMut(&mut Table, &Row)| -> Result<()> {
+            for row in rows(session, sql)? {
+                if let Some(place) = places.get(&int(&row[0])) {
+                    add(&mut schema.tables[*place], &row);
+                }
             }
-        }
-        Ok(())
-    };
+            Ok(())
+        };
     grouped(session, COLUMNS, &mut |table, row| table.columns.push(column(row)))?;
     let mut found: Vec<FoundIndex> = Vec::new();
     grouped(session, INDEXES, &mut |table, row| add_index_column(&mut found, table, row))?;

@@ -13,8 +13,8 @@ use super::wire::{Statement, Wire};
 use super::{lock, pulse, schema};
 use std::time::Duration;
 use targets::db::{
-    Access, Class, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server, Session,
-    Sql, Table, Take, Taken, Tx, Value,
+    Access, Class, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
+    Session, Sql, Table, Take, Taken, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -75,7 +75,8 @@ impl Connected {
             settings.push(("default_transaction_read_only", "on"));
         }
         let call = |local: bool| {
-            let calls = settings.iter().map(|(name, value)| format!("set_config('{name}', '{value}', {local})"));
+            let calls =
+                settings.iter().map(|(name, value)| format!("set_config('{name}', '{value}', {local})"));
             format!("select {}", calls.collect::<Vec<_>>().join(", "))
         };
         if !pooled {
@@ -91,10 +92,11 @@ impl Connected {
         if !self.wire.is_lost() {
             return Ok(());
         }
-        let fresh = Self::open(self.address.clone(), self.dialect.clone(), self.read_only).map_err(|error| {
-            // It was there a moment ago: a restart, most likely.
-            Error { class: Class::Transient, ..error }.while_doing("connecting again")
-        })?;
+        let fresh =
+            Self::open(self.address.clone(), self.dialect.clone(), self.read_only).map_err(|error| {
+                // It was there a moment ago: a restart, most likely.
+                Error { class: Class::Transient, ..error }.while_doing("connecting again")
+            })?;
         let right = self.right.take();
         *self = fresh;
         if let Some(right) = right {
@@ -102,8 +104,10 @@ impl Connected {
             if !lock::take(self, &holder, Some(right.clone()))? {
                 self.right = Some(right);
                 self.wire.forget();
-                return Err(Error::transient("the connection was lost, and with it the right to maintain this database")
-                    .help("somebody else has it now, or the old session has not ended yet"));
+                return Err(Error::transient(
+                    "the connection was lost, and with it the right to maintain this database",
+                )
+                .help("somebody else has it now, or the old session has not ended yet"));
             }
         }
         Ok(())
@@ -263,7 +267,10 @@ impl Session for Connected {
         if self.pooled {
             script += &format!("{};", self.local_settings);
         }
-        script += &format!("set local lock_timeout = {lock}; set local statement_timeout = {}", limits.statement.as_millis());
+        script += &format!(
+            "set local lock_timeout = {lock}; set local statement_timeout = {}",
+            limits.statement.as_millis()
+        );
         let begun = self.wire.script(&script, &mut |_| {});
         let begun = begun.and_then(|()| lock::renew(self));
         if begun.is_err() {
@@ -309,13 +316,17 @@ impl Tx for Working<'_> {
         // The server would answer the commit of a failed transaction with a rollback, and call it a success.
         if !wire.is_working() {
             return Err(match wire.is_lost() {
-                true => Error::transient("the connection was lost before the commit: nothing was changed").code("08006"),
-                false => Error::data("the transaction had failed before the commit: nothing was changed").code("25P02"),
+                true => Error::transient("the connection was lost before the commit: nothing was changed")
+                    .code("08006"),
+                false => Error::data("the transaction had failed before the commit: nothing was changed")
+                    .code("25P02"),
             });
         }
         let committed = wire.script("commit", &mut |_| {});
         committed.map_err(|error| match wire.is_lost() {
-            true => error.while_doing("the connection was lost during the commit, which may have happened or not"),
+            true => {
+                error.while_doing("the connection was lost during the commit, which may have happened or not")
+            }
             false => error,
         })
     }

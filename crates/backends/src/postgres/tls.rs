@@ -24,9 +24,11 @@ pub(super) fn wrap(
     host: &str,
     mut socket: TcpStream,
 ) -> Result<StreamOwned<ClientConnection, TcpStream>> {
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| Error::usage(format!("`{host}` is not a name that a certificate can hold")).because(error))?;
-    let mut connection = ClientConnection::new(Arc::new(config(address)?), name).map_err(|error| failed(host, error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+        Error::usage(format!("`{host}` is not a name that a certificate can hold")).because(error)
+    })?;
+    let mut connection =
+        ClientConnection::new(Arc::new(config(address)?), name).map_err(|error| failed(host, error))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut socket).map_err(|error| failed(host, error))?;
     }
@@ -58,9 +60,7 @@ fn config(address: &Address) -> Result<ClientConfig> {
         None => Ok(config.with_no_client_auth()),
         Some((cert, key)) => {
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
-            config
-                .with_client_auth_cert(certificates(cert)?, key)
-                .map_err(|error| unreadable(cert, error))
+            config.with_client_auth_cert(certificates(cert)?, key).map_err(|error| unreadable(cert, error))
         }
     }
 }

@@ -123,7 +123,8 @@ impl Wire {
             let (tag, body) = self.next()?;
             match tag {
                 b'D' => {
-                    let text = |field: Option<&[u8]>| field.map(|it| String::from_utf8_lossy(it).into_owned());
+                    let text =
+                        |field: Option<&[u8]>| field.map(|it| String::from_utf8_lossy(it).into_owned());
                     each(fields(&self.input[body], |_, field| Ok(text(field)))?);
                 }
                 b'E' => failure = failure.or(Some(Report::read(&self.input[body]))),
@@ -371,7 +372,9 @@ impl Message {
 
     pub fn text(&mut self, text: &str) -> Result<()> {
         if text.contains('\0') {
-            return Err(Error::usage("the statement holds a zero byte").help("remove it: PostgreSQL cannot take it"));
+            return Err(
+                Error::usage("the statement holds a zero byte").help("remove it: PostgreSQL cannot take it")
+            );
         }
         self.bytes(text.as_bytes());
         self.bytes(&[0]);
@@ -409,7 +412,8 @@ fn write_statement(out: &mut Vec<u8>, statement: &Statement<'_>) -> Result<()> {
         match &param.bytes {
             None => bind.int(-1),
             Some(bytes) => {
-                let length = i32::try_from(bytes.len()).map_err(|_| Error::data("a value is larger than 2 GB"))?;
+                let length =
+                    i32::try_from(bytes.len()).map_err(|_| Error::data("a value is larger than 2 GB"))?;
                 bind.int(length);
                 bind.bytes(bytes);
             }
