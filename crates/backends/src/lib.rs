@@ -1,7 +1,11 @@
-//! How SQLite, PostgreSQL and local files do what `targets` asks for.
+//! How each database and file store does what `targets` asks for.
 //!
-//! The only place in the workspace where drivers appear.
+//! The only crate that knows drivers. The folders of the two databases hold files of the same names, so that a
+//! diff of the folders is a review. It knows nothing of runs, plans, configuration or surfaces.
 
+pub mod bucket;
+pub mod local_files;
 pub mod postgres;
+pub mod sqlite;
 #[doc(hidden)]
 pub mod testing;

@@ -1,1 +1,49 @@
-//! Placeholder.
+//! The life cycle: one loop that locks, plans, guards, backs up, works in batches, verifies and reports.
+//!
+//! It can name no back end and no kind: databases come through `targets`, kinds through the catalogue that wiring
+//! hands in. Surfaces build a [`Request`], show a [`Plan`], render [`Event`]s and a [`Report`].
+
+pub mod age;
+pub mod archive;
+mod backup;
+mod checkpoint;
+mod clock;
+mod engine;
+mod error;
+mod event;
+mod fault;
+mod finding;
+mod guard;
+mod journal;
+mod operation;
+mod pace;
+mod plan;
+mod report;
+mod request;
+mod retry;
+mod run;
+mod state;
+mod status;
+mod stop;
+mod throttle;
+pub mod undo;
+mod window;
+mod work;
+
+pub use backup::{Backup, Backups};
+pub use checkpoint::Checkpoint;
+pub use clock::{Clock, SetClock, SystemClock};
+pub use engine::{Databases, Engine, Parts, is_refused, new_id};
+pub use error::{Class, Error, Failure, Result};
+pub use event::{Counts, Event, StopReason, What};
+pub use fault::Faults;
+pub use finding::{Finding, Level};
+pub use journal::Watch;
+pub use operation::{Batch, Cursor, Kind, Operation, Phase, Planned, Planning, Stores};
+pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo};
+pub use report::{Metadata, OperationReport, Report, ReportedBackup, ReportedError, TargetReport};
+pub use request::{Manners, OperationRequest, Request, Severity, Trigger};
+pub use state::{Audit, RunRecord};
+pub use status::Status;
+pub use stop::Stop;
+pub use work::{Chosen, Rows, Work};

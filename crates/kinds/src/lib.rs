@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What Sexton knows how to do, one file or folder per kind: read the product from the directory listing.
+//!
+//! A kind turns facts into a plan and does batches through `engine::Work`. It names no back end: what differs
+//! between databases is asked of the contract.
+
+mod purge;
+
+use engine::Kind;
+
+/// Every kind, in the order of `sexton help`.
+pub fn catalogue() -> Vec<&'static dyn Kind> {
+    vec![&purge::Purge]
+}

@@ -1,10 +1,12 @@
 //! The contract of a file store: a local folder or a bucket.
 //!
 //! Names are relative, with `/` between parts, and never leave the store: `..`, absolute names and symbolic
-//! links are refused by every implementation.
+//! links are refused by every implementation ([`check_name`] is the part of that which needs no store).
+//! Because `Read` and `Write` can only speak `std::io::Error`, [`failed`] is the one way back to an error with
+//! a class. It deliberately knows no path and no address.
 
-use crate::db::Result;
-use std::io::{Read, Write};
+use crate::db::{Error, Result};
+use std::io::{self, ErrorKind, Read, Write};
 
 /// One file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,4 +38,106 @@ pub trait Files: Send + Sync {
 pub trait NewFile: Write + Send {
     /// Makes the file durable (synced, uploaded) and visible under its name.
     fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Refuses names that could lead out of a store or that not every store can hold.
+pub fn check_name(name: &str) -> Result<()> {
+    const LONGEST_PART: usize = 240;
+    const LONGEST: usize = 1000;
+    let complain = |why: &str| {
+        Err(Error::usage(format!("`{}` cannot be the name of a file in a store: {why}", name.escape_debug()))
+            .help("use a relative name such as `folder/file.txt`"))
+    };
+    if name.is_empty() {
+        return complain("it is empty");
+    }
+    if name.starts_with('/') {
+        return complain("it begins at the root");
+    }
+    if name.len() > LONGEST {
+        return complain("it is longer than 1000 bytes");
+    }
+    if name.contains(|c: char| c.is_ascii_control()) {
+        return complain("it holds a control character");
+    }
+    for part in name.split('/') {
+        match part {
+            "" => return complain("it has an empty part"),
+            "." | ".." => return complain("it has a part that is `.` or `..`"),
+            _ if part.len() > LONGEST_PART => return complain("a part of it is longer than 240 bytes"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The error behind a failed read or write: an [`Error`] that travelled inside comes back, prefixed with what was
+/// being done; anything else gets a class and help by its kind.
+pub fn failed(doing: &str, error: io::Error) -> Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
+        let inner = error.into_inner().map(|inner| inner.downcast::<Error>());
+        return match inner {
+            Some(Ok(inner)) => inner.while_doing(doing),
+            Some(Err(inner)) => Error::system(doing).because(inner),
+            None => Error::system(doing),
+        };
+    }
+    let (make, help): (fn(String) -> Error, _) = match error.kind() {
+        ErrorKind::StorageFull => {
+            (Error::system, Some("the disk is full: make room there, then run it again"))
+        }
+        ErrorKind::QuotaExceeded => {
+            (Error::system, Some("the quota is used up: make room, then run it again"))
+        }
+        ErrorKind::FileTooLarge => {
+            (Error::system, Some("use smaller batches or lift the limit (see `ulimit -f`)"))
+        }
+        ErrorKind::PermissionDenied => (Error::system, Some("look at owner and mode with `ls -la`")),
+        ErrorKind::ReadOnlyFilesystem => (Error::system, Some("the file system is mounted read-only")),
+        ErrorKind::NotFound => (Error::system, Some("it does not exist; look at the name")),
+        ErrorKind::TimedOut
+        | ErrorKind::Interrupted
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::ConnectionRefused
+        | ErrorKind::BrokenPipe => (Error::transient, None),
+        _ => (Error::system, None),
+    };
+    let full = make(doing.to_owned());
+    let full = if let Some(help) = help { full.help(help) } else { full };
+    full.because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Class;
+
+    #[test]
+    fn names_that_could_leave_the_store_are_refused() {
+        for bad in ["", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", "a\0b", "a\nb", &"x".repeat(241)]
+        {
+            assert!(check_name(bad).is_err(), "{bad:?} was let through");
+        }
+        for good in ["a", "a/b.txt", "..a", "a..b/...", "ü/%41 b", ".hidden"] {
+            assert!(check_name(good).is_ok(), "{good:?} was refused");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_a_matter_of_the_system_and_says_what_to_do() {
+        let error = failed("cannot write `a`", io::Error::from(ErrorKind::StorageFull));
+        assert_eq!(error.class, Class::System);
+        assert!(error.help.is_some_and(|help| help.contains("make room")));
+        assert_eq!(error.what, "cannot write `a`");
+    }
+
+    #[test]
+    fn an_error_that_travelled_through_a_stream_keeps_its_class_and_help() {
+        let inside = Error::transient("bucket `b` does not answer").help("wait");
+        let error = failed("cannot read `a`", io::Error::other(inside));
+        assert_eq!(error.class, Class::Transient);
+        assert_eq!(error.what, "cannot read `a`: bucket `b` does not answer");
+        assert_eq!(error.help.as_deref(), Some("wait"));
+    }
 }

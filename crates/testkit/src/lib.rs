@@ -6,5 +6,9 @@
 mod cluster;
 mod dump;
 mod place;
+pub mod story;
+mod workshop;
 
 pub use place::{Place, both};
+pub use story::Story;
+pub use workshop::Workshop;

@@ -6,10 +6,14 @@
 use super::age;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 use targets::db::{
     AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Range, Result, Row, Sql, Table, TableKind,
     TableName, Take, UndoTable, Value,
 };
+
+/// Positions of an undo table: page times this, plus the number of the row in its page.
+const PAGE: i64 = 1 << 16;
 
 /// The spelling, with what the first connection finds out about the server.
 #[derive(Debug, Clone, Default)]
@@ -116,6 +120,18 @@ impl Dialect for Spelling {
         ))
     }
 
+    fn exists(&self, table: &TableName) -> Sql {
+        Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
+    }
+
+    fn batch_time(&self) -> Duration {
+        Duration::from_millis(250)
+    }
+
+    fn breather(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn same(&self, a: &Sql, b: &Sql) -> Sql {
         Sql::new("(").add(a).text(") is not distinct from (").add(b).text(")")
     }
@@ -209,19 +225,16 @@ impl Dialect for Spelling {
     fn undo_end(&self, undo: &UndoTable) -> Sql {
         Sql::new("select pg_relation_size(cast(")
             .bind(undo.name.quoted())
-            .text(" as regclass)) / current_setting('block_size')::bigint")
+            .text(&format!(" as regclass)) / current_setting('block_size')::bigint * {PAGE}"))
     }
 
     fn undo_stride(&self) -> i64 {
-        32
+        32 * PAGE
     }
 
     fn undo_range(&self, range: Range) -> Sql {
-        Sql::new(&format!(
-            "u.ctid >= '({},0)'::tid and u.ctid < '({},0)'::tid",
-            range.from.max(0),
-            range.to.max(0)
-        ))
+        let place = |position: i64| format!("'({},{})'::tid", position.max(0) / PAGE, position.max(0) % PAGE);
+        Sql::new(&format!("u.ctid >= {} and u.ctid < {}", place(range.from), place(range.to)))
     }
 
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
@@ -240,6 +253,11 @@ impl Dialect for Spelling {
 
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
         age::conditions(column, unit, cutoff)
+    }
+
+    fn row_bytes(&self, _: &Table) -> String {
+        // the row, its pointer and the header that pg_column_size leaves out
+        "(pg_column_size(t.*) + 28)".to_owned()
     }
 
     fn outward(&self, column: &Column) -> String {

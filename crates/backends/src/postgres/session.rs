@@ -222,6 +222,26 @@ impl Facts for Connected {
         Ok(Some(vec![Value::Int((from + window).min(pages))]))
     }
 
+    fn edge_of(
+        &mut self,
+        table: &Table,
+        from: Option<&Row>,
+        rows: u64,
+        condition: &Sql,
+    ) -> Result<Option<(Row, Row)>> {
+        // Without a bound it would be an ordinary scan, which may begin in the middle.
+        let beginning = vec![Value::Int(0)];
+        let sql = Sql::new("select (t.ctid::text::point)[0]::bigint from only ")
+            .table(&table.name)
+            .text(" as t where ")
+            .add(&self.dialect().window(table, Some(from.unwrap_or(&beginning)), None))
+            .text(" and (")
+            .add(condition)
+            .text(") limit 1 offset ")
+            .bind(rows.max(1).min(i64::MAX as u64) as i64 - 1);
+        Ok(self.value(&sql)?.as_int().map(|page| (vec![Value::Int(page + 1)], vec![Value::Int(page)])))
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         pulse::take(self)
     }

@@ -63,7 +63,9 @@ pub(super) fn bound(value: &Value) -> Bound<'_> {
         Value::BrokenText(bytes) => (0, false, Some(bytes.as_slice().into())),
         Value::Blob(bytes) => (BYTEA, true, Some(bytes.as_slice().into())),
         // The server does not read back the binary form that it gives to an empty query.
-        Value::Raw { type_id: TSQUERY, bytes } if **bytes == [0; 4] => (TSQUERY, false, Some((&[][..]).into())),
+        Value::Raw { type_id: TSQUERY, bytes } if **bytes == [0; 4] => {
+            (TSQUERY, false, Some((&[][..]).into()))
+        }
         Value::Raw { type_id, bytes } => (*type_id, true, Some(bytes.as_slice().into())),
     };
     Bound { type_id, binary, bytes }

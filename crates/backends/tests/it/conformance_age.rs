@@ -1,8 +1,8 @@
 //! Ages: strictly older, to the microsecond, in every kind of column; what cannot be read is left alone.
 
-use crate::conformance_places::both;
 use targets::db::{Cutoff, EpochUnit, Sql};
 use testkit::Place;
+use testkit::both;
 
 /// 22 August 2026, 12:00:00.123456 UTC; clocks in Berlin show 14:00.
 fn cutoff() -> Cutoff {

@@ -1,8 +1,8 @@
 //! Errors: sorted by what to do, one lowercase fragment, with something to type where it helps.
 
-use crate::conformance_places::both;
 use targets::db::{Class, Database, Limits, Sql, Url};
 use testkit::Place;
+use testkit::both;
 
 fn failing(place: &Place, sql: &str) -> targets::db::Error {
     let mut session = place.database().open().unwrap();

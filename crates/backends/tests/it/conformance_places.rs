@@ -2,11 +2,6 @@
 
 use testkit::Place;
 
-/// Runs a test on every database under test.
-pub fn both(mut test: impl FnMut(&Place)) {
-    test(&Place::postgres());
-}
-
 #[test]
 fn a_dump_shows_every_bit_that_changes() {
     let place = Place::postgres();

@@ -1,8 +1,8 @@
 //! The catalogue is read completely and exactly.
 
-use crate::conformance_places::both;
 use targets::db::{Action, Family, Generated, Sql, Table, TableKind, TableName, Value};
 use testkit::Place;
+use testkit::both;
 
 #[test]
 fn keys_references_indexes_and_triggers_are_seen_on_both() {

@@ -1,8 +1,8 @@
 //! Sessions: what reads cannot write, what is dropped is rolled back, and one at a time maintains.
 
-use crate::conformance_places::both;
 use std::time::{Duration, Instant};
 use targets::db::{Class, Command, Error, Facts, Limits, Sql, TableName, Value};
+use testkit::both;
 
 #[test]
 fn a_reading_session_cannot_write() {

@@ -1,8 +1,8 @@
 //! Taking rows and putting them back is the identity, for every shape of table.
 
-use crate::conformance_places::both;
 use targets::db::{Limits, Range, Row, Session, Sql, Table, Take, Taken, UndoTable, Value};
 use testkit::Place;
+use testkit::both;
 
 /// Takes rows into an undo table of the usual name.
 pub fn take(session: &mut dyn Session, table: &Table, change: impl FnOnce(&mut Take)) -> (Taken, UndoTable) {
@@ -268,8 +268,8 @@ fn chosen_rows_can_be_named_again_in_the_same_batch() {
             // The batch that made it was rolled back: the next one must do without being told.
             if round == 0 {
                 for statement in &create {
- tx.execute(statement).unwrap();
-}
+                    tx.execute(statement).unwrap();
+                }
             }
             let counts: Vec<u64> = choose.iter().map(|statement| tx.execute(statement).unwrap()).collect();
             assert_eq!(counts.last(), Some(&2));
@@ -278,8 +278,8 @@ fn chosen_rows_can_be_named_again_in_the_same_batch() {
         }
         let mut tx = session.begin(&Limits::default()).unwrap();
         for statement in &choose {
- tx.execute(statement).unwrap();
-}
+            tx.execute(statement).unwrap();
+        }
         let delete = Sql::new("delete from t as t where ").add(&chosen);
         assert_eq!(tx.execute(&delete).unwrap(), 2);
         tx.commit().unwrap();

@@ -1,9 +1,9 @@
 //! Values survive to the bit: select → bind, and take → put back.
 
-use crate::conformance_places::both;
 use crate::conformance_take::{put_back, take};
 use targets::db::{Limits, Row, Sql, Value};
 use testkit::Place;
+use testkit::both;
 
 /// Every base type that an issue about lost precision has named, with values at the edges of each.
 const EVERY_TYPE: &str = r#"
@@ -156,8 +156,8 @@ fn every_type_survives_the_way_out_and_in() {
         .collect();
     let mut tx = session.begin(&Limits::default()).unwrap();
     for insert in &inserts {
- tx.execute(insert).unwrap();
-}
+        tx.execute(insert).unwrap();
+    }
     tx.commit().unwrap();
     assert_eq!(all(&place, "copy"), all(&place, "v"));
 }

@@ -1,4 +1,4 @@
-//! Conformance: what the contract in `targets` promises, on both back ends, on real databases.
+//! Conformance: what the contract in `targets` promises, on real databases and file stores, in one binary.
 
 mod conformance_age;
 mod conformance_errors;
@@ -7,4 +7,14 @@ mod conformance_schema;
 mod conformance_session;
 mod conformance_take;
 mod conformance_values;
+mod files;
 mod postgres_pooler;
+mod s3_server;
+mod sqlite_ages;
+mod sqlite_errors;
+mod sqlite_kit;
+mod sqlite_locks;
+mod sqlite_schema;
+mod sqlite_take;
+mod sqlite_values;
+mod sqlite_walk;

@@ -185,8 +185,8 @@ fn chosen_rows_need_no_session() {
         let delete = Sql::new("delete from t as t where ").add(&session.dialect().chosen(table, &scratch));
         let mut tx = session.begin(&Limits::default()).unwrap();
         for statement in &choose {
- tx.execute(statement).unwrap();
-}
+            tx.execute(statement).unwrap();
+        }
         assert_eq!(tx.execute(&delete).unwrap(), 1);
         tx.commit().unwrap();
     }

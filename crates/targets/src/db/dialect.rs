@@ -16,6 +16,12 @@ pub trait Dialect: Send + Sync {
     fn prepare_own(&self) -> Option<Sql>;
     /// What removes what `prepare_own` made, if it is empty.
     fn remove_own(&self) -> Option<Sql>;
+    /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
+    fn exists(&self, table: &TableName) -> Sql;
+    /// How long one statement of a batch should take, so that others hardly notice.
+    fn batch_time(&self) -> std::time::Duration;
+    /// How long to leave the database alone between two batches while others use it.
+    fn breather(&self) -> std::time::Duration;
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
 
@@ -46,6 +52,8 @@ pub trait Dialect: Send + Sync {
 
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
+    /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
+    fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,
     /// or as text.
     fn outward(&self, column: &Column) -> String;
@@ -54,9 +62,7 @@ pub trait Dialect: Send + Sync {
 }
 
 /// What a number in an age column counts.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
     /// Seconds, or milliseconds from 100 000 000 000 on.

@@ -265,11 +265,9 @@ impl Schema {
     pub fn find(&self, name: &str) -> Result<&Table> {
         let bare = |wanted: &str| {
             if self.search_path.is_empty() {
-                return self
-                    .tables
-                    .iter()
-                    .find(|table| table.name.name == wanted)
-                    .or_else(|| self.tables.iter().find(|table| table.name.name.eq_ignore_ascii_case(wanted)));
+                return self.tables.iter().find(|table| table.name.name == wanted).or_else(|| {
+                    self.tables.iter().find(|table| table.name.name.eq_ignore_ascii_case(wanted))
+                });
             }
             self.search_path.iter().find_map(|schema| self.table(&TableName::within(schema, wanted)))
         };

@@ -6,12 +6,14 @@
 use super::{Dialect, TableName, Value};
 
 /// A statement or a fragment of one. Fragments are joined with [`Sql::add`]; parameters keep their place.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Sql {
     pieces: Vec<Piece>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Piece {
     Text(String),
     Param(Value),
@@ -35,6 +37,9 @@ impl Sql {
 
     /// Appends text of the program.
     pub fn text(mut self, text: &str) -> Self {
+        if text.is_empty() {
+            return self;
+        }
         match self.pieces.last_mut() {
             Some(Piece::Text(last)) => last.push_str(text),
             _ => self.pieces.push(Piece::Text(text.to_owned())),
@@ -67,6 +72,7 @@ impl Sql {
     }
 
     /// Appends another fragment with its parameters.
+    #[allow(clippy::should_implement_trait)] // `+` would hide that the parameters move along
     pub fn add(mut self, other: &Sql) -> Self {
         for piece in &other.pieces {
             match piece {
@@ -129,6 +135,11 @@ mod tests {
         // W-041, W-042
         let sql = Sql::new("select * from ").table(&TableName::bare("a\"; drop table x; --"));
         assert_eq!(sql.shown(), "select * from \"a\"\"; drop table x; --\"");
+    }
+
+    #[test]
+    fn a_fragment_without_text_is_empty() {
+        assert!(Sql::raw("").is_empty() && Sql::new("").add(&Sql::default()).is_empty());
     }
 
     #[test]

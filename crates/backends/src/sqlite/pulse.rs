@@ -1,0 +1,81 @@
+//! What a throttle wants to know of a SQLite file: free disk, size of the log, whether others use it.
+//!
+//! Nothing here opens the database's files: a closed descriptor would take SQLite's locks of this process with it.
+
+use super::lock::beside;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Free bytes for this user where `path` lies.
+pub(super) fn free_disk(path: &Path) -> Option<u64> {
+    let folder = CString::new(path.parent().unwrap_or(path).as_os_str().as_bytes()).ok()?;
+    let mut about = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the name ends with NUL and the structure is ours; it is read only when the call succeeded.
+    let about = unsafe {
+        if libc::statvfs(folder.as_ptr(), about.as_mut_ptr()) != 0 {
+            return None;
+        }
+        about.assume_init()
+    };
+    #[allow(clippy::unnecessary_cast)] // the fields are narrower on other systems
+    Some((about.f_bavail as u64).saturating_mul(about.f_frsize as u64))
+}
+
+/// Whether this user may do `mode` with `path`.
+pub(super) fn may(path: &Path, mode: i32) -> bool {
+    let Ok(name) = CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: the name ends with NUL; nothing is kept.
+    unsafe { libc::access(name.as_ptr(), mode) == 0 }
+}
+
+/// Size of the write-ahead log; 0 when there is none.
+pub(super) fn log_bytes(database: &Path) -> u64 {
+    std::fs::metadata(beside(database, "-wal")).map_or(0, |about| about.len())
+}
+
+/// Whether another process holds one of SQLite's locks on the database; none where the system does not tell. An
+/// application that has a WAL database open always holds one; with a rollback journal only while it reads or writes.
+pub(super) fn held_by_others(database: &Path) -> Option<bool> {
+    let table = std::fs::read_to_string("/proc/locks").ok()?;
+    let inodes: Vec<u64> = [database.to_owned(), beside(database, "-shm")]
+        .iter()
+        .filter_map(|path| Some(std::fs::metadata(path).ok()?.ino()))
+        .collect();
+    Some(table.lines().any(|line| is_foreign_lock(line, &inodes, std::process::id())))
+}
+
+/// `1: POSIX  ADVISORY  READ 4711 fe:01:1234567 1073741826 1073742335`. The device is not compared: what a layered
+/// file system shows there is not what `stat` says.
+fn is_foreign_lock(line: &str, inodes: &[u64], own: u32) -> bool {
+    let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "->").collect();
+    let [_, kind, _, _, pid, file, from, ..] = words[..] else {
+        return false;
+    };
+    let inode = file.rsplit(':').next().and_then(|inode| inode.parse().ok());
+    let ours = pid.parse() == Ok(own);
+    // SQLite locks bytes 120 to 128 of the shared-memory file, and bytes from 1 GiB on of the database
+    let sqlites = from.parse::<u64>().is_ok_and(|from| (120..=128).contains(&from) || from >= 0x4000_0000);
+    matches!(kind, "POSIX" | "OFDLCK")
+        && !ours
+        && sqlites
+        && inode.is_some_and(|inode| inodes.contains(&inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_locks_of_others_on_this_file_count() {
+        let line = "1: POSIX  ADVISORY  READ 4711 fe:01:77 1073741826 1073742335";
+        assert!(is_foreign_lock(line, &[77], 1));
+        assert!(!is_foreign_lock(line, &[77], 4711), "our own");
+        assert!(!is_foreign_lock(line, &[78], 1), "another file");
+        assert!(!is_foreign_lock("1: FLOCK  ADVISORY  WRITE 4711 fe:01:77 0 EOF", &[77], 1), "not SQLite's");
+        assert!(is_foreign_lock("2: -> POSIX  ADVISORY  WRITE 5 00:2f:77 120 120", &[77], 1));
+    }
+}

@@ -1,0 +1,366 @@
+//! One connection: facts, and changes inside transactions.
+//!
+//! Outside a transaction nothing that writes is run, not even on a connection that may. A transaction that SQLite
+//! ended by itself (full disk, `raise(rollback)`) takes no further statement, so nothing is ever committed statement
+//! by statement.
+
+use super::errors::{During, explain};
+use super::values::{Parameter, from_sqlite};
+use super::{SqliteDialect, lock, pulse, schema, walk, whole_milliseconds};
+use rusqlite::{CachedStatement, Connection};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use targets::db::{
+    Access, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server, Session,
+    Sql, Table, Take, Taken, Tx, Value,
+};
+
+/// A connection with what belongs to it.
+pub(super) struct Link {
+    conn: Connection,
+    label: String,
+    path: PathBuf,
+    timer: Arc<Timer>,
+    data_version: i64,
+    held: Option<lock::Held>,
+}
+
+/// Stops statements that take too long; SQLite has no such limit of its own.
+struct Timer {
+    start: Instant,
+    /// Milliseconds after `start`; 0 for none.
+    end: AtomicU64,
+}
+
+impl Link {
+    pub(super) fn new(mut conn: Connection, label: &str, path: PathBuf) -> Result<Self> {
+        let timer = Arc::new(Timer { start: Instant::now(), end: AtomicU64::new(0) });
+        let clock = Arc::clone(&timer);
+        let failed = |error| explain(label, During::Open, error);
+        conn.progress_handler(10_000, Some(move || clock.is_over())).map_err(failed)?;
+        let mut link = Self { conn, label: label.to_owned(), path, timer, data_version: 0, held: None };
+        link.data_version = link.pragma("data_version")?;
+        Ok(link)
+    }
+
+    /// Runs one statement and hands over its rows.
+    pub(super) fn run(&self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        let mut statement = self.compile(sql)?;
+        if self.conn.is_autocommit() && !statement.readonly() && statement.is_explain() == 0 {
+            return Err(Error::usage(format!(
+                "a statement would change database `{}` outside a transaction",
+                self.label
+            ))
+            .help("send statements that write to a transaction"));
+        }
+        self.step(&mut statement, each)
+    }
+
+    fn compile(&self, sql: &Sql) -> Result<CachedStatement<'_>> {
+        let (text, values) = sql.render(&SqliteDialect);
+        let mut statement =
+            self.conn.prepare_cached(&text).map_err(|error| explain(&self.label, During::Prepare, error))?;
+        if statement.parameter_count() != values.len() {
+            return Err(Error::usage(format!(
+                "a statement on database `{}` has {} parameters, and {} values were given",
+                self.label,
+                statement.parameter_count(),
+                values.len()
+            ))
+            .help("a condition in the configuration cannot use parameters: write the value itself"));
+        }
+        for (n, value) in values.iter().enumerate() {
+            statement
+                .raw_bind_parameter(n + 1, Parameter::new(value)?)
+                .map_err(|error| explain(&self.label, During::Run, error))?;
+        }
+        Ok(statement)
+    }
+
+    fn step(
+        &self,
+        statement: &mut CachedStatement<'_>,
+        each: &mut dyn FnMut(Row) -> Result<()>,
+    ) -> Result<u64> {
+        let mut rows = statement.raw_query();
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(|error| explain(&self.label, During::Run, error))? {
+            // counted again in every row: a statement compiled before `alter table` may have grown
+            let width = row.as_ref().column_count();
+            let values: rusqlite::Result<Row> = (0..width).map(|n| row.get_ref(n).map(from_sqlite)).collect();
+            each(values.map_err(|error| explain(&self.label, During::Run, error))?)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The integer that a pragma returns.
+    fn pragma(&self, name: &str) -> Result<i64> {
+        self.conn
+            .query_row(&format!("pragma {name}"), [], |row| row.get(0))
+            .map_err(|error| explain(&self.label, During::Run, error))
+    }
+
+    /// A statement of ours outside any transaction.
+    fn command(&self, text: &str) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        let mut statement = self.compile(&Sql::new(text))?;
+        self.step(&mut statement, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn vacuum(&self) -> Result<Performed> {
+        let nothing = |why: &str| Performed { statement: String::new(), notices: vec![why.to_owned()] };
+        let free = self.pragma("freelist_count")?;
+        if free == 0 {
+            return Ok(nothing("the file has no free pages"));
+        }
+        let size = self.pragma("page_size")?.max(0) as u64;
+        let statement = match self.pragma("auto_vacuum")? {
+            2 => "pragma incremental_vacuum",
+            _ => {
+                // the new copy lies in a temporary file first, then in the log or the journal
+                let needed = 2 * size * self.pragma("page_count")?.max(0) as u64;
+                if pulse::free_disk(&self.path).is_some_and(|there| there < needed) {
+                    return Err(Error::system(format!(
+                        "not enough free disk to vacuum database `{}`",
+                        self.label
+                    ))
+                    .help(format!("free {} MB on its disk: df -h", needed / 1_000_000 + 1)));
+                }
+                "vacuum"
+            }
+        };
+        self.command(statement)?;
+        let left = self.pragma("freelist_count")?;
+        Ok(Performed {
+            statement: statement.to_owned(),
+            notices: vec![format!("{} of {free} free pages given back", free - left.min(free))],
+        })
+    }
+
+    fn checkpoint(&self) -> Result<Performed> {
+        let mode: String = self
+            .conn
+            .query_row("pragma journal_mode", [], |row| row.get(0))
+            .map_err(|error| explain(&self.label, During::Run, error))?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            return Ok(Performed::default());
+        }
+        let statement = "pragma wal_checkpoint(passive)";
+        let rows = self.command(statement)?;
+        let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(0);
+        Ok(Performed {
+            statement: statement.to_owned(),
+            notices: vec![format!("{} of {} pages of the log moved into the file", number(2), number(1))],
+        })
+    }
+}
+
+impl Timer {
+    fn allow(&self, time: Duration) {
+        let end = if time.is_zero() { 0 } else { (self.start.elapsed() + time).as_millis().max(1) as u64 };
+        self.end.store(end, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        let end = self.end.load(Ordering::Relaxed);
+        end != 0 && self.start.elapsed().as_millis() as u64 >= end
+    }
+}
+
+impl Facts for Link {
+    fn dialect(&self) -> &dyn Dialect {
+        &SqliteDialect
+    }
+
+    fn server(&mut self) -> Result<Server> {
+        let clock = Sql::new("select cast(round(unixepoch('now', 'subsec') * 1000) as integer) * 1000");
+        Ok(Server {
+            engine: "sqlite".to_owned(),
+            version: rusqlite::version().to_owned(),
+            version_number: rusqlite::version_number().max(0) as u32,
+            database: self.path.display().to_string(),
+            read_only: !pulse::may(&self.path, libc::W_OK),
+            superuser: true,
+            clock_us: self.value(&clock)?.as_int().unwrap_or(0),
+            bytes: (self.pragma("page_count")? * self.pragma("page_size")?).max(0) as u64,
+            ..Server::default()
+        })
+    }
+
+    fn schema(&mut self) -> Result<Schema> {
+        schema::read(&self.conn, &self.label)
+    }
+
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.run(sql, each)
+    }
+
+    fn access(&mut self, sql: &Sql) -> Result<Access> {
+        let mut lines = Vec::new();
+        self.run(&Sql::new("explain query plan ").add(sql), &mut |row| {
+            lines.extend(row.get(3).and_then(Value::as_text).map(str::to_owned));
+            Ok(())
+        })?;
+        let first = lines.iter().find(|line| line.starts_with("SEARCH ") || line.starts_with("SCAN "));
+        Ok(Access { index: first.and_then(|line| index_of(line)), rows: None, text: lines.join("\n") })
+    }
+
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+        walk::edge(self, table, from, rows)
+    }
+
+    fn edge_of(&mut self, table: &Table, from: Option<&Row>, rows: u64, condition: &Sql) -> Result<Option<(Row, Row)>> {
+        walk::edge_of(self, table, from, rows, condition)
+    }
+
+    fn pulse(&mut self) -> Result<Pulse> {
+        let version = self.pragma("data_version")?;
+        let written = std::mem::replace(&mut self.data_version, version) != version;
+        Ok(Pulse {
+            free_disk_bytes: pulse::free_disk(&self.path),
+            wal_bytes: Some(pulse::log_bytes(&self.path)),
+            in_use: Some(written || pulse::held_by_others(&self.path).unwrap_or(false)),
+            ..Pulse::default()
+        })
+    }
+}
+
+/// `SEARCH t USING COVERING INDEX name (a>?)`. An automatic index is built for the one statement: it narrows nothing.
+fn index_of(line: &str) -> Option<String> {
+    let (_, how) = line.strip_prefix("SEARCH ")?.split_once(" USING ")?;
+    if let Some((_, name)) = how.split_once("INDEX ").filter(|(kind, _)| matches!(*kind, "" | "COVERING ")) {
+        return Some(name.rsplit_once(" (").map_or(name, |(name, _)| name).to_owned());
+    }
+    how.contains("PRIMARY KEY").then(|| "primary key".to_owned())
+}
+
+impl Session for Link {
+    fn try_lock(&mut self, holder: &str) -> Result<bool> {
+        if self.held.is_none() {
+            self.held = lock::take(&self.path, holder)?;
+        }
+        Ok(self.held.is_some())
+    }
+
+    fn lock_holder(&mut self) -> Result<Option<String>> {
+        lock::holder(&self.path)
+    }
+
+    fn unlock(&mut self) -> Result<()> {
+        self.held = None;
+        Ok(())
+    }
+
+    fn perform(&mut self, command: &Command) -> Result<Performed> {
+        self.timer.allow(Duration::ZERO);
+        match command {
+            Command::Analyze { table } => {
+                // SQLite holds its write lock while it analyzes: a sample of each index keeps that short
+                self.command("pragma analysis_limit = 1000")?;
+                let statement = format!("analyze {}", table.quoted());
+                self.command(&statement)?;
+                Ok(Performed { statement, notices: Vec::new() })
+            }
+            Command::Vacuum { .. } => self.vacuum(),
+            Command::Checkpoint => self.checkpoint(),
+        }
+    }
+
+    fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
+        let failed = |error| explain(&self.label, During::Run, error);
+        self.conn.busy_timeout(whole_milliseconds(limits.lock)).map_err(failed)?;
+        self.timer.allow(Duration::ZERO);
+        self.conn.execute_batch("begin immediate").map_err(failed)?;
+        Ok(Box::new(Transaction { link: self, statement: limits.statement }))
+    }
+}
+
+/// A transaction that holds the write lock.
+struct Transaction<'a> {
+    link: &'a mut Link,
+    statement: Duration,
+}
+
+impl Transaction<'_> {
+    fn still_open(&self) -> Result<()> {
+        if self.link.conn.is_autocommit() {
+            return Err(Error::system(format!(
+                "the transaction on database `{}` is over: SQLite rolled it back",
+                self.link.label
+            ))
+            .help("look at the error before this one, then resume the run"));
+        }
+        self.link.timer.allow(self.statement);
+        Ok(())
+    }
+}
+
+impl Tx for Transaction<'_> {
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.still_open()?;
+        self.link.run(sql, each)
+    }
+
+    fn execute(&mut self, sql: &Sql) -> Result<u64> {
+        self.still_open()?;
+        let before = self.link.conn.total_changes();
+        self.link.run(sql, &mut |_| Ok(()))?;
+        // `changes()` still tells of the statement before when this one changes no rows (create table, savepoint)
+        let unchanged = self.link.conn.total_changes() == before;
+        Ok(if unchanged { 0 } else { self.link.conn.changes() })
+    }
+
+    fn take(&mut self, take: &Take) -> Result<Taken> {
+        if super::place::of(take.table).is_none() {
+            return Err(Error::usage(format!(
+                "rows of `{}` cannot be told apart, so none were taken",
+                take.table.name
+            ))
+            .help("name an ordinary table with a primary key or a rowid"));
+        }
+        let mut counts = Vec::new();
+        for statement in SqliteDialect.take(take) {
+            counts.push(self.execute(&statement)?);
+        }
+        let deleted = counts.last().copied().unwrap_or(0);
+        Ok(Taken { remembered: counts.first().copied().unwrap_or(0), deleted })
+    }
+
+    fn commit(self: Box<Self>) -> Result<()> {
+        self.still_open()?;
+        self.link.timer.allow(Duration::ZERO);
+        self.link.conn.execute_batch("commit").map_err(|error| explain(&self.link.label, During::Run, error))
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        self.link.timer.allow(Duration::ZERO);
+        if !self.link.conn.is_autocommit() {
+            let _ = self.link.conn.execute_batch("rollback");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::index_of;
+
+    #[test]
+    fn an_index_counts_only_when_it_narrows_the_search() {
+        assert_eq!(index_of("SEARCH t USING COVERING INDEX by day (day<?)").as_deref(), Some("by day"));
+        assert_eq!(index_of("SEARCH t USING INDEX i (a=? AND b>?)").as_deref(), Some("i"));
+        assert_eq!(index_of("SEARCH t USING INTEGER PRIMARY KEY (rowid>?)").as_deref(), Some("primary key"));
+        assert_eq!(index_of("SEARCH t USING PRIMARY KEY ((a,b)>(?,?))").as_deref(), Some("primary key"));
+        assert_eq!(index_of("SCAN t USING COVERING INDEX i"), None);
+        assert_eq!(index_of("SCAN t"), None);
+        assert_eq!(index_of("SEARCH p USING AUTOMATIC COVERING INDEX (id=?)"), None);
+    }
+}

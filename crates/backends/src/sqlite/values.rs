@@ -1,0 +1,52 @@
+//! Values on their way between SQLite and Sexton, bit by bit.
+//!
+//! Text that is not UTF-8 travels as its bytes and is bound as text again. Nothing is converted: an integer in a text
+//! column is what SQLite made of it, no more.
+
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use targets::db::{Error, Result, Value};
+
+/// What SQLite returned.
+pub(super) fn from_sqlite(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::BrokenText(bytes.to_vec()),
+        },
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+/// A value as a parameter.
+pub(super) struct Parameter<'a>(ValueRef<'a>);
+
+impl<'a> Parameter<'a> {
+    /// Refuses what only PostgreSQL has.
+    pub(super) fn new(value: &'a Value) -> Result<Self> {
+        Ok(Self(match value {
+            Value::Null => ValueRef::Null,
+            Value::Bool(flag) => ValueRef::Integer(i64::from(*flag)),
+            Value::Int(number) => ValueRef::Integer(*number),
+            Value::Real(number) => ValueRef::Real(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::BrokenText(bytes) => ValueRef::Text(bytes),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+            Value::Raw { type_id, .. } => {
+                return Err(Error::usage(format!(
+                    "SQLite cannot take a PostgreSQL value of type `{type_id}`"
+                ))
+                .help("select it as text on PostgreSQL first"));
+            }
+        }))
+    }
+}
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.0))
+    }
+}

@@ -1,0 +1,167 @@
+//! The right to maintain, and the signs that others use the file, across processes.
+
+use crate::sqlite_kit::*;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use targets::db::{Database, Limits, Sql};
+
+/// Set for the child only: the database it is to open, and what it is to do.
+const CHILD: &str = "SEXTON_TEST_CHILD";
+
+/// Not a test of its own: in the child process it takes hold of the database and waits for its end.
+#[test]
+fn as_a_child_process_hold_the_database() {
+    let Ok(task) = std::env::var(CHILD) else {
+        return;
+    };
+    let (what, path) = task.split_once(' ').unwrap();
+    let database = backends::sqlite::Sqlite::new("child", Path::new(path));
+    let mut session = database.open().unwrap();
+    match what {
+        "lock" => assert!(session.try_lock("the child").unwrap()),
+        _ => drop(session.rows(&Sql::raw("select count(*) from t")).unwrap()),
+    }
+    eprintln!("ready");
+    let mut line = String::new();
+    let _ = std::io::stdin().read_line(&mut line);
+}
+
+fn child(kit: &Kit, what: &str) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite_locks::as_a_child_process_hold_the_database", "--nocapture"])
+        .env(CHILD, format!("{what} {}", kit.path.display()))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")), "the child failed");
+    child
+}
+
+fn end(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn one_session_at_a_time_has_the_right_to_maintain() {
+    let kit = Kit::new("create table t (v)");
+    let (mut first, mut second) = (kit.open(), kit.open());
+    assert!(first.try_lock("the first").unwrap());
+    assert!(first.try_lock("the first").unwrap(), "it has it already");
+    assert!(!second.try_lock("the second").unwrap());
+    assert!(second.lock_holder().unwrap().unwrap().contains("the first"));
+    first.unlock().unwrap();
+    assert_eq!(second.lock_holder().unwrap(), None);
+    assert!(second.try_lock("the second").unwrap());
+    assert!(!first.try_lock("the first").unwrap());
+    drop(second);
+    assert!(first.try_lock("the first").unwrap());
+    drop(first);
+    let left: Vec<_> = std::fs::read_dir(kit.folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "only the database is left: {left:?}");
+}
+
+#[test]
+fn another_name_of_the_file_means_the_same_right() {
+    let kit = Kit::new("create table t (v)");
+    let link = kit.folder.path().join("link.db");
+    std::os::unix::fs::symlink(&kit.path, &link).unwrap();
+    let mut first = kit.open();
+    assert!(first.try_lock("a").unwrap());
+    let mut second = backends::sqlite::Sqlite::new("link", &link).open().unwrap();
+    assert!(!second.try_lock("b").unwrap());
+}
+
+#[test]
+fn a_killed_process_gives_the_right_back() {
+    let kit = Kit::new("create table t (v)");
+    let child = child(&kit, "lock");
+    let mut session = kit.open();
+    assert!(!session.try_lock("us").unwrap());
+    assert!(session.lock_holder().unwrap().unwrap().contains(&format!("the child (process {})", child.id())));
+    end(child);
+    assert!(kit.folder.path().join("app.db-sexton").exists(), "the file is left over");
+    assert_eq!(session.lock_holder().unwrap(), None);
+    assert!(session.try_lock("us").unwrap());
+}
+
+#[test]
+fn many_that_take_and_give_back_at_once_never_have_it_together() {
+    let kit = Kit::new("create table t (v)");
+    let inside = std::sync::atomic::AtomicUsize::new(0);
+    let taken = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut session = kit.open();
+                for _ in 0..300 {
+                    if session.try_lock("one of many").unwrap() {
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        taken.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        session.unlock().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert!(taken.into_inner() > 0);
+}
+
+#[test]
+fn another_process_that_has_the_database_open_is_seen() {
+    let kit = Kit::new("pragma journal_mode = wal; create table t (v)");
+    let mut session = kit.open();
+    assert_eq!(session.pulse().unwrap().in_use, Some(false), "we ourselves do not count");
+    let child = child(&kit, "read");
+    assert_eq!(session.pulse().unwrap().in_use, Some(true));
+    end(child);
+    assert_eq!(session.pulse().unwrap().in_use, Some(false));
+}
+
+#[test]
+fn what_others_wrote_since_the_last_look_is_seen_once() {
+    let kit = Kit::new("create table t (v)");
+    let mut session = kit.open();
+    assert_eq!(session.pulse().unwrap().in_use, Some(false));
+    kit.app().execute_batch("insert into t values (1)").unwrap();
+    assert_eq!(session.pulse().unwrap().in_use, Some(true));
+    assert_eq!(session.pulse().unwrap().in_use, Some(false));
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::raw("insert into t values (2)")).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(session.pulse().unwrap().in_use, Some(false), "what we wrote does not count");
+}
+
+#[test]
+fn looking_at_the_pulse_does_not_let_go_of_the_databases_locks() {
+    let kit = Kit::new("create table t (v)");
+    let mut session = kit.open();
+    let mut other = kit.database().read().unwrap();
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::raw("insert into t values (1)")).unwrap();
+    assert!(other.pulse().unwrap().free_disk_bytes.unwrap() > 0);
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite_locks::as_a_child_process_write"])
+        .env("SEXTON_TEST_WRITER", &kit.path)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "another process could write into our transaction");
+    tx.commit().unwrap();
+}
+
+/// Not a test of its own: in the child process it must find the database locked.
+#[test]
+fn as_a_child_process_write() {
+    if let Ok(path) = std::env::var("SEXTON_TEST_WRITER") {
+        let conn = rusqlite::Connection::open(path).unwrap();
+        conn.execute_batch("pragma busy_timeout = 0").unwrap();
+        assert!(conn.execute_batch("begin immediate").is_err());
+    }
+}

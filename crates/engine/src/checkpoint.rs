@@ -1,0 +1,59 @@
+//! How far an operation got: one row in the maintained database, written in the transaction of each batch.
+//!
+//! It is the truth; the run log's copy is for people. After a crash the next run reads it and goes on.
+
+use crate::error::{Error, Result};
+use crate::event::Counts;
+use crate::operation::Cursor;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use targets::db::{Dialect, Facts, Sql, Tx, Value};
+
+/// How far an operation got.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The step at work, from 0; the number of steps when all are done.
+    pub step: usize,
+    /// Where it goes on.
+    pub cursor: Cursor,
+    /// Batches so far.
+    pub batch: u64,
+    /// What each step did so far.
+    pub counts: Vec<Counts>,
+}
+
+impl Checkpoint {
+    /// What is stored under this name, if anything.
+    pub fn read(facts: &mut dyn Facts, name: &str) -> Result<Option<Checkpoint>> {
+        let select = Sql::new("select progress from ")
+            .table(&facts.dialect().own("checkpoints"))
+            .text(" where point = ")
+            .bind(name);
+        match facts.value(&select)? {
+            Value::Text(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| Error::system("the checkpoint cannot be read").because(error)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Stores it, inside the transaction of the batch.
+    pub fn write(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str, now: Timestamp) -> Result<()> {
+        let progress = serde_json::to_string(self)
+            .map_err(|error| Error::system("the checkpoint cannot be written").because(error))?;
+        tx.execute(
+            &Sql::new("insert into ")
+                .table(&dialect.own("checkpoints"))
+                .text(" (point, progress, updated_at) values (")
+                .bind(name)
+                .text(", ")
+                .bind(progress)
+                .text(", ")
+                .bind(now.to_string())
+                .text(
+                    ") on conflict (point) do update set progress = excluded.progress, updated_at = excluded.updated_at",
+                ),
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,437 @@
+//! The engine as surfaces see it: plan, run, resume, undo, stop, log. There is no second way to do anything.
+
+use crate::age::Age;
+use crate::backup::Backups;
+use crate::clock::Clock;
+use crate::error::{Error, Failure, Result};
+use crate::fault::Faults;
+use crate::finding::Level;
+use crate::journal::{Journal, Watch};
+use crate::operation::{Kind, Operation, Planning, Stores};
+use crate::plan::{Item, Plan, Undo};
+use crate::report::Report;
+use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
+use crate::run::{Run, guards};
+use crate::state::{Audit, RunRecord, State};
+use crate::status::Status;
+use crate::stop::Stop;
+use crate::undo::{self, Point, PutBack};
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use targets::db::{Database, Limits};
+
+/// Finds a database of the configuration by its name.
+pub trait Databases: Send + Sync {
+    /// The database of this name, or a usage error with the names there are.
+    fn database(&self, name: &str) -> Result<Arc<dyn Database>>;
+    /// All names.
+    fn names(&self) -> Vec<String>;
+}
+
+/// What an engine is made of. Wiring fills it in; nothing else names a back end or a kind.
+pub struct Parts {
+    /// What Sexton knows how to do.
+    pub catalogue: Vec<&'static dyn Kind>,
+    /// The databases of the configuration.
+    pub databases: Box<dyn Databases>,
+    /// The file stores of the configuration.
+    pub stores: Box<dyn Stores>,
+    /// Where Sexton remembers its runs. Opened at the first need: looking needs no state.
+    pub state: Box<dyn Fn() -> Result<Arc<dyn Database>> + Send + Sync>,
+    /// Where the JSON-lines copy of the run log goes.
+    pub log_folder: Option<PathBuf>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How long undo rows are kept.
+    pub keep_undo: Age,
+    /// Takes backups, when configured.
+    pub backups: Option<Box<dyn Backups>>,
+}
+
+/// The engine.
+pub struct Engine {
+    parts: Parts,
+    state: OnceLock<State>,
+    faults: Faults,
+}
+
+impl Engine {
+    /// An engine made of these parts. Connects to nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, state: OnceLock::new(), faults: Faults::default() }
+    }
+
+    /// What Sexton knows how to do.
+    pub fn catalogue(&self) -> &[&'static dyn Kind] {
+        &self.parts.catalogue
+    }
+
+    /// The names of the databases.
+    pub fn database_names(&self) -> Vec<String> {
+        self.parts.databases.names()
+    }
+
+    /// The fault points, for tests.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        self.parts.clock.as_ref()
+    }
+
+    /// What a request would do. Every session it uses is one on which the database refuses writes.
+    pub fn plan(&self, request: &Request) -> Result<Plan, Failure> {
+        self.plan_at(request, self.clock().now())
+    }
+
+    /// The same, measured from another moment: that of a stored plan.
+    pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
+        let mut items = Vec::new();
+        for operation in &request.operations {
+            items.push(self.plan_item(operation, now)?);
+        }
+        Ok(Plan::seal(request.clone(), now, items))
+    }
+
+    fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+        let database = self.database(&request.database)?;
+        let operation = self.operation(request)?;
+        let mut facts = database.read()?;
+        let planning =
+            Planning { now, request, keep_undo: &self.parts.keep_undo, stores: self.parts.stores.as_ref() };
+        let planned = operation.plan(facts.as_mut(), &planning)?;
+        let mut item = Item {
+            operation: request.clone(),
+            engine: database.dialect().name().to_owned(),
+            steps: planned.steps,
+            findings: planned.findings,
+            undo: planned.undo.unwrap_or(Undo::NotNeeded),
+            transactional: true,
+            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            skipped: planned.skipped,
+            result: planned.result,
+        };
+        if item.skipped.is_none() && !item.steps.is_empty() {
+            let found = guards(self, &item, now, facts.as_mut())?;
+            item.findings.extend(found);
+        }
+        if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
+            item.findings.push(crate::finding::Finding::refuse(
+                "no_backup",
+                &request.name,
+                "it needs a backup, and no backup is configured",
+                "configure `[backup]`, or set `backup = false` for this operation",
+            ));
+        }
+        // The worst comes first; what was found first stays first among equals.
+        item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        Ok(item)
+    }
+
+    /// The usual duration of an operation: the median of its last real runs that were completed.
+    fn usual_seconds(&self, operation: &str) -> Option<f64> {
+        let state = self.state.get()?;
+        let reports = state.reports(20, None, Some(operation)).ok()?;
+        let mut seconds: Vec<f64> = reports
+            .iter()
+            .filter(|report| !report.metadata.dry_run)
+            .flat_map(|report| &report.operations)
+            .filter(|done| done.operation == operation && done.status == Status::Completed)
+            .map(|done| done.duration_seconds)
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied()
+    }
+
+    /// Runs a plan. A plan that came from elsewhere is checked against the present first with [`Engine::recheck`].
+    pub fn run(&self, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        self.run_as(&new_id(), plan, stop, watch)
+    }
+
+    /// The same under a chosen id, for surfaces that tell the id before the run ends.
+    pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        let state = self.state()?;
+        self.faults.point("before the run")?;
+        state.begin_run(id, plan, self.clock().now())?;
+        self.faults.point("run begun")?;
+        let statuses = vec![Status::New; plan.items.len()];
+        self.execute(id, plan, Vec::new(), &statuses, stop, watch)
+    }
+
+    fn execute(
+        &self,
+        id: &str,
+        plan: &Plan,
+        events: Vec<crate::event::Event>,
+        statuses: &[Status],
+        stop: &Stop,
+        watch: &mut Watch,
+    ) -> Result<Report, Failure> {
+        let state = self.state()?;
+        let mut forward = |event: &crate::event::Event| watch(event);
+        let mut journal =
+            Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
+        Run { engine: self, id, plan, stop, journal: &mut journal }.execute(statuses)
+    }
+
+    /// Goes on with a run that was stopped, failed, or died.
+    pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        let state = self.state()?;
+        let record = state.run(&state.find_run(prefix)?)?;
+        let statuses: Vec<Status> = (0..record.plan.items.len())
+            .map(|n| crate::report::status_of(record.events.iter().filter(|event| event.item == Some(n))))
+            .collect();
+        let open = |status: &Status| status.can_resume() || !status.is_over();
+        if !statuses.iter().any(open) {
+            let status = Status::of_run(&statuses);
+            return Err(Error::usage(format!(
+                "run `{}` is over ({status:?}): there is nothing to resume",
+                record.id
+            ))
+            .help("start a new one with `sexton run`")
+            .into());
+        }
+        state.clear_stop(&record.id)?;
+        self.execute(&record.id, &record.plan, record.events, &statuses, stop, watch)
+    }
+
+    /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
+    /// than a tenth (W-123). Gives the plan to run, measured from the stored moment.
+    pub fn recheck(&self, stored: &Plan) -> Result<Plan, Failure> {
+        let fresh = self.plan_at(&stored.request, stored.now)?;
+        if fresh.fingerprint != stored.fingerprint {
+            return Err(Error::data("the plan no longer fits: tables, references or options have changed")
+                .help("look at a new plan with `sexton plan`")
+                .into());
+        }
+        let (then, now) = (stored.matched(), fresh.matched());
+        if now as f64 > then as f64 * 1.1 + 10.0 {
+            return Err(Error::data(format!("the plan had {then} rows, now there are {now}"))
+                .help("look at a new plan with `sexton plan`")
+                .into());
+        }
+        Ok(fresh)
+    }
+
+    /// The request that puts an undo point back: that of a run (its id, a prefix, or `latest`), or `run.n` for the n-th
+    /// operation of it. A run with several operations is put back in reverse order. Without the run in the log,
+    /// `database` must say where the point is.
+    pub fn undo_request(&self, id: &str, database: Option<&str>, actor: &str) -> Result<Request, Failure> {
+        let (prefix, _) = undo::parse_point_id(id);
+        let state = self.state()?;
+        let mut operations = Vec::new();
+        match (state.find_run(prefix), database) {
+            (Ok(run), _) => {
+                let record = state.run(&run)?;
+                let report = record.report();
+                let one = id.contains('.').then(|| undo::parse_point_id(id).1);
+                for (n, done) in report.operations.iter().enumerate().rev() {
+                    let point = undo::point_id(&run, n);
+                    if one.is_none_or(|one| one == n) && done.undo_id.is_some() {
+                        operations.push(undo_operation(&point, &done.database));
+                    }
+                }
+            }
+            (Err(_), Some(database)) => operations.push(undo_operation(id, database)),
+            (Err(error), None) => return Err(error.into()),
+        }
+        if operations.is_empty() {
+            return Err(Error::usage(format!("run `{id}` changed nothing that could be put back"))
+                .help("`sexton undo list` shows what can")
+                .into());
+        }
+        Ok(Request {
+            operations,
+            dry_run: false,
+            actor: actor.to_owned(),
+            trigger: Trigger::Cli,
+            correlation_id: new_id(),
+            force: false,
+            go_on: false,
+        })
+    }
+
+    /// The undo points of a database, newest first.
+    pub fn undo_points(&self, database: &str) -> Result<Vec<Point>, Failure> {
+        Ok(undo::points(self.database(database)?.read()?.as_mut())?)
+    }
+
+    /// Forgets an undo point: what it remembered can no longer be put back.
+    pub fn drop_undo(&self, database: &str, id: &str, actor: &str) -> Result<Point, Failure> {
+        let mut session = self.database(database)?.open()?;
+        let Some(point) = undo::read_point(session.as_mut(), id)? else {
+            return Err(Error::usage(format!("there is no undo point `{id}` in `{database}`"))
+                .help("`sexton undo list` shows those there are")
+                .into());
+        };
+        undo::drop_point(session.as_mut(), &Limits::default(), &point)?;
+        self.audit(actor, "drop undo point", id, database)?;
+        Ok(point)
+    }
+
+    /// Forgets all undo points whose time is over; how many.
+    pub fn drop_expired_undo(&self, database: &str, actor: &str) -> Result<usize, Failure> {
+        let now = self.clock().now();
+        let mut dropped = 0;
+        for point in self.undo_points(database)? {
+            if point.expires_at.is_some_and(|until| until <= now) {
+                self.drop_undo(database, &point.id, actor)?;
+                dropped += 1;
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Ends the exemption of restored rows of a table.
+    pub fn end_exemption(&self, database: &str, table: &str, actor: &str) -> Result<bool, Failure> {
+        let mut session = self.database(database)?.open()?;
+        let name = session.schema()?.find(table)?.name.clone();
+        let ended = undo::release(session.as_mut(), &Limits::default(), &name)?;
+        self.audit(actor, "end exemption", table, database)?;
+        Ok(ended)
+    }
+
+    /// Ends all exemptions of a database; the tables that had some.
+    pub fn end_all_exemptions(&self, database: &str, actor: &str) -> Result<Vec<String>, Failure> {
+        let mut session = self.database(database)?.open()?;
+        let mut ended = Vec::new();
+        for table in undo::exempted(session.as_mut())? {
+            undo::release(session.as_mut(), &Limits::default(), &table)?;
+            self.audit(actor, "end exemption", &table.to_string(), database)?;
+            ended.push(table.to_string());
+        }
+        Ok(ended)
+    }
+
+    /// Removes Sexton's own tables from a database when nothing in them is needed any more; true when they went.
+    pub fn tidy(&self, database: &str) -> Result<bool, Failure> {
+        Ok(undo::tidy(self.database(database)?.open()?.as_mut(), &Limits::default())?)
+    }
+
+    /// Asks a run, in whichever process, to stop at its next batch; its full id.
+    pub fn ask_stop(&self, prefix: &str, actor: &str) -> Result<String, Failure> {
+        let state = self.state()?;
+        let id = state.find_run(prefix)?;
+        let status = state.run(&id)?.report().status;
+        if status.is_over() {
+            return Err(Error::usage(format!("run `{id}` is over ({status:?})")).into());
+        }
+        state.ask_stop(&id, actor, self.clock().now())?;
+        self.audit(actor, "stop", &id, "")?;
+        Ok(id)
+    }
+
+    /// Reports of the last runs, newest first.
+    pub fn reports(
+        &self,
+        limit: u64,
+        since: Option<Timestamp>,
+        operation: Option<&str>,
+    ) -> Result<Vec<Report>, Failure> {
+        Ok(self.state()?.reports(limit, since, operation)?)
+    }
+
+    /// Everything about one run.
+    pub fn run_record(&self, prefix: &str) -> Result<RunRecord, Failure> {
+        let state = self.state()?;
+        Ok(state.run(&state.find_run(prefix)?)?)
+    }
+
+    /// The audit trail, newest first.
+    pub fn audit_trail(&self, limit: u64) -> Result<Vec<Audit>, Failure> {
+        Ok(self.state()?.audit_trail(limit)?)
+    }
+
+    /// Adds a line to the audit trail.
+    pub fn audit(&self, actor: &str, action: &str, object: &str, detail: &str) -> Result<(), Failure> {
+        Ok(self.state()?.audit(&Audit {
+            at: self.clock().now(),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            object: object.to_owned(),
+            detail: detail.to_owned(),
+        })?)
+    }
+
+    pub(crate) fn state(&self) -> Result<&State, Failure> {
+        if let Some(state) = self.state.get() {
+            return Ok(state);
+        }
+        let state = State::open(&(self.parts.state)()?)?;
+        Ok(self.state.get_or_init(|| state))
+    }
+
+    pub(crate) fn stores(&self) -> &dyn Stores {
+        self.parts.stores.as_ref()
+    }
+
+    pub(crate) fn database(&self, name: &str) -> Result<Arc<dyn Database>, Failure> {
+        Ok(self.parts.databases.database(name)?)
+    }
+
+    pub(crate) fn operation(&self, request: &OperationRequest) -> Result<Box<dyn Operation>, Failure> {
+        if request.kind == UNDO {
+            let put_back: PutBack = serde_json::from_value(request.options.clone())
+                .map_err(|error| Error::usage("an undo needs a point").because(error))?;
+            return Ok(Box::new(put_back));
+        }
+        let kind = self.parts.catalogue.iter().find(|kind| kind.name() == request.kind).ok_or_else(|| {
+            let names: Vec<&str> = self.parts.catalogue.iter().map(|kind| kind.name()).collect();
+            Error::usage(format!("there is no kind `{}`", request.kind))
+                .help(format!("the kinds are {}", names.join(", ")))
+        })?;
+        Ok(kind.operation(&request.options).map_err(|error| error.while_doing(&request.name))?)
+    }
+
+    pub(crate) fn backups(&self) -> Result<&dyn Backups, Failure> {
+        self.parts.backups.as_deref().ok_or_else(|| {
+            Error::usage("a backup is needed, and none is configured").help("configure `[backup]`").into()
+        })
+    }
+
+    pub(crate) fn stop_asked(&self, run: &str) -> Result<bool, Failure> {
+        Ok(self.state()?.stop_asked(run)?)
+    }
+
+    pub(crate) fn newest_run(&self) -> Result<Option<Timestamp>, Failure> {
+        // Looking must not make a state where there is none.
+        match self.state.get() {
+            Some(state) => Ok(state.newest_start()?),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The kind of the engine's own operation.
+const UNDO: &str = "undo";
+
+fn undo_operation(point: &str, database: &str) -> OperationRequest {
+    OperationRequest {
+        name: format!("undo {point}"),
+        kind: UNDO.to_owned(),
+        title: format!("Put back what {point} changed"),
+        database: database.to_owned(),
+        severity: Severity::Low,
+        backup: false,
+        options: serde_json::json!({ "point": point }),
+        manners: Manners::default(),
+        needs: Vec::new(),
+        expected_seconds: None,
+    }
+}
+
+/// A short id that people can type: eight letters and digits, unique enough that a prefix of three mostly does.
+pub fn new_id() -> String {
+    const LETTERS: &[u8] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let bytes = uuid::Uuid::now_v7().into_bytes();
+    // The last eight bytes of a version 7 id are random but for two bits.
+    bytes[8..].iter().map(|byte| LETTERS[usize::from(*byte) % LETTERS.len()] as char).collect()
+}
+
+/// Whether any finding stands in the way, for surfaces.
+pub fn is_refused(item: &Item, force: bool) -> bool {
+    item.findings.iter().any(|finding| finding.level == Level::Refuse && !(force && finding.forcible))
+}

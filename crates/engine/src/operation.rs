@@ -1,0 +1,124 @@
+//! What a kind must say; the engine does the rest: locks, guards, batches, undo, checkpoints, reports.
+//!
+//! A [`Kind`] is one entry of the catalogue. With options it becomes an [`Operation`], which turns facts into
+//! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
+
+use crate::error::Result;
+use crate::event::Counts;
+use crate::finding::Finding;
+use crate::plan::{Step, Undo};
+use crate::request::{Manners, OperationRequest, Severity};
+use crate::work::Work;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use targets::db::Facts;
+use targets::files::Files;
+
+/// One entry of the catalogue: what Sexton knows how to do.
+pub trait Kind: Send + Sync {
+    /// As the user types it: file, module, subcommand, config value and URL part at once.
+    fn name(&self) -> &'static str;
+    /// One line for lists.
+    fn title(&self) -> &'static str;
+    /// A paragraph or two for `--help` and the reference.
+    fn about(&self) -> &'static str;
+    /// The JSON Schema of its options; descriptions are the help texts.
+    fn schema(&self) -> schemars::Schema;
+    /// How much can go wrong when the configuration does not say.
+    fn severity(&self) -> Severity;
+    /// Reads options that passed the schema. Errors name the option.
+    fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>>;
+    /// The place of its operations in `--all`.
+    fn phase(&self) -> Phase;
+}
+
+/// The order of `--all`: what could be needed comes first, what profits comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Looks for damage.
+    Check,
+    /// Copies before anything goes.
+    Backup,
+    /// Deletes and changes.
+    Clean,
+    /// Gives space back.
+    Vacuum,
+    /// Rebuilds indexes.
+    Reindex,
+    /// Refreshes views.
+    Views,
+    /// Measures.
+    Measure,
+}
+
+/// What planning may use.
+pub struct Planning<'a> {
+    /// The one moment all ages are measured from.
+    pub now: Timestamp,
+    /// What was asked.
+    pub request: &'a OperationRequest,
+    /// How long undo rows are kept.
+    pub keep_undo: &'a crate::age::Age,
+    /// The named file stores.
+    pub stores: &'a dyn Stores,
+}
+
+/// Finds a file store of the configuration by its name.
+pub trait Stores: Send + Sync {
+    /// The store of this name, or a usage error with the names there are.
+    fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>>;
+}
+
+/// What an operation would do.
+#[derive(Debug, Clone, Default)]
+pub struct Planned {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// What it found while looking.
+    pub findings: Vec<Finding>,
+    /// What can be put back afterwards.
+    pub undo: Option<Undo>,
+    /// Why it does nothing here.
+    pub skipped: Option<String>,
+    /// The result, for kinds that only look.
+    pub result: Option<serde_json::Value>,
+}
+
+/// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Cursor(pub serde_json::Value);
+
+/// What came of one batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// What it did.
+    pub counts: Counts,
+    /// Where to go on; none when the step is done.
+    pub next: Option<Cursor>,
+}
+
+/// A kind with its options.
+pub trait Operation: Send {
+    /// Turns facts into steps. `facts` is a session on which the database itself refuses writes.
+    fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned>;
+    /// Looks, outside any transaction, what the next batch of about `rows` rows should be; what it returns is given to
+    /// `act`. None when nothing is left of the step.
+    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
+        let _ = (step, rows, facts);
+        Ok(Some(cursor.clone()))
+    }
+    /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
+    fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
+    /// Checks the result after the last batch. Findings of level warning make the run partial.
+    fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>>;
+    /// Under which name progress is kept in the target; `point` is the id of the undo point of this operation.
+    fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
+        let _ = steps;
+        point.to_owned()
+    }
+    /// Limits that this operation has unless the request says otherwise.
+    fn manners(&self, asked: &Manners) -> Manners {
+        asked.clone()
+    }
+}

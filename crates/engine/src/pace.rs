@@ -1,0 +1,69 @@
+//! How many rows the next batch should have: as many as the database does in the time we want to take.
+//!
+//! The statement time of each batch is compared with the target; the size moves by the ratio, at most doubling, so
+//! that one lucky batch does not lead to a long one. A statement time-out halves it at once.
+
+use std::time::Duration;
+
+const FIRST: u64 = 1_000;
+const LEAST: u64 = 10;
+const MOST: u64 = 500_000;
+
+/// The size of batches.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    rows: f64,
+    fixed: bool,
+    target: Duration,
+}
+
+impl Pace {
+    /// Batches of a fixed size, or of a size that fits `target`.
+    pub fn new(fixed: Option<u64>, target: Duration) -> Self {
+        Self { rows: fixed.unwrap_or(FIRST) as f64, fixed: fixed.is_some(), target }
+    }
+
+    /// About how many rows the next batch should look at.
+    pub fn rows(&self) -> u64 {
+        self.rows as u64
+    }
+
+    /// Learns from a batch.
+    pub fn learn(&mut self, took: Duration) {
+        if self.fixed {
+            return;
+        }
+        let ratio = self.target.as_secs_f64() / took.as_secs_f64().max(0.000_1);
+        // Small corrections are noise; large ones go half way up, the whole way down.
+        let factor = if ratio > 1.0 { ratio.min(2.0) } else { ratio.max(0.25) };
+        self.rows = (self.rows * factor).clamp(LEAST as f64, MOST as f64);
+    }
+
+    /// Halves the size after a time-out, also a fixed one: a batch that cannot finish helps nobody.
+    pub fn shrink(&mut self) {
+        self.rows = (self.rows / 2.0).max(LEAST as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_settles_where_a_batch_takes_the_target_time() {
+        let mut pace = Pace::new(None, Duration::from_millis(100));
+        for _ in 0..30 {
+            // 20 000 rows a second plus 5 ms for each batch
+            let took = Duration::from_secs_f64(0.005 + pace.rows() as f64 / 20_000.0);
+            pace.learn(took);
+        }
+        assert!((1_700..2_100).contains(&pace.rows()), "{}", pace.rows());
+    }
+
+    #[test]
+    fn a_size_that_was_asked_for_stays() {
+        let mut pace = Pace::new(Some(500), Duration::from_millis(100));
+        pace.learn(Duration::from_secs(3));
+        assert_eq!(pace.rows(), 500);
+    }
+}

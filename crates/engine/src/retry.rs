@@ -1,0 +1,20 @@
+//! Trying again: only transient errors, only whole transactions, three times after 1, 2 and 4 seconds with jitter.
+
+use crate::error::Class;
+use backon::BackoffBuilder;
+use std::time::Duration;
+
+/// The waits before the second, third and fourth try.
+pub fn waits() -> impl Iterator<Item = Duration> {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_factor(2.0)
+        .with_max_times(3)
+        .with_jitter()
+        .build()
+}
+
+/// Whether a whole transaction that failed with this class may be tried again.
+pub fn may_retry(class: Class) -> bool {
+    class == Class::Transient
+}

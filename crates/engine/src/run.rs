@@ -1,0 +1,498 @@
+//! The only place where the order of a run exists: lock, plan, guard, back up, batches, verify, report.
+//!
+//! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
+//! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
+
+use crate::checkpoint::Checkpoint;
+use crate::engine::Engine;
+use crate::error::{Error, Failure};
+use crate::event::{Counts, StopReason, What};
+use crate::finding::Finding;
+use crate::guard;
+use crate::journal::Journal;
+use crate::operation::{Batch, Operation};
+use crate::pace::Pace;
+use crate::plan::{Item, Plan, Undo};
+use crate::report::Report;
+use crate::request::{Manners, forbidding};
+use crate::retry;
+use crate::status::Status;
+use crate::stop::Stop;
+use crate::throttle::{Throttle, Waited};
+use crate::undo::{self, Point, PointState};
+use crate::window::Window;
+use crate::work::{Memory, Setting, Work};
+use std::time::{Duration, Instant};
+use targets::db::{Command, Dialect, Limits, Session};
+
+/// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
+const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How far the rows may grow beyond the plan before the run stops.
+const GROWTH: f64 = 1.1;
+
+/// One run at work.
+pub(crate) struct Run<'a, 'j> {
+    pub engine: &'a Engine,
+    pub id: &'a str,
+    pub plan: &'a Plan,
+    pub stop: &'a Stop,
+    pub journal: &'a mut Journal<'j>,
+}
+
+/// How work on one operation ended, other than by an error.
+enum Ended {
+    Done,
+    Stopped(StopReason),
+}
+
+impl Run<'_, '_> {
+    /// All operations in order. `statuses` are those of an earlier attempt, when resuming.
+    pub fn execute(&mut self, statuses: &[Status]) -> Result<Report, Failure> {
+        let mut now: Vec<Status> = statuses.to_vec();
+        for n in 0..self.plan.items.len() {
+            let before = now[n];
+            if before.is_over() && !before.can_resume() {
+                continue;
+            }
+            if let Some(reason) = self.reason_to_skip(n, &now) {
+                self.log(n, What::Skipped { reason })?;
+                now[n] = Status::Skipped;
+                continue;
+            }
+            let outcome = self.item(n, before.can_resume());
+            if let Err(failure) = outcome {
+                self.fail(n, failure)?;
+            }
+            now[n] =
+                crate::report::status_of(self.journal.events().iter().filter(|event| event.item == Some(n)));
+        }
+        self.engine.faults().point("before the end")?;
+        self.journal.append(None, What::Finished)?;
+        self.journal.flush()?;
+        let report = Report::fold(self.id, self.plan, self.journal.events());
+        self.engine.state()?.finish_run(self.id, &report)?;
+        Ok(report)
+    }
+
+    fn reason_to_skip(&self, n: usize, statuses: &[Status]) -> Option<String> {
+        let request = &self.plan.request;
+        let operation = &self.plan.items[n].operation;
+        let bad = |status: Status| status.is_over() && !matches!(status, Status::Completed | Status::Skipped);
+        let failed = |name: &String| {
+            self.plan
+                .items
+                .iter()
+                .zip(statuses)
+                .any(|(item, status)| item.operation.name == *name && bad(*status))
+        };
+        if let Some(name) = operation.needs.iter().find(|name| failed(name)) {
+            return Some(format!("it needs `{name}`, which did not succeed"));
+        }
+        let earlier_failed = statuses[..n].iter().any(|status| bad(*status));
+        if earlier_failed && !request.go_on {
+            return Some("an earlier operation did not succeed".to_owned());
+        }
+        let stopped = statuses[..n].contains(&Status::Cancelled);
+        (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
+    }
+
+    fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
+        Ok(self.journal.append(Some(n), what)?)
+    }
+
+    /// Writes down a failure. A fired fault point is a death: nothing more is written.
+    fn fail(&mut self, n: usize, failure: Failure) -> Result<(), Failure> {
+        if matches!(failure, Failure::Fault(_)) {
+            return Err(failure);
+        }
+        if let Failure::Busy { .. } = failure {
+            self.journal.flush()?;
+            return Err(failure);
+        }
+        let class = failure.class();
+        let help = failure.help().map(str::to_owned);
+        let step = self.journal.events().iter().rev().find_map(|event| match event.what {
+            What::Advanced { step, .. } if event.item == Some(n) => Some(step),
+            _ => None,
+        });
+        self.log(n, What::Failed { class, error: chain(&failure), help, step })
+    }
+
+    fn item(&mut self, n: usize, resumed: bool) -> Result<(), Failure> {
+        let plan = self.plan;
+        let item = &plan.items[n];
+        let faults = self.engine.faults();
+        if let Some(reason) = &item.skipped {
+            return self.log(n, What::Skipped { reason: reason.clone() });
+        }
+        let nothing = item.steps.iter().all(|step| step.exact && step.matched == 0);
+        if plan.request.dry_run || nothing {
+            if !resumed {
+                self.log(
+                    n,
+                    What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() },
+                )?;
+            }
+            return self.log(n, What::Finished);
+        }
+        let database = self.engine.database(&item.operation.database)?;
+        let operation = self.engine.operation(&item.operation)?;
+        let manners = operation.manners(&item.operation.manners);
+        let limits = limits_of(&manners);
+
+        faults.point("before the lock")?;
+        let mut session = database.open()?;
+        self.lock(session.as_mut(), &item.operation.database)?;
+        faults.point("locked")?;
+
+        if !resumed {
+            self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
+            faults.point("planned")?;
+            let refused = forbidding(&item.findings, plan.request.force);
+            if !refused.is_empty() {
+                return self.log(n, What::Refused { findings: refused });
+            }
+            self.log(n, What::Guarded { findings: item.findings.clone() })?;
+            faults.point("guarded")?;
+            self.back_up(n, item)?;
+        }
+        self.log(n, What::Started { resumed })?;
+        faults.point("started")?;
+
+        let work = Execution {
+            dialect: database.dialect(),
+            operation: operation.as_ref(),
+            item,
+            manners: &manners,
+            limits,
+            point: undo::point_id(self.id, n),
+            began: self.engine.clock().tick(),
+        };
+        undo::install(session.as_mut(), &work.limits)?;
+        match self.batches(n, &work, session.as_mut())? {
+            Ended::Stopped(reason) => {
+                session.unlock()?;
+                return self.log(n, What::Stopped { reason });
+            }
+            Ended::Done => {}
+        }
+        faults.point("executed")?;
+        let checkpoint =
+            Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?.unwrap_or_default();
+        // Verification gets what planning gets: a session on which the database refuses writes.
+        let mut facts = database.read()?;
+        let findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
+        self.log(n, What::Verified { findings })?;
+        faults.point("verified")?;
+        session.unlock()?;
+        self.log(n, What::Finished)
+    }
+
+    /// Asks for the right to maintain for a moment, then says who has it.
+    fn lock(&mut self, session: &mut dyn Session, database: &str) -> Result<(), Failure> {
+        let clock = self.engine.clock();
+        let began = clock.tick();
+        let holder = format!("run {} (process {})", self.id, std::process::id());
+        while !session.try_lock(&holder)? {
+            if clock.tick().duration_since(began) > LOCK_PATIENCE {
+                let holder = session.lock_holder()?.unwrap_or_else(|| "someone else".to_owned());
+                return Err(Failure::Busy { database: database.to_owned(), holder });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn back_up(&mut self, n: usize, item: &Item) -> Result<(), Failure> {
+        if !item.operation.backup {
+            return Ok(());
+        }
+        let backup = self.engine.backups()?.fresh(&item.operation.database, self.engine.clock().now())?;
+        self.log(
+            n,
+            What::BackedUp {
+                path: backup.path,
+                bytes: backup.bytes,
+                sha256: backup.sha256,
+                verified: backup.verified,
+            },
+        )?;
+        self.engine.faults().point("backed up")
+    }
+
+    /// The loop over steps and batches.
+    fn batches(&mut self, n: usize, work: &Execution, session: &mut dyn Session) -> Result<Ended, Failure> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
+        checkpoint.counts.resize(work.item.steps.len(), Counts::default());
+        self.catch_up(n, &checkpoint)?;
+        let mut memory = work.memory(session)?;
+        let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time());
+        let clock = self.engine.clock();
+        let mut throttle = Throttle::new(work.manners, clock, session.dialect().breather());
+        let mut rows = 0;
+        let mut last_rows = 0;
+        while checkpoint.step < work.item.steps.len() {
+            if let Some(reason) = self.reason_to_stop(work, &checkpoint, rows)? {
+                return Ok(Ended::Stopped(reason));
+            }
+            let stop = self.stop.clone();
+            match throttle.wait(last_rows, session, &|| stop.asked())? {
+                Waited::Go(None) => {}
+                Waited::Go(Some((reason, seconds))) => self.log(n, What::Paused { reason, seconds })?,
+                Waited::Stopped => return Ok(Ended::Stopped(StopReason::Asked)),
+                Waited::TooLong(reason) => {
+                    self.log(n, What::Paused { reason, seconds: work.manners.max_pause })?;
+                    return Ok(Ended::Stopped(StopReason::Throttle));
+                }
+                Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
+            }
+            // SQLite: the log must not grow, or the application's next commit pays for moving it. Nothing on PostgreSQL.
+            session.perform(&Command::Checkpoint)?;
+            let step = checkpoint.step;
+            let (counts, took) =
+                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace)?;
+            rows += counts.rows();
+            last_rows = counts.rows() + counts.dependants;
+            if last_rows + counts.failed + counts.skipped > 0 {
+                let batch = checkpoint.batch;
+                self.log(n, What::Advanced { step, batch, counts, seconds: took.as_secs_f64() })?;
+            }
+            if checkpoint.step > step {
+                self.log(n, What::StepDone { step })?;
+            }
+            self.engine.faults().point("advanced")?;
+        }
+        Ok(Ended::Done)
+    }
+
+    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
+    fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        let mut missing = checkpoint.counts.clone();
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            if let What::Advanced { step, counts, .. } = &event.what
+                && let Some(left) = missing.get_mut(*step)
+            {
+                *left = left.without(counts);
+            }
+        }
+        for (step, counts) in missing.into_iter().enumerate() {
+            if counts != Counts::default() {
+                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reason_to_stop(
+        &mut self,
+        work: &Execution,
+        checkpoint: &Checkpoint,
+        rows: u64,
+    ) -> Result<Option<StopReason>, Failure> {
+        let clock = self.engine.clock();
+        if self.stop.asked() || self.engine.stop_asked(self.id)? {
+            return Ok(Some(StopReason::Asked));
+        }
+        if work.manners.max_rows.is_some_and(|most| rows >= most) {
+            return Ok(Some(StopReason::Rows));
+        }
+        let spent = clock.tick().duration_since(work.began).as_secs_f64();
+        if work.manners.max_seconds.is_some_and(|most| spent >= most) {
+            return Ok(Some(StopReason::Time));
+        }
+        if let Some(text) = &work.manners.window
+            && !self.plan.request.force
+            && !Window::parse(text, &work.manners.zone)?.is_open(clock.now())
+        {
+            return Ok(Some(StopReason::Window));
+        }
+        // What was approved is what the plan counted; a little growth is normal, more is not (W-123).
+        let planned = work.item.steps[checkpoint.step].matched;
+        let done = checkpoint.counts[checkpoint.step].rows();
+        let most = (planned as f64 * GROWTH).ceil() as u64 + 100;
+        let exact = work.item.steps[checkpoint.step].exact;
+        Ok((exact && done > most && !self.plan.request.force).then_some(StopReason::Grown))
+    }
+
+    fn batch_with_retries(
+        &mut self,
+        n: usize,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &mut Memory,
+        pace: &mut Pace,
+    ) -> Result<(Counts, Duration), Failure> {
+        let mut waits = retry::waits();
+        let mut attempt = 1;
+        loop {
+            let rows = match work.manners.max_rows {
+                Some(most) => pace.rows().min(most.max(1)),
+                None => pace.rows(),
+            };
+            let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
+                Ok((counts, took)) => {
+                    if counts.rows() + counts.dependants + counts.failed > 0
+                        || took > session.dialect().batch_time()
+                    {
+                        pace.learn(took);
+                    } else {
+                        // Nothing to do there: look further ahead next time.
+                        pace.learn(took.max(Duration::from_millis(1)));
+                    }
+                    return Ok((counts, took));
+                }
+                Err(failure) => failure,
+            };
+            let Failure::Error(error) = &failure else { return Err(failure) };
+            if !retry::may_retry(error.class) {
+                return Err(failure);
+            }
+            let Some(wait) = waits.next() else { return Err(failure) };
+            if error.code.as_deref() == Some("57014") {
+                pace.shrink();
+            }
+            attempt += 1;
+            self.log(n, What::Retried { error: chain(&failure), attempt })?;
+            self.engine.clock().sleep(wait);
+        }
+    }
+
+    /// One transaction: the change, its undo rows and the checkpoint.
+    fn batch(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &mut Memory,
+        rows: u64,
+        retry: bool,
+    ) -> Result<(Counts, Duration), Failure> {
+        let faults = self.engine.faults();
+        let clock = self.engine.clock();
+        let step = &work.item.steps[checkpoint.step];
+        let began: Instant = clock.tick();
+        let Some(aim) = work.operation.aim(step, &checkpoint.cursor, rows, session)? else {
+            checkpoint.step += 1;
+            checkpoint.cursor = Default::default();
+            return Ok((Counts::default(), Duration::ZERO));
+        };
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        // Both are put in place only after the commit: a batch that is rolled back has happened to nobody.
+        let mut new_memory = memory.clone();
+        let mut new_checkpoint = checkpoint.clone();
+        new_checkpoint.batch += 1;
+
+        let setting =
+            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, run: self.id, now: self.plan.now };
+        faults.point("before a batch")?;
+        let counts = {
+            let mut tx = session.begin(&work.limits)?;
+            faults.point("begun")?;
+            let number = new_checkpoint.batch as i64;
+            let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
+            let outcome = work.operation.act(step, &aim, rows, &mut handle);
+            if let Some(name) = handle.fired() {
+                return Err(Failure::Fault(name));
+            }
+            let Batch { counts, next } = outcome?;
+            faults.point("changed")?;
+            match next {
+                Some(cursor) => new_checkpoint.cursor = cursor,
+                None => {
+                    new_checkpoint.step += 1;
+                    new_checkpoint.cursor = Default::default();
+                }
+            }
+            new_checkpoint.counts[checkpoint.step].add(&counts);
+            if memory.tables.is_empty() && !new_memory.tables.is_empty() {
+                undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
+            }
+            new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now())?;
+            faults.point("checkpointed")?;
+            tx.commit()?;
+            counts
+        };
+        faults.point("committed")?;
+        *memory = new_memory;
+        *checkpoint = new_checkpoint;
+        Ok((counts, clock.tick().duration_since(began)))
+    }
+}
+
+impl Run<'_, '_> {
+    fn undo_point(&self, work: &Execution) -> Point {
+        let until = match &work.item.undo {
+            Undo::Rows { until, .. } => Some(*until),
+            _ => None,
+        };
+        Point {
+            id: work.point.clone(),
+            operation: work.item.operation.name.clone(),
+            actor: self.plan.request.actor.clone(),
+            created_at: self.engine.clock().now(),
+            expires_at: until,
+            state: PointState::Open,
+            tables: Vec::new(),
+        }
+    }
+}
+
+/// What stays the same while one operation executes.
+struct Execution<'a> {
+    dialect: &'a dyn Dialect,
+    operation: &'a dyn Operation,
+    item: &'a Item,
+    manners: &'a Manners,
+    limits: Limits,
+    point: String,
+    began: Instant,
+}
+
+impl Execution<'_> {
+    /// What was remembered by earlier attempts.
+    fn memory(&self, session: &mut dyn Session) -> Result<Memory, Failure> {
+        let forget = !matches!(self.item.undo, Undo::Rows { .. });
+        if forget {
+            return Ok(Memory::new(&self.point, true, Vec::new()));
+        }
+        let known = undo::read_point(session, &self.point)?;
+        Ok(Memory::new(&self.point, false, known.map(|point: Point| point.tables).unwrap_or_default()))
+    }
+}
+
+fn limits_of(manners: &Manners) -> Limits {
+    Limits {
+        lock: Duration::from_secs_f64(manners.lock_timeout.max(0.001)),
+        statement: Duration::from_secs_f64(manners.statement_timeout.max(0.0)),
+    }
+}
+
+/// An error with its causes, one after the other.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Findings of the engine's own guards for one planned operation.
+pub(crate) fn guards(
+    engine: &Engine,
+    item: &Item,
+    plan_now: jiff::Timestamp,
+    facts: &mut dyn targets::db::Facts,
+) -> Result<Vec<Finding>, Failure> {
+    let server = facts.server()?;
+    let pulse = facts.pulse()?;
+    let newest_run = engine.newest_run()?;
+    Ok(guard::findings(&guard::Scene { server: &server, pulse: &pulse, item, now: plan_now, newest_run })?)
+}

@@ -1,0 +1,108 @@
+//! Sexton's own memory: runs, their events, requests to stop, the audit trail.
+//!
+//! A database like any other, reached through the same contract, so it is SQLite by default and PostgreSQL when
+//! several workers share it. It is never the truth about the maintained data: that lies in its checkpoint.
+
+mod runs;
+
+pub use runs::{Audit, RunRecord};
+
+use crate::error::{Error, Result};
+use std::sync::{Arc, Mutex, MutexGuard};
+use targets::db::{Database, Limits, Session, Sql, Value};
+
+/// The format of the state this version writes.
+const FORMAT: i64 = 1;
+
+/// An open state.
+pub struct State {
+    session: Mutex<Box<dyn Session>>,
+    limits: Limits,
+}
+
+impl State {
+    /// Opens the state and brings it to this version's format. A newer format is refused.
+    pub fn open(database: &Arc<dyn Database>) -> Result<Self> {
+        let mut session = database.open()?;
+        let limits = Limits::default();
+        let meta = session.dialect().own("meta");
+        let there = session.dialect().exists(&meta);
+        if session.count(&there)? == 0 {
+            create(session.as_mut(), &limits)?;
+        }
+        let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
+        if format > FORMAT {
+            return Err(Error::system(format!(
+                "the state `{}` has format {format}, this version knows {FORMAT}",
+                database.label()
+            ))
+            .help("use the newer version of sexton that wrote it, or another state folder (`[state]`)"));
+        }
+        Ok(Self { session: Mutex::new(session), limits })
+    }
+
+    /// The session, also after a panic elsewhere: each use is one transaction of its own.
+    fn session(&self) -> MutexGuard<'_, Box<dyn Session>> {
+        self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Runs statements in one transaction.
+    fn write(&self, statements: &[Sql]) -> Result<()> {
+        let mut session = self.session();
+        let mut tx = session.begin(&self.limits)?;
+        for statement in statements {
+            tx.execute(statement)?;
+        }
+        tx.commit()
+    }
+
+    fn rows(&self, sql: &Sql) -> Result<Vec<Vec<Value>>> {
+        self.session().rows(sql)
+    }
+
+    fn own(&self, name: &str) -> targets::db::TableName {
+        self.session().dialect().own(name)
+    }
+}
+
+fn create(session: &mut dyn Session, limits: &Limits) -> Result<()> {
+    let dialect = session.dialect();
+    let table = |name: &str, columns: &str| {
+        Sql::new("create table if not exists ").table(&dialect.own(name)).text(&format!(" ({columns})"))
+    };
+    let mut statements: Vec<Sql> = dialect.prepare_own().into_iter().collect();
+    statements.push(table("meta", "format bigint not null"));
+    statements.push(table(
+        "runs",
+        "id text not null primary key, correlation_id text not null, started_at text not null, actor text not null, \
+         source text not null, dry_run bigint not null, operations text not null, plan text not null, report text",
+    ));
+    statements.push(table(
+        "events",
+        "run text not null, seq bigint not null, body text not null, primary key (run, seq)",
+    ));
+    statements.push(table("stops", "run text not null primary key, actor text not null, at text not null"));
+    statements.push(table(
+        "audit",
+        "at text not null, actor text not null, action text not null, object text not null, detail text not null",
+    ));
+    statements.push(
+        Sql::new("create index if not exists sexton_runs_started on ")
+            .table(&dialect.own("runs"))
+            .text(" (started_at)"),
+    );
+    statements.push(
+        Sql::new("insert into ")
+            .table(&dialect.own("meta"))
+            .text(" (format) select ")
+            .bind(FORMAT)
+            .text(" where not exists (select 1 from ")
+            .table(&dialect.own("meta"))
+            .text(")"),
+    );
+    let mut tx = session.begin(limits)?;
+    for statement in &statements {
+        tx.execute(statement)?;
+    }
+    tx.commit()
+}

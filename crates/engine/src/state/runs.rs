@@ -1,0 +1,271 @@
+//! Runs and their events in the state.
+
+use super::State;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::plan::Plan;
+use crate::report::Report;
+use jiff::Timestamp;
+use targets::db::{Sql, Value};
+
+/// What is known about a run.
+#[derive(Debug, Clone)]
+pub struct RunRecord {
+    /// Its id.
+    pub id: String,
+    /// What was planned when it began.
+    pub plan: Plan,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+impl RunRecord {
+    /// The report, folded from the events.
+    pub fn report(&self) -> Report {
+        Report::fold(&self.id, &self.plan, &self.events)
+    }
+}
+
+/// One line of the audit trail.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// Did what.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// With which options.
+    pub detail: String,
+}
+
+impl State {
+    /// Notes that a run begins.
+    pub fn begin_run(&self, id: &str, plan: &Plan, at: Timestamp) -> Result<()> {
+        let names: Vec<&str> = plan.items.iter().map(|item| item.operation.name.as_str()).collect();
+        let text = serde_json::to_string(plan)
+            .map_err(|error| Error::system("cannot store the plan").because(error))?;
+        let trigger = serde_json::to_value(plan.request.trigger).ok();
+        let source = trigger.as_ref().and_then(|trigger| trigger.as_str()).unwrap_or("cli").to_owned();
+        self.write(&[Sql::new("insert into ")
+            .table(&self.own("runs"))
+            .text(" (id, correlation_id, started_at, actor, source, dry_run, operations, plan) values (")
+            .bind(id)
+            .text(", ")
+            .bind(plan.request.correlation_id.clone())
+            .text(", ")
+            .bind(sortable(at))
+            .text(", ")
+            .bind(plan.request.actor.clone())
+            .text(", ")
+            .bind(source)
+            .text(", ")
+            .bind(i64::from(plan.request.dry_run))
+            .text(", ")
+            .bind(names.join(","))
+            .text(", ")
+            .bind(text)
+            .text(")")])
+    }
+
+    /// Appends events; `first` is the number of the first of them.
+    pub fn append(&self, run: &str, first: u64, events: &[Event]) -> Result<()> {
+        let own = self.own("events");
+        let mut statements = Vec::new();
+        for (n, event) in events.iter().enumerate() {
+            let body = serde_json::to_string(event)
+                .map_err(|error| Error::system("cannot store an event").because(error))?;
+            statements.push(
+                Sql::new("insert into ")
+                    .table(&own)
+                    .text(" (run, seq, body) values (")
+                    .bind(run)
+                    .text(", ")
+                    .bind((first + n as u64) as i64)
+                    .text(", ")
+                    .bind(body)
+                    .text(")"),
+            );
+        }
+        self.write(&statements)
+    }
+
+    /// Keeps the finished report beside the events, so that lists are fast. It can be folded again at any time.
+    pub fn finish_run(&self, run: &str, report: &Report) -> Result<()> {
+        let text = serde_json::to_string(report)
+            .map_err(|error| Error::system("cannot store the report").because(error))?;
+        self.write(&[
+            Sql::new("update ")
+                .table(&self.own("runs"))
+                .text(" set report = ")
+                .bind(text)
+                .text(" where id = ")
+                .bind(run),
+            Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run),
+        ])
+    }
+
+    /// The run whose id begins with `prefix`, or the newest for `latest`. Several matches are an error that lists them.
+    pub fn find_run(&self, prefix: &str) -> Result<String> {
+        let runs = self.own("runs");
+        let select = Sql::new("select id from ").table(&runs);
+        let select = if prefix == "latest" {
+            select.text(" order by started_at desc, id desc limit 1")
+        } else {
+            select
+                .text(" where substr(id, 1, ")
+                .bind(prefix.chars().count() as i64)
+                .text(") = ")
+                .bind(prefix)
+                .text(" order by id limit 5")
+        };
+        let found: Vec<String> =
+            self.rows(&select)?.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect();
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] if prefix == "latest" => {
+                Err(Error::usage("there is no run yet").help("`sexton run OPERATION` makes one"))
+            }
+            [] => Err(Error::usage(format!("there is no run `{prefix}`"))
+                .help("`sexton runs list` shows the last ones")),
+            several => Err(Error::usage(format!("`{prefix}` could be {}", several.join(" or ")))
+                .help("give more letters")),
+        }
+    }
+
+    /// Everything about a run.
+    pub fn run(&self, id: &str) -> Result<RunRecord> {
+        let select = Sql::new("select plan from ").table(&self.own("runs")).text(" where id = ").bind(id);
+        let rows = self.rows(&select)?;
+        let Some(text) = rows.first().and_then(|row| row.first()).and_then(Value::as_text) else {
+            return Err(Error::usage(format!("there is no run `{id}`"))
+                .help("`sexton runs list` shows the last ones"));
+        };
+        let plan = serde_json::from_str(text).map_err(|error| {
+            Error::system(format!("the plan of run `{id}` cannot be read by this version")).because(error)
+        })?;
+        let select = Sql::new("select body from ")
+            .table(&self.own("events"))
+            .text(" where run = ")
+            .bind(id)
+            .text(" order by seq");
+        let mut events = Vec::new();
+        for row in self.rows(&select)? {
+            let body = row.first().and_then(Value::as_text).unwrap_or_default();
+            events.push(serde_json::from_str(body).map_err(|error| {
+                Error::system(format!("an event of run `{id}` cannot be read")).because(error)
+            })?);
+        }
+        Ok(RunRecord { id: id.to_owned(), plan, events })
+    }
+
+    /// Reports of the last runs, newest first: at most `limit`, not older than `since`, of one operation if named.
+    pub fn reports(
+        &self,
+        limit: u64,
+        since: Option<Timestamp>,
+        operation: Option<&str>,
+    ) -> Result<Vec<Report>> {
+        let mut select = Sql::new("select id, report from ")
+            .table(&self.own("runs"))
+            .text(" where started_at >= ")
+            .bind(since.map_or_else(String::new, sortable));
+        if let Some(operation) = operation {
+            select = select.text(" and ',' || operations || ',' like ").bind(format!("%,{operation},%"));
+        }
+        select = select.text(" order by started_at desc, id desc limit ").bind(limit.min(10_000) as i64);
+        let mut reports = Vec::new();
+        for row in self.rows(&select)? {
+            let stored = row.get(1).and_then(Value::as_text).and_then(|text| serde_json::from_str(text).ok());
+            let id = row.first().and_then(Value::as_text).unwrap_or_default();
+            reports.push(match stored {
+                Some(report) => report,
+                None => self.run(id)?.report(),
+            });
+        }
+        Ok(reports)
+    }
+
+    /// When the newest run began, for the clock guard.
+    pub fn newest_start(&self) -> Result<Option<Timestamp>> {
+        let select = Sql::new("select max(started_at) from ").table(&self.own("runs"));
+        let rows = self.rows(&select)?;
+        Ok(rows
+            .first()
+            .and_then(|row| row.first())
+            .and_then(Value::as_text)
+            .and_then(|text| text.parse().ok()))
+    }
+
+    /// Asks a run in whichever process to stop at its next batch.
+    pub fn ask_stop(&self, run: &str, actor: &str, at: Timestamp) -> Result<()> {
+        self.write(&[Sql::new("insert into ")
+            .table(&self.own("stops"))
+            .text(" (run, actor, at) values (")
+            .bind(run)
+            .text(", ")
+            .bind(actor)
+            .text(", ")
+            .bind(sortable(at))
+            .text(") on conflict (run) do nothing")])
+    }
+
+    /// Whether a run was asked to stop.
+    pub fn stop_asked(&self, run: &str) -> Result<bool> {
+        let select =
+            Sql::new("select count(*) from ").table(&self.own("stops")).text(" where run = ").bind(run);
+        Ok(self.rows(&select)?.first().and_then(|row| row.first()).and_then(Value::as_int).unwrap_or(0) > 0)
+    }
+
+    /// Forgets a request to stop: the run is resumed.
+    pub fn clear_stop(&self, run: &str) -> Result<()> {
+        self.write(&[Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run)])
+    }
+
+    /// Adds a line to the audit trail.
+    pub fn audit(&self, entry: &Audit) -> Result<()> {
+        self.write(&[Sql::new("insert into ")
+            .table(&self.own("audit"))
+            .text(" (at, actor, action, object, detail) values (")
+            .bind(sortable(entry.at))
+            .text(", ")
+            .bind(entry.actor.clone())
+            .text(", ")
+            .bind(entry.action.clone())
+            .text(", ")
+            .bind(entry.object.clone())
+            .text(", ")
+            .bind(entry.detail.clone())
+            .text(")")])
+    }
+
+    /// The audit trail, newest first.
+    pub fn audit_trail(&self, limit: u64) -> Result<Vec<Audit>> {
+        let select = Sql::new("select at, actor, action, object, detail from ")
+            .table(&self.own("audit"))
+            .text(" order by at desc limit ")
+            .bind(limit.min(10_000) as i64);
+        let text =
+            |row: &Vec<Value>, n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default().to_owned();
+        Ok(self
+            .rows(&select)?
+            .iter()
+            .filter_map(|row| {
+                Some(Audit {
+                    at: text(row, 0).parse().ok()?,
+                    actor: text(row, 1),
+                    action: text(row, 2),
+                    object: text(row, 3),
+                    detail: text(row, 4),
+                })
+            })
+            .collect())
+    }
+}
+
+/// A moment as text that sorts: always with microseconds.
+fn sortable(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}

@@ -1,0 +1,159 @@
+//! Staying out of the way: after each batch, look at the database and wait as long as it is busy.
+//!
+//! Any signal may pause; the first reason is told. Free disk below the limit stops at once: waiting would not help.
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::request::Manners;
+use std::time::{Duration, Instant};
+use targets::db::{Facts, Pulse};
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const WAIT_STEP: Duration = Duration::from_millis(250);
+
+/// What the throttle says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Go on.
+    Go,
+    /// Wait; the reason.
+    Wait(String),
+    /// It will not get better; the reason.
+    Hopeless(String),
+}
+
+/// Decides from one look.
+pub fn judge(pulse: &Pulse, manners: &Manners) -> Verdict {
+    const MB: u64 = 1 << 20;
+    if let Some(free) = pulse.free_disk_bytes.filter(|free| *free < manners.min_free_disk_mb * MB) {
+        return Verdict::Hopeless(format!("only {} MB are free on the database's disk", free / MB));
+    }
+    if let Some(lag) = pulse.replica_lag_ms.filter(|lag| *lag as f64 > manners.max_replica_lag * 1000.0) {
+        return Verdict::Wait(format!("a replica is {:.1} s behind", lag as f64 / 1000.0));
+    }
+    if let Some(waiters) = pulse.lock_waiters.filter(|waiters| *waiters > manners.max_lock_waiters) {
+        return Verdict::Wait(format!("{waiters} sessions wait for locks"));
+    }
+    if let (Some(active), Some(most)) = (pulse.active_sessions, manners.max_active_sessions)
+        && active > most
+    {
+        return Verdict::Wait(format!("{active} sessions are at work"));
+    }
+    if let Some(wal) = pulse.wal_bytes.filter(|wal| *wal > manners.max_wal_mb * MB) {
+        return Verdict::Wait(format!("{} MB of write-ahead log are waiting", wal / MB));
+    }
+    Verdict::Go
+}
+
+/// What came of waiting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Waited {
+    /// The way is free; the reason and length of the wait, if there was one.
+    Go(Option<(String, f64)>),
+    /// A stop was asked for meanwhile.
+    Stopped,
+    /// Waited for longer than allowed; the reason.
+    TooLong(String),
+    /// It will not get better; the reason.
+    Hopeless(String),
+}
+
+/// The throttle of one operation.
+pub struct Throttle<'a> {
+    manners: &'a Manners,
+    clock: &'a dyn Clock,
+    breather: Duration,
+    last_look: Option<Instant>,
+    last_breather: Instant,
+    began: Instant,
+    rows: u64,
+}
+
+impl<'a> Throttle<'a> {
+    /// A throttle with these manners; `breather` is the rest between batches while others use the database.
+    pub fn new(manners: &'a Manners, clock: &'a dyn Clock, breather: Duration) -> Self {
+        let now = clock.tick();
+        Self { manners, clock, breather, last_look: None, last_breather: now, began: now, rows: 0 }
+    }
+
+    /// Waits as long as it takes after a batch of `rows` rows.
+    pub fn wait(&mut self, rows: u64, facts: &mut dyn Facts, stopped: &dyn Fn() -> bool) -> Result<Waited> {
+        self.rows += rows;
+        if self.manners.pause > 0.0 && rows > 0 {
+            self.clock.sleep(Duration::from_secs_f64(self.manners.pause));
+        }
+        self.keep_rate(stopped);
+        let began = self.clock.tick();
+        let mut reason = None;
+        loop {
+            if stopped() {
+                return Ok(Waited::Stopped);
+            }
+            match self.look(facts)? {
+                Verdict::Go => break,
+                Verdict::Hopeless(why) => return Ok(Waited::Hopeless(why)),
+                Verdict::Wait(why) => {
+                    reason.get_or_insert(why);
+                }
+            }
+            let waited = self.clock.tick().duration_since(began);
+            if waited.as_secs_f64() > self.manners.max_pause {
+                return Ok(Waited::TooLong(reason.unwrap_or_default()));
+            }
+            self.clock.sleep(WAIT_STEP);
+            self.last_look = None;
+        }
+        let waited = self.clock.tick().duration_since(began).as_secs_f64();
+        Ok(Waited::Go(reason.map(|reason| (reason, waited))))
+    }
+
+    /// One look at the signals, unless the last one is fresh; the breather for others.
+    fn look(&mut self, facts: &mut dyn Facts) -> Result<Verdict> {
+        let now = self.clock.tick();
+        let every_batch = self.breather > Duration::ZERO;
+        let fresh = self.last_look.is_some_and(|last| now.duration_since(last) < LOOK_EVERY);
+        if fresh && !every_batch {
+            return Ok(Verdict::Go);
+        }
+        self.last_look = Some(now);
+        let pulse = facts.pulse()?;
+        // Others that poll for the write lock cannot be seen before they got it once: leave a gap now and then anyway.
+        let due = now.duration_since(self.last_breather) > Duration::from_secs(1);
+        if every_batch && (pulse.in_use.unwrap_or(false) || due) {
+            self.clock.sleep(self.breather);
+            self.last_breather = self.clock.tick();
+        }
+        Ok(judge(&pulse, self.manners))
+    }
+
+    /// Sleeps until the rows so far fit into `rows_per_second`.
+    fn keep_rate(&self, stopped: &dyn Fn() -> bool) {
+        let Some(rate) = self.manners.rows_per_second.filter(|rate| *rate > 0.0) else { return };
+        let due = Duration::from_secs_f64(self.rows as f64 / rate);
+        loop {
+            let spent = self.clock.tick().duration_since(self.began);
+            if spent >= due || stopped() {
+                return;
+            }
+            self.clock.sleep((due - spent).min(Duration::from_millis(100)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_signal_pauses_and_a_full_disk_stops() {
+        // S3-050, S2-081
+        let manners = Manners::default();
+        assert_eq!(judge(&Pulse::default(), &manners), Verdict::Go);
+        let lagging = Pulse { replica_lag_ms: Some(6_000), ..Pulse::default() };
+        assert!(matches!(judge(&lagging, &manners), Verdict::Wait(why) if why.contains("6.0 s")));
+        let crowded = Pulse { lock_waiters: Some(11), ..Pulse::default() };
+        assert!(matches!(judge(&crowded, &manners), Verdict::Wait(_)));
+        let full = Pulse { free_disk_bytes: Some(1 << 20), replica_lag_ms: Some(6_000), ..Pulse::default() };
+        assert!(matches!(judge(&full, &manners), Verdict::Hopeless(_)));
+    }
+}

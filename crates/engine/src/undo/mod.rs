@@ -1,0 +1,29 @@
+//! Undo: what a run can put back, where it is remembered, and the operation that puts it back.
+//!
+//! An undo point belongs to one operation of one run. Its rows live in typed tables inside the maintained
+//! database (see `targets::db::UndoTable`), written in the transaction of the change. Putting back is an
+//! operation like any other: planned, batched, checkpointed, resumable.
+
+mod exempt;
+mod point;
+mod put_back;
+
+pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use point::{ArchivedFile, Change, Point, PointState, Remembered, drop_point, points, archived_files, read_point, tidy};
+pub use put_back::PutBack;
+
+pub(crate) use exempt::add as exempt_rows;
+pub(crate) use point::{install, open_point, record_archive, record_table};
+
+/// The id of the undo point of the n-th operation of a run.
+pub fn point_id(run: &str, item: usize) -> String {
+    if item == 0 { run.to_owned() } else { format!("{run}.{}", item + 1) }
+}
+
+/// The run and the place of the operation in it, from an undo point's id.
+pub fn parse_point_id(id: &str) -> (&str, usize) {
+    match id.split_once('.') {
+        Some((run, item)) => (run, item.parse::<usize>().map_or(0, |item| item.saturating_sub(1))),
+        None => (id, 0),
+    }
+}

@@ -1,0 +1,328 @@
+//! The only handle that changes data. It remembers first.
+//!
+//! Every verb is set-based: rows stay inside the database. The engine opens the transaction, hands a `Work` to the
+//! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
+
+use crate::error::{Error, Failure, Result};
+use crate::fault::Faults;
+use crate::archive::Written;
+use crate::operation::Stores;
+use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
+use targets::files::Files;
+use targets::db::{Dialect, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+
+/// Which rows a verb is about. The condition is over the alias `t`.
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    /// The table in which the rows lie: a leaf, never a partitioned parent.
+    pub table: &'a Table,
+    /// Which rows.
+    pub condition: Sql,
+    /// The window of the physical walk.
+    pub window: Option<(Option<Row>, Option<Row>)>,
+    /// At most this many.
+    pub limit: Option<u64>,
+    /// Leave rows alone that others hold locked.
+    pub skip_locked: bool,
+}
+
+impl<'a> Rows<'a> {
+    /// All rows of the table that satisfy the condition.
+    pub fn all(table: &'a Table, condition: Sql) -> Self {
+        Self { table, condition, window: None, limit: None, skip_locked: false }
+    }
+}
+
+/// What a run knows about the undo tables it has made. Kept by the engine from batch to batch; a batch that is
+/// rolled back leaves it as it was.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The undo point.
+    pub point: String,
+    /// The configuration says `undo = "none"`.
+    pub forget: bool,
+    /// What is there.
+    pub tables: Vec<Remembered>,
+    scratches: Vec<(TableName, UndoTable)>,
+}
+
+impl Memory {
+    /// An empty memory for this undo point.
+    pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
+        Self { point: point.to_owned(), forget, tables, scratches: Vec::new() }
+    }
+}
+
+/// What does not change from batch to batch.
+pub struct Setting<'a> {
+    /// How this database spells things.
+    pub dialect: &'a dyn Dialect,
+    /// The named file stores.
+    pub stores: &'a dyn Stores,
+    /// The fault points.
+    pub faults: &'a Faults,
+    /// The run.
+    pub run: &'a str,
+    /// The one moment all ages are measured from.
+    pub now: jiff::Timestamp,
+}
+
+/// One open transaction, seen by an operation.
+pub struct Work<'a> {
+    tx: &'a mut dyn Tx,
+    setting: &'a Setting<'a>,
+    memory: &'a mut Memory,
+    batch: i64,
+    retry: bool,
+    files: u64,
+    fired: Option<&'static str>,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(
+        tx: &'a mut dyn Tx,
+        setting: &'a Setting<'a>,
+        memory: &'a mut Memory,
+        batch: i64,
+        retry: bool,
+    ) -> Self {
+        Self { tx, setting, memory, batch, retry, files: 0, fired: None }
+    }
+
+    /// How this database spells things.
+    pub fn dialect(&self) -> &'a dyn Dialect {
+        self.setting.dialect
+    }
+
+    /// The run.
+    pub fn run(&self) -> &'a str {
+        self.setting.run
+    }
+
+    /// The one moment all ages are measured from.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.setting.now
+    }
+
+    /// Whether this batch was tried before, so that waiting for locks again is not wise.
+    pub fn is_retry(&self) -> bool {
+        self.retry
+    }
+
+    /// A file store of the configuration.
+    pub fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>> {
+        self.setting.stores.store(name)
+    }
+
+    /// The number of the next archive file of this batch: the same again when the batch is repeated.
+    pub fn next_file(&mut self) -> u64 {
+        self.files += 1;
+        self.batch as u64 * 100 + self.files
+    }
+
+    /// Notes, with the change, that rows were written to an archive file.
+    pub fn archived(&mut self, store: &str, table: &TableName, written: Written) -> Result<()> {
+        self.point("before an archive is noted")?;
+        let file = ArchivedFile { store: store.to_owned(), table: table.clone(), written };
+        record_archive(self.tx, self.setting.dialect, &self.memory.point, self.batch, &file)
+    }
+
+    /// The number of the batch.
+    pub fn batch(&self) -> i64 {
+        self.batch
+    }
+
+    /// The fault that fired inside a verb, if any: the engine then dies without tidying up.
+    pub(crate) fn fired(&self) -> Option<&'static str> {
+        self.fired
+    }
+
+    /// Remembers the rows and deletes them; how many.
+    pub fn delete(&mut self, rows: &Rows) -> Result<u64> {
+        self.point("before a delete")?;
+        let undo = self.undo_table(rows.table, Change::Delete, &[])?;
+        let taken = self.tx.take(&self.take(rows, undo.as_ref()))?;
+        if taken.remembered != taken.deleted {
+            return Err(Error::data(format!(
+                "{} rows of `{}` were remembered but {} were deleted",
+                taken.remembered, rows.table.name, taken.deleted
+            ))
+            .help("the condition gives different answers when asked twice, or a trigger interferes: nothing was changed"));
+        }
+        self.point("after a delete")?;
+        Ok(taken.deleted)
+    }
+
+    /// Remembers the rows and sets columns to values; how many. Rows that have these values already are left alone.
+    pub fn set(&mut self, rows: &Rows, values: &[(String, Value)]) -> Result<u64> {
+        self.point("before an update")?;
+        let undo = self.undo_table(rows.table, Change::Update, values)?;
+        let scratch = self.choose(rows, &[])?;
+        if scratch.rows == 0 {
+            return Ok(0);
+        }
+        let chosen = Rows::all(rows.table, self.setting.dialect.chosen(rows.table, &scratch.table));
+        if let Some(undo) = &undo {
+            let remembered = self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
+            if remembered != scratch.rows {
+                return Err(Error::data(format!(
+                    "{remembered} of {} rows of `{}` could be remembered",
+                    scratch.rows, rows.table.name
+                )));
+            }
+        }
+        let mut assignments = Vec::new();
+        for (column, value) in values {
+            let column = rows.table.expect_column(column)?;
+            assignments.push(
+                Sql::default()
+                    .name(&column.name)
+                    .text(" = ")
+                    .add(&self.setting.dialect.inward(column, value.clone())),
+            );
+        }
+        let changed = self.tx.execute(
+            &Sql::new("update ")
+                .table(&rows.table.name)
+                .text(" as t set ")
+                .add(&Sql::join(&assignments, ", "))
+                .text(" where ")
+                .add(&chosen.condition),
+        )?;
+        if changed != scratch.rows {
+            return Err(Error::data(format!(
+                "{} rows of `{}` were remembered but {changed} were changed",
+                scratch.rows, rows.table.name
+            ))
+            .help("a trigger interferes: nothing was changed"));
+        }
+        self.point("after an update")?;
+        Ok(changed)
+    }
+
+    /// Chooses rows and locks them: their places, and `columns` by which others refer to them, are kept in a temporary
+    /// table until the end of the batch.
+    pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
+        let scratch = self.scratch(rows.table, columns)?;
+        let mut count = 0;
+        for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) }) {
+            count = self.tx.execute(&statement)?;
+        }
+        Ok(Chosen { table: scratch, rows: count })
+    }
+
+    /// Streams rows, for those that must leave the database.
+    pub fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.tx.query(sql, each)
+    }
+
+    /// One count.
+    pub fn count(&mut self, sql: &Sql) -> Result<u64> {
+        self.tx.count(sql)
+    }
+
+    /// Deletes nothing and remembers nothing, but makes the undo table now, so that the order in which tables are put
+    /// back does not depend on the data: children first here, parents first on the way back.
+    pub fn expect_deletes(&mut self, table: &Table) -> Result<()> {
+        self.undo_table(table, Change::Delete, &[]).map(|_| ())
+    }
+
+    pub(crate) fn tx(&mut self) -> &mut dyn Tx {
+        self.tx
+    }
+
+    fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
+        Take {
+            table: rows.table,
+            condition: rows.condition.clone(),
+            window: rows.window.clone(),
+            limit: rows.limit,
+            skip_locked: rows.skip_locked,
+            into,
+            batch: self.batch,
+        }
+    }
+
+    /// The undo table for this change of this table, made in this transaction when it is the first.
+    fn undo_table(
+        &mut self,
+        table: &Table,
+        change: Change,
+        set: &[(String, Value)],
+    ) -> Result<Option<UndoTable>> {
+        if self.memory.forget {
+            return Ok(None);
+        }
+        let known = self.memory.tables.iter().find(|known| {
+            known.source == table.name
+                && known.change == change
+                && known.set.iter().map(|(column, _)| column).eq(set.iter().map(|(column, _)| column))
+        });
+        if let Some(known) = known {
+            return Ok(Some(known.undo.clone()));
+        }
+        let seq = self.memory.tables.len() as i64 + 1;
+        let name = format!("undo_{}_{seq}", self.memory.point.replace('.', "_"));
+        let undo = UndoTable {
+            name: self.setting.dialect.own(&name),
+            temporary: false,
+            columns: table.stored().map(|column| column.name.clone()).collect(),
+        };
+        for statement in self.setting.dialect.create_undo(table, &undo) {
+            self.tx.execute(&statement)?;
+        }
+        let remembered = Remembered {
+            seq,
+            change,
+            source: table.name.clone(),
+            undo: undo.clone(),
+            key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
+            set: set.to_vec(),
+        };
+        record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
+        self.memory.tables.push(remembered);
+        Ok(Some(undo))
+    }
+
+    /// The temporary table for chosen rows of this table with these columns, made once per session.
+    fn scratch(&mut self, table: &Table, columns: &[String]) -> Result<UndoTable> {
+        let known = self
+            .memory
+            .scratches
+            .iter()
+            .find(|(source, known)| *source == table.name && known.columns == columns);
+        if let Some((_, known)) = known {
+            return Ok(known.clone());
+        }
+        let scratch = UndoTable {
+            name: TableName::bare(&format!("sexton_chosen_{}", self.memory.scratches.len() + 1)),
+            temporary: true,
+            columns: columns.to_vec(),
+        };
+        for statement in self.setting.dialect.create_undo(table, &scratch) {
+            self.tx.execute(&statement)?;
+        }
+        self.memory.scratches.push((table.name.clone(), scratch.clone()));
+        Ok(scratch)
+    }
+
+    fn point(&mut self, name: &'static str) -> Result<()> {
+        match self.setting.faults.point(name) {
+            Ok(()) => Ok(()),
+            Err(Failure::Error(error)) => Err(error),
+            Err(_) => {
+                self.fired = Some(name);
+                Err(Error::system("a fault point fired"))
+            }
+        }
+    }
+}
+
+/// Rows that were chosen and locked.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Where their places are, until the end of the batch.
+    pub table: UndoTable,
+    /// How many.
+    pub rows: u64,
+}

@@ -1,0 +1,244 @@
+//! One batch of a purge: choose, handle children, archive, then delete or mark; all in the open transaction.
+
+use super::archive::write_archive;
+use super::options::{Action, Policy};
+use super::relations::Child;
+use super::task::{Place, Task, Walk};
+use engine::{Batch, Chosen, Counts, Result, Rows, Work};
+use targets::db::{Facts, Sql, Table, Value};
+
+/// Children of the rows of one batch are taken in portions of this many times its size.
+const CHILDREN_PER_ROW: u64 = 10;
+
+/// Where the next batch lies, found outside any transaction.
+pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
+    if task.walk == Walk::Few || place.last_pass {
+        return Ok(Some(place));
+    }
+    while let Some(leaf) = task.leaves.get(place.leaf) {
+        if task.exact_batches {
+            let found = facts.edge_of(leaf, place.from.as_ref(), rows, &task.condition)?;
+            (place.to, place.next) = found.map_or((None, None), |(end, next)| (Some(end), Some(next)));
+            return Ok(Some(place));
+        }
+        if let Some(end) = facts.edge(leaf, place.from.as_ref(), rows)? {
+            place.next = Some(end.clone());
+            place.to = Some(end);
+            return Ok(Some(place));
+        }
+        place.leaf += 1;
+        place.from = None;
+    }
+    Ok(Some(place))
+}
+
+/// Does the batch.
+pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<Batch> {
+    let mut counts = Counts::default();
+    let Some(leaf) = task.leaves.get(place.leaf) else { return next_pass(task, place, counts) };
+    let walking = task.walk == Walk::Physical && !place.last_pass;
+    let exact = task.exact_batches || !walking;
+    let doomed = Rows {
+        table: leaf,
+        condition: task.condition.clone(),
+        window: walking.then(|| (place.from.clone(), place.to.clone())),
+        limit: exact.then_some(rows),
+        skip_locked: work.is_retry() && !place.last_pass,
+    };
+    if !handle(task, leaf, &doomed, rows, work, &mut counts)? {
+        // So many children that they need transactions of their own: the same place again.
+        return Ok(Batch { counts, next: Some(place.cursor()?) });
+    }
+    let done = counts.rows();
+    place.done += done;
+    place.in_pass += done;
+    if walking {
+        match place.next.take() {
+            Some(next) if !task.exact_batches || done >= rows => place.from = Some(next),
+            Some(_) => place.from = place.to.clone(),
+            None => {
+                place.leaf += 1;
+                place.from = None;
+            }
+        }
+        place.to = None;
+        return Ok(Batch { counts, next: Some(place.cursor()?) });
+    }
+    if done == 0 || (done < rows && task.walk == Walk::Few && !work.is_retry() && task.refers_to_itself().is_none()) {
+        place.leaf += 1;
+    }
+    if place.leaf < task.leaves.len() {
+        return Ok(Batch { counts, next: Some(place.cursor()?) });
+    }
+    next_pass(task, place, counts)
+}
+
+/// After the last leaf: another pass where rows can have been left, else the end.
+fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
+    let left_behind = place.done < task.planned;
+    // Rows that only doomed rows refer to become free when those are gone.
+    let freed = task.refers_to_itself().is_some() && place.in_pass > 0;
+    if place.last_pass && !freed || !(left_behind || freed) {
+        return Ok(Batch { counts, next: None });
+    }
+    place = Place { done: place.done, last_pass: true, ..Place::default() };
+    Ok(Batch { counts, next: Some(place.cursor()?) })
+}
+
+/// Handles the doomed rows; false when their children are too many for one transaction.
+fn handle(task: &Task, leaf: &Table, doomed: &Rows, rows: u64, work: &mut Work, counts: &mut Counts) -> Result<bool> {
+    if task.action == Action::Mark {
+        counts.changed = work.set(doomed, &task.mark)?;
+        counts.archived = counts.changed;
+        return Ok(true);
+    }
+    let children: Vec<&Child> = task.children.iter().filter(|child| child.policy != Policy::Restrict).collect();
+    if children.is_empty() && task.archive.is_none() {
+        counts.deleted = work.delete(doomed)?;
+        return Ok(true);
+    }
+    let whole = with_own_children(task, leaf, doomed, work);
+    let chosen = work.choose(&whole, &referred(&task.children))?;
+    if chosen.rows == 0 {
+        return Ok(true);
+    }
+    let here = Rows::all(leaf, work.dialect().chosen(leaf, &chosen.table));
+    // Made now, so that the way back does not depend on which batch met children first.
+    for child in &children {
+        expect(child, work)?;
+    }
+    for child in children.iter().filter(|child| !child.is_self(&task.table)) {
+        if !clear(task, child, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
+            return Ok(false);
+        }
+    }
+    for child in children.iter().filter(|child| child.is_self(&task.table) && child.policy == Policy::SetNull) {
+        set_null(child, &chosen, work, counts)?;
+    }
+    if let Some(archive) = &task.archive {
+        counts.archived = write_archive(archive, &here, work)?;
+    }
+    counts.deleted = work.delete(&here)?;
+    Ok(true)
+}
+
+/// The doomed rows and, where the table refers to itself with `cascade`, everything below them.
+fn with_own_children<'a>(task: &Task, leaf: &'a Table, doomed: &Rows<'a>, work: &Work) -> Rows<'a> {
+    let own = task.refers_to_itself().filter(|child| child.policy.removes());
+    let (Some(child), Some(key)) = (own, &leaf.key) else { return doomed.clone() };
+    let dialect = work.dialect();
+    let keys = |prefix: &str| Sql::default().names(prefix, key.columns.iter().map(String::as_str));
+    let mut first = Sql::new("select ")
+        .add(&Sql::default().names("t.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
+        .text(" from ")
+        .table(&task.table.name)
+        .text(" as t where (")
+        .add(&doomed.condition)
+        .text(")");
+    if let Some((from, to)) = &doomed.window {
+        first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
+    }
+    let below: Vec<Sql> = child
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(n, column)| Sql::new("c.").name(column).text(&format!(" = d.p{n}")))
+        .collect();
+    let names: Vec<String> = (0..key.columns.len())
+        .map(|n| format!("k{n}"))
+        .chain((0..child.parent_columns.len()).map(|n| format!("p{n}")))
+        .collect();
+    let found: Vec<String> = (0..key.columns.len()).map(|n| format!("k{n}")).collect();
+    let own_keys = if key.columns.len() > 1 { Sql::new("(").add(&keys("t.")).text(")") } else { keys("t.") };
+    let condition = own_keys
+        .text(&format!(" in (with recursive d ({}) as (", names.join(", ")))
+        .add(&limited(first, doomed.limit))
+        .text(" union select ")
+        .add(&Sql::default().names("c.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
+        .text(" from ")
+        .table(&task.table.name)
+        .text(" as c join d on ")
+        .add(&Sql::join(&below, " and "))
+        .text(&format!(") select {} from d)", found.join(", ")));
+    Rows { table: leaf, condition, window: None, limit: None, skip_locked: false }
+}
+
+fn limited(select: Sql, limit: Option<u64>) -> Sql {
+    match limit {
+        Some(limit) => Sql::new("select * from (").add(&select).text(&format!(" limit {limit}) as l")),
+        None => select,
+    }
+}
+
+/// Handles the rows that refer to chosen parents; false when there are more than `most`.
+fn clear(task: &Task, child: &Child, parents: &Chosen, most: u64, work: &mut Work, counts: &mut Counts) -> Result<bool> {
+    match child.policy {
+        Policy::Restrict => return Ok(true),
+        Policy::SetNull => {
+            set_null(child, parents, work, counts)?;
+            return Ok(true);
+        }
+        Policy::Cascade | Policy::Archive => {}
+    }
+    for leaf in &child.leaves {
+        let mut rows = Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents)));
+        rows.limit = Some(most);
+        let archived = child.policy == Policy::Archive && task.archive.is_some();
+        let gone = if child.children.is_empty() && !archived {
+            work.delete(&rows)?
+        } else {
+            let chosen = work.choose(&rows, &referred(&child.children))?;
+            for grandchild in &child.children {
+                if !clear(task, grandchild, &chosen, most, work, counts)? {
+                    return Ok(false);
+                }
+            }
+            let here = Rows::all(leaf, work.dialect().chosen(leaf, &chosen.table));
+            if let Some(archive) = task.archive.as_ref().filter(|_| archived) {
+                counts.archived += write_archive(archive, &here, work)?;
+            }
+            work.delete(&here)?
+        };
+        counts.dependants += gone;
+        if gone >= most {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn set_null(child: &Child, parents: &Chosen, work: &mut Work, counts: &mut Counts) -> Result<()> {
+    let values: Vec<(String, Value)> = child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
+    for leaf in &child.leaves {
+        counts.dependants += work.set(&Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents))), &values)?;
+    }
+    Ok(())
+}
+
+/// Makes the undo tables of a relation, deepest first.
+fn expect(child: &Child, work: &mut Work) -> Result<()> {
+    for grandchild in &child.children {
+        expect(grandchild, work)?;
+    }
+    if child.policy.removes() {
+        for leaf in &child.leaves {
+            work.expect_deletes(leaf)?;
+        }
+    }
+    Ok(())
+}
+
+fn chosen_columns(child: &Child, parents: &Chosen) -> Sql {
+    Sql::new("select ").names("", child.parent_columns.iter().map(String::as_str)).text(" from ").table(&parents.table.name)
+}
+
+/// The columns by which any relation refers to the rows.
+fn referred(children: &[Child]) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for column in children.iter().flat_map(|child| &child.parent_columns) {
+        if !columns.contains(column) {
+            columns.push(column.clone());
+        }
+    }
+    columns
+}

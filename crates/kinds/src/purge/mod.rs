@@ -1,0 +1,105 @@
+//! `purge`: rows that are too old, too many or no longer wanted are deleted, archived or marked.
+//!
+//! Exact counts before, undo rows with the change, children in order. It never reads rows into Sexton unless
+//! they go to an archive file.
+
+mod archive;
+mod batch;
+mod options;
+mod plan;
+mod relations;
+mod rows;
+mod task;
+
+pub use options::Options;
+
+use engine::{
+    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+};
+use targets::db::{Facts, Sql};
+use task::{Place, Task};
+
+/// The catalogue entry.
+pub struct Purge;
+
+impl Kind for Purge {
+    fn name(&self) -> &'static str {
+        "purge"
+    }
+
+    fn title(&self) -> &'static str {
+        "Delete or archive rows by age, condition, number or size"
+    }
+
+    fn about(&self) -> &'static str {
+        "Rows of one or several tables go when they are older than an age, satisfy a condition, or are more than should \
+         be kept. What goes is remembered in the database and can be put back with `sexton undo`."
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(Options)
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Medium
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Clean
+    }
+
+    fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
+        let options: Options = serde_json::from_value(options.clone())
+            .map_err(|error| Error::usage(format!("the options of a purge cannot be read: {error}")))?;
+        for target in options.all_targets() {
+            if let Some(age) = &target.older_than {
+                age.span()?;
+            }
+        }
+        Ok(Box::new(options))
+    }
+}
+
+impl Operation for Options {
+    fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
+        plan::plan(self, facts, planning)
+    }
+
+    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
+        let place = batch::aim(&Task::read(step)?, Place::read(cursor)?, rows, facts)?;
+        place.map(|place| place.cursor()).transpose()
+    }
+
+    fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+        let task = Task::read(step)?;
+        batch::act(&task, Place::read(aim)?, rows, work)
+    }
+
+    fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for (step, done) in steps.iter().zip(counts) {
+            let task = Task::read(step)?;
+            let left = facts.count(
+                &Sql::new("select count(*) from ").table(&task.table.name).text(" as t where ").add(&task.condition),
+            )?;
+            if left > 0 {
+                findings.push(Finding::note(
+                    "rows_left",
+                    &task.table.name,
+                    format!("{left} rows match the rule still: they were locked, or came during the run"),
+                    "run it again",
+                ));
+            }
+            let planned = step.matched;
+            if done.rows() + left < planned {
+                findings.push(Finding::note(
+                    "rows_gone",
+                    &task.table.name,
+                    format!("{} of the planned rows were removed or changed by others meanwhile", planned - done.rows() - left),
+                    "",
+                ));
+            }
+        }
+        Ok(findings)
+    }
+}

@@ -1,0 +1,204 @@
+//! What a purge can be told. The doc comments are the help texts of flags, config keys and the API.
+
+use engine::age::Age;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use targets::db::EpochUnit;
+
+/// Options of a purge: one target written directly, or several under `targets`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Options {
+    /// The target, when there is only one.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Several targets, each with a result of its own. They are worked through in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+    /// What can be put back: `rows` (kept in the database), `archive` (kept in the archive file only) or `none` (for
+    /// tokens and caches).
+    pub undo: Undo,
+}
+
+/// What can be put back afterwards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Undo rows in the database, for as long as `undo.keep` says.
+    #[default]
+    Rows,
+    /// Only the archive file; needs `archive`.
+    Archive,
+    /// Nothing.
+    None,
+}
+
+/// Rows of one table, and what happens to them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Target {
+    /// The name of this target in reports. Default: the table's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What people read. Default: the id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The table, with its schema if it is not on the search path.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub table: String,
+    /// The column that says how old a row is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_column: Option<String>,
+    /// Rows strictly older than this go: `90 days`, `6 months`, `1 year`, `12h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older_than: Option<Age>,
+    /// What a number in the age column counts: `auto`, `seconds`, `milliseconds` or `microseconds` since 1970.
+    #[schemars(with = "EpochUnitSchema")]
+    pub epoch_unit: EpochUnit,
+    /// The zone of times that have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Further ages that must be reached too, such as a day since it was archived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub and_older: Vec<AndOlder>,
+    /// A condition in SQL, over the alias `t`. Only from the configuration or the command line, never from the API.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Keep the newest rows, this many; the rest goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_newest: Option<u64>,
+    /// With `keep_newest`: keep as many for each value of these columns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub per: Vec<String>,
+    /// The oldest rows go until the table (with its indexes) would be smaller than this: `5 GB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<String>,
+    /// What happens to the rows: `delete`, or `mark` (set the columns of `mark`).
+    pub action: Action,
+    /// With `action = "mark"`: columns and their new values. `now` stands for the moment of the run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mark: BTreeMap<String, serde_json::Value>,
+    /// Write the rows to this file store before they are deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
+    /// The form of the archive: `jsonl` (JSON lines, zstd) or `parquet`.
+    pub archive_format: ArchiveFormat,
+    /// What happens to rows that refer to the doomed ones: `restrict`, `cascade`, `set_null` or `archive`.
+    pub dependants: Policy,
+    /// The same for single relations, and relations that the database does not declare.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<Relation>,
+    /// Triggers that fire on the rows: `refuse`, or `fire` (what they do is not undone).
+    pub triggers: Triggers,
+    /// When most of a table goes: `batches`, or `drop_partitions` (partitions whose rows are all too old are dropped;
+    /// without undo).
+    pub bulk: Bulk,
+}
+
+/// The same names as `EpochUnit`, which lives where no schema is known.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum EpochUnitSchema {
+    Auto,
+    Seconds,
+    Milliseconds,
+    Microseconds,
+}
+
+/// One more age.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AndOlder {
+    /// The column.
+    pub column: String,
+    /// Strictly older than this.
+    pub than: Option<Age>,
+}
+
+/// What happens to the rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// They are deleted.
+    #[default]
+    Delete,
+    /// Some of their columns are set, such as a status.
+    Mark,
+}
+
+/// The form of an archive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArchiveFormat {
+    /// JSON lines, compressed with zstd.
+    #[default]
+    Jsonl,
+    /// Parquet.
+    Parquet,
+}
+
+/// What happens to rows that refer to the doomed ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Rows that others refer to stay.
+    #[default]
+    Restrict,
+    /// They go too.
+    Cascade,
+    /// Their reference becomes NULL.
+    SetNull,
+    /// They are written to the archive and go too.
+    Archive,
+}
+
+/// One relation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Relation {
+    /// The table that refers.
+    pub table: String,
+    /// Its referring columns. Default: those of the declared reference.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// The columns referred to. Default: those of the declared reference, or the key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parent_columns: Vec<String>,
+    /// What happens to its rows.
+    pub policy: Policy,
+}
+
+/// What to do about triggers on the rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Triggers {
+    /// Do not run.
+    #[default]
+    Refuse,
+    /// Let them fire; what they do is not undone.
+    Fire,
+}
+
+/// The way when most of a table goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bulk {
+    /// Delete in batches.
+    #[default]
+    Batches,
+    /// Drop partitions that hold only doomed rows.
+    DropPartitions,
+}
+
+impl Options {
+    /// All targets, the one written directly first.
+    pub fn all_targets(&self) -> Vec<Target> {
+        let mut all = Vec::new();
+        if !self.target.table.is_empty() {
+            all.push(self.target.clone());
+        }
+        all.extend(self.targets.iter().cloned());
+        all
+    }
+}

@@ -1,0 +1,433 @@
+//! From a target to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
+
+use super::options::{Action, Bulk, Options, Policy, Target, Triggers, Undo};
+use super::relations::{self, Child};
+use super::rows::{Which, which};
+use super::task::{Archive, Task, Walk};
+use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
+use targets::db::{Facts, Schema, Sql, Table, TableKind, Value};
+
+/// Below this share of the table an index is the better way to the rows.
+const FEW_PERCENT: f64 = 5.0;
+/// Above this share, copying what stays would be cheaper.
+const MOST_PERCENT: f64 = 50.0;
+
+/// The plan of all targets.
+pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
+    let targets = options.all_targets();
+    if targets.is_empty() {
+        return Err(Error::usage("a purge needs a table").help("say `table = \"…\"`, or `--table`"));
+    }
+    let schema = facts.schema()?;
+    let mut planned = Planned::default();
+    for target in &targets {
+        let step = plan_target(options, target, &schema, facts, planning, &mut planned.findings)?;
+        if planned.steps.iter().any(|other| other.id == step.id) {
+            return Err(Error::usage(format!("two targets have the id `{}`", step.id)).help("give one of them an `id`"));
+        }
+        planned.steps.push(step);
+    }
+    planned.undo = Some(undo(options, &targets, &planned.steps, planning)?);
+    Ok(planned)
+}
+
+fn undo(options: &Options, targets: &[Target], steps: &[Step], planning: &Planning) -> Result<engine::Undo> {
+    Ok(match options.undo {
+        Undo::None => engine::Undo::Nothing,
+        Undo::Archive => {
+            let Some(store) = targets.iter().find_map(|target| target.archive.clone()) else {
+                return Err(Error::usage("`undo = \"archive\"` needs an archive").help("say `archive = \"STORE\"`"));
+            };
+            engine::Undo::Archive { store }
+        }
+        Undo::Rows => {
+            let span = planning.keep_undo.span()?;
+            let until = planning.now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(span);
+            let until = until.map_err(|_| Error::usage("undo rows cannot be kept for so long"))?.timestamp();
+            let bytes = steps.iter().map(bytes_of).sum::<Option<u64>>();
+            engine::Undo::Rows { until, bytes }
+        }
+    })
+}
+
+/// About how large the doomed rows of a step are.
+fn bytes_of(step: &Step) -> Option<u64> {
+    let task = Task::read(step).ok()?;
+    let (bytes, rows) = (task.table.bytes?, step.total.or(task.table.rows_estimate)?.max(1));
+    Some(bytes / rows * step.matched)
+}
+
+fn plan_target(
+    options: &Options,
+    target: &Target,
+    schema: &Schema,
+    facts: &mut dyn Facts,
+    planning: &Planning,
+    findings: &mut Vec<Finding>,
+) -> Result<Step> {
+    let mut target = target.clone();
+    let table = schema.find(&target.table)?.clone();
+    check_table(&table)?;
+    let leaves: Vec<Table> = schema.leaves(&table).into_iter().cloned().collect();
+    let rule = which(&target, &table, facts, planning)?;
+    check_condition(&table, &rule, facts)?;
+    let mut condition = rule.condition.clone();
+    let exempt = not_exempt(facts, &table)?;
+    let exempted = match &exempt {
+        Some(exempt) => count_rows(&table, &condition.clone().text(" and not (").add(exempt).text(")"), facts)?,
+        None => 0,
+    };
+    if let Some(exempt) = &exempt {
+        condition = condition.text(" and ").add(exempt);
+    }
+
+    if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
+        target.dependants = Policy::Archive;
+    }
+    let children = match target.action {
+        Action::Delete => relations::children(schema, &table, &target, &mut Vec::new(), findings)?,
+        Action::Mark => Vec::new(),
+    };
+    let sizes = measure(&table, &condition, &rule, planning, facts)?;
+    let dependants = match sizes.matched {
+        0 => Vec::new(),
+        _ => relations::count(&children, &table, &doomed(&table, &condition), facts, 0)?,
+    };
+    let restricted: u64 = dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
+    if restricted > 0 {
+        findings.push(Finding::forbid(
+            "dependants",
+            &table.name,
+            format!("{restricted} rows refer to doomed ones: {}", said(&dependants)),
+            "say what happens to them: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
+        ));
+    }
+    check_triggers(&table, &leaves, &children, &target, findings);
+    check_rest(options, &target, &table, &leaves, &children, findings);
+
+    let (walk, way) = choose_walk(&leaves, &sizes, facts);
+    let way = if sizes.share().is_some_and(|share| share > MOST_PERCENT) {
+        format!("{way}; {}", cheaper(&leaves, &target))
+    } else {
+        way
+    };
+    let drop = whole_partitions(options, &target, &table, &leaves, &condition, facts)?;
+    let mut running = condition.clone();
+    for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
+        running = running.text(" and ").add(&child.is_absent());
+    }
+    let kept_leaves: Vec<Table> =
+        leaves.iter().filter(|leaf| !drop.iter().any(|gone| gone.name == leaf.name)).cloned().collect();
+    let task = Task {
+        table: table.clone(),
+        leaves: kept_leaves,
+        condition: running,
+        walk,
+        exact_batches: planning.request.manners.batch_size.is_some(),
+        planned: sizes.matched,
+        children,
+        action: target.action,
+        mark: marks(&target, &table, planning)?,
+        archive: archive(&target, options, planning)?,
+        drop,
+    };
+    let id = target.id.clone().unwrap_or_else(|| table.name.to_string());
+    Ok(Step {
+        label: target.label.clone().unwrap_or_else(|| id.clone()),
+        id,
+        action: match target.action {
+            Action::Delete => "delete".to_owned(),
+            Action::Mark => "archive".to_owned(),
+        },
+        object: table.name.to_string(),
+        matched: sizes.matched,
+        exact: true,
+        total: sizes.total,
+        total_exact: sizes.total_exact,
+        dependants,
+        unreadable: sizes.unreadable,
+        exempt: exempted,
+        batches: sizes.matched.div_ceil(planning.request.manners.batch_size.unwrap_or(10_000)).max(1),
+        way,
+        statements: statements(&task, facts),
+        facts: rule.facts,
+        task: serde_json::to_value(&task).map_err(|error| Error::system("the plan cannot be written").because(error))?,
+    })
+}
+
+fn check_table(table: &Table) -> Result<()> {
+    match table.kind {
+        TableKind::View => Err(Error::usage(format!("`{}` is a view", table.name)).help("name the table behind it")),
+        TableKind::Foreign => Err(Error::usage(format!("`{}` is a foreign or virtual table", table.name))
+            .help("its rows cannot be remembered: purge it where they really are")),
+        TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid => Ok(()),
+    }
+}
+
+/// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
+fn check_condition(table: &Table, rule: &Which, facts: &mut dyn Facts) -> Result<()> {
+    let Some(condition) = &rule.raw else { return Ok(()) };
+    let probe = Sql::new("select 1 from ").table(&table.name).text(" as t where (").add(&Sql::raw(condition)).text("\n)");
+    facts.access(&probe).map(|_| ()).map_err(|error| {
+        let help = error.help.clone();
+        let error = error.while_doing(&format!("the condition `{condition}`"));
+        match help {
+            Some(_) => error,
+            None => error.help("write it as SQL over the table, such as `status = 'done'`"),
+        }
+    })
+}
+
+fn doomed(table: &Table, condition: &Sql) -> Sql {
+    Sql::new("select t.* from ").table(&table.name).text(" as t where ").add(condition)
+}
+
+fn count_rows(table: &Table, condition: &Sql, facts: &mut dyn Facts) -> Result<u64> {
+    facts.count(&Sql::new("select count(*) from ").table(&table.name).text(" as t where ").add(condition))
+}
+
+/// How many rows, of how many.
+struct Sizes {
+    matched: u64,
+    total: Option<u64>,
+    total_exact: bool,
+    unreadable: u64,
+    index: Option<String>,
+}
+
+impl Sizes {
+    fn share(&self) -> Option<f64> {
+        self.total.filter(|total| *total > 0).map(|total| 100.0 * self.matched as f64 / total as f64)
+    }
+}
+
+/// Counts in one walk through the table, or by the index when one finds the rows: then the table is not read, and its
+/// size is only found out as far as the guard on the share needs it.
+fn measure(table: &Table, condition: &Sql, rule: &Which, planning: &Planning, facts: &mut dyn Facts) -> Result<Sizes> {
+    let access = facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
+    if let Some(index) = access.index {
+        let matched = count_rows(table, condition, facts)?;
+        let enough = (matched as f64 * 100.0 / planning.request.manners.max_percent.max(0.1)).ceil() as u64 + 1;
+        let (total, total_exact) = match table.rows_estimate {
+            // Statistics are good enough far away from the limit.
+            Some(estimate) if estimate > enough.saturating_mul(2) => (estimate, false),
+            _ => {
+                let counted = facts.count(
+                    &Sql::new("select count(*) from (select 1 as one from ")
+                        .table(&table.name)
+                        .text(" limit ")
+                        .bind(enough as i64)
+                        .text(") as sample"),
+                )?;
+                (counted, counted < enough)
+            }
+        };
+        let unreadable = match &rule.unreadable {
+            Some(unreadable) if total_exact || total < 1_000_000 => count_rows(table, unreadable, facts)?,
+            _ => 0,
+        };
+        return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index: Some(index) });
+    }
+    let when = |condition: &Sql| Sql::new(", count(case when ").add(condition).text(" then 1 end)");
+    let nothing = Sql::new("1 = 0");
+    let select = Sql::new("select count(*)")
+        .add(&when(condition))
+        .add(&when(rule.unreadable.as_ref().unwrap_or(&nothing)))
+        .text(" from ")
+        .table(&table.name)
+        .text(" as t");
+    let row = facts.rows(&select)?.into_iter().next().unwrap_or_default();
+    let number = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
+    Ok(Sizes { matched: number(1), total: Some(number(0)), total_exact: true, unreadable: number(2), index: None })
+}
+
+fn choose_walk(leaves: &[Table], sizes: &Sizes, facts: &mut dyn Facts) -> (Walk, String) {
+    let walks = leaves.iter().all(|leaf| facts.dialect().walks(leaf));
+    let share = sizes.share().unwrap_or(100.0);
+    match &sizes.index {
+        Some(index) if share <= FEW_PERCENT => {
+            (Walk::Few, format!("by index `{index}`: only {share:.1} % of the rows are wanted"))
+        }
+        _ if walks => (
+            Walk::Physical,
+            format!("in physical order: {share:.1} % of the rows are wanted, so each page is read once"),
+        ),
+        Some(index) => (Walk::Few, format!("by index `{index}`: this table cannot be walked in physical order")),
+        None => (Walk::Few, "by repeated search: this table cannot be walked in physical order".to_owned()),
+    }
+}
+
+fn cheaper(leaves: &[Table], target: &Target) -> String {
+    if leaves.len() > 1 && target.bulk != Bulk::DropPartitions {
+        return "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once".to_owned();
+    }
+    "most of the table goes: copying the rows that stay into a new table and swapping the two would be cheaper, if writers can wait"
+        .to_owned()
+}
+
+/// Partitions that hold only doomed rows, where dropping them was asked for.
+fn whole_partitions(
+    options: &Options,
+    target: &Target,
+    table: &Table,
+    leaves: &[Table],
+    condition: &Sql,
+    facts: &mut dyn Facts,
+) -> Result<Vec<Table>> {
+    if target.bulk != Bulk::DropPartitions {
+        return Ok(Vec::new());
+    }
+    if options.undo != Undo::None || target.archive.is_some() || table.kind != TableKind::Partitioned {
+        return Err(Error::usage("`bulk = \"drop_partitions\"` needs a partitioned table, `undo = \"none\"` and no archive")
+            .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
+    }
+    let mut whole = Vec::new();
+    for leaf in leaves {
+        let staying = Sql::new("select count(*) from (select 1 as one from ")
+            .table(&leaf.name)
+            .text(" as t where (")
+            .add(condition)
+            .text(") is not true limit 1) as sample");
+        let any = Sql::new("select count(*) from (select 1 as one from ").table(&leaf.name).text(" limit 1) as sample");
+        if facts.count(&staying)? == 0 && facts.count(&any)? == 1 {
+            whole.push(leaf.clone());
+        }
+    }
+    Ok(whole)
+}
+
+fn check_triggers(table: &Table, leaves: &[Table], children: &[Child], target: &Target, findings: &mut Vec<Finding>) {
+    let mut tables: Vec<(&Table, bool)> = leaves.iter().map(|leaf| (leaf, target.action == Action::Mark)).collect();
+    if !leaves.iter().any(|leaf| leaf.name == table.name) {
+        tables.push((table, target.action == Action::Mark));
+    }
+    let mut below: Vec<&Child> = children.iter().collect();
+    while let Some(child) = below.pop() {
+        below.extend(&child.children);
+        match child.policy {
+            Policy::Restrict => {}
+            Policy::SetNull => tables.extend(child.leaves.iter().map(|leaf| (leaf, true))),
+            Policy::Cascade | Policy::Archive => tables.extend(child.leaves.iter().map(|leaf| (leaf, false))),
+        }
+    }
+    for (table, updates) in tables {
+        for trigger in table.triggers.iter().filter(|trigger| trigger.enabled) {
+            let fires = if updates { trigger.on_update } else { trigger.on_delete };
+            if !fires {
+                continue;
+            }
+            let what = format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
+            let remedy = "look at the trigger; allow it with `triggers = \"fire\"`";
+            findings.push(match target.triggers {
+                Triggers::Refuse => Finding::refuse("trigger", &table.name, what, remedy),
+                Triggers::Fire => Finding::warning("trigger", &table.name, what, "what it does cannot be undone"),
+            });
+        }
+    }
+}
+
+fn check_rest(options: &Options, target: &Target, table: &Table, leaves: &[Table], children: &[Child], findings: &mut Vec<Finding>) {
+    let updates = target.action == Action::Mark && options.undo == Undo::Rows;
+    if updates && leaves.iter().any(|leaf| leaf.key.is_none()) {
+        findings.push(Finding::forbid(
+            "no_key",
+            &table.name,
+            "its rows cannot be told apart, so a change of them could not be undone",
+            "give the table a primary key, or say `undo = \"none\"`",
+        ));
+    }
+    if let Some(child) = children.iter().find(|child| child.is_self(table) && child.policy.removes())
+        && table.key.is_none()
+    {
+        findings.push(Finding::forbid(
+            "no_key",
+            &child.table.name,
+            "it refers to itself, and its rows cannot be told apart",
+            "give the table a primary key",
+        ));
+    }
+    let archives = children.iter().any(|child| child.policy == Policy::Archive);
+    if archives && target.archive.is_none() {
+        findings.push(Finding::forbid(
+            "no_archive",
+            &table.name,
+            "dependants are to be archived, but no archive is named",
+            "say `archive = \"STORE\"`, or use `cascade`",
+        ));
+    }
+    if options.undo == Undo::Archive && children.iter().any(|child| child.policy == Policy::SetNull) {
+        findings.push(Finding::forbid(
+            "set_null",
+            &table.name,
+            "references set to NULL cannot be restored from an archive",
+            "use `undo = \"rows\"`",
+        ));
+    }
+}
+
+fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(String, Value)>> {
+    if target.action == Action::Mark && target.mark.is_empty() {
+        return Err(Error::usage("`action = \"mark\"` needs columns to set").help("say `mark = { status = \"archived\" }`"));
+    }
+    let mut all = Vec::new();
+    for (name, value) in &target.mark {
+        let column = table.expect_column(name)?;
+        let value = match value {
+            serde_json::Value::String(text) if text == "now" => {
+                Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string())
+            }
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Bool(flag) => Value::Bool(*flag),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(number) => Value::Int(number),
+                None => Value::Real(number.as_f64().unwrap_or_default()),
+            },
+            serde_json::Value::Null => Value::Null,
+            _ => return Err(Error::usage(format!("`mark.{}` must be a text, a number, true, false or null", column.name))),
+        };
+        all.push((name.clone(), value));
+    }
+    Ok(all)
+}
+
+fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Option<Archive>> {
+    let Some(store) = &target.archive else { return Ok(None) };
+    let _ = options;
+    planning.stores.store(store)?;
+    Ok(Some(Archive {
+        store: store.clone(),
+        format: target.archive_format,
+        operation: planning.request.name.clone(),
+        database: planning.request.database.clone(),
+    }))
+}
+
+/// The statements of a batch in the middle, for people to read.
+fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
+    let Some(leaf) = task.leaves.first() else { return Vec::new() };
+    let take = targets::db::Take {
+        table: leaf,
+        condition: task.condition.clone(),
+        window: None,
+        limit: (task.walk == Walk::Few).then_some(1000),
+        skip_locked: false,
+        into: None,
+        batch: 1,
+    };
+    match task.action {
+        Action::Delete => facts.dialect().take(&take).iter().map(Sql::shown).collect(),
+        Action::Mark => {
+            let set: Vec<String> = task.mark.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            vec![format!("update {} as t set {} where {}", leaf.name.quoted(), set.join(", "), task.condition.shown())]
+        }
+    }
+}
+
+fn said(dependants: &[engine::Dependants]) -> String {
+    let each: Vec<String> = dependants
+        .iter()
+        .filter(|hanging| hanging.rows > 0)
+        .map(|hanging| format!("{} in `{}` ({})", hanging.rows, hanging.table, hanging.columns.join(", ")))
+        .collect();
+    each.join(", ")
+}

@@ -1,0 +1,245 @@
+//! Who refers to the doomed rows, at every depth, and what happens to them.
+//!
+//! Children are handled explicitly, in order, with undo: nothing is left to a silent cascade.
+
+use super::options::{Policy, Target};
+use engine::{Dependants, Error, Finding, Result};
+use serde::{Deserialize, Serialize};
+use targets::db::{Facts, Schema, Sql, Table};
+
+/// One relation to the doomed rows of its parent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// The table that refers; its rows may lie in several leaves.
+    pub table: Table,
+    /// Where its rows lie.
+    pub leaves: Vec<Table>,
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The columns of the parent they refer to.
+    pub parent_columns: Vec<String>,
+    /// What happens to its rows.
+    pub policy: Policy,
+    /// The relations to its own rows, when they go too.
+    pub children: Vec<Child>,
+}
+
+/// All relations to `table`, declared ones and those of the configuration. `path` holds the tables above.
+pub fn children(
+    schema: &Schema,
+    table: &Table,
+    target: &Target,
+    path: &mut Vec<Table>,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Child>> {
+    let mut all: Vec<Child> = Vec::new();
+    let mut names = vec![table.name.clone()];
+    names.extend(table.parents.iter().cloned());
+    for name in &names {
+        for (referring, key) in schema.referring(name) {
+            // A clone on a partition repeats what its partitioned table declares.
+            if referring.parents.iter().any(|parent| schema.table(parent).is_some_and(|parent| parent.references.iter().any(|other| other.columns == key.columns && other.parent == key.parent))) {
+                continue;
+            }
+            all.push(Child {
+                table: referring.clone(),
+                leaves: Vec::new(),
+                columns: key.columns.clone(),
+                parent_columns: key.parent_columns.clone(),
+                policy: target.dependants,
+                children: Vec::new(),
+            });
+        }
+    }
+    configured(schema, table, target, &mut all)?;
+    path.push(table.clone());
+    for child in &mut all {
+        child.leaves = schema.leaves(&child.table).into_iter().cloned().collect();
+        let again = path.iter().any(|above| above.name == child.table.name);
+        if again && child.table.name != table.name {
+            findings.push(Finding::forbid(
+                "cycle",
+                &child.table.name,
+                format!("`{}` refers to `{}`, which hangs on it in turn", child.table.name, table.name),
+                "purge one of the two with `set_null`, or take the relation out of the circle first",
+            ));
+        } else if !again && child.policy.removes() {
+            child.children = children(schema, &child.table.clone(), target, path, findings)?;
+        }
+        check(child, findings);
+    }
+    path.pop();
+    Ok(all)
+}
+
+/// Relations of the configuration: they set the policy of declared ones, or add undeclared ones.
+fn configured(schema: &Schema, table: &Table, target: &Target, all: &mut Vec<Child>) -> Result<()> {
+    for relation in &target.relations {
+        let referring = schema.find(&relation.table)?;
+        let mut known = false;
+        for child in all.iter_mut().filter(|child| child.table.name == referring.name) {
+            if relation.columns.is_empty() || relation.columns == child.columns {
+                child.policy = relation.policy;
+                known = true;
+            }
+        }
+        if known || relation.columns.is_empty() {
+            continue;
+        }
+        // It may belong to a table further down: only those whose columns fit here are meant.
+        let parent_columns = match (&relation.parent_columns, &table.key) {
+            (columns, _) if !columns.is_empty() => columns.clone(),
+            (_, Some(key)) => key.columns.clone(),
+            (_, None) => Vec::new(),
+        };
+        if parent_columns.len() != relation.columns.len() {
+            return Err(Error::usage(format!("the relation of `{}` has no columns of `{}` to refer to", relation.table, table.name))
+                .help("say `parent_columns = [\"…\"]`"));
+        }
+        for column in &relation.columns {
+            referring.expect_column(column)?;
+        }
+        for column in &parent_columns {
+            table.expect_column(column)?;
+        }
+        all.push(Child {
+            table: referring.clone(),
+            leaves: Vec::new(),
+            columns: relation.columns.clone(),
+            parent_columns,
+            policy: relation.policy,
+            children: Vec::new(),
+        });
+    }
+    Ok(())
+}
+
+fn check(child: &Child, findings: &mut Vec<Finding>) {
+    if child.policy == Policy::SetNull {
+        if let Some(column) = child.columns.iter().find(|name| child.table.column(name).is_some_and(|c| c.not_null)) {
+            findings.push(Finding::forbid(
+                "not_null",
+                &child.table.name,
+                format!("`{column}` is NOT NULL, so the reference cannot be set to NULL"),
+                "use `cascade` for this relation, or let the column be NULL",
+            ));
+        }
+        if child.table.key.is_none() {
+            findings.push(Finding::forbid(
+                "no_key",
+                &child.table.name,
+                "its rows cannot be told apart, so a change of them could not be undone",
+                "give the table a primary key, or use `cascade`",
+            ));
+        }
+    }
+    if !child.has_index() {
+        findings.push(Finding::warning(
+            "missing_index",
+            &child.table.name,
+            format!("no index begins with ({}): the whole table is read for every batch", child.columns.join(", ")),
+            format!("create index on {} ({})", child.table.name.quoted(), child.columns.join(", ")),
+        ));
+    }
+}
+
+impl Policy {
+    /// Whether rows of the relation go.
+    pub fn removes(self) -> bool {
+        matches!(self, Policy::Cascade | Policy::Archive)
+    }
+
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Restrict => "restrict",
+            Policy::Cascade => "cascade",
+            Policy::SetNull => "set_null",
+            Policy::Archive => "archive",
+        }
+    }
+}
+
+impl Child {
+    /// Whether it refers to its own table.
+    pub fn is_self(&self, parent: &Table) -> bool {
+        self.table.name == parent.name
+    }
+
+    /// Whether an index leads from the parent to its rows.
+    fn has_index(&self) -> bool {
+        self.table.indexes.iter().any(|index| {
+            index.valid
+                && !index.partial
+                && self.columns.len() <= index.columns.len()
+                && index.columns[..self.columns.len()]
+                    .iter()
+                    .all(|column| column.as_ref().is_some_and(|column| self.columns.contains(column)))
+        }) || self.table.key.as_ref().is_some_and(|key| key.columns.first() == self.columns.first())
+    }
+
+    /// `(child columns) in (select parent columns from …)`, the child under the alias `alias`.
+    pub fn refers_to(&self, alias: &str, parents: &Sql) -> Sql {
+        let prefix = format!("{alias}.");
+        let own = Sql::default().names(&prefix, self.columns.iter().map(String::as_str));
+        let own = if self.columns.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
+        own.text(" in (").add(parents).text(")")
+    }
+
+    /// The condition, over `t`, that a row of the parent has no row of this relation.
+    pub fn is_absent(&self) -> Sql {
+        Sql::new("not exists (select 1 from ").table(&self.table.name).text(" as c where ").add(&self.joined("c", "t")).text(")")
+    }
+
+    fn joined(&self, child: &str, parent: &str) -> Sql {
+        let same: Vec<Sql> = self
+            .columns
+            .iter()
+            .zip(&self.parent_columns)
+            .map(|(column, referred)| {
+                Sql::new(&format!("{child}.")).name(column).text(&format!(" = {parent}.")).name(referred)
+            })
+            .collect();
+        Sql::join(&same, " and ")
+    }
+}
+
+/// Counts the rows of every relation at every depth. `doomed` is a query for the doomed parents, `select * from …`.
+pub fn count(children: &[Child], parent: &Table, doomed: &Sql, facts: &mut dyn Facts, depth: usize) -> Result<Vec<Dependants>> {
+    let mut all = Vec::new();
+    for child in children {
+        let alias = format!("c{depth}");
+        let parents = Sql::new("select ")
+            .names("", child.parent_columns.iter().map(String::as_str))
+            .text(" from (")
+            .add(doomed)
+            .text(&format!(") as p{depth}"));
+        let mut rows = Sql::new("select * from ").table(&child.table.name).text(&format!(" as {alias} where ")).add(&child.refers_to(&alias, &parents));
+        if child.is_self(parent) {
+            // Rows of the same table that are doomed themselves do not stand in the way.
+            if let Some(key) = &parent.key {
+                let own = Sql::default().names(&format!("{alias}."), key.columns.iter().map(String::as_str));
+                let own = if key.columns.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
+                rows = rows
+                    .text(" and ")
+                    .add(&own)
+                    .text(" not in (select ")
+                    .names("", key.columns.iter().map(String::as_str))
+                    .text(" from (")
+                    .add(doomed)
+                    .text(&format!(") as q{depth})"));
+            }
+        }
+        let number = facts.count(&Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}")))?;
+        all.push(Dependants {
+            table: child.table.name.to_string(),
+            columns: child.columns.clone(),
+            policy: child.policy.name().to_owned(),
+            rows: number,
+        });
+        if number > 0 && !child.children.is_empty() {
+            all.extend(count(&child.children, &child.table, &rows, facts, depth + 1)?);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,203 @@
+//! Which rows a target means: age, condition, number, size, joined with "and".
+
+use super::options::Target;
+use engine::{Error, Planning, Result};
+use targets::db::{Age as AgeTest, Facts, Sql, Table, Value};
+
+/// Which rows, over the alias `t`.
+pub struct Which {
+    /// The condition.
+    pub condition: Sql,
+    /// Rows whose age cannot be read.
+    pub unreadable: Option<Sql>,
+    /// The part that a person wrote.
+    pub raw: Option<String>,
+    /// What a person checks: the cut-off and the like.
+    pub facts: Vec<(String, String)>,
+}
+
+/// Reads the target's rules. A rule without any limit is refused: it would empty the table.
+pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &Planning) -> Result<Which> {
+    let zone = engine::age::zone(target.zone.as_deref().unwrap_or("UTC"))?;
+    let mut parts: Vec<Sql> = Vec::new();
+    let mut shown = Vec::new();
+    let mut unreadable = None;
+    let mut age_test = None;
+
+    if let Some(column) = &target.age_column {
+        let column = table.expect_column(column)?;
+        let age = target.older_than.clone().unwrap_or(engine::age::Age("1 second".to_owned()));
+        let cutoff = age.cutoff(planning.now, &zone)?;
+        let test = facts.dialect().age(column, target.epoch_unit, &cutoff)?;
+        if target.older_than.is_some() {
+            parts.push(test.older.clone());
+            let moment = age.before(planning.now)?;
+            shown.push(("cut-off".to_owned(), format!("{} before {moment} ({} ago)", column.name, age.0)));
+        }
+        unreadable = test.unreadable.clone();
+        age_test = Some(test);
+    } else if target.older_than.is_some() {
+        return Err(Error::usage(format!("`older_than` of `{}` needs the column that says how old a row is", target.table))
+            .help("say `age_column = \"created_at\"`"));
+    }
+    for more in &target.and_older {
+        let column = table.expect_column(&more.column)?;
+        let Some(age) = &more.than else {
+            return Err(Error::usage(format!("`and_older` on `{}` needs `than`", more.column)));
+        };
+        let test = facts.dialect().age(column, target.epoch_unit, &age.cutoff(planning.now, &zone)?)?;
+        parts.push(test.older);
+        shown.push(("and".to_owned(), format!("{} before {}", column.name, age.before(planning.now)?)));
+    }
+    if let Some(condition) = &target.condition {
+        // A line end, so that a comment in the condition cannot swallow the bracket.
+        parts.push(Sql::new("(").add(&Sql::raw(condition)).text("\n)"));
+        shown.push(("where".to_owned(), condition.clone()));
+    }
+    if let Some(keep) = target.keep_newest {
+        parts.push(beyond_newest(keep, target, table, age_test.as_ref(), facts)?);
+        shown.push(("keep".to_owned(), format!("the newest {keep}{}", per(target))));
+    }
+    if let Some(size) = &target.max_size {
+        parts.push(beyond_size(bytes(size)?, target, table, age_test.as_ref(), facts)?);
+        shown.push(("keep".to_owned(), format!("the newest rows up to {size}")));
+    }
+    if parts.is_empty() {
+        return Err(Error::usage(format!("the rule for `{}` has no limit: every row would go", target.table))
+            .help("say `older_than`, `where`, `keep_newest` or `max_size`"));
+    }
+    Ok(Which { condition: Sql::join(&parts, " and "), unreadable, raw: target.condition.clone(), facts: shown })
+}
+
+fn per(target: &Target) -> String {
+    if target.per.is_empty() { String::new() } else { format!(" for each {}", target.per.join(", ")) }
+}
+
+/// What "newest" means: the age, then the key; `prefix` is the alias.
+fn order(target: &Target, table: &Table, age: Option<&AgeTest>) -> Result<(Option<Sql>, Vec<String>)> {
+    let key = match (&table.key, &table.rowid) {
+        (Some(key), _) => key.columns.clone(),
+        (None, Some(rowid)) => vec![rowid.clone()],
+        (None, None) => {
+            return Err(Error::usage(format!("`{}` has no key, so its newest rows cannot be told", target.table))
+                .help("give the table a primary key, or use `older_than`"));
+        }
+    };
+    Ok((age.map(|age| age.instant.clone()), key))
+}
+
+fn values(age: &Option<Sql>, key: &[String]) -> Vec<Sql> {
+    age.iter().cloned().chain(key.iter().map(|column| Sql::new("t.").name(column))).collect()
+}
+
+/// Rows beyond the newest `keep`, in all or for each group.
+fn beyond_newest(keep: u64, target: &Target, table: &Table, age: Option<&AgeTest>, facts: &mut dyn Facts) -> Result<Sql> {
+    let (age, key) = order(target, table, age)?;
+    if target.per.is_empty() {
+        let all = values(&age, &key);
+        let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
+        let mut select = Sql::new("select ").add(&Sql::join(&all, ", ")).text(" from ").table(&table.name).text(" as t");
+        if let Some(age) = &age {
+            select = select.text(" where ").add(age).text(" is not null");
+        }
+        let select = select.text(" order by ").add(&Sql::join(&descending, ", ")).text(" limit 1 offset ").bind(keep as i64);
+        return Ok(match facts.rows(&select)?.into_iter().next() {
+            Some(boundary) => at_or_below(&all, boundary),
+            None => Sql::new("1 = 0"),
+        });
+    }
+    for column in &target.per {
+        table.expect_column(column)?;
+    }
+    // Rank by an ordinary sub-query over the same alias `t`, renamed inside: the newer rows of the same group.
+    let same: Vec<Sql> = target
+        .per
+        .iter()
+        .map(|column| facts.dialect().same(&Sql::new("n.").name(column), &Sql::new("g.").name(column)))
+        .collect();
+    let ranked = Sql::new("select ")
+        .add(&Sql::join(&values(&None, &key), ", "))
+        .text(", row_number() over (partition by ")
+        .names("t.", target.per.iter().map(String::as_str))
+        .text(" order by ")
+        .add(&Sql::join(&values(&age, &key).iter().map(|value| value.clone().text(" desc")).collect::<Vec<_>>(), ", "))
+        .text(") as sexton_rank from ")
+        .table(&table.name)
+        .text(" as t");
+    let _ = same;
+    let ranked = match &age {
+        Some(age) => ranked.text(" where ").add(age).text(" is not null"),
+        None => ranked,
+    };
+    let own = Sql::default().names("t.", key.iter().map(String::as_str));
+    let own = if key.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
+    Ok(own
+        .text(" in (select ")
+        .names("r.", key.iter().map(String::as_str))
+        .text(" from (")
+        .add(&ranked)
+        .text(") as r where r.sexton_rank > ")
+        .bind(keep as i64)
+        .text(")"))
+}
+
+/// The oldest rows beyond a size: the sum of row sizes from the newest down.
+fn beyond_size(most: u64, target: &Target, table: &Table, age: Option<&AgeTest>, facts: &mut dyn Facts) -> Result<Sql> {
+    let (age, key) = order(target, table, age)?;
+    let all = values(&age, &key);
+    let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
+    let named: Vec<Sql> = all.iter().enumerate().map(|(n, value)| value.clone().text(&format!(" as v{n}"))).collect();
+    let names: Vec<String> = (0..all.len()).map(|n| format!("s.v{n}")).collect();
+    let bytes = facts.dialect().row_bytes(table);
+    let sums = Sql::new("select ")
+        .add(&Sql::join(&named, ", "))
+        .text(&format!(", sum({bytes}) over (order by "))
+        .add(&Sql::join(&descending, ", "))
+        .text(") as sexton_sum from ")
+        .table(&table.name)
+        .text(" as t");
+    let first_beyond = Sql::new(&format!("select {} from (", names.join(", ")))
+        .add(&sums)
+        .text(") as s where s.sexton_sum > ")
+        .bind(most as i64)
+        .text(" order by s.sexton_sum limit 1");
+    Ok(match facts.rows(&first_beyond)?.into_iter().next() {
+        Some(boundary) => at_or_below(&all, boundary),
+        None => Sql::new("1 = 0"),
+    })
+}
+
+fn at_or_below(values: &[Sql], boundary: Vec<Value>) -> Sql {
+    let bounds: Vec<Sql> = boundary.into_iter().map(|value| Sql::default().bind(value)).collect();
+    Sql::new("(").add(&Sql::join(values, ", ")).text(") <= (").add(&Sql::join(&bounds, ", ")).text(")")
+}
+
+/// Reads `5 GB`.
+pub fn bytes(text: &str) -> Result<u64> {
+    let refuse = || Error::usage(format!("`{text}` is not a size")).help("write it like `500 MB` or `5 GB`");
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..split].parse().map_err(|_| refuse())?;
+    let unit = match text[split..].trim().to_ascii_uppercase().as_str() {
+        "B" => 1.0,
+        "KB" | "K" => 1024.0,
+        "MB" | "M" => 1024.0 * 1024.0,
+        "GB" | "G" => 1024.0 * 1024.0 * 1024.0,
+        "TB" | "T" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(refuse()),
+    };
+    Ok((number * unit) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn a_size_has_a_unit() {
+        assert_eq!(bytes("5 GB").unwrap(), 5 << 30);
+        assert_eq!(bytes("1.5MB").unwrap(), 3 << 19);
+        assert!(bytes("5").is_err());
+        assert!(bytes("much").is_err());
+    }
+}

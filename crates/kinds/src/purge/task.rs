@@ -1,0 +1,106 @@
+//! What a purge needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
+//! does exactly what was approved.
+
+use super::options::{Action, ArchiveFormat};
+use super::relations::Child;
+use engine::{Cursor, Error, Result, Step};
+use serde::{Deserialize, Serialize};
+use targets::db::{Row, Sql, Table, Value};
+
+/// One target, ready to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// The table the configuration names.
+    pub table: Table,
+    /// Where its rows lie.
+    pub leaves: Vec<Table>,
+    /// Which rows, over `t`.
+    pub condition: Sql,
+    /// How to go through the table.
+    pub walk: Walk,
+    /// No batch may have more rows than asked for.
+    pub exact_batches: bool,
+    /// Rows the plan counted.
+    pub planned: u64,
+    /// Who refers to them.
+    pub children: Vec<Child>,
+    /// What happens to them.
+    pub action: Action,
+    /// With `mark`: the new values.
+    pub mark: Vec<(String, Value)>,
+    /// Where they are archived, if at all.
+    pub archive: Option<Archive>,
+    /// Whole leaves to drop instead of deleting their rows.
+    pub drop: Vec<Table>,
+}
+
+/// Where rows are archived.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Archive {
+    /// The file store.
+    pub store: String,
+    /// In which form.
+    pub format: ArchiveFormat,
+    /// The operation's name, for the file names.
+    pub operation: String,
+    /// The database's name, for the header.
+    pub database: String,
+}
+
+/// How to go through a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Walk {
+    /// In the order in which rows lie, each place once.
+    Physical,
+    /// Found by an index, a batch at a time until none is left.
+    Few,
+}
+
+/// Where a purge goes on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The leaf at work.
+    pub leaf: usize,
+    /// Where in it; none for the beginning.
+    pub from: Option<Row>,
+    /// The end of the window, filled in by `aim`; none for the end of the leaf.
+    pub to: Option<Row>,
+    /// Where the next window begins when this one turns out full.
+    pub next: Option<Row>,
+    /// Rows done before.
+    pub done: u64,
+    /// Rows done in this pass.
+    pub in_pass: u64,
+    /// The last pass: whatever is left, wherever it moved.
+    pub last_pass: bool,
+}
+
+impl Task {
+    /// From the plan.
+    pub fn read(step: &Step) -> Result<Task> {
+        serde_json::from_value(step.task.clone())
+            .map_err(|error| Error::system("a stored plan cannot be read").because(error))
+    }
+
+    /// Whether rows of the table refer to others of it.
+    pub fn refers_to_itself(&self) -> Option<&Child> {
+        self.children.iter().find(|child| child.is_self(&self.table))
+    }
+}
+
+impl Place {
+    /// From a cursor.
+    pub fn read(cursor: &Cursor) -> Result<Place> {
+        if cursor.0.is_null() {
+            return Ok(Place::default());
+        }
+        serde_json::from_value(cursor.0.clone())
+            .map_err(|error| Error::system("a checkpoint cannot be read").because(error))
+    }
+
+    /// As a cursor.
+    pub fn cursor(&self) -> Result<Cursor> {
+        serde_json::to_value(self).map(Cursor).map_err(|error| Error::system("a checkpoint cannot be written").because(error))
+    }
+}

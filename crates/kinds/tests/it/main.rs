@@ -1,0 +1,3 @@
+//! Stories: one file per kind, told on both databases.
+
+mod purge;

@@ -1,0 +1,85 @@
+//! An engine around one place, with a state of its own; and the same engine again, as a new process would make it.
+
+use crate::Place;
+use engine::age::Age;
+use engine::{Clock, Databases, Engine, Error, Kind, Parts, Result, Stores, SystemClock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use targets::db::Database;
+use targets::files::Files;
+
+/// What an engine is made of in a test.
+pub struct Workshop {
+    folder: tempfile::TempDir,
+    database: Arc<dyn Database>,
+    catalogue: Vec<&'static dyn Kind>,
+    clock: Arc<dyn Clock>,
+}
+
+struct One(Arc<dyn Database>);
+
+impl Databases for One {
+    fn database(&self, _name: &str) -> Result<Arc<dyn Database>> {
+        Ok(Arc::clone(&self.0))
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["test".to_owned()]
+    }
+}
+
+struct Folder(PathBuf);
+
+impl Stores for Folder {
+    fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
+        if name != "store" {
+            return Err(Error::usage(format!("there is no store `{name}`")).help("the stores are store"));
+        }
+        Ok(Arc::new(backends::local_files::LocalFiles::new("store", &self.0)))
+    }
+}
+
+impl Workshop {
+    /// A workshop for this place.
+    pub fn new(place: &Place, catalogue: Vec<&'static dyn Kind>) -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        Self { folder, database: place.database(), catalogue, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same with another database, such as one with every right.
+    pub fn on(mut self, database: Arc<dyn Database>) -> Self {
+        self.database = database;
+        self
+    }
+
+    /// The same with another clock.
+    pub fn at(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The folder of the file store named `store`.
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// The folder of the state and of the copy of the run log.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An engine, as a new process would have it.
+    pub fn engine(&self) -> Engine {
+        let state = self.folder.path().join("state.db");
+        Engine::new(Parts {
+            catalogue: self.catalogue.clone(),
+            databases: Box::new(One(Arc::clone(&self.database))),
+            stores: Box::new(Folder(self.store())),
+            state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
+            log_folder: Some(self.folder.path().to_owned()),
+            clock: Arc::clone(&self.clock),
+            keep_undo: Age("30 days".to_owned()),
+            backups: None,
+        })
+    }
+}
