@@ -37,6 +37,9 @@ const SETTINGS: &[(&str, &str)] = &[
 /// The oldest server whose catalogue is understood.
 const OLDEST: u32 = 120_000;
 
+/// How long a batch that may pass over locked rows waits before it looks for them.
+const QUICK_MS: u32 = 20;
+
 const BEGIN_READING: &str = "begin isolation level read committed read only";
 
 /// One session.
@@ -297,13 +300,36 @@ impl Session for Connected {
             self.wire.roll_back();
         }
         begun?;
-        Ok(Box::new(Working { session: self }))
+        Ok(Box::new(Working { session: self, lock_ms: lock }))
     }
 }
 
 /// A transaction that may write.
 struct Working<'a> {
     session: &'a mut Connected,
+    lock_ms: u128,
+}
+
+impl Working<'_> {
+    /// Runs a taking between other statements, all in one round trip.
+    fn counted(&mut self, sql: &Sql, [before, after]: [&str; 2]) -> Result<Taken> {
+        let (text, params) = sql.render(&self.session.dialect);
+        let mut statements: Vec<Statement> = parts(before).map(Statement::aside).collect();
+        statements.push(Statement { text: &text, params, wanted: true });
+        statements.extend(parts(after).map(Statement::aside));
+        let mut counts = None;
+        let deleted = self.session.wire.run(&statements, &mut |row| {
+            counts = row.first().and_then(Value::as_int).zip(row.get(1).and_then(Value::as_int));
+            Ok(())
+        })?;
+        let (gone, kept) = counts.map_or((deleted, deleted), |(gone, kept)| (gone as u64, kept as u64));
+        Ok(Taken { remembered: kept, deleted: gone })
+    }
+}
+
+/// The statements of a script of ours, which holds no text with a semicolon.
+fn parts(script: &str) -> impl Iterator<Item = &str> {
+    script.split(';').map(str::trim).filter(|part| !part.is_empty())
 }
 
 impl Tx for Working<'_> {
@@ -318,17 +344,22 @@ impl Tx for Working<'_> {
 
     fn take(&mut self, take: &Take) -> Result<Taken> {
         let dialect = self.session.dialect.clone();
-        let mut taken = Taken { remembered: 0, deleted: 0 };
-        for statement in dialect.take(take) {
-            let mut counts = None;
-            let deleted = self.query(&statement, &mut |row| {
-                counts = row.first().and_then(Value::as_int).zip(row.get(1).and_then(Value::as_int));
-                Ok(())
-            })?;
-            let (gone, kept) = counts.map_or((deleted, deleted), |(gone, kept)| (gone as u64, kept as u64));
-            taken = Taken { remembered: kept, deleted: gone };
+        if !dialect.is_quick(take) {
+            return self.counted(&dialect.take_careful(take), ["", ""]);
         }
-        Ok(taken)
+        let [quick] = &dialect.take(take)[..] else { return Ok(Taken { remembered: 0, deleted: 0 }) };
+        if !take.skip_locked {
+            return self.counted(quick, ["", ""]);
+        }
+        let before = format!("savepoint sexton_take; set local lock_timeout = {QUICK_MS}");
+        let after = format!("set local lock_timeout = {}; release savepoint sexton_take", self.lock_ms);
+        match self.counted(quick, [&before, &after]) {
+            Err(error) if error.code.as_deref() == Some("55P03") => {
+                self.session.wire.script("rollback to savepoint sexton_take", &mut |_| {})?;
+                self.counted(&dialect.take_careful(take), ["", "release savepoint sexton_take"])
+            }
+            other => other,
+        }
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

@@ -36,9 +36,15 @@ pub(super) struct Wire {
     pub(super) secret: i32,
     pub parameters: HashMap<String, String>,
     pub notices: Vec<String>,
+    /// The longest message to believe in.
+    longest: usize,
     transaction: u8,
     lost: bool,
 }
+
+/// Before the log-in everything is short. What answers may not be PostgreSQL at all, and `HTTP` reads as a length of
+/// more than a gigabyte.
+const LONGEST_BEFORE: usize = 1 << 20;
 
 /// One statement of a round trip.
 pub(super) struct Statement<'a> {
@@ -76,6 +82,7 @@ impl Wire {
             secret: 0,
             parameters: HashMap::new(),
             notices: Vec::new(),
+            longest: LONGEST_BEFORE,
             transaction: b'I',
             lost: false,
         }
@@ -248,6 +255,7 @@ impl Wire {
                     return Err(Report::read(&self.input[body]).into_error());
                 }
                 b'Z' => {
+                    self.longest = i32::MAX as usize;
                     self.transaction = self.input.get(body.start).copied().unwrap_or(b'I');
                     return Ok((tag, body));
                 }
@@ -260,8 +268,9 @@ impl Wire {
         self.fill(5)?;
         let tag = self.input[self.start];
         let length = self.input[self.start + 1..self.start + 5].try_into().map(i32::from_be_bytes);
-        let length = length.ok().filter(|length| *length >= 4);
-        let length = length.ok_or_else(|| protocol("a message has an impossible length"))? as usize;
+        let length = length.ok().and_then(|length| usize::try_from(length).ok());
+        let length = length.filter(|length| (4..=self.longest).contains(length));
+        let length = length.ok_or_else(|| protocol("a message has an impossible length"))?;
         self.fill(1 + length)?;
         let body = self.start + 5..self.start + 1 + length;
         self.start = body.end;

@@ -9,6 +9,7 @@ mod conformance_take;
 mod conformance_values;
 mod files;
 mod postgres_pooler;
+mod postgres_wire;
 mod s3_server;
 mod sqlite_ages;
 mod sqlite_errors;

@@ -38,7 +38,8 @@ impl Pooler {
     }
 }
 
-fn serve(mut client: UnixStream, server: &str, database: &str) -> Option<()> {
+/// Speaks to one client, which has not logged in yet.
+pub fn serve(mut client: impl Read + Write, server: &str, database: &str) -> Option<()> {
     let hello = read_body(&mut client)?;
     let hello = String::from_utf8_lossy(&hello).into_owned();
     assert!(!hello.contains("extra_float_digits"), "a pooler refuses settings it does not know");
@@ -85,14 +86,14 @@ fn log_in(server: &str, database: &str) -> UnixStream {
     stream
 }
 
-fn read_message(stream: &mut UnixStream) -> Option<Vec<u8>> {
+fn read_message(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut tag = [0];
     stream.read_exact(&mut tag).ok()?;
     let body = read_body(stream)?;
     Some([&tag[..], &(body.len() as u32 + 4).to_be_bytes(), &body].concat())
 }
 
-fn read_body(stream: &mut UnixStream) -> Option<Vec<u8>> {
+fn read_body(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).ok()?;
     let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
