@@ -1,6 +1,7 @@
 //! The engine as surfaces see it: plan, run, resume, undo, stop, log. There is no second way to do anything.
 
 use crate::age::Age;
+use crate::archive::RestoreArchive;
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
@@ -12,6 +13,7 @@ use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
 use crate::run::{Run, guards};
+use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -19,7 +21,7 @@ use crate::undo::{self, Point, PutBack};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use targets::db::{Database, Limits};
+use targets::db::{Database, Limits, Schema, Server};
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -45,6 +47,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How long undo rows are kept.
     pub keep_undo: Age,
+    /// The most bytes that the undo rows of one operation may take.
+    pub undo_max_bytes: Option<u64>,
+    /// For how long runs are remembered; the last run of each operation always is.
+    pub keep_runs: Age,
+    /// Tables of applications that want a row for each run.
+    pub run_logs: Vec<RunLog>,
     /// Takes backups, when configured.
     pub backups: Option<Box<dyn Backups>>,
 }
@@ -118,6 +126,16 @@ impl Engine {
             let found = guards(self, &item, now, facts.as_mut())?;
             item.findings.extend(found);
         }
+        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
+            && *bytes > most
+        {
+            item.findings.push(crate::finding::Finding::refuse(
+                "undo_size",
+                &request.name,
+                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
+                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
+            ));
+        }
         if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
             item.findings.push(crate::finding::Finding::refuse(
                 "no_backup",
@@ -155,6 +173,7 @@ impl Engine {
     pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         self.faults.point("before the run")?;
+        state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
         let statuses = vec![Status::New; plan.items.len()];
@@ -230,9 +249,13 @@ impl Engine {
                 let one = id.contains('.').then(|| undo::parse_point_id(id).1);
                 for (n, done) in report.operations.iter().enumerate().rev() {
                     let point = undo::point_id(&run, n);
-                    if one.is_none_or(|one| one == n) && done.undo_id.is_some() {
-                        operations.push(undo_operation(&point, &done.database));
+                    if one.is_some_and(|one| one != n) || done.undo_id.is_none() {
+                        continue;
                     }
+                    operations.push(match &record.plan.items[n].undo {
+                        Undo::Archive { store } => restore_operation(store, &point, None, &done.database),
+                        _ => undo_operation(&point, &done.database),
+                    });
                 }
             }
             (Err(_), Some(database)) => operations.push(undo_operation(id, database)),
@@ -243,15 +266,26 @@ impl Engine {
                 .help("`sexton undo list` shows what can")
                 .into());
         }
-        Ok(Request {
-            operations,
-            dry_run: false,
-            actor: actor.to_owned(),
-            trigger: Trigger::Cli,
-            correlation_id: new_id(),
-            force: false,
-            go_on: false,
-        })
+        Ok(own_request(operations, actor))
+    }
+
+    /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
+    /// the run's id, with or without the run in the log.
+    pub fn restore_request(
+        &self,
+        store: &str,
+        run: &str,
+        table: Option<&str>,
+        database: &str,
+        actor: &str,
+    ) -> Request {
+        own_request(vec![restore_operation(store, run, table, database)], actor)
+    }
+
+    /// What a database says about itself and its tables, for surfaces that draft a configuration.
+    pub fn describe(&self, database: &str) -> Result<(Server, Schema), Failure> {
+        let mut facts = self.database(database)?.read()?;
+        Ok((facts.server()?, facts.schema()?))
     }
 
     /// The undo points of a database, newest first.
@@ -356,6 +390,17 @@ impl Engine {
         })?)
     }
 
+    /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
+    pub(crate) fn tell_applications(&self, report: &Report) {
+        for log in &self.parts.run_logs {
+            let written =
+                self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
+            if let Err(error) = written {
+                tracing::warn!(%error, table = %log.table, "the application's run log cannot be written");
+            }
+        }
+    }
+
     pub(crate) fn state(&self) -> Result<&State, Failure> {
         if let Some(state) = self.state.get() {
             return Ok(state);
@@ -377,6 +422,11 @@ impl Engine {
             let put_back: PutBack = serde_json::from_value(request.options.clone())
                 .map_err(|error| Error::usage("an undo needs a point").because(error))?;
             return Ok(Box::new(put_back));
+        }
+        if request.kind == RESTORE {
+            let restore: RestoreArchive = serde_json::from_value(request.options.clone())
+                .map_err(|error| Error::usage("a restore needs a store and a run").because(error))?;
+            return Ok(Box::new(restore));
         }
         let kind = self.parts.catalogue.iter().find(|kind| kind.name() == request.kind).ok_or_else(|| {
             let names: Vec<&str> = self.parts.catalogue.iter().map(|kind| kind.name()).collect();
@@ -405,18 +455,48 @@ impl Engine {
     }
 }
 
-/// The kind of the engine's own operation.
+/// The kinds of the engine's own operations.
 const UNDO: &str = "undo";
+const RESTORE: &str = "restore-archive";
+
+fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
+    Request {
+        operations,
+        dry_run: false,
+        actor: actor.to_owned(),
+        trigger: Trigger::Cli,
+        correlation_id: new_id(),
+        force: false,
+        go_on: false,
+    }
+}
 
 fn undo_operation(point: &str, database: &str) -> OperationRequest {
+    let title = format!("Put back what {point} changed");
+    own_operation(format!("undo {point}"), UNDO, title, database, serde_json::json!({ "point": point }))
+}
+
+fn restore_operation(store: &str, point: &str, table: Option<&str>, database: &str) -> OperationRequest {
+    let options = serde_json::json!({ "store": store, "run": point, "table": table });
+    let title = format!("Bring back what {point} archived");
+    own_operation(format!("restore {point}"), RESTORE, title, database, options)
+}
+
+fn own_operation(
+    name: String,
+    kind: &str,
+    title: String,
+    database: &str,
+    options: serde_json::Value,
+) -> OperationRequest {
     OperationRequest {
-        name: format!("undo {point}"),
-        kind: UNDO.to_owned(),
-        title: format!("Put back what {point} changed"),
+        name,
+        kind: kind.to_owned(),
+        title,
         database: database.to_owned(),
         severity: Severity::Low,
         backup: false,
-        options: serde_json::json!({ "point": point }),
+        options,
         manners: Manners::default(),
         needs: Vec::new(),
         expected_seconds: None,

@@ -22,6 +22,7 @@ mod report;
 mod request;
 mod retry;
 mod run;
+mod run_log;
 mod state;
 mod status;
 mod stop;
@@ -43,7 +44,9 @@ pub use operation::{Batch, Cursor, Kind, Operation, Phase, Planned, Planning, St
 pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo};
 pub use report::{Metadata, OperationReport, Report, ReportedBackup, ReportedError, TargetReport};
 pub use request::{Manners, OperationRequest, Request, Severity, Trigger};
+pub use run_log::{Field, RunLog};
 pub use state::{Audit, RunRecord};
 pub use status::Status;
 pub use stop::Stop;
+pub use window::check as check_window;
 pub use work::{Chosen, Rows, Work};

@@ -3,13 +3,13 @@
 //! Every verb is set-based: rows stay inside the database. The engine opens the transaction, hands a `Work` to the
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
+use crate::archive::Written;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
-use crate::archive::Written;
 use crate::operation::Stores;
 use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
-use targets::files::Files;
 use targets::db::{Dialect, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+use targets::files::Files;
 
 /// Which rows a verb is about. The condition is over the alias `t`.
 #[derive(Debug, Clone)]
@@ -61,8 +61,6 @@ pub struct Setting<'a> {
     pub stores: &'a dyn Stores,
     /// The fault points.
     pub faults: &'a Faults,
-    /// The run.
-    pub run: &'a str,
     /// The one moment all ages are measured from.
     pub now: jiff::Timestamp,
 }
@@ -94,9 +92,9 @@ impl<'a> Work<'a> {
         self.setting.dialect
     }
 
-    /// The run.
-    pub fn run(&self) -> &'a str {
-        self.setting.run
+    /// The undo point of this operation: the run's id, with the operation's place when it is not the first.
+    pub fn point(&self) -> &str {
+        &self.memory.point
     }
 
     /// The one moment all ages are measured from.
@@ -122,7 +120,7 @@ impl<'a> Work<'a> {
 
     /// Notes, with the change, that rows were written to an archive file.
     pub fn archived(&mut self, store: &str, table: &TableName, written: Written) -> Result<()> {
-        self.point("before an archive is noted")?;
+        self.may_die("before an archive is noted")?;
         let file = ArchivedFile { store: store.to_owned(), table: table.clone(), written };
         record_archive(self.tx, self.setting.dialect, &self.memory.point, self.batch, &file)
     }
@@ -139,7 +137,7 @@ impl<'a> Work<'a> {
 
     /// Remembers the rows and deletes them; how many.
     pub fn delete(&mut self, rows: &Rows) -> Result<u64> {
-        self.point("before a delete")?;
+        self.may_die("before a delete")?;
         let undo = self.undo_table(rows.table, Change::Delete, &[])?;
         let taken = self.tx.take(&self.take(rows, undo.as_ref()))?;
         if taken.remembered != taken.deleted {
@@ -149,13 +147,20 @@ impl<'a> Work<'a> {
             ))
             .help("the condition gives different answers when asked twice, or a trigger interferes: nothing was changed"));
         }
-        self.point("after a delete")?;
+        self.may_die("after a delete")?;
         Ok(taken.deleted)
     }
 
     /// Remembers the rows and sets columns to values; how many. Rows that have these values already are left alone.
     pub fn set(&mut self, rows: &Rows, values: &[(String, Value)]) -> Result<u64> {
-        self.point("before an update")?;
+        self.may_die("before an update")?;
+        if !self.memory.forget && rows.table.key.is_none() {
+            return Err(Error::usage(format!(
+                "rows of `{}` cannot be told apart, so a change of them could not be undone",
+                rows.table.name
+            ))
+            .help("give the table a primary key, or say `undo = \"none\"`"));
+        }
         let undo = self.undo_table(rows.table, Change::Update, values)?;
         let scratch = self.choose(rows, &[])?;
         if scratch.rows == 0 {
@@ -163,7 +168,8 @@ impl<'a> Work<'a> {
         }
         let chosen = Rows::all(rows.table, self.setting.dialect.chosen(rows.table, &scratch.table));
         if let Some(undo) = &undo {
-            let remembered = self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
+            let remembered =
+                self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
             if remembered != scratch.rows {
                 return Err(Error::data(format!(
                     "{remembered} of {} rows of `{}` could be remembered",
@@ -196,7 +202,7 @@ impl<'a> Work<'a> {
             ))
             .help("a trigger interferes: nothing was changed"));
         }
-        self.point("after an update")?;
+        self.may_die("after an update")?;
         Ok(changed)
     }
 
@@ -205,7 +211,8 @@ impl<'a> Work<'a> {
     pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
         let scratch = self.scratch(rows.table, columns)?;
         let mut count = 0;
-        for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) }) {
+        for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) })
+        {
             count = self.tx.execute(&statement)?;
         }
         Ok(Chosen { table: scratch, rows: count })
@@ -225,6 +232,21 @@ impl<'a> Work<'a> {
     /// back does not depend on the data: children first here, parents first on the way back.
     pub fn expect_deletes(&mut self, table: &Table) -> Result<()> {
         self.undo_table(table, Change::Delete, &[]).map(|_| ())
+    }
+
+    /// A temporary table shaped like these columns of `table`.
+    pub(crate) fn scratch_for(&mut self, table: &Table, columns: &[String]) -> Result<UndoTable> {
+        self.scratch(table, columns)
+    }
+
+    /// Empties a temporary table.
+    pub(crate) fn empty(&mut self, scratch: &UndoTable) -> Result<()> {
+        self.tx.execute(&Sql::new("delete from ").table(&scratch.name)).map(|_| ())
+    }
+
+    /// Adds rows to a temporary table.
+    pub(crate) fn fill_scratch(&mut self, insert: &Sql) -> Result<()> {
+        self.tx.execute(insert).map(|_| ())
     }
 
     pub(crate) fn tx(&mut self) -> &mut dyn Tx {
@@ -306,7 +328,7 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    fn point(&mut self, name: &'static str) -> Result<()> {
+    fn may_die(&mut self, name: &'static str) -> Result<()> {
         match self.setting.faults.point(name) {
             Ok(()) => Ok(()),
             Err(Failure::Error(error)) => Err(error),

@@ -14,6 +14,7 @@ pub struct Workshop {
     database: Arc<dyn Database>,
     catalogue: Vec<&'static dyn Kind>,
     clock: Arc<dyn Clock>,
+    run_logs: Vec<engine::RunLog>,
 }
 
 struct One(Arc<dyn Database>);
@@ -43,7 +44,13 @@ impl Workshop {
     /// A workshop for this place.
     pub fn new(place: &Place, catalogue: Vec<&'static dyn Kind>) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        Self { folder, database: place.database(), catalogue, clock: Arc::new(SystemClock) }
+        Self {
+            folder,
+            database: place.database(),
+            catalogue,
+            clock: Arc::new(SystemClock),
+            run_logs: Vec::new(),
+        }
     }
 
     /// The same with another database, such as one with every right.
@@ -55,6 +62,12 @@ impl Workshop {
     /// The same with another clock.
     pub fn at(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The same with a table of the application that wants a row for each run.
+    pub fn telling(mut self, log: engine::RunLog) -> Self {
+        self.run_logs.push(log);
         self
     }
 
@@ -79,6 +92,9 @@ impl Workshop {
             log_folder: Some(self.folder.path().to_owned()),
             clock: Arc::clone(&self.clock),
             keep_undo: Age("30 days".to_owned()),
+            undo_max_bytes: None,
+            keep_runs: Age("365 days".to_owned()),
+            run_logs: self.run_logs.clone(),
             backups: None,
         })
     }

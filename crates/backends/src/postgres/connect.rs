@@ -5,8 +5,9 @@
 
 use super::address::{Address, Host, TlsMode};
 use super::errors::{Report, lost, protocol, unreachable};
+use super::message::Message;
 use super::tls;
-use super::wire::{Message, Stream, Wire};
+use super::wire::{Stream, Wire};
 use postgres_protocol::authentication::{md5_hash, sasl};
 use secrecy::ExposeSecret;
 use std::io::{Read, Write};

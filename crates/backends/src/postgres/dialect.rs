@@ -49,8 +49,8 @@ impl Spelling {
         }
     }
 
-    /// Whether the rows are tried first without looking for locks: half of the time of a batch that passes over locked
-    /// rows goes into locking those that nobody holds (measured: a quarter to a half more for the same rows).
+    /// Whether the rows are tried first without looking for locks. Locking 200 000 of a million rows before deleting
+    /// them took 690 to 725 ms of the server's time where deleting them at once took 570 to 630.
     pub fn is_quick(&self, take: &Take) -> bool {
         take.limit.is_none()
     }

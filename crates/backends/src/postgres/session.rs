@@ -9,7 +9,8 @@ use super::address::{Address, Host};
 use super::dialect::Spelling;
 use super::errors::protocol;
 use super::lock::Right;
-use super::wire::{Statement, Wire};
+use super::message::Statement;
+use super::wire::Wire;
 use super::{lock, pulse, schema};
 use std::time::Duration;
 use targets::db::{
@@ -159,6 +160,13 @@ impl Connected {
             Host::Tcp(name, _) => name.clone(),
             Host::Socket(_) => String::new(),
         }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // A lease would outlive the session; best effort, for it also ends by itself.
+        let _ = lock::give_back(self);
     }
 }
 

@@ -216,7 +216,13 @@ impl Facts for Link {
         walk::edge(self, table, from, rows)
     }
 
-    fn edge_of(&mut self, table: &Table, from: Option<&Row>, rows: u64, condition: &Sql) -> Result<Option<(Row, Row)>> {
+    fn edge_of(
+        &mut self,
+        table: &Table,
+        from: Option<&Row>,
+        rows: u64,
+        condition: &Sql,
+    ) -> Result<Option<(Row, Row)>> {
         walk::edge_of(self, table, from, rows, condition)
     }
 

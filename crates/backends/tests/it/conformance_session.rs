@@ -125,6 +125,7 @@ fn an_error_from_the_reader_ends_the_result_and_leaves_the_session_usable() {
 
 #[test]
 fn only_one_session_at_a_time_has_the_right_to_maintain() {
+    // S1-085, X-06
     both(|place| {
         let database = place.database();
         let mut first = database.open().unwrap();
@@ -193,6 +194,7 @@ fn a_session_survives_the_loss_of_its_connection_with_its_right() {
 
 #[test]
 fn statements_end_at_their_limit() {
+    // W-063
     let place = testkit::Place::postgres();
     let mut session = place.database().open().unwrap();
     let limits = Limits { statement: Duration::from_millis(10), ..Limits::default() };

@@ -334,6 +334,7 @@ fn a_column_that_is_gone_is_left_out_when_putting_back() {
 
 #[test]
 fn rows_that_others_hold_are_passed_over_or_waited_for_briefly() {
+    // S1-048, W-063
     let place = Place::postgres();
     place.script("create table t (id int primary key); insert into t select generate_series(1, 10)");
     let database = place.database();

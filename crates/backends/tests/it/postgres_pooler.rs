@@ -144,6 +144,8 @@ fn the_right_to_maintain_is_a_lease_that_both_ways_respect() {
     assert!(pooled.lock_holder().unwrap().unwrap().contains("direct"));
     direct.unlock().unwrap();
     assert!(other.try_lock("other").unwrap());
+    drop(other);
+    assert!(pooled.try_lock("through the pooler").unwrap(), "it goes with its session");
 }
 
 #[test]

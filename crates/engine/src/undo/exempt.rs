@@ -164,8 +164,8 @@ pub fn exempted(facts: &mut (impl Facts + ?Sized)) -> Result<Vec<TableName>> {
     let mut tables = Vec::new();
     for row in facts.rows(&select)? {
         let text = row.first().and_then(Value::as_text).unwrap_or_default();
-        let exemption: Exemption =
-            serde_json::from_str(text).map_err(|error| Error::system("an exemption cannot be read").because(error))?;
+        let exemption: Exemption = serde_json::from_str(text)
+            .map_err(|error| Error::system("an exemption cannot be read").because(error))?;
         tables.push(exemption.source);
     }
     Ok(tables)

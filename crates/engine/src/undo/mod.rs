@@ -9,8 +9,11 @@ mod point;
 mod put_back;
 
 pub use exempt::{Exemption, exempted, not_exempt, release};
-pub use point::{ArchivedFile, Change, Point, PointState, Remembered, drop_point, points, archived_files, read_point, tidy};
+pub use point::{
+    ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
+};
 pub use put_back::PutBack;
+pub(crate) use put_back::{parents_first, put_back_all, reported_conflicts};
 
 pub(crate) use exempt::add as exempt_rows;
 pub(crate) use point::{install, open_point, record_archive, record_table};

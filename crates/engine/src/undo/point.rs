@@ -98,7 +98,10 @@ fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
         "point text not null, seq bigint not null, position bigint not null, reason text not null, \
          primary key (point, seq, position)",
     ));
-    all.push(table("archived_files", "point text not null, batch bigint not null, description text not null"));
+    all.push(table(
+        "archived_files",
+        "point text not null, batch bigint not null, description text not null",
+    ));
     all.push(table("exemptions", "source text not null primary key, description text not null"));
     all
 }
@@ -205,10 +208,9 @@ pub fn archived_files(facts: &mut dyn Facts, point: &str) -> Result<Vec<Archived
     let mut files = Vec::new();
     for row in facts.rows(&select)? {
         let text = row.first().and_then(Value::as_text).unwrap_or_default();
-        files.push(
-            serde_json::from_str(text)
-                .map_err(|error| Error::system("an archive file is described in an unknown form").because(error))?,
-        );
+        files.push(serde_json::from_str(text).map_err(|error| {
+            Error::system("an archive file is described in an unknown form").because(error)
+        })?);
     }
     Ok(files)
 }
@@ -301,10 +303,14 @@ pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> 
     }
     for (table, column) in [(0, "id"), (1, "point"), (2, "point"), (3, "point"), (4, "point")] {
         tx.execute(
-            &Sql::new("delete from ").table(&own[table]).text(&format!(" where {column} = ")).bind(point.id.clone()),
+            &Sql::new("delete from ")
+                .table(&own[table])
+                .text(&format!(" where {column} = "))
+                .bind(point.id.clone()),
         )?;
     }
-    let of_its_undo = Sql::new("delete from ").table(&own[2]).text(" where point = ").bind(format!("undo:{}", point.id));
+    let of_its_undo =
+        Sql::new("delete from ").table(&own[2]).text(" where point = ").bind(format!("undo:{}", point.id));
     tx.execute(&of_its_undo)?;
     tx.commit()
 }

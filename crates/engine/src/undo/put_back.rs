@@ -12,7 +12,7 @@ use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
 use crate::plan::{Step, Undo};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Range, Schema, Sql, Table, Value};
+use targets::db::{Facts, Range, Schema, Sql, Table, TableName, Value};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,27 +127,9 @@ impl Operation for PutBack {
     }
 
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        let own = facts.dialect().own("undo_conflicts");
+        let mut findings = reported_conflicts(facts, &self.point)?;
         for step in steps {
             let task: Task = read_task(step)?;
-            let select = Sql::new("select reason, count(*) from ")
-                .table(&own)
-                .text(" where point = ")
-                .bind(self.point.clone())
-                .text(" and seq = ")
-                .bind(task.remembered.seq)
-                .text(" group by reason order by count(*) desc");
-            for row in facts.rows(&select)? {
-                let reason = row.first().and_then(Value::as_text).unwrap_or("unknown").to_owned();
-                let count = row.get(1).and_then(Value::as_int).unwrap_or(0);
-                findings.push(Finding::warning(
-                    "undo_conflict",
-                    &task.table.name,
-                    format!("{count} rows could not be put back: {reason}"),
-                    format!("look at them with `sexton undo show {0}`, make room, then `sexton undo apply {0}` again", self.point),
-                ));
-            }
             parents_missing(&task, facts, &mut findings)?;
             if task.table.key.is_none()
                 && task.table.rowid.is_none()
@@ -171,6 +153,50 @@ impl Operation for PutBack {
         }
         format!("undo:{}", self.point)
     }
+}
+
+/// The conflicts of a point, by reason.
+pub(crate) fn reported_conflicts(facts: &mut dyn Facts, point: &str) -> Result<Vec<Finding>> {
+    let select = Sql::new("select reason, count(*) from ")
+        .table(&facts.dialect().own("undo_conflicts"))
+        .text(" where point = ")
+        .bind(point)
+        .text(" group by reason order by count(*) desc, reason");
+    let mut findings = Vec::new();
+    for row in facts.rows(&select)? {
+        let reason = row.first().and_then(Value::as_text).unwrap_or("unknown").to_owned();
+        let count = row.get(1).and_then(Value::as_int).unwrap_or(0);
+        findings.push(Finding::warning(
+            "undo_conflict",
+            point,
+            format!("{count} rows could not be put back: {reason}"),
+            format!("look at them with `sexton undo show {point}`, make room, then `sexton undo apply {point}` again"),
+        ));
+    }
+    Ok(findings)
+}
+
+/// Puts everything back that a temporary table holds.
+pub(crate) fn put_back_all(
+    table: &Table,
+    columns: &[String],
+    remembered: &Remembered,
+    work: &mut Work,
+    counts: &mut Counts,
+    point: &str,
+) -> Result<()> {
+    let end = work.dialect().undo_end(&remembered.undo);
+    let end = work.count(&end)? as i64;
+    let task = Task {
+        remembered: remembered.clone(),
+        table: table.clone(),
+        columns: columns.to_vec(),
+        end,
+        stride: end,
+        retry: None,
+        last: false,
+    };
+    put_back_range(&task, Range { from: 0, to: end }, work, counts, point).map(|_| ())
 }
 
 /// Puts a range back, halving it where the database refuses. True when all of it went back.
@@ -326,42 +352,51 @@ fn conflicts(facts: &mut dyn Facts, point: &str, seq: i64) -> Result<Vec<i64>> {
 
 /// Deleted rows first, parents before children; then changed rows. Within that, last touched first.
 fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
-    let mut left: Vec<&Remembered> =
-        point.tables.iter().filter(|table| table.change == Change::Delete).collect();
-    left.sort_by_key(|table| -table.seq);
-    let mut ordered: Vec<&Remembered> = Vec::new();
-    while !left.is_empty() {
-        let refers_to_a_later_one = |table: &Remembered| {
-            left.iter().any(|other| other.seq != table.seq && refers(schema, table, other))
-        };
-        // In a cycle nothing is free: take the last touched; conflicts are tried again.
-        let next = left.iter().position(|table| !refers_to_a_later_one(table)).unwrap_or(0);
-        ordered.push(left.remove(next));
-    }
-    let mut updates: Vec<&Remembered> =
-        point.tables.iter().filter(|table| table.change == Change::Update).collect();
-    updates.sort_by_key(|table| -table.seq);
-    ordered.extend(updates);
+    let of = |change: Change| {
+        let mut tables: Vec<&Remembered> =
+            point.tables.iter().filter(|table| table.change == change).collect();
+        tables.sort_by_key(|table| -table.seq);
+        tables
+    };
+    let deleted = of(Change::Delete);
+    let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
+    let mut ordered: Vec<&Remembered> =
+        parents_first(&names, schema).into_iter().map(|n| deleted[n]).collect();
+    ordered.extend(of(Change::Update));
     ordered
 }
 
-fn refers(schema: &Schema, child: &Remembered, parent: &Remembered) -> bool {
-    if child.source == parent.source {
+/// The places of the names in an order in which no table comes before one it refers to.
+pub(crate) fn parents_first(names: &[TableName], schema: &Schema) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..names.len()).collect();
+    let mut ordered = Vec::new();
+    while !left.is_empty() {
+        let waits =
+            |n: &usize| left.iter().any(|other| other != n && refers(schema, &names[*n], &names[*other]));
+        // In a cycle nothing is free: take the first; conflicts are tried again.
+        let next = left.iter().position(|n| !waits(n)).unwrap_or(0);
+        ordered.push(left.remove(next));
+    }
+    ordered
+}
+
+fn refers(schema: &Schema, child: &TableName, parent: &TableName) -> bool {
+    if child == parent {
         return false;
     }
     // A key may name the partitioned parent of the table in which the rows lie.
-    let family = |table: &targets::db::TableName| -> Vec<targets::db::TableName> {
+    let family = |table: &TableName| -> Vec<TableName> {
         let mut names = vec![table.clone()];
         if let Some(table) = schema.table(table) {
             names.extend(table.parents.iter().cloned());
         }
         names
     };
-    family(&child.source)
+    family(child)
         .iter()
         .filter_map(|name| schema.table(name))
         .flat_map(|table| &table.references)
-        .any(|key| family(&parent.source).contains(&key.parent))
+        .any(|key| family(parent).contains(&key.parent))
 }
 
 fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Finding>) -> Vec<String> {

@@ -22,10 +22,11 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
         ArchiveFormat::Jsonl => Format::JsonLines,
         ArchiveFormat::Parquet => Format::Parquet,
     };
-    let name = file_name(format, &archive.operation, &table.name, work.run(), work.next_file());
+    let number = work.next_file();
+    let name = file_name(format, &archive.operation, &table.name, work.point(), number);
     let header = Header {
         schema_version: engine::archive::SCHEMA_VERSION,
-        run: work.run().to_owned(),
+        run: work.point().to_owned(),
         operation: archive.operation.clone(),
         database: archive.database.clone(),
         engine: dialect.name().to_owned(),
@@ -45,7 +46,10 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
     let read = work.query(&select, &mut |row| writer.row(row))?;
     let written = writer.finish()?;
     if written.rows != read {
-        return Err(Error::data(format!("{read} rows of `{}` were read but {} archived", table.name, written.rows)));
+        return Err(Error::data(format!(
+            "{read} rows of `{}` were read but {} archived",
+            table.name, written.rows
+        )));
     }
     verify(store.as_ref(), &name, &written)?;
     work.archived(&archive.store, &table.name, written)?;

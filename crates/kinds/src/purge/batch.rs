@@ -64,7 +64,9 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
         place.to = None;
         return Ok(Batch { counts, next: Some(place.cursor()?) });
     }
-    if done == 0 || (done < rows && task.walk == Walk::Few && !work.is_retry() && task.refers_to_itself().is_none()) {
+    if done == 0
+        || (done < rows && task.walk == Walk::Few && !work.is_retry() && task.refers_to_itself().is_none())
+    {
         place.leaf += 1;
     }
     if place.leaf < task.leaves.len() {
@@ -86,13 +88,21 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
 }
 
 /// Handles the doomed rows; false when their children are too many for one transaction.
-fn handle(task: &Task, leaf: &Table, doomed: &Rows, rows: u64, work: &mut Work, counts: &mut Counts) -> Result<bool> {
+fn handle(
+    task: &Task,
+    leaf: &Table,
+    doomed: &Rows,
+    rows: u64,
+    work: &mut Work,
+    counts: &mut Counts,
+) -> Result<bool> {
     if task.action == Action::Mark {
         counts.changed = work.set(doomed, &task.mark)?;
         counts.archived = counts.changed;
         return Ok(true);
     }
-    let children: Vec<&Child> = task.children.iter().filter(|child| child.policy != Policy::Restrict).collect();
+    let children: Vec<&Child> =
+        task.children.iter().filter(|child| child.policy != Policy::Restrict).collect();
     if children.is_empty() && task.archive.is_none() {
         counts.deleted = work.delete(doomed)?;
         return Ok(true);
@@ -112,7 +122,8 @@ fn handle(task: &Task, leaf: &Table, doomed: &Rows, rows: u64, work: &mut Work, 
             return Ok(false);
         }
     }
-    for child in children.iter().filter(|child| child.is_self(&task.table) && child.policy == Policy::SetNull) {
+    for child in children.iter().filter(|child| child.is_self(&task.table) && child.policy == Policy::SetNull)
+    {
         set_null(child, &chosen, work, counts)?;
     }
     if let Some(archive) = &task.archive {
@@ -171,7 +182,14 @@ fn limited(select: Sql, limit: Option<u64>) -> Sql {
 }
 
 /// Handles the rows that refer to chosen parents; false when there are more than `most`.
-fn clear(task: &Task, child: &Child, parents: &Chosen, most: u64, work: &mut Work, counts: &mut Counts) -> Result<bool> {
+fn clear(
+    task: &Task,
+    child: &Child,
+    parents: &Chosen,
+    most: u64,
+    work: &mut Work,
+    counts: &mut Counts,
+) -> Result<bool> {
     match child.policy {
         Policy::Restrict => return Ok(true),
         Policy::SetNull => {
@@ -208,9 +226,11 @@ fn clear(task: &Task, child: &Child, parents: &Chosen, most: u64, work: &mut Wor
 }
 
 fn set_null(child: &Child, parents: &Chosen, work: &mut Work, counts: &mut Counts) -> Result<()> {
-    let values: Vec<(String, Value)> = child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
+    let values: Vec<(String, Value)> =
+        child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
     for leaf in &child.leaves {
-        counts.dependants += work.set(&Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents))), &values)?;
+        counts.dependants +=
+            work.set(&Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents))), &values)?;
     }
     Ok(())
 }
@@ -229,7 +249,10 @@ fn expect(child: &Child, work: &mut Work) -> Result<()> {
 }
 
 fn chosen_columns(child: &Child, parents: &Chosen) -> Sql {
-    Sql::new("select ").names("", child.parent_columns.iter().map(String::as_str)).text(" from ").table(&parents.table.name)
+    Sql::new("select ")
+        .names("", child.parent_columns.iter().map(String::as_str))
+        .text(" from ")
+        .table(&parents.table.name)
 }
 
 /// The columns by which any relation refers to the rows.

@@ -14,7 +14,8 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Work,
 };
 use targets::db::{Facts, Sql};
 use task::{Place, Task};
@@ -80,7 +81,10 @@ impl Operation for Options {
         for (step, done) in steps.iter().zip(counts) {
             let task = Task::read(step)?;
             let left = facts.count(
-                &Sql::new("select count(*) from ").table(&task.table.name).text(" as t where ").add(&task.condition),
+                &Sql::new("select count(*) from ")
+                    .table(&task.table.name)
+                    .text(" as t where ")
+                    .add(&task.condition),
             )?;
             if left > 0 {
                 findings.push(Finding::note(
@@ -95,7 +99,10 @@ impl Operation for Options {
                 findings.push(Finding::note(
                     "rows_gone",
                     &task.table.name,
-                    format!("{} of the planned rows were removed or changed by others meanwhile", planned - done.rows() - left),
+                    format!(
+                        "{} of the planned rows were removed or changed by others meanwhile",
+                        planned - done.rows() - left
+                    ),
                     "",
                 ));
             }

@@ -53,11 +53,15 @@ pub struct Target {
     /// Rows strictly older than this go: `90 days`, `6 months`, `1 year`, `12h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than: Option<Age>,
+    /// The column that says until when a row is good: rows whose time is over go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// What a number in the age column counts: `auto`, `seconds`, `milliseconds` or `microseconds` since 1970.
     #[schemars(with = "EpochUnitSchema")]
     pub epoch_unit: EpochUnit,
     /// The zone of times that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "zone"))]
     pub zone: Option<String>,
     /// Further ages that must be reached too, such as a day since it was archived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -81,6 +85,7 @@ pub struct Target {
     pub mark: BTreeMap<String, serde_json::Value>,
     /// Write the rows to this file store before they are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "store"))]
     pub archive: Option<String>,
     /// The form of the archive: `jsonl` (JSON lines, zstd) or `parquet`.
     pub archive_format: ArchiveFormat,

@@ -5,7 +5,7 @@ use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Facts, Schema, Sql, Table, TableKind, Value};
+use targets::db::{Facts, Schema, Sql, Table, TableKind, TableName, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
@@ -20,10 +20,13 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     }
     let schema = facts.schema()?;
     let mut planned = Planned::default();
+    let mut earlier: Vec<(TableName, Sql)> = Vec::new();
     for target in &targets {
-        let step = plan_target(options, target, &schema, facts, planning, &mut planned.findings)?;
+        let step =
+            plan_target(options, target, &schema, facts, planning, &mut planned.findings, &mut earlier)?;
         if planned.steps.iter().any(|other| other.id == step.id) {
-            return Err(Error::usage(format!("two targets have the id `{}`", step.id)).help("give one of them an `id`"));
+            return Err(Error::usage(format!("two targets have the id `{}`", step.id))
+                .help("give one of them an `id`"));
         }
         planned.steps.push(step);
     }
@@ -36,7 +39,9 @@ fn undo(options: &Options, targets: &[Target], steps: &[Step], planning: &Planni
         Undo::None => engine::Undo::Nothing,
         Undo::Archive => {
             let Some(store) = targets.iter().find_map(|target| target.archive.clone()) else {
-                return Err(Error::usage("`undo = \"archive\"` needs an archive").help("say `archive = \"STORE\"`"));
+                return Err(
+                    Error::usage("`undo = \"archive\"` needs an archive").help("say `archive = \"STORE\"`")
+                );
             };
             engine::Undo::Archive { store }
         }
@@ -64,6 +69,7 @@ fn plan_target(
     facts: &mut dyn Facts,
     planning: &Planning,
     findings: &mut Vec<Finding>,
+    earlier: &mut Vec<(TableName, Sql)>,
 ) -> Result<Step> {
     let mut target = target.clone();
     let table = schema.find(&target.table)?.clone();
@@ -72,15 +78,24 @@ fn plan_target(
     let rule = which(&target, &table, facts, planning)?;
     check_condition(&table, &rule, facts)?;
     let mut condition = rule.condition.clone();
+    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112).
+    for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
+        condition = condition.text(" and (").add(gone).text(") is not true");
+    }
     let exempt = not_exempt(facts, &table)?;
     let exempted = match &exempt {
-        Some(exempt) => count_rows(&table, &condition.clone().text(" and not (").add(exempt).text(")"), facts)?,
+        Some(exempt) => {
+            count_rows(&table, &condition.clone().text(" and not (").add(exempt).text(")"), facts)?
+        }
         None => 0,
     };
     if let Some(exempt) = &exempt {
         condition = condition.text(" and ").add(exempt);
     }
 
+    if target.action == Action::Delete {
+        earlier.push((table.name.clone(), condition.clone()));
+    }
     if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
         target.dependants = Policy::Archive;
     }
@@ -93,7 +108,8 @@ fn plan_target(
         0 => Vec::new(),
         _ => relations::count(&children, &table, &doomed(&table, &condition), facts, 0)?,
     };
-    let restricted: u64 = dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
+    let restricted: u64 =
+        dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
     if restricted > 0 {
         findings.push(Finding::forbid(
             "dependants",
@@ -151,13 +167,16 @@ fn plan_target(
         way,
         statements: statements(&task, facts),
         facts: rule.facts,
-        task: serde_json::to_value(&task).map_err(|error| Error::system("the plan cannot be written").because(error))?,
+        task: serde_json::to_value(&task)
+            .map_err(|error| Error::system("the plan cannot be written").because(error))?,
     })
 }
 
 fn check_table(table: &Table) -> Result<()> {
     match table.kind {
-        TableKind::View => Err(Error::usage(format!("`{}` is a view", table.name)).help("name the table behind it")),
+        TableKind::View => {
+            Err(Error::usage(format!("`{}` is a view", table.name)).help("name the table behind it"))
+        }
         TableKind::Foreign => Err(Error::usage(format!("`{}` is a foreign or virtual table", table.name))
             .help("its rows cannot be remembered: purge it where they really are")),
         TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid => Ok(()),
@@ -167,7 +186,11 @@ fn check_table(table: &Table) -> Result<()> {
 /// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
 fn check_condition(table: &Table, rule: &Which, facts: &mut dyn Facts) -> Result<()> {
     let Some(condition) = &rule.raw else { return Ok(()) };
-    let probe = Sql::new("select 1 from ").table(&table.name).text(" as t where (").add(&Sql::raw(condition)).text("\n)");
+    let probe = Sql::new("select 1 from ")
+        .table(&table.name)
+        .text(" as t where (")
+        .add(&Sql::raw(condition))
+        .text("\n)");
     facts.access(&probe).map(|_| ()).map_err(|error| {
         let help = error.help.clone();
         let error = error.while_doing(&format!("the condition `{condition}`"));
@@ -203,11 +226,19 @@ impl Sizes {
 
 /// Counts in one walk through the table, or by the index when one finds the rows: then the table is not read, and its
 /// size is only found out as far as the guard on the share needs it.
-fn measure(table: &Table, condition: &Sql, rule: &Which, planning: &Planning, facts: &mut dyn Facts) -> Result<Sizes> {
-    let access = facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
+fn measure(
+    table: &Table,
+    condition: &Sql,
+    rule: &Which,
+    planning: &Planning,
+    facts: &mut dyn Facts,
+) -> Result<Sizes> {
+    let access =
+        facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
     if let Some(index) = access.index {
         let matched = count_rows(table, condition, facts)?;
-        let enough = (matched as f64 * 100.0 / planning.request.manners.max_percent.max(0.1)).ceil() as u64 + 1;
+        let enough =
+            (matched as f64 * 100.0 / planning.request.manners.max_percent.max(0.1)).ceil() as u64 + 1;
         let (total, total_exact) = match table.rows_estimate {
             // Statistics are good enough far away from the limit.
             Some(estimate) if estimate > enough.saturating_mul(2) => (estimate, false),
@@ -238,7 +269,13 @@ fn measure(table: &Table, condition: &Sql, rule: &Which, planning: &Planning, fa
         .text(" as t");
     let row = facts.rows(&select)?.into_iter().next().unwrap_or_default();
     let number = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
-    Ok(Sizes { matched: number(1), total: Some(number(0)), total_exact: true, unreadable: number(2), index: None })
+    Ok(Sizes {
+        matched: number(1),
+        total: Some(number(0)),
+        total_exact: true,
+        unreadable: number(2),
+        index: None,
+    })
 }
 
 fn choose_walk(leaves: &[Table], sizes: &Sizes, facts: &mut dyn Facts) -> (Walk, String) {
@@ -252,14 +289,17 @@ fn choose_walk(leaves: &[Table], sizes: &Sizes, facts: &mut dyn Facts) -> (Walk,
             Walk::Physical,
             format!("in physical order: {share:.1} % of the rows are wanted, so each page is read once"),
         ),
-        Some(index) => (Walk::Few, format!("by index `{index}`: this table cannot be walked in physical order")),
+        Some(index) => {
+            (Walk::Few, format!("by index `{index}`: this table cannot be walked in physical order"))
+        }
         None => (Walk::Few, "by repeated search: this table cannot be walked in physical order".to_owned()),
     }
 }
 
 fn cheaper(leaves: &[Table], target: &Target) -> String {
     if leaves.len() > 1 && target.bulk != Bulk::DropPartitions {
-        return "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once".to_owned();
+        return "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once"
+            .to_owned();
     }
     "most of the table goes: copying the rows that stay into a new table and swapping the two would be cheaper, if writers can wait"
         .to_owned()
@@ -278,8 +318,10 @@ fn whole_partitions(
         return Ok(Vec::new());
     }
     if options.undo != Undo::None || target.archive.is_some() || table.kind != TableKind::Partitioned {
-        return Err(Error::usage("`bulk = \"drop_partitions\"` needs a partitioned table, `undo = \"none\"` and no archive")
-            .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
+        return Err(Error::usage(
+            "`bulk = \"drop_partitions\"` needs a partitioned table, `undo = \"none\"` and no archive",
+        )
+        .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
     }
     let mut whole = Vec::new();
     for leaf in leaves {
@@ -288,7 +330,9 @@ fn whole_partitions(
             .text(" as t where (")
             .add(condition)
             .text(") is not true limit 1) as sample");
-        let any = Sql::new("select count(*) from (select 1 as one from ").table(&leaf.name).text(" limit 1) as sample");
+        let any = Sql::new("select count(*) from (select 1 as one from ")
+            .table(&leaf.name)
+            .text(" limit 1) as sample");
         if facts.count(&staying)? == 0 && facts.count(&any)? == 1 {
             whole.push(leaf.clone());
         }
@@ -296,8 +340,15 @@ fn whole_partitions(
     Ok(whole)
 }
 
-fn check_triggers(table: &Table, leaves: &[Table], children: &[Child], target: &Target, findings: &mut Vec<Finding>) {
-    let mut tables: Vec<(&Table, bool)> = leaves.iter().map(|leaf| (leaf, target.action == Action::Mark)).collect();
+fn check_triggers(
+    table: &Table,
+    leaves: &[Table],
+    children: &[Child],
+    target: &Target,
+    findings: &mut Vec<Finding>,
+) {
+    let mut tables: Vec<(&Table, bool)> =
+        leaves.iter().map(|leaf| (leaf, target.action == Action::Mark)).collect();
     if !leaves.iter().any(|leaf| leaf.name == table.name) {
         tables.push((table, target.action == Action::Mark));
     }
@@ -316,17 +367,27 @@ fn check_triggers(table: &Table, leaves: &[Table], children: &[Child], target: &
             if !fires {
                 continue;
             }
-            let what = format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
+            let what =
+                format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
             let remedy = "look at the trigger; allow it with `triggers = \"fire\"`";
             findings.push(match target.triggers {
                 Triggers::Refuse => Finding::refuse("trigger", &table.name, what, remedy),
-                Triggers::Fire => Finding::warning("trigger", &table.name, what, "what it does cannot be undone"),
+                Triggers::Fire => {
+                    Finding::warning("trigger", &table.name, what, "what it does cannot be undone")
+                }
             });
         }
     }
 }
 
-fn check_rest(options: &Options, target: &Target, table: &Table, leaves: &[Table], children: &[Child], findings: &mut Vec<Finding>) {
+fn check_rest(
+    options: &Options,
+    target: &Target,
+    table: &Table,
+    leaves: &[Table],
+    children: &[Child],
+    findings: &mut Vec<Finding>,
+) {
     let updates = target.action == Action::Mark && options.undo == Undo::Rows;
     if updates && leaves.iter().any(|leaf| leaf.key.is_none()) {
         findings.push(Finding::forbid(
@@ -367,7 +428,8 @@ fn check_rest(options: &Options, target: &Target, table: &Table, leaves: &[Table
 
 fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(String, Value)>> {
     if target.action == Action::Mark && target.mark.is_empty() {
-        return Err(Error::usage("`action = \"mark\"` needs columns to set").help("say `mark = { status = \"archived\" }`"));
+        return Err(Error::usage("`action = \"mark\"` needs columns to set")
+            .help("say `mark = { status = \"archived\" }`"));
     }
     let mut all = Vec::new();
     for (name, value) in &target.mark {
@@ -383,7 +445,12 @@ fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(Str
                 None => Value::Real(number.as_f64().unwrap_or_default()),
             },
             serde_json::Value::Null => Value::Null,
-            _ => return Err(Error::usage(format!("`mark.{}` must be a text, a number, true, false or null", column.name))),
+            _ => {
+                return Err(Error::usage(format!(
+                    "`mark.{}` must be a text, a number, true, false or null",
+                    column.name
+                )));
+            }
         };
         all.push((name.clone(), value));
     }
@@ -417,8 +484,14 @@ fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
     match task.action {
         Action::Delete => facts.dialect().take(&take).iter().map(Sql::shown).collect(),
         Action::Mark => {
-            let set: Vec<String> = task.mark.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            vec![format!("update {} as t set {} where {}", leaf.name.quoted(), set.join(", "), task.condition.shown())]
+            let set: Vec<String> =
+                task.mark.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            vec![format!(
+                "update {} as t set {} where {}",
+                leaf.name.quoted(),
+                set.join(", "),
+                task.condition.shown()
+            )]
         }
     }
 }

@@ -38,7 +38,14 @@ pub fn children(
     for name in &names {
         for (referring, key) in schema.referring(name) {
             // A clone on a partition repeats what its partitioned table declares.
-            if referring.parents.iter().any(|parent| schema.table(parent).is_some_and(|parent| parent.references.iter().any(|other| other.columns == key.columns && other.parent == key.parent))) {
+            if referring.parents.iter().any(|parent| {
+                schema.table(parent).is_some_and(|parent| {
+                    parent
+                        .references
+                        .iter()
+                        .any(|other| other.columns == key.columns && other.parent == key.parent)
+                })
+            }) {
                 continue;
             }
             all.push(Child {
@@ -93,8 +100,11 @@ fn configured(schema: &Schema, table: &Table, target: &Target, all: &mut Vec<Chi
             (_, None) => Vec::new(),
         };
         if parent_columns.len() != relation.columns.len() {
-            return Err(Error::usage(format!("the relation of `{}` has no columns of `{}` to refer to", relation.table, table.name))
-                .help("say `parent_columns = [\"…\"]`"));
+            return Err(Error::usage(format!(
+                "the relation of `{}` has no columns of `{}` to refer to",
+                relation.table, table.name
+            ))
+            .help("say `parent_columns = [\"…\"]`"));
         }
         for column in &relation.columns {
             referring.expect_column(column)?;
@@ -116,7 +126,9 @@ fn configured(schema: &Schema, table: &Table, target: &Target, all: &mut Vec<Chi
 
 fn check(child: &Child, findings: &mut Vec<Finding>) {
     if child.policy == Policy::SetNull {
-        if let Some(column) = child.columns.iter().find(|name| child.table.column(name).is_some_and(|c| c.not_null)) {
+        if let Some(column) =
+            child.columns.iter().find(|name| child.table.column(name).is_some_and(|c| c.not_null))
+        {
             findings.push(Finding::forbid(
                 "not_null",
                 &child.table.name,
@@ -137,7 +149,10 @@ fn check(child: &Child, findings: &mut Vec<Finding>) {
         findings.push(Finding::warning(
             "missing_index",
             &child.table.name,
-            format!("no index begins with ({}): the whole table is read for every batch", child.columns.join(", ")),
+            format!(
+                "no index begins with ({}): the whole table is read for every batch",
+                child.columns.join(", ")
+            ),
             format!("create index on {} ({})", child.table.name.quoted(), child.columns.join(", ")),
         ));
     }
@@ -188,7 +203,11 @@ impl Child {
 
     /// The condition, over `t`, that a row of the parent has no row of this relation.
     pub fn is_absent(&self) -> Sql {
-        Sql::new("not exists (select 1 from ").table(&self.table.name).text(" as c where ").add(&self.joined("c", "t")).text(")")
+        Sql::new("not exists (select 1 from ")
+            .table(&self.table.name)
+            .text(" as c where ")
+            .add(&self.joined("c", "t"))
+            .text(")")
     }
 
     fn joined(&self, child: &str, parent: &str) -> Sql {
@@ -205,7 +224,13 @@ impl Child {
 }
 
 /// Counts the rows of every relation at every depth. `doomed` is a query for the doomed parents, `select * from …`.
-pub fn count(children: &[Child], parent: &Table, doomed: &Sql, facts: &mut dyn Facts, depth: usize) -> Result<Vec<Dependants>> {
+pub fn count(
+    children: &[Child],
+    parent: &Table,
+    doomed: &Sql,
+    facts: &mut dyn Facts,
+    depth: usize,
+) -> Result<Vec<Dependants>> {
     let mut all = Vec::new();
     for child in children {
         let alias = format!("c{depth}");
@@ -214,7 +239,10 @@ pub fn count(children: &[Child], parent: &Table, doomed: &Sql, facts: &mut dyn F
             .text(" from (")
             .add(doomed)
             .text(&format!(") as p{depth}"));
-        let mut rows = Sql::new("select * from ").table(&child.table.name).text(&format!(" as {alias} where ")).add(&child.refers_to(&alias, &parents));
+        let mut rows = Sql::new("select * from ")
+            .table(&child.table.name)
+            .text(&format!(" as {alias} where "))
+            .add(&child.refers_to(&alias, &parents));
         if child.is_self(parent) {
             // Rows of the same table that are doomed themselves do not stand in the way.
             if let Some(key) = &parent.key {
@@ -230,7 +258,8 @@ pub fn count(children: &[Child], parent: &Table, doomed: &Sql, facts: &mut dyn F
                     .text(&format!(") as q{depth})"));
             }
         }
-        let number = facts.count(&Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}")))?;
+        let number =
+            facts.count(&Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}")))?;
         all.push(Dependants {
             table: child.table.name.to_string(),
             columns: child.columns.clone(),

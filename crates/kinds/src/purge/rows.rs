@@ -37,8 +37,20 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         unreadable = test.unreadable.clone();
         age_test = Some(test);
     } else if target.older_than.is_some() {
-        return Err(Error::usage(format!("`older_than` of `{}` needs the column that says how old a row is", target.table))
-            .help("say `age_column = \"created_at\"`"));
+        return Err(Error::usage(format!(
+            "`older_than` of `{}` needs the column that says how old a row is",
+            target.table
+        ))
+        .help("say `age_column = \"created_at\"`"));
+    }
+    if let Some(column) = &target.expires {
+        let column = table.expect_column(column)?;
+        let test =
+            facts.dialect().age(column, target.epoch_unit, &engine::age::cutoff(planning.now, &zone))?;
+        shown.push(("expired".to_owned(), format!("{} before {}", column.name, planning.now)));
+        parts.push(test.older.clone());
+        unreadable = unreadable.or(test.unreadable.clone());
+        age_test.get_or_insert(test);
     }
     for more in &target.and_older {
         let column = table.expect_column(&more.column)?;
@@ -63,10 +75,18 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         shown.push(("keep".to_owned(), format!("the newest rows up to {size}")));
     }
     if parts.is_empty() {
-        return Err(Error::usage(format!("the rule for `{}` has no limit: every row would go", target.table))
-            .help("say `older_than`, `where`, `keep_newest` or `max_size`"));
+        return Err(Error::usage(format!(
+            "the rule for `{}` has no limit: every row would go",
+            target.table
+        ))
+        .help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`"));
     }
-    Ok(Which { condition: Sql::join(&parts, " and "), unreadable, raw: target.condition.clone(), facts: shown })
+    Ok(Which {
+        condition: Sql::join(&parts, " and "),
+        unreadable,
+        raw: target.condition.clone(),
+        facts: shown,
+    })
 }
 
 fn per(target: &Target) -> String {
@@ -79,8 +99,11 @@ fn order(target: &Target, table: &Table, age: Option<&AgeTest>) -> Result<(Optio
         (Some(key), _) => key.columns.clone(),
         (None, Some(rowid)) => vec![rowid.clone()],
         (None, None) => {
-            return Err(Error::usage(format!("`{}` has no key, so its newest rows cannot be told", target.table))
-                .help("give the table a primary key, or use `older_than`"));
+            return Err(Error::usage(format!(
+                "`{}` has no key, so its newest rows cannot be told",
+                target.table
+            ))
+            .help("give the table a primary key, or use `older_than`"));
         }
     };
     Ok((age.map(|age| age.instant.clone()), key))
@@ -91,16 +114,27 @@ fn values(age: &Option<Sql>, key: &[String]) -> Vec<Sql> {
 }
 
 /// Rows beyond the newest `keep`, in all or for each group.
-fn beyond_newest(keep: u64, target: &Target, table: &Table, age: Option<&AgeTest>, facts: &mut dyn Facts) -> Result<Sql> {
+fn beyond_newest(
+    keep: u64,
+    target: &Target,
+    table: &Table,
+    age: Option<&AgeTest>,
+    facts: &mut dyn Facts,
+) -> Result<Sql> {
     let (age, key) = order(target, table, age)?;
     if target.per.is_empty() {
         let all = values(&age, &key);
         let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
-        let mut select = Sql::new("select ").add(&Sql::join(&all, ", ")).text(" from ").table(&table.name).text(" as t");
+        let mut select =
+            Sql::new("select ").add(&Sql::join(&all, ", ")).text(" from ").table(&table.name).text(" as t");
         if let Some(age) = &age {
             select = select.text(" where ").add(age).text(" is not null");
         }
-        let select = select.text(" order by ").add(&Sql::join(&descending, ", ")).text(" limit 1 offset ").bind(keep as i64);
+        let select = select
+            .text(" order by ")
+            .add(&Sql::join(&descending, ", "))
+            .text(" limit 1 offset ")
+            .bind(keep as i64);
         return Ok(match facts.rows(&select)?.into_iter().next() {
             Some(boundary) => at_or_below(&all, boundary),
             None => Sql::new("1 = 0"),
@@ -120,7 +154,10 @@ fn beyond_newest(keep: u64, target: &Target, table: &Table, age: Option<&AgeTest
         .text(", row_number() over (partition by ")
         .names("t.", target.per.iter().map(String::as_str))
         .text(" order by ")
-        .add(&Sql::join(&values(&age, &key).iter().map(|value| value.clone().text(" desc")).collect::<Vec<_>>(), ", "))
+        .add(&Sql::join(
+            &values(&age, &key).iter().map(|value| value.clone().text(" desc")).collect::<Vec<_>>(),
+            ", ",
+        ))
         .text(") as sexton_rank from ")
         .table(&table.name)
         .text(" as t");
@@ -142,11 +179,18 @@ fn beyond_newest(keep: u64, target: &Target, table: &Table, age: Option<&AgeTest
 }
 
 /// The oldest rows beyond a size: the sum of row sizes from the newest down.
-fn beyond_size(most: u64, target: &Target, table: &Table, age: Option<&AgeTest>, facts: &mut dyn Facts) -> Result<Sql> {
+fn beyond_size(
+    most: u64,
+    target: &Target,
+    table: &Table,
+    age: Option<&AgeTest>,
+    facts: &mut dyn Facts,
+) -> Result<Sql> {
     let (age, key) = order(target, table, age)?;
     let all = values(&age, &key);
     let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
-    let named: Vec<Sql> = all.iter().enumerate().map(|(n, value)| value.clone().text(&format!(" as v{n}"))).collect();
+    let named: Vec<Sql> =
+        all.iter().enumerate().map(|(n, value)| value.clone().text(&format!(" as v{n}"))).collect();
     let names: Vec<String> = (0..all.len()).map(|n| format!("s.v{n}")).collect();
     let bytes = facts.dialect().row_bytes(table);
     let sums = Sql::new("select ")

@@ -101,6 +101,8 @@ impl Place {
 
     /// As a cursor.
     pub fn cursor(&self) -> Result<Cursor> {
-        serde_json::to_value(self).map(Cursor).map_err(|error| Error::system("a checkpoint cannot be written").because(error))
+        serde_json::to_value(self)
+            .map(Cursor)
+            .map_err(|error| Error::system("a checkpoint cannot be written").because(error))
     }
 }

@@ -58,7 +58,13 @@ pub trait Facts: Send {
     fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>>;
     /// Like `edge`, but the window holds exactly `rows` rows that satisfy `condition` (over `t`): its end (exclusive), and
     /// where the next window begins, which may be before the end where places hold several rows. None when fewer are left.
-    fn edge_of(&mut self, table: &Table, from: Option<&Row>, rows: u64, condition: &Sql) -> Result<Option<(Row, Row)>>;
+    fn edge_of(
+        &mut self,
+        table: &Table,
+        from: Option<&Row>,
+        rows: u64,
+        condition: &Sql,
+    ) -> Result<Option<(Row, Row)>>;
     /// The signals a throttle looks at, now. What the database cannot tell is none.
     fn pulse(&mut self) -> Result<Pulse>;
 
