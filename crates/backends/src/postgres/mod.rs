@@ -6,6 +6,7 @@
 mod access;
 mod address;
 mod age;
+mod age_text;
 mod connect;
 mod dialect;
 mod errors;
