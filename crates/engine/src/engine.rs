@@ -328,6 +328,11 @@ impl Engine {
         Ok(ended)
     }
 
+    /// A checksum of the rows of every table.
+    pub fn digest(&self, database: &str) -> Result<Vec<crate::digest::TableDigest>, Failure> {
+        Ok(crate::digest::of(self.database(database)?.read()?.as_mut())?)
+    }
+
     /// Ends all exemptions of a database; the tables that had some.
     pub fn end_all_exemptions(&self, database: &str, actor: &str) -> Result<Vec<String>, Failure> {
         let mut session = self.database(database)?.open()?;

@@ -38,7 +38,8 @@ pub const MEANINGS: [(u8, &str); 8] = [
 impl Exit {
     /// What a run came to. The worst of its operations decides: failed, refused, stopped, findings.
     pub fn of_report(report: &Report) -> Exit {
-        let any = |wanted: &[Status]| report.operations.iter().any(|operation| wanted.contains(&operation.status));
+        let any =
+            |wanted: &[Status]| report.operations.iter().any(|operation| wanted.contains(&operation.status));
         let undo = report.operations.iter().any(|operation| operation.kind == "undo");
         if any(&[Status::Failed, Status::Running, Status::Verifying]) {
             Exit::Failed

@@ -35,6 +35,9 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
             None => Arc::new(SystemClock),
         },
         keep_undo: config.keep_undo.clone(),
+        undo_max_bytes: None,
+        keep_runs: engine::age::Age("365 days".to_owned()),
+        run_logs: Vec::new(),
         backups: None,
     })
 }
@@ -55,7 +58,9 @@ impl Databases for Known {
         let names: Vec<&str> = self.databases.iter().map(|known| known.name.as_str()).collect();
         Err(Error::usage(format!("there is no database `{name}`")).help(match nearest(name, &names) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "name one with `--database PATH` or `--database postgres://…`".to_owned(),
+            None if names.is_empty() => {
+                "name one with `--database PATH` or `--database postgres://…`".to_owned()
+            }
             None => format!("the databases are {}", names.join(", ")),
         }))
     }
@@ -119,6 +124,11 @@ impl Stores for KnownStores {
             }
         }
     }
+}
+
+/// Makes the SQLite database of an example.
+pub fn make_example(file: &Path, scripts: &[&str]) -> Result<()> {
+    Sqlite::create("example", file)?.script(scripts)
 }
 
 /// The state, made at its first use.

@@ -35,11 +35,17 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(runs())
         .subcommand(report())
         .subcommand(audit())
+        .subcommand(digest())
         .subcommand(config());
     for kind in catalogue {
         command = command.subcommand(one_off(*kind));
     }
-    command.subcommand(restore_archive()).subcommand(completions()).subcommand(man()).subcommand(reference())
+    command
+        .subcommand(example())
+        .subcommand(restore_archive())
+        .subcommand(completions())
+        .subcommand(man())
+        .subcommand(reference())
 }
 
 fn exit_codes() -> String {
@@ -72,6 +78,21 @@ fn global() -> Vec<Arg> {
         arg("verbose").short('v').action(ArgAction::SetTrue).help("Show statements and all facts"),
         arg("no-color").action(ArgAction::SetTrue).help("No colour (also: NO_COLOR)"),
     ]
+}
+
+fn digest() -> Command {
+    Command::new("digest").about("Print a checksum of the rows of every table").long_about(
+        "Print a checksum of the rows of every table, whatever their order. Two digests are equal when the tables hold the \
+         same rows, to the bit: compare one from before a run with one from after its undo.",
+    )
+}
+
+fn example() -> Command {
+    Command::new("example")
+        .about("Make an example system in a folder, with a mess in it, to try things on")
+        .after_help("Examples:\n  sexton example e0 /tmp/e0 && cd /tmp/e0 && sexton plan daily")
+        .arg(Arg::new("name").required(true).value_parser(PossibleValuesParser::new(super::example::names())))
+        .arg(Arg::new("folder").value_name("FOLDER").help("Where; made when missing [default: the name]"))
 }
 
 fn init() -> Command {
@@ -260,11 +281,12 @@ fn runs() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
-            Command::new("list")
-                .about("The last runs, newest first")
-                .arg(limit("10"))
-                .arg(since())
-                .arg(Arg::new("operation").long("operation").value_name("NAME").help("Only runs with this operation")),
+            Command::new("list").about("The last runs, newest first").arg(limit("10")).arg(since()).arg(
+                Arg::new("operation")
+                    .long("operation")
+                    .value_name("NAME")
+                    .help("Only runs with this operation"),
+            ),
         )
         .subcommand(
             Command::new("show")
@@ -290,8 +312,13 @@ fn config() -> Command {
         .about("Check the configuration; show an example or the schema")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(Command::new("check").about("Find every mistake of the configuration; connects to nothing"))
-        .subcommand(Command::new("example").about("Print a configuration with every setting, its default and a comment"))
+        .subcommand(
+            Command::new("check").about("Find every mistake of the configuration; connects to nothing"),
+        )
+        .subcommand(
+            Command::new("example")
+                .about("Print a configuration with every setting, its default and a comment"),
+        )
         .subcommand(Command::new("schema").about("Print the JSON Schema of the configuration, for editors"))
 }
 

@@ -4,7 +4,9 @@
 //! unknown name means that nothing is run at all (S1-006).
 
 use super::trouble::Trouble;
-use crate::config::{Config, DatabaseSetting, MANNERS, OperationSetting, Order, Override, Overrides, nearest};
+use crate::config::{
+    Config, DatabaseSetting, MANNERS, OperationSetting, Order, Override, Overrides, nearest,
+};
 use crate::exit::Exit;
 use crate::wiring::is_place;
 use clap::ArgMatches;
@@ -12,7 +14,10 @@ use engine::{Kind, Request, Trigger, new_id};
 use targets::db::Url;
 
 /// The operations that were chosen, in the order in which they run.
-pub fn operations<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<&'a OperationSetting>, Trouble> {
+pub fn operations<'a>(
+    matches: &ArgMatches,
+    config: &'a Config,
+) -> Result<Vec<&'a OperationSetting>, Trouble> {
     let many = |id: &str| matches.get_many::<String>(id).into_iter().flatten();
     if matches.get_flag("all") {
         if many("names").chain(many("operation")).chain(many("group")).next().is_some() {
@@ -81,7 +86,8 @@ fn group<'a>(config: &'a Config, name: &str) -> Result<Vec<&'a OperationSetting>
     let Some(group) = config.groups.iter().find(|group| group.name == name) else {
         return Err(unknown("group", name, &names));
     };
-    let of_group: Result<Vec<_>, _> = group.operations.iter().map(|name| operation(config, name, false)).collect();
+    let of_group: Result<Vec<_>, _> =
+        group.operations.iter().map(|name| operation(config, name, false)).collect();
     Ok(in_order(of_group?, config.order))
 }
 

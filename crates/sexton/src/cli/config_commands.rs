@@ -60,7 +60,12 @@ fn check(
     ));
     if console.verbose {
         for operation in &config.operations {
-            console.data(&format!("  {}: {} on {}", operation.name, operation.kind.name(), operation.database));
+            console.data(&format!(
+                "  {}: {} on {}",
+                operation.name,
+                operation.kind.name(),
+                operation.database
+            ));
         }
         for group in &config.groups {
             let about = group.description.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();

@@ -9,7 +9,8 @@ use engine::{Item, Plan, Severity, is_refused};
 
 /// Asks as much as the severities demand.
 pub fn ask(plan: &Plan, console: &Console) -> Result<(), Trouble> {
-    let waiting: Vec<&Item> = plan.items.iter().filter(|item| needs_consent(item, plan.request.force)).collect();
+    let waiting: Vec<&Item> =
+        plan.items.iter().filter(|item| needs_consent(item, plan.request.force)).collect();
     if waiting.is_empty() || console.yes {
         return Ok(());
     }
@@ -48,7 +49,10 @@ pub fn confirm(question: &str, console: &Console) -> Result<(), Trouble> {
         return Ok(());
     }
     if !console.can_ask() {
-        return Err(Trouble::refused("this needs consent, and nobody can be asked here", "allow it with `--yes`"));
+        return Err(Trouble::refused(
+            "this needs consent, and nobody can be asked here",
+            "allow it with `--yes`",
+        ));
     }
     match console.ask(&format!("{question} [y/N]")).unwrap_or_default().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),

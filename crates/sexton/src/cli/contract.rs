@@ -6,7 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 /// The JSON Schemas of all documents, by name.
 pub fn schemas() -> Json {
-    let report = described(schemars::schema_for!(Report).to_value(), "`--output report`: the canonical report.");
+    let report =
+        described(schemars::schema_for!(Report).to_value(), "`--output report`: the canonical report.");
     let event = described(schemars::schema_for!(Event).to_value(), "`--events`: one line each.");
     json!({
         "Run by operation": by_operation(),
@@ -35,7 +36,8 @@ fn by_operation() -> Json {
         properties.insert(key.to_owned(), canonical["properties"][key].clone());
     }
     properties.insert("message".to_owned(), field(json!("string"), "The outcome in words."));
-    properties.insert("rows_processed".to_owned(), field(json!("integer"), "Rows deleted, changed or put back."));
+    properties
+        .insert("rows_processed".to_owned(), field(json!("integer"), "Rows deleted, changed or put back."));
     for key in FIGURES {
         properties.insert(key.to_owned(), canonical["properties"][key].clone());
     }

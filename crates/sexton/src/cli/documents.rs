@@ -45,7 +45,8 @@ pub fn canonical(report: &Report) -> Json {
 
 /// R1: one entry per operation, and `metadata`. None when two operations share a name.
 fn by_operation(report: &Report, plan: &Plan) -> Option<Json> {
-    let names: BTreeSet<&str> = report.operations.iter().map(|operation| operation.operation.as_str()).collect();
+    let names: BTreeSet<&str> =
+        report.operations.iter().map(|operation| operation.operation.as_str()).collect();
     if names.len() < report.operations.len() || names.contains("metadata") {
         return None;
     }
@@ -119,8 +120,12 @@ fn message(status: Status, rows: u64, dry_run: bool) -> String {
 fn days(plan: &Plan, item: usize, target: &str) -> Option<f64> {
     let options = &plan.items.get(item)?.operation.options;
     let listed = options.get("targets").and_then(Json::as_array).into_iter().flatten();
-    let named = |one: &&Json| one.get("id").or_else(|| one.get("table")).and_then(Json::as_str) == Some(target);
+    let named =
+        |one: &&Json| one.get("id").or_else(|| one.get("table")).and_then(Json::as_str) == Some(target);
     let own = listed.into_iter().find(named).unwrap_or(options);
     let age = own.get("older_than")?.as_str()?;
-    engine::age::Age(age.to_owned()).about_seconds().ok().map(|seconds| (seconds / 86_400.0 * 1_000.0).round() / 1_000.0)
+    engine::age::Age(age.to_owned())
+        .about_seconds()
+        .ok()
+        .map(|seconds| (seconds / 86_400.0 * 1_000.0).round() / 1_000.0)
 }

@@ -9,8 +9,28 @@ use engine::Kind;
 
 /// Flags that belong to commands; an option of this name has no flag and is set with `--set`.
 const TAKEN: [&str; 22] = [
-    "config", "profile", "output", "events", "yes", "quiet", "no-color", "database", "verbose", "help", "version",
-    "operation", "group", "all", "dry-run", "plan", "save", "force", "set", "limit", "since", "schedule",
+    "config",
+    "profile",
+    "output",
+    "events",
+    "yes",
+    "quiet",
+    "no-color",
+    "database",
+    "verbose",
+    "help",
+    "version",
+    "operation",
+    "group",
+    "all",
+    "dry-run",
+    "plan",
+    "save",
+    "force",
+    "set",
+    "limit",
+    "since",
+    "schedule",
 ];
 
 /// One flag made from a schema.
@@ -161,7 +181,9 @@ fn argument(flag: &Flag) -> Arg {
         _ => "VALUE",
     };
     let about = match flag.shape {
-        Shape::ListOfTables => format!("{} May be given several times, each as `{{ key = \"value\" }}`", flag.about),
+        Shape::ListOfTables => {
+            format!("{} May be given several times, each as `{{ key = \"value\" }}`", flag.about)
+        }
         Shape::List | Shape::Table => format!("{} May be given several times", flag.about),
         _ => flag.about.clone(),
     };
@@ -189,7 +211,11 @@ fn value_of(flag: &Flag, texts: &[String]) -> Result<Node, Trouble> {
         Shape::Text => node(Value::Text(text)),
         Shape::Number | Shape::Switch => Node::parse_value(&flag.key, &text),
         Shape::List => node(Value::List(
-            texts.iter().flat_map(|text| text.split(',')).map(|text| node(Value::Text(text.trim().to_owned()))).collect(),
+            texts
+                .iter()
+                .flat_map(|text| text.split(','))
+                .map(|text| node(Value::Text(text.trim().to_owned())))
+                .collect(),
         )),
         Shape::ListOfTables => {
             node(Value::List(texts.iter().map(|text| Node::parse_value(&flag.key, text)).collect()))

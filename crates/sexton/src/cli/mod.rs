@@ -9,7 +9,9 @@ mod config_commands;
 mod consent;
 mod console;
 mod contract;
+mod digest;
 mod documents;
+mod example;
 mod flags;
 mod init;
 mod numbers;
@@ -89,6 +91,7 @@ fn dispatch(
         "completions" => return reference::completions(own, catalogue, console),
         "man" => return reference::man(catalogue, console),
         "reference" => return reference::page(own, catalogue, console),
+        "example" => return example::example(own, console),
         "init" => return init::init(own, environment, console),
         "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
         _ => {}
@@ -113,13 +116,17 @@ fn dispatch(
         "runs" => runs::runs(&act, own),
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
+        "digest" => digest::digest(&act, named),
         "restore-archive" => Err(Trouble::usage(
             "archives cannot be put back by this version yet",
             "undo the run with `sexton undo ID` while its undo rows are kept",
         )),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) => run::one_off(&act, *kind, own, &actor),
-            None => Err(Trouble::usage(format!("there is no command `{kind}`"), "`sexton help` lists all commands")),
+            None => Err(Trouble::usage(
+                format!("there is no command `{kind}`"),
+                "`sexton help` lists all commands",
+            )),
         },
     }
 }
@@ -144,7 +151,8 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> E
             if !console.is_text() {
                 let text = rendered.to_string();
                 let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                console.document(&Trouble::usage(first, "`sexton help` lists all commands").json(str::to_owned));
+                console
+                    .document(&Trouble::usage(first, "`sexton help` lists all commands").json(str::to_owned));
             }
             console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
             Exit::Usage

@@ -28,7 +28,9 @@ impl<'a> Progress<'a> {
         let Some(item) = event.item.and_then(|n| self.plan.items.get(n)) else { return };
         match &event.what {
             What::Started { .. } => self.begin(&item.operation.name, item.matched()),
-            What::Advanced { counts, .. } => self.advance(&item.operation.name, item.matched(), counts.rows()),
+            What::Advanced { counts, .. } => {
+                self.advance(&item.operation.name, item.matched(), counts.rows())
+            }
             What::Paused { reason, .. } => self.tell(&format!("{}: waited, {reason}", item.operation.name)),
             What::Retried { error, attempt } => {
                 self.tell(&format!("{}: try {attempt} after: {error}", item.operation.name));

@@ -12,7 +12,11 @@ use serde_json::Value as Json;
 use std::fmt::Write;
 
 /// `sexton completions SHELL`.
-pub fn completions(matches: &ArgMatches, catalogue: &[&'static dyn Kind], console: &Console) -> Result<Exit, Trouble> {
+pub fn completions(
+    matches: &ArgMatches,
+    catalogue: &[&'static dyn Kind],
+    console: &Console,
+) -> Result<Exit, Trouble> {
     let shell = matches.get_one::<String>("shell").and_then(|name| name.parse::<clap_complete::Shell>().ok());
     let mut script = Vec::new();
     if let Some(shell) = shell {
@@ -33,7 +37,11 @@ pub fn man(catalogue: &[&'static dyn Kind], console: &Console) -> Result<Exit, T
 }
 
 /// `sexton reference PAGE`.
-pub fn page(matches: &ArgMatches, catalogue: &[&'static dyn Kind], console: &Console) -> Result<Exit, Trouble> {
+pub fn page(
+    matches: &ArgMatches,
+    catalogue: &[&'static dyn Kind],
+    console: &Console,
+) -> Result<Exit, Trouble> {
     let page = matches.get_one::<String>("page").map_or("", String::as_str);
     match page {
         "cli" => console.data(&cli(catalogue)),
@@ -88,9 +96,10 @@ fn commands(command: &Command, text: &mut String) {
 }
 
 fn config(catalogue: &[&'static dyn Kind]) -> String {
-    let mut text = "# Configuration\n\nMade by `sexton reference config`; do not edit. An example with every setting: \
+    let mut text =
+        "# Configuration\n\nMade by `sexton reference config`; do not edit. An example with every setting: \
                     `sexton config example`.\n"
-        .to_owned();
+            .to_owned();
     let whole = schema_of_file(catalogue);
     let schema = Schema::of(&whole);
     text.push_str("\n## Top level\n");
@@ -109,7 +118,8 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
         keys(section, &mut text, &|_| true);
     }
     let manners = manners_schema();
-    let manner_names: Vec<&str> = Schema::of(&manners).properties().iter().map(|property| property.name).collect();
+    let manner_names: Vec<&str> =
+        Schema::of(&manners).properties().iter().map(|property| property.name).collect();
     text.push_str("\n## Limits and manners\n\nIn `[defaults]`, in every operation, and as flags.\n");
     keys(Schema::of(&manners), &mut text, &|_| true);
     text.push_str("\nOnly in `[defaults]`:\n");
@@ -125,7 +135,13 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
             let common = |name: &str| options.property(name).is_none() && !manner_names.contains(&name);
             keys(Schema::of(&all), &mut text, &common);
         }
-        let _ = write!(text, "\n### `kind = \"{}\"`\n\n{}.\n\n{}\n", kind.name(), kind.title(), one_line(kind.about()));
+        let _ = write!(
+            text,
+            "\n### `kind = \"{}\"`\n\n{}.\n\n{}\n",
+            kind.name(),
+            kind.title(),
+            one_line(kind.about())
+        );
         keys(options, &mut text, &|_| true);
         tables_inside(options, &mut text);
     }

@@ -73,7 +73,12 @@ fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Resul
 }
 
 /// A kind as a command of its own.
-pub fn one_off(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+pub fn one_off(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    actor: &str,
+) -> Result<Exit, Trouble> {
     let said = flags::overrides(matches, &[kind])?;
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = match (choice::database(named, act.config)?, act.config.databases.as_slice()) {
@@ -82,7 +87,10 @@ pub fn one_off(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: 
         (None, []) => {
             return Err(Trouble::usage(
                 "no database was named",
-                format!("`sexton {} --database PATH …`, or `--database postgres://user@host/database`", kind.name()),
+                format!(
+                    "`sexton {} --database PATH …`, or `--database postgres://user@host/database`",
+                    kind.name()
+                ),
             ));
         }
         (None, several) => {
@@ -110,7 +118,9 @@ pub fn stop(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Troubl
     let id = act.engine.ask_stop(super::id_of(matches), actor)?;
     match act.console.is_text() {
         true => act.console.data(&format!("asked run {id} to stop at its next batch")),
-        false => act.console.document(&json!({ "schema_version": engine::SCHEMA_VERSION, "success": true, "run_id": id })),
+        false => act
+            .console
+            .document(&json!({ "schema_version": engine::SCHEMA_VERSION, "success": true, "run_id": id })),
     }
     Ok(Exit::Done)
 }

@@ -40,7 +40,8 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     }
     let mut table = Table::new(["id", "started (UTC)", "status", "operations", "rows", "took"], &[4, 5]);
     for report in &reports {
-        let names: Vec<&str> = report.operations.iter().map(|operation| operation.operation.as_str()).collect();
+        let names: Vec<&str> =
+            report.operations.iter().map(|operation| operation.operation.as_str()).collect();
         let dry = if report.metadata.dry_run { " (dry run)" } else { "" };
         table.row([
             report.run_id.clone(),
@@ -110,8 +111,10 @@ pub fn report(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         act.console.note(&format!("no runs in this time ({dry_runs} dry runs)"));
         return Ok(Exit::Done);
     }
-    let mut table =
-        Table::new(["operation", "runs", "done", "failed", "other", "rows", "took", "last run (UTC)"], &[1, 2, 3, 4, 5, 6]);
+    let mut table = Table::new(
+        ["operation", "runs", "done", "failed", "other", "rows", "took", "last run (UTC)"],
+        &[1, 2, 3, 4, 5, 6],
+    );
     for sum in &sums {
         let last = sum.last_status.map_or_else(String::new, text::status);
         table.row([

@@ -20,7 +20,9 @@ pub fn listen(stop: &Stop) -> Option<Listening> {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if stop.asked() {
-                tell("ended at once: the open batch is rolled back\nhelp: `sexton resume latest` goes on from the last batch");
+                tell(
+                    "ended at once: the open batch is rolled back\nhelp: `sexton resume latest` goes on from the last batch",
+                );
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
             stop.ask();

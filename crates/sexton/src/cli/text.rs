@@ -22,7 +22,10 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     }
     let mut parts = vec![counted(item)];
     if item.matched() > 0 {
-        parts.push(format!("about {}", of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")));
+        parts.push(format!(
+            "about {}",
+            of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")
+        ));
         parts.push(dependants(item));
         parts.push(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
@@ -117,7 +120,8 @@ fn targets(item: &Item) -> Vec<String> {
             step.object.clone(),
             step.action.clone(),
             format!("{}{}", mark(step.exact), count(step.matched)),
-            step.total.map_or_else(String::new, |total| format!("{}{}", mark(step.total_exact), count(total))),
+            step.total
+                .map_or_else(String::new, |total| format!("{}{}", mark(step.total_exact), count(total))),
             count(step.batches),
         ]);
     }
@@ -132,12 +136,20 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
     }
     let mut facts: Vec<(String, String)> = step.facts.clone();
     for hanging in step.dependants.iter().filter(|hanging| hanging.rows > 0) {
-        let text =
-            format!("{} in {} ({}): {}", rows(hanging.rows), hanging.table, hanging.columns.join(", "), hanging.policy);
+        let text = format!(
+            "{} in {} ({}): {}",
+            rows(hanging.rows),
+            hanging.table,
+            hanging.columns.join(", "),
+            hanging.policy
+        );
         facts.push(("dependants".to_owned(), text));
     }
     if step.unreadable > 0 {
-        facts.push(("unreadable".to_owned(), format!("{} whose age cannot be read stay", rows(step.unreadable))));
+        facts.push((
+            "unreadable".to_owned(),
+            format!("{} whose age cannot be read stay", rows(step.unreadable)),
+        ));
     }
     if step.exempt > 0 {
         facts.push(("exempt".to_owned(), format!("{} restored by an undo stay", rows(step.exempt))));
@@ -148,7 +160,9 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
     lines.extend(facts.iter().map(|(name, text)| format!("{INDENT}{name:<10} {text}")));
     if console.verbose {
         for statement in &step.statements {
-            lines.extend(statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))));
+            lines.extend(
+                statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))),
+            );
         }
     }
     lines
@@ -161,8 +175,12 @@ fn finding_lines(finding: &Finding, force: bool, console: &Console) -> Vec<Strin
         Level::Refuse if force && finding.forcible => ("forced", Style::Warn),
         Level::Refuse => ("refused", Style::Bad),
     };
-    let mut lines =
-        vec![format!("{INDENT}{}  {}: {}", console.paint(style, &format!("{word:<7}")), finding.object, finding.what)];
+    let mut lines = vec![format!(
+        "{INDENT}{}  {}: {}",
+        console.paint(style, &format!("{word:<7}")),
+        finding.object,
+        finding.what
+    )];
     if !finding.remedy.is_empty() {
         lines.push(format!("{INDENT}         help: {}", finding.remedy));
     }
@@ -177,10 +195,14 @@ pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
         lines.push(outcome_line(operation, several, console));
         if operation.status != Status::Refused {
             let new = operation.findings.iter().filter(|finding| finding.level > Level::Note);
-            lines.extend(new.flat_map(|finding| finding_lines(finding, true, console)).filter(|_| !report.metadata.dry_run));
+            lines.extend(
+                new.flat_map(|finding| finding_lines(finding, true, console))
+                    .filter(|_| !report.metadata.dry_run),
+            );
         }
     }
-    let any = |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
+    let any =
+        |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
     if any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
         lines.push(format!("resume sexton resume {short_id}"));
     }

@@ -31,12 +31,7 @@ impl Trouble {
 
     /// The surroundings refuse.
     pub fn system(what: impl Into<String>, cause: impl ToString) -> Self {
-        Self {
-            exit: Exit::Failed,
-            causes: vec![what.into(), cause.to_string()],
-            help: None,
-            problems: None,
-        }
+        Self { exit: Exit::Failed, causes: vec![what.into(), cause.to_string()], help: None, problems: None }
     }
 
     /// As a document.
@@ -81,7 +76,8 @@ impl From<Fault> for Trouble {
                 exit: Exit::Usage,
                 causes: vec![problems.summary()],
                 help: Some(
-                    "`sexton config example` shows every setting; check again with `sexton config check`".to_owned(),
+                    "`sexton config example` shows every setting; check again with `sexton config check`"
+                        .to_owned(),
                 ),
                 problems: Some(problems),
             },

@@ -55,7 +55,8 @@ fn all(act: &Act, matches: &ArgMatches) -> Result<Vec<(String, Point)>, Trouble>
 fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let points = all(act, matches)?;
     if !act.console.is_text() {
-        let list: Vec<_> = points.iter().map(|(database, point)| json!({ "database": database, "point": point })).collect();
+        let list: Vec<_> =
+            points.iter().map(|(database, point)| json!({ "database": database, "point": point })).collect();
         act.console.document(&json!({ "schema_version": SCHEMA_VERSION, "undo_points": list }));
         return Ok(Exit::Done);
     }
@@ -83,7 +84,8 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
 fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (database, point) = find(act, matches)?;
     if !act.console.is_text() {
-        act.console.document(&json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point }));
+        act.console
+            .document(&json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point }));
         return Ok(Exit::Done);
     }
     let mut lines = vec![
@@ -119,14 +121,23 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         dropped
     } else {
         let (database, point) = find(act, matches)?;
-        let question = format!("Forget undo point `{}` of `{}`? It can then no longer be put back.", point.id, point.operation);
+        let question = format!(
+            "Forget undo point `{}` of `{}`? It can then no longer be put back.",
+            point.id, point.operation
+        );
         consent::confirm(&question, act.console)?;
         act.engine.drop_undo(&database, &point.id, actor)?;
         1
     };
     match act.console.is_text() {
-        true => act.console.data(&super::numbers::of(dropped as u64, "undo point forgotten", "undo points forgotten")),
-        false => act.console.document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "dropped": dropped })),
+        true => act.console.data(&super::numbers::of(
+            dropped as u64,
+            "undo point forgotten",
+            "undo points forgotten",
+        )),
+        false => act
+            .console
+            .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "dropped": dropped })),
     }
     Ok(Exit::Done)
 }
@@ -143,7 +154,10 @@ fn find(act: &Act, matches: &ArgMatches) -> Result<(String, Point), Trouble> {
         return Ok(found.swap_remove(n));
     }
     match found.len() {
-        0 => Err(Trouble::usage(format!("there is no undo point `{wanted}`"), "`sexton undo list` shows those there are")),
+        0 => Err(Trouble::usage(
+            format!("there is no undo point `{wanted}`"),
+            "`sexton undo list` shows those there are",
+        )),
         1 => Ok(found.remove(0)),
         _ if latest => Ok(found.remove(0)),
         _ => {
@@ -154,5 +168,8 @@ fn find(act: &Act, matches: &ArgMatches) -> Result<(String, Point), Trouble> {
 }
 
 fn state(point: &Point) -> String {
-    serde_json::to_value(point.state).ok().and_then(|state| state.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(point.state)
+        .ok()
+        .and_then(|state| state.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -114,9 +114,9 @@ impl Node {
             Value::Float(number) => (*number).into(),
             Value::Bool(flag) => (*flag).into(),
             Value::List(items) => items.iter().map(Node::json).collect(),
-            Value::Table(entries) => {
-                serde_json::Value::Object(entries.iter().map(|(name, node)| (name.clone(), node.json())).collect())
-            }
+            Value::Table(entries) => serde_json::Value::Object(
+                entries.iter().map(|(name, node)| (name.clone(), node.json())).collect(),
+            ),
         }
     }
 
@@ -181,7 +181,11 @@ fn table_value(path: &str, table: &DeTable<'_>) -> Value {
     let mut entries: Vec<(String, Node)> = table
         .iter()
         .map(|(name, value)| {
-            let path = if path.is_empty() { name.get_ref().to_string() } else { format!("{path}.{}", name.get_ref()) };
+            let path = if path.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{path}.{}", name.get_ref())
+            };
             let node = Node {
                 name_span: name.span(),
                 span: value.span(),

@@ -54,7 +54,11 @@ impl Environment {
 
     /// A variable: of the process, else of the file. An empty one counts as not there.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.process.get(name).or_else(|| self.file.get(name)).map(String::as_str).filter(|value| !value.is_empty())
+        self.process
+            .get(name)
+            .or_else(|| self.file.get(name))
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Whether output should be without colour, whatever the terminal can do.

@@ -182,7 +182,11 @@ pub struct Wanted {
 }
 
 /// Finds and reads the configuration. Without a file, and if none was named, there is an empty one.
-pub fn load(wanted: &Wanted, environment: &Environment, catalogue: &[&'static dyn Kind]) -> Result<Config, Fault> {
+pub fn load(
+    wanted: &Wanted,
+    environment: &Environment,
+    catalogue: &[&'static dyn Kind],
+) -> Result<Config, Fault> {
     let named = wanted.file.clone().or_else(|| environment.variable("SEXTON_CONFIG").map(PathBuf::from));
     let path = match &named {
         Some(path) => environment.folder.join(path),
@@ -197,15 +201,15 @@ pub fn load(wanted: &Wanted, environment: &Environment, catalogue: &[&'static dy
             let shown = named.unwrap_or(path);
             return Err(Fault::Missing {
                 what: format!("the configuration `{}` cannot be read: {error}", shown.display()),
-                help: "`sexton init DATABASE` drafts one, `sexton config example` shows every setting".to_owned(),
+                help: "`sexton init DATABASE` drafts one, `sexton config example` shows every setting"
+                    .to_owned(),
             });
         }
     };
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let environment = environment.with_file(&folder).map_err(|what| Fault::Missing {
-        what,
-        help: "write one `NAME=value` a line".to_owned(),
-    })?;
+    let environment = environment
+        .with_file(&folder)
+        .map_err(|what| Fault::Missing { what, help: "write one `NAME=value` a line".to_owned() })?;
     let shown = named.as_deref().unwrap_or(Path::new(FILE)).display().to_string();
     let mut config = read(&text, &shown, &folder, wanted.profile.as_deref(), &environment, catalogue)?;
     config.file = Some(path);
@@ -227,12 +231,19 @@ pub fn read(
         wrong(errors.into_iter().map(|error| Problem::new("", error.span, error.what)).collect())
     })?;
     let mut problems = Vec::new();
-    let profiles: Vec<&str> =
-        tree.entry("profile").map(Node::entries).unwrap_or_default().iter().map(|(name, _)| name.as_str()).collect();
+    let profiles: Vec<&str> = tree
+        .entry("profile")
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     if let Some(name) = profile.filter(|name| !profiles.contains(name)) {
         let help = match nearest(name, &profiles) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if profiles.is_empty() => "the file has no profiles; they are tables `[profile.NAME.…]`".to_owned(),
+            None if profiles.is_empty() => {
+                "the file has no profiles; they are tables `[profile.NAME.…]`".to_owned()
+            }
             None => format!("the profiles are {}", profiles.join(", ")),
         };
         return Err(Fault::Missing { what: format!("there is no profile `{name}` in `{shown}`"), help });
@@ -292,23 +303,23 @@ impl Config {
     pub fn empty(environment: &Environment) -> Result<Config, Fault> {
         let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
         Ok(Config {
-        file: None,
-        folder: environment.folder.clone(),
-        databases: Vec::new(),
-        stores: Vec::new(),
-        operations: Vec::new(),
-        groups: Vec::new(),
-        manners: Map::new(),
-        go_on: true,
-        log_folder: Some(state.clone()),
-        state: StatePlace::Folder(state),
-        keep_undo: sections::UndoSection::default().keep,
-        log_level: LogLevel::default(),
-        log_format: LogFormat::default(),
-        order: Order::default(),
-        first_run_dry: false,
-        secrets: Vec::new(),
-        now: set_clock(environment)?,
+            file: None,
+            folder: environment.folder.clone(),
+            databases: Vec::new(),
+            stores: Vec::new(),
+            operations: Vec::new(),
+            groups: Vec::new(),
+            manners: Map::new(),
+            go_on: true,
+            log_folder: Some(state.clone()),
+            state: StatePlace::Folder(state),
+            keep_undo: sections::UndoSection::default().keep,
+            log_level: LogLevel::default(),
+            log_format: LogFormat::default(),
+            order: Order::default(),
+            first_run_dry: false,
+            secrets: Vec::new(),
+            now: set_clock(environment)?,
         })
     }
 }

@@ -111,7 +111,8 @@ impl Config {
 
     /// The zone of the database is that of options which say none.
     fn fill_zone(&self, kind: &dyn Kind, database: &str, options: &mut Json) {
-        let zone = self.databases.iter().find(|known| known.name == database).and_then(|known| known.zone.clone());
+        let zone =
+            self.databases.iter().find(|known| known.name == database).and_then(|known| known.zone.clone());
         let Some(zone) = zone else { return };
         let schema = kind.schema().to_value();
         let schema = Schema::of(&schema);

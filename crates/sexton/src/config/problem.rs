@@ -142,7 +142,9 @@ fn masked(text: &str) -> String {
             Some((key, value)) => {
                 all.push_str(key);
                 all.push('=');
-                all.extend(value.bytes().map(|byte| if byte.is_ascii_whitespace() { byte as char } else { '*' }));
+                all.extend(
+                    value.bytes().map(|byte| if byte.is_ascii_whitespace() { byte as char } else { '*' }),
+                );
             }
             None => all.push_str(&masked_url(line)),
         }

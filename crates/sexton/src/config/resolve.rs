@@ -6,12 +6,10 @@ use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
-use super::sections::{LogSection, OnError, OperationSection, UndoSection};
 use super::secrets::{Missing, expand, expand_secret};
+use super::sections::{LogSection, OnError, OperationSection, UndoSection};
 use super::whole::operation_schema;
-use super::{
-    Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting,
-};
+use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
 use engine::Kind;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -55,7 +53,8 @@ pub fn config(
         operations,
         groups: entries(tree, "group").iter().map(|(name, node)| group(name, node)).collect(),
         manners: tree.entry("defaults").map(manners_of).unwrap_or_default(),
-        go_on: value::<OnError>(tree.entry("defaults").and_then(|node| node.entry("on_error"))) == OnError::Continue,
+        go_on: value::<OnError>(tree.entry("defaults").and_then(|node| node.entry("on_error")))
+            == OnError::Continue,
         state,
         keep_undo: undo.keep,
         log_level: log.level,
@@ -230,4 +229,3 @@ pub fn passwords(url: &str) -> Vec<String> {
     }
     all
 }
-

@@ -115,7 +115,10 @@ impl<'a> Schema<'a> {
             return choices.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         }
         if let Some(items) = self.items() {
-            return format!("a list, each a {}", items.wanted().trim_start_matches("a ").trim_start_matches("an "));
+            return format!(
+                "a list, each a {}",
+                items.wanted().trim_start_matches("a ").trim_start_matches("an ")
+            );
         }
         let name = |sort: &str| match sort {
             "integer" => "an integer",

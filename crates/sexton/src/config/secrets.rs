@@ -8,7 +8,8 @@ use std::path::Path;
 
 /// Replaces all references in `text`. The error says what is missing.
 pub fn expand(text: &str, environment: &Environment, folder: &Path) -> Result<String, Missing> {
-    let user_part = text.find("://").map(|start| start + 3).zip(text.rfind('@')).filter(|(start, end)| start < end);
+    let user_part =
+        text.find("://").map(|start| start + 3).zip(text.rfind('@')).filter(|(start, end)| start < end);
     let mut all = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -51,16 +52,18 @@ pub struct Missing {
 fn look_up(reference: &str, environment: &Environment, folder: &Path) -> Result<String, Missing> {
     if let Some(path) = reference.strip_prefix("file:") {
         let path = folder.join(path);
-        return std::fs::read_to_string(&path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).map_err(
-            |error| Missing {
+        return std::fs::read_to_string(&path)
+            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|error| Missing {
                 what: format!("the secret file `{}` cannot be read: {error}", path.display()),
                 help: "create it, readable for this user only".to_owned(),
-            },
-        );
+            });
     }
     environment.variable(reference).map(str::to_owned).ok_or_else(|| Missing {
         what: format!("the variable `{reference}` is not set"),
-        help: format!("set it: `export {reference}=…`, or write it into a file `.env` beside the configuration"),
+        help: format!(
+            "set it: `export {reference}=…`, or write it into a file `.env` beside the configuration"
+        ),
     })
 }
 

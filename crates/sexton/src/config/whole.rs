@@ -78,7 +78,10 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     for (name, group) in tree.entry("group").map(Node::entries).unwrap_or_default() {
         if operations.iter().any(|(known, _)| known == name) {
             let what = format!("`{name}` is both a group and an operation");
-            problems.push(Problem::new(&group.path, group.name_span.clone(), what).help("give one of them another name"));
+            problems.push(
+                Problem::new(&group.path, group.name_span.clone(), what)
+                    .help("give one of them another name"),
+            );
         }
         check_names(group.entry("operations"), "operation", tree, problems);
     }
@@ -118,10 +121,17 @@ fn check_name(name: &str, operation: &Node, tree: &Node, problems: &mut Vec<Prob
     let _ = tree;
 }
 
-fn check_operation(operation: &Node, tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Problem>) {
+fn check_operation(
+    operation: &Node,
+    tree: &Node,
+    catalogue: &[&'static dyn Kind],
+    problems: &mut Vec<Problem>,
+) {
     if !matches!(operation.value, Value::Table(_)) {
         let what = format!("`{}` must be a table", operation.name());
-        problems.push(Problem::new(&operation.path, operation.span.clone(), what).help("write `[operation.NAME]`"));
+        problems.push(
+            Problem::new(&operation.path, operation.span.clone(), what).help("write `[operation.NAME]`"),
+        );
         return;
     }
     let names = || catalogue.iter().map(|kind| kind.name());
@@ -207,8 +217,13 @@ fn check_references(schema: Schema<'_>, node: &Node, tree: &Node, problems: &mut
 /// A name, or a list of names, of things that stand in the table `section` of the file.
 fn check_names(node: Option<&Node>, section: &str, tree: &Node, problems: &mut Vec<Problem>) {
     let Some(node) = node else { return };
-    let known: Vec<&str> =
-        tree.entry(section).map(Node::entries).unwrap_or_default().iter().map(|(name, _)| name.as_str()).collect();
+    let known: Vec<&str> = tree
+        .entry(section)
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     let one = [node.clone()];
     let items = if node.items().is_empty() { &one } else { node.items() };
     for item in items {

@@ -66,11 +66,16 @@ fn operation(guess: &Guess) -> String {
         let _ = writeln!(
             text,
             "# Which values mean \"finished\"?\nwhere = {}",
-            quoted(&format!("lower(t.\"{}\") in ('completed', 'done', 'success', 'finished')", status.replace('"', "\"\"")))
+            quoted(&format!(
+                "lower(t.\"{}\") in ('completed', 'done', 'success', 'finished')",
+                status.replace('"', "\"\"")
+            ))
         );
     }
     if guess.sort == Sort::Expiring {
-        text.push_str("# Nobody wants these back. Leave it out to keep undo rows all the same.\nundo = \"none\"\n");
+        text.push_str(
+            "# Nobody wants these back. Leave it out to keep undo rows all the same.\nundo = \"none\"\n",
+        );
     }
     text
 }
@@ -97,7 +102,11 @@ fn name_of(guess: &Guess) -> String {
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '_' })
         .collect();
-    if ["metadata", "all", "latest", "daily"].contains(&name.as_str()) { format!("{name}_rows") } else { name }
+    if ["metadata", "all", "latest", "daily"].contains(&name.as_str()) {
+        format!("{name}_rows")
+    } else {
+        name
+    }
 }
 
 fn key(name: &str) -> String {

@@ -51,13 +51,34 @@ const LOGS: [&str; 9] =
     ["log", "event", "history", "trace", "metric", "activity", "request", "notification", "webhook"];
 const AUDITS: [&str; 2] = ["audit", "journal"];
 const QUEUES: [&str; 6] = ["queue", "job", "task", "outbox", "delivery", "message"];
-const EXPIRY: [&str; 8] =
-    ["expires_at", "expire_at", "expire_date", "expires", "expiry", "expiration", "valid_until", "expires_on"];
-const CREATED: [&str; 14] = [
-    "created_at", "inserted_at", "logged_at", "occurred_at", "recorded_at", "started_at", "created", "timestamp",
-    "created_on", "date_created", "time", "ts", "sent_at", "updated_at",
+const EXPIRY: [&str; 8] = [
+    "expires_at",
+    "expire_at",
+    "expire_date",
+    "expires",
+    "expiry",
+    "expiration",
+    "valid_until",
+    "expires_on",
 ];
-const FINISHED: [&str; 6] = ["finished_at", "completed_at", "ended_at", "done_at", "processed_at", "updated_at"];
+const CREATED: [&str; 14] = [
+    "created_at",
+    "inserted_at",
+    "logged_at",
+    "occurred_at",
+    "recorded_at",
+    "started_at",
+    "created",
+    "timestamp",
+    "created_on",
+    "date_created",
+    "time",
+    "ts",
+    "sent_at",
+    "updated_at",
+];
+const FINISHED: [&str; 6] =
+    ["finished_at", "completed_at", "ended_at", "done_at", "processed_at", "updated_at"];
 
 /// Proposals in the order of the tables' names, at most one a table.
 pub fn guesses(schema: &Schema) -> Vec<Guess> {
@@ -65,7 +86,8 @@ pub fn guesses(schema: &Schema) -> Vec<Guess> {
 }
 
 fn has_own_rows(table: &Table) -> bool {
-    matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid) && table.parents.is_empty()
+    matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid)
+        && table.parents.is_empty()
 }
 
 fn guess(table: &Table) -> Option<Guess> {
@@ -85,7 +107,10 @@ fn guess(table: &Table) -> Option<Guess> {
     if let Some(column) = time_column(table, &["deleted_at", "deleted_on", "removed_at", "trashed_at"]) {
         return Some(found(Sort::SoftDeleted, column, None));
     }
-    let status = table.columns.iter().find(|column| ["status", "state"].contains(&column.name.to_lowercase().as_str()));
+    let status = table
+        .columns
+        .iter()
+        .find(|column| ["status", "state"].contains(&column.name.to_lowercase().as_str()));
     // "task log" is a log.
     let log = named(&LOGS) || named(&AUDITS);
     if let (Some(status), true, false) = (status, named(&QUEUES), log) {
@@ -102,7 +127,10 @@ fn guess(table: &Table) -> Option<Guess> {
 /// The first of these columns whose type can hold a time.
 fn time_column<'a>(table: &'a Table, names: &[&str]) -> Option<&'a Column> {
     names.iter().find_map(|name| {
-        table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name) && holds_time(column.family))
+        table
+            .columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name) && holds_time(column.family))
     })
 }
 

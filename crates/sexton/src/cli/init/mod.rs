@@ -5,9 +5,9 @@
 mod draft;
 mod guess;
 
+use super::choice;
 use super::console::Console;
 use super::trouble::Trouble;
-use super::choice;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
 use crate::wiring;
@@ -31,14 +31,17 @@ pub fn init(matches: &ArgMatches, environment: &Environment, console: &mut Conso
     if matches.get_flag("write") {
         let file = matches.get_one::<String>("config").map_or(config::FILE, String::as_str);
         write_new(file, &text)?;
-        console.note(&format!("wrote `{file}`; look through it, then `sexton plan --all` shows what it would do"));
+        console.note(&format!(
+            "wrote `{file}`; look through it, then `sexton plan --all` shows what it would do"
+        ));
         if console.is_text() {
             return Ok(Exit::Done);
         }
     }
     match console.is_text() {
         true => console.data(&text),
-        false => console.document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "configuration": text })),
+        false => console
+            .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "configuration": text })),
     }
     Ok(Exit::Done)
 }
@@ -54,5 +57,6 @@ fn write_new(file: &str, text: &str) -> Result<(), Trouble> {
         }
         Err(error) => return Err(Trouble::system(format!("`{file}` cannot be written"), error)),
     };
-    new.write_all(text.as_bytes()).map_err(|error| Trouble::system(format!("`{file}` cannot be written"), error))
+    new.write_all(text.as_bytes())
+        .map_err(|error| Trouble::system(format!("`{file}` cannot be written"), error))
 }
