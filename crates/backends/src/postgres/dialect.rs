@@ -55,6 +55,11 @@ impl Spelling {
         take.limit.is_none()
     }
 
+    /// The taking in one go.
+    pub fn take_quick(&self, take: &Take) -> Sql {
+        self.take_by(take, self.doomed(take))
+    }
+
     /// The taking that goes through a list of places: counted, or passing over rows that others hold.
     pub fn take_careful(&self, take: &Take) -> Sql {
         let places = Sql::new("t.ctid = any (array(select t.ctid ")
@@ -210,7 +215,7 @@ impl Dialect for Spelling {
 
     fn take(&self, take: &Take) -> Vec<Sql> {
         match self.is_quick(take) {
-            true => vec![self.take_by(take, self.doomed(take))],
+            true => vec![self.take_quick(take)],
             false => vec![self.take_careful(take)],
         }
     }

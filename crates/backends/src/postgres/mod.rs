@@ -18,6 +18,7 @@ mod pulse;
 mod schema;
 mod session;
 mod tls;
+mod transaction;
 mod values;
 mod wire;
 
