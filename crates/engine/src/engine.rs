@@ -300,6 +300,16 @@ impl Engine {
         Ok(undo::points(self.database(database)?.read()?.as_mut())?)
     }
 
+    /// The rows of an undo point that could not be put back, at most `limit`.
+    pub fn undo_conflicts(
+        &self,
+        database: &str,
+        point: &Point,
+        limit: usize,
+    ) -> Result<Vec<undo::Conflict>, Failure> {
+        Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
+    }
+
     /// Forgets an undo point: what it remembered can no longer be put back.
     pub fn drop_undo(&self, database: &str, id: &str, actor: &str) -> Result<Point, Failure> {
         let mut session = self.database(database)?.open()?;
@@ -309,6 +319,7 @@ impl Engine {
                 .into());
         };
         undo::drop_point(session.as_mut(), &Limits::default(), &point)?;
+        undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "drop undo point", id, database)?;
         Ok(point)
     }
@@ -329,8 +340,13 @@ impl Engine {
     /// Ends the exemption of restored rows of a table.
     pub fn end_exemption(&self, database: &str, table: &str, actor: &str) -> Result<bool, Failure> {
         let mut session = self.database(database)?.open()?;
-        let name = session.schema()?.find(table)?.name.clone();
-        let ended = undo::release(session.as_mut(), &Limits::default(), &name)?;
+        let schema = session.schema()?;
+        let named = schema.find(table)?;
+        let mut ended = undo::release(session.as_mut(), &Limits::default(), &named.name)?;
+        for leaf in schema.leaves(named) {
+            ended |= undo::release(session.as_mut(), &Limits::default(), &leaf.name)?;
+        }
+        undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "end exemption", table, database)?;
         Ok(ended)
     }
@@ -349,12 +365,8 @@ impl Engine {
             self.audit(actor, "end exemption", &table.to_string(), database)?;
             ended.push(table.to_string());
         }
+        undo::tidy(session.as_mut(), &Limits::default())?;
         Ok(ended)
-    }
-
-    /// Removes Sexton's own tables from a database when nothing in them is needed any more; true when they went.
-    pub fn tidy(&self, database: &str) -> Result<bool, Failure> {
-        Ok(undo::tidy(self.database(database)?.open()?.as_mut(), &Limits::default())?)
     }
 
     /// Asks a run, in whichever process, to stop at its next batch; its full id.

@@ -5,7 +5,7 @@
 use crate::event::{Counts, Event, What};
 use crate::finding::Finding;
 use crate::finding::Level;
-use crate::plan::{Item, Plan, SCHEMA_VERSION, Undo};
+use crate::plan::{Item, Plan, SCHEMA_VERSION, Step, Undo};
 use crate::request::{Severity, Trigger};
 use crate::status::Status;
 use jiff::Timestamp;
@@ -353,8 +353,8 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
     }
     // What a dry run would do is what its steps matched.
     if plan.request.dry_run && report.status == Status::Completed {
-        for target in &mut targets {
-            target.counts = would(&target.action, target.rows_matched);
+        for (target, step) in targets.iter_mut().zip(&item.steps) {
+            target.counts = would(step);
         }
     }
     for target in &targets {
@@ -376,13 +376,23 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
     report
 }
 
-fn would(action: &str, rows: u64) -> Counts {
-    match action {
+/// What a run of this step would count.
+fn would(step: &Step) -> Counts {
+    let rows = step.matched;
+    let hanging = |wanted: &[&str]| -> u64 {
+        let meant = step.dependants.iter().filter(|hanging| wanted.contains(&hanging.policy.as_str()));
+        meant.map(|hanging| hanging.rows).sum()
+    };
+    let counts = match step.action.as_str() {
         "delete" => Counts { deleted: rows, ..Counts::default() },
+        "archive_and_delete" => {
+            Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
+        }
         "archive" => Counts { changed: rows, archived: rows, ..Counts::default() },
         "restore" => Counts { restored: rows, ..Counts::default() },
         _ => Counts::default(),
-    }
+    };
+    Counts { dependants: hanging(&["cascade", "set_null", "archive"]), ..counts }
 }
 
 fn said(finding: &Finding) -> String {

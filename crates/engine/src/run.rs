@@ -127,7 +127,9 @@ impl Run<'_, '_> {
         if let Some(reason) = &item.skipped {
             return self.log(n, What::Skipped { reason: reason.clone() });
         }
-        let nothing = item.steps.iter().all(|step| step.exact && step.matched == 0);
+        // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
+        let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
+        let nothing = !blocked && item.steps.iter().all(|step| step.exact && step.matched == 0);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(

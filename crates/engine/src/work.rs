@@ -206,6 +206,33 @@ impl<'a> Work<'a> {
         Ok(changed)
     }
 
+    /// Drops a partition whose rows all satisfy `condition` (over `t`) still; how many rows it had, or none when some
+    /// of them must stay. Nothing is remembered: only where the configuration says that nothing can be put back.
+    pub fn drop_partition(&mut self, partition: &Table, condition: &Sql) -> Result<Option<u64>> {
+        self.may_die("before a partition is dropped")?;
+        let statements = self.setting.dialect.drop_partition(partition);
+        let Some((lock, drop)) = statements.split_first().filter(|_| self.memory.forget) else {
+            return Ok(None);
+        };
+        self.tx.execute(lock)?;
+        let rows = self.tx.rows(
+            &Sql::new("select count(*), count(case when (")
+                .add(condition)
+                .text(") then 1 end) from ")
+                .table(&partition.name)
+                .text(" as t"),
+        )?;
+        let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(-1);
+        if number(0) != number(1) {
+            return Ok(None);
+        }
+        for statement in drop {
+            self.tx.execute(statement)?;
+        }
+        self.may_die("after a partition was dropped")?;
+        Ok(Some(number(0).max(0) as u64))
+    }
+
     /// Chooses rows and locks them: their places, and `columns` by which others refer to them, are kept in a temporary
     /// table until the end of the batch.
     pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
@@ -221,6 +248,11 @@ impl<'a> Work<'a> {
     /// Streams rows, for those that must leave the database.
     pub fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.tx.query(sql, each)
+    }
+
+    /// All rows at once, for results known to be small.
+    pub(crate) fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+        self.tx.rows(sql)
     }
 
     /// One count.

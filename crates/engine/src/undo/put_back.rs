@@ -12,7 +12,7 @@ use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
 use crate::plan::{Step, Undo};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Range, Schema, Sql, Table, TableName, Value};
+use targets::db::{AT, BATCH, Dialect, Facts, ForeignKey, Range, Row, Schema, Sql, Table, TableName, Value};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ struct Task {
     stride: i64,
     /// Only these rows: what was in conflict last time.
     retry: Option<Vec<i64>>,
+    /// Rows refer to others of their own table: what comes back too early gets another chance at the end.
+    own_parents: bool,
+    /// From the last row to the first, because most of those parents were taken later than their children.
+    backwards: bool,
     last: bool,
 }
 
@@ -60,7 +64,9 @@ impl Operation for PutBack {
             };
             let columns = columns_left(remembered, table, &mut planned.findings);
             let retry = match point.state {
-                PointState::Partly => Some(conflicts(facts, &point.id, remembered.seq)?),
+                PointState::Partly => {
+                    Some(positions(facts.rows(&conflicts(&point.id, remembered.seq, facts.dialect()))?))
+                }
                 _ => None,
             };
             let matched = match &retry {
@@ -68,6 +74,7 @@ impl Operation for PutBack {
                 None => facts.count(&Sql::new("select count(*) from ").table(&remembered.undo.name))?,
             };
             let end = facts.count(&facts.dialect().undo_end(&remembered.undo))? as i64;
+            let own_parents = remembered.change == Change::Delete && own_references(table).next().is_some();
             let task = Task {
                 remembered: remembered.clone(),
                 table: table.clone(),
@@ -75,6 +82,8 @@ impl Operation for PutBack {
                 end,
                 stride,
                 retry,
+                own_parents,
+                backwards: own_parents && end > stride && parents_come_later(remembered, table, facts)?,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);
@@ -92,23 +101,29 @@ impl Operation for PutBack {
         let mut counts = Counts::default();
         let next = match &task.retry {
             Some(positions) => {
-                for position in positions {
-                    let range = Range { from: *position, to: position + 1 };
-                    if put_back_range(&task, range, work, &mut counts, &self.point)? {
-                        forget_conflict(work, &self.point, task.remembered.seq, *position)?;
-                    }
-                }
+                let left = try_again(&task, positions.clone(), work, &mut counts, &self.point)?;
+                counts.failed += left;
                 None
             }
             None => {
                 // `stride` positions hold about a thousand rows.
                 let stride = (i128::from(task.stride) * i128::from(rows) / 1000)
                     .clamp(1, i128::from(i64::MAX / 2)) as i64;
-                let range = Range { from: at, to: at.saturating_add(stride).min(task.end) };
+                let done = at.saturating_add(stride).min(task.end);
+                let range = match task.backwards {
+                    true => Range { from: task.end - done, to: task.end - at },
+                    false => Range { from: at, to: done },
+                };
                 if range.from < range.to {
-                    put_back_range(&task, range, work, &mut counts, &self.point)?;
+                    let failed = put_back_range(&task, range, work, &mut counts, &self.point)?;
+                    counts.failed += if task.own_parents { 0 } else { failed };
                 }
-                (range.to < task.end).then(|| Cursor(range.to.into()))
+                if done >= task.end && task.own_parents {
+                    let early = conflicts(&self.point, task.remembered.seq, work.dialect());
+                    let early = positions(work.rows(&early)?);
+                    counts.failed += try_again(&task, early, work, &mut counts, &self.point)?;
+                }
+                (done < task.end).then(|| Cursor(done.into()))
             }
         };
         if next.is_none() && task.last {
@@ -176,6 +191,52 @@ pub(crate) fn reported_conflicts(facts: &mut dyn Facts, point: &str) -> Result<V
     Ok(findings)
 }
 
+/// One remembered row that could not be put back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conflict {
+    /// Its table.
+    pub table: TableName,
+    /// Its key, or all its columns when the table has none.
+    pub key: Vec<(String, Value)>,
+    /// What the database says.
+    pub reason: String,
+}
+
+/// The rows of a point that could not be put back, at most `limit`.
+pub fn conflicts_of(facts: &mut dyn Facts, point: &Point, limit: usize) -> Result<Vec<Conflict>> {
+    let mut all = Vec::new();
+    for table in &point.tables {
+        let select = Sql::new("select position, reason from ")
+            .table(&facts.dialect().own("undo_conflicts"))
+            .text(" where point = ")
+            .bind(point.id.clone())
+            .text(" and seq = ")
+            .bind(table.seq)
+            .text(" order by position");
+        let columns = if table.key.is_empty() { &table.undo.columns } else { &table.key };
+        for row in facts.rows(&select)? {
+            if all.len() >= limit {
+                return Ok(all);
+            }
+            let position = row.first().and_then(Value::as_int).unwrap_or(0);
+            let range = facts.dialect().undo_range(Range { from: position, to: position + 1 });
+            let select = Sql::new("select ")
+                .names("u.", columns.iter().map(String::as_str))
+                .text(" from ")
+                .table(&table.undo.name)
+                .text(" as u where ")
+                .add(&range);
+            let values = facts.rows(&select)?.into_iter().next().unwrap_or_default();
+            all.push(Conflict {
+                table: table.source.clone(),
+                key: columns.iter().cloned().zip(values).collect(),
+                reason: row.get(1).and_then(Value::as_text).unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    Ok(all)
+}
+
 /// Puts everything back that a temporary table holds.
 pub(crate) fn put_back_all(
     table: &Table,
@@ -194,20 +255,23 @@ pub(crate) fn put_back_all(
         end,
         stride: end,
         retry: None,
+        own_parents: false,
+        backwards: false,
         last: false,
     };
-    put_back_range(&task, Range { from: 0, to: end }, work, counts, point).map(|_| ())
+    counts.failed += put_back_range(&task, Range { from: 0, to: end }, work, counts, point)?;
+    Ok(())
 }
 
-/// Puts a range back, halving it where the database refuses. True when all of it went back.
+/// Puts a range back, halving it where the database refuses; how many rows could not go back.
 fn put_back_range(
     task: &Task,
     range: Range,
     work: &mut Work,
     counts: &mut Counts,
     point: &str,
-) -> Result<bool> {
-    let mut whole = true;
+) -> Result<u64> {
+    let mut failed = 0;
     let mut pending = vec![range];
     while let Some(range) = pending.pop() {
         match attempt(task, range, work)? {
@@ -219,13 +283,12 @@ fn put_back_range(
                 pending.push(Range { from: range.from, to: middle });
             }
             Err(reason) => {
-                whole = false;
-                counts.failed += 1;
+                failed += 1;
                 note_conflict(work, point, task.remembered.seq, range.from, &reason)?;
             }
         }
     }
-    Ok(whole)
+    Ok(failed)
 }
 
 /// One statement inside a savepoint: how many rows went back, or why the data refuse.
@@ -339,15 +402,65 @@ fn forget_conflict(work: &mut Work, point: &str, seq: i64, position: i64) -> Res
     Ok(())
 }
 
-fn conflicts(facts: &mut dyn Facts, point: &str, seq: i64) -> Result<Vec<i64>> {
-    let select = Sql::new("select position from ")
-        .table(&facts.dialect().own("undo_conflicts"))
+fn conflicts(point: &str, seq: i64, dialect: &dyn Dialect) -> Sql {
+    Sql::new("select position from ")
+        .table(&dialect.own("undo_conflicts"))
         .text(" where point = ")
         .bind(point)
         .text(" and seq = ")
         .bind(seq)
-        .text(" order by position");
-    Ok(facts.rows(&select)?.iter().filter_map(|row| row.first().and_then(Value::as_int)).collect())
+        .text(" order by position")
+}
+
+fn positions(rows: Vec<Row>) -> Vec<i64> {
+    rows.iter().filter_map(|row| row.first().and_then(Value::as_int)).collect()
+}
+
+/// Tries single rows, again and again as long as one of them helps another; how many are left.
+fn try_again(
+    task: &Task,
+    mut positions: Vec<i64>,
+    work: &mut Work,
+    counts: &mut Counts,
+    point: &str,
+) -> Result<u64> {
+    loop {
+        let mut left = Vec::new();
+        for position in &positions {
+            let range = Range { from: *position, to: position + 1 };
+            match put_back_range(task, range, work, counts, point)? {
+                0 => forget_conflict(work, point, task.remembered.seq, *position)?,
+                _ => left.push(*position),
+            }
+        }
+        if left.is_empty() || left.len() == positions.len() || !task.own_parents {
+            return Ok(left.len() as u64);
+        }
+        positions = left;
+    }
+}
+
+fn own_references(table: &Table) -> impl Iterator<Item = &ForeignKey> {
+    table.references.iter().filter(|key| key.parent == table.name || table.parents.contains(&key.parent))
+}
+
+/// Whether more rows were taken before the rows they refer to than after them.
+fn parents_come_later(remembered: &Remembered, table: &Table, facts: &mut dyn Facts) -> Result<bool> {
+    let Some(key) = own_references(table).next() else { return Ok(false) };
+    if !key.columns.iter().chain(&key.parent_columns).all(|name| remembered.undo.columns.contains(name)) {
+        return Ok(false);
+    }
+    let pairs = key.columns.iter().zip(&key.parent_columns);
+    let same: Vec<Sql> =
+        pairs.map(|(own, above)| Sql::new("u.").name(own).text(" = p.").name(above)).collect();
+    let later = format!("(p.{BATCH}, p.{AT}) > (u.{BATCH}, u.{AT})");
+    let select = Sql::new(&format!("select count(case when {later} then 1 end) * 2 > count(*) from "))
+        .table(&remembered.undo.name)
+        .text(" as u join ")
+        .table(&remembered.undo.name)
+        .text(" as p on ")
+        .add(&Sql::join(&same, " and "));
+    Ok(facts.value(&select)?.as_bool().unwrap_or(false))
 }
 
 /// Deleted rows first, parents before children; then changed rows. Within that, last touched first.

@@ -12,10 +12,10 @@ const CHILDREN_PER_ROW: u64 = 10;
 
 /// Where the next batch lies, found outside any transaction.
 pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
-    if task.walk == Walk::Few || place.last_pass {
+    if task.walk == Walk::Few || place.last_pass || place.tried < task.drop.len() {
         return Ok(Some(place));
     }
-    while let Some(leaf) = task.leaves.get(place.leaf) {
+    while let Some(leaf) = place.leaf(task) {
         if task.exact_batches {
             let found = facts.edge_of(leaf, place.from.as_ref(), rows, &task.condition)?;
             (place.to, place.next) = found.map_or((None, None), |(end, next)| (Some(end), Some(next)));
@@ -35,7 +35,16 @@ pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> R
 /// Does the batch.
 pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<Batch> {
     let mut counts = Counts::default();
-    let Some(leaf) = task.leaves.get(place.leaf) else { return next_pass(task, place, counts) };
+    if let Some(n) = task.drop.get(place.tried) {
+        place.tried += 1;
+        if let Some(rows) = work.drop_partition(&task.leaves[*n], &task.condition)? {
+            counts.deleted = rows;
+            place.done += rows;
+            place.gone.push(*n);
+        }
+        return Ok(Batch { counts, next: Some(place.cursor()?) });
+    }
+    let Some(leaf) = place.leaf(task) else { return next_pass(task, place, counts) };
     let walking = task.walk == Walk::Physical && !place.last_pass;
     let exact = task.exact_batches || !walking;
     let doomed = Rows {
@@ -69,7 +78,7 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
     {
         place.leaf += 1;
     }
-    if place.leaf < task.leaves.len() {
+    if place.leaf(task).is_some() {
         return Ok(Batch { counts, next: Some(place.cursor()?) });
     }
     next_pass(task, place, counts)
@@ -83,7 +92,8 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
     if place.last_pass && !freed || !(left_behind || freed) {
         return Ok(Batch { counts, next: None });
     }
-    place = Place { done: place.done, last_pass: true, ..Place::default() };
+    let Place { done, tried, gone, .. } = place;
+    place = Place { done, tried, gone, last_pass: true, ..Place::default() };
     Ok(Batch { counts, next: Some(place.cursor()?) })
 }
 
@@ -138,39 +148,13 @@ fn with_own_children<'a>(task: &Task, leaf: &'a Table, doomed: &Rows<'a>, work: 
     let own = task.refers_to_itself().filter(|child| child.policy.removes());
     let (Some(child), Some(key)) = (own, &leaf.key) else { return doomed.clone() };
     let dialect = work.dialect();
-    let keys = |prefix: &str| Sql::default().names(prefix, key.columns.iter().map(String::as_str));
-    let mut first = Sql::new("select ")
-        .add(&Sql::default().names("t.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
-        .text(" from ")
-        .table(&task.table.name)
-        .text(" as t where (")
-        .add(&doomed.condition)
-        .text(")");
-    if let Some((from, to)) = &doomed.window {
-        first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
-    }
-    let below: Vec<Sql> = child
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(n, column)| Sql::new("c.").name(column).text(&format!(" = d.p{n}")))
-        .collect();
-    let names: Vec<String> = (0..key.columns.len())
-        .map(|n| format!("k{n}"))
-        .chain((0..child.parent_columns.len()).map(|n| format!("p{n}")))
-        .collect();
-    let found: Vec<String> = (0..key.columns.len()).map(|n| format!("k{n}")).collect();
-    let own_keys = if key.columns.len() > 1 { Sql::new("(").add(&keys("t.")).text(")") } else { keys("t.") };
-    let condition = own_keys
-        .text(&format!(" in (with recursive d ({}) as (", names.join(", ")))
-        .add(&limited(first, doomed.limit))
-        .text(" union select ")
-        .add(&Sql::default().names("c.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
-        .text(" from ")
-        .table(&task.table.name)
-        .text(" as c join d on ")
-        .add(&Sql::join(&below, " and "))
-        .text(&format!(") select {} from d)", found.join(", ")));
+    let condition = child.subtree(&task.table.name, key, &|from| {
+        let mut first = from.text("(").add(&doomed.condition).text(")");
+        if let Some((from, to)) = &doomed.window {
+            first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
+        }
+        limited(first, doomed.limit)
+    });
     Rows { table: leaf, condition, window: None, limit: None, skip_locked: false }
 }
 

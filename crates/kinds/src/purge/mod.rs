@@ -14,7 +14,7 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
     Work,
 };
 use targets::db::{Facts, Sql};
@@ -50,8 +50,7 @@ impl Kind for Purge {
     }
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
-        let options: Options = serde_json::from_value(options.clone())
-            .map_err(|error| Error::usage(format!("the options of a purge cannot be read: {error}")))?;
+        let options = Options::read(options)?;
         options.check()?;
         Ok(Box::new(options))
     }
@@ -76,12 +75,12 @@ impl Operation for Options {
         let mut findings = Vec::new();
         for (step, done) in steps.iter().zip(counts) {
             let task = Task::read(step)?;
-            let left = facts.count(
-                &Sql::new("select count(*) from ")
-                    .table(&task.table.name)
-                    .text(" as t where ")
-                    .add(&task.condition),
-            )?;
+            let count = |condition: &Sql, facts: &mut dyn Facts| {
+                let from = Sql::new("select count(*) from ").table(&task.table.name).text(" as t where ");
+                facts.count(&from.add(condition))
+            };
+            let left = count(&task.condition, facts)?;
+            let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
             if left > 0 {
                 findings.push(Finding::note(
                     "rows_left",
@@ -90,14 +89,22 @@ impl Operation for Options {
                     "run it again",
                 ));
             }
-            let planned = step.matched;
-            if done.rows() + left < planned {
+            if held > 0 {
+                findings.push(Finding::note(
+                    "rows_held",
+                    &task.table.name,
+                    format!("{held} rows match the rule, but other rows refer to them"),
+                    "say what happens to those: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
+                ));
+            }
+            let known = done.rows() + left + held;
+            if known < step.matched {
                 findings.push(Finding::note(
                     "rows_gone",
                     &task.table.name,
                     format!(
                         "{} of the planned rows were removed or changed by others meanwhile",
-                        planned - done.rows() - left
+                        step.matched - known
                     ),
                     "",
                 ));

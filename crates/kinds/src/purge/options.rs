@@ -1,7 +1,7 @@
 //! What a purge can be told. The doc comments are the help texts of flags, config keys and the API.
 
-use engine::Error;
 use engine::age::Age;
+use engine::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub enum Undo {
 
 /// Rows of one table, and what happens to them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Target {
     /// The name of this target in reports. Default: the table's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +115,7 @@ enum EpochUnitSchema {
 
 /// One more age.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AndOlder {
     /// The column.
     pub column: String,
@@ -161,10 +162,13 @@ pub enum Policy {
 
 /// One relation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Relation {
     /// The table that refers.
     pub table: String,
+    /// The table referred to, where the relation is not declared and that is not the target's own table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Its referring columns. Default: those of the declared reference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
@@ -205,6 +209,24 @@ impl Options {
             return Err(Error::usage("a purge needs a table").help("say `table = \"…\"`, or `--table`"));
         }
         targets.iter().try_for_each(Target::check)
+    }
+
+    /// Reads options. An unknown one is refused: a mistyped limit must not be taken for none. (Serde cannot do that
+    /// by itself beside the target written directly.)
+    pub fn read(options: &serde_json::Value) -> Result<Options> {
+        let wrong = |why: String| Error::usage(format!("the options of a purge cannot be read: {why}"));
+        let schema = schemars::schema_for!(Options);
+        let known = schema.get("properties").and_then(|properties| properties.as_object());
+        if let (Some(given), Some(known)) = (options.as_object(), known)
+            && let Some(name) = given.keys().find(|name| !known.contains_key(*name))
+        {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            return Err(wrong(format!("there is no option `{name}`"))
+                .help(format!("the options are {}", names.join(", "))));
+        }
+        serde_json::from_value(options.clone()).map_err(|error| {
+            wrong(error.to_string()).help("`sexton help purge` shows the options and what they take")
+        })
     }
 
     /// All targets, the one written directly first.

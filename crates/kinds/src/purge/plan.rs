@@ -5,7 +5,7 @@ use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Facts, Schema, Sql, Table, TableKind, TableName, Value};
+use targets::db::{Column, EpochUnit, Facts, Family, Schema, Sql, Table, TableKind, TableName, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
@@ -84,7 +84,7 @@ fn plan_target(
     for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
         condition = condition.text(" and (").add(gone).text(") is not true");
     }
-    let exempt = not_exempt(facts, &table)?;
+    let exempt = not_exempt(facts, std::iter::once(&table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
             count_rows(&table, &condition.clone().text(" and not (").add(exempt).text(")"), facts)?
@@ -105,10 +105,17 @@ fn plan_target(
         Action::Delete => relations::children(schema, &table, &target, &mut Vec::new(), findings)?,
         Action::Mark => Vec::new(),
     };
-    let sizes = measure(&table, &condition, &rule, planning, facts)?;
+    let mut sizes = measure(&table, &condition, &rule, planning, facts)?;
+    let doomed = match with_own_children(&table, &children, &condition) {
+        Some(tree) if sizes.matched > 0 => {
+            sizes.matched = count_rows(&table, &tree, facts)?;
+            doomed(&table, &tree)
+        }
+        _ => doomed(&table, &condition),
+    };
     let dependants = match sizes.matched {
         0 => Vec::new(),
-        _ => relations::count(&children, &table, &doomed(&table, &condition), facts, 0)?,
+        _ => relations::count(&children, &table, &doomed, facts, 0)?,
     };
     let restricted: u64 =
         dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
@@ -129,17 +136,16 @@ fn plan_target(
     } else {
         way
     };
-    let drop = whole_partitions(options, &target, &table, &leaves, &condition, facts)?;
+    let drop = whole_partitions(options, &target, &table, &leaves, &children, &condition, facts)?;
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
-        running = running.text(" and ").add(&child.is_absent());
+        running = running.text(" and ").add(&child.is_absent(&table));
     }
-    let kept_leaves: Vec<Table> =
-        leaves.iter().filter(|leaf| !drop.iter().any(|gone| gone.name == leaf.name)).cloned().collect();
     let task = Task {
         table: table.clone(),
-        leaves: kept_leaves,
+        leaves,
         condition: running,
+        rule: condition,
         walk,
         exact_batches: planning.request.manners.batch_size.is_some(),
         planned: sizes.matched,
@@ -153,9 +159,10 @@ fn plan_target(
     Ok(Step {
         label: target.label.clone().unwrap_or_else(|| id.clone()),
         id,
-        action: match target.action {
-            Action::Delete => "delete".to_owned(),
-            Action::Mark => "archive".to_owned(),
+        action: match (target.action, &target.archive) {
+            (Action::Delete, None) => "delete".to_owned(),
+            (Action::Delete, Some(_)) => "archive_and_delete".to_owned(),
+            (Action::Mark, _) => "archive".to_owned(),
         },
         object: table.name.to_string(),
         matched: sizes.matched,
@@ -207,6 +214,12 @@ fn doomed(table: &Table, condition: &Sql) -> Sql {
     Sql::new("select t.* from ").table(&table.name).text(" as t where ").add(condition)
 }
 
+/// Where the table refers to itself with `cascade`: the condition for the doomed rows and everything below them.
+fn with_own_children(table: &Table, children: &[Child], condition: &Sql) -> Option<Sql> {
+    let own = children.iter().find(|child| child.is_self(table) && child.policy.removes())?;
+    Some(own.subtree(&table.name, table.key.as_ref()?, &|from| from.text("(").add(condition).text(")")))
+}
+
 fn count_rows(table: &Table, condition: &Sql, facts: &mut dyn Facts) -> Result<u64> {
     facts.count(&Sql::new("select count(*) from ").table(&table.name).text(" as t where ").add(condition))
 }
@@ -239,8 +252,9 @@ fn measure(
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
     if let Some(index) = access.index {
         let matched = count_rows(table, condition, facts)?;
-        let enough =
-            (matched as f64 * 100.0 / planning.request.manners.max_percent.max(0.1)).ceil() as u64 + 1;
+        // Far enough to tell both whether the share is refused and whether the rows are few.
+        let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
+        let enough = (matched as f64 * 100.0 / share).ceil() as u64 + 1;
         // Small tables are counted whole: it costs a moment, and people like exact figures.
         let enough = enough.max(COUNTED_WHOLE);
         let (total, total_exact) = match table.rows_estimate {
@@ -315,9 +329,10 @@ fn whole_partitions(
     target: &Target,
     table: &Table,
     leaves: &[Table],
+    children: &[Child],
     condition: &Sql,
     facts: &mut dyn Facts,
-) -> Result<Vec<Table>> {
+) -> Result<Vec<usize>> {
     if target.bulk != Bulk::DropPartitions {
         return Ok(Vec::new());
     }
@@ -327,8 +342,12 @@ fn whole_partitions(
         )
         .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
     }
+    if target.action == Action::Mark || children.iter().any(|child| child.policy != Policy::Restrict) {
+        return Err(Error::usage("`bulk = \"drop_partitions\"` only deletes, and nothing beside the partitions")
+            .help("leave `dependants` at `restrict`, or `bulk` at `batches`"));
+    }
     let mut whole = Vec::new();
-    for leaf in leaves {
+    for (n, leaf) in leaves.iter().enumerate() {
         let staying = Sql::new("select count(*) from (select 1 as one from ")
             .table(&leaf.name)
             .text(" as t where (")
@@ -338,7 +357,7 @@ fn whole_partitions(
             .table(&leaf.name)
             .text(" limit 1) as sample");
         if facts.count(&staying)? == 0 && facts.count(&any)? == 1 {
-            whole.push(leaf.clone());
+            whole.push(n);
         }
     }
     Ok(whole)
@@ -439,9 +458,7 @@ fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(Str
     for (name, value) in &target.mark {
         let column = table.expect_column(name)?;
         let value = match value {
-            serde_json::Value::String(text) if text == "now" => {
-                Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string())
-            }
+            serde_json::Value::String(text) if text == "now" => now_for(column, target, planning),
             serde_json::Value::String(text) => Value::Text(text.clone()),
             serde_json::Value::Bool(flag) => Value::Bool(*flag),
             serde_json::Value::Number(number) => match number.as_i64() {
@@ -461,6 +478,17 @@ fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(Str
     Ok(all)
 }
 
+/// The moment of the run, in the form in which the column holds times.
+fn now_for(column: &Column, target: &Target, planning: &Planning) -> Value {
+    let numbers = matches!(column.family, Family::Integer | Family::Real | Family::Numeric);
+    match (numbers, target.epoch_unit) {
+        (false, _) => Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string()),
+        (true, EpochUnit::Milliseconds) => Value::Int(planning.now.as_millisecond()),
+        (true, EpochUnit::Microseconds) => Value::Int(planning.now.as_microsecond()),
+        (true, EpochUnit::Auto | EpochUnit::Seconds) => Value::Int(planning.now.as_second()),
+    }
+}
+
 fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Option<Archive>> {
     let Some(store) = &target.archive else { return Ok(None) };
     let _ = options;
@@ -475,7 +503,10 @@ fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Op
 
 /// The statements of a batch in the middle, for people to read.
 fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
-    let Some(leaf) = task.leaves.first() else { return Vec::new() };
+    let dropped = task.drop.iter().flat_map(|n| facts.dialect().drop_partition(&task.leaves[*n]));
+    let mut all: Vec<String> = dropped.map(|statement| statement.shown()).collect();
+    let rest = task.leaves.iter().enumerate().find(|(n, _)| !task.drop.contains(n));
+    let Some((_, leaf)) = rest else { return all };
     let take = targets::db::Take {
         table: leaf,
         condition: task.condition.clone(),
@@ -486,18 +517,19 @@ fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
         batch: 1,
     };
     match task.action {
-        Action::Delete => facts.dialect().take(&take).iter().map(Sql::shown).collect(),
+        Action::Delete => all.extend(facts.dialect().take(&take).iter().map(Sql::shown)),
         Action::Mark => {
             let set: Vec<String> =
                 task.mark.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            vec![format!(
+            all.push(format!(
                 "update {} as t set {} where {}",
                 leaf.name.quoted(),
                 set.join(", "),
                 task.condition.shown()
-            )]
+            ));
         }
     }
+    all
 }
 
 fn said(dependants: &[engine::Dependants]) -> String {

@@ -5,7 +5,7 @@
 use super::options::{Policy, Target};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Schema, Sql, Table};
+use targets::db::{Facts, Key, Schema, Sql, Table, TableName};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub fn children(
             });
         }
     }
-    configured(schema, table, target, &mut all)?;
+    configured(schema, table, path.is_empty(), target, &mut all)?;
     path.push(table.clone());
     for child in &mut all {
         child.leaves = schema.leaves(&child.table).into_iter().cloned().collect();
@@ -79,21 +79,44 @@ pub fn children(
     Ok(all)
 }
 
-/// Relations of the configuration: they set the policy of declared ones, or add undeclared ones.
-fn configured(schema: &Schema, table: &Table, target: &Target, all: &mut Vec<Child>) -> Result<()> {
+/// Relations of the configuration: they set the policy of declared ones, wherever those are met, or add undeclared ones
+/// to the table they name. `is_target` says that this is the target's own table.
+fn configured(
+    schema: &Schema,
+    table: &Table,
+    is_target: bool,
+    target: &Target,
+    all: &mut Vec<Child>,
+) -> Result<()> {
     for relation in &target.relations {
         let referring = schema.find(&relation.table)?;
+        let here = match &relation.parent {
+            Some(parent) => schema.find(parent)?.name == table.name,
+            None => true,
+        };
         let mut known = false;
-        for child in all.iter_mut().filter(|child| child.table.name == referring.name) {
+        for child in all.iter_mut().filter(|child| here && child.table.name == referring.name) {
             if relation.columns.is_empty() || relation.columns == child.columns {
                 child.policy = relation.policy;
                 known = true;
             }
         }
-        if known || relation.columns.is_empty() {
+        if known {
             continue;
         }
-        // It may belong to a table further down: only those whose columns fit here are meant.
+        if relation.columns.is_empty() {
+            if referring.references.is_empty() {
+                return Err(Error::usage(format!("`{}` declares no reference", relation.table))
+                    .help("say through which columns it refers: `columns = [\"…\"]`"));
+            }
+            continue;
+        }
+        // A declared one is met at its own parent; taken for an undeclared one here, it would hit the wrong rows.
+        let declared = referring.references.iter().any(|key| key.columns == relation.columns);
+        let meant = if relation.parent.is_some() { here } else { is_target && !declared };
+        if !meant {
+            continue;
+        }
         let parent_columns = match (&relation.parent_columns, &table.key) {
             (columns, _) if !columns.is_empty() => columns.clone(),
             (_, Some(key)) => key.columns.clone(),
@@ -201,13 +224,47 @@ impl Child {
         own.text(" in (").add(parents).text(")")
     }
 
-    /// The condition, over `t`, that a row of the parent has no row of this relation.
-    pub fn is_absent(&self) -> Sql {
-        Sql::new("not exists (select 1 from ")
+    /// The condition, over `t`, that a row of the parent has no row of this relation other than itself.
+    pub fn is_absent(&self, parent: &Table) -> Sql {
+        let absent = Sql::new("not exists (select 1 from ")
             .table(&self.table.name)
             .text(" as c where ")
-            .add(&self.joined("c", "t"))
-            .text(")")
+            .add(&self.joined("c", "t"));
+        match &parent.key {
+            Some(key) if self.is_self(parent) => {
+                absent.text(" and ").add(&key_of(key, "c.")).text(" <> ").add(&key_of(key, "t.")).text(")")
+            }
+            _ => absent.text(")"),
+        }
+    }
+
+    /// The condition, over `t`, that a row is one of those that `first` means or lies below one, where the table refers
+    /// to itself. `first` selects from `t` and ends in its condition.
+    pub fn subtree(&self, table: &TableName, key: &Key, first: &dyn Fn(Sql) -> Sql) -> Sql {
+        let columns = |prefix: &str| {
+            let all = key.columns.iter().chain(&self.parent_columns).map(String::as_str);
+            Sql::default().names(prefix, all)
+        };
+        let below: Vec<Sql> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(n, column)| Sql::new("c.").name(column).text(&format!(" = d.p{n}")))
+            .collect();
+        let found: Vec<String> = (0..key.columns.len()).map(|n| format!("k{n}")).collect();
+        let parents = (0..self.parent_columns.len()).map(|n| format!("p{n}"));
+        let names: Vec<String> = found.iter().cloned().chain(parents).collect();
+        let from = Sql::new("select ").add(&columns("t.")).text(" from ").table(table).text(" as t where ");
+        key_of(key, "t.")
+            .text(&format!(" in (with recursive d ({}) as (", names.join(", ")))
+            .add(&first(from))
+            .text(" union select ")
+            .add(&columns("c."))
+            .text(" from ")
+            .table(table)
+            .text(" as c join d on ")
+            .add(&Sql::join(&below, " and "))
+            .text(&format!(") select {} from d)", found.join(", ")))
     }
 
     fn joined(&self, child: &str, parent: &str) -> Sql {
@@ -221,6 +278,12 @@ impl Child {
             .collect();
         Sql::join(&same, " and ")
     }
+}
+
+/// The key under an alias, as one operand.
+fn key_of(key: &Key, prefix: &str) -> Sql {
+    let columns = Sql::default().names(prefix, key.columns.iter().map(String::as_str));
+    if key.columns.len() > 1 { Sql::new("(").add(&columns).text(")") } else { columns }
 }
 
 /// Counts the rows of every relation at every depth. `doomed` is a query for the doomed parents, `select * from …`.
@@ -246,11 +309,9 @@ pub fn count(
         if child.is_self(parent) {
             // Rows of the same table that are doomed themselves do not stand in the way.
             if let Some(key) = &parent.key {
-                let own = Sql::default().names(&format!("{alias}."), key.columns.iter().map(String::as_str));
-                let own = if key.columns.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
                 rows = rows
                     .text(" and ")
-                    .add(&own)
+                    .add(&key_of(key, &format!("{alias}.")))
                     .text(" not in (select ")
                     .names("", key.columns.iter().map(String::as_str))
                     .text(" from (")

@@ -2,4 +2,7 @@
 
 mod purge;
 mod purge_ages;
+mod purge_children;
+mod purge_shapes;
 mod stage;
+mod undo;

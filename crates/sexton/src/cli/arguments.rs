@@ -249,14 +249,16 @@ fn undo() -> Command {
                 .arg(dry_run()),
         )
         .subcommand(
-            Command::new("release")
-                .about("End the exemption of restored rows of a table: rules may take them again")
-                .arg(Arg::new("table").value_name("TABLE").required(true).help("The table")),
-        )
-        .subcommand(
             Command::new("drop")
                 .about("Forget undo points: what they remember can then no longer be put back")
-                .arg(id("The undo point, or the first letters of it").required(false).required_unless_present("expired"))
+                .arg(id("The undo point, or the first letters of it").required(false).required_unless_present_any(["expired", "all"]))
+                .arg(
+                    Arg::new("all")
+                        .long("all")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with_all(["id", "expired"])
+                        .help("All there are"),
+                )
                 .arg(
                     Arg::new("expired")
                         .long("expired")
@@ -264,6 +266,11 @@ fn undo() -> Command {
                         .conflicts_with("id")
                         .help("All whose time is over"),
                 ),
+        )
+        .subcommand(
+            Command::new("release")
+                .about("Let restored rows be swept again: they are exempt from every run until then")
+                .arg(Arg::new("table").value_name("TABLE").help("Only those of this table")),
         )
 }
 

@@ -90,11 +90,16 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
+/// How many rows in conflict are listed.
+const CONFLICTS_SHOWN: usize = 100;
+
 fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (database, point) = find(act, matches)?;
+    let conflicts = act.engine.undo_conflicts(&database, &point, CONFLICTS_SHOWN)?;
     if !act.console.is_text() {
-        act.console
-            .document(&json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point }));
+        act.console.document(
+            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts }),
+        );
         return Ok(Exit::Done);
     }
     let mut lines = vec![
@@ -111,6 +116,11 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             engine::undo::Change::Update => "changed rows of",
         };
         lines.push(format!("remembers   {change} {}", table.source));
+    }
+    for conflict in &conflicts {
+        let key: Vec<String> =
+            conflict.key.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+        lines.push(format!("conflict    {} with {}: {}", conflict.table, key.join(", "), conflict.reason));
     }
     act.console.data(&lines.join("\n"));
     Ok(Exit::Done)
@@ -129,6 +139,14 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
             act.engine.tidy(&name)?;
         }
         dropped
+    } else if matches.get_flag("all") {
+        let points = all(act, matches)?;
+        consent::confirm("Forget all undo points? Nothing can then be put back.", act.console)?;
+        for (database, point) in &points {
+            act.engine.drop_undo(database, &point.id, actor)?;
+            act.engine.tidy(database)?;
+        }
+        points.len()
     } else {
         let (database, point) = find(act, matches)?;
         let question = format!(
@@ -156,17 +174,26 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
 
 /// Restored rows may be swept again.
 fn release(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
-    let table = matches.get_one::<String>("table").map_or("", String::as_str);
     let named = matches.get_one::<String>("database").map(String::as_str);
-    let database = choice::the_database(named, act.config)?;
-    let ended = act.engine.end_exemption(&database, table, actor)?;
-    act.engine.tidy(&database)?;
-    match (act.console.is_text(), ended) {
-        (false, _) => act
+    let names = match choice::database(named, act.config)? {
+        Some(database) => vec![database.name],
+        None => act.engine.database_names(),
+    };
+    let mut released = Vec::new();
+    for name in names {
+        match matches.get_one::<String>("table") {
+            None => released.extend(act.engine.end_all_exemptions(&name, actor)?),
+            Some(table) if act.engine.end_exemption(&name, table, actor)? => released.push(table.clone()),
+            Some(_) => {}
+        }
+        act.engine.tidy(&name)?;
+    }
+    match act.console.is_text() {
+        true if released.is_empty() => act.console.note("no restored rows are exempt"),
+        true => act.console.data(&format!("restored rows of {} are no longer exempt", released.join(", "))),
+        false => act
             .console
-            .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "released": ended })),
-        (true, true) => act.console.data(&format!("restored rows of {table} are no longer exempt")),
-        (true, false) => act.console.data(&format!("no rows of {table} were exempt")),
+            .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "released": released })),
     }
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@
 
 mod config_faults;
 mod config_rules;
+mod crash;
 mod documents;
 mod history;
 mod init;

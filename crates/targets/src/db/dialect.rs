@@ -50,6 +50,13 @@ pub trait Dialect: Send + Sync {
     /// those that the table still has. A row whose key or unique value is taken makes the statement fail.
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql;
 
+    /// What makes a partition vanish with its rows: the first statement keeps writers out, so that its rows can be looked
+    /// at once more before the others run. Nothing where there are no partitions.
+    fn drop_partition(&self, partition: &Table) -> Vec<Sql> {
+        let _ = partition;
+        Vec::new()
+    }
+
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
@@ -65,7 +72,7 @@ pub trait Dialect: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
-    /// Seconds, or milliseconds from 100 000 000 000 on.
+    /// Seconds, or milliseconds from 100 000 000 000 on, or microseconds from 100 000 000 000 000 on.
     #[default]
     Auto,
     /// Seconds since 1970.
