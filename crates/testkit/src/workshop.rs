@@ -70,6 +70,11 @@ impl Workshop {
 
     /// An engine, as a new process would have it.
     pub fn engine(&self) -> Engine {
+        self.engine_at(Arc::clone(&self.clock))
+    }
+
+    /// The same with the same state, on a machine with another clock.
+    pub fn engine_at(&self, clock: Arc<dyn Clock>) -> Engine {
         let state = self.folder.path().join("state.db");
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
@@ -77,7 +82,7 @@ impl Workshop {
             stores: Box::new(Folder(self.store())),
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
             log_folder: Some(self.folder.path().to_owned()),
-            clock: Arc::clone(&self.clock),
+            clock,
             keep_undo: Age("30 days".to_owned()),
             backups: None,
         })

@@ -74,7 +74,10 @@ fn times_of_every_form_in_one_text_column_are_compared_as_moments() {
     let stage = Stage::new(Place::sqlite());
     stage.place.script(&format!("create table t (what text primary key, at); {}", values("t", &rows)));
     let (report, what) = left(&stage, options.clone(), now);
-    assert_eq!(what.iter().filter(|what| what.starts_with("older")).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(
+        what.iter().filter(|what| what.starts_with("older")).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
     assert_eq!(what.len(), kept + unreadable.len() + 1, "{what:?}");
     assert_eq!(report.operations[0].rows_skipped, unreadable.len() as u64);
 
@@ -86,9 +89,14 @@ fn times_of_every_form_in_one_text_column_are_compared_as_moments() {
             (what.clone(), quoted)
         })
         .collect();
-    stage.place.script(&format!("create table t (what text primary key, at text); {}", values("t", &as_text)));
+    stage
+        .place
+        .script(&format!("create table t (what text primary key, at text); {}", values("t", &as_text)));
     let (report, what) = left(&stage, options, now);
-    assert_eq!(what.iter().filter(|what| what.starts_with("older")).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(
+        what.iter().filter(|what| what.starts_with("older")).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
     assert_eq!(what.len(), kept + unreadable.len() + 1, "{what:?}");
     assert_eq!(report.operations[0].rows_skipped, unreadable.len() as u64);
 }
@@ -125,7 +133,8 @@ fn every_postgresql_type_that_holds_a_time_is_compared_strictly() {
     // X-48, W-036
     let now = now();
     let cutoff = now - (30 * 24).hours();
-    for kind in ["timestamptz", "timestamp", "timestamp(3)", "numeric", "double precision", "date", "moment"] {
+    for kind in ["timestamptz", "timestamp", "timestamp(3)", "numeric", "double precision", "date", "moment"]
+    {
         let stage = Stage::new(Place::postgres());
         stage.place.script("create domain moment as timestamptz");
         stage.place.script(&format!("create table t (what text primary key, at {kind})"));
@@ -170,7 +179,9 @@ fn times_without_a_zone_are_read_in_the_zone_of_the_configuration() {
     // W-036: Tokyo is nine hours ahead of UTC all the year
     let now = now();
     let tokyo = |at: Timestamp| {
-        at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(9))).strftime("'%Y-%m-%d %H:%M:%S'").to_string()
+        at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(9)))
+            .strftime("'%Y-%m-%d %H:%M:%S'")
+            .to_string()
     };
     let cutoff = now - 2.hours();
     let rows = format!(
@@ -238,16 +249,20 @@ fn log_kinds_keep_their_own_ages_in_one_run_with_a_result_each() {
 #[test]
 fn an_age_that_cannot_be_meant_is_refused() {
     // no age, no purge
-    both("create table t (id integer primary key, at text)", "create table t (id int primary key, at timestamptz)", |stage| {
-        for age in ["90", "soon", "-3 days", "0 days", ""] {
-            let refusal = stage.refusal(json!({"table": "t", "age_column": "at", "older_than": age}));
-            assert!(refusal.contains("is not an age") && refusal.contains("help:"), "{refusal}");
-        }
-        let refusal = stage.refusal(json!({"table": "t", "age_column": "at"}));
-        assert!(refusal.contains("every row would go"), "{refusal}");
-        let refusal = stage.refusal(json!({"table": "t", "older_than": "90 days"}));
-        assert!(refusal.contains("age_column"), "{refusal}");
-    });
+    both(
+        "create table t (id integer primary key, at text)",
+        "create table t (id int primary key, at timestamptz)",
+        |stage| {
+            for age in ["90", "soon", "-3 days", "0 days", ""] {
+                let refusal = stage.refusal(json!({"table": "t", "age_column": "at", "older_than": age}));
+                assert!(refusal.contains("is not an age") && refusal.contains("help:"), "{refusal}");
+            }
+            let refusal = stage.refusal(json!({"table": "t", "age_column": "at"}));
+            assert!(refusal.contains("every row would go"), "{refusal}");
+            let refusal = stage.refusal(json!({"table": "t", "older_than": "90 days"}));
+            assert!(refusal.contains("age_column"), "{refusal}");
+        },
+    );
 }
 
 #[test]
@@ -261,7 +276,9 @@ fn a_column_that_holds_no_time_is_refused_or_left_alone() {
         assert!(refusal.contains("does not say how old") && refusal.contains(column), "{refusal}");
     }
     let stage = Stage::new(Place::sqlite());
-    stage.place.script("create table t (id integer primary key, doc blob); insert into t values (1, x'00'), (2, 'no')");
+    stage.place.script(
+        "create table t (id integer primary key, doc blob); insert into t values (1, x'00'), (2, 'no')",
+    );
     let plan = stage.plan(json!({"table": "t", "age_column": "doc", "older_than": "1 day"}));
     assert_eq!((plan.matched(), plan.items[0].steps[0].unreadable), (0, 2));
 }
@@ -337,7 +354,11 @@ fn the_oldest_rows_go_until_the_rest_fits_the_size() {
             let left = stage.number("select count(*) from t");
             assert!((90..=100).contains(&left), "about a hundred rows of 1 KB fit, {left} are left");
             assert_eq!(stage.number("select min(id) from t"), 201 - left, "the oldest went first");
-            assert_eq!(stage.plan(options).matched(), 0, "a second run finds nothing: it counts rows, not the file");
+            assert_eq!(
+                stage.plan(options).matched(),
+                0,
+                "a second run finds nothing: it counts rows, not the file"
+            );
             assert_eq!(report.operations[0].rows_deleted, 200 - left as u64);
             let refusal = stage.refusal(json!({"table": "t", "age_column": "at", "max_size": "much"}));
             assert!(refusal.contains("is not a size"), "{refusal}");
@@ -368,7 +389,10 @@ fn rules_are_joined_with_and() {
             }));
             assert_eq!(plan.matched(), 1);
             let facts = &plan.items[0].steps[0].facts;
-            assert!(facts.iter().any(|(name, fact)| name == "cut-off" && fact.starts_with("made before")), "{facts:?}");
+            assert!(
+                facts.iter().any(|(name, fact)| name == "cut-off" && fact.starts_with("made before")),
+                "{facts:?}"
+            );
             let report = story::run(&stage.engine(), &plan);
             assert_eq!(report.operations[0].rows_deleted, 1);
             assert_eq!(stage.list("select id from t order by id"), ["2", "3", "4"]);
@@ -408,7 +432,12 @@ fn a_row_is_archived_in_one_run_and_deleted_in_a_later_one() {
             let first = stage.run(cleanup.clone());
             let done = &first.operations[0];
             assert_eq!((done.rows_archived, done.rows_changed, done.rows_deleted), (4, 4, 0), "{first:#?}");
-            assert_eq!(stage.number("select count(*) from tasks where status = 'ARCHIVED' and archived_at is not null"), 4);
+            assert_eq!(
+                stage.number(
+                    "select count(*) from tasks where status = 'ARCHIVED' and archived_at is not null"
+                ),
+                4
+            );
             stage.undo(&first.run_id);
             assert_eq!(stage.place.dump(), before);
 

@@ -113,7 +113,10 @@ impl Stage {
 
     /// The first value of a query as a number.
     pub fn number(&self, sql: &str) -> i64 {
-        self.list(sql).first().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no number: {sql}"))
+        self.list(sql)
+            .first()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("no number: {sql}"))
     }
 }
 
