@@ -13,6 +13,7 @@ use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
 use crate::run::{Run, guards};
+use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -20,7 +21,7 @@ use crate::undo::{self, Point, PutBack};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use targets::db::{Database, Limits};
+use targets::db::{Database, Limits, Schema, Server};
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -46,6 +47,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How long undo rows are kept.
     pub keep_undo: Age,
+    /// The most bytes that the undo rows of one operation may take.
+    pub undo_max_bytes: Option<u64>,
+    /// For how long runs are remembered; the last run of each operation always is.
+    pub keep_runs: Age,
+    /// Tables of applications that want a row for each run.
+    pub run_logs: Vec<RunLog>,
     /// Takes backups, when configured.
     pub backups: Option<Box<dyn Backups>>,
 }
@@ -119,6 +126,16 @@ impl Engine {
             let found = guards(self, &item, now, facts.as_mut())?;
             item.findings.extend(found);
         }
+        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
+            && *bytes > most
+        {
+            item.findings.push(crate::finding::Finding::refuse(
+                "undo_size",
+                &request.name,
+                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
+                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
+            ));
+        }
         if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
             item.findings.push(crate::finding::Finding::refuse(
                 "no_backup",
@@ -157,6 +174,11 @@ impl Engine {
         let state = self.state()?;
         self.faults.point("before the run")?;
         let newest = state.newest_start()?;
+        // A wrong clock would forget everything.
+        let doubtful = |item: &Item| item.findings.iter().any(|finding| finding.code == "clock");
+        if !plan.items.iter().any(doubtful) {
+            state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
+        }
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
         let statuses = vec![Status::New; plan.items.len()];
@@ -266,9 +288,25 @@ impl Engine {
         own_request(vec![restore_operation(store, run, table, database)], actor)
     }
 
+    /// What a database says about itself and its tables, for surfaces that draft a configuration.
+    pub fn describe(&self, database: &str) -> Result<(Server, Schema), Failure> {
+        let mut facts = self.database(database)?.read()?;
+        Ok((facts.server()?, facts.schema()?))
+    }
+
     /// The undo points of a database, newest first.
     pub fn undo_points(&self, database: &str) -> Result<Vec<Point>, Failure> {
         Ok(undo::points(self.database(database)?.read()?.as_mut())?)
+    }
+
+    /// The rows of an undo point that could not be put back, at most `limit`.
+    pub fn undo_conflicts(
+        &self,
+        database: &str,
+        point: &Point,
+        limit: usize,
+    ) -> Result<Vec<undo::Conflict>, Failure> {
+        Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
     /// Forgets an undo point: what it remembered can no longer be put back.
@@ -280,6 +318,7 @@ impl Engine {
                 .into());
         };
         undo::drop_point(session.as_mut(), &Limits::default(), &point)?;
+        undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "drop undo point", id, database)?;
         Ok(point)
     }
@@ -306,8 +345,14 @@ impl Engine {
         for leaf in schema.leaves(named) {
             ended |= undo::release(session.as_mut(), &Limits::default(), &leaf.name)?;
         }
+        undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "end exemption", table, database)?;
         Ok(ended)
+    }
+
+    /// A checksum of the rows of every table.
+    pub fn digest(&self, database: &str) -> Result<Vec<crate::digest::TableDigest>, Failure> {
+        Ok(crate::digest::of(self.database(database)?.read()?.as_mut())?)
     }
 
     /// Ends all exemptions of a database; the tables that had some.
@@ -319,12 +364,8 @@ impl Engine {
             self.audit(actor, "end exemption", &table.to_string(), database)?;
             ended.push(table.to_string());
         }
+        undo::tidy(session.as_mut(), &Limits::default())?;
         Ok(ended)
-    }
-
-    /// Removes Sexton's own tables from a database when nothing in them is needed any more; true when they went.
-    pub fn tidy(&self, database: &str) -> Result<bool, Failure> {
-        Ok(undo::tidy(self.database(database)?.open()?.as_mut(), &Limits::default())?)
     }
 
     /// Asks a run, in whichever process, to stop at its next batch; its full id.
@@ -370,6 +411,17 @@ impl Engine {
             object: object.to_owned(),
             detail: detail.to_owned(),
         })?)
+    }
+
+    /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
+    pub(crate) fn tell_applications(&self, report: &Report) {
+        for log in &self.parts.run_logs {
+            let written =
+                self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
+            if let Err(error) = written {
+                tracing::warn!(%error, table = %log.table, "the application's run log cannot be written");
+            }
+        }
     }
 
     pub(crate) fn state(&self) -> Result<&State, Failure> {

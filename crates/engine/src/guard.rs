@@ -90,11 +90,11 @@ pub fn newer_run(database: &str, now: Timestamp, newest: Option<Timestamp>) -> O
 fn window(scene: &Scene, all: &mut Vec<Finding>) -> Result<()> {
     let manners = &scene.item.operation.manners;
     let Some(text) = &manners.window else { return Ok(()) };
-    if !Window::parse(text, &manners.zone)?.is_open(scene.now) {
+    if !Window::parse(text, &manners.window_zone)?.is_open(scene.now) {
         all.push(Finding::refuse(
             "window",
             &scene.item.operation.name,
-            format!("it is outside the maintenance window {text} ({})", manners.zone),
+            format!("it is outside the maintenance window {text} ({})", manners.window_zone),
             "wait for the window, or use `--force`",
         ));
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use targets::db::Class;
 
 /// R0: what a run came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     /// Of this document.
     pub schema_version: u32,
@@ -40,13 +40,16 @@ pub struct Report {
 }
 
 /// When, where, who.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Metadata {
     /// When it began (the same as `started_at`).
+    #[schemars(with = "String")]
     pub timestamp: Timestamp,
     /// When it began.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended; none while it runs.
+    #[schemars(with = "Option<String>")]
     pub finished_at: Option<Timestamp>,
     /// With milliseconds.
     pub duration_seconds: f64,
@@ -57,6 +60,7 @@ pub struct Metadata {
     /// `sqlite` or `postgresql`, or both.
     pub engine: String,
     /// The one moment all ages were measured from.
+    #[schemars(with = "String")]
     pub now: Timestamp,
     /// Who asked.
     pub actor: String,
@@ -65,7 +69,7 @@ pub struct Metadata {
 }
 
 /// R2: what one operation came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OperationReport {
     /// Its name.
     pub operation: String,
@@ -120,6 +124,7 @@ pub struct OperationReport {
     /// Seconds the throttle waited.
     pub paused_seconds: f64,
     /// Of the first error.
+    #[schemars(with = "Option<String>")]
     pub error_class: Option<Class>,
     /// What failed.
     pub errors: Vec<String>,
@@ -135,7 +140,7 @@ pub struct OperationReport {
 }
 
 /// What one target of an operation came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TargetReport {
     /// Stable within the operation.
     pub id: String,
@@ -153,9 +158,10 @@ pub struct TargetReport {
 }
 
 /// One error with its class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReportedError {
     /// What to do about it.
+    #[schemars(with = "String")]
     pub class: Class,
     /// Stable, for machines.
     pub code: String,
@@ -168,7 +174,7 @@ pub struct ReportedError {
 }
 
 /// A backup as the report names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReportedBackup {
     /// Where.
     pub path: String,

@@ -21,7 +21,7 @@ pub enum Severity {
 }
 
 /// Where a request came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// A person or script at the command line.
@@ -125,9 +125,11 @@ pub struct Manners {
     pub max_pause: f64,
     /// Hours of the day in which it may run, such as `22:00-06:00`; the run stops when the window closes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "window"))]
     pub window: Option<String>,
     /// The zone of `window`.
-    pub zone: String,
+    #[schemars(extend("format" = "zone"))]
+    pub window_zone: String,
 }
 
 impl Default for Manners {
@@ -149,7 +151,7 @@ impl Default for Manners {
             old_transaction: 300.0,
             max_pause: 600.0,
             window: None,
-            zone: "UTC".to_owned(),
+            window_zone: "UTC".to_owned(),
         }
     }
 }

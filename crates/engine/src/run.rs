@@ -24,7 +24,7 @@ use crate::undo::{self, Point, PointState};
 use crate::window::Window;
 use crate::work::{Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, Limits, Session};
+use targets::db::{Command, Dialect, Facts, Limits, Session, Sql};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -80,6 +80,7 @@ impl Run<'_, '_> {
         self.journal.flush()?;
         let report = Report::fold(self.id, self.plan, self.journal.events());
         self.engine.state()?.finish_run(self.id, &report)?;
+        self.engine.tell_applications(&report);
         // A run that could not even begin is told as such; among others it is one failure of several.
         match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
             Some(failure) => Err(failure),
@@ -188,6 +189,7 @@ impl Run<'_, '_> {
             began: self.engine.clock().tick(),
         };
         undo::install(session.as_mut(), &work.limits)?;
+        self.forget_expired(session.as_mut(), &work.limits);
         match self.batches(n, &work, session.as_mut())? {
             Ended::Stopped(reason) => {
                 session.unlock()?;
@@ -201,11 +203,56 @@ impl Run<'_, '_> {
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
-        let findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
+        let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
+        findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
+    }
+
+    /// The undo rows are counted: as many as rows were deleted or changed.
+    fn everything_remembered(
+        &self,
+        item: &Item,
+        point: &str,
+        counts: &[Counts],
+        facts: &mut dyn Facts,
+    ) -> Result<Vec<Finding>, Failure> {
+        if !matches!(item.undo, Undo::Rows { .. }) {
+            return Ok(Vec::new());
+        }
+        let mut remembered = 0;
+        for table in undo::read_point(facts, point)?.map(|point| point.tables).unwrap_or_default() {
+            remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
+        }
+        let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
+        if remembered == done {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Finding::warning(
+            "undo_rows",
+            point,
+            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
+            "somebody else wrote to the undo tables: keep a backup before undoing",
+        )])
+    }
+
+    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
+    fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
+        let now = self.engine.clock().now();
+        let expired = match undo::points(session) {
+            Ok(points) => points,
+            Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
+        };
+        for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
+            match undo::drop_point(session, limits, point) {
+                Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
+                Err(error) => {
+                    tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
+                }
+            }
+        }
     }
 
     /// The list of the archive files of this operation, chained, beside the files themselves.
@@ -348,7 +395,7 @@ impl Run<'_, '_> {
         }
         if let Some(text) = &work.manners.window
             && !self.plan.request.force
-            && !Window::parse(text, &work.manners.zone)?.is_open(clock.now())
+            && !Window::parse(text, &work.manners.window_zone)?.is_open(clock.now())
         {
             return Ok(Some(StopReason::Window));
         }

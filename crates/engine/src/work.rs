@@ -154,6 +154,13 @@ impl<'a> Work<'a> {
     /// Remembers the rows and sets columns to values; how many. Rows that have these values already are left alone.
     pub fn set(&mut self, rows: &Rows, values: &[(String, Value)]) -> Result<u64> {
         self.may_die("before an update")?;
+        if !self.memory.forget && rows.table.key.is_none() {
+            return Err(Error::usage(format!(
+                "rows of `{}` cannot be told apart, so a change of them could not be undone",
+                rows.table.name
+            ))
+            .help("give the table a primary key, or say `undo = \"none\"`"));
+        }
         let undo = self.undo_table(rows.table, Change::Update, values)?;
         let scratch = self.choose(rows, &[])?;
         if scratch.rows == 0 {

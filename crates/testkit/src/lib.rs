@@ -9,6 +9,7 @@ mod place;
 pub mod story;
 mod workshop;
 
+pub use cluster::PASSWORD;
 pub use place::{Place, both};
 pub use story::Story;
 pub use workshop::Workshop;

@@ -14,6 +14,7 @@ pub struct Workshop {
     database: Arc<dyn Database>,
     catalogue: Vec<&'static dyn Kind>,
     clock: Arc<dyn Clock>,
+    run_logs: Vec<engine::RunLog>,
 }
 
 struct One(Arc<dyn Database>);
@@ -43,7 +44,13 @@ impl Workshop {
     /// A workshop for this place.
     pub fn new(place: &Place, catalogue: Vec<&'static dyn Kind>) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        Self { folder, database: place.database(), catalogue, clock: Arc::new(SystemClock) }
+        Self {
+            folder,
+            database: place.database(),
+            catalogue,
+            clock: Arc::new(SystemClock),
+            run_logs: Vec::new(),
+        }
     }
 
     /// The same with another database, such as one with every right.
@@ -58,9 +65,20 @@ impl Workshop {
         self
     }
 
+    /// The same with a table of the application that wants a row for each run.
+    pub fn telling(mut self, log: engine::RunLog) -> Self {
+        self.run_logs.push(log);
+        self
+    }
+
     /// The folder of the file store named `store`.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")
+    }
+
+    /// The file store itself.
+    pub fn files(&self) -> Arc<dyn Files> {
+        Arc::new(backends::local_files::LocalFiles::new("store", &self.store()))
     }
 
     /// The folder of the state and of the copy of the run log.
@@ -84,6 +102,9 @@ impl Workshop {
             log_folder: Some(self.folder.path().to_owned()),
             clock,
             keep_undo: Age("30 days".to_owned()),
+            undo_max_bytes: None,
+            keep_runs: Age("365 days".to_owned()),
+            run_logs: self.run_logs.clone(),
             backups: None,
         })
     }

@@ -49,17 +49,47 @@ impl Spelling {
         }
     }
 
-    /// `where …` for a statement that deletes: through a list of places where rows are counted or passed over.
-    fn delete_where(&self, take: &Take) -> Sql {
-        if take.limit.is_none() && !take.skip_locked {
-            return Sql::new(" where ").add(&self.doomed(take));
-        }
-        Sql::new(" where t.ctid = any (array(select t.ctid ")
+    /// Whether the rows are tried first without looking for locks. Locking 200 000 of a million rows before deleting
+    /// them took 690 to 725 ms of the server's time where deleting them at once took 570 to 630.
+    pub fn is_quick(&self, take: &Take) -> bool {
+        take.limit.is_none()
+    }
+
+    /// The taking in one go.
+    pub fn take_quick(&self, take: &Take) -> Sql {
+        self.take_by(take, self.doomed(take))
+    }
+
+    /// The taking that goes through a list of places: counted, or passing over rows that others hold.
+    pub fn take_careful(&self, take: &Take) -> Sql {
+        let places = Sql::new("t.ctid = any (array(select t.ctid ")
             .add(&Self::source(take.table))
             .text(" where ")
             .add(&self.doomed(take))
             .add(&limit_and_lock(take))
-            .text("))")
+            .text("))");
+        self.take_by(take, places)
+    }
+
+    fn take_by(&self, take: &Take, condition: Sql) -> Sql {
+        let delete = Sql::new("delete ").add(&Self::source(take.table)).text(" where ").add(&condition);
+        let Some(undo) = take.into else { return delete };
+        let columns = Self::listed(&[AT], "", &undo.columns);
+        Sql::new("with gone (")
+            .add(&columns)
+            .text(") as (")
+            .add(&delete)
+            .text(" returning ")
+            .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
+            .text("), kept as (insert into ")
+            .table(&undo.name)
+            .text(&format!(" ({BATCH}, "))
+            .add(&columns)
+            .text(") select ")
+            .bind(take.batch)
+            .text("::bigint, ")
+            .add(&columns)
+            .text(" from gone returning 1) select (select count(*) from gone), (select count(*) from kept)")
     }
 
     /// `sexton_at, "a", "b"`, which never begins or ends with a comma.
@@ -184,28 +214,10 @@ impl Dialect for Spelling {
     }
 
     fn take(&self, take: &Take) -> Vec<Sql> {
-        let delete = Sql::new("delete ").add(&Self::source(take.table)).add(&self.delete_where(take));
-        let Some(undo) = take.into else { return vec![delete] };
-        let columns = Self::listed(&[AT], "", &undo.columns);
-        vec![
-            Sql::new("with gone (")
-                .add(&columns)
-                .text(") as (")
-                .add(&delete)
-                .text(" returning ")
-                .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
-                .text("), kept as (insert into ")
-                .table(&undo.name)
-                .text(&format!(" ({BATCH}, "))
-                .add(&columns)
-                .text(") select ")
-                .bind(take.batch)
-                .text("::bigint, ")
-                .add(&columns)
-                .text(
-                    " from gone returning 1) select (select count(*) from gone), (select count(*) from kept)",
-                ),
-        ]
+        match self.is_quick(take) {
+            true => vec![self.take_quick(take)],
+            false => vec![self.take_careful(take)],
+        }
     }
 
     fn choose(&self, take: &Take) -> Vec<Sql> {

@@ -12,7 +12,7 @@ pub use exempt::{Exemption, exempted, not_exempt, release};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
-pub use put_back::PutBack;
+pub use put_back::{Conflict, PutBack, conflicts_of};
 pub(crate) use put_back::{parents_first, put_back_all, reported_conflicts};
 
 pub(crate) use exempt::add as exempt_rows;

@@ -191,6 +191,52 @@ pub(crate) fn reported_conflicts(facts: &mut dyn Facts, point: &str) -> Result<V
     Ok(findings)
 }
 
+/// One remembered row that could not be put back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conflict {
+    /// Its table.
+    pub table: TableName,
+    /// Its key, or all its columns when the table has none.
+    pub key: Vec<(String, Value)>,
+    /// What the database says.
+    pub reason: String,
+}
+
+/// The rows of a point that could not be put back, at most `limit`.
+pub fn conflicts_of(facts: &mut dyn Facts, point: &Point, limit: usize) -> Result<Vec<Conflict>> {
+    let mut all = Vec::new();
+    for table in &point.tables {
+        let select = Sql::new("select position, reason from ")
+            .table(&facts.dialect().own("undo_conflicts"))
+            .text(" where point = ")
+            .bind(point.id.clone())
+            .text(" and seq = ")
+            .bind(table.seq)
+            .text(" order by position");
+        let columns = if table.key.is_empty() { &table.undo.columns } else { &table.key };
+        for row in facts.rows(&select)? {
+            if all.len() >= limit {
+                return Ok(all);
+            }
+            let position = row.first().and_then(Value::as_int).unwrap_or(0);
+            let range = facts.dialect().undo_range(Range { from: position, to: position + 1 });
+            let select = Sql::new("select ")
+                .names("u.", columns.iter().map(String::as_str))
+                .text(" from ")
+                .table(&table.undo.name)
+                .text(" as u where ")
+                .add(&range);
+            let values = facts.rows(&select)?.into_iter().next().unwrap_or_default();
+            all.push(Conflict {
+                table: table.source.clone(),
+                key: columns.iter().cloned().zip(values).collect(),
+                reason: row.get(1).and_then(Value::as_text).unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    Ok(all)
+}
+
 /// Puts everything back that a temporary table holds.
 pub(crate) fn put_back_all(
     table: &Table,

@@ -50,11 +50,7 @@ impl Kind for Purge {
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         let options = Options::read(options)?;
-        for target in options.all_targets() {
-            if let Some(age) = &target.older_than {
-                age.span()?;
-            }
-        }
+        options.check()?;
         Ok(Box::new(options))
     }
 }

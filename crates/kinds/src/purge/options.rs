@@ -62,6 +62,7 @@ pub struct Target {
     pub epoch_unit: EpochUnit,
     /// The zone of times that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "zone"))]
     pub zone: Option<String>,
     /// Further ages that must be reached too, such as a day since it was archived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,6 +86,7 @@ pub struct Target {
     pub mark: BTreeMap<String, serde_json::Value>,
     /// Write the rows to this file store before they are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "store"))]
     pub archive: Option<String>,
     /// The form of the archive: `jsonl` (JSON lines, zstd) or `parquet`.
     pub archive_format: ArchiveFormat,
@@ -200,6 +202,15 @@ pub enum Bulk {
 }
 
 impl Options {
+    /// Refuses what is wrong whatever the database is like, so that `sexton config check` finds it.
+    pub fn check(&self) -> engine::Result<()> {
+        let targets = self.all_targets();
+        if targets.is_empty() {
+            return Err(Error::usage("a purge needs a table").help("say `table = \"…\"`, or `--table`"));
+        }
+        targets.iter().try_for_each(Target::check)
+    }
+
     /// Reads options. An unknown one is refused: a mistyped limit must not be taken for none. (Serde cannot do that
     /// by itself beside the target written directly.)
     pub fn read(options: &serde_json::Value) -> Result<Options> {
@@ -226,5 +237,39 @@ impl Options {
         }
         all.extend(self.targets.iter().cloned());
         all
+    }
+}
+
+impl Target {
+    /// A rule without any limit would empty the table.
+    fn check(&self) -> engine::Result<()> {
+        if let Some(age) = &self.older_than {
+            age.span()?;
+        }
+        if self.table.is_empty() {
+            return Err(Error::usage("a target has no `table`").help("say `table = \"…\"`"));
+        }
+        if self.older_than.is_some() && self.age_column.is_none() {
+            let what =
+                format!("`older_than` of `{}` needs the column that says how old a row is", self.table);
+            return Err(Error::usage(what).help("say `age_column = \"created_at\"`"));
+        }
+        let limited = self.older_than.is_some()
+            || self.expires.is_some()
+            || self.condition.is_some()
+            || self.keep_newest.is_some()
+            || self.max_size.is_some()
+            || !self.and_older.is_empty();
+        if !limited {
+            let what = format!("the rule for `{}` has no limit: every row would go", self.table);
+            return Err(
+                Error::usage(what).help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`")
+            );
+        }
+        if self.action == Action::Mark && self.mark.is_empty() {
+            return Err(Error::usage("`action = \"mark\"` needs columns to set")
+                .help("say `mark = { status = \"archived\" }`"));
+        }
+        Ok(())
     }
 }

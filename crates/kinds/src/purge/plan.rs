@@ -9,6 +9,8 @@ use targets::db::{Column, EpochUnit, Facts, Family, Schema, Sql, Table, TableKin
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
+/// Tables up to this many rows are counted whole.
+const COUNTED_WHOLE: u64 = 200_000;
 /// Above this share, copying what stays would be cheaper.
 const MOST_PERCENT: f64 = 50.0;
 
@@ -253,6 +255,8 @@ fn measure(
         // Far enough to tell both whether the share is refused and whether the rows are few.
         let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
         let enough = (matched as f64 * 100.0 / share).ceil() as u64 + 1;
+        // Small tables are counted whole: it costs a moment, and people like exact figures.
+        let enough = enough.max(COUNTED_WHOLE);
         let (total, total_exact) = match table.rows_estimate {
             // Statistics are good enough far away from the limit.
             Some(estimate) if estimate > enough.saturating_mul(2) => (estimate, false),

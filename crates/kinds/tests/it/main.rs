@@ -4,6 +4,7 @@ mod engine_manners;
 mod engine_report;
 mod purge;
 mod purge_ages;
+mod purge_archive;
 mod purge_children;
 mod purge_shapes;
 mod purge_trouble;

@@ -422,11 +422,20 @@ fn a_clock_that_is_ten_years_ahead_is_refused() {
     let (sqlite, postgres) = rows(5);
     both(&sqlite, &postgres, |stage| {
         let ahead = Arc::new(SetClock::standing(Timestamp::now() + (24 * 3650).hours()));
-        let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(ahead);
-        let engine = workshop.engine();
+        for _ in 0..2 {
+            let mut dry = stage.request(options(), |_| {});
+            dry.dry_run = true;
+            story::run(&stage.engine(), &story::plan(&stage.engine(), &dry));
+        }
+        let engine = stage.workshop.engine_at(ahead);
         let plan = story::plan(&engine, &stage.request(options(), |_| {}));
         assert!(codes(&plan).contains(&"clock"));
         assert_eq!(story::run(&engine, &plan).status, Status::Refused);
+        assert_eq!(
+            engine.reports(10, None, None).unwrap().len(),
+            3,
+            "no run in the log is forgotten for its age"
+        );
         assert_eq!(stage.number("select count(*) from t"), 5);
     });
 }

@@ -72,7 +72,7 @@ pub trait Dialect: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
-    /// Seconds, or milliseconds from 100 000 000 000 on.
+    /// Seconds, or milliseconds from 100 000 000 000 on, or microseconds from 100 000 000 000 000 on.
     #[default]
     Auto,
     /// Seconds since 1970.

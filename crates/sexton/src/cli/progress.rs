@@ -1,0 +1,94 @@
+//! Progress of a run: a bar with rate and time left on a terminal, a line now and then elsewhere. Always on stderr.
+
+use super::console::Console;
+use super::numbers::{count, rows};
+use engine::{Event, Plan, What};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::{Duration, Instant};
+
+const BETWEEN_LINES: Duration = Duration::from_secs(2);
+
+/// Shows the events of one run.
+pub struct Progress<'a> {
+    console: &'a Console,
+    plan: &'a Plan,
+    bar: Option<ProgressBar>,
+    done: u64,
+    last_line: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// For a run of this plan.
+    pub fn new(console: &'a Console, plan: &'a Plan) -> Self {
+        Self { console, plan, bar: None, done: 0, last_line: Instant::now() }
+    }
+
+    /// Shows an event.
+    pub fn see(&mut self, event: &Event) {
+        let Some(item) = event.item.and_then(|n| self.plan.items.get(n)) else { return };
+        match &event.what {
+            What::Started { .. } => self.begin(&item.operation.name, item.matched()),
+            What::Advanced { counts, .. } => {
+                self.advance(&item.operation.name, item.matched(), counts.rows())
+            }
+            What::Paused { reason, .. } => self.tell(&format!("{}: waited, {reason}", item.operation.name)),
+            What::Retried { error, attempt } => {
+                self.tell(&format!("{}: try {attempt} after: {error}", item.operation.name));
+            }
+            What::BackedUp { path, .. } => self.tell(&format!("{}: backup {path}", item.operation.name)),
+            What::Stopped { .. } | What::Failed { .. } | What::Verified { .. } | What::Finished => self.end(),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, name: &str, matched: u64) {
+        self.done = 0;
+        self.last_line = Instant::now();
+        if !self.console.can_draw() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(matched.max(1)), ProgressDrawTarget::stderr());
+        let template = "{prefix} {wide_bar} {human_pos} of {human_len} rows, {per_sec}, {eta} left {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_owned());
+        self.bar = Some(bar);
+    }
+
+    fn advance(&mut self, name: &str, matched: u64, done: u64) {
+        self.done += done;
+        match &self.bar {
+            Some(bar) => {
+                // More rows than planned may turn up; a bar beyond its end looks broken.
+                bar.set_length(matched.max(self.done).max(1));
+                bar.set_position(self.done);
+                bar.set_message("");
+            }
+            None if self.last_line.elapsed() >= BETWEEN_LINES => {
+                self.last_line = Instant::now();
+                self.console.note(&format!("{name}: {} of {}", count(self.done), rows(matched)));
+            }
+            None => {}
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None => self.console.note(text),
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
