@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::numbers::{count, rows};
-use engine::{Event, Plan, What};
+use engine::{Clock, Event, Plan, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(2);
 pub struct Progress<'a> {
     console: &'a Console,
     plan: &'a Plan,
+    clock: &'a dyn Clock,
     bar: Option<ProgressBar>,
     done: u64,
     last_line: Instant,
@@ -19,8 +20,8 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// For a run of this plan.
-    pub fn new(console: &'a Console, plan: &'a Plan) -> Self {
-        Self { console, plan, bar: None, done: 0, last_line: Instant::now() }
+    pub fn new(console: &'a Console, plan: &'a Plan, clock: &'a dyn Clock) -> Self {
+        Self { console, plan, clock, bar: None, done: 0, last_line: clock.tick() }
     }
 
     /// Shows an event.
@@ -43,7 +44,7 @@ impl<'a> Progress<'a> {
 
     fn begin(&mut self, name: &str, matched: u64) {
         self.done = 0;
-        self.last_line = Instant::now();
+        self.last_line = self.clock.tick();
         if !self.console.can_draw() {
             return;
         }
@@ -65,8 +66,8 @@ impl<'a> Progress<'a> {
                 bar.set_position(self.done);
                 bar.set_message("");
             }
-            None if self.last_line.elapsed() >= BETWEEN_LINES => {
-                self.last_line = Instant::now();
+            None if self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
+                self.last_line = self.clock.tick();
                 self.console.note(&format!("{name}: {} of {}", count(self.done), rows(matched)));
             }
             None => {}

@@ -136,7 +136,6 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         };
         for name in names {
             dropped += act.engine.drop_expired_undo(&name, actor)?;
-            act.engine.tidy(&name)?;
         }
         dropped
     } else if matches.get_flag("all") {
@@ -144,7 +143,6 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         consent::confirm("Forget all undo points? Nothing can then be put back.", act.console)?;
         for (database, point) in &points {
             act.engine.drop_undo(database, &point.id, actor)?;
-            act.engine.tidy(database)?;
         }
         points.len()
     } else {
@@ -155,8 +153,6 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         );
         consent::confirm(&question, act.console)?;
         act.engine.drop_undo(&database, &point.id, actor)?;
-        // When nothing of ours is needed any more, nothing of ours stays.
-        act.engine.tidy(&database)?;
         1
     };
     match act.console.is_text() {
@@ -186,7 +182,6 @@ fn release(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble
             Some(table) if act.engine.end_exemption(&name, table, actor)? => released.push(table.clone()),
             Some(_) => {}
         }
-        act.engine.tidy(&name)?;
     }
     match act.console.is_text() {
         true if released.is_empty() => act.console.note("no restored rows are exempt"),

@@ -219,6 +219,7 @@ pub fn words(line: &str) -> Vec<String> {
 fn redacted_line(line: &str) -> String {
     let line =
         replaced(line, "9999-99-99T99:99:99", "[time]", &|c| c.is_ascii_digit() || c == '.' || c == 'Z');
+    let line = replaced(&line, "9999-99-99 99:99:99", "[time]", &|_| false);
     let line = replaced(&line, "9999-99-99 99:99", "[minute]", &|_| false);
     let line = match line.split_once("undo kept until ") {
         Some((before, after)) => {
