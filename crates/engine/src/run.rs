@@ -37,6 +37,8 @@ pub(crate) struct Run<'a, 'j> {
     pub id: &'a str,
     pub plan: &'a Plan,
     pub stop: &'a Stop,
+    /// When the newest other run in the log began.
+    pub newest: Option<jiff::Timestamp>,
     pub journal: &'a mut Journal<'j>,
 }
 
@@ -50,6 +52,7 @@ impl Run<'_, '_> {
     /// All operations in order. `statuses` are those of an earlier attempt, when resuming.
     pub fn execute(&mut self, statuses: &[Status]) -> Result<Report, Failure> {
         let mut now: Vec<Status> = statuses.to_vec();
+        let mut busy = None;
         for n in 0..self.plan.items.len() {
             let before = now[n];
             if before.is_over() && !before.can_resume() {
@@ -62,7 +65,12 @@ impl Run<'_, '_> {
             }
             let outcome = self.item(n, before.can_resume());
             if let Err(failure) = outcome {
-                self.fail(n, failure)?;
+                self.fail(n, &failure)?;
+                match failure {
+                    Failure::Fault(_) => return Err(failure),
+                    Failure::Busy { .. } => busy = Some(failure),
+                    Failure::Error(_) => {}
+                }
             }
             now[n] =
                 crate::report::status_of(self.journal.events().iter().filter(|event| event.item == Some(n)));
@@ -73,7 +81,11 @@ impl Run<'_, '_> {
         let report = Report::fold(self.id, self.plan, self.journal.events());
         self.engine.state()?.finish_run(self.id, &report)?;
         self.engine.tell_applications(&report);
-        Ok(report)
+        // A run that could not even begin is told as such; among others it is one failure of several.
+        match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
+            Some(failure) => Err(failure),
+            None => Ok(report),
+        }
     }
 
     fn reason_to_skip(&self, n: usize, statuses: &[Status]) -> Option<String> {
@@ -103,21 +115,20 @@ impl Run<'_, '_> {
     }
 
     /// Writes down a failure. A fired fault point is a death: nothing more is written.
-    fn fail(&mut self, n: usize, failure: Failure) -> Result<(), Failure> {
+    fn fail(&mut self, n: usize, failure: &Failure) -> Result<(), Failure> {
         if matches!(failure, Failure::Fault(_)) {
-            return Err(failure);
-        }
-        if let Failure::Busy { .. } = failure {
-            self.journal.flush()?;
-            return Err(failure);
+            return Ok(());
         }
         let class = failure.class();
         let help = failure.help().map(str::to_owned);
-        let step = self.journal.events().iter().rev().find_map(|event| match event.what {
-            What::Advanced { step, .. } if event.item == Some(n) => Some(step),
+        let own = self.journal.events().iter().rev().filter(|event| event.item == Some(n));
+        let step = own.into_iter().find_map(|event| match event.what {
+            What::Advanced { step, .. } => Some(step),
+            What::StepDone { step } => Some(step + 1),
+            What::Started { resumed: false } => Some(0),
             _ => None,
         });
-        self.log(n, What::Failed { class, error: chain(&failure), help, step })
+        self.log(n, What::Failed { class, error: chain(failure), help, step })
     }
 
     fn item(&mut self, n: usize, resumed: bool) -> Result<(), Failure> {
@@ -152,11 +163,16 @@ impl Run<'_, '_> {
         if !resumed {
             self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
             faults.point("planned")?;
-            let refused = forbidding(&item.findings, plan.request.force);
+            let mut findings = item.findings.clone();
+            // The plan may have been made without a look at the log.
+            if !findings.iter().any(|finding| finding.code == "clock") {
+                findings.extend(guard::newer_run(&item.operation.database, plan.now, self.newest));
+            }
+            let refused = forbidding(&findings, plan.request.force);
             if !refused.is_empty() {
                 return self.log(n, What::Refused { findings: refused });
             }
-            self.log(n, What::Guarded { findings: item.findings.clone() })?;
+            self.log(n, What::Guarded { findings })?;
             faults.point("guarded")?;
             self.back_up(n, item)?;
         }
@@ -327,7 +343,7 @@ impl Run<'_, '_> {
             session.perform(&Command::Checkpoint)?;
             let step = checkpoint.step;
             let (counts, took) =
-                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace)?;
+                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
@@ -399,12 +415,13 @@ impl Run<'_, '_> {
         checkpoint: &mut Checkpoint,
         memory: &mut Memory,
         pace: &mut Pace,
+        done: u64,
     ) -> Result<(Counts, Duration), Failure> {
         let mut waits = retry::waits();
         let mut attempt = 1;
         loop {
             let rows = match work.manners.max_rows {
-                Some(most) => pace.rows().min(most.max(1)),
+                Some(most) => pace.rows().min(most.saturating_sub(done).max(1)),
                 None => pace.rows(),
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
@@ -432,7 +449,31 @@ impl Run<'_, '_> {
             attempt += 1;
             self.log(n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
+            if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
+                return Ok((counts, Duration::ZERO));
+            }
         }
+    }
+
+    /// A commit may have happened although its answer was lost: then the checkpoint in the database is ahead of ours, and
+    /// the batch must not be done again. An error of this look is left to the next try, which meets it too.
+    fn committed_after_all(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &mut Memory,
+    ) -> Result<Option<Counts>, Failure> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        let Ok(Some(there)) = Checkpoint::read(session, &name) else { return Ok(None) };
+        if there.batch <= checkpoint.batch {
+            return Ok(None);
+        }
+        let before = checkpoint.counts.get(checkpoint.step).copied().unwrap_or_default();
+        let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
+        *memory = work.memory(session)?;
+        *checkpoint = there;
+        Ok(Some(counts))
     }
 
     /// One transaction: the change, its undo rows and the checkpoint.

@@ -76,6 +76,11 @@ impl Workshop {
         self.folder.path().join("store")
     }
 
+    /// The file store itself.
+    pub fn files(&self) -> Arc<dyn Files> {
+        Arc::new(backends::local_files::LocalFiles::new("store", &self.store()))
+    }
+
     /// The folder of the state and of the copy of the run log.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -83,6 +88,11 @@ impl Workshop {
 
     /// An engine, as a new process would have it.
     pub fn engine(&self) -> Engine {
+        self.engine_at(Arc::clone(&self.clock))
+    }
+
+    /// The same with the same state, on a machine with another clock.
+    pub fn engine_at(&self, clock: Arc<dyn Clock>) -> Engine {
         let state = self.folder.path().join("state.db");
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
@@ -90,7 +100,7 @@ impl Workshop {
             stores: Box::new(Folder(self.store())),
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
             log_folder: Some(self.folder.path().to_owned()),
-            clock: Arc::clone(&self.clock),
+            clock,
             keep_undo: Age("30 days".to_owned()),
             undo_max_bytes: None,
             keep_runs: Age("365 days".to_owned()),

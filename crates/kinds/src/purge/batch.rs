@@ -137,7 +137,7 @@ fn handle(
         set_null(child, &chosen, work, counts)?;
     }
     if let Some(archive) = &task.archive {
-        counts.archived = write_archive(archive, &here, work)?;
+        counts.archived += write_archive(archive, &here, work)?;
     }
     counts.deleted = work.delete(&here)?;
     Ok(true)

@@ -14,8 +14,7 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
-    Work,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
 };
 use targets::db::{Facts, Sql};
 use task::{Place, Task};

@@ -343,8 +343,10 @@ fn whole_partitions(
         .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
     }
     if target.action == Action::Mark || children.iter().any(|child| child.policy != Policy::Restrict) {
-        return Err(Error::usage("`bulk = \"drop_partitions\"` only deletes, and nothing beside the partitions")
-            .help("leave `dependants` at `restrict`, or `bulk` at `batches`"));
+        return Err(Error::usage(
+            "`bulk = \"drop_partitions\"` only deletes, and nothing beside the partitions",
+        )
+        .help("leave `dependants` at `restrict`, or `bulk` at `batches`"));
     }
     let mut whole = Vec::new();
     for (n, leaf) in leaves.iter().enumerate() {

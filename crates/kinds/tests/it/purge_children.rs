@@ -103,7 +103,9 @@ fn references_are_set_to_null_and_set_back() {
 
 #[test]
 fn a_reference_that_cannot_be_null_is_not_set_to_null() {
-    let script = family("").replace("parent integer references", "parent integer not null references").replace(", (15, null, 'e')", "");
+    let script = family("")
+        .replace("parent integer references", "parent integer not null references")
+        .replace(", (15, null, 'e')", "");
     both(&script, &script, |stage| {
         let plan = stage.plan(json!({"table": "parents", "where": "old = 1", "dependants": "set_null"}));
         assert!(codes(&plan).contains(&"not_null"), "{:?}", codes(&plan));
@@ -134,7 +136,10 @@ fn policies_differ_by_relation() {
     .after(|place, report| {
         assert_eq!(report.operations[0].rows_deleted, 3);
         assert_eq!(place.rows("select 1 from items").len(), 3);
-        assert_eq!(place.rows("select 1 from items where id = 2 and tenant is null and replaced_by is null").len(), 1);
+        assert_eq!(
+            place.rows("select 1 from items where id = 2 and tenant is null and replaced_by is null").len(),
+            1
+        );
         assert_eq!(place.rows("select 1 from notes").len(), 3);
     })
     .without_faults()
@@ -142,8 +147,11 @@ fn policies_differ_by_relation() {
     both(script, script, |stage| {
         let found = stage.plan(json!({"table": "orders", "where": "old = 1", "relations": [
             {"table": "notes", "columns": ["order_code"], "parent_columns": ["code"]}]}));
-        let hanging: Vec<_> =
-            found.items[0].steps[0].dependants.iter().map(|d| (d.table.as_str(), d.columns.len(), d.rows)).collect();
+        let hanging: Vec<_> = found.items[0].steps[0]
+            .dependants
+            .iter()
+            .map(|d| (d.table.as_str(), d.columns.len(), d.rows))
+            .collect();
         assert_eq!(hanging, [("items", 2, 3), ("items", 2, 3), ("notes", 1, 2)]);
         let refusal = stage.refusal(json!({"table": "orders", "where": "old = 1", "relations": [
             {"table": "notes", "columns": ["order_cod"], "parent_columns": ["code"]}]}));
@@ -278,7 +286,10 @@ fn a_child_without_an_index_is_warned_about() {
     both(&script, &script, |stage| {
         let plan = stage.plan(json!({"table": "parents", "where": "old = 1", "dependants": "cascade"}));
         let found = plan.items[0].findings.iter().find(|finding| finding.code == "missing_index").unwrap();
-        assert!(found.remedy.starts_with("create index on") && found.object.contains("children"), "{found:?}");
+        assert!(
+            found.remedy.starts_with("create index on") && found.object.contains("children"),
+            "{found:?}"
+        );
         let report = stage.run(json!({"table": "parents", "where": "old = 1", "dependants": "cascade"}));
         assert_eq!(report.status, Status::Completed);
         assert!(report.recommendations.iter().any(|advice| advice.starts_with("create index on")));
@@ -328,7 +339,10 @@ fn a_row_that_appears_below_a_doomed_one_after_the_plan_is_not_taken_along() {
         both(&family(on_delete), &family(on_delete), |stage| {
             stage.place.script("delete from toys; delete from children");
             let engine = stage.engine();
-            let plan = testkit::story::plan(&engine, &stage.request(json!({"table": "parents", "where": "old = 1"}), |_| {}));
+            let plan = testkit::story::plan(
+                &engine,
+                &stage.request(json!({"table": "parents", "where": "old = 1"}), |_| {}),
+            );
             stage.place.script("insert into children values (20, 1, 'late')");
             let report = testkit::story::run(&engine, &plan);
             assert_eq!(report.operations[0].rows_deleted, 1, "{report:#?}");
@@ -367,7 +381,8 @@ fn a_relation_is_applied_to_the_table_it_refers_to_and_to_no_other() {
         assert_eq!(stage.list("select id from toys order by id"), ["1", "3"]);
         assert_eq!(stage.list("select id from logs order by id"), ["2", "3"], "they refer to parents");
         assert_eq!(stage.list("select id from marks order by id"), ["1", "3"], "they refer to children");
-        let refusal = stage.refusal(json!({"table": "parents", "where": "old = 1", "relations": [{"table": "logs"}]}));
+        let refusal =
+            stage.refusal(json!({"table": "parents", "where": "old = 1", "relations": [{"table": "logs"}]}));
         assert!(refusal.contains("declares no reference") && refusal.contains("columns"), "{refusal}");
     });
 }

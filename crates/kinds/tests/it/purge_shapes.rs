@@ -103,16 +103,18 @@ fn parts() -> String {
         let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
         format!("('{at}')")
     };
-    PARTS
-        .replace("(now() - interval '60 days')", &day(60))
-        .replace("(now() - interval '10 days')", &day(10))
+    PARTS.replace("(now() - interval '60 days')", &day(60)).replace("(now() - interval '10 days')", &day(10))
 }
 
 #[test]
 fn a_partitioned_table_is_purged_leaf_by_leaf_and_comes_back() {
     told(&Place::postgres(), json!({"table": "logs", "age_column": "at", "older_than": "27 days"}), &parts());
     // one partition alone
-    told(&Place::postgres(), json!({"table": "logs_mid", "age_column": "at", "older_than": "27 days"}), &parts());
+    told(
+        &Place::postgres(),
+        json!({"table": "logs_mid", "age_column": "at", "older_than": "27 days"}),
+        &parts(),
+    );
     let stage = Stage::new(Place::postgres());
     stage.place.script(&parts());
     stage.place.script("insert into details select 1, id, at from logs where body = 'r8'");
@@ -121,7 +123,10 @@ fn a_partitioned_table_is_purged_leaf_by_leaf_and_comes_back() {
     told(
         &Place::postgres(),
         json!({"table": "logs", "age_column": "at", "older_than": "27 days", "dependants": "cascade"}),
-        &format!("{} insert into details select 1, id, at from logs where body = 'r8'; insert into details select 2, id, at from logs where body = 'r1';", parts()),
+        &format!(
+            "{} insert into details select 1, id, at from logs where body = 'r8'; insert into details select 2, id, at from logs where body = 'r1';",
+            parts()
+        ),
     );
 }
 
@@ -142,7 +147,8 @@ fn restored_rows_of_a_partitioned_table_are_exempt_too() {
 fn whole_partitions_are_dropped_when_that_is_asked_for() {
     let stage = Stage::new(Place::postgres());
     stage.place.script(&parts());
-    let asked = json!({"table": "logs", "age_column": "at", "older_than": "27 days", "bulk": "drop_partitions"});
+    let asked =
+        json!({"table": "logs", "age_column": "at", "older_than": "27 days", "bulk": "drop_partitions"});
     let refusal = stage.refusal(asked.clone());
     assert!(refusal.contains("undo = \"none\""), "{refusal}");
     let mut options = asked;
@@ -151,7 +157,11 @@ fn whole_partitions_are_dropped_when_that_is_asked_for() {
     let statements = plan.items[0].steps[0].statements.join("\n");
     assert!(statements.contains("drop table") && statements.contains("logs_old"), "{statements}");
     let report = stage.run(options);
-    assert_eq!((report.status, report.operations[0].rows_deleted), (Status::Completed, plan.matched()), "{report:#?}");
+    assert_eq!(
+        (report.status, report.operations[0].rows_deleted),
+        (Status::Completed, plan.matched()),
+        "{report:#?}"
+    );
     assert_eq!(stage.list("select count(*) from pg_class where relname = 'logs_old'"), ["0"]);
     assert_eq!(stage.number("select count(*) from logs where at < now() - interval '27 days'"), 0);
     assert_eq!(stage.number("select count(*) from logs"), 6);
@@ -188,7 +198,11 @@ fn when_most_of_a_table_goes_the_plan_says_what_would_be_cheaper() {
         "create table t (n int primary key); insert into t values (1), (2), (3)",
         |stage| {
             let plan = stage.plan(json!({"table": "t", "where": "n > 1"}));
-            assert!(plan.items[0].steps[0].way.contains("copying the rows that stay"), "{}", plan.items[0].steps[0].way);
+            assert!(
+                plan.items[0].steps[0].way.contains("copying the rows that stay"),
+                "{}",
+                plan.items[0].steps[0].way
+            );
         },
     );
 }
@@ -206,7 +220,18 @@ fn rows_of_heirs_go_and_come_back_where_they_were() {
 #[test]
 fn names_that_need_quotes_are_just_names() {
     // W-041, W-042
-    for name in ["a\"; drop table x; --", "select", "Ünï cødé ☃", "with.dot", "  ", "%s ? $1 :n", "CamelCase", "it's", "\\", "{{t}}"] {
+    for name in [
+        "a\"; drop table x; --",
+        "select",
+        "Ünï cødé ☃",
+        "with.dot",
+        "  ",
+        "%s ? $1 :n",
+        "CamelCase",
+        "it's",
+        "\\",
+        "{{t}}",
+    ] {
         let quoted = name.replace('"', "\"\"");
         let literal = name.replace('\'', "''");
         let script = format!(
@@ -221,11 +246,17 @@ fn names_that_need_quotes_are_just_names() {
                 "table": name, "age_column": "from", "older_than": "1 day", "keep_newest": 1, "per": ["order"],
                 "where": "\"from\" > 0", "dependants": "cascade", "relations": [{"table": name, "columns": [format!("c {name}")], "policy": "cascade"}],
             }));
-            assert_eq!((report.status, report.operations[0].rows_deleted), (Status::Completed, 4), "{name}: {report:#?}");
+            assert_eq!(
+                (report.status, report.operations[0].rows_deleted),
+                (Status::Completed, 4),
+                "{name}: {report:#?}"
+            );
             stage.undo(&report.run_id);
             assert_eq!(stage.place.dump(), before, "{name}");
             assert_eq!(stage.engine().end_all_exemptions("test", "tester").unwrap().len(), 1);
-            let report = stage.run(json!({"table": name, "where": "\"from\" = 3", "action": "mark", "mark": {"order": name}}));
+            let report = stage.run(
+                json!({"table": name, "where": "\"from\" = 3", "action": "mark", "mark": {"order": name}}),
+            );
             assert_eq!(report.operations[0].rows_changed, 1, "{name}: {report:#?}");
             stage.undo(&report.run_id);
             assert_eq!(stage.place.dump(), before, "{name}");
@@ -241,7 +272,9 @@ fn injected_text_is_only_text() {
         "create table x (id int primary key); create table t (id int primary key, at timestamptz, s text); insert into t values (1, '2000-01-01', 'a')",
         |stage| {
             let before = stage.place.dump();
-            for evil in ["t; drop table x", "t\"; drop table x; --", "t' or '1'='1", "t\0", "1); delete from t; --"] {
+            for evil in
+                ["t; drop table x", "t\"; drop table x; --", "t' or '1'='1", "t\0", "1); delete from t; --"]
+            {
                 for options in [
                     json!({"table": evil, "where": "id = 1"}),
                     json!({"table": "t", "age_column": evil, "older_than": "1 day"}),
@@ -259,13 +292,16 @@ fn injected_text_is_only_text() {
                     json!({"table": "t", "where": "id = $1"}),
                 ] {
                     let request = stage.request(options.clone(), |_| {});
-                    let error = stage.engine().plan(&request).err().unwrap_or_else(|| panic!("planned: {options}"));
+                    let error =
+                        stage.engine().plan(&request).err().unwrap_or_else(|| panic!("planned: {options}"));
                     assert_eq!(error.class(), engine::Class::Usage, "{options}: {error}");
                     assert!(error.help().is_some(), "{options}: {error}");
                 }
             }
-            let report = stage.run(json!({"id": "'; drop table x; --", "label": "\"><script>", "table": "t", "where": "id = 1",
-                "action": "mark", "mark": {"s": "'; drop table x; --"}}));
+            let report = stage.run(
+                json!({"id": "'; drop table x; --", "label": "\"><script>", "table": "t", "where": "id = 1",
+                "action": "mark", "mark": {"s": "'; drop table x; --"}}),
+            );
             assert_eq!(report.status, Status::Completed, "{report:#?}");
             assert_eq!(stage.list("select s from t"), ["'; drop table x; --"]);
             stage.undo(&report.run_id);

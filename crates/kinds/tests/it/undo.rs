@@ -31,8 +31,15 @@ fn rows_whose_place_is_taken_are_reported_and_can_be_put_back_later() {
         let done = &first.operations[0];
         assert_eq!((done.rows_failed >= 2, done.rows_restored >= 1), (true, true), "{done:#?}");
         let found: Vec<_> = done.findings.iter().filter(|finding| finding.code == "undo_conflict").collect();
-        assert!(!found.is_empty() && found.iter().all(|finding| finding.remedy.contains("undo apply")), "{found:?}");
-        assert_eq!(stage.list("select email from users order by id"), ["a", "new", "d", "b"], "nothing is overwritten");
+        assert!(
+            !found.is_empty() && found.iter().all(|finding| finding.remedy.contains("undo apply")),
+            "{found:?}"
+        );
+        assert_eq!(
+            stage.list("select email from users order by id"),
+            ["a", "new", "d", "b"],
+            "nothing is overwritten"
+        );
         assert_ne!(stage.place.dump(), meanwhile);
         let points = stage.engine().undo_points("test").unwrap();
         assert_eq!(points[0].state, PointState::Partly);
@@ -59,8 +66,12 @@ fn a_reference_that_was_changed_since_is_not_set_back() {
         stage.place.script("update posts set author = 4 where id = 10; delete from posts where id = 11");
         let undone = stage.undo(&report.run_id);
         assert_eq!(undone.status, Status::Partial, "{undone:#?}");
-        let reasons: Vec<_> = undone.operations[0].findings.iter().map(|finding| finding.what.as_str()).collect();
-        assert!(reasons.iter().any(|reason| reason.contains("2 rows") && reason.contains("gone or was changed")), "{reasons:?}");
+        let reasons: Vec<_> =
+            undone.operations[0].findings.iter().map(|finding| finding.what.as_str()).collect();
+        assert!(
+            reasons.iter().any(|reason| reason.contains("2 rows") && reason.contains("gone or was changed")),
+            "{reasons:?}"
+        );
         assert_eq!(stage.list("select author from posts order by id"), ["4", "4"]);
         assert_eq!(stage.number("select count(*) from users"), 4);
     });
@@ -72,7 +83,8 @@ fn children_whose_parents_are_gone_are_reported() {
         let report = stage.run(json!({"table": "posts", "where": "id < 12"}));
         stage.place.script("delete from users where id = 1");
         let undone = stage.undo(&report.run_id);
-        let codes: Vec<_> = undone.operations[0].findings.iter().map(|finding| finding.code.as_str()).collect();
+        let codes: Vec<_> =
+            undone.operations[0].findings.iter().map(|finding| finding.code.as_str()).collect();
         match stage.place.is_sqlite() {
             // SQLite refuses nothing, since foreign keys may be off there: the row is back and told
             true => assert!(codes.contains(&"parent_missing"), "{undone:#?}"),
@@ -100,7 +112,11 @@ fn a_restored_row_is_not_swept_again_until_it_is_released() {
         assert_eq!((plan.matched(), plan.items[0].steps[0].exempt), (0, 3));
         stage.place.script("insert into users values (9, 'i', 1, null)");
         let second = stage.run(options.clone());
-        assert_eq!((second.operations[0].rows_deleted, second.operations[0].rows_skipped), (1, 3), "{second:#?}");
+        assert_eq!(
+            (second.operations[0].rows_deleted, second.operations[0].rows_skipped),
+            (1, 3),
+            "{second:#?}"
+        );
         assert!(stage.engine().end_exemption("test", "users", "tester").unwrap());
         assert!(!stage.engine().end_exemption("test", "users", "tester").unwrap());
         assert_eq!(stage.plan(options).matched(), 3);
@@ -155,7 +171,11 @@ fn undo_copes_with_a_table_that_was_changed_since() {
         let report = stage.run(json!({"table": "posts", "where": "id < 12"}));
         stage.place.script("alter table posts add column extra text default 'e'");
         let undone = stage.undo(&report.run_id);
-        assert_eq!((undone.status, undone.operations[0].rows_restored), (Status::Completed, 2), "{undone:#?}");
+        assert_eq!(
+            (undone.status, undone.operations[0].rows_restored),
+            (Status::Completed, 2),
+            "{undone:#?}"
+        );
         assert_eq!(stage.number("select count(*) from posts where extra = 'e'"), 3);
     });
     both(USERS, USERS, |stage| {
@@ -183,7 +203,8 @@ fn undo_copes_with_a_table_that_was_changed_since() {
         assert_eq!(stage.undo(&report.run_id).operations[0].rows_restored, 2);
     });
     both(USERS, USERS, |stage| {
-        let report = stage.run(json!({"table": "users", "where": "id = 4", "action": "mark", "mark": {"email": null}}));
+        let report = stage
+            .run(json!({"table": "users", "where": "id = 4", "action": "mark", "mark": {"email": null}}));
         stage.place.script2(
             "create table u2 (id integer primary key, old integer, boss integer); insert into u2 select id, old, boss from users;
              drop table users; alter table u2 rename to users",
