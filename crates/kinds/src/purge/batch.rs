@@ -2,7 +2,7 @@
 
 use super::archive::write_archive;
 use super::options::{Action, Policy};
-use super::relations::Child;
+use super::relations::{self, Child};
 use super::task::{Place, Task, Walk};
 use engine::{Batch, Chosen, Counts, Result, Rows, Work};
 use targets::db::{Facts, Sql, Table, Value};
@@ -117,7 +117,7 @@ fn handle(
         counts.deleted = work.delete(doomed)?;
         return Ok(true);
     }
-    let whole = with_own_children(task, leaf, doomed, work);
+    let whole = with_trees(&task.table, &task.children, doomed, work);
     let chosen = work.choose(&whole, &referred(&task.children))?;
     if chosen.rows == 0 {
         return Ok(true);
@@ -128,13 +128,13 @@ fn handle(
         expect(child, work)?;
     }
     for child in children.iter().filter(|child| !child.is_self(&task.table)) {
-        if !clear(task, child, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
+        if !clear(task, child, &task.table, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
             return Ok(false);
         }
     }
     for child in children.iter().filter(|child| child.is_self(&task.table) && child.policy == Policy::SetNull)
     {
-        set_null(child, &chosen, work, counts)?;
+        set_null(child, &task.table, &chosen, work, counts)?;
     }
     if let Some(archive) = &task.archive {
         counts.archived += write_archive(archive, &here, work)?;
@@ -143,19 +143,20 @@ fn handle(
     Ok(true)
 }
 
-/// The doomed rows and, where the table refers to itself with `cascade`, everything below them.
-fn with_own_children<'a>(task: &Task, leaf: &'a Table, doomed: &Rows<'a>, work: &Work) -> Rows<'a> {
-    let own = task.refers_to_itself().filter(|child| child.policy.removes());
-    let (Some(child), Some(key)) = (own, &leaf.key) else { return doomed.clone() };
+/// The rows and, where their table refers to itself with `cascade`, everything below them.
+fn with_trees<'a>(table: &Table, children: &[Child], rows: &Rows<'a>, work: &Work) -> Rows<'a> {
     let dialect = work.dialect();
-    let condition = child.subtree(&task.table.name, key, &|from| {
-        let mut first = from.text("(").add(&doomed.condition).text(")");
-        if let Some((from, to)) = &doomed.window {
-            first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
+    let tree = relations::tree(table, children, &|from| {
+        let mut first = from.text("(").add(&rows.condition).text(")");
+        if let Some((from, to)) = &rows.window {
+            first = first.text(" and ").add(&dialect.window(rows.table, from.as_ref(), to.as_ref()));
         }
-        limited(first, doomed.limit)
+        limited(first, rows.limit)
     });
-    Rows { table: leaf, condition, window: None, limit: None, skip_locked: false }
+    match tree {
+        Some(condition) => Rows::all(rows.table, condition),
+        None => rows.clone(),
+    }
 }
 
 fn limited(select: Sql, limit: Option<u64>) -> Sql {
@@ -169,6 +170,7 @@ fn limited(select: Sql, limit: Option<u64>) -> Sql {
 fn clear(
     task: &Task,
     child: &Child,
+    parent: &Table,
     parents: &Chosen,
     most: u64,
     work: &mut Work,
@@ -177,9 +179,11 @@ fn clear(
     match child.policy {
         Policy::Restrict => return Ok(true),
         Policy::SetNull => {
-            set_null(child, parents, work, counts)?;
+            set_null(child, parent, parents, work, counts)?;
             return Ok(true);
         }
+        // They were chosen together with the rows above them.
+        Policy::Cascade | Policy::Archive if child.is_self(parent) => return Ok(true),
         Policy::Cascade | Policy::Archive => {}
     }
     for leaf in &child.leaves {
@@ -189,9 +193,10 @@ fn clear(
         let gone = if child.children.is_empty() && !archived {
             work.delete(&rows)?
         } else {
+            let rows = with_trees(&child.table, &child.children, &rows, work);
             let chosen = work.choose(&rows, &referred(&child.children))?;
             for grandchild in &child.children {
-                if !clear(task, grandchild, &chosen, most, work, counts)? {
+                if !clear(task, grandchild, &child.table, &chosen, most, work, counts)? {
                     return Ok(false);
                 }
             }
@@ -209,12 +214,23 @@ fn clear(
     Ok(true)
 }
 
-fn set_null(child: &Child, parents: &Chosen, work: &mut Work, counts: &mut Counts) -> Result<()> {
+fn set_null(
+    child: &Child,
+    parent: &Table,
+    parents: &Chosen,
+    work: &mut Work,
+    counts: &mut Counts,
+) -> Result<()> {
     let values: Vec<(String, Value)> =
         child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
     for leaf in &child.leaves {
-        counts.dependants +=
-            work.set(&Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents))), &values)?;
+        let mut condition = child.refers_to("t", &chosen_columns(child, parents));
+        if child.is_self(parent) {
+            // An update would move a row that is about to be deleted from its place.
+            condition =
+                condition.text(" and not (").add(&work.dialect().chosen(leaf, &parents.table)).text(")");
+        }
+        counts.dependants += work.set(&Rows::all(leaf, condition), &values)?;
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ fn plan_target(
         Action::Mark => Vec::new(),
     };
     let mut sizes = measure(&table, &condition, &rule, planning, facts)?;
-    let doomed = match with_own_children(&table, &children, &condition) {
+    let doomed = match relations::tree(&table, &children, &|from| from.text("(").add(&condition).text(")")) {
         Some(tree) if sizes.matched > 0 => {
             sizes.matched = count_rows(&table, &tree, facts)?;
             doomed(&table, &tree)
@@ -212,12 +212,6 @@ fn check_condition(table: &Table, rule: &Which, facts: &mut dyn Facts) -> Result
 
 fn doomed(table: &Table, condition: &Sql) -> Sql {
     Sql::new("select t.* from ").table(&table.name).text(" as t where ").add(condition)
-}
-
-/// Where the table refers to itself with `cascade`: the condition for the doomed rows and everything below them.
-fn with_own_children(table: &Table, children: &[Child], condition: &Sql) -> Option<Sql> {
-    let own = children.iter().find(|child| child.is_self(table) && child.policy.removes())?;
-    Some(own.subtree(&table.name, table.key.as_ref()?, &|from| from.text("(").add(condition).text(")")))
 }
 
 fn count_rows(table: &Table, condition: &Sql, facts: &mut dyn Facts) -> Result<u64> {
@@ -420,16 +414,6 @@ fn check_rest(
             &table.name,
             "its rows cannot be told apart, so a change of them could not be undone",
             "give the table a primary key, or say `undo = \"none\"`",
-        ));
-    }
-    if let Some(child) = children.iter().find(|child| child.is_self(table) && child.policy.removes())
-        && table.key.is_none()
-    {
-        findings.push(Finding::forbid(
-            "no_key",
-            &child.table.name,
-            "it refers to itself, and its rows cannot be told apart",
-            "give the table a primary key",
         ));
     }
     let archives = children.iter().any(|child| child.policy == Policy::Archive);

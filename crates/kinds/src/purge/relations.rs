@@ -5,7 +5,7 @@
 use super::options::{Policy, Target};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Key, Schema, Sql, Table, TableName};
+use targets::db::{Facts, Key, Schema, Sql, Table};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub fn children(
         } else if !again && child.policy.removes() {
             child.children = children(schema, &child.table.clone(), target, path, findings)?;
         }
-        check(child, findings);
+        check(child, table, findings);
     }
     path.pop();
     Ok(all)
@@ -147,7 +147,15 @@ fn configured(
     Ok(())
 }
 
-fn check(child: &Child, findings: &mut Vec<Finding>) {
+fn check(child: &Child, parent: &Table, findings: &mut Vec<Finding>) {
+    if child.is_self(parent) && child.policy.removes() && parent.key.is_none() {
+        findings.push(Finding::forbid(
+            "no_key",
+            &child.table.name,
+            "it refers to itself, and its rows cannot be told apart",
+            "give the table a primary key",
+        ));
+    }
     if child.policy == Policy::SetNull {
         if let Some(column) =
             child.columns.iter().find(|name| child.table.column(name).is_some_and(|c| c.not_null))
@@ -238,35 +246,6 @@ impl Child {
         }
     }
 
-    /// The condition, over `t`, that a row is one of those that `first` means or lies below one, where the table refers
-    /// to itself. `first` selects from `t` and ends in its condition.
-    pub fn subtree(&self, table: &TableName, key: &Key, first: &dyn Fn(Sql) -> Sql) -> Sql {
-        let columns = |prefix: &str| {
-            let all = key.columns.iter().chain(&self.parent_columns).map(String::as_str);
-            Sql::default().names(prefix, all)
-        };
-        let below: Vec<Sql> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(n, column)| Sql::new("c.").name(column).text(&format!(" = d.p{n}")))
-            .collect();
-        let found: Vec<String> = (0..key.columns.len()).map(|n| format!("k{n}")).collect();
-        let parents = (0..self.parent_columns.len()).map(|n| format!("p{n}"));
-        let names: Vec<String> = found.iter().cloned().chain(parents).collect();
-        let from = Sql::new("select ").add(&columns("t.")).text(" from ").table(table).text(" as t where ");
-        key_of(key, "t.")
-            .text(&format!(" in (with recursive d ({}) as (", names.join(", ")))
-            .add(&first(from))
-            .text(" union select ")
-            .add(&columns("c."))
-            .text(" from ")
-            .table(table)
-            .text(" as c join d on ")
-            .add(&Sql::join(&below, " and "))
-            .text(&format!(") select {} from d)", found.join(", ")))
-    }
-
     fn joined(&self, child: &str, parent: &str) -> Sql {
         let same: Vec<Sql> = self
             .columns
@@ -278,6 +257,50 @@ impl Child {
             .collect();
         Sql::join(&same, " and ")
     }
+}
+
+/// The relations of a table to itself that take rows along.
+pub fn own_removing<'a>(table: &Table, children: &'a [Child]) -> Vec<&'a Child> {
+    children.iter().filter(|child| child.is_self(table) && child.policy.removes()).collect()
+}
+
+/// Where a table refers to itself with `cascade`: the condition, over `t`, that a row is one of those that `first` means
+/// or lies below one. `first` gets a select from `t` that ends in `where` and adds its condition. None elsewhere.
+pub fn tree(table: &Table, children: &[Child], first: &dyn Fn(Sql) -> Sql) -> Option<Sql> {
+    let own = own_removing(table, children);
+    let key = table.key.as_ref().filter(|_| !own.is_empty())?;
+    let mut columns = key.columns.clone();
+    for column in own.iter().flat_map(|child| &child.parent_columns) {
+        if !columns.contains(column) {
+            columns.push(column.clone());
+        }
+    }
+    let nth = |name: &String| columns.iter().position(|column| column == name).unwrap_or_default();
+    let below: Vec<Sql> = own
+        .iter()
+        .map(|child| {
+            let pairs = child.columns.iter().zip(&child.parent_columns);
+            let same: Vec<Sql> = pairs
+                .map(|(column, above)| Sql::new("c.").name(column).text(&format!(" = d.v{}", nth(above))))
+                .collect();
+            Sql::new("(").add(&Sql::join(&same, " and ")).text(")")
+        })
+        .collect();
+    let names = |many: usize| (0..many).map(|n| format!("v{n}")).collect::<Vec<_>>().join(", ");
+    let listed = |prefix: &str| Sql::default().names(prefix, columns.iter().map(String::as_str));
+    let from = Sql::new("select ").add(&listed("t.")).text(" from ").table(&table.name).text(" as t where ");
+    Some(
+        key_of(key, "t.")
+            .text(&format!(" in (with recursive d ({}) as (", names(columns.len())))
+            .add(&first(from))
+            .text(" union select ")
+            .add(&listed("c."))
+            .text(" from ")
+            .table(&table.name)
+            .text(" as c join d on ")
+            .add(&Sql::join(&below, " or "))
+            .text(&format!(") select {} from d)", names(key.columns.len()))),
+    )
 }
 
 /// The key under an alias, as one operand.
@@ -296,29 +319,33 @@ pub fn count(
 ) -> Result<Vec<Dependants>> {
     let mut all = Vec::new();
     for child in children {
-        let alias = format!("c{depth}");
         let parents = Sql::new("select ")
             .names("", child.parent_columns.iter().map(String::as_str))
             .text(" from (")
             .add(doomed)
             .text(&format!(") as p{depth}"));
-        let mut rows = Sql::new("select * from ")
-            .table(&child.table.name)
-            .text(&format!(" as {alias} where "))
-            .add(&child.refers_to(&alias, &parents));
-        if child.is_self(parent) {
-            // Rows of the same table that are doomed themselves do not stand in the way.
-            if let Some(key) = &parent.key {
-                rows = rows
-                    .text(" and ")
-                    .add(&key_of(key, &format!("{alias}.")))
-                    .text(" not in (select ")
-                    .names("", key.columns.iter().map(String::as_str))
-                    .text(" from (")
-                    .add(doomed)
-                    .text(&format!(") as q{depth})"));
-            }
+        let mut condition = child.refers_to("t", &parents);
+        // Leaf by leaf is how doomed rows of the target's own table make way for each other, where nothing else is done
+        // to them; and rows of a tree go in one statement. Elsewhere even a doomed row stands in the way.
+        let makes_way = match child.policy {
+            Policy::Restrict => depth == 0 && own_removing(parent, children).is_empty(),
+            _ => true,
+        };
+        if let Some(key) = parent.key.as_ref().filter(|_| child.is_self(parent) && makes_way) {
+            condition = condition
+                .text(" and ")
+                .add(&key_of(key, "t."))
+                .text(" not in (select ")
+                .names("", key.columns.iter().map(String::as_str))
+                .text(" from (")
+                .add(doomed)
+                .text(&format!(") as q{depth})"));
         }
+        let condition = match tree(&child.table, &child.children, &|from| from.add(&condition)) {
+            Some(tree) => tree,
+            None => condition,
+        };
+        let rows = Sql::new("select t.* from ").table(&child.table.name).text(" as t where ").add(&condition);
         let number =
             facts.count(&Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}")))?;
         all.push(Dependants {

@@ -2,6 +2,7 @@
 
 mod engine_manners;
 mod engine_report;
+mod identity;
 mod purge;
 mod purge_ages;
 mod purge_archive;

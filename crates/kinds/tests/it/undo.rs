@@ -1,6 +1,6 @@
 //! Undo under conflicts, changes of tables, and time: nothing newer is ever overwritten, and nothing is silent.
 
-use crate::stage::{Stage, both, codes};
+use crate::stage::{both, codes};
 use engine::undo::PointState;
 use engine::{SetClock, Status};
 use jiff::{Timestamp, ToSpan};
