@@ -255,7 +255,14 @@ impl Engine {
                 let one = id.contains('.').then(|| undo::parse_point_id(id).1);
                 for (n, done) in report.operations.iter().enumerate().rev() {
                     let point = undo::point_id(&run, n);
-                    if one.is_some_and(|one| one != n) || done.undo_id.is_none() {
+                    if one.is_some_and(|one| one != n) {
+                        continue;
+                    }
+                    // The log of a run that died may end before the batches that were committed.
+                    let died = !done.dry_run && !done.status.is_over();
+                    let remembered = done.undo_id.is_some()
+                        || (died && self.undo_points(&done.database)?.iter().any(|known| known.id == point));
+                    if !remembered {
                         continue;
                     }
                     operations.push(match &record.plan.items[n].undo {

@@ -40,7 +40,10 @@ impl Exit {
     pub fn of_report(report: &Report) -> Exit {
         let any =
             |wanted: &[Status]| report.operations.iter().any(|operation| wanted.contains(&operation.status));
-        let undo = report.operations.iter().any(|operation| operation.kind == "undo");
+        let undo = report
+            .operations
+            .iter()
+            .any(|operation| ["undo", "restore-archive"].contains(&operation.kind.as_str()));
         if any(&[Status::Failed, Status::Running, Status::Verifying]) {
             Exit::Failed
         } else if any(&[Status::Refused]) {

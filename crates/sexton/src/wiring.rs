@@ -35,9 +35,9 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
             None => Arc::new(SystemClock),
         },
         keep_undo: config.keep_undo.clone(),
-        undo_max_bytes: None,
-        keep_runs: engine::age::Age("365 days".to_owned()),
-        run_logs: Vec::new(),
+        undo_max_bytes: config.undo_max_bytes,
+        keep_runs: config.keep_runs.clone(),
+        run_logs: config.run_logs.clone(),
         backups: None,
     })
 }

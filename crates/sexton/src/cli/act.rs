@@ -68,7 +68,7 @@ impl Act<'_> {
         }
         for item in &plan.items {
             let name = &item.operation.name;
-            let known = item.operation.kind == "undo"
+            let known = ["undo", "restore-archive"].contains(&item.operation.kind.as_str())
                 || self.engine.reports(1_000, None, Some(name))?.iter().any(|report| report.metadata.dry_run);
             if !known {
                 return Err(Trouble::refused(

@@ -335,12 +335,16 @@ fn config() -> Command {
 }
 
 fn restore_archive() -> Command {
-    // The engine's half is being built; until then the command is not advertised.
     Command::new("restore-archive")
-        .hide(true)
-        .about("Put rows of an archive back into their table")
-        .arg(Arg::new("store").value_name("STORE").required(true).help("The file store"))
-        .arg(Arg::new("archive").value_name("ARCHIVE").required(true).help("The archive in it"))
+        .about("Bring back rows that a run has archived, from the store")
+        .long_about(
+            "Bring back rows that a run has archived, from the store. While the run is in the log, `sexton undo ID` does the \
+             same; this also works long after, or on another machine: only the store is needed.",
+        )
+        .after_help("Example:\n  sexton restore-archive cold 7f3k2m9x --table audit_log")
+        .arg(Arg::new("store").value_name("STORE").required(true).help("The file store, as the configuration names it"))
+        .arg(Arg::new("run").value_name("RUN").required(true).help("The whole id of the run that archived them"))
+        .arg(Arg::new("table").long("table").value_name("NAME").help("Only the rows of this table"))
         .arg(dry_run())
 }
 

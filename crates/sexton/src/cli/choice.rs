@@ -180,6 +180,27 @@ pub fn database(named: Option<&str>, config: &Config) -> Result<Option<DatabaseS
     Ok(Some(DatabaseSetting { name: url.to_string(), url, zone: None }))
 }
 
+/// The name of the one database that is meant: the one named, or the only one there is.
+pub fn the_database(named: Option<&str>, config: &Config) -> Result<String, Trouble> {
+    if let Some(database) = database(named, config)? {
+        return Ok(database.name);
+    }
+    match config.databases.as_slice() {
+        [only] => Ok(only.name.clone()),
+        [] => Err(Trouble::usage(
+            "no database was named",
+            "name one with `--database PATH` or `--database postgres://user@host/database`",
+        )),
+        several => {
+            let names: Vec<&str> = several.iter().map(|database| database.name.as_str()).collect();
+            Err(Trouble::usage(
+                "which database?",
+                format!("name one with `--database`: {}", names.join(", ")),
+            ))
+        }
+    }
+}
+
 /// The operation of a one-off: a kind with nothing but flags.
 pub fn one_off(kind: &'static dyn Kind, database: &str) -> OperationSetting {
     OperationSetting {

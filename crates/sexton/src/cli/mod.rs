@@ -117,10 +117,7 @@ fn dispatch(
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
         "digest" => digest::digest(&act, named),
-        "restore-archive" => Err(Trouble::usage(
-            "archives cannot be put back by this version yet",
-            "undo the run with `sexton undo ID` while its undo rows are kept",
-        )),
+        "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(

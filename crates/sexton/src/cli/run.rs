@@ -81,26 +81,7 @@ pub fn one_off(
 ) -> Result<Exit, Trouble> {
     let said = flags::overrides(matches, &[kind])?;
     let named = matches.get_one::<String>("database").map(String::as_str);
-    let database = match (choice::database(named, act.config)?, act.config.databases.as_slice()) {
-        (Some(database), _) => database.name,
-        (None, [only]) => only.name.clone(),
-        (None, []) => {
-            return Err(Trouble::usage(
-                "no database was named",
-                format!(
-                    "`sexton {} --database PATH …`, or `--database postgres://user@host/database`",
-                    kind.name()
-                ),
-            ));
-        }
-        (None, several) => {
-            let names: Vec<&str> = several.iter().map(|database| database.name.as_str()).collect();
-            return Err(Trouble::usage(
-                "which database?",
-                format!("name one with `--database`: {}", names.join(", ")),
-            ));
-        }
-    };
+    let database = choice::the_database(named, act.config)?;
     let operation = choice::one_off(kind, &database);
     let mut request = choice::request(act.config, &[&operation], &said, None, actor)?;
     request.dry_run = matches.get_flag("dry-run");
@@ -111,6 +92,16 @@ pub fn one_off(
 /// `sexton resume`.
 pub fn resume(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     act.resume(super::id_of(matches))
+}
+
+/// `sexton restore-archive`.
+pub fn restore_archive(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let text = |id: &str| matches.get_one::<String>(id).map(String::as_str);
+    let database = choice::the_database(text("database"), act.config)?;
+    let (store, run) = (text("store").unwrap_or_default(), text("run").unwrap_or_default());
+    let mut request = act.engine.restore_request(store, run, text("table"), &database, actor);
+    request.dry_run = matches.get_flag("dry-run");
+    act.request(&request)
 }
 
 /// `sexton stop`.

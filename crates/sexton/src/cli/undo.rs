@@ -28,7 +28,10 @@ fn apply(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> 
     let database = choice::database(named, act.config)?.map(|database| database.name);
     // An undo that was run, or only looked at, is not what "latest" means here.
     let fits = |report: &engine::Report| {
-        report.operations.iter().any(|operation| operation.undo_id.is_some() && operation.kind != "undo")
+        let changed = |operation: &engine::OperationReport| {
+            operation.undo_id.is_some() || (!operation.dry_run && !operation.status.is_over())
+        };
+        report.operations.iter().any(|operation| changed(operation) && operation.kind != "undo")
     };
     let id = act.latest(super::id_of(matches), fits)?;
     let mut request = act.engine.undo_request(&id, database.as_deref(), actor)?;
@@ -150,6 +153,7 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         );
         consent::confirm(&question, act.console)?;
         act.engine.drop_undo(&database, &point.id, actor)?;
+        // When nothing of ours is needed any more, nothing of ours stays.
         1
     };
     match act.console.is_text() {

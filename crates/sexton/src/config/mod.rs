@@ -23,7 +23,7 @@ pub use sections::{LogFormat, LogLevel, Order};
 pub use whole::{manners_schema, operation_schema, schema_of_file};
 
 use engine::age::Age;
-use engine::{Kind, Severity};
+use engine::{Kind, RunLog, Severity};
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use std::path::{Path, PathBuf};
@@ -55,6 +55,12 @@ pub struct Config {
     pub state: StatePlace,
     /// How long undo rows are kept.
     pub keep_undo: Age,
+    /// The most bytes that the undo rows of one operation may take.
+    pub undo_max_bytes: Option<u64>,
+    /// For how long runs are remembered.
+    pub keep_runs: Age,
+    /// Tables of applications that get a row for each run.
+    pub run_logs: Vec<RunLog>,
     /// How much is logged to stderr.
     pub log_level: LogLevel,
     /// The form of log lines.
@@ -311,6 +317,9 @@ impl Config {
             log_folder: Some(state.clone()),
             state: StatePlace::Folder(state),
             keep_undo: sections::UndoSection::default().keep,
+            undo_max_bytes: None,
+            keep_runs: sections::LogSection::default().keep,
+            run_logs: Vec::new(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             order: Order::default(),

@@ -6,10 +6,11 @@ use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
+use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
-use super::sections::{LogSection, OnError, OperationSection, UndoSection};
+use super::sections::{LogSection, OnError, OperationSection, RunLogSection, UndoSection};
 use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
-use engine::Kind;
+use engine::{Kind, RunLog};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub fn config(
         (None, StatePlace::Folder(state)) => Some(state.clone()),
         (None, StatePlace::Database(_)) => None,
     };
+    let run_logs =
+        entries(tree, "run_log").iter().filter_map(|(_, node)| run_log(node, &databases)).collect();
     let operations = entries(tree, "operation")
         .iter()
         .filter_map(|(name, node)| operation(name, node, &databases, catalogue))
@@ -55,6 +58,9 @@ pub fn config(
             == OnError::Continue,
         state,
         keep_undo: undo.keep,
+        undo_max_bytes: undo.max_size.as_deref().and_then(bytes),
+        keep_runs: log.keep,
+        run_logs,
         log_level: log.level,
         log_format: log.format,
         log_folder,
@@ -97,6 +103,15 @@ fn operation(
         expected_seconds: common.expected.and_then(|age| age.about_seconds().ok()),
         manners: manners_of(node),
         options: options_of(node),
+    })
+}
+
+fn run_log(node: &Node, databases: &[DatabaseSetting]) -> Option<RunLog> {
+    let own: RunLogSection = serde_json::from_value(node.json()).ok()?;
+    Some(RunLog {
+        database: own.database.or_else(|| Some(databases.first()?.name.clone()))?,
+        table: own.table,
+        columns: own.columns.into_iter().collect(),
     })
 }
 

@@ -107,10 +107,11 @@ impl<'a> Schema<'a> {
             return choices.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         }
         if let Some(items) = self.items() {
-            return format!(
-                "a list, each a {}",
-                items.wanted().trim_start_matches("a ").trim_start_matches("an ")
-            );
+            let wanted = items.wanted();
+            return match wanted.strip_prefix("a ").or_else(|| wanted.strip_prefix("an ")) {
+                Some(sort) => format!("a list of {sort}s"),
+                None => format!("a list, each of {wanted}"),
+            };
         }
         let name = |sort: &str| match sort {
             "integer" => "an integer",
@@ -142,6 +143,11 @@ impl<'a> Schema<'a> {
                     }
                 }
             }
+            Value::Table(_) if schema.table_variant().is_some() => {
+                if let Some(variant) = schema.table_variant() {
+                    variant.check(node, problems);
+                }
+            }
             _ if schema.takes(&node.value) => schema.check_scalar(node, problems),
             _ => problems.push(schema.wrong_sort(node)),
         }
@@ -155,6 +161,12 @@ impl<'a> Schema<'a> {
             (Value::Int(number), Some("age")) => problem.help(format!("add the unit: \"{number} days\"")),
             _ => problem,
         }
+    }
+
+    /// The alternative that is a table, where a name or a table may stand.
+    fn table_variant(self) -> Option<Schema<'a>> {
+        let variants = alternatives(self.json).unwrap_or_default();
+        variants.into_iter().map(|variant| self.at(variant)).find(|variant| variant.is("object"))
     }
 
     fn takes(self, value: &Value) -> bool {
@@ -193,11 +205,10 @@ impl<'a> Schema<'a> {
         let required = self.json.get("required").and_then(Json::as_array).into_iter().flatten();
         for name in required.filter_map(Json::as_str) {
             if !entries.iter().any(|(known, _)| known == name) {
-                problems.push(Problem::new(
-                    &node.path,
-                    node.name_span.clone(),
-                    format!("`{}` has no `{name}`", node.path),
-                ));
+                let what = format!("`{}` has no `{name}`", node.path);
+                problems.push(
+                    Problem::new(&node.path, node.name_span.clone(), what).help(format!("add `{name} = …`")),
+                );
             }
         }
     }
@@ -217,6 +228,11 @@ impl<'a> Schema<'a> {
             Value::Float(number) => number,
             _ => return check_format(self.json.get("format").and_then(Json::as_str), node, problems),
         };
+        // Durations and counts are made from it.
+        if !number.is_finite() || number > MOST {
+            let what = format!("`{}` is too large", node.name());
+            problems.push(Problem::new(&node.path, node.span.clone(), what));
+        }
         if let Some(least) = self.json.get("minimum").and_then(Json::as_f64).filter(|least| number < *least) {
             let what = format!("`{}` must not be less than {least}", node.name());
             problems.push(Problem::new(&node.path, node.span.clone(), what));
@@ -274,12 +290,36 @@ fn alternatives(json: &Json) -> Option<Vec<&Json>> {
     Some(all.iter().filter(|one| one.get("type").is_none_or(|sort| sort != "null")).collect())
 }
 
+/// No setting counts or lasts longer than this.
+const MOST: f64 = 1e15;
+
+/// Reads a size such as `5 GB` or `200 MB`.
+pub fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..end].parse().ok()?;
+    let unit = match text[end..].trim().to_lowercase().as_str() {
+        "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "tb" => 1e12,
+        _ => return None,
+    };
+    Some((number * unit) as u64)
+}
+
 fn check_format(format: Option<&str>, node: &Node, problems: &mut Vec<Problem>) {
     let Some(text) = node.text() else { return };
     let outcome = match format {
         Some("age") => engine::age::Age(text.to_owned()).span().map(|_| ()),
         Some("zone") => engine::age::zone(text).map(|_| ()),
         Some("window") => engine::check_window(text),
+        Some("size") => match bytes(text) {
+            Some(_) => Ok(()),
+            None => Err(engine::Error::usage(format!("`{text}` is not a size"))
+                .help("write it like `200 MB`, `5 GB` or `1 TB`")),
+        },
         _ => return,
     };
     if let Err(error) = outcome {

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 /// The whole file, without the options of kinds.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
 pub struct File {
     /// Where editors find the schema of this file (`sexton config schema`). Not used by sexton itself.
     pub schema: Option<String>,
@@ -35,8 +34,10 @@ pub struct File {
     pub state: StateSection,
     /// What can be put back, and for how long.
     pub undo: UndoSection,
-    /// The log of the program and the copy of the run log.
+    /// The log of the program, the copy of the run log, and for how long runs are remembered.
     pub log: LogSection,
+    /// Tables of applications that get a row for each run, by any name.
+    pub run_log: BTreeMap<String, RunLogSection>,
     /// Other values for some of the keys above, chosen by `--profile NAME`.
     pub profile: BTreeMap<String, serde_json::Value>,
 }
@@ -68,7 +69,6 @@ pub struct DatabaseSection {
 /// A file store: a folder, or a bucket.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
 pub struct StoreSection {
     /// A folder, relative to this file.
     pub folder: Option<String>,
@@ -138,7 +138,6 @@ pub enum OnError {
 /// Where sexton remembers its runs.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
 pub struct StateSection {
     /// A folder, relative to this file. Default: `.sexton` beside this file.
     pub folder: Option<String>,
@@ -152,16 +151,33 @@ pub struct StateSection {
 pub struct UndoSection {
     /// How long undo rows are kept.
     pub keep: Age,
+    /// The most that the undo rows of one operation may take, such as `5 GB`. Unset: no limit but the free disk.
+    #[schemars(extend("format" = "size"))]
+    pub max_size: Option<String>,
 }
 
 impl Default for UndoSection {
     fn default() -> Self {
-        Self { keep: Age("30 days".to_owned()) }
+        Self { keep: Age("30 days".to_owned()), max_size: None }
     }
 }
 
+/// A table of an application that gets a row for each run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunLogSection {
+    /// The name of the database. Not needed when there is only one.
+    #[schemars(extend("format" = "database"))]
+    pub database: Option<String>,
+    /// The table.
+    pub table: String,
+    /// Which column gets which fact: `status`, `started_at`, `finished_at`, `duration_seconds`, `report`, `error`,
+    /// `run_id`, or a fixed text as `{ text = "…" }`.
+    pub columns: BTreeMap<String, engine::Field>,
+}
+
 /// The log of the program and the copy of the run log.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSection {
     /// What is written to stderr: `error`, `warn`, `info`, `debug` or `trace`.
@@ -170,6 +186,19 @@ pub struct LogSection {
     pub format: LogFormat,
     /// The folder for `runs.jsonl`, the copy of the run log. Default: the state folder.
     pub folder: Option<String>,
+    /// For how long runs are remembered. The last run of each operation always is.
+    pub keep: Age,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::default(),
+            format: LogFormat::default(),
+            folder: None,
+            keep: Age("365 days".to_owned()),
+        }
+    }
 }
 
 /// How much is logged.

@@ -86,6 +86,9 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
         }
         check_names(group.entry("operations"), "operation", tree, problems);
     }
+    for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
+        check_database(run_log, tree, problems);
+    }
     for (_, store) in tree.entry("store").map(Node::entries).unwrap_or_default() {
         check_store(store, problems);
     }
@@ -159,6 +162,14 @@ fn check_operation(
     Schema::of(&schema).check(operation, problems);
     check_names(operation.entry("needs"), "operation", tree, problems);
     check_references(Schema::of(&schema), operation, tree, problems);
+    check_database(operation, tree, problems);
+    if problems.len() == before {
+        ask_kind(kind, operation, problems);
+    }
+}
+
+/// The database is named, or there is only one.
+fn check_database(operation: &Node, tree: &Node, problems: &mut Vec<Problem>) {
     let databases = tree.entry("database").map(Node::entries).unwrap_or_default();
     match operation.entry("database") {
         Some(node) => check_names(Some(node), "database", tree, problems),
@@ -176,9 +187,6 @@ fn check_operation(
                     .allowed(databases.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")),
             });
         }
-    }
-    if problems.len() == before {
-        ask_kind(kind, operation, problems);
     }
 }
 

@@ -56,6 +56,25 @@ fn a_negative_number() {
 }
 
 #[test]
+fn a_number_that_counts_nothing() {
+    assert_snapshot!(with_operation(
+        "where = \"true\"\nbatch_size = 0\npause = inf\nmax_pause = nan\nmax_percent = -3\n"
+    ));
+}
+
+#[test]
+fn a_size_that_is_none() {
+    assert_snapshot!(check("[undo]\nmax_size = \"5 apples\"\n"));
+}
+
+#[test]
+fn a_run_log_with_a_fact_that_is_none() {
+    assert_snapshot!(check(&format!(
+        "{MAIN}\n[run_log.jobs]\ntable = \"job\"\ncolumns = {{ a = \"statsu\", b = {{ txet = \"x\" }} }}\n"
+    )));
+}
+
+#[test]
 fn an_age_without_a_unit() {
     assert_snapshot!(with_operation("age_column = \"created_at\"\nolder_than = \"90\"\n"));
 }

@@ -66,6 +66,16 @@ fn the_zone_of_a_database_is_that_of_its_operations() {
 }
 
 #[test]
+fn an_application_gets_a_row_for_each_run() {
+    let desk = Desk::ready();
+    desk.place.script("create table job (id integer primary key, name text, state text, began text)");
+    let more = "[run_log.jobs]\ntable = \"job\"\ncolumns = { name = { text = \"sexton\" }, state = \"status\", began = \"started_at\" }";
+    desk.write("sexton.toml", &format!("{CONFIG}\n{more}\n"));
+    desk.sexton("run sessions").ends(0);
+    assert_eq!(desk.count("job where name = 'sexton' and state = 'success' and began is not null"), 1);
+}
+
+#[test]
 fn an_operation_that_needs_a_failed_one_is_skipped() {
     // W-116
     let desk = Desk::ready();

@@ -16,4 +16,5 @@ mod run;
 mod schema;
 mod signals;
 mod terminal;
+mod tidy;
 mod undo;

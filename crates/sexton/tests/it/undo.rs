@@ -45,6 +45,37 @@ fn an_undo_point_is_forgotten_only_with_consent() {
 }
 
 #[test]
+fn restored_rows_are_exempt_until_they_are_released() {
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("undo latest").ends(0);
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.count("audit_log"), 400, "what was put back is not swept again");
+    desk.sexton("undo release audit_log").ends(0);
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+}
+
+#[test]
+fn archived_rows_come_back_from_the_store_alone() {
+    let desk = Desk::ready();
+    let config = crate::kit::CONFIG.replace(
+        "[operation.logs]",
+        "[store.cold]\nfolder = \"cold\"\n\n[operation.logs]\narchive = \"cold\"\nundo = \"archive\"",
+    );
+    desk.write("sexton.toml", &config);
+    let before = desk.place.dump();
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+    let run = desk.runs()[0].clone();
+    std::fs::remove_dir_all(desk.file(".sexton")).unwrap();
+    desk.sexton(&format!("restore-archive cold {run} --dry-run")).ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+    desk.sexton(&format!("restore-archive cold {run}")).ends(0);
+    assert_eq!(desk.place.dump(), before);
+}
+
+#[test]
 fn what_cannot_be_undone_says_so() {
     let desk = Desk::ready();
     desk.sexton("run sessions").ends(0);
