@@ -135,7 +135,9 @@ fn plan_target(
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
     let refill = refills(&target, &table, &leaves, &children)?;
     let way = match (refill, cheaper(&leaves, &target, &sizes)) {
-        (true, _) => "all at once: what stays is put aside, the table emptied and refilled; others wait".to_owned(),
+        (true, _) => {
+            "all at once: what stays is put aside, the table emptied and refilled; others wait".to_owned()
+        }
         (false, Some(hint)) => format!("{way}; {hint}"),
         (false, None) => way,
     };
