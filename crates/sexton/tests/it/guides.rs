@@ -5,7 +5,8 @@ use std::process::Command;
 
 fn guides() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides");
-    let mut all: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    let mut all: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
     all.sort();
     assert!(all.len() >= 7, "the guides were not found");
     all
