@@ -181,8 +181,7 @@ impl Engine {
         }
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
-        let statuses = vec![Status::New; plan.items.len()];
-        self.execute(id, plan, Vec::new(), &statuses, newest, stop, watch)
+        self.execute(id, plan, Vec::new(), newest, stop, watch)
     }
 
     fn execute(
@@ -190,25 +189,23 @@ impl Engine {
         id: &str,
         plan: &Plan,
         events: Vec<crate::event::Event>,
-        statuses: &[Status],
         newest: Option<Timestamp>,
         stop: &Stop,
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
+        let statuses = statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(statuses)
+        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
     }
 
     /// Goes on with a run that was stopped, failed, or died.
     pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         let record = state.run(&state.find_run(prefix)?)?;
-        let statuses: Vec<Status> = (0..record.plan.items.len())
-            .map(|n| crate::report::status_of(record.events.iter().filter(|event| event.item == Some(n))))
-            .collect();
+        let statuses = statuses_of(&record.plan, &record.events);
         let open = |status: &Status| status.can_resume() || !status.is_over();
         if !statuses.iter().any(open) {
             let status = Status::of_run(&statuses);
@@ -220,7 +217,7 @@ impl Engine {
             .into());
         }
         state.clear_stop(&record.id)?;
-        self.execute(&record.id, &record.plan, record.events, &statuses, None, stop, watch)
+        self.execute(&record.id, &record.plan, record.events, None, stop, watch)
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
@@ -483,6 +480,13 @@ impl Engine {
             None => Ok(None),
         }
     }
+}
+
+/// Where each operation of a plan stands after these events.
+fn statuses_of(plan: &Plan, events: &[crate::event::Event]) -> Vec<Status> {
+    (0..plan.items.len())
+        .map(|n| crate::report::status_of(events.iter().filter(|event| event.item == Some(n))))
+        .collect()
 }
 
 /// The kinds of the engine's own operations.

@@ -180,6 +180,7 @@ impl Run<'_, '_> {
         faults.point("started")?;
 
         let work = Execution {
+            n,
             dialect: database.dialect(),
             operation: operation.as_ref(),
             item,
@@ -274,7 +275,7 @@ impl Run<'_, '_> {
             session.perform(&Command::Checkpoint)?;
             let step = checkpoint.step;
             let (counts, took) =
-                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
+                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
@@ -322,7 +323,6 @@ impl Run<'_, '_> {
 
     fn batch_with_retries(
         &mut self,
-        n: usize,
         work: &Execution,
         session: &mut dyn Session,
         checkpoint: &mut Checkpoint,
@@ -360,7 +360,7 @@ impl Run<'_, '_> {
                 pace.shrink();
             }
             attempt += 1;
-            self.log(n, What::Retried { error: chain(&failure), attempt })?;
+            self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
             if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
                 return Ok((counts, Duration::ZERO));
@@ -471,6 +471,7 @@ impl Run<'_, '_> {
 
 /// What stays the same while one operation executes.
 struct Execution<'a> {
+    n: usize,
     dialect: &'a dyn Dialect,
     operation: &'a dyn Operation,
     item: &'a Item,
