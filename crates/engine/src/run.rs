@@ -6,7 +6,7 @@
 use crate::archive::Manifest;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, StopReason, What};
 use crate::finding::Finding;
 use crate::guard;
@@ -180,6 +180,7 @@ impl Run<'_, '_> {
         faults.point("started")?;
 
         let work = Execution {
+            n,
             dialect: database.dialect(),
             operation: operation.as_ref(),
             item,
@@ -343,7 +344,7 @@ impl Run<'_, '_> {
             session.perform(&Command::Checkpoint)?;
             let step = checkpoint.step;
             let (counts, took) =
-                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
+                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
@@ -409,7 +410,6 @@ impl Run<'_, '_> {
 
     fn batch_with_retries(
         &mut self,
-        n: usize,
         work: &Execution,
         session: &mut dyn Session,
         checkpoint: &mut Checkpoint,
@@ -447,7 +447,7 @@ impl Run<'_, '_> {
                 pace.shrink();
             }
             attempt += 1;
-            self.log(n, What::Retried { error: chain(&failure), attempt })?;
+            self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
             if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
                 return Ok((counts, Duration::ZERO));
@@ -558,6 +558,8 @@ impl Run<'_, '_> {
 
 /// What stays the same while one operation executes.
 struct Execution<'a> {
+    /// The place of the operation in the request.
+    n: usize,
     dialect: &'a dyn Dialect,
     operation: &'a dyn Operation,
     item: &'a Item,
@@ -584,32 +586,4 @@ fn limits_of(manners: &Manners) -> Limits {
         lock: Duration::from_secs_f64(manners.lock_timeout.max(0.001)),
         statement: Duration::from_secs_f64(manners.statement_timeout.max(0.0)),
     }
-}
-
-/// An error with its causes, one after the other.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Findings of the engine's own guards for one planned operation.
-pub(crate) fn guards(
-    engine: &Engine,
-    item: &Item,
-    plan_now: jiff::Timestamp,
-    facts: &mut dyn targets::db::Facts,
-) -> Result<Vec<Finding>, Failure> {
-    let server = facts.server()?;
-    let pulse = facts.pulse()?;
-    let newest_run = engine.newest_run()?;
-    Ok(guard::findings(&guard::Scene { server: &server, pulse: &pulse, item, now: plan_now, newest_run })?)
 }

@@ -78,7 +78,7 @@ impl Workshop {
 
     /// The file store itself.
     pub fn files(&self) -> Arc<dyn Files> {
-        Arc::new(backends::local_files::LocalFiles::new("store", &self.store()))
+        Arc::new(backends::local_files::LocalFiles::new("store", self.store()))
     }
 
     /// The folder of the state and of the copy of the run log.

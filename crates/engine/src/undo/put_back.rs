@@ -4,6 +4,8 @@
 //! that cannot go back are known one by one; those are written down as conflicts, with the database's reason, and
 //! can be tried again later. Progress belongs to the undo point, so an interrupted undo goes on where it stopped.
 
+use super::conflicts::{conflicts, forget_conflict, note_conflict, positions, reported_conflicts};
+use super::order::{in_order, own_references, parents_come_later};
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use crate::error::{Class, Error, Result};
 use crate::event::Counts;
@@ -12,7 +14,7 @@ use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
 use crate::plan::{Step, Undo};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{AT, BATCH, Dialect, Facts, ForeignKey, Range, Row, Schema, Sql, Table, TableName, Value};
+use targets::db::{Facts, Range, Sql, Table};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -170,73 +172,6 @@ impl Operation for PutBack {
     }
 }
 
-/// The conflicts of a point, by reason.
-pub(crate) fn reported_conflicts(facts: &mut dyn Facts, point: &str) -> Result<Vec<Finding>> {
-    let select = Sql::new("select reason, count(*) from ")
-        .table(&facts.dialect().own("undo_conflicts"))
-        .text(" where point = ")
-        .bind(point)
-        .text(" group by reason order by count(*) desc, reason");
-    let mut findings = Vec::new();
-    for row in facts.rows(&select)? {
-        let reason = row.first().and_then(Value::as_text).unwrap_or("unknown").to_owned();
-        let count = row.get(1).and_then(Value::as_int).unwrap_or(0);
-        findings.push(Finding::warning(
-            "undo_conflict",
-            point,
-            format!("{count} rows could not be put back: {reason}"),
-            format!("look at them with `sexton undo show {point}`, make room, then `sexton undo apply {point}` again"),
-        ));
-    }
-    Ok(findings)
-}
-
-/// One remembered row that could not be put back.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Conflict {
-    /// Its table.
-    pub table: TableName,
-    /// Its key, or all its columns when the table has none.
-    pub key: Vec<(String, Value)>,
-    /// What the database says.
-    pub reason: String,
-}
-
-/// The rows of a point that could not be put back, at most `limit`.
-pub fn conflicts_of(facts: &mut dyn Facts, point: &Point, limit: usize) -> Result<Vec<Conflict>> {
-    let mut all = Vec::new();
-    for table in &point.tables {
-        let select = Sql::new("select position, reason from ")
-            .table(&facts.dialect().own("undo_conflicts"))
-            .text(" where point = ")
-            .bind(point.id.clone())
-            .text(" and seq = ")
-            .bind(table.seq)
-            .text(" order by position");
-        let columns = if table.key.is_empty() { &table.undo.columns } else { &table.key };
-        for row in facts.rows(&select)? {
-            if all.len() >= limit {
-                return Ok(all);
-            }
-            let position = row.first().and_then(Value::as_int).unwrap_or(0);
-            let range = facts.dialect().undo_range(Range { from: position, to: position + 1 });
-            let select = Sql::new("select ")
-                .names("u.", columns.iter().map(String::as_str))
-                .text(" from ")
-                .table(&table.undo.name)
-                .text(" as u where ")
-                .add(&range);
-            let values = facts.rows(&select)?.into_iter().next().unwrap_or_default();
-            all.push(Conflict {
-                table: table.source.clone(),
-                key: columns.iter().cloned().zip(values).collect(),
-                reason: row.get(1).and_then(Value::as_text).unwrap_or_default().to_owned(),
-            });
-        }
-    }
-    Ok(all)
-}
-
 /// Puts everything back that a temporary table holds.
 pub(crate) fn put_back_all(
     table: &Table,
@@ -369,53 +304,6 @@ fn count_range(task: &Task, range: Range, work: &mut Work) -> Result<u64> {
     )
 }
 
-fn note_conflict(work: &mut Work, point: &str, seq: i64, position: i64, reason: &str) -> Result<()> {
-    let own = work.dialect().own("undo_conflicts");
-    work.tx().execute(
-        &Sql::new("insert into ")
-            .table(&own)
-            .text(" (point, seq, position, reason) values (")
-            .bind(point)
-            .text(", ")
-            .bind(seq)
-            .text(", ")
-            .bind(position)
-            .text(", ")
-            .bind(reason)
-            .text(") on conflict (point, seq, position) do update set reason = excluded.reason"),
-    )?;
-    Ok(())
-}
-
-fn forget_conflict(work: &mut Work, point: &str, seq: i64, position: i64) -> Result<()> {
-    let own = work.dialect().own("undo_conflicts");
-    work.tx().execute(
-        &Sql::new("delete from ")
-            .table(&own)
-            .text(" where point = ")
-            .bind(point)
-            .text(" and seq = ")
-            .bind(seq)
-            .text(" and position = ")
-            .bind(position),
-    )?;
-    Ok(())
-}
-
-fn conflicts(point: &str, seq: i64, dialect: &dyn Dialect) -> Sql {
-    Sql::new("select position from ")
-        .table(&dialect.own("undo_conflicts"))
-        .text(" where point = ")
-        .bind(point)
-        .text(" and seq = ")
-        .bind(seq)
-        .text(" order by position")
-}
-
-fn positions(rows: Vec<Row>) -> Vec<i64> {
-    rows.iter().filter_map(|row| row.first().and_then(Value::as_int)).collect()
-}
-
 /// Tries single rows, again and again as long as one of them helps another; how many are left.
 fn try_again(
     task: &Task,
@@ -438,78 +326,6 @@ fn try_again(
         }
         positions = left;
     }
-}
-
-fn own_references(table: &Table) -> impl Iterator<Item = &ForeignKey> {
-    table.references.iter().filter(|key| key.parent == table.name || table.parents.contains(&key.parent))
-}
-
-/// Whether more rows were taken before the rows they refer to than after them.
-fn parents_come_later(remembered: &Remembered, table: &Table, facts: &mut dyn Facts) -> Result<bool> {
-    let Some(key) = own_references(table).next() else { return Ok(false) };
-    if !key.columns.iter().chain(&key.parent_columns).all(|name| remembered.undo.columns.contains(name)) {
-        return Ok(false);
-    }
-    let pairs = key.columns.iter().zip(&key.parent_columns);
-    let same: Vec<Sql> =
-        pairs.map(|(own, above)| Sql::new("u.").name(own).text(" = p.").name(above)).collect();
-    let later = format!("(p.{BATCH}, p.{AT}) > (u.{BATCH}, u.{AT})");
-    let select = Sql::new(&format!("select count(case when {later} then 1 end) * 2 > count(*) from "))
-        .table(&remembered.undo.name)
-        .text(" as u join ")
-        .table(&remembered.undo.name)
-        .text(" as p on ")
-        .add(&Sql::join(&same, " and "));
-    Ok(facts.value(&select)?.as_bool().unwrap_or(false))
-}
-
-/// Deleted rows first, parents before children; then changed rows. Within that, last touched first.
-fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
-    let of = |change: Change| {
-        let mut tables: Vec<&Remembered> =
-            point.tables.iter().filter(|table| table.change == change).collect();
-        tables.sort_by_key(|table| -table.seq);
-        tables
-    };
-    let deleted = of(Change::Delete);
-    let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
-    let mut ordered: Vec<&Remembered> =
-        parents_first(&names, schema).into_iter().map(|n| deleted[n]).collect();
-    ordered.extend(of(Change::Update));
-    ordered
-}
-
-/// The places of the names in an order in which no table comes before one it refers to.
-pub(crate) fn parents_first(names: &[TableName], schema: &Schema) -> Vec<usize> {
-    let mut left: Vec<usize> = (0..names.len()).collect();
-    let mut ordered = Vec::new();
-    while !left.is_empty() {
-        let waits =
-            |n: &usize| left.iter().any(|other| other != n && refers(schema, &names[*n], &names[*other]));
-        // In a cycle nothing is free: take the first; conflicts are tried again.
-        let next = left.iter().position(|n| !waits(n)).unwrap_or(0);
-        ordered.push(left.remove(next));
-    }
-    ordered
-}
-
-fn refers(schema: &Schema, child: &TableName, parent: &TableName) -> bool {
-    if child == parent {
-        return false;
-    }
-    // A key may name the partitioned parent of the table in which the rows lie.
-    let family = |table: &TableName| -> Vec<TableName> {
-        let mut names = vec![table.clone()];
-        if let Some(table) = schema.table(table) {
-            names.extend(table.parents.iter().cloned());
-        }
-        names
-    };
-    family(child)
-        .iter()
-        .filter_map(|name| schema.table(name))
-        .flat_map(|table| &table.references)
-        .any(|key| family(parent).contains(&key.parent))
 }
 
 fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Finding>) -> Vec<String> {
