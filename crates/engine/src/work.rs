@@ -8,7 +8,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
-use targets::db::{Dialect, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+use targets::db::{Dialect, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
 use targets::files::Files;
 
 /// Which rows a verb is about. The condition is over the alias `t`.
@@ -231,6 +231,47 @@ impl<'a> Work<'a> {
         }
         self.may_die("after a partition was dropped")?;
         Ok(Some(number(0).max(0) as u64))
+    }
+
+    /// Puts the rows that stay aside, empties the table and refills it: for when most of it goes. The doomed rows are
+    /// remembered first; how many they were. Everybody else waits meanwhile.
+    pub fn refill(&mut self, rows: &Rows) -> Result<u64> {
+        self.may_die("before a refill")?;
+        let table = rows.table;
+        let dialect = self.setting.dialect;
+        if let Some(lock) = dialect.lock_whole(table) {
+            self.tx.execute(&lock)?;
+        }
+        let total = self.tx.count(&Sql::new("select count(*) from ").table(&table.name))?;
+        let undo = self.undo_table(table, Change::Delete, &[])?;
+        let staying = Sql::new("(").add(&rows.condition).text(") is not true");
+        let columns: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
+        let aside = self.scratch(table, &columns)?;
+        self.empty(&aside)?;
+        let kept =
+            self.tx.execute(&dialect.remember(&self.take(&Rows::all(table, staying), Some(&aside))))?;
+        let gone = match &undo {
+            Some(undo) => self.tx.execute(&dialect.remember(&self.take(rows, Some(undo))))?,
+            None => total - kept,
+        };
+        if kept + gone != total {
+            return Err(Error::data(format!(
+                "`{}` has {total} rows, but {kept} would stay and {gone} go",
+                table.name
+            ))
+            .help("the condition gives different answers when asked twice: nothing was changed"));
+        }
+        self.tx.execute(&dialect.empty(table))?;
+        let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let back = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        if back != kept {
+            return Err(Error::data(format!("{back} of {kept} rows of `{}` could be put back", table.name))
+                .help("a trigger or rule interferes: nothing was changed"));
+        }
+        self.empty(&aside)?;
+        self.may_die("after a refill")?;
+        Ok(gone)
     }
 
     /// Chooses rows and locks them: their places, and `columns` by which others refer to them, are kept in a temporary

@@ -9,6 +9,7 @@ use backends::postgres::Postgres;
 use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use targets::db::{Database, Url};
@@ -139,7 +140,9 @@ fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
     };
     let file = folder.join("state.db");
     if !file.exists() {
-        std::fs::create_dir_all(folder).map_err(|error| {
+        // Plans and reports say what is in a database.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| {
             Error::system(format!("the state folder `{}` cannot be made", folder.display()))
                 .help("choose another one: `[state]` with `folder = \"…\"`")
                 .because(error)

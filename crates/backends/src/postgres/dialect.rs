@@ -234,6 +234,14 @@ impl Dialect for Spelling {
         Sql::new(&format!("t.ctid = any (array(select {AT} from pg_temp.")).table(&scratch.name).text("))")
     }
 
+    fn lock_whole(&self, table: &Table) -> Option<Sql> {
+        Some(Sql::new("lock table only ").table(&table.name).text(" in access exclusive mode"))
+    }
+
+    fn empty(&self, table: &Table) -> Sql {
+        Sql::new("truncate only ").table(&table.name)
+    }
+
     fn undo_end(&self, undo: &UndoTable) -> Sql {
         Sql::new("select pg_relation_size(cast(")
             .bind(undo.name.quoted())

@@ -109,6 +109,16 @@ impl Dialect for SqliteDialect {
         among(table, scratch, &Sql::default())
     }
 
+    // the write lock is held from the start of the transaction
+    fn lock_whole(&self, _: &Table) -> Option<Sql> {
+        None
+    }
+
+    // without a condition SQLite drops whole pages
+    fn empty(&self, table: &Table) -> Sql {
+        Sql::new("delete from ").table(&table.name)
+    }
+
     fn undo_end(&self, undo: &UndoTable) -> Sql {
         Sql::new("select coalesce(max(").text(ROW).text("), 0) + 1 from ").table(&undo.name)
     }

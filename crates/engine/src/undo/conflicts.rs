@@ -1,4 +1,4 @@
-//! Rows that could not go back, each with the database's reason, until they can.
+//! Rows that could not be put back: written down with the database's reason, shown, and tried again later.
 
 use super::point::Point;
 use crate::error::Result;
@@ -74,7 +74,7 @@ pub fn conflicts_of(facts: &mut dyn Facts, point: &Point, limit: usize) -> Resul
     Ok(all)
 }
 
-/// Writes down that a row could not go back, and why.
+/// Writes a conflict down.
 pub(super) fn note_conflict(
     work: &mut Work,
     point: &str,
@@ -99,7 +99,7 @@ pub(super) fn note_conflict(
     Ok(())
 }
 
-/// Forgets it: the row is back.
+/// Forgets a conflict that is over.
 pub(super) fn forget_conflict(work: &mut Work, point: &str, seq: i64, position: i64) -> Result<()> {
     let own = work.dialect().own("undo_conflicts");
     work.tx().execute(
@@ -115,7 +115,7 @@ pub(super) fn forget_conflict(work: &mut Work, point: &str, seq: i64, position: 
     Ok(())
 }
 
-/// Asks for the positions of the rows of one table that could not go back.
+/// The query for the positions of a table's conflicts.
 pub(super) fn conflicts(point: &str, seq: i64, dialect: &dyn Dialect) -> Sql {
     Sql::new("select position from ")
         .table(&dialect.own("undo_conflicts"))
@@ -126,7 +126,7 @@ pub(super) fn conflicts(point: &str, seq: i64, dialect: &dyn Dialect) -> Sql {
         .text(" order by position")
 }
 
-/// The answer to it.
+/// Positions from the rows of that query.
 pub(super) fn positions(rows: Vec<Row>) -> Vec<i64> {
     rows.iter().filter_map(|row| row.first().and_then(Value::as_int)).collect()
 }

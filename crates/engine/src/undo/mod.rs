@@ -9,6 +9,7 @@ mod exempt;
 mod order;
 mod point;
 mod put_back;
+mod rows_back;
 
 pub use conflicts::{Conflict, conflicts_of};
 pub use exempt::{Exemption, exempted, not_exempt, release};
@@ -18,11 +19,10 @@ pub use point::{
 pub use put_back::PutBack;
 
 pub(crate) use conflicts::reported_conflicts;
-pub(crate) use order::parents_first;
-pub(crate) use put_back::put_back_all;
-
 pub(crate) use exempt::add as exempt_rows;
+pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
+pub(crate) use rows_back::put_back_all;
 
 /// The id of the undo point of the n-th operation of a run.
 pub fn point_id(run: &str, item: usize) -> String {

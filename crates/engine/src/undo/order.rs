@@ -1,12 +1,10 @@
-//! In which order tables and rows go back: what is referred to comes first.
-//!
-//! It only decides; a wrong order costs time, not rows, because what comes too early gets another chance.
+//! The order in which tables, and the rows of trees, are put back: parents before children.
 
 use super::point::{Change, Point, Remembered};
 use crate::error::Result;
 use targets::db::{AT, BATCH, Facts, ForeignKey, Schema, Sql, Table, TableName};
 
-/// The references of a table to itself, or to the table whose partition or heir it is.
+/// References of a table to itself.
 pub(super) fn own_references(table: &Table) -> impl Iterator<Item = &ForeignKey> {
     table.references.iter().filter(|key| key.parent == table.name || table.parents.contains(&key.parent))
 }

@@ -45,6 +45,10 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
         return Ok(Batch { counts, next: Some(place.cursor()?) });
     }
     let Some(leaf) = place.leaf(task) else { return next_pass(task, place, counts) };
+    if task.refill {
+        counts.deleted = work.refill(&Rows::all(leaf, task.condition.clone()))?;
+        return Ok(Batch { counts, next: None });
+    }
     let walking = task.walk == Walk::Physical && !place.last_pass;
     let exact = task.exact_batches || !walking;
     let doomed = Rows {

@@ -97,8 +97,8 @@ pub struct Target {
     pub relations: Vec<Relation>,
     /// Triggers that fire on the rows: `refuse`, or `fire` (what they do is not undone).
     pub triggers: Triggers,
-    /// When most of a table goes: `batches`, or `drop_partitions` (partitions whose rows are all too old are dropped;
-    /// without undo).
+    /// When most of a table goes: `batches`, `drop_partitions` (partitions whose rows are all too old are dropped;
+    /// without undo) or `refill` (the rows that stay are put aside and the table is emptied; others wait meanwhile).
     pub bulk: Bulk,
 }
 
@@ -199,6 +199,8 @@ pub enum Bulk {
     Batches,
     /// Drop partitions that hold only doomed rows.
     DropPartitions,
+    /// Put the rows that stay aside, empty the table and refill it, in one transaction that keeps others out.
+    Refill,
 }
 
 impl Options {

@@ -9,6 +9,8 @@ use targets::db::{Column, EpochUnit, Facts, Family, Schema, Sql, Table, TableKin
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
+/// Fewer doomed rows than this are gone before anybody could think of a cheaper way.
+const WORTH_A_WORD: u64 = 100_000;
 /// Tables up to this many rows are counted whole.
 const COUNTED_WHOLE: u64 = 200_000;
 /// Above this share, copying what stays would be cheaper.
@@ -131,10 +133,13 @@ fn plan_target(
     check_rest(options, &target, &table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
-    let way = if sizes.share().is_some_and(|share| share > MOST_PERCENT) {
-        format!("{way}; {}", cheaper(&leaves, &target))
-    } else {
-        way
+    let refill = refills(&target, &table, &leaves, &children)?;
+    let way = match (refill, cheaper(&leaves, &target, &sizes)) {
+        (true, _) => {
+            "all at once: what stays is put aside, the table emptied and refilled; others wait".to_owned()
+        }
+        (false, Some(hint)) => format!("{way}; {hint}"),
+        (false, None) => way,
     };
     let drop = whole_partitions(options, &target, &table, &leaves, &children, &condition, facts)?;
     let mut running = condition.clone();
@@ -154,6 +159,7 @@ fn plan_target(
         mark: marks(&target, &table, planning)?,
         archive: archive(&target, options, planning)?,
         drop,
+        refill,
     };
     let id = target.id.clone().unwrap_or_else(|| table.name.to_string());
     Ok(Step {
@@ -308,13 +314,46 @@ fn choose_walk(leaves: &[Table], sizes: &Sizes, facts: &mut dyn Facts) -> (Walk,
     }
 }
 
-fn cheaper(leaves: &[Table], target: &Target) -> String {
-    if leaves.len() > 1 && target.bulk != Bulk::DropPartitions {
-        return "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once"
-            .to_owned();
+/// What would be cheaper when most of the table goes.
+fn cheaper(leaves: &[Table], target: &Target, sizes: &Sizes) -> Option<String> {
+    let most = sizes.share().is_some_and(|share| share > MOST_PERCENT);
+    if !most || target.bulk != Bulk::Batches || sizes.matched < WORTH_A_WORD {
+        return None;
     }
-    "most of the table goes: copying the rows that stay into a new table and swapping the two would be cheaper, if writers can wait"
-        .to_owned()
+    Some(if leaves.len() > 1 {
+        "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once".to_owned()
+    } else {
+        "most of the table goes: `bulk = \"refill\"` would copy what stays and empty the table, which is cheaper \
+         if others can wait"
+            .to_owned()
+    })
+}
+
+/// Whether what stays is put aside and the table emptied.
+fn refills(target: &Target, table: &Table, leaves: &[Table], children: &[Child]) -> Result<bool> {
+    if target.bulk != Bulk::Refill {
+        return Ok(false);
+    }
+    let refuse = |what: &str, help: &str| Err(Error::usage(format!("`bulk = \"refill\"` {what}")).help(help));
+    if target.action == Action::Mark || target.archive.is_some() {
+        return refuse("only deletes", "leave `bulk` at `batches` to mark or archive rows");
+    }
+    if leaves.len() != 1 || !table.children.is_empty() || !table.parents.is_empty() {
+        return refuse("needs a table of its own", "use `bulk = \"drop_partitions\"` for partitioned tables");
+    }
+    if !children.is_empty() {
+        return refuse(
+            &format!("empties the table, but `{}` refers to it", children[0].table.name),
+            "leave `bulk` at `batches` for tables that others refer to",
+        );
+    }
+    if let Some(trigger) = table.triggers.iter().find(|trigger| trigger.enabled) {
+        return refuse(
+            &format!("would fire trigger `{}` for every row that stays", trigger.name),
+            "leave `bulk` at `batches`, or disable the trigger meanwhile",
+        );
+    }
+    Ok(true)
 }
 
 /// Partitions that hold only doomed rows, where dropping them was asked for.

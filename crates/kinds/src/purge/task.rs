@@ -26,6 +26,9 @@ pub struct Task {
     pub planned: u64,
     /// Who refers to them.
     pub children: Vec<Child>,
+    /// Put aside what stays and empty the table, all at once.
+    #[serde(default)]
+    pub refill: bool,
     /// What happens to them.
     pub action: Action,
     /// With `mark`: the new values.

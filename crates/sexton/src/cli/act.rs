@@ -85,7 +85,7 @@ impl Act<'_> {
         plan: &Plan,
         run: impl FnOnce(&mut dyn FnMut(&Event)) -> Result<Report, engine::Failure>,
     ) -> Result<Report, Trouble> {
-        let mut progress = Progress::new(self.console, plan);
+        let mut progress = Progress::new(self.console, plan, self.engine.clock());
         let mut failed: Option<Option<String>> = None;
         let mut watch = |event: &Event| {
             if let What::Failed { help, .. } = &event.what {

@@ -108,7 +108,21 @@ fn in_order(mut operations: Vec<&OperationSetting>, order: Order) -> Vec<&Operat
         // Stable: within a phase the order of the file stays.
         operations.sort_by_key(|operation| operation.kind.phase());
     }
-    operations
+    needed_first(operations)
+}
+
+/// What others need comes before them, whatever the order. The configuration has no circles of needs.
+fn needed_first(operations: Vec<&OperationSetting>) -> Vec<&OperationSetting> {
+    let mut ordered: Vec<&OperationSetting> = Vec::new();
+    let mut waiting = operations;
+    while !waiting.is_empty() {
+        let free = |operation: &&OperationSetting| {
+            !operation.needs.iter().any(|need| waiting.iter().any(|other| other.name == *need))
+        };
+        let next = waiting.iter().position(free).unwrap_or(0);
+        ordered.push(waiting.remove(next));
+    }
+    ordered
 }
 
 /// The request for these operations. Every override must be meant for at least one of them.

@@ -28,6 +28,9 @@ pub fn rows(number: u64) -> String {
 /// `0.6 s`, `12 s`, `4 min 10 s`, `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
+    if seconds < 0.1 {
+        return format!("{seconds:.2} s");
+    }
     match whole {
         0..=9 => format!("{seconds:.1} s"),
         10..=119 => format!("{whole} s"),

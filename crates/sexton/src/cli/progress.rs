@@ -1,8 +1,8 @@
 //! Progress of a run: a bar with rate and time left on a terminal, a line now and then elsewhere. Always on stderr.
 
 use super::console::Console;
-use super::numbers::{count, rows};
-use engine::{Event, Plan, What};
+use super::numbers::{count, duration, rows};
+use engine::{Clock, Event, Plan, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,17 @@ const BETWEEN_LINES: Duration = Duration::from_secs(2);
 pub struct Progress<'a> {
     console: &'a Console,
     plan: &'a Plan,
+    clock: &'a dyn Clock,
     bar: Option<ProgressBar>,
     done: u64,
+    began: Instant,
     last_line: Instant,
 }
 
 impl<'a> Progress<'a> {
     /// For a run of this plan.
-    pub fn new(console: &'a Console, plan: &'a Plan) -> Self {
-        Self { console, plan, bar: None, done: 0, last_line: Instant::now() }
+    pub fn new(console: &'a Console, plan: &'a Plan, clock: &'a dyn Clock) -> Self {
+        Self { console, plan, clock, bar: None, done: 0, began: clock.tick(), last_line: clock.tick() }
     }
 
     /// Shows an event.
@@ -43,13 +45,13 @@ impl<'a> Progress<'a> {
 
     fn begin(&mut self, name: &str, matched: u64) {
         self.done = 0;
-        self.last_line = Instant::now();
+        self.began = self.clock.tick();
+        self.last_line = self.clock.tick();
         if !self.console.can_draw() {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(matched.max(1)), ProgressDrawTarget::stderr());
-        let template = "{prefix} {wide_bar} {human_pos} of {human_len} rows, {per_sec}, {eta} left {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());
@@ -63,14 +65,24 @@ impl<'a> Progress<'a> {
                 // More rows than planned may turn up; a bar beyond its end looks broken.
                 bar.set_length(matched.max(self.done).max(1));
                 bar.set_position(self.done);
-                bar.set_message("");
+                bar.set_message(self.figures(matched));
             }
-            None if self.last_line.elapsed() >= BETWEEN_LINES => {
-                self.last_line = Instant::now();
+            None if self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
+                self.last_line = self.clock.tick();
                 self.console.note(&format!("{name}: {} of {}", count(self.done), rows(matched)));
             }
             None => {}
         }
+    }
+
+    /// Rows, rate and time left.
+    fn figures(&self, matched: u64) -> String {
+        let seconds = self.clock.tick().duration_since(self.began).as_secs_f64();
+        let rate = self.done as f64 / seconds.max(0.001);
+        let left = matched.saturating_sub(self.done) as f64 / rate.max(0.001);
+        let figures = format!("{} of {}, {} rows/s", count(self.done), rows(matched), count(rate as u64));
+        // The first batches say little about the rest.
+        if seconds < 1.0 { figures } else { format!("{figures}, {} left", duration(left)) }
     }
 
     fn tell(&mut self, text: &str) {

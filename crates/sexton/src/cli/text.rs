@@ -38,19 +38,25 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
 fn counted(item: &Item) -> String {
     let about = if item.steps.iter().all(|step| step.exact) { "" } else { "about " };
     let matched = count(item.matched());
-    // An estimated total of nothing is no information.
-    let total: Option<u64> = item.steps.iter().map(|step| step.total).sum();
+    // Several steps may be about one table.
+    let mut tables: Vec<&Step> = Vec::new();
+    for step in &item.steps {
+        if !tables.iter().any(|known| known.object == step.object) {
+            tables.push(step);
+        }
+    }
+    let total: Option<u64> = tables.iter().map(|step| step.total).sum();
     let of_total = match total {
         Some(total) => {
-            let about = if item.steps.iter().all(|step| step.total_exact) { "" } else { "about " };
+            let about = if tables.iter().all(|step| step.total_exact) { "" } else { "about " };
             format!(" of {about}{}", count(total))
         }
         None => String::new(),
     };
     let noun = if item.matched() == 1 && of_total.is_empty() { "row" } else { "rows" };
-    let places = match item.steps.len() {
-        1 => format!("in {}", item.steps[0].object),
-        several => format!("in {several} tables"),
+    let places = match tables.as_slice() {
+        [one] => format!("in {}", one.object),
+        several => format!("in {} tables", several.len()),
     };
     format!("{about}{matched}{of_total} {noun} {places}")
 }

@@ -153,7 +153,6 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
         );
         consent::confirm(&question, act.console)?;
         act.engine.drop_undo(&database, &point.id, actor)?;
-        // When nothing of ours is needed any more, nothing of ours stays.
         1
     };
     match act.console.is_text() {

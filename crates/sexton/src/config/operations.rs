@@ -91,7 +91,7 @@ impl Config {
                 // A flag must not be able to make an operation look harmless.
                 return Err(Error::usage(format!("`{}` can only be set in the configuration", one.key)));
             } else {
-                set(&mut options, &one.key, one.value.json());
+                override_option(&mut options, operation.kind, &one.key, &one.value.json());
             }
         }
         self.fill_zone(operation.kind, &request.database, &mut options);
@@ -164,6 +164,32 @@ fn check_override(schema: &Json, one: &Override) -> Result<()> {
             })
         }
     }
+}
+
+/// Sets an option. Where the operation lists its targets, what each target has is set in the targets: in all of them
+/// when it has a default, else in those that say something about it (in all when none does).
+fn override_option(options: &mut Json, kind: &dyn Kind, key: &str, value: &Json) {
+    let first = key.split('.').next().unwrap_or(key);
+    let json = kind.schema().to_value();
+    let schema = Schema::of(&json);
+    for property in schema.properties() {
+        let Some(of_items) = property.schema.items().filter(|items| items.is("object")) else { continue };
+        let Some(of_target) = of_items.property(first).filter(|_| schema.property(first).is_some()) else {
+            continue;
+        };
+        let written_directly = of_items.properties().iter().any(|known| options.get(known.name).is_some());
+        let Some(Json::Array(targets)) = options.get_mut(property.name).filter(|_| !written_directly) else {
+            continue;
+        };
+        let some_say = targets.iter().any(|target| target.get(first).is_some());
+        for target in targets.iter_mut() {
+            if of_target.default.is_some() || !some_say || target.get(first).is_some() {
+                set(target, key, value.clone());
+            }
+        }
+        return;
+    }
+    set(options, key, value.clone());
 }
 
 fn set(options: &mut Json, key: &str, value: Json) {

@@ -226,8 +226,35 @@ impl Outside<'_> {
     }
 }
 
-/// The passwords in a URL, as written.
+/// The passwords in a URL, as written and as meant.
 pub fn passwords(url: &str) -> Vec<String> {
+    let written = written_passwords(url);
+    let meant: Vec<String> =
+        written.iter().map(|text| decoded(text)).filter(|text| !written.contains(text)).collect();
+    written.into_iter().chain(meant).collect()
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        match rest.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn written_passwords(url: &str) -> Vec<String> {
     let mut all = Vec::new();
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     if let Some((who, _)) = rest.rsplit_once('@')

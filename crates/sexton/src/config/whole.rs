@@ -76,6 +76,7 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
         check_name(name, operation, problems);
         check_operation(operation, tree, catalogue, problems);
     }
+    check_circles(operations, problems);
     for (name, group) in tree.entry("group").map(Node::entries).unwrap_or_default() {
         if operations.iter().any(|(known, _)| known == name) {
             let what = format!("`{name}` is both a group and an operation");
@@ -165,6 +166,32 @@ fn check_operation(
     check_database(operation, tree, problems);
     if problems.len() == before {
         ask_kind(kind, operation, problems);
+    }
+}
+
+/// Operations that need each other would both never run.
+fn check_circles(operations: &[(String, Node)], problems: &mut Vec<Problem>) {
+    let needs = |name: &str| -> Vec<&str> {
+        let own = operations.iter().find(|(known, _)| known == name);
+        let list = own.and_then(|(_, node)| node.entry("needs")).map(Node::items).unwrap_or_default();
+        list.iter().filter_map(Node::text).collect()
+    };
+    for (name, operation) in operations {
+        let mut seen: Vec<&str> = Vec::new();
+        let mut next = needs(name);
+        while let Some(need) = next.pop() {
+            if need == name {
+                let place =
+                    operation.entry("needs").map_or(operation.name_span.clone(), |node| node.span.clone());
+                let what = format!("`{name}` needs itself, directly or through others");
+                problems.push(Problem::new(&operation.path, place, what).help("take one of the needs out"));
+                break;
+            }
+            if !seen.contains(&need) {
+                seen.push(need);
+                next.extend(needs(need));
+            }
+        }
     }
 }
 

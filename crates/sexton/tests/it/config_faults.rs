@@ -75,6 +75,14 @@ fn a_run_log_with_a_fact_that_is_none() {
 }
 
 #[test]
+fn operations_that_need_each_other() {
+    let rule = "kind = \"purge\"\ntable = \"x\"\nwhere = \"true\"";
+    assert_snapshot!(check(&format!(
+        "{MAIN}\n[operation.a]\n{rule}\nneeds = [\"b\"]\n[operation.b]\n{rule}\nneeds = [\"a\"]\n[operation.c]\n{rule}\nneeds = [\"c\"]\n"
+    )));
+}
+
+#[test]
 fn an_age_without_a_unit() {
     assert_snapshot!(with_operation("age_column = \"created_at\"\nolder_than = \"90\"\n"));
 }

@@ -219,6 +219,7 @@ pub fn words(line: &str) -> Vec<String> {
 fn redacted_line(line: &str) -> String {
     let line =
         replaced(line, "9999-99-99T99:99:99", "[time]", &|c| c.is_ascii_digit() || c == '.' || c == 'Z');
+    let line = replaced(&line, "9999-99-99 99:99:99", "[time]", &|_| false);
     let line = replaced(&line, "9999-99-99 99:99", "[minute]", &|_| false);
     let line = match line.split_once("undo kept until ") {
         Some((before, after)) => {
@@ -235,7 +236,14 @@ fn redacted_line(line: &str) -> String {
     };
     let shown: Vec<&str> =
         words.iter().enumerate().map(|(n, word)| if is_seconds(n) { "[n]" } else { word }).collect();
-    shown.join(" ")
+    let line = shown.join(" ");
+    // The width of a column of durations is not always the same.
+    if !line.contains("[n]") && !line.contains(" took") {
+        return line;
+    }
+    let indent = line.len() - line.trim_start().len();
+    let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    format!("{}{}", &line[..indent], cells.join("  "))
 }
 
 /// Replaces what fits the pattern (9 stands for a digit) and whatever of `more` follows.

@@ -16,6 +16,18 @@ fn the_first_run_must_be_dry_where_the_policy_says_so() {
 }
 
 #[test]
+fn what_is_needed_comes_first_in_all() {
+    // W-116
+    let desk = Desk::ready();
+    desk.write(
+        "sexton.toml",
+        &crate::kit::CONFIG.replace("[operation.logs]", "[operation.logs]\nneeds = [\"sessions\"]"),
+    );
+    let report = desk.sexton("run --all --dry-run --output report").ends(0).json();
+    assert_eq!(report["operations"][0]["operation"], "sessions");
+}
+
+#[test]
 fn listed_order_replaces_phases_where_the_configuration_says_so() {
     // with one kind there is one phase; what is seen here is that the order of the file stays.
     let desk = Desk::ready_with("order = \"as_listed\"");

@@ -116,6 +116,29 @@ fn a_flag_wins_over_the_operation_and_the_operation_over_the_defaults() {
 }
 
 #[test]
+fn a_flag_reaches_the_targets_that_say_something_about_it() {
+    // S0-097
+    let desk = Desk::ready();
+    desk.write(
+        "sexton.toml",
+        "[database.main]\nurl = \"app.db\"\n[operation.all_of_it]\nkind = \"purge\"\nmax_percent = 100\n\
+         [[operation.all_of_it.targets]]\ntable = \"audit_log\"\nage_column = \"created_at\"\nolder_than = \"90 days\"\n\
+         [[operation.all_of_it.targets]]\ntable = \"session\"\nexpires = \"expires_at\"\n",
+    );
+    let plan = desk
+        .sexton("plan all_of_it --older-than 14d --triggers fire --undo none --output json")
+        .ends(0)
+        .json();
+    let options = &plan["items"][0]["operation"]["options"];
+    assert_eq!(options["targets"][0]["older_than"], "14d");
+    assert_eq!(options["targets"][1].get("older_than"), None);
+    assert_eq!(options["targets"][1]["triggers"], "fire");
+    assert_eq!(options["undo"], "none");
+    assert_eq!(options.get("older_than"), None);
+    assert_eq!(plan["items"][0]["steps"][0]["matched"], 387);
+}
+
+#[test]
 fn a_flag_takes_what_the_configuration_would_take() {
     let desk = Desk::ready();
     assert_snapshot!(desk.sexton("run logs --older-than 90").ends(2).shown());

@@ -40,6 +40,10 @@ pub trait Dialect: Send + Sync {
     fn choose(&self, take: &Take) -> Vec<Sql>;
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.
+    fn lock_whole(&self, table: &Table) -> Option<Sql>;
+    /// Empties the table at once, without looking at its rows.
+    fn empty(&self, table: &Table) -> Sql;
     /// How far an undo table reaches: a query for one integer, the exclusive end of its last range. Ranges start at 0.
     fn undo_end(&self, undo: &UndoTable) -> Sql;
     /// How many positions of an undo table to begin with, about a thousand rows' worth.
