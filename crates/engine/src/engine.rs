@@ -7,12 +7,13 @@ use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
+use crate::guard::{self, Scene};
 use crate::journal::{Journal, Watch};
 use crate::operation::{Kind, Operation, Planning, Stores};
 use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
-use crate::run::{Run, guards};
+use crate::run::Run;
 use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
@@ -123,7 +124,14 @@ impl Engine {
             result: planned.result,
         };
         if item.skipped.is_none() && !item.steps.is_empty() {
-            let found = guards(self, &item, now, facts.as_mut())?;
+            let scene = Scene {
+                server: &facts.server()?,
+                pulse: &facts.pulse()?,
+                item: &item,
+                now,
+                newest_run: self.newest_run()?,
+            };
+            let found = guard::findings(&scene)?;
             item.findings.extend(found);
         }
         if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
@@ -482,11 +490,10 @@ impl Engine {
     }
 }
 
-/// Where each operation of a plan stands after these events.
+/// Where each operation of a run stands after these events.
 fn statuses_of(plan: &Plan, events: &[crate::event::Event]) -> Vec<Status> {
-    (0..plan.items.len())
-        .map(|n| crate::report::status_of(events.iter().filter(|event| event.item == Some(n))))
-        .collect()
+    let of = |n: usize| events.iter().filter(move |event| event.item == Some(n));
+    (0..plan.items.len()).map(|n| crate::report::status_of(of(n))).collect()
 }
 
 /// The kinds of the engine's own operations.

@@ -5,9 +5,8 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, StopReason, What};
-use crate::finding::Finding;
 use crate::guard;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
@@ -471,6 +470,7 @@ impl Run<'_, '_> {
 
 /// What stays the same while one operation executes.
 struct Execution<'a> {
+    /// The place of the operation in the request.
     n: usize,
     dialect: &'a dyn Dialect,
     operation: &'a dyn Operation,
@@ -498,32 +498,4 @@ fn limits_of(manners: &Manners) -> Limits {
         lock: Duration::from_secs_f64(manners.lock_timeout.max(0.001)),
         statement: Duration::from_secs_f64(manners.statement_timeout.max(0.0)),
     }
-}
-
-/// An error with its causes, one after the other.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Findings of the engine's own guards for one planned operation.
-pub(crate) fn guards(
-    engine: &Engine,
-    item: &Item,
-    plan_now: jiff::Timestamp,
-    facts: &mut dyn targets::db::Facts,
-) -> Result<Vec<Finding>, Failure> {
-    let server = facts.server()?;
-    let pulse = facts.pulse()?;
-    let newest_run = engine.newest_run()?;
-    Ok(guard::findings(&guard::Scene { server: &server, pulse: &pulse, item, now: plan_now, newest_run })?)
 }
