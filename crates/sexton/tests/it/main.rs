@@ -6,6 +6,7 @@ mod config_faults;
 mod config_rules;
 mod crash;
 mod documents;
+mod examples;
 mod guides;
 mod history;
 mod init;
