@@ -52,7 +52,7 @@ fn older(desk: &Desk, column: &str, days: u32) -> String {
 
 #[test]
 fn e1_keeps_each_log_for_its_own_time() {
-    // S1-021, S1-022, S1-023, S1-024, S1-025, S1-026, S1-046, S1-068, S1-035, S1-037
+    // S1-021, S1-022, S1-023, S1-024, S1-025, S1-026, S1-046, S1-068, S1-035, S1-037, S1-040, S1-041, S1-042, X-45
     both("E1_DATABASE", E1, |desk| {
         let audit = desk.count(&format!("core_auditlog where {}", older(desk, "created_at", 90)));
         let tasks = desk.count(&format!("core_taskexecutionlog where {}", older(desk, "started_at", 30)));
@@ -66,6 +66,14 @@ fn e1_keeps_each_log_for_its_own_time() {
         assert_eq!(report["logs"]["details"]["Task Logs"]["deleted"], tasks);
         assert_eq!(report["metadata"]["dry_run"], false);
         assert_eq!(desk.count(&format!("core_auditlog where {}", older(desk, "created_at", 90))), 0);
+        // the application's own list of jobs has both runs, with the report
+        let logged = desk.place.rows(
+            "select status, result from core_taskexecutionlog where task_name = 'database_maintenance' order by started_at",
+        );
+        assert_eq!(logged.len(), 2);
+        assert_eq!(logged[1][0].as_text(), Some("success"));
+        let result: Value = serde_json::from_str(logged[1][1].as_text().unwrap()).unwrap();
+        assert_eq!(result["totals"]["deleted"], audit + tasks);
         // 10 000 a batch
         let whole = json(&desk.sexton("runs show latest --output report"));
         let batches = (audit as u64).div_ceil(10_000) + (tasks as u64).div_ceil(10_000);
