@@ -99,3 +99,21 @@ impl Run<'_, '_> {
         Ok(())
     }
 }
+
+/// An error that is given up on, with whoever most likely stands in the way (S1-070).
+pub(crate) fn name_the_blocker(failure: Failure, session: &mut dyn Session) -> Failure {
+    let Failure::Error(error) = failure else { return failure };
+    let help = match session.pulse().ok().and_then(|pulse| pulse.oldest) {
+        Some(other) => format!(
+            "the oldest open transaction is pid {} ({}, {:.0} s): {}; end it with `select pg_terminate_backend({})`, or \
+             allow more time with `--lock-timeout` and `--statement-timeout`",
+            other.pid, other.state, other.seconds, other.query, other.pid
+        ),
+        None => error.help.clone().unwrap_or_else(|| {
+            "see what else uses the database, then `sexton resume`; smaller batches (`--batch-size 100`), a longer limit \
+             (`--lock-timeout`, `--statement-timeout`) or quieter hours help"
+                .to_owned()
+        }),
+    };
+    Failure::Error(error.help(help))
+}

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, StopReason, What};
 use crate::guard;
+use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
 use crate::pace::Pace;
@@ -354,7 +355,7 @@ impl Run<'_, '_> {
             if !retry::may_retry(error.class) {
                 return Err(failure);
             }
-            let Some(wait) = waits.next() else { return Err(failure) };
+            let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
             if error.code.as_deref() == Some("57014") {
                 pace.shrink();
             }
