@@ -10,6 +10,7 @@ use targets::db::Cutoff;
 /// An age as a person writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("format" = "age"))]
 pub struct Age(pub String);
 
 impl Age {

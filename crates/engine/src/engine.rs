@@ -1,17 +1,20 @@
 //! The engine as surfaces see it: plan, run, resume, undo, stop, log. There is no second way to do anything.
 
 use crate::age::Age;
+use crate::archive::RestoreArchive;
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
+use crate::guard::{self, Scene};
 use crate::journal::{Journal, Watch};
 use crate::operation::{Kind, Operation, Planning, Stores};
 use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
-use crate::run::{Run, guards};
+use crate::run::Run;
+use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -19,7 +22,7 @@ use crate::undo::{self, Point, PutBack};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use targets::db::{Database, Limits};
+use targets::db::{Database, Limits, Schema, Server};
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -45,6 +48,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How long undo rows are kept.
     pub keep_undo: Age,
+    /// The most bytes that the undo rows of one operation may take.
+    pub undo_max_bytes: Option<u64>,
+    /// For how long runs are remembered; the last run of each operation always is.
+    pub keep_runs: Age,
+    /// Tables of applications that want a row for each run.
+    pub run_logs: Vec<RunLog>,
     /// Takes backups, when configured.
     pub backups: Option<Box<dyn Backups>>,
 }
@@ -115,8 +124,25 @@ impl Engine {
             result: planned.result,
         };
         if item.skipped.is_none() && !item.steps.is_empty() {
-            let found = guards(self, &item, now, facts.as_mut())?;
+            let scene = Scene {
+                server: &facts.server()?,
+                pulse: &facts.pulse()?,
+                item: &item,
+                now,
+                newest_run: self.newest_run()?,
+            };
+            let found = guard::findings(&scene)?;
             item.findings.extend(found);
+        }
+        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
+            && *bytes > most
+        {
+            item.findings.push(crate::finding::Finding::refuse(
+                "undo_size",
+                &request.name,
+                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
+                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
+            ));
         }
         if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
             item.findings.push(crate::finding::Finding::refuse(
@@ -155,10 +181,15 @@ impl Engine {
     pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         self.faults.point("before the run")?;
+        let newest = state.newest_start()?;
+        // A wrong clock would forget everything.
+        let doubtful = |item: &Item| item.findings.iter().any(|finding| finding.code == "clock");
+        if !plan.items.iter().any(doubtful) {
+            state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
+        }
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
-        let statuses = vec![Status::New; plan.items.len()];
-        self.execute(id, plan, Vec::new(), &statuses, stop, watch)
+        self.execute(id, plan, Vec::new(), newest, stop, watch)
     }
 
     fn execute(
@@ -166,24 +197,23 @@ impl Engine {
         id: &str,
         plan: &Plan,
         events: Vec<crate::event::Event>,
-        statuses: &[Status],
+        newest: Option<Timestamp>,
         stop: &Stop,
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
+        let statuses = statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, journal: &mut journal }.execute(statuses)
+        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
     }
 
     /// Goes on with a run that was stopped, failed, or died.
     pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         let record = state.run(&state.find_run(prefix)?)?;
-        let statuses: Vec<Status> = (0..record.plan.items.len())
-            .map(|n| crate::report::status_of(record.events.iter().filter(|event| event.item == Some(n))))
-            .collect();
+        let statuses = statuses_of(&record.plan, &record.events);
         let open = |status: &Status| status.can_resume() || !status.is_over();
         if !statuses.iter().any(open) {
             let status = Status::of_run(&statuses);
@@ -195,7 +225,7 @@ impl Engine {
             .into());
         }
         state.clear_stop(&record.id)?;
-        self.execute(&record.id, &record.plan, record.events, &statuses, stop, watch)
+        self.execute(&record.id, &record.plan, record.events, None, stop, watch)
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
@@ -230,9 +260,20 @@ impl Engine {
                 let one = id.contains('.').then(|| undo::parse_point_id(id).1);
                 for (n, done) in report.operations.iter().enumerate().rev() {
                     let point = undo::point_id(&run, n);
-                    if one.is_none_or(|one| one == n) && done.undo_id.is_some() {
-                        operations.push(undo_operation(&point, &done.database));
+                    if one.is_some_and(|one| one != n) {
+                        continue;
                     }
+                    // The log of a run that died may end before the batches that were committed.
+                    let died = !done.dry_run && !done.status.is_over();
+                    let remembered = done.undo_id.is_some()
+                        || (died && self.undo_points(&done.database)?.iter().any(|known| known.id == point));
+                    if !remembered {
+                        continue;
+                    }
+                    operations.push(match &record.plan.items[n].undo {
+                        Undo::Archive { store } => restore_operation(store, &point, None, &done.database),
+                        _ => undo_operation(&point, &done.database),
+                    });
                 }
             }
             (Err(_), Some(database)) => operations.push(undo_operation(id, database)),
@@ -243,20 +284,41 @@ impl Engine {
                 .help("`sexton undo list` shows what can")
                 .into());
         }
-        Ok(Request {
-            operations,
-            dry_run: false,
-            actor: actor.to_owned(),
-            trigger: Trigger::Cli,
-            correlation_id: new_id(),
-            force: false,
-            go_on: false,
-        })
+        Ok(own_request(operations, actor))
+    }
+
+    /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
+    /// the run's id, with or without the run in the log.
+    pub fn restore_request(
+        &self,
+        store: &str,
+        run: &str,
+        table: Option<&str>,
+        database: &str,
+        actor: &str,
+    ) -> Request {
+        own_request(vec![restore_operation(store, run, table, database)], actor)
+    }
+
+    /// What a database says about itself and its tables, for surfaces that draft a configuration.
+    pub fn describe(&self, database: &str) -> Result<(Server, Schema), Failure> {
+        let mut facts = self.database(database)?.read()?;
+        Ok((facts.server()?, facts.schema()?))
     }
 
     /// The undo points of a database, newest first.
     pub fn undo_points(&self, database: &str) -> Result<Vec<Point>, Failure> {
         Ok(undo::points(self.database(database)?.read()?.as_mut())?)
+    }
+
+    /// The rows of an undo point that could not be put back, at most `limit`.
+    pub fn undo_conflicts(
+        &self,
+        database: &str,
+        point: &Point,
+        limit: usize,
+    ) -> Result<Vec<undo::Conflict>, Failure> {
+        Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
     /// Forgets an undo point: what it remembered can no longer be put back.
@@ -268,6 +330,7 @@ impl Engine {
                 .into());
         };
         undo::drop_point(session.as_mut(), &Limits::default(), &point)?;
+        undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "drop undo point", id, database)?;
         Ok(point)
     }
@@ -288,10 +351,20 @@ impl Engine {
     /// Ends the exemption of restored rows of a table.
     pub fn end_exemption(&self, database: &str, table: &str, actor: &str) -> Result<bool, Failure> {
         let mut session = self.database(database)?.open()?;
-        let name = session.schema()?.find(table)?.name.clone();
-        let ended = undo::release(session.as_mut(), &Limits::default(), &name)?;
+        let schema = session.schema()?;
+        let named = schema.find(table)?;
+        let mut ended = undo::release(session.as_mut(), &Limits::default(), &named.name)?;
+        for leaf in schema.leaves(named) {
+            ended |= undo::release(session.as_mut(), &Limits::default(), &leaf.name)?;
+        }
+        undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "end exemption", table, database)?;
         Ok(ended)
+    }
+
+    /// A checksum of the rows of every table.
+    pub fn digest(&self, database: &str) -> Result<Vec<crate::digest::TableDigest>, Failure> {
+        Ok(crate::digest::of(self.database(database)?.read()?.as_mut())?)
     }
 
     /// Ends all exemptions of a database; the tables that had some.
@@ -303,12 +376,8 @@ impl Engine {
             self.audit(actor, "end exemption", &table.to_string(), database)?;
             ended.push(table.to_string());
         }
+        undo::tidy(session.as_mut(), &Limits::default())?;
         Ok(ended)
-    }
-
-    /// Removes Sexton's own tables from a database when nothing in them is needed any more; true when they went.
-    pub fn tidy(&self, database: &str) -> Result<bool, Failure> {
-        Ok(undo::tidy(self.database(database)?.open()?.as_mut(), &Limits::default())?)
     }
 
     /// Asks a run, in whichever process, to stop at its next batch; its full id.
@@ -356,6 +425,17 @@ impl Engine {
         })?)
     }
 
+    /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
+    pub(crate) fn tell_applications(&self, report: &Report) {
+        for log in &self.parts.run_logs {
+            let written =
+                self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
+            if let Err(error) = written {
+                tracing::warn!(%error, table = %log.table, "the application's run log cannot be written");
+            }
+        }
+    }
+
     pub(crate) fn state(&self) -> Result<&State, Failure> {
         if let Some(state) = self.state.get() {
             return Ok(state);
@@ -377,6 +457,11 @@ impl Engine {
             let put_back: PutBack = serde_json::from_value(request.options.clone())
                 .map_err(|error| Error::usage("an undo needs a point").because(error))?;
             return Ok(Box::new(put_back));
+        }
+        if request.kind == RESTORE {
+            let restore: RestoreArchive = serde_json::from_value(request.options.clone())
+                .map_err(|error| Error::usage("a restore needs a store and a run").because(error))?;
+            return Ok(Box::new(restore));
         }
         let kind = self.parts.catalogue.iter().find(|kind| kind.name() == request.kind).ok_or_else(|| {
             let names: Vec<&str> = self.parts.catalogue.iter().map(|kind| kind.name()).collect();
@@ -405,18 +490,54 @@ impl Engine {
     }
 }
 
-/// The kind of the engine's own operation.
+/// Where each operation of a run stands after these events.
+fn statuses_of(plan: &Plan, events: &[crate::event::Event]) -> Vec<Status> {
+    let of = |n: usize| events.iter().filter(move |event| event.item == Some(n));
+    (0..plan.items.len()).map(|n| crate::report::status_of(of(n))).collect()
+}
+
+/// The kinds of the engine's own operations.
 const UNDO: &str = "undo";
+const RESTORE: &str = "restore-archive";
+
+fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
+    Request {
+        operations,
+        dry_run: false,
+        actor: actor.to_owned(),
+        trigger: Trigger::Cli,
+        correlation_id: new_id(),
+        force: false,
+        go_on: false,
+    }
+}
 
 fn undo_operation(point: &str, database: &str) -> OperationRequest {
+    let title = format!("Put back what {point} changed");
+    own_operation(format!("undo {point}"), UNDO, title, database, serde_json::json!({ "point": point }))
+}
+
+fn restore_operation(store: &str, point: &str, table: Option<&str>, database: &str) -> OperationRequest {
+    let options = serde_json::json!({ "store": store, "run": point, "table": table });
+    let title = format!("Bring back what {point} archived");
+    own_operation(format!("restore {point}"), RESTORE, title, database, options)
+}
+
+fn own_operation(
+    name: String,
+    kind: &str,
+    title: String,
+    database: &str,
+    options: serde_json::Value,
+) -> OperationRequest {
     OperationRequest {
-        name: format!("undo {point}"),
-        kind: UNDO.to_owned(),
-        title: format!("Put back what {point} changed"),
+        name,
+        kind: kind.to_owned(),
+        title,
         database: database.to_owned(),
         severity: Severity::Low,
         backup: false,
-        options: serde_json::json!({ "point": point }),
+        options,
         manners: Manners::default(),
         needs: Vec::new(),
         expected_seconds: None,

@@ -4,13 +4,14 @@ use crate::finding::Finding;
 use serde::{Deserialize, Serialize};
 
 /// One entry of the run log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     /// The run.
     pub run: String,
     /// The place of the operation in the request, from 0; none for events of the whole run.
     pub item: Option<usize>,
     /// When.
+    #[schemars(with = "String")]
     pub at: jiff::Timestamp,
     /// What.
     #[serde(flatten)]
@@ -18,7 +19,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// The plan is ready; nothing has changed.
@@ -97,6 +98,7 @@ pub enum What {
     /// Work failed. Everything committed stays; it can be resumed.
     Failed {
         /// What to do about it.
+        #[schemars(with = "String")]
         class: targets::db::Class,
         /// What failed, with causes.
         error: String,
@@ -115,7 +117,7 @@ pub enum What {
 }
 
 /// Why work stopped in good order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// A person or a signal asked.
@@ -147,7 +149,7 @@ impl StopReason {
 }
 
 /// What a batch, a step or an operation did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Counts {
     /// Rows deleted.

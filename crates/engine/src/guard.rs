@@ -73,24 +73,28 @@ fn clock(scene: &Scene, all: &mut Vec<Finding>) {
             "set the clock of this machine right; ages are measured from it",
         ));
     }
-    if let Some(newest) = scene.newest_run.filter(|newest| newest.as_microsecond() > now + DAY_US / 24) {
-        all.push(Finding::refuse(
-            "clock",
-            &scene.server.database,
-            format!("the newest run in the log began in the future, at {newest}"),
-            "set the clock of this machine right; ages are measured from it",
-        ));
-    }
+    all.extend(newer_run(&scene.server.database, scene.now, scene.newest_run));
+}
+
+/// A log that is ahead of the clock says that the clock went back, or was ahead then.
+pub fn newer_run(database: &str, now: Timestamp, newest: Option<Timestamp>) -> Option<Finding> {
+    let newest = newest.filter(|newest| newest.as_microsecond() > now.as_microsecond() + DAY_US / 24)?;
+    Some(Finding::refuse(
+        "clock",
+        database,
+        format!("the newest run in the log began in the future, at {newest}"),
+        "set the clock of this machine right; ages are measured from it",
+    ))
 }
 
 fn window(scene: &Scene, all: &mut Vec<Finding>) -> Result<()> {
     let manners = &scene.item.operation.manners;
     let Some(text) = &manners.window else { return Ok(()) };
-    if !Window::parse(text, &manners.zone)?.is_open(scene.now) {
+    if !Window::parse(text, &manners.window_zone)?.is_open(scene.now) {
         all.push(Finding::refuse(
             "window",
             &scene.item.operation.name,
-            format!("it is outside the maintenance window {text} ({})", manners.zone),
+            format!("it is outside the maintenance window {text} ({})", manners.window_zone),
             "wait for the window, or use `--force`",
         ));
     }

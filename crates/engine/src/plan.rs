@@ -80,7 +80,7 @@ pub struct Step {
     pub id: String,
     /// What people read.
     pub label: String,
-    /// What is done: `delete`, `archive`, `vacuum`, …
+    /// What is done: `delete`, `archive_and_delete`, `archive` (mark), `restore`, `vacuum`, …
     pub action: String,
     /// The table or object it is done to.
     pub object: String,

@@ -5,7 +5,7 @@
 use crate::event::{Counts, Event, What};
 use crate::finding::Finding;
 use crate::finding::Level;
-use crate::plan::{Item, Plan, SCHEMA_VERSION, Undo};
+use crate::plan::{Item, Plan, SCHEMA_VERSION, Step, Undo};
 use crate::request::{Severity, Trigger};
 use crate::status::Status;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use targets::db::Class;
 
 /// R0: what a run came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     /// Of this document.
     pub schema_version: u32,
@@ -40,13 +40,16 @@ pub struct Report {
 }
 
 /// When, where, who.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Metadata {
     /// When it began (the same as `started_at`).
+    #[schemars(with = "String")]
     pub timestamp: Timestamp,
     /// When it began.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended; none while it runs.
+    #[schemars(with = "Option<String>")]
     pub finished_at: Option<Timestamp>,
     /// With milliseconds.
     pub duration_seconds: f64,
@@ -57,6 +60,7 @@ pub struct Metadata {
     /// `sqlite` or `postgresql`, or both.
     pub engine: String,
     /// The one moment all ages were measured from.
+    #[schemars(with = "String")]
     pub now: Timestamp,
     /// Who asked.
     pub actor: String,
@@ -65,7 +69,7 @@ pub struct Metadata {
 }
 
 /// R2: what one operation came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OperationReport {
     /// Its name.
     pub operation: String,
@@ -120,6 +124,7 @@ pub struct OperationReport {
     /// Seconds the throttle waited.
     pub paused_seconds: f64,
     /// Of the first error.
+    #[schemars(with = "Option<String>")]
     pub error_class: Option<Class>,
     /// What failed.
     pub errors: Vec<String>,
@@ -135,7 +140,7 @@ pub struct OperationReport {
 }
 
 /// What one target of an operation came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TargetReport {
     /// Stable within the operation.
     pub id: String,
@@ -153,9 +158,10 @@ pub struct TargetReport {
 }
 
 /// One error with its class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReportedError {
     /// What to do about it.
+    #[schemars(with = "String")]
     pub class: Class,
     /// Stable, for machines.
     pub code: String,
@@ -168,7 +174,7 @@ pub struct ReportedError {
 }
 
 /// A backup as the report names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReportedBackup {
     /// Where.
     pub path: String,
@@ -347,8 +353,8 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
     }
     // What a dry run would do is what its steps matched.
     if plan.request.dry_run && report.status == Status::Completed {
-        for target in &mut targets {
-            target.counts = would(&target.action, target.rows_matched);
+        for (target, step) in targets.iter_mut().zip(&item.steps) {
+            target.counts = would(step);
         }
     }
     for target in &targets {
@@ -370,13 +376,23 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
     report
 }
 
-fn would(action: &str, rows: u64) -> Counts {
-    match action {
+/// What a run of this step would count.
+fn would(step: &Step) -> Counts {
+    let rows = step.matched;
+    let hanging = |wanted: &[&str]| -> u64 {
+        let meant = step.dependants.iter().filter(|hanging| wanted.contains(&hanging.policy.as_str()));
+        meant.map(|hanging| hanging.rows).sum()
+    };
+    let counts = match step.action.as_str() {
         "delete" => Counts { deleted: rows, ..Counts::default() },
+        "archive_and_delete" => {
+            Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
+        }
         "archive" => Counts { changed: rows, archived: rows, ..Counts::default() },
         "restore" => Counts { restored: rows, ..Counts::default() },
         _ => Counts::default(),
-    }
+    };
+    Counts { dependants: hanging(&["cascade", "set_null", "archive"]), ..counts }
 }
 
 fn said(finding: &Finding) -> String {

@@ -21,7 +21,7 @@ pub enum Severity {
 }
 
 /// Where a request came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// A person or script at the command line.
@@ -90,25 +90,33 @@ fn yes() -> bool {
 pub struct Manners {
     /// Rows per transaction. Unset: sized by time, beginning with 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
     /// Seconds after which the run stops between two batches and can be resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub max_seconds: Option<f64>,
     /// Rows after which the run stops between two batches and can be resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u64>,
     /// Refuse when more than this share of a table, in per cent, would go.
+    #[schemars(range(min = 0))]
     pub max_percent: f64,
     /// At most this many rows a second.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub rows_per_second: Option<f64>,
     /// Pause after every batch, in seconds.
+    #[schemars(range(min = 0))]
     pub pause: f64,
     /// Longest wait for a lock, in seconds, before the batch is tried again.
+    #[schemars(range(min = 0))]
     pub lock_timeout: f64,
     /// Longest time of one statement, in seconds.
+    #[schemars(range(min = 0))]
     pub statement_timeout: f64,
     /// Pause while a replica is further behind than this many seconds.
+    #[schemars(range(min = 0))]
     pub max_replica_lag: f64,
     /// Pause while more sessions than this wait for locks.
     pub max_lock_waiters: u64,
@@ -120,14 +128,18 @@ pub struct Manners {
     /// Stop when fewer MB than this are free on the database's disk.
     pub min_free_disk_mb: u64,
     /// Warn about transactions of others that are older than this many seconds.
+    #[schemars(range(min = 0))]
     pub old_transaction: f64,
     /// Give up after pausing for this many seconds at a stretch.
+    #[schemars(range(min = 0))]
     pub max_pause: f64,
     /// Hours of the day in which it may run, such as `22:00-06:00`; the run stops when the window closes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "window"))]
     pub window: Option<String>,
     /// The zone of `window`.
-    pub zone: String,
+    #[schemars(extend("format" = "zone"))]
+    pub window_zone: String,
 }
 
 impl Default for Manners {
@@ -149,7 +161,7 @@ impl Default for Manners {
             old_transaction: 300.0,
             max_pause: 600.0,
             window: None,
-            zone: "UTC".to_owned(),
+            window_zone: "UTC".to_owned(),
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, StopReason, What};
-use crate::finding::Finding;
 use crate::guard;
+use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
 use crate::pace::Pace;
@@ -36,6 +36,8 @@ pub(crate) struct Run<'a, 'j> {
     pub id: &'a str,
     pub plan: &'a Plan,
     pub stop: &'a Stop,
+    /// When the newest other run in the log began.
+    pub newest: Option<jiff::Timestamp>,
     pub journal: &'a mut Journal<'j>,
 }
 
@@ -49,6 +51,7 @@ impl Run<'_, '_> {
     /// All operations in order. `statuses` are those of an earlier attempt, when resuming.
     pub fn execute(&mut self, statuses: &[Status]) -> Result<Report, Failure> {
         let mut now: Vec<Status> = statuses.to_vec();
+        let mut busy = None;
         for n in 0..self.plan.items.len() {
             let before = now[n];
             if before.is_over() && !before.can_resume() {
@@ -61,7 +64,12 @@ impl Run<'_, '_> {
             }
             let outcome = self.item(n, before.can_resume());
             if let Err(failure) = outcome {
-                self.fail(n, failure)?;
+                self.fail(n, &failure)?;
+                match failure {
+                    Failure::Fault(_) => return Err(failure),
+                    Failure::Busy { .. } => busy = Some(failure),
+                    Failure::Error(_) => {}
+                }
             }
             now[n] =
                 crate::report::status_of(self.journal.events().iter().filter(|event| event.item == Some(n)));
@@ -71,7 +79,12 @@ impl Run<'_, '_> {
         self.journal.flush()?;
         let report = Report::fold(self.id, self.plan, self.journal.events());
         self.engine.state()?.finish_run(self.id, &report)?;
-        Ok(report)
+        self.engine.tell_applications(&report);
+        // A run that could not even begin is told as such; among others it is one failure of several.
+        match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
+            Some(failure) => Err(failure),
+            None => Ok(report),
+        }
     }
 
     fn reason_to_skip(&self, n: usize, statuses: &[Status]) -> Option<String> {
@@ -96,26 +109,26 @@ impl Run<'_, '_> {
         (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
     }
 
-    fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
+    /// Appends an event of the n-th operation.
+    pub(crate) fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
         Ok(self.journal.append(Some(n), what)?)
     }
 
     /// Writes down a failure. A fired fault point is a death: nothing more is written.
-    fn fail(&mut self, n: usize, failure: Failure) -> Result<(), Failure> {
+    fn fail(&mut self, n: usize, failure: &Failure) -> Result<(), Failure> {
         if matches!(failure, Failure::Fault(_)) {
-            return Err(failure);
-        }
-        if let Failure::Busy { .. } = failure {
-            self.journal.flush()?;
-            return Err(failure);
+            return Ok(());
         }
         let class = failure.class();
         let help = failure.help().map(str::to_owned);
-        let step = self.journal.events().iter().rev().find_map(|event| match event.what {
-            What::Advanced { step, .. } if event.item == Some(n) => Some(step),
+        let own = self.journal.events().iter().rev().filter(|event| event.item == Some(n));
+        let step = own.into_iter().find_map(|event| match event.what {
+            What::Advanced { step, .. } => Some(step),
+            What::StepDone { step } => Some(step + 1),
+            What::Started { resumed: false } => Some(0),
             _ => None,
         });
-        self.log(n, What::Failed { class, error: chain(&failure), help, step })
+        self.log(n, What::Failed { class, error: chain(failure), help, step })
     }
 
     fn item(&mut self, n: usize, resumed: bool) -> Result<(), Failure> {
@@ -125,7 +138,9 @@ impl Run<'_, '_> {
         if let Some(reason) = &item.skipped {
             return self.log(n, What::Skipped { reason: reason.clone() });
         }
-        let nothing = item.steps.iter().all(|step| step.exact && step.matched == 0);
+        // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
+        let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
+        let nothing = !blocked && item.steps.iter().all(|step| step.exact && step.matched == 0);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(
@@ -148,11 +163,16 @@ impl Run<'_, '_> {
         if !resumed {
             self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
             faults.point("planned")?;
-            let refused = forbidding(&item.findings, plan.request.force);
+            let mut findings = item.findings.clone();
+            // The plan may have been made without a look at the log.
+            if !findings.iter().any(|finding| finding.code == "clock") {
+                findings.extend(guard::newer_run(&item.operation.database, plan.now, self.newest));
+            }
+            let refused = forbidding(&findings, plan.request.force);
             if !refused.is_empty() {
                 return self.log(n, What::Refused { findings: refused });
             }
-            self.log(n, What::Guarded { findings: item.findings.clone() })?;
+            self.log(n, What::Guarded { findings })?;
             faults.point("guarded")?;
             self.back_up(n, item)?;
         }
@@ -160,6 +180,7 @@ impl Run<'_, '_> {
         faults.point("started")?;
 
         let work = Execution {
+            n,
             dialect: database.dialect(),
             operation: operation.as_ref(),
             item,
@@ -169,6 +190,7 @@ impl Run<'_, '_> {
             began: self.engine.clock().tick(),
         };
         undo::install(session.as_mut(), &work.limits)?;
+        self.forget_expired(session.as_mut(), &work.limits);
         let ended = self.batches(n, &work, session.as_mut())?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
@@ -180,11 +202,13 @@ impl Run<'_, '_> {
             Ended::Done => {}
         }
         faults.point("executed")?;
+        self.write_manifests(item, &work.point, session.as_mut())?;
         let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
-        let findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
+        let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
+        findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
         session.unlock()?;
@@ -256,7 +280,7 @@ impl Run<'_, '_> {
             }
             let step = checkpoint.step;
             let (counts, took) =
-                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace)?;
+                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
@@ -269,24 +293,6 @@ impl Run<'_, '_> {
             self.engine.faults().point("advanced")?;
         }
         Ok(Ended::Done)
-    }
-
-    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
-    fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        let mut missing = checkpoint.counts.clone();
-        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
-            if let What::Advanced { step, counts, .. } = &event.what
-                && let Some(left) = missing.get_mut(*step)
-            {
-                *left = left.without(counts);
-            }
-        }
-        for (step, counts) in missing.into_iter().enumerate() {
-            if counts != Counts::default() {
-                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
-            }
-        }
-        Ok(())
     }
 
     fn reason_to_stop(
@@ -308,7 +314,7 @@ impl Run<'_, '_> {
         }
         if let Some(text) = &work.manners.window
             && !self.plan.request.force
-            && !Window::parse(text, &work.manners.zone)?.is_open(clock.now())
+            && !Window::parse(text, &work.manners.window_zone)?.is_open(clock.now())
         {
             return Ok(Some(StopReason::Window));
         }
@@ -322,18 +328,18 @@ impl Run<'_, '_> {
 
     fn batch_with_retries(
         &mut self,
-        n: usize,
         work: &Execution,
         session: &mut dyn Session,
         checkpoint: &mut Checkpoint,
         memory: &mut Memory,
         pace: &mut Pace,
+        done: u64,
     ) -> Result<(Counts, Duration), Failure> {
         let mut waits = retry::waits();
         let mut attempt = 1;
         loop {
             let rows = match work.manners.max_rows {
-                Some(most) => pace.rows().min(most.max(1)),
+                Some(most) => pace.rows().min(most.saturating_sub(done).max(1)),
                 None => pace.rows(),
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
@@ -352,14 +358,38 @@ impl Run<'_, '_> {
             if !retry::may_retry(error.class) {
                 return Err(failure);
             }
-            let Some(wait) = waits.next() else { return Err(failure) };
+            let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
             if error.code.as_deref() == Some("57014") {
                 pace.shrink();
             }
             attempt += 1;
-            self.log(n, What::Retried { error: chain(&failure), attempt })?;
+            self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
+            if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
+                return Ok((counts, Duration::ZERO));
+            }
         }
+    }
+
+    /// A commit may have happened although its answer was lost: then the checkpoint in the database is ahead of ours, and
+    /// the batch must not be done again. An error of this look is left to the next try, which meets it too.
+    fn committed_after_all(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &mut Memory,
+    ) -> Result<Option<Counts>, Failure> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        let Ok(Some(there)) = Checkpoint::read(session, &name) else { return Ok(None) };
+        if there.batch <= checkpoint.batch {
+            return Ok(None);
+        }
+        let before = checkpoint.counts.get(checkpoint.step).copied().unwrap_or_default();
+        let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
+        *memory = work.memory(session)?;
+        *checkpoint = there;
+        Ok(Some(counts))
     }
 
     /// One transaction: the change, its undo rows and the checkpoint.
@@ -387,13 +417,8 @@ impl Run<'_, '_> {
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
-        let setting = Setting {
-            dialect: work.dialect,
-            stores: self.engine.stores(),
-            faults,
-            run: self.id,
-            now: self.plan.now,
-        };
+        let setting =
+            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
         let counts = {
             let mut tx = session.begin(&work.limits)?;
@@ -449,6 +474,8 @@ impl Run<'_, '_> {
 
 /// What stays the same while one operation executes.
 struct Execution<'a> {
+    /// The place of the operation in the request.
+    n: usize,
     dialect: &'a dyn Dialect,
     operation: &'a dyn Operation,
     item: &'a Item,
@@ -475,32 +502,4 @@ fn limits_of(manners: &Manners) -> Limits {
         lock: Duration::from_secs_f64(manners.lock_timeout.max(0.001)),
         statement: Duration::from_secs_f64(manners.statement_timeout.max(0.0)),
     }
-}
-
-/// An error with its causes, one after the other.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Findings of the engine's own guards for one planned operation.
-pub(crate) fn guards(
-    engine: &Engine,
-    item: &Item,
-    plan_now: jiff::Timestamp,
-    facts: &mut dyn targets::db::Facts,
-) -> Result<Vec<Finding>, Failure> {
-    let server = facts.server()?;
-    let pulse = facts.pulse()?;
-    let newest_run = engine.newest_run()?;
-    Ok(guard::findings(&guard::Scene { server: &server, pulse: &pulse, item, now: plan_now, newest_run })?)
 }

@@ -5,7 +5,7 @@ use crate::finding::Level;
 use serde::{Deserialize, Serialize};
 
 /// Where a run, or one of its operations, stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Nothing happened yet.

@@ -35,6 +35,11 @@ impl Window {
     }
 }
 
+/// Whether a text can be read as a window, for the configuration.
+pub fn check(text: &str) -> Result<()> {
+    Window::parse(text, "UTC").map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

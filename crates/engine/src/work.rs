@@ -8,7 +8,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
-use targets::db::{Dialect, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+use targets::db::{Dialect, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
 use targets::files::Files;
 
 /// Which rows a verb is about. The condition is over the alias `t`.
@@ -61,8 +61,6 @@ pub struct Setting<'a> {
     pub stores: &'a dyn Stores,
     /// The fault points.
     pub faults: &'a Faults,
-    /// The run.
-    pub run: &'a str,
     /// The one moment all ages are measured from.
     pub now: jiff::Timestamp,
 }
@@ -94,9 +92,9 @@ impl<'a> Work<'a> {
         self.setting.dialect
     }
 
-    /// The run.
-    pub fn run(&self) -> &'a str {
-        self.setting.run
+    /// The undo point of this operation: the run's id, with the operation's place when it is not the first.
+    pub fn point(&self) -> &str {
+        &self.memory.point
     }
 
     /// The one moment all ages are measured from.
@@ -122,7 +120,7 @@ impl<'a> Work<'a> {
 
     /// Notes, with the change, that rows were written to an archive file.
     pub fn archived(&mut self, store: &str, table: &TableName, written: Written) -> Result<()> {
-        self.point("before an archive is noted")?;
+        self.may_die("before an archive is noted")?;
         let file = ArchivedFile { store: store.to_owned(), table: table.clone(), written };
         record_archive(self.tx, self.setting.dialect, &self.memory.point, self.batch, &file)
     }
@@ -139,7 +137,7 @@ impl<'a> Work<'a> {
 
     /// Remembers the rows and deletes them; how many.
     pub fn delete(&mut self, rows: &Rows) -> Result<u64> {
-        self.point("before a delete")?;
+        self.may_die("before a delete")?;
         let undo = self.undo_table(rows.table, Change::Delete, &[])?;
         let taken = self.tx.take(&self.take(rows, undo.as_ref()))?;
         if taken.remembered != taken.deleted {
@@ -149,62 +147,137 @@ impl<'a> Work<'a> {
             ))
             .help("the condition gives different answers when asked twice, or a trigger interferes: nothing was changed"));
         }
-        self.point("after a delete")?;
+        self.may_die("after a delete")?;
         Ok(taken.deleted)
     }
 
-    /// Remembers the rows and sets columns to values; how many. Rows that have these values already are left alone.
+    /// Remembers the rows and sets columns to fixed values; how many.
     pub fn set(&mut self, rows: &Rows, values: &[(String, Value)]) -> Result<u64> {
-        self.point("before an update")?;
-        let undo = self.undo_table(rows.table, Change::Update, values)?;
-        let scratch = self.choose(rows, &[])?;
-        if scratch.rows == 0 {
+        let mut changes = Vec::new();
+        for (name, value) in values {
+            let column = rows.table.expect_column(name)?;
+            changes.push((name.clone(), self.setting.dialect.inward(column, value.clone())));
+        }
+        self.change(rows, &changes)
+    }
+
+    /// Remembers the rows with their new values, then gives them these; how many. The expressions are over `t` and are
+    /// evaluated once, before anything changes.
+    pub fn change(&mut self, rows: &Rows, changes: &[(String, Sql)]) -> Result<u64> {
+        self.may_die("before an update")?;
+        let table = rows.table;
+        if !self.memory.forget && table.key.is_none() {
+            return Err(Error::usage(format!(
+                "rows of `{}` cannot be told apart, so a change of them could not be undone",
+                table.name
+            ))
+            .help("give the table a primary key, or say `undo = \"none\"`"));
+        }
+        let dialect = self.setting.dialect;
+        let changed: Vec<String> = changes.iter().map(|(column, _)| column.clone()).collect();
+        let undo = self.undo_table(table, Change::Update, &changed)?;
+        let scratch = self.scratch(table, &[], &changed)?;
+        let values = changes.iter().map(|(_, value)| value.clone()).collect();
+        let mut chosen = 0;
+        for statement in dialect.choose(&Take { values, ..self.take(rows, Some(&scratch)) }) {
+            chosen = self.tx.execute(&statement)?;
+        }
+        if chosen == 0 {
             return Ok(0);
         }
-        let chosen = Rows::all(rows.table, self.setting.dialect.chosen(rows.table, &scratch.table));
         if let Some(undo) = &undo {
-            let remembered =
-                self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
-            if remembered != scratch.rows {
+            let remembered = self.tx.execute(&dialect.remember_chosen(table, &scratch, undo, self.batch))?;
+            if remembered != chosen {
                 return Err(Error::data(format!(
-                    "{remembered} of {} rows of `{}` could be remembered",
-                    scratch.rows, rows.table.name
+                    "{remembered} of {chosen} rows of `{}` could be remembered",
+                    table.name
                 )));
             }
         }
-        let mut assignments = Vec::new();
-        for (column, value) in values {
-            let column = rows.table.expect_column(column)?;
-            assignments.push(
-                Sql::default()
-                    .name(&column.name)
-                    .text(" = ")
-                    .add(&self.setting.dialect.inward(column, value.clone())),
-            );
-        }
-        let changed = self.tx.execute(
-            &Sql::new("update ")
-                .table(&rows.table.name)
-                .text(" as t set ")
-                .add(&Sql::join(&assignments, ", "))
-                .text(" where ")
-                .add(&chosen.condition),
-        )?;
-        if changed != scratch.rows {
+        let changed = self.tx.execute(&dialect.change(table, &scratch))?;
+        if changed != chosen {
             return Err(Error::data(format!(
-                "{} rows of `{}` were remembered but {changed} were changed",
-                scratch.rows, rows.table.name
+                "{chosen} rows of `{}` were remembered but {changed} were changed",
+                table.name
             ))
             .help("a trigger interferes: nothing was changed"));
         }
-        self.point("after an update")?;
+        self.may_die("after an update")?;
         Ok(changed)
+    }
+
+    /// Drops a partition whose rows all satisfy `condition` (over `t`) still; how many rows it had, or none when some
+    /// of them must stay. Nothing is remembered: only where the configuration says that nothing can be put back.
+    pub fn drop_partition(&mut self, partition: &Table, condition: &Sql) -> Result<Option<u64>> {
+        self.may_die("before a partition is dropped")?;
+        let statements = self.setting.dialect.drop_partition(partition);
+        let Some((lock, drop)) = statements.split_first().filter(|_| self.memory.forget) else {
+            return Ok(None);
+        };
+        self.tx.execute(lock)?;
+        let rows = self.tx.rows(
+            &Sql::new("select count(*), count(case when (")
+                .add(condition)
+                .text(") then 1 end) from ")
+                .table(&partition.name)
+                .text(" as t"),
+        )?;
+        let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(-1);
+        if number(0) != number(1) {
+            return Ok(None);
+        }
+        for statement in drop {
+            self.tx.execute(statement)?;
+        }
+        self.may_die("after a partition was dropped")?;
+        Ok(Some(number(0).max(0) as u64))
+    }
+
+    /// Puts the rows that stay aside, empties the table and refills it: for when most of it goes. The doomed rows are
+    /// remembered first; how many they were. Everybody else waits meanwhile.
+    pub fn refill(&mut self, rows: &Rows) -> Result<u64> {
+        self.may_die("before a refill")?;
+        let table = rows.table;
+        let dialect = self.setting.dialect;
+        if let Some(lock) = dialect.lock_whole(table) {
+            self.tx.execute(&lock)?;
+        }
+        let total = self.tx.count(&Sql::new("select count(*) from ").table(&table.name))?;
+        let undo = self.undo_table(table, Change::Delete, &[])?;
+        let staying = Sql::new("(").add(&rows.condition).text(") is not true");
+        let columns: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
+        let aside = self.scratch(table, &columns, &[])?;
+        self.empty(&aside)?;
+        let kept =
+            self.tx.execute(&dialect.remember(&self.take(&Rows::all(table, staying), Some(&aside))))?;
+        let gone = match &undo {
+            Some(undo) => self.tx.execute(&dialect.remember(&self.take(rows, Some(undo))))?,
+            None => total - kept,
+        };
+        if kept + gone != total {
+            return Err(Error::data(format!(
+                "`{}` has {total} rows, but {kept} would stay and {gone} go",
+                table.name
+            ))
+            .help("the condition gives different answers when asked twice: nothing was changed"));
+        }
+        self.tx.execute(&dialect.empty(table))?;
+        let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let back = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        if back != kept {
+            return Err(Error::data(format!("{back} of {kept} rows of `{}` could be put back", table.name))
+                .help("a trigger or rule interferes: nothing was changed"));
+        }
+        self.empty(&aside)?;
+        self.may_die("after a refill")?;
+        Ok(gone)
     }
 
     /// Chooses rows and locks them: their places, and `columns` by which others refer to them, are kept in a temporary
     /// table until the end of the batch.
     pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
-        let scratch = self.scratch(rows.table, columns)?;
+        let scratch = self.scratch(rows.table, columns, &[])?;
         let mut count = 0;
         for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) })
         {
@@ -218,6 +291,11 @@ impl<'a> Work<'a> {
         self.tx.query(sql, each)
     }
 
+    /// All rows at once, for results known to be small.
+    pub(crate) fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+        self.tx.rows(sql)
+    }
+
     /// One count.
     pub fn count(&mut self, sql: &Sql) -> Result<u64> {
         self.tx.count(sql)
@@ -227,6 +305,21 @@ impl<'a> Work<'a> {
     /// back does not depend on the data: children first here, parents first on the way back.
     pub fn expect_deletes(&mut self, table: &Table) -> Result<()> {
         self.undo_table(table, Change::Delete, &[]).map(|_| ())
+    }
+
+    /// A temporary table shaped like these columns of `table`.
+    pub(crate) fn scratch_for(&mut self, table: &Table, columns: &[String]) -> Result<UndoTable> {
+        self.scratch(table, columns, &[])
+    }
+
+    /// Empties a temporary table.
+    pub(crate) fn empty(&mut self, scratch: &UndoTable) -> Result<()> {
+        self.tx.execute(&Sql::new("delete from ").table(&scratch.name)).map(|_| ())
+    }
+
+    /// Adds rows to a temporary table.
+    pub(crate) fn fill_scratch(&mut self, insert: &Sql) -> Result<()> {
+        self.tx.execute(insert).map(|_| ())
     }
 
     pub(crate) fn tx(&mut self) -> &mut dyn Tx {
@@ -241,24 +334,18 @@ impl<'a> Work<'a> {
             limit: rows.limit,
             skip_locked: rows.skip_locked,
             into,
+            values: Vec::new(),
             batch: self.batch,
         }
     }
 
     /// The undo table for this change of this table, made in this transaction when it is the first.
-    fn undo_table(
-        &mut self,
-        table: &Table,
-        change: Change,
-        set: &[(String, Value)],
-    ) -> Result<Option<UndoTable>> {
+    fn undo_table(&mut self, table: &Table, change: Change, changed: &[String]) -> Result<Option<UndoTable>> {
         if self.memory.forget {
             return Ok(None);
         }
         let known = self.memory.tables.iter().find(|known| {
-            known.source == table.name
-                && known.change == change
-                && known.set.iter().map(|(column, _)| column).eq(set.iter().map(|(column, _)| column))
+            known.source == table.name && known.change == change && known.undo.after == changed
         });
         if let Some(known) = known {
             return Ok(Some(known.undo.clone()));
@@ -269,6 +356,7 @@ impl<'a> Work<'a> {
             name: self.setting.dialect.own(&name),
             temporary: false,
             columns: table.stored().map(|column| column.name.clone()).collect(),
+            after: changed.to_vec(),
         };
         for statement in self.setting.dialect.create_undo(table, &undo) {
             self.tx.execute(&statement)?;
@@ -279,7 +367,6 @@ impl<'a> Work<'a> {
             source: table.name.clone(),
             undo: undo.clone(),
             key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
-            set: set.to_vec(),
         };
         record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
         self.memory.tables.push(remembered);
@@ -287,12 +374,10 @@ impl<'a> Work<'a> {
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
-    fn scratch(&mut self, table: &Table, columns: &[String]) -> Result<UndoTable> {
-        let known = self
-            .memory
-            .scratches
-            .iter()
-            .find(|(source, known)| *source == table.name && known.columns == columns);
+    fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
+        let known = self.memory.scratches.iter().find(|(source, known)| {
+            *source == table.name && known.columns == columns && known.after == after
+        });
         if let Some((_, known)) = known {
             return Ok(known.clone());
         }
@@ -300,6 +385,7 @@ impl<'a> Work<'a> {
             name: TableName::bare(&format!("sexton_chosen_{}", self.memory.scratches.len() + 1)),
             temporary: true,
             columns: columns.to_vec(),
+            after: after.to_vec(),
         };
         for statement in self.setting.dialect.create_undo(table, &scratch) {
             self.tx.execute(&statement)?;
@@ -308,7 +394,7 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    fn point(&mut self, name: &'static str) -> Result<()> {
+    fn may_die(&mut self, name: &'static str) -> Result<()> {
         match self.setting.faults.point(name) {
             Ok(()) => Ok(()),
             Err(Failure::Error(error)) => Err(error),

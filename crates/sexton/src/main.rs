@@ -1,2 +1,17 @@
-//! Placeholder.
-fn main() {}
+//! Sexton: keeps application databases healthy.
+//!
+//! Thin surfaces over the engine. `config` alone reads the environment, `cli` alone writes to the terminal, and only this
+//! file ends the process.
+
+mod cli;
+mod config;
+mod exit;
+mod wiring;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let environment = config::Environment::of_process();
+    let exit = cli::main(config::Environment::arguments(), &environment);
+    ExitCode::from(exit as u8)
+}

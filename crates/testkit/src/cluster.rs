@@ -21,6 +21,14 @@ pub(crate) const ADMIN: &str = "postgres";
 /// The role that owns the databases of the tests, as the role of an application would.
 pub(crate) const APP: &str = "app";
 
+/// Of the roles that are named after the way in which they log in: `scram`, `md5` and `clear`.
+pub const PASSWORD: &str = "pä55 w%rd";
+const WHO_IS_LET_IN: &str =
+    "local all scram scram-sha-256\nlocal all md5 md5\nlocal all clear password\nlocal all all trust\n";
+
+/// Goes up when a server is set up differently, so that two states of the source do not share one.
+const SETUP: u32 = 2;
+
 /// Seconds without a user after which the server stops.
 const IDLE_SECONDS: u32 = 20;
 
@@ -99,6 +107,7 @@ impl Cluster {
         if !made.status.success() {
             return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
         }
+        std::fs::write(data.join("pg_hba.conf"), WHO_IS_LET_IN).map_err(told("cannot write pg_hba.conf"))?;
         let log = File::create(folder.join("log")).map_err(told("cannot make the log"))?;
         let mut server = account.command(&binaries.join("postgres"));
         server.arg("-D").arg(&data).arg("-k").arg(&folder);
@@ -128,7 +137,13 @@ impl Cluster {
             .map_err(told("cannot run postgres"))?;
         supervise(base, &folder, server.id())?;
         let cluster = wait_for(&folder)?;
-        cluster.administer(&format!("create role {APP} login"))?;
+        cluster.administer(&format!(
+            "create role {APP} login;
+             create role scram login password '{PASSWORD}';
+             create role clear login password '{PASSWORD}';
+             set password_encryption = 'md5';
+             create role md5 login password '{PASSWORD}'"
+        ))?;
         Ok(cluster)
     }
 }
@@ -202,7 +217,7 @@ fn remove_the_dead(base: &Path) {
 fn base_folder() -> Result<PathBuf, String> {
     // SAFETY: takes nothing, cannot fail.
     let uid = unsafe { libc::geteuid() };
-    let base = std::env::temp_dir().join(format!("sexton-testkit-{uid}"));
+    let base = std::env::temp_dir().join(format!("sexton-testkit-{uid}-{SETUP}"));
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)

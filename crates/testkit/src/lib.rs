@@ -12,6 +12,7 @@ mod server;
 pub mod story;
 mod workshop;
 
+pub use cluster::PASSWORD;
 pub use place::{Place, both};
 pub use server::Server;
 #[cfg(debug_assertions)]

@@ -14,6 +14,7 @@ pub struct Workshop {
     database: Arc<dyn Database>,
     catalogue: Vec<&'static dyn Kind>,
     clock: Arc<dyn Clock>,
+    run_logs: Vec<engine::RunLog>,
 }
 
 struct One(Arc<dyn Database>);
@@ -43,13 +44,25 @@ impl Workshop {
     /// A workshop for this place.
     pub fn new(place: &Place, catalogue: Vec<&'static dyn Kind>) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        Self { folder, database: place.database(), catalogue, clock: Arc::new(SystemClock) }
+        Self {
+            folder,
+            database: place.database(),
+            catalogue,
+            clock: Arc::new(SystemClock),
+            run_logs: Vec::new(),
+        }
     }
 
     /// A workshop for the database at a URL or path.
     pub fn over(url: &str, catalogue: Vec<&'static dyn Kind>) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        Self { folder, database: crate::place::database_at(url), catalogue, clock: Arc::new(SystemClock) }
+        Self {
+            folder,
+            database: crate::place::database_at(url),
+            catalogue,
+            clock: Arc::new(SystemClock),
+            run_logs: Vec::new(),
+        }
     }
 
     /// The same with another database, such as one with every right.
@@ -64,9 +77,20 @@ impl Workshop {
         self
     }
 
+    /// The same with a table of the application that wants a row for each run.
+    pub fn telling(mut self, log: engine::RunLog) -> Self {
+        self.run_logs.push(log);
+        self
+    }
+
     /// The folder of the file store named `store`.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")
+    }
+
+    /// The file store itself.
+    pub fn files(&self) -> Arc<dyn Files> {
+        Arc::new(backends::local_files::LocalFiles::new("store", self.store()))
     }
 
     /// The folder of the state and of the copy of the run log.
@@ -76,6 +100,11 @@ impl Workshop {
 
     /// An engine, as a new process would have it.
     pub fn engine(&self) -> Engine {
+        self.engine_at(Arc::clone(&self.clock))
+    }
+
+    /// The same with the same state, on a machine with another clock.
+    pub fn engine_at(&self, clock: Arc<dyn Clock>) -> Engine {
         let state = self.folder.path().join("state.db");
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
@@ -83,8 +112,11 @@ impl Workshop {
             stores: Box::new(Folder(self.store())),
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
             log_folder: Some(self.folder.path().to_owned()),
-            clock: Arc::clone(&self.clock),
+            clock,
             keep_undo: Age("30 days".to_owned()),
+            undo_max_bytes: None,
+            keep_runs: Age("365 days".to_owned()),
+            run_logs: self.run_logs.clone(),
             backups: None,
         })
     }

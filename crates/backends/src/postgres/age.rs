@@ -1,10 +1,10 @@
 //! Which rows are too old, by every kind of column that can hold a time.
 //!
-//! Times and numbers are compared as they are, so that an index helps. Text is read inside CASE, in an order that can
-//! never raise: first the shape, then the calendar, only then the cast. What cannot be read is not older. A time that
-//! is written without a zone is compared with what clocks showed at the cut-off.
+//! Times and numbers are compared as they are, so that an index helps; text is read by `age_text`. What cannot be read is
+//! not older. A time without a zone is compared with what clocks showed at the cut-off. The answers are those of the
+//! SQLite back end, as a test holds both to.
 
-use super::moment;
+use super::{age_text, moment};
 use targets::db::{Age, Column, Cutoff, EpochUnit, Error, Family, Result, Sql};
 
 /// From here on a number counts milliseconds, and then microseconds (`EpochUnit::Auto`).
@@ -40,27 +40,78 @@ pub(super) fn conditions(column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> R
             unreadable: None,
             instant: shifted(&Sql::new("cast(").add(&name).text(" as timestamp)")),
         }),
-        Family::Integer => Ok(Age {
-            older: numbers(&name, unit, cutoff.instant_us, &whole),
-            unreadable: None,
-            instant: number_as_instant(&name, unit),
-        }),
+        Family::Integer => {
+            let guard = (unit == EpochUnit::Auto).then(|| spells_a_day(&name));
+            Ok(Age {
+                older: guarded(numbers(&name, unit, cutoff.instant_us, &whole), guard.as_ref()),
+                instant: unless(guard.as_ref(), number_as_instant(&name, unit)),
+                unreadable: guard,
+            })
+        }
         Family::Numeric | Family::Real => {
             let exact: &dyn Fn(i128, u32) -> Sql =
                 if column.family == Family::Real { &float } else { &decimal };
+            // An infinity, or not a number; servers before 14 do not know the word for the first.
+            let mut strange = vec![Sql::default().add(&name).text(" - ").add(&name).text(" <> 0")];
+            if unit == EpochUnit::Auto {
+                strange.push(is_a_julian_day(&name));
+                strange.push(spells_a_day(&name));
+            }
+            let guard = Sql::new("(").add(&Sql::join(&strange, " or ")).text(")");
             Ok(Age {
-                older: numbers(&name, unit, cutoff.instant_us, exact),
-                unreadable: Some(Sql::default().add(&name).text(" = 'NaN'")),
-                instant: number_as_instant(&name, unit),
+                older: guarded(numbers(&name, unit, cutoff.instant_us, exact), Some(&guard)),
+                instant: unless(Some(&guard), number_as_instant(&name, unit)),
+                unreadable: Some(guard),
             })
         }
-        Family::Text => Ok(text(&name, unit, cutoff, &instant(), &civil())),
+        Family::Text => Ok(age_text::conditions(&name, unit, cutoff, &instant(), &civil())),
         _ => Err(Error::usage(format!(
             "column `{}` of type `{}` does not say how old a row is",
             column.name, column.declared
         ))
         .help("name a column that holds a date, a time, a number of seconds or text with a time")),
     }
+}
+
+fn guarded(older: Sql, unreadable: Option<&Sql>) -> Sql {
+    match unreadable {
+        Some(unreadable) => Sql::new("(").add(&older).text(" and not ").add(unreadable).text(")"),
+        None => older,
+    }
+}
+
+fn unless(unreadable: Option<&Sql>, instant: Sql) -> Sql {
+    match unreadable {
+        Some(unreadable) => {
+            Sql::new("case when not ").add(unreadable).text(" then ").add(&instant).text(" end")
+        }
+        None => instant,
+    }
+}
+
+/// 20250101 as seconds would be a day of 1970, and the row would go.
+fn spells_a_day(number: &Sql) -> Sql {
+    Sql::default()
+        .text("(")
+        .add(number)
+        .text(
+            " between 19000101 and 29991231 and (select
+               case
+                 when v not between 19000101 and 29991231 or v <> trunc(v) then false
+                 when mod(div(v, 100), 100) not between 1 and 12 then false
+                 else mod(v, 100) between 1 and extract(day from
+                   make_date(div(v, 10000)::int, mod(div(v, 100), 100)::int, 1)
+                   + interval '1 month' - interval '1 day')
+               end
+             from (select cast(",
+        )
+        .add(number)
+        .text(" as numeric) as v) as given))")
+}
+
+/// Days since 4714 BC, as SQLite and astronomers count them, for the years 1600 to 3000.
+fn is_a_julian_day(number: &Sql) -> Sql {
+    Sql::new("(").add(number).text(" >= 2305447 and ").add(number).text(" < 2816788)")
 }
 
 /// A bound for integers: the first one that is not older.
@@ -71,7 +122,7 @@ fn whole(microseconds: i128, scale: u32) -> Sql {
 }
 
 /// A bound for exact decimals.
-fn decimal(microseconds: i128, scale: u32) -> Sql {
+pub(super) fn decimal(microseconds: i128, scale: u32) -> Sql {
     let scale = i128::from(scale);
     let sign = if microseconds < 0 { "-" } else { "" };
     let (whole, rest) = (microseconds.abs() / scale, microseconds.abs() % scale);
@@ -88,7 +139,7 @@ fn float(microseconds: i128, scale: u32) -> Sql {
 }
 
 /// Numbers below the cut-off; with `Auto` in ranges, each of which an index can narrow.
-fn numbers(name: &Sql, unit: EpochUnit, cutoff_us: i64, bound: &dyn Fn(i128, u32) -> Sql) -> Sql {
+pub(super) fn numbers(name: &Sql, unit: EpochUnit, cutoff_us: i64, bound: &dyn Fn(i128, u32) -> Sql) -> Sql {
     let cutoff = i128::from(cutoff_us);
     let below = |scale| Sql::default().add(name).text(" < ").add(&bound(cutoff, scale));
     let in_range = |low: &str, high: &str, scale| {
@@ -115,7 +166,7 @@ fn numbers(name: &Sql, unit: EpochUnit, cutoff_us: i64, bound: &dyn Fn(i128, u32
 }
 
 /// A number as a time; beyond what the server's calendar holds it is an infinity.
-fn number_as_instant(number: &Sql, unit: EpochUnit) -> Sql {
+pub(super) fn number_as_instant(number: &Sql, unit: EpochUnit) -> Sql {
     let scaled = |scale: &str| Sql::new("n * ").text(scale);
     let microseconds = match unit {
         EpochUnit::Seconds => scaled("1000000"),
@@ -126,66 +177,21 @@ fn number_as_instant(number: &Sql, unit: EpochUnit) -> Sql {
              when n >= {MILLISECONDS_FROM} or n <= -{MILLISECONDS_FROM} then n * 1000 else n * 1000000 end"
         )),
     };
-    Sql::new("(select case when us = 'NaN' then null when us >= 9e18 then 'infinity'::timestamptz when us <= -2e17 then '-infinity' else '1970-01-01 00:00:00+00'::timestamptz + make_interval(days => div(us, 86400000000)::int, secs => (mod(us, 86400000000) / 1000000)::double precision) end from (select ")
+    Sql::default()
+        .text(
+            "(select
+               case
+                 when us = 'NaN' then null
+                 when us >= 9e18 then 'infinity'::timestamptz
+                 when us <= -2e17 then '-infinity'
+                 else '1970-01-01 00:00:00+00'::timestamptz + make_interval(
+                   days => div(us, 86400000000)::int,
+                   secs => (mod(us, 86400000000) / 1000000)::double precision)
+               end
+             from (select ",
+        )
         .add(&microseconds)
         .text(" as us from (select cast(")
         .add(number)
         .text(" as numeric) as n) as given) as scaled)")
-}
-
-const DAY: &str =
-    "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
-const CLOCK: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]+)?)?";
-const ZONE: &str = "[Zz]|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?";
-const NUMBER: &str = "^[+-]?[0-9]{1,18}([.][0-9]{1,12})?$";
-
-/// Text in the usual forms: a day, a time with `T` or a blank, a fraction, `Z` or an offset; or a number.
-fn text(name: &Sql, unit: EpochUnit, cutoff: &Cutoff, instant: &Sql, civil: &Sql) -> Age {
-    // The last day of the month of the text, without a cast that could fail on the day itself.
-    let is_a_day = "substr(v, 9, 2)::int <= case
-        when substr(v, 6, 2) in ('04', '06', '09', '11') then 30
-        when substr(v, 6, 2) <> '02' then 31
-        when substr(v, 1, 4)::int % 4 = 0
-             and (substr(v, 1, 4)::int % 100 <> 0 or substr(v, 1, 4)::int % 400 = 0) then 29
-        else 28 end";
-    // Digits beyond microseconds are cut, because the server would round them up and a row would look younger; the
-    // cut-off has whole microseconds, so cutting decides the same as the whole number would.
-    let clean = "regexp_replace(replace(upper(v), ',', '.'), '([.][0-9]{6})[0-9]+', '\\1')";
-    let sorted = |zoned: &Sql, naive: &Sql, number: &Sql, neither: &str| {
-        Sql::new(&format!(
-            "case
-               when v ~ '^{DAY}(([Tt]| +){CLOCK} ?({ZONE})?)?$' then
-                 case
-                   when {is_a_day} then
-                     case when v ~ '{CLOCK} ?({ZONE})$' then "
-        ))
-        .add(zoned)
-        .text(" else ")
-        .add(naive)
-        .text(&format!(" end else {neither} end when v ~ '{NUMBER}' then "))
-        .add(number)
-        .text(&format!(" else {neither} end"))
-    };
-    let read = |case: Sql| {
-        Sql::new("(select ")
-            .add(&case)
-            .text(" from (select btrim(cast(")
-            .add(name)
-            .text(" as text), E' \\t\\r\\n') as v) as given)")
-    };
-    let as_instant = Sql::new(&format!("cast({clean} as timestamptz)"));
-    let as_civil = Sql::new(&format!("cast({clean} as timestamp)"));
-    let as_number = Sql::new("cast(v as numeric)");
-    let older = read(sorted(
-        &Sql::default().add(&as_instant).text(" < ").add(instant),
-        &Sql::default().add(&as_civil).text(" < ").add(civil),
-        &numbers(&as_number, unit, cutoff.instant_us, &decimal),
-        "false",
-    ));
-    let readable = read(sorted(&Sql::new("true"), &Sql::new("true"), &Sql::new("true"), "false"));
-    let shifted = Sql::new("(").add(&as_civil).text(" - ").add(civil).text(") + ").add(instant);
-    let when = read(sorted(&as_instant, &shifted, &number_as_instant(&as_number, unit), "null"));
-    // A CASE over NULL falls through to `false`, so rows without a value are neither older nor unreadable.
-    let unreadable = Sql::new("(").add(name).text(" is not null and not ").add(&readable).text(")");
-    Age { older, unreadable: Some(unreadable), instant: when }
 }

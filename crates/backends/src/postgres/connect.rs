@@ -5,8 +5,9 @@
 
 use super::address::{Address, Host, TlsMode};
 use super::errors::{Report, lost, protocol, unreachable};
+use super::message::Message;
 use super::tls;
-use super::wire::{Message, Stream, Wire};
+use super::wire::{Stream, Wire};
 use postgres_protocol::authentication::{md5_hash, sasl};
 use secrecy::ExposeSecret;
 use std::io::{Read, Write};
@@ -125,7 +126,7 @@ fn log_in(address: &Address, host: &Host, with_tls: bool) -> Result<Wire> {
     let mut settings = vec![
         ("user", address.user.as_str()),
         ("database", address.database.as_str()),
-        ("application_name", "sexton"),
+        ("application_name", address.application),
         ("client_encoding", "UTF8"),
         ("DateStyle", "ISO, YMD"),
         ("TimeZone", "UTC"),

@@ -81,6 +81,8 @@ fn class(code: &str) -> Class {
         // Raised by a trigger or a function of the application.
         "P0001" | "P0004" | "44000" => Class::Data,
         "42501" | "3D000" | "25006" | "55000" | "0LP01" => Class::System,
+        // Most often a `$1` in a condition that a person wrote. Trying again would not help.
+        "08P01" => Class::Usage,
         _ => match code.get(..2).unwrap_or("") {
             "08" => Class::Transient,
             "22" | "23" | "09" | "27" | "2B" | "21" => Class::Data,
@@ -143,6 +145,7 @@ mod tests {
             ("28P01", Class::System),
             ("42P01", Class::Usage),
             ("42601", Class::Usage),
+            ("08P01", Class::Usage),
         ] {
             assert_eq!(class(code), expected, "{code}");
         }

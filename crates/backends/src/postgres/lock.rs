@@ -109,8 +109,8 @@ pub(super) fn renew(session: &mut Connected) -> Result<()> {
 pub(super) fn give_back(session: &mut Connected) -> Result<()> {
     match session.right.take() {
         None => Ok(()),
-        // The advisory lock has gone with the connection.
-        Some(Right { term: None, .. }) if session.wire.is_lost() => Ok(()),
+        // The advisory lock has gone with the connection, and a lease ends by itself.
+        Some(_) if session.wire.is_lost() => Ok(()),
         Some(Right { term: None, .. }) => {
             release(session)?;
             session

@@ -6,15 +6,19 @@
 mod access;
 mod address;
 mod age;
+mod age_text;
 mod connect;
 mod dialect;
 mod errors;
 mod lock;
+mod message;
 mod moment;
+mod passfile;
 mod pulse;
 mod schema;
 mod session;
 mod tls;
+mod transaction;
 mod values;
 mod wire;
 
@@ -63,7 +67,8 @@ impl Database for Postgres {
 
 /// Plays the application for `testing`.
 pub(crate) fn script(url: &str, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
-    wire::Wire::open(&Address::parse(url)?)?.script(sql, each)
+    let address = Address { application: "application", ..Address::parse(url)? };
+    wire::Wire::open(&address)?.script(sql, each)
 }
 
 /// Plays an application that stays connected, for `testing`.

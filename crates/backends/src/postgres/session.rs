@@ -1,4 +1,4 @@
-//! A connection with its settings, and the transactions on it.
+//! A connection with its settings.
 //!
 //! Every question is one round trip: begin read only, the statement, commit. So not even a function with side effects
 //! can write, on a session of either kind. Behind a transaction pooler a session has no memory, so settings travel with
@@ -9,12 +9,14 @@ use super::address::{Address, Host};
 use super::dialect::Spelling;
 use super::errors::protocol;
 use super::lock::Right;
-use super::wire::{Statement, Wire};
+use super::message::Statement;
+use super::transaction::Working;
+use super::wire::Wire;
 use super::{lock, pulse, schema};
 use std::time::Duration;
 use targets::db::{
     Access, Class, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
-    Session, Sql, Table, Take, Taken, Tx, Value,
+    Session, Sql, Table, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -43,9 +45,11 @@ const BEGIN_READING: &str = "begin isolation level read committed read only";
 pub(super) struct Connected {
     pub wire: Wire,
     address: Address,
-    dialect: Spelling,
+    pub dialect: Spelling,
     read_only: bool,
     pub pooled: bool,
+    /// When the server began this session, in its own words.
+    started: String,
     /// The right to maintain, while this session has it.
     pub right: Option<Right>,
     /// The settings as one statement, for transactions behind a pooler.
@@ -56,12 +60,17 @@ impl Connected {
     /// Connects and sets the session up.
     pub fn open(address: Address, dialect: Spelling, read_only: bool) -> Result<Self> {
         let mut wire = Wire::open(&address)?;
-        let (mut process_id, mut version) = (0, 0);
-        wire.script("select pg_backend_pid(), current_setting('server_version_num')", &mut |row| {
-            let number = |n: usize| row.get(n).cloned().flatten().and_then(|text| text.parse().ok());
-            process_id = number(0).unwrap_or(0);
-            version = number(1).unwrap_or(0) as u32;
-        })?;
+        let (mut process_id, mut version, mut started) = (0, 0, String::new());
+        wire.script(
+            "select pg_backend_pid(), current_setting('server_version_num'),
+               (select backend_start from pg_stat_activity where pid = pg_backend_pid())",
+            &mut |row| {
+                let text = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
+                process_id = text(0).parse().unwrap_or(0);
+                version = text(1).parse().unwrap_or(0);
+                started = text(2);
+            },
+        )?;
         if version < OLDEST {
             return Err(Error::system(format!("the server is PostgreSQL {}, too old", version / 10_000))
                 .help("PostgreSQL 12 or newer is needed"));
@@ -84,7 +93,7 @@ impl Connected {
         }
         // Within a read-only transaction this one may be set, but it would say nothing new.
         let local_settings = call(true);
-        Ok(Self { wire, address, dialect, read_only, pooled, right: None, local_settings })
+        Ok(Self { wire, address, dialect, read_only, pooled, started, right: None, local_settings })
     }
 
     /// Opens the connection again when it was lost.
@@ -98,7 +107,11 @@ impl Connected {
                 Error { class: Class::Transient, ..error }.while_doing("connecting again")
             })?;
         let right = self.right.take();
+        let (process_id, started) = (self.wire.process_id, std::mem::take(&mut self.started));
         *self = fresh;
+        if !self.pooled {
+            self.end_the_old_one(process_id, &started)?;
+        }
         if let Some(right) = right {
             let holder = right.holder.clone();
             if !lock::take(self, &holder, Some(right.clone()))? {
@@ -109,6 +122,24 @@ impl Connected {
                 )
                 .help("somebody else has it now, or the old session has not ended yet"));
             }
+        }
+        Ok(())
+    }
+
+    /// The server may not know yet that a session of ours is gone, and it still holds its locks: ends it, and waits for
+    /// that no longer than a second.
+    fn end_the_old_one(&mut self, process_id: i32, started: &str) -> Result<()> {
+        let which = Sql::new("from pg_stat_activity where pid = ")
+            .bind(i64::from(process_id))
+            .text(" and backend_start::text = ")
+            .bind(started);
+        // A superuser's session cannot be ended by an ordinary role, but then it was not ours.
+        let _ = self.rows(&Sql::new("select pg_terminate_backend(pid) ").add(&which));
+        for _ in 0..100 {
+            if self.count(&Sql::new("select count(*) ").add(&which))? == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
     }
@@ -156,6 +187,13 @@ impl Connected {
             Host::Tcp(name, _) => name.clone(),
             Host::Socket(_) => String::new(),
         }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // A lease would outlive the session; best effort, for it also ends by itself.
+        let _ = lock::give_back(self);
     }
 }
 
@@ -297,63 +335,6 @@ impl Session for Connected {
             self.wire.roll_back();
         }
         begun?;
-        Ok(Box::new(Working { session: self }))
-    }
-}
-
-/// A transaction that may write.
-struct Working<'a> {
-    session: &'a mut Connected,
-}
-
-impl Tx for Working<'_> {
-    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
-        let (text, params) = sql.render(&self.session.dialect);
-        self.session.wire.run(&[Statement { text: &text, params, wanted: true }], each)
-    }
-
-    fn execute(&mut self, sql: &Sql) -> Result<u64> {
-        self.query(sql, &mut |_| Ok(()))
-    }
-
-    fn take(&mut self, take: &Take) -> Result<Taken> {
-        let dialect = self.session.dialect.clone();
-        let mut taken = Taken { remembered: 0, deleted: 0 };
-        for statement in dialect.take(take) {
-            let mut counts = None;
-            let deleted = self.query(&statement, &mut |row| {
-                counts = row.first().and_then(Value::as_int).zip(row.get(1).and_then(Value::as_int));
-                Ok(())
-            })?;
-            let (gone, kept) = counts.map_or((deleted, deleted), |(gone, kept)| (gone as u64, kept as u64));
-            taken = Taken { remembered: kept, deleted: gone };
-        }
-        Ok(taken)
-    }
-
-    fn commit(self: Box<Self>) -> Result<()> {
-        let wire = &mut self.session.wire;
-        // The server would answer the commit of a failed transaction with a rollback, and call it a success.
-        if !wire.is_working() {
-            return Err(match wire.is_lost() {
-                true => Error::transient("the connection was lost before the commit: nothing was changed")
-                    .code("08006"),
-                false => Error::data("the transaction had failed before the commit: nothing was changed")
-                    .code("25P02"),
-            });
-        }
-        let committed = wire.script("commit", &mut |_| {});
-        committed.map_err(|error| match wire.is_lost() {
-            true => {
-                error.while_doing("the connection was lost during the commit, which may have happened or not")
-            }
-            false => error,
-        })
-    }
-}
-
-impl Drop for Working<'_> {
-    fn drop(&mut self) {
-        self.session.wire.roll_back();
+        Ok(Box::new(Working { session: self, lock_ms: lock }))
     }
 }

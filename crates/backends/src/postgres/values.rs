@@ -21,6 +21,7 @@ const FLOAT4: u32 = 700;
 const FLOAT8: u32 = 701;
 const BPCHAR: u32 = 1042;
 const VARCHAR: u32 = 1043;
+const TSQUERY: u32 = 3615;
 
 /// A value that came in the binary form of the type with this number.
 pub(super) fn read(type_id: u32, bytes: Option<&[u8]>) -> Result<Value> {
@@ -61,6 +62,10 @@ pub(super) fn bound(value: &Value) -> Bound<'_> {
         Value::Text(text) => (0, false, Some(text.as_bytes().into())),
         Value::BrokenText(bytes) => (0, false, Some(bytes.as_slice().into())),
         Value::Blob(bytes) => (BYTEA, true, Some(bytes.as_slice().into())),
+        // The server does not read back the binary form that it gives to an empty query.
+        Value::Raw { type_id: TSQUERY, bytes } if **bytes == [0; 4] => {
+            (TSQUERY, false, Some((&[][..]).into()))
+        }
         Value::Raw { type_id, bytes } => (*type_id, true, Some(bytes.as_slice().into())),
     };
     Bound { type_id, binary, bytes }

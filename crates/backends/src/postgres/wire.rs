@@ -8,6 +8,7 @@
 use super::address::{Address, Host};
 use super::connect;
 use super::errors::{Report, lost, protocol};
+use super::message::{Message, Statement, column_types, fields, is_fatal, rows_in_tag, write_statement};
 use super::values;
 use rustls::{ClientConnection, StreamOwned};
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use targets::db::{Error, Result, Row, Value};
+use targets::db::{Error, Result, Row};
 
 /// What bytes travel through.
 pub(super) enum Stream {
@@ -36,27 +37,21 @@ pub(super) struct Wire {
     pub(super) secret: i32,
     pub parameters: HashMap<String, String>,
     pub notices: Vec<String>,
+    /// The longest message to believe in.
+    longest: usize,
     transaction: u8,
     lost: bool,
 }
 
-/// One statement of a round trip.
-pub(super) struct Statement<'a> {
-    pub text: &'a str,
-    pub params: Vec<&'a Value>,
-    /// Whether its rows are handed on and its count is returned.
-    pub wanted: bool,
-}
-
-impl<'a> Statement<'a> {
-    /// A statement around the one that matters.
-    pub fn aside(text: &'a str) -> Self {
-        Self { text, params: Vec::new(), wanted: false }
-    }
-}
+/// Before the log-in everything is short. What answers may not be PostgreSQL at all, and `HTTP` reads as a length of
+/// more than a gigabyte.
+const LONGEST_BEFORE: usize = 1 << 20;
 
 /// A result that nobody wants is read to its end up to here, then cancelled.
 const DRAINED_BYTES: usize = 1 << 20;
+/// Nobody reads more notices than this.
+const NOTICES: usize = 100;
+const BUFFER_BYTES: usize = 64 << 10;
 
 impl Wire {
     /// Connects and logs in.
@@ -68,7 +63,7 @@ impl Wire {
     pub(super) fn new(stream: Stream, host: Host) -> Self {
         Self {
             stream,
-            input: vec![0; 64 << 10],
+            input: vec![0; BUFFER_BYTES],
             start: 0,
             end: 0,
             host,
@@ -76,6 +71,7 @@ impl Wire {
             secret: 0,
             parameters: HashMap::new(),
             notices: Vec::new(),
+            longest: LONGEST_BEFORE,
             transaction: b'I',
             lost: false,
         }
@@ -235,7 +231,10 @@ impl Wire {
                 }
             };
             match tag {
-                b'N' => self.notices.push(Report::read(&self.input[body]).message().to_owned()),
+                b'N' if self.notices.len() < NOTICES => {
+                    self.notices.push(Report::read(&self.input[body]).message().to_owned());
+                }
+                b'N' => {}
                 b'A' => {}
                 b'S' => {
                     let text = String::from_utf8_lossy(&self.input[body]).into_owned();
@@ -248,6 +247,7 @@ impl Wire {
                     return Err(Report::read(&self.input[body]).into_error());
                 }
                 b'Z' => {
+                    self.longest = i32::MAX as usize;
                     self.transaction = self.input.get(body.start).copied().unwrap_or(b'I');
                     return Ok((tag, body));
                 }
@@ -260,8 +260,9 @@ impl Wire {
         self.fill(5)?;
         let tag = self.input[self.start];
         let length = self.input[self.start + 1..self.start + 5].try_into().map(i32::from_be_bytes);
-        let length = length.ok().filter(|length| *length >= 4);
-        let length = length.ok_or_else(|| protocol("a message has an impossible length"))? as usize;
+        let length = length.ok().and_then(|length| usize::try_from(length).ok());
+        let length = length.filter(|length| (4..=self.longest).contains(length));
+        let length = length.ok_or_else(|| protocol("a message has an impossible length"))?;
         self.fill(1 + length)?;
         let body = self.start + 5..self.start + 1 + length;
         self.start = body.end;
@@ -276,6 +277,10 @@ impl Wire {
         self.input.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
+        if self.end == 0 && self.input.len() > needed.max(16 * BUFFER_BYTES) {
+            // One large row must not be paid for until the end of the session.
+            self.input = vec![0; needed.max(BUFFER_BYTES)];
+        }
         if self.input.len() < needed {
             self.input.resize(needed, 0);
         }
@@ -344,139 +349,4 @@ impl Write for Stream {
             Stream::Tls(stream) => stream.flush(),
         }
     }
-}
-
-/// A message in the making.
-pub(super) struct Message(Vec<u8>);
-
-impl Message {
-    /// Begins a message of this kind; 0 for the ones before the log-in, which have no letter.
-    pub fn new(tag: u8) -> Self {
-        Self(vec![tag, 0, 0, 0, 0])
-    }
-
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    pub fn int(&mut self, number: i32) {
-        self.bytes(&number.to_be_bytes());
-    }
-
-    fn count(&mut self, count: usize) -> Result<()> {
-        let count = u16::try_from(count)
-            .map_err(|_| Error::usage(format!("the statement has {count} parameters, more than 65535")))?;
-        self.bytes(&count.to_be_bytes());
-        Ok(())
-    }
-
-    pub fn text(&mut self, text: &str) -> Result<()> {
-        if text.contains('\0') {
-            return Err(
-                Error::usage("the statement holds a zero byte").help("remove it: PostgreSQL cannot take it")
-            );
-        }
-        self.bytes(text.as_bytes());
-        self.bytes(&[0]);
-        Ok(())
-    }
-
-    pub fn finish(mut self) -> Result<Vec<u8>> {
-        let length = i32::try_from(self.0.len() - 1)
-            .map_err(|_| Error::data("a statement with its values is larger than 2 GB"))?;
-        self.0[1..5].copy_from_slice(&length.to_be_bytes());
-        if self.0[0] == 0 {
-            self.0.remove(0);
-        }
-        Ok(self.0)
-    }
-}
-
-/// Parse, bind, describe, execute: always the unnamed statement.
-fn write_statement(out: &mut Vec<u8>, statement: &Statement<'_>) -> Result<()> {
-    let params: Vec<_> = statement.params.iter().map(|value| values::bound(value)).collect();
-    let mut parse = Message::new(b'P');
-    parse.text("")?;
-    parse.text(statement.text)?;
-    parse.count(params.len())?;
-    params.iter().for_each(|param| parse.bytes(&param.type_id.to_be_bytes()));
-    out.extend(parse.finish()?);
-
-    let mut bind = Message::new(b'B');
-    bind.text("")?;
-    bind.text("")?;
-    bind.count(params.len())?;
-    params.iter().for_each(|param| bind.bytes(&u16::from(param.binary).to_be_bytes()));
-    bind.count(params.len())?;
-    for param in &params {
-        match &param.bytes {
-            None => bind.int(-1),
-            Some(bytes) => {
-                let length =
-                    i32::try_from(bytes.len()).map_err(|_| Error::data("a value is larger than 2 GB"))?;
-                bind.int(length);
-                bind.bytes(bytes);
-            }
-        }
-    }
-    bind.bytes(&[0, 1, 0, 1]);
-    out.extend(bind.finish()?);
-
-    let mut describe = Message::new(b'D');
-    describe.bytes(b"P");
-    describe.text("")?;
-    out.extend(describe.finish()?);
-
-    let mut execute = Message::new(b'E');
-    execute.text("")?;
-    execute.int(0);
-    out.extend(execute.finish()?);
-    Ok(())
-}
-
-/// The type numbers of a row description.
-fn column_types(body: &[u8]) -> Result<Vec<u32>> {
-    let short = || protocol("a row description is too short");
-    let mut rest = body.get(2..).ok_or_else(short)?;
-    let mut types = Vec::new();
-    while !rest.is_empty() {
-        let name_end = rest.iter().position(|byte| *byte == 0).ok_or_else(short)?;
-        let field = rest.get(name_end + 1..name_end + 19).ok_or_else(short)?;
-        types.push(u32::from_be_bytes([field[6], field[7], field[8], field[9]]));
-        rest = &rest[name_end + 19..];
-    }
-    Ok(types)
-}
-
-/// The fields of a data row.
-fn fields<T>(body: &[u8], mut read: impl FnMut(usize, Option<&[u8]>) -> Result<T>) -> Result<Vec<T>> {
-    let short = || protocol("a row is too short");
-    let mut rest = body.get(2..).ok_or_else(short)?;
-    let mut row = Vec::with_capacity(usize::from(u16::from_be_bytes([body[0], body[1]])));
-    while !rest.is_empty() {
-        let (length, tail) = rest.split_at_checked(4).ok_or_else(short)?;
-        let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
-        rest = tail;
-        let field = match usize::try_from(length) {
-            Err(_) => None,
-            Ok(length) => {
-                let (field, tail) = rest.split_at_checked(length).ok_or_else(short)?;
-                rest = tail;
-                Some(field)
-            }
-        };
-        row.push(read(row.len(), field)?);
-    }
-    Ok(row)
-}
-
-/// `DELETE 12` → 12.
-fn rows_in_tag(body: &[u8]) -> u64 {
-    let text = String::from_utf8_lossy(body);
-    text.trim_end_matches('\0').rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0)
-}
-
-/// Whether the session ends with this error (`S` and `V` hold the severity, `V` untranslated).
-fn is_fatal(body: &[u8]) -> bool {
-    body.split(|byte| *byte == 0).any(|field| field == b"VFATAL" || field == b"VPANIC")
 }

@@ -78,11 +78,17 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     conn.create_scalar_function("sexton_instant", 3, flags, |call| {
         let shift: i64 = call.get(2)?;
         Ok(match read_argument(call)? {
-            Some(Moment::Instant(at)) => show(at),
-            Some(Moment::Civil(at)) => show(at + i128::from(shift)),
+            Some(Moment::Instant(at)) => Some(shown_or_beyond(at)),
+            Some(Moment::Civil(at)) => Some(shown_or_beyond(at + i128::from(shift))),
             None => None,
         })
     })
+}
+
+/// A number may lie outside the calendar and still be readable: it is before everything or after everything.
+fn shown_or_beyond(at: i128) -> String {
+    let beyond = if at < 0 { "0000-01-01T00:00:00.000000Z" } else { "9999-12-31T23:59:59.999999Z" };
+    show(at).unwrap_or_else(|| beyond.to_owned())
 }
 
 /// A range on the bare column that holds every older value, and the fewest others. Numbers sort before text. None

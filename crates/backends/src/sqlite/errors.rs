@@ -30,9 +30,9 @@ pub(super) fn explain(label: &str, during: During, error: rusqlite::Error) -> Er
         ffi::SQLITE_INTERRUPT => Error::transient(format!("a statement on {database} took longer than allowed"))
             .help("make the batches smaller, or allow statements more time"),
         ffi::SQLITE_SCHEMA => Error::transient(format!("the tables of {database} changed at the same time")),
-        ffi::SQLITE_CONSTRAINT => constraint(&database, code),
+        ffi::SQLITE_CONSTRAINT => constraint(&database, code, &error.to_string()),
         ffi::SQLITE_MISMATCH | ffi::SQLITE_TOOBIG => Error::data(format!("{database} refuses a value"))
-            .help("look at the value named below: it does not fit its column or exceeds SQLite's size limit"),
+            .help("look at the value: it does not fit its column or exceeds SQLite's size limit"),
         ffi::SQLITE_FULL => Error::system(format!("the disk is full: {database} cannot grow"))
             .help("free space on the disk of the database (df -h), then resume the run"),
         ffi::SQLITE_IOERR => Error::system(format!("reading or writing the file of {database} failed"))
@@ -41,9 +41,9 @@ pub(super) fn explain(label: &str, during: During, error: rusqlite::Error) -> Er
             .help("stop the application, then run `sexton check`; restore a backup if it confirms the damage"),
         ffi::SQLITE_NOTADB => Error::system(format!("the file of {database} is not a SQLite database"))
             .help("correct the path; if the file is encrypted, decrypt it first: Sexton cannot read encrypted files"),
-        ffi::SQLITE_READONLY => Error::system(format!("{database} cannot be written"))
+        ffi::SQLITE_READONLY if during != During::Open => Error::system(format!("{database} cannot be written"))
             .help("allow this user to write the file and its folder: ls -l"),
-        ffi::SQLITE_CANTOPEN => Error::system(format!("{database} cannot be opened"))
+        ffi::SQLITE_CANTOPEN | ffi::SQLITE_READONLY => Error::system(format!("{database} cannot be opened"))
             .help("allow this user to read and write the file and its folder: ls -l"),
         ffi::SQLITE_PERM | ffi::SQLITE_AUTH => Error::system(format!("{database} refuses access"))
             .help("allow this user to read and write the file and its folder: ls -l"),
@@ -62,25 +62,35 @@ pub(super) fn explain(label: &str, during: During, error: rusqlite::Error) -> Er
     told.code(code.to_string()).because(words(error))
 }
 
-/// Whether this is the refusal of a write by `pragma query_only` or a read-only handle, or similar, is told by the
-/// class alone; here only the sort of constraint matters.
-fn constraint(database: &str, code: i32) -> Error {
+/// Undo groups and shows conflicts by this message alone, so it names the columns.
+fn constraint(database: &str, code: i32, words: &str) -> Error {
+    let object = words.split_once(" constraint failed: ").map(|(_, object)| format!("`{object}`"));
+    let named = |otherwise: &str| object.clone().unwrap_or_else(|| otherwise.to_owned());
     let (what, help) = match code {
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => (
-            "already has a row with this key",
+            format!("{database} already has a row with the same {}", named("key")),
             "look at the row that holds the key now, and decide which one stays",
         ),
-        ffi::SQLITE_CONSTRAINT_NOTNULL => ("refuses an empty value", "give the column a value, or a default"),
-        ffi::SQLITE_CONSTRAINT_CHECK => ("refuses a value by a CHECK", "correct the value, or the CHECK"),
+        ffi::SQLITE_CONSTRAINT_NOTNULL => (
+            format!("{} of {database} must have a value", named("a column")),
+            "give the column a value, or a default",
+        ),
+        ffi::SQLITE_CONSTRAINT_CHECK => (
+            format!("{database} refuses a value by the check {}", named("of a column")),
+            "correct the value, or the check",
+        ),
         ffi::SQLITE_CONSTRAINT_TRIGGER => {
-            ("refuses the change by a trigger", "look at the trigger that raises the message below")
+            (format!("a trigger of {database} refuses the change"), "look at the trigger that raises this")
         }
-        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
-            ("refuses a broken reference", "bring back the parent first, or treat the children too")
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => (
+            format!("{database} refuses a broken reference"),
+            "bring back the parent first, or treat the children too",
+        ),
+        _ => {
+            (format!("{database} refuses the change by a constraint"), "look at the constraint of the table")
         }
-        _ => ("refuses the change by a constraint", "look at the constraint named below"),
     };
-    Error::data(format!("{database} {what}")).help(help)
+    Error::data(what).help(help)
 }
 
 /// Errors that the driver found by itself.

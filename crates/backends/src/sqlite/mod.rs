@@ -48,6 +48,16 @@ impl Sqlite {
         Ok(Self::new(label, path))
     }
 
+    /// Runs scripts of our own on a file of our own, such as an example.
+    pub fn script(&self, scripts: &[&str]) -> Result<()> {
+        let explain = |error| errors::explain(&self.label, errors::During::Run, error);
+        let conn = Connection::open(self.existing_file()?).map_err(explain)?;
+        for script in scripts {
+            conn.execute_batch(&format!("begin; {script}; commit")).map_err(explain)?;
+        }
+        Ok(())
+    }
+
     /// Opens the file and prepares the connection.
     fn connect(&self, writes: bool) -> Result<Link> {
         let path = self.existing_file()?;

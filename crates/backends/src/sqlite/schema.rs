@@ -1,9 +1,12 @@
 //! The tables of a SQLite file, from its own pragmas.
 //!
 //! Left out: SQLite's tables, Sexton's tables, the tables inside virtual tables, and references to tables that do not
-//! exist. A primary key whose columns may be NULL is no key (W-014): SQLite allows any number of such rows, so those
-//! tables are known by their rowid, and the primary key is listed among the unique keys only. The name of the rowid of
-//! a table with an INTEGER PRIMARY KEY is that column's.
+//! exist. The name of the rowid of a table with an INTEGER PRIMARY KEY is that column's.
+//!
+//! SQLite lets a primary key be NULL, in any number of rows, unless it is declared NOT NULL (W-014). Such a key of one
+//! column counts as a key as long as no row has NULL there, which its index tells at once; a NULL that comes later
+//! equals nothing and is never met by mistake. With a NULL, or with several columns, the table is known by its rowid, and the
+//! primary key is listed among the unique keys only.
 
 use super::errors::{During, explain};
 use super::triggers;
@@ -11,7 +14,7 @@ use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use targets::db::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Result, Schema, Table, TableKind, TableName,
-    Trigger,
+    Trigger, quote,
 };
 
 /// Reads all of it, as of one moment.
@@ -114,7 +117,16 @@ fn table(
         described.column.not_null = true;
     }
     let uniques = uniques(&primary, &indexed);
-    let key = key(&primary, &uniques, &indexed, &described);
+    let never_null = |key: &Key| {
+        let certain = key.columns.iter().all(|name| {
+            described.iter().any(|described| described.column.name == *name && described.column.not_null)
+        });
+        Ok(certain
+            || (key.columns == primary
+                && primary.len() == 1
+                && !holds_null(conn, &listed.name, &primary[0])?))
+    };
+    let key = key(&primary, &uniques, &indexed, &described, never_null)?;
     let rowid = match (kind, alias) {
         (TableKind::Ordinary, Some(alias)) => Some(alias),
         (TableKind::Ordinary, None) => free_rowid_name(&described),
@@ -261,22 +273,39 @@ fn uniques(primary: &[String], indexed: &[Indexed]) -> Vec<Key> {
 
 /// The first unique key that is never NULL. A key whose index compares otherwise than its columns do is left out: a
 /// condition on the columns could meet several of its rows.
-fn key(primary: &[String], uniques: &[Key], indexed: &[Indexed], described: &[Described]) -> Option<Key> {
-    let column = |name: &String| described.iter().find(|described| described.column.name == *name);
-    let never_null = |key: &Key| {
-        key.columns.iter().all(|name| column(name).is_some_and(|described| described.column.not_null))
+fn key(
+    primary: &[String],
+    uniques: &[Key],
+    indexed: &[Indexed],
+    described: &[Described],
+    never_null: impl Fn(&Key) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<Option<Key>> {
+    let collation = |name: &String| {
+        described.iter().find(|described| described.column.name == *name).map(|it| &it.collation)
     };
     let compares_alike = |key: &Key| {
         let index = indexed
             .iter()
             .find(|indexed| indexed.index.name == key.name || (indexed.is_primary && key.columns == primary));
         index.is_none_or(|index| {
-            key.columns.iter().zip(&index.collations).all(|(name, collation)| {
-                column(name).is_some_and(|described| described.collation.eq_ignore_ascii_case(collation))
-            })
+            key.columns
+                .iter()
+                .zip(&index.collations)
+                .all(|(name, other)| collation(name).is_some_and(|own| own.eq_ignore_ascii_case(other)))
         })
     };
-    uniques.iter().find(|key| never_null(key) && compares_alike(key)).cloned()
+    for key in uniques.iter().filter(|key| compares_alike(key)) {
+        if never_null(key)? {
+            return Ok(Some(key.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// A look into the index of the key.
+fn holds_null(conn: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
+    let sql = format!("select exists (select 1 from {} where {} is null)", quote(table), quote(column));
+    conn.query_row(&sql, [], |row| row.get(0))
 }
 
 fn references(

@@ -2,24 +2,19 @@
 
 use testkit::Place;
 
-/// The databases under test.
-pub fn places() -> Vec<Place> {
-    vec![Place::postgres()]
-}
-
 #[test]
 fn a_dump_shows_every_bit_that_changes() {
     let place = Place::postgres();
     place.script(
         "create table a (id int primary key, x float8, g int generated always as (id * 2) stored, s text);
          create table b (id int generated always as identity, a int references a on delete cascade);
-         insert into a (id, x, s) values (1, 0.1, E'a\\nb'), (2, -0.0, null), (3, 'NaN', '')",
+         insert into a (id, x, s) values (1, 0.1, E'a\\nb'), (2, '-0', null), (3, 'NaN', '')",
     );
     let before = place.dump();
     assert_eq!(before, place.dump());
     for change in [
-        "update a set x = 0.1000000000000000194 where id = 1",
-        "update a set x = 0.0 where id = 2",
+        "update a set x = 0.10000000000000002 where id = 1",
+        "update a set x = 0 where id = 2",
         "update a set s = 'null' where id = 2",
         "update a set s = null where id = 3",
         "select nextval('b_id_seq')",
@@ -28,7 +23,7 @@ fn a_dump_shows_every_bit_that_changes() {
     ] {
         let before = place.dump();
         place.script(change);
-        assert_eq!(place.dump() == before, change.contains("0194"), "{change}");
+        assert_ne!(place.dump(), before, "{change}");
     }
 }
 

@@ -1,7 +1,15 @@
 //! Conformance: what the contract in `targets` promises, on real databases and file stores, in one binary.
 
+mod conformance_age;
+mod conformance_errors;
 mod conformance_places;
+mod conformance_schema;
+mod conformance_session;
+mod conformance_take;
+mod conformance_values;
 mod files;
+mod postgres_pooler;
+mod postgres_wire;
 mod s3_server;
 mod sqlite_ages;
 mod sqlite_errors;

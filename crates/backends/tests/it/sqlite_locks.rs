@@ -1,7 +1,7 @@
 //! The right to maintain, and the signs that others use the file, across processes.
 
 use crate::sqlite_kit::*;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use targets::db::{Database, Limits, Sql};
@@ -22,7 +22,7 @@ fn as_a_child_process_hold_the_database() {
         "lock" => assert!(session.try_lock("the child").unwrap()),
         _ => drop(session.rows(&Sql::raw("select count(*) from t")).unwrap()),
     }
-    eprintln!("ready");
+    writeln!(std::io::stderr(), "ready").unwrap();
     let mut line = String::new();
     let _ = std::io::stdin().read_line(&mut line);
 }

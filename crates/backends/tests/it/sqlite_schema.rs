@@ -25,16 +25,18 @@ fn tables_of_sqlite_of_sexton_and_inside_virtual_tables_are_left_out() {
 }
 
 #[test]
-fn a_primary_key_that_may_be_null_is_no_key() {
+fn a_primary_key_with_a_null_is_no_key() {
     // W-014
     let kit = Kit::new(
-        "create table loose (id text primary key, v);
+        "create table loose (id text primary key, v); insert into loose (id) values ('a');
+         create table holed (id text primary key, v); insert into holed (id) values ('a'), (null), (null);
+         create table pair (a text, b text, v, primary key (a, b));
          create table tight (id text primary key not null, v);
          create table alias (id integer primary key, v);
          create table descending (id integer primary key desc, v);
          create table strict_one (id text primary key, v any) strict;
          create table without_rowid (b int, a text, primary key (a, b)) without rowid;
-         create table other (id text primary key, mail text not null unique, v);
+         create table other (id text primary key, mail text not null unique, v); insert into other values (null, 'm', 1);
          create table folded (mail text not null); create unique index folded_mail on folded (mail collate nocase);
          create table part (v int not null); create unique index part_v on part (v) where v > 0",
     );
@@ -44,10 +46,12 @@ fn a_primary_key_that_may_be_null_is_no_key() {
         (table.key.as_ref().map(|key| key.columns.join(",")), table.rowid.clone(), table.uniques.len())
     };
     let some = |text: &str| Some(text.to_owned());
-    assert_eq!(of("loose"), (None, some("rowid"), 1));
+    assert_eq!(of("loose"), (some("id"), some("rowid"), 1));
+    assert_eq!(of("holed"), (None, some("rowid"), 1));
+    assert_eq!(of("pair"), (None, some("rowid"), 1));
     assert_eq!(of("tight"), (some("id"), some("rowid"), 1));
     assert_eq!(of("alias"), (some("id"), some("id"), 1));
-    assert_eq!(of("descending"), (None, some("rowid"), 1));
+    assert_eq!(of("descending"), (some("id"), some("rowid"), 1));
     assert_eq!(of("strict_one"), (some("id"), some("rowid"), 1));
     assert_eq!(of("without_rowid"), (some("a,b"), None, 1));
     assert_eq!(of("other"), (some("mail"), some("rowid"), 2));
@@ -211,6 +215,17 @@ fn a_checkpoint_empties_the_log_of_a_wal_database_only() {
     assert_eq!(performed.statement, "pragma wal_checkpoint(passive)");
     let plain = Kit::new("create table t (a)");
     assert_eq!(plain.open().perform(&Command::Checkpoint).unwrap().statement, "");
+}
+
+#[test]
+fn whether_a_table_exists_is_asked_of_the_catalogue() {
+    // S0-006
+    let kit = Kit::new("create table \"a'b\" (v)");
+    let mut facts = kit.database().read().unwrap();
+    for (name, expected) in [("a'b", 1), ("A'B", 1), ("b", 0)] {
+        let sql = backends::sqlite::SqliteDialect.exists(&targets::db::TableName::bare(name));
+        assert_eq!(facts.value(&sql).unwrap().as_int(), Some(expected), "{name}");
+    }
 }
 
 #[test]

@@ -73,6 +73,16 @@ impl Manifest {
         &self.files
     }
 
+    /// Whose rows.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// The run that wrote them.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// Rows in all files.
     pub fn rows(&self) -> u64 {
         self.rows

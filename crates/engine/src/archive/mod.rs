@@ -11,11 +11,13 @@ mod jsonl;
 mod manifest;
 mod names;
 mod parquet;
+mod restore;
 mod seal;
 mod value_json;
 
 pub use manifest::{Entry, Manifest};
 pub use names::{file_name, manifest_name};
+pub use restore::RestoreArchive;
 
 use seal::Tally;
 use serde::{Deserialize, Serialize};

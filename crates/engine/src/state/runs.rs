@@ -107,6 +107,22 @@ impl State {
         ])
     }
 
+    /// Forgets runs that began before a moment, but for the newest of each operation.
+    pub fn forget_runs(&self, before: Timestamp) -> Result<()> {
+        let runs = self.own("runs");
+        let old = Sql::new("select id from ")
+            .table(&runs)
+            .text(" as r where started_at < ")
+            .bind(sortable(before))
+            .text(" and exists (select 1 from ")
+            .table(&runs)
+            .text(" as newer where newer.operations = r.operations and newer.started_at > r.started_at)");
+        self.write(&[
+            Sql::new("delete from ").table(&self.own("events")).text(" where run in (").add(&old).text(")"),
+            Sql::new("delete from ").table(&runs).text(" where id in (").add(&old).text(")"),
+        ])
+    }
+
     /// The run whose id begins with `prefix`, or the newest for `latest`. Several matches are an error that lists them.
     pub fn find_run(&self, prefix: &str) -> Result<String> {
         let runs = self.own("runs");

@@ -18,9 +18,22 @@ pub struct Exemption {
     pub columns: Vec<String>,
 }
 
-/// The condition, over `t`, that a row was not restored by an undo; none when no row of the table was.
-pub fn not_exempt(facts: &mut dyn Facts, table: &Table) -> Result<Option<Sql>> {
-    Ok(find(facts, &table.name)?.map(|exemption| outside(&exemption)))
+/// The condition, over `t`, that a row was not restored by an undo; none when no row of these tables was. They are a
+/// table and those in which its rows lie: rows come back to the latter.
+pub fn not_exempt<'a>(
+    facts: &mut dyn Facts,
+    tables: impl IntoIterator<Item = &'a Table>,
+) -> Result<Option<Sql>> {
+    let mut conditions: Vec<Sql> = Vec::new();
+    for table in tables {
+        if let Some(exemption) = find(facts, &table.name)? {
+            let outside = outside(&exemption);
+            if !conditions.contains(&outside) {
+                conditions.push(outside);
+            }
+        }
+    }
+    Ok((!conditions.is_empty()).then(|| Sql::join(&conditions, " and ")))
 }
 
 fn outside(exemption: &Exemption) -> Sql {
@@ -114,7 +127,8 @@ fn create(
                 .text(" integer)"),
         )?;
     } else {
-        let shape = UndoTable { name: keys.clone(), temporary: false, columns: columns.clone() };
+        let shape =
+            UndoTable { name: keys.clone(), temporary: false, columns: columns.clone(), after: Vec::new() };
         for statement in dialect.create_undo(table, &shape) {
             tx.execute(&statement)?;
         }

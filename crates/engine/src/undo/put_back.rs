@@ -4,34 +4,24 @@
 //! that cannot go back are known one by one; those are written down as conflicts, with the database's reason, and
 //! can be tried again later. Progress belongs to the undo point, so an interrupted undo goes on where it stopped.
 
+use super::conflicts::{conflicts, positions, reported_conflicts};
+use super::order::{in_order, own_references, parents_come_later};
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
-use crate::error::{Class, Error, Result};
+use super::rows_back::{Task, put_back_range, try_again};
+use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
 use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
 use crate::plan::{Step, Undo};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Range, Schema, Sql, Table, Value};
+use targets::db::{Facts, Range, Sql, Table};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PutBack {
     /// The undo point's id.
     pub point: String,
-}
-
-/// What a step of an undo needs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Task {
-    remembered: Remembered,
-    table: Table,
-    columns: Vec<String>,
-    end: i64,
-    stride: i64,
-    /// Only these rows: what was in conflict last time.
-    retry: Option<Vec<i64>>,
-    last: bool,
 }
 
 impl Operation for PutBack {
@@ -60,7 +50,9 @@ impl Operation for PutBack {
             };
             let columns = columns_left(remembered, table, &mut planned.findings);
             let retry = match point.state {
-                PointState::Partly => Some(conflicts(facts, &point.id, remembered.seq)?),
+                PointState::Partly => {
+                    Some(positions(facts.rows(&conflicts(&point.id, remembered.seq, facts.dialect()))?))
+                }
                 _ => None,
             };
             let matched = match &retry {
@@ -68,6 +60,7 @@ impl Operation for PutBack {
                 None => facts.count(&Sql::new("select count(*) from ").table(&remembered.undo.name))?,
             };
             let end = facts.count(&facts.dialect().undo_end(&remembered.undo))? as i64;
+            let own_parents = remembered.change == Change::Delete && own_references(table).next().is_some();
             let task = Task {
                 remembered: remembered.clone(),
                 table: table.clone(),
@@ -75,6 +68,8 @@ impl Operation for PutBack {
                 end,
                 stride,
                 retry,
+                own_parents,
+                backwards: own_parents && end > stride && parents_come_later(remembered, table, facts)?,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);
@@ -92,23 +87,29 @@ impl Operation for PutBack {
         let mut counts = Counts::default();
         let next = match &task.retry {
             Some(positions) => {
-                for position in positions {
-                    let range = Range { from: *position, to: position + 1 };
-                    if put_back_range(&task, range, work, &mut counts, &self.point)? {
-                        forget_conflict(work, &self.point, task.remembered.seq, *position)?;
-                    }
-                }
+                let left = try_again(&task, positions.clone(), work, &mut counts, &self.point)?;
+                counts.failed += left;
                 None
             }
             None => {
                 // `stride` positions hold about a thousand rows.
                 let stride = (i128::from(task.stride) * i128::from(rows) / 1000)
                     .clamp(1, i128::from(i64::MAX / 2)) as i64;
-                let range = Range { from: at, to: at.saturating_add(stride).min(task.end) };
+                let done = at.saturating_add(stride).min(task.end);
+                let range = match task.backwards {
+                    true => Range { from: task.end - done, to: task.end - at },
+                    false => Range { from: at, to: done },
+                };
                 if range.from < range.to {
-                    put_back_range(&task, range, work, &mut counts, &self.point)?;
+                    let failed = put_back_range(&task, range, work, &mut counts, &self.point)?;
+                    counts.failed += if task.own_parents { 0 } else { failed };
                 }
-                (range.to < task.end).then(|| Cursor(range.to.into()))
+                if done >= task.end && task.own_parents {
+                    let early = conflicts(&self.point, task.remembered.seq, work.dialect());
+                    let early = positions(work.rows(&early)?);
+                    counts.failed += try_again(&task, early, work, &mut counts, &self.point)?;
+                }
+                (done < task.end).then(|| Cursor(done.into()))
             }
         };
         if next.is_none() && task.last {
@@ -127,27 +128,9 @@ impl Operation for PutBack {
     }
 
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        let own = facts.dialect().own("undo_conflicts");
+        let mut findings = reported_conflicts(facts, &self.point)?;
         for step in steps {
             let task: Task = read_task(step)?;
-            let select = Sql::new("select reason, count(*) from ")
-                .table(&own)
-                .text(" where point = ")
-                .bind(self.point.clone())
-                .text(" and seq = ")
-                .bind(task.remembered.seq)
-                .text(" group by reason order by count(*) desc");
-            for row in facts.rows(&select)? {
-                let reason = row.first().and_then(Value::as_text).unwrap_or("unknown").to_owned();
-                let count = row.get(1).and_then(Value::as_int).unwrap_or(0);
-                findings.push(Finding::warning(
-                    "undo_conflict",
-                    &task.table.name,
-                    format!("{count} rows could not be put back: {reason}"),
-                    format!("look at them with `sexton undo show {0}`, make room, then `sexton undo apply {0}` again", self.point),
-                ));
-            }
             parents_missing(&task, facts, &mut findings)?;
             if task.table.key.is_none()
                 && task.table.rowid.is_none()
@@ -171,197 +154,6 @@ impl Operation for PutBack {
         }
         format!("undo:{}", self.point)
     }
-}
-
-/// Puts a range back, halving it where the database refuses. True when all of it went back.
-fn put_back_range(
-    task: &Task,
-    range: Range,
-    work: &mut Work,
-    counts: &mut Counts,
-    point: &str,
-) -> Result<bool> {
-    let mut whole = true;
-    let mut pending = vec![range];
-    while let Some(range) = pending.pop() {
-        match attempt(task, range, work)? {
-            Ok(rows) => counts.restored += rows,
-            Err(_) if range.to - range.from > 1 => {
-                let middle = range.from + (range.to - range.from) / 2;
-                // The last pushed is next: the first half goes first.
-                pending.push(Range { from: middle, to: range.to });
-                pending.push(Range { from: range.from, to: middle });
-            }
-            Err(reason) => {
-                whole = false;
-                counts.failed += 1;
-                note_conflict(work, point, task.remembered.seq, range.from, &reason)?;
-            }
-        }
-    }
-    Ok(whole)
-}
-
-/// One statement inside a savepoint: how many rows went back, or why the data refuse.
-fn attempt(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
-    work.tx().execute(&Sql::new("savepoint sexton_back"))?;
-    let result = match task.remembered.change {
-        Change::Delete => insert_again(task, range, work),
-        Change::Update => change_again(task, range, work),
-    };
-    let outcome = match result {
-        Ok(Ok(rows)) => Ok(rows),
-        Ok(Err(reason)) => Err(reason),
-        Err(error) if error.class == Class::Data => Err(error.what),
-        Err(error) => return Err(error),
-    };
-    if outcome.is_err() {
-        work.tx().execute(&Sql::new("rollback to savepoint sexton_back"))?;
-    }
-    work.tx().execute(&Sql::new("release savepoint sexton_back"))?;
-    Ok(outcome)
-}
-
-fn insert_again(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
-    let dialect = work.dialect();
-    let columns: Vec<&str> = task.columns.iter().map(String::as_str).collect();
-    let rows = work.tx().execute(&dialect.put_back(&task.table, &task.remembered.undo, &columns, range))?;
-    let remembered = count_range(task, range, work)?;
-    if rows != remembered {
-        return Ok(Err("a trigger or rule keeps it from being inserted".to_owned()));
-    }
-    if rows > 0 {
-        super::exempt_rows(work.tx(), dialect, &task.table, &task.remembered.undo, range)?;
-    }
-    Ok(Ok(rows))
-}
-
-/// Sets the columns back where the row is still as the run left it.
-fn change_again(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
-    let dialect = work.dialect();
-    let assignments: Vec<Sql> = task
-        .remembered
-        .set
-        .iter()
-        .map(|(column, _)| Sql::default().name(column).text(" = u.").name(column))
-        .collect();
-    let mut conditions = vec![dialect.undo_range(range)];
-    for column in &task.remembered.key {
-        conditions.push(Sql::new("t.").name(column).text(" = u.").name(column));
-    }
-    for (column, after) in &task.remembered.set {
-        let column = task.table.expect_column(column)?;
-        conditions
-            .push(dialect.same(&Sql::new("t.").name(&column.name), &dialect.inward(column, after.clone())));
-    }
-    let rows = work.tx().execute(
-        &Sql::new("update ")
-            .table(&task.table.name)
-            .text(" as t set ")
-            .add(&Sql::join(&assignments, ", "))
-            .text(" from ")
-            .table(&task.remembered.undo.name)
-            .text(" as u where ")
-            .add(&Sql::join(&conditions, " and ")),
-    )?;
-    if rows == count_range(task, range, work)? {
-        return Ok(Ok(rows));
-    }
-    Ok(Err("the row is gone or was changed since".to_owned()))
-}
-
-fn count_range(task: &Task, range: Range, work: &mut Work) -> Result<u64> {
-    let condition = work.dialect().undo_range(range);
-    work.count(
-        &Sql::new("select count(*) from ")
-            .table(&task.remembered.undo.name)
-            .text(" as u where ")
-            .add(&condition),
-    )
-}
-
-fn note_conflict(work: &mut Work, point: &str, seq: i64, position: i64, reason: &str) -> Result<()> {
-    let own = work.dialect().own("undo_conflicts");
-    work.tx().execute(
-        &Sql::new("insert into ")
-            .table(&own)
-            .text(" (point, seq, position, reason) values (")
-            .bind(point)
-            .text(", ")
-            .bind(seq)
-            .text(", ")
-            .bind(position)
-            .text(", ")
-            .bind(reason)
-            .text(") on conflict (point, seq, position) do update set reason = excluded.reason"),
-    )?;
-    Ok(())
-}
-
-fn forget_conflict(work: &mut Work, point: &str, seq: i64, position: i64) -> Result<()> {
-    let own = work.dialect().own("undo_conflicts");
-    work.tx().execute(
-        &Sql::new("delete from ")
-            .table(&own)
-            .text(" where point = ")
-            .bind(point)
-            .text(" and seq = ")
-            .bind(seq)
-            .text(" and position = ")
-            .bind(position),
-    )?;
-    Ok(())
-}
-
-fn conflicts(facts: &mut dyn Facts, point: &str, seq: i64) -> Result<Vec<i64>> {
-    let select = Sql::new("select position from ")
-        .table(&facts.dialect().own("undo_conflicts"))
-        .text(" where point = ")
-        .bind(point)
-        .text(" and seq = ")
-        .bind(seq)
-        .text(" order by position");
-    Ok(facts.rows(&select)?.iter().filter_map(|row| row.first().and_then(Value::as_int)).collect())
-}
-
-/// Deleted rows first, parents before children; then changed rows. Within that, last touched first.
-fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
-    let mut left: Vec<&Remembered> =
-        point.tables.iter().filter(|table| table.change == Change::Delete).collect();
-    left.sort_by_key(|table| -table.seq);
-    let mut ordered: Vec<&Remembered> = Vec::new();
-    while !left.is_empty() {
-        let refers_to_a_later_one = |table: &Remembered| {
-            left.iter().any(|other| other.seq != table.seq && refers(schema, table, other))
-        };
-        // In a cycle nothing is free: take the last touched; conflicts are tried again.
-        let next = left.iter().position(|table| !refers_to_a_later_one(table)).unwrap_or(0);
-        ordered.push(left.remove(next));
-    }
-    let mut updates: Vec<&Remembered> =
-        point.tables.iter().filter(|table| table.change == Change::Update).collect();
-    updates.sort_by_key(|table| -table.seq);
-    ordered.extend(updates);
-    ordered
-}
-
-fn refers(schema: &Schema, child: &Remembered, parent: &Remembered) -> bool {
-    if child.source == parent.source {
-        return false;
-    }
-    // A key may name the partitioned parent of the table in which the rows lie.
-    let family = |table: &targets::db::TableName| -> Vec<targets::db::TableName> {
-        let mut names = vec![table.clone()];
-        if let Some(table) = schema.table(table) {
-            names.extend(table.parents.iter().cloned());
-        }
-        names
-    };
-    family(&child.source)
-        .iter()
-        .filter_map(|name| schema.table(name))
-        .flat_map(|table| &table.references)
-        .any(|key| family(&parent.source).contains(&key.parent))
 }
 
 fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Finding>) -> Vec<String> {

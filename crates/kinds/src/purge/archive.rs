@@ -22,10 +22,11 @@ pub fn write_archive(archive: &Archive, rows: &Rows, work: &mut Work) -> Result<
         ArchiveFormat::Jsonl => Format::JsonLines,
         ArchiveFormat::Parquet => Format::Parquet,
     };
-    let name = file_name(format, &archive.operation, &table.name, work.run(), work.next_file());
+    let number = work.next_file();
+    let name = file_name(format, &archive.operation, &table.name, work.point(), number);
     let header = Header {
         schema_version: engine::archive::SCHEMA_VERSION,
-        run: work.run().to_owned(),
+        run: work.point().to_owned(),
         operation: archive.operation.clone(),
         database: archive.database.clone(),
         engine: dialect.name().to_owned(),

@@ -2,7 +2,7 @@
 
 use super::archive::write_archive;
 use super::options::{Action, Policy};
-use super::relations::Child;
+use super::relations::{self, Child};
 use super::task::{Place, Task, Walk};
 use engine::{Batch, Chosen, Counts, Result, Rows, Work};
 use targets::db::{Facts, Sql, Table, Value};
@@ -12,10 +12,10 @@ const CHILDREN_PER_ROW: u64 = 10;
 
 /// Where the next batch lies, found outside any transaction.
 pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
-    if task.walk == Walk::Few || place.last_pass {
+    if task.walk == Walk::Few || place.last_pass || place.tried < task.drop.len() {
         return Ok(Some(place));
     }
-    while let Some(leaf) = task.leaves.get(place.leaf) {
+    while let Some(leaf) = place.leaf(task) {
         if task.exact_batches {
             let found = facts.edge_of(leaf, place.from.as_ref(), rows, &task.condition)?;
             (place.to, place.next) = found.map_or((None, None), |(end, next)| (Some(end), Some(next)));
@@ -35,7 +35,20 @@ pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> R
 /// Does the batch.
 pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<Batch> {
     let mut counts = Counts::default();
-    let Some(leaf) = task.leaves.get(place.leaf) else { return next_pass(task, place, counts) };
+    if let Some(n) = task.drop.get(place.tried) {
+        place.tried += 1;
+        if let Some(rows) = work.drop_partition(&task.leaves[*n], &task.condition)? {
+            counts.deleted = rows;
+            place.done += rows;
+            place.gone.push(*n);
+        }
+        return Ok(Batch { counts, next: Some(place.cursor()?) });
+    }
+    let Some(leaf) = place.leaf(task) else { return next_pass(task, place, counts) };
+    if task.refill {
+        counts.deleted = work.refill(&Rows::all(leaf, task.condition.clone()))?;
+        return Ok(Batch { counts, next: None });
+    }
     let walking = task.walk == Walk::Physical && !place.last_pass;
     let exact = task.exact_batches || !walking;
     let doomed = Rows {
@@ -69,7 +82,7 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
     {
         place.leaf += 1;
     }
-    if place.leaf < task.leaves.len() {
+    if place.leaf(task).is_some() {
         return Ok(Batch { counts, next: Some(place.cursor()?) });
     }
     next_pass(task, place, counts)
@@ -80,10 +93,12 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
     let left_behind = place.done < task.planned;
     // Rows that only doomed rows refer to become free when those are gone.
     let freed = task.refers_to_itself().is_some() && place.in_pass > 0;
-    if place.last_pass && !freed || !(left_behind || freed) {
+    let again = freed || (left_behind && !place.last_pass);
+    if !again {
         return Ok(Batch { counts, next: None });
     }
-    place = Place { done: place.done, last_pass: true, ..Place::default() };
+    let Place { done, tried, gone, .. } = place;
+    place = Place { done, tried, gone, last_pass: true, ..Place::default() };
     Ok(Batch { counts, next: Some(place.cursor()?) })
 }
 
@@ -107,7 +122,7 @@ fn handle(
         counts.deleted = work.delete(doomed)?;
         return Ok(true);
     }
-    let whole = with_own_children(task, leaf, doomed, work);
+    let whole = with_trees(&task.table, &task.children, doomed, work);
     let chosen = work.choose(&whole, &referred(&task.children))?;
     if chosen.rows == 0 {
         return Ok(true);
@@ -118,60 +133,35 @@ fn handle(
         expect(child, work)?;
     }
     for child in children.iter().filter(|child| !child.is_self(&task.table)) {
-        if !clear(task, child, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
+        if !clear(task, child, &task.table, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
             return Ok(false);
         }
     }
     for child in children.iter().filter(|child| child.is_self(&task.table) && child.policy == Policy::SetNull)
     {
-        set_null(child, &chosen, work, counts)?;
+        set_null(child, &task.table, &chosen, work, counts)?;
     }
     if let Some(archive) = &task.archive {
-        counts.archived = write_archive(archive, &here, work)?;
+        counts.archived += write_archive(archive, &here, work)?;
     }
     counts.deleted = work.delete(&here)?;
     Ok(true)
 }
 
-/// The doomed rows and, where the table refers to itself with `cascade`, everything below them.
-fn with_own_children<'a>(task: &Task, leaf: &'a Table, doomed: &Rows<'a>, work: &Work) -> Rows<'a> {
-    let own = task.refers_to_itself().filter(|child| child.policy.removes());
-    let (Some(child), Some(key)) = (own, &leaf.key) else { return doomed.clone() };
+/// The rows and, where their table refers to itself with `cascade`, everything below them.
+fn with_trees<'a>(table: &Table, children: &[Child], rows: &Rows<'a>, work: &Work) -> Rows<'a> {
     let dialect = work.dialect();
-    let keys = |prefix: &str| Sql::default().names(prefix, key.columns.iter().map(String::as_str));
-    let mut first = Sql::new("select ")
-        .add(&Sql::default().names("t.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
-        .text(" from ")
-        .table(&task.table.name)
-        .text(" as t where (")
-        .add(&doomed.condition)
-        .text(")");
-    if let Some((from, to)) = &doomed.window {
-        first = first.text(" and ").add(&dialect.window(leaf, from.as_ref(), to.as_ref()));
+    let tree = relations::tree(table, children, &|from| {
+        let mut first = from.text("(").add(&rows.condition).text(")");
+        if let Some((from, to)) = &rows.window {
+            first = first.text(" and ").add(&dialect.window(rows.table, from.as_ref(), to.as_ref()));
+        }
+        limited(first, rows.limit)
+    });
+    match tree {
+        Some(condition) => Rows::all(rows.table, condition),
+        None => rows.clone(),
     }
-    let below: Vec<Sql> = child
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(n, column)| Sql::new("c.").name(column).text(&format!(" = d.p{n}")))
-        .collect();
-    let names: Vec<String> = (0..key.columns.len())
-        .map(|n| format!("k{n}"))
-        .chain((0..child.parent_columns.len()).map(|n| format!("p{n}")))
-        .collect();
-    let found: Vec<String> = (0..key.columns.len()).map(|n| format!("k{n}")).collect();
-    let own_keys = if key.columns.len() > 1 { Sql::new("(").add(&keys("t.")).text(")") } else { keys("t.") };
-    let condition = own_keys
-        .text(&format!(" in (with recursive d ({}) as (", names.join(", ")))
-        .add(&limited(first, doomed.limit))
-        .text(" union select ")
-        .add(&Sql::default().names("c.", key.columns.iter().chain(&child.parent_columns).map(String::as_str)))
-        .text(" from ")
-        .table(&task.table.name)
-        .text(" as c join d on ")
-        .add(&Sql::join(&below, " and "))
-        .text(&format!(") select {} from d)", found.join(", ")));
-    Rows { table: leaf, condition, window: None, limit: None, skip_locked: false }
 }
 
 fn limited(select: Sql, limit: Option<u64>) -> Sql {
@@ -185,6 +175,7 @@ fn limited(select: Sql, limit: Option<u64>) -> Sql {
 fn clear(
     task: &Task,
     child: &Child,
+    parent: &Table,
     parents: &Chosen,
     most: u64,
     work: &mut Work,
@@ -193,9 +184,11 @@ fn clear(
     match child.policy {
         Policy::Restrict => return Ok(true),
         Policy::SetNull => {
-            set_null(child, parents, work, counts)?;
+            set_null(child, parent, parents, work, counts)?;
             return Ok(true);
         }
+        // They were chosen together with the rows above them.
+        Policy::Cascade | Policy::Archive if child.is_self(parent) => return Ok(true),
         Policy::Cascade | Policy::Archive => {}
     }
     for leaf in &child.leaves {
@@ -205,9 +198,10 @@ fn clear(
         let gone = if child.children.is_empty() && !archived {
             work.delete(&rows)?
         } else {
+            let rows = with_trees(&child.table, &child.children, &rows, work);
             let chosen = work.choose(&rows, &referred(&child.children))?;
             for grandchild in &child.children {
-                if !clear(task, grandchild, &chosen, most, work, counts)? {
+                if !clear(task, grandchild, &child.table, &chosen, most, work, counts)? {
                     return Ok(false);
                 }
             }
@@ -225,12 +219,23 @@ fn clear(
     Ok(true)
 }
 
-fn set_null(child: &Child, parents: &Chosen, work: &mut Work, counts: &mut Counts) -> Result<()> {
+fn set_null(
+    child: &Child,
+    parent: &Table,
+    parents: &Chosen,
+    work: &mut Work,
+    counts: &mut Counts,
+) -> Result<()> {
     let values: Vec<(String, Value)> =
         child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
     for leaf in &child.leaves {
-        counts.dependants +=
-            work.set(&Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents))), &values)?;
+        let mut condition = child.refers_to("t", &chosen_columns(child, parents));
+        if child.is_self(parent) {
+            // An update would move a row that is about to be deleted from its place.
+            condition =
+                condition.text(" and not (").add(&work.dialect().chosen(leaf, &parents.table)).text(")");
+        }
+        counts.dependants += work.set(&Rows::all(leaf, condition), &values)?;
     }
     Ok(())
 }

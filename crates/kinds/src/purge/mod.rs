@@ -14,8 +14,7 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
-    Work,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
 };
 use targets::db::{Facts, Sql};
 use task::{Place, Task, Walk};
@@ -50,13 +49,8 @@ impl Kind for Purge {
     }
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
-        let options: Options = serde_json::from_value(options.clone())
-            .map_err(|error| Error::usage(format!("the options of a purge cannot be read: {error}")))?;
-        for target in options.all_targets() {
-            if let Some(age) = &target.older_than {
-                age.span()?;
-            }
-        }
+        let options = Options::read(options)?;
+        options.check()?;
         Ok(Box::new(options))
     }
 }
@@ -79,15 +73,24 @@ impl Operation for Options {
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for (step, done) in steps.iter().zip(counts) {
+            // Each row was counted when it went, and they are exactly those the plan counted: reading the whole table once
+            // more could only find rows that came since, which are the next run's.
+            if done.rows() == step.matched {
+                continue;
+            }
             let task = Task::read(step)?;
-            let count = match task.walk {
-                Walk::Physical => facts.dialect().count_left(&task.table.name, &task.condition),
-                Walk::Few => Sql::new("select count(*) from ")
-                    .table(&task.table.name)
-                    .text(" as t where ")
-                    .add(&task.condition),
+            let count = |condition: &Sql, facts: &mut dyn Facts| {
+                let count = match task.walk {
+                    Walk::Physical => facts.dialect().count_left(&task.table.name, condition),
+                    Walk::Few => Sql::new("select count(*) from ")
+                        .table(&task.table.name)
+                        .text(" as t where ")
+                        .add(condition),
+                };
+                facts.count(&count)
             };
-            let left = facts.count(&count)?;
+            let left = count(&task.condition, facts)?;
+            let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
             if left > 0 {
                 findings.push(Finding::note(
                     "rows_left",
@@ -96,14 +99,22 @@ impl Operation for Options {
                     "run it again",
                 ));
             }
-            let planned = step.matched;
-            if done.rows() + left < planned {
+            if held > 0 {
+                findings.push(Finding::note(
+                    "rows_held",
+                    &task.table.name,
+                    format!("{held} rows match the rule, but other rows refer to them"),
+                    "say what happens to those: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
+                ));
+            }
+            let known = done.rows() + left + held;
+            if known < step.matched {
                 findings.push(Finding::note(
                     "rows_gone",
                     &task.table.name,
                     format!(
                         "{} of the planned rows were removed or changed by others meanwhile",
-                        planned - done.rows() - left
+                        step.matched - known
                     ),
                     "",
                 ));

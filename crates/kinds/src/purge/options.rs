@@ -1,6 +1,7 @@
 //! What a purge can be told. The doc comments are the help texts of flags, config keys and the API.
 
 use engine::age::Age;
+use engine::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub enum Undo {
 
 /// Rows of one table, and what happens to them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Target {
     /// The name of this target in reports. Default: the table's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,11 +54,15 @@ pub struct Target {
     /// Rows strictly older than this go: `90 days`, `6 months`, `1 year`, `12h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than: Option<Age>,
+    /// The column that says until when a row is good: rows whose time is over go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// What a number in the age column counts: `auto`, `seconds`, `milliseconds` or `microseconds` since 1970.
     #[schemars(with = "EpochUnitSchema")]
     pub epoch_unit: EpochUnit,
     /// The zone of times that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "zone"))]
     pub zone: Option<String>,
     /// Further ages that must be reached too, such as a day since it was archived.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -81,6 +86,7 @@ pub struct Target {
     pub mark: BTreeMap<String, serde_json::Value>,
     /// Write the rows to this file store before they are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "store"))]
     pub archive: Option<String>,
     /// The form of the archive: `jsonl` (JSON lines, zstd) or `parquet`.
     pub archive_format: ArchiveFormat,
@@ -91,8 +97,8 @@ pub struct Target {
     pub relations: Vec<Relation>,
     /// Triggers that fire on the rows: `refuse`, or `fire` (what they do is not undone).
     pub triggers: Triggers,
-    /// When most of a table goes: `batches`, or `drop_partitions` (partitions whose rows are all too old are dropped;
-    /// without undo).
+    /// When most of a table goes: `batches`, `drop_partitions` (partitions whose rows are all too old are dropped;
+    /// without undo) or `refill` (the rows that stay are put aside and the table is emptied; others wait meanwhile).
     pub bulk: Bulk,
 }
 
@@ -109,6 +115,7 @@ enum EpochUnitSchema {
 
 /// One more age.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AndOlder {
     /// The column.
     pub column: String,
@@ -155,10 +162,13 @@ pub enum Policy {
 
 /// One relation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Relation {
     /// The table that refers.
     pub table: String,
+    /// The table referred to, where the relation is not declared and that is not the target's own table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Its referring columns. Default: those of the declared reference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
@@ -189,9 +199,38 @@ pub enum Bulk {
     Batches,
     /// Drop partitions that hold only doomed rows.
     DropPartitions,
+    /// Put the rows that stay aside, empty the table and refill it, in one transaction that keeps others out.
+    Refill,
 }
 
 impl Options {
+    /// Refuses what is wrong whatever the database is like, so that `sexton config check` finds it.
+    pub fn check(&self) -> engine::Result<()> {
+        let targets = self.all_targets();
+        if targets.is_empty() {
+            return Err(Error::usage("a purge needs a table").help("say `table = \"…\"`, or `--table`"));
+        }
+        targets.iter().try_for_each(Target::check)
+    }
+
+    /// Reads options. An unknown one is refused: a mistyped limit must not be taken for none. (Serde cannot do that
+    /// by itself beside the target written directly.)
+    pub fn read(options: &serde_json::Value) -> Result<Options> {
+        let wrong = |why: String| Error::usage(format!("the options of a purge cannot be read: {why}"));
+        let schema = schemars::schema_for!(Options);
+        let known = schema.get("properties").and_then(|properties| properties.as_object());
+        if let (Some(given), Some(known)) = (options.as_object(), known)
+            && let Some(name) = given.keys().find(|name| !known.contains_key(*name))
+        {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            return Err(wrong(format!("there is no option `{name}`"))
+                .help(format!("the options are {}", names.join(", "))));
+        }
+        serde_json::from_value(options.clone()).map_err(|error| {
+            wrong(error.to_string()).help("`sexton help purge` shows the options and what they take")
+        })
+    }
+
     /// All targets, the one written directly first.
     pub fn all_targets(&self) -> Vec<Target> {
         let mut all = Vec::new();
@@ -200,5 +239,39 @@ impl Options {
         }
         all.extend(self.targets.iter().cloned());
         all
+    }
+}
+
+impl Target {
+    /// A rule without any limit would empty the table.
+    fn check(&self) -> engine::Result<()> {
+        if let Some(age) = &self.older_than {
+            age.span()?;
+        }
+        if self.table.is_empty() {
+            return Err(Error::usage("a target has no `table`").help("say `table = \"…\"`"));
+        }
+        if self.older_than.is_some() && self.age_column.is_none() {
+            let what =
+                format!("`older_than` of `{}` needs the column that says how old a row is", self.table);
+            return Err(Error::usage(what).help("say `age_column = \"created_at\"`"));
+        }
+        let limited = self.older_than.is_some()
+            || self.expires.is_some()
+            || self.condition.is_some()
+            || self.keep_newest.is_some()
+            || self.max_size.is_some()
+            || !self.and_older.is_empty();
+        if !limited {
+            let what = format!("the rule for `{}` has no limit: every row would go", self.table);
+            return Err(
+                Error::usage(what).help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`")
+            );
+        }
+        if self.action == Action::Mark && self.mark.is_empty() {
+            return Err(Error::usage("`action = \"mark\"` needs columns to set")
+                .help("say `mark = { status = \"archived\" }`"));
+        }
+        Ok(())
     }
 }

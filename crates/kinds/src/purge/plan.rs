@@ -5,10 +5,14 @@ use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Facts, Schema, Sql, Table, TableKind, Value};
+use targets::db::{Column, EpochUnit, Facts, Family, Schema, Sql, Table, TableKind, TableName, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
+/// Fewer doomed rows than this are gone before anybody could think of a cheaper way.
+const WORTH_A_WORD: u64 = 10_000;
+/// Tables up to this many rows are counted whole.
+const COUNTED_WHOLE: u64 = 200_000;
 /// Above this share, copying what stays would be cheaper.
 const MOST_PERCENT: f64 = 50.0;
 
@@ -20,8 +24,10 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     }
     let schema = facts.schema()?;
     let mut planned = Planned::default();
+    let mut earlier: Vec<(TableName, Sql)> = Vec::new();
     for target in &targets {
-        let step = plan_target(options, target, &schema, facts, planning, &mut planned.findings)?;
+        let step =
+            plan_target(options, target, &schema, facts, planning, &mut planned.findings, &mut earlier)?;
         if planned.steps.iter().any(|other| other.id == step.id) {
             return Err(Error::usage(format!("two targets have the id `{}`", step.id))
                 .help("give one of them an `id`"));
@@ -67,6 +73,7 @@ fn plan_target(
     facts: &mut dyn Facts,
     planning: &Planning,
     findings: &mut Vec<Finding>,
+    earlier: &mut Vec<(TableName, Sql)>,
 ) -> Result<Step> {
     let mut target = target.clone();
     let table = schema.find(&target.table)?.clone();
@@ -75,7 +82,11 @@ fn plan_target(
     let rule = which(&target, &table, facts, planning)?;
     check_condition(&table, &rule, facts)?;
     let mut condition = rule.condition.clone();
-    let exempt = not_exempt(facts, &table)?;
+    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112).
+    for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
+        condition = condition.text(" and (").add(gone).text(") is not true");
+    }
+    let exempt = not_exempt(facts, std::iter::once(&table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
             count_rows(&table, &condition.clone().text(" and not (").add(exempt).text(")"), facts)?
@@ -86,6 +97,9 @@ fn plan_target(
         condition = condition.text(" and ").add(exempt);
     }
 
+    if target.action == Action::Delete {
+        earlier.push((table.name.clone(), condition.clone()));
+    }
     if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
         target.dependants = Policy::Archive;
     }
@@ -93,10 +107,17 @@ fn plan_target(
         Action::Delete => relations::children(schema, &table, &target, &mut Vec::new(), findings)?,
         Action::Mark => Vec::new(),
     };
-    let sizes = measure(&table, &condition, &rule, planning, facts)?;
+    let mut sizes = measure(&table, &condition, &rule, planning, facts)?;
+    let doomed = match relations::tree(&table, &children, &|from| from.text("(").add(&condition).text(")")) {
+        Some(tree) if sizes.matched > 0 => {
+            sizes.matched = count_rows(&table, &tree, facts)?;
+            doomed(&table, &tree)
+        }
+        _ => doomed(&table, &condition),
+    };
     let dependants = match sizes.matched {
         0 => Vec::new(),
-        _ => relations::count(&children, &table, &doomed(&table, &condition), facts, 0)?,
+        _ => relations::count(&children, &table, &doomed, facts, 0)?,
     };
     let restricted: u64 =
         dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
@@ -112,22 +133,24 @@ fn plan_target(
     check_rest(options, &target, &table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
-    let way = if sizes.share().is_some_and(|share| share > MOST_PERCENT) {
-        format!("{way}; {}", cheaper(&leaves, &target))
-    } else {
-        way
+    let refill = refills(&target, &table, &leaves, &children)?;
+    let way = match (refill, cheaper(&leaves, &target, &sizes)) {
+        (true, _) => {
+            "all at once: what stays is put aside, the table emptied and refilled; others wait".to_owned()
+        }
+        (false, Some(hint)) => format!("{way}; {hint}"),
+        (false, None) => way,
     };
-    let drop = whole_partitions(options, &target, &table, &leaves, &condition, facts)?;
+    let drop = whole_partitions(options, &target, &table, &leaves, &children, &condition, facts)?;
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
-        running = running.text(" and ").add(&child.is_absent());
+        running = running.text(" and ").add(&child.is_absent(&table));
     }
-    let kept_leaves: Vec<Table> =
-        leaves.iter().filter(|leaf| !drop.iter().any(|gone| gone.name == leaf.name)).cloned().collect();
     let task = Task {
         table: table.clone(),
-        leaves: kept_leaves,
+        leaves,
         condition: running,
+        rule: condition,
         walk,
         exact_batches: planning.request.manners.batch_size.is_some(),
         planned: sizes.matched,
@@ -136,14 +159,16 @@ fn plan_target(
         mark: marks(&target, &table, planning)?,
         archive: archive(&target, options, planning)?,
         drop,
+        refill,
     };
     let id = target.id.clone().unwrap_or_else(|| table.name.to_string());
     Ok(Step {
         label: target.label.clone().unwrap_or_else(|| id.clone()),
         id,
-        action: match target.action {
-            Action::Delete => "delete".to_owned(),
-            Action::Mark => "archive".to_owned(),
+        action: match (target.action, &target.archive) {
+            (Action::Delete, None) => "delete".to_owned(),
+            (Action::Delete, Some(_)) => "archive_and_delete".to_owned(),
+            (Action::Mark, _) => "archive".to_owned(),
         },
         object: table.name.to_string(),
         matched: sizes.matched,
@@ -227,8 +252,11 @@ fn measure(
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
     if let Some(index) = access.index {
         let matched = count_rows(table, condition, facts)?;
-        let enough =
-            (matched as f64 * 100.0 / planning.request.manners.max_percent.max(0.1)).ceil() as u64 + 1;
+        // Far enough to tell both whether the share is refused and whether the rows are few.
+        let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
+        let enough = (matched as f64 * 100.0 / share).ceil() as u64 + 1;
+        // Small tables are counted whole: it costs a moment, and people like exact figures.
+        let enough = enough.max(COUNTED_WHOLE);
         let (total, total_exact) = match table.rows_estimate {
             // Statistics are good enough far away from the limit.
             Some(estimate) if estimate > enough.saturating_mul(2) => (estimate, false),
@@ -286,13 +314,49 @@ fn choose_walk(leaves: &[Table], sizes: &Sizes, facts: &mut dyn Facts) -> (Walk,
     }
 }
 
-fn cheaper(leaves: &[Table], target: &Target) -> String {
-    if leaves.len() > 1 && target.bulk != Bulk::DropPartitions {
-        return "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once"
-            .to_owned();
+/// What would be cheaper when most of the table goes.
+fn cheaper(leaves: &[Table], target: &Target, sizes: &Sizes) -> Option<String> {
+    let most = sizes.share().is_some_and(|share| share > MOST_PERCENT);
+    if !most || target.bulk != Bulk::Batches {
+        return None;
     }
-    "most of the table goes: copying the rows that stay into a new table and swapping the two would be cheaper, if writers can wait"
-        .to_owned()
+    if leaves.len() == 1 && sizes.matched < WORTH_A_WORD {
+        return None;
+    }
+    Some(if leaves.len() > 1 {
+        "most of the table goes: `bulk = \"drop_partitions\"` would drop whole partitions at once".to_owned()
+    } else {
+        "most of the table goes: `bulk = \"refill\"` would copy what stays and empty the table, which is cheaper \
+         if others can wait"
+            .to_owned()
+    })
+}
+
+/// Whether what stays is put aside and the table emptied.
+fn refills(target: &Target, table: &Table, leaves: &[Table], children: &[Child]) -> Result<bool> {
+    if target.bulk != Bulk::Refill {
+        return Ok(false);
+    }
+    let refuse = |what: &str, help: &str| Err(Error::usage(format!("`bulk = \"refill\"` {what}")).help(help));
+    if target.action == Action::Mark || target.archive.is_some() {
+        return refuse("only deletes", "leave `bulk` at `batches` to mark or archive rows");
+    }
+    if leaves.len() != 1 || !table.children.is_empty() || !table.parents.is_empty() {
+        return refuse("needs a table of its own", "use `bulk = \"drop_partitions\"` for partitioned tables");
+    }
+    if !children.is_empty() {
+        return refuse(
+            &format!("empties the table, but `{}` refers to it", children[0].table.name),
+            "leave `bulk` at `batches` for tables that others refer to",
+        );
+    }
+    if let Some(trigger) = table.triggers.iter().find(|trigger| trigger.enabled) {
+        return refuse(
+            &format!("would fire trigger `{}` for every row that stays", trigger.name),
+            "leave `bulk` at `batches`, or disable the trigger meanwhile",
+        );
+    }
+    Ok(true)
 }
 
 /// Partitions that hold only doomed rows, where dropping them was asked for.
@@ -301,9 +365,10 @@ fn whole_partitions(
     target: &Target,
     table: &Table,
     leaves: &[Table],
+    children: &[Child],
     condition: &Sql,
     facts: &mut dyn Facts,
-) -> Result<Vec<Table>> {
+) -> Result<Vec<usize>> {
     if target.bulk != Bulk::DropPartitions {
         return Ok(Vec::new());
     }
@@ -313,8 +378,14 @@ fn whole_partitions(
         )
         .help("a dropped partition cannot be put back: say so with `undo = \"none\"`"));
     }
+    if target.action == Action::Mark || children.iter().any(|child| child.policy != Policy::Restrict) {
+        return Err(Error::usage(
+            "`bulk = \"drop_partitions\"` only deletes, and nothing beside the partitions",
+        )
+        .help("leave `dependants` at `restrict`, or `bulk` at `batches`"));
+    }
     let mut whole = Vec::new();
-    for leaf in leaves {
+    for (n, leaf) in leaves.iter().enumerate() {
         let staying = Sql::new("select count(*) from (select 1 as one from ")
             .table(&leaf.name)
             .text(" as t where (")
@@ -324,7 +395,7 @@ fn whole_partitions(
             .table(&leaf.name)
             .text(" limit 1) as sample");
         if facts.count(&staying)? == 0 && facts.count(&any)? == 1 {
-            whole.push(leaf.clone());
+            whole.push(n);
         }
     }
     Ok(whole)
@@ -387,16 +458,6 @@ fn check_rest(
             "give the table a primary key, or say `undo = \"none\"`",
         ));
     }
-    if let Some(child) = children.iter().find(|child| child.is_self(table) && child.policy.removes())
-        && table.key.is_none()
-    {
-        findings.push(Finding::forbid(
-            "no_key",
-            &child.table.name,
-            "it refers to itself, and its rows cannot be told apart",
-            "give the table a primary key",
-        ));
-    }
     let archives = children.iter().any(|child| child.policy == Policy::Archive);
     if archives && target.archive.is_none() {
         findings.push(Finding::forbid(
@@ -425,9 +486,7 @@ fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(Str
     for (name, value) in &target.mark {
         let column = table.expect_column(name)?;
         let value = match value {
-            serde_json::Value::String(text) if text == "now" => {
-                Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string())
-            }
+            serde_json::Value::String(text) if text == "now" => now_for(column, target, planning),
             serde_json::Value::String(text) => Value::Text(text.clone()),
             serde_json::Value::Bool(flag) => Value::Bool(*flag),
             serde_json::Value::Number(number) => match number.as_i64() {
@@ -447,6 +506,17 @@ fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(Str
     Ok(all)
 }
 
+/// The moment of the run, in the form in which the column holds times.
+fn now_for(column: &Column, target: &Target, planning: &Planning) -> Value {
+    let numbers = matches!(column.family, Family::Integer | Family::Real | Family::Numeric);
+    match (numbers, target.epoch_unit) {
+        (false, _) => Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string()),
+        (true, EpochUnit::Milliseconds) => Value::Int(planning.now.as_millisecond()),
+        (true, EpochUnit::Microseconds) => Value::Int(planning.now.as_microsecond()),
+        (true, EpochUnit::Auto | EpochUnit::Seconds) => Value::Int(planning.now.as_second()),
+    }
+}
+
 fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Option<Archive>> {
     let Some(store) = &target.archive else { return Ok(None) };
     let _ = options;
@@ -461,7 +531,10 @@ fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Op
 
 /// The statements of a batch in the middle, for people to read.
 fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
-    let Some(leaf) = task.leaves.first() else { return Vec::new() };
+    let dropped = task.drop.iter().flat_map(|n| facts.dialect().drop_partition(&task.leaves[*n]));
+    let mut all: Vec<String> = dropped.map(|statement| statement.shown()).collect();
+    let rest = task.leaves.iter().enumerate().find(|(n, _)| !task.drop.contains(n));
+    let Some((_, leaf)) = rest else { return all };
     let take = targets::db::Take {
         table: leaf,
         condition: task.condition.clone(),
@@ -469,21 +542,23 @@ fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
         limit: (task.walk == Walk::Few).then_some(1000),
         skip_locked: false,
         into: None,
+        values: Vec::new(),
         batch: 1,
     };
     match task.action {
-        Action::Delete => facts.dialect().take(&take).iter().map(Sql::shown).collect(),
+        Action::Delete => all.extend(facts.dialect().take(&take).iter().map(Sql::shown)),
         Action::Mark => {
             let set: Vec<String> =
                 task.mark.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            vec![format!(
+            all.push(format!(
                 "update {} as t set {} where {}",
                 leaf.name.quoted(),
                 set.join(", "),
                 task.condition.shown()
-            )]
+            ));
         }
     }
+    all
 }
 
 fn said(dependants: &[engine::Dependants]) -> String {

@@ -5,7 +5,7 @@
 use super::options::{Policy, Target};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Schema, Sql, Table};
+use targets::db::{Facts, Key, Schema, Sql, Table};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub fn children(
             });
         }
     }
-    configured(schema, table, target, &mut all)?;
+    configured(schema, table, path.is_empty(), target, &mut all)?;
     path.push(table.clone());
     for child in &mut all {
         child.leaves = schema.leaves(&child.table).into_iter().cloned().collect();
@@ -73,27 +73,50 @@ pub fn children(
         } else if !again && child.policy.removes() {
             child.children = children(schema, &child.table.clone(), target, path, findings)?;
         }
-        check(child, findings);
+        check(child, table, findings);
     }
     path.pop();
     Ok(all)
 }
 
-/// Relations of the configuration: they set the policy of declared ones, or add undeclared ones.
-fn configured(schema: &Schema, table: &Table, target: &Target, all: &mut Vec<Child>) -> Result<()> {
+/// Relations of the configuration: they set the policy of declared ones, wherever those are met, or add undeclared ones
+/// to the table they name. `is_target` says that this is the target's own table.
+fn configured(
+    schema: &Schema,
+    table: &Table,
+    is_target: bool,
+    target: &Target,
+    all: &mut Vec<Child>,
+) -> Result<()> {
     for relation in &target.relations {
         let referring = schema.find(&relation.table)?;
+        let here = match &relation.parent {
+            Some(parent) => schema.find(parent)?.name == table.name,
+            None => true,
+        };
         let mut known = false;
-        for child in all.iter_mut().filter(|child| child.table.name == referring.name) {
+        for child in all.iter_mut().filter(|child| here && child.table.name == referring.name) {
             if relation.columns.is_empty() || relation.columns == child.columns {
                 child.policy = relation.policy;
                 known = true;
             }
         }
-        if known || relation.columns.is_empty() {
+        if known {
             continue;
         }
-        // It may belong to a table further down: only those whose columns fit here are meant.
+        if relation.columns.is_empty() {
+            if referring.references.is_empty() {
+                return Err(Error::usage(format!("`{}` declares no reference", relation.table))
+                    .help("say through which columns it refers: `columns = [\"…\"]`"));
+            }
+            continue;
+        }
+        // A declared one is met at its own parent; taken for an undeclared one here, it would hit the wrong rows.
+        let declared = referring.references.iter().any(|key| key.columns == relation.columns);
+        let meant = if relation.parent.is_some() { here } else { is_target && !declared };
+        if !meant {
+            continue;
+        }
         let parent_columns = match (&relation.parent_columns, &table.key) {
             (columns, _) if !columns.is_empty() => columns.clone(),
             (_, Some(key)) => key.columns.clone(),
@@ -124,7 +147,15 @@ fn configured(schema: &Schema, table: &Table, target: &Target, all: &mut Vec<Chi
     Ok(())
 }
 
-fn check(child: &Child, findings: &mut Vec<Finding>) {
+fn check(child: &Child, parent: &Table, findings: &mut Vec<Finding>) {
+    if child.is_self(parent) && child.policy.removes() && parent.key.is_none() {
+        findings.push(Finding::forbid(
+            "no_key",
+            &child.table.name,
+            "it refers to itself, and its rows cannot be told apart",
+            "give the table a primary key",
+        ));
+    }
     if child.policy == Policy::SetNull {
         if let Some(column) =
             child.columns.iter().find(|name| child.table.column(name).is_some_and(|c| c.not_null))
@@ -201,13 +232,18 @@ impl Child {
         own.text(" in (").add(parents).text(")")
     }
 
-    /// The condition, over `t`, that a row of the parent has no row of this relation.
-    pub fn is_absent(&self) -> Sql {
-        Sql::new("not exists (select 1 from ")
+    /// The condition, over `t`, that a row of the parent has no row of this relation other than itself.
+    pub fn is_absent(&self, parent: &Table) -> Sql {
+        let absent = Sql::new("not exists (select 1 from ")
             .table(&self.table.name)
             .text(" as c where ")
-            .add(&self.joined("c", "t"))
-            .text(")")
+            .add(&self.joined("c", "t"));
+        match &parent.key {
+            Some(key) if self.is_self(parent) => {
+                absent.text(" and ").add(&key_of(key, "c.")).text(" <> ").add(&key_of(key, "t.")).text(")")
+            }
+            _ => absent.text(")"),
+        }
     }
 
     fn joined(&self, child: &str, parent: &str) -> Sql {
@@ -223,6 +259,56 @@ impl Child {
     }
 }
 
+/// The relations of a table to itself that take rows along.
+pub fn own_removing<'a>(table: &Table, children: &'a [Child]) -> Vec<&'a Child> {
+    children.iter().filter(|child| child.is_self(table) && child.policy.removes()).collect()
+}
+
+/// Where a table refers to itself with `cascade`: the condition, over `t`, that a row is one of those that `first` means
+/// or lies below one. `first` gets a select from `t` that ends in `where` and adds its condition. None elsewhere.
+pub fn tree(table: &Table, children: &[Child], first: &dyn Fn(Sql) -> Sql) -> Option<Sql> {
+    let own = own_removing(table, children);
+    let key = table.key.as_ref().filter(|_| !own.is_empty())?;
+    let mut columns = key.columns.clone();
+    for column in own.iter().flat_map(|child| &child.parent_columns) {
+        if !columns.contains(column) {
+            columns.push(column.clone());
+        }
+    }
+    let nth = |name: &String| columns.iter().position(|column| column == name).unwrap_or_default();
+    let below: Vec<Sql> = own
+        .iter()
+        .map(|child| {
+            let pairs = child.columns.iter().zip(&child.parent_columns);
+            let same: Vec<Sql> = pairs
+                .map(|(column, above)| Sql::new("c.").name(column).text(&format!(" = d.v{}", nth(above))))
+                .collect();
+            Sql::new("(").add(&Sql::join(&same, " and ")).text(")")
+        })
+        .collect();
+    let names = |many: usize| (0..many).map(|n| format!("v{n}")).collect::<Vec<_>>().join(", ");
+    let listed = |prefix: &str| Sql::default().names(prefix, columns.iter().map(String::as_str));
+    let from = Sql::new("select ").add(&listed("t.")).text(" from ").table(&table.name).text(" as t where ");
+    Some(
+        key_of(key, "t.")
+            .text(&format!(" in (with recursive d ({}) as (", names(columns.len())))
+            .add(&first(from))
+            .text(" union select ")
+            .add(&listed("c."))
+            .text(" from ")
+            .table(&table.name)
+            .text(" as c join d on ")
+            .add(&Sql::join(&below, " or "))
+            .text(&format!(") select {} from d)", names(key.columns.len()))),
+    )
+}
+
+/// The key under an alias, as one operand.
+fn key_of(key: &Key, prefix: &str) -> Sql {
+    let columns = Sql::default().names(prefix, key.columns.iter().map(String::as_str));
+    if key.columns.len() > 1 { Sql::new("(").add(&columns).text(")") } else { columns }
+}
+
 /// Counts the rows of every relation at every depth. `doomed` is a query for the doomed parents, `select * from …`.
 pub fn count(
     children: &[Child],
@@ -233,31 +319,33 @@ pub fn count(
 ) -> Result<Vec<Dependants>> {
     let mut all = Vec::new();
     for child in children {
-        let alias = format!("c{depth}");
         let parents = Sql::new("select ")
             .names("", child.parent_columns.iter().map(String::as_str))
             .text(" from (")
             .add(doomed)
             .text(&format!(") as p{depth}"));
-        let mut rows = Sql::new("select * from ")
-            .table(&child.table.name)
-            .text(&format!(" as {alias} where "))
-            .add(&child.refers_to(&alias, &parents));
-        if child.is_self(parent) {
-            // Rows of the same table that are doomed themselves do not stand in the way.
-            if let Some(key) = &parent.key {
-                let own = Sql::default().names(&format!("{alias}."), key.columns.iter().map(String::as_str));
-                let own = if key.columns.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
-                rows = rows
-                    .text(" and ")
-                    .add(&own)
-                    .text(" not in (select ")
-                    .names("", key.columns.iter().map(String::as_str))
-                    .text(" from (")
-                    .add(doomed)
-                    .text(&format!(") as q{depth})"));
-            }
+        let mut condition = child.refers_to("t", &parents);
+        // Leaf by leaf is how doomed rows of the target's own table make way for each other, where nothing else is done
+        // to them; and rows of a tree go in one statement. Elsewhere even a doomed row stands in the way.
+        let makes_way = match child.policy {
+            Policy::Restrict => depth == 0 && own_removing(parent, children).is_empty(),
+            _ => true,
+        };
+        if let Some(key) = parent.key.as_ref().filter(|_| child.is_self(parent) && makes_way) {
+            condition = condition
+                .text(" and ")
+                .add(&key_of(key, "t."))
+                .text(" not in (select ")
+                .names("", key.columns.iter().map(String::as_str))
+                .text(" from (")
+                .add(doomed)
+                .text(&format!(") as q{depth})"));
         }
+        let condition = match tree(&child.table, &child.children, &|from| from.add(&condition)) {
+            Some(tree) => tree,
+            None => condition,
+        };
+        let rows = Sql::new("select t.* from ").table(&child.table.name).text(" as t where ").add(&condition);
         let number =
             facts.count(&Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}")))?;
         all.push(Dependants {

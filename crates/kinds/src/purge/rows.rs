@@ -32,7 +32,10 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         if target.older_than.is_some() {
             parts.push(test.older.clone());
             let moment = age.before(planning.now)?;
-            shown.push(("cut-off".to_owned(), format!("{} before {moment} ({} ago)", column.name, age.0)));
+            shown.push((
+                "cut-off".to_owned(),
+                format!("{} before {} ({} ago)", column.name, said(moment), age.0),
+            ));
         }
         unreadable = test.unreadable.clone();
         age_test = Some(test);
@@ -43,6 +46,15 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         ))
         .help("say `age_column = \"created_at\"`"));
     }
+    if let Some(column) = &target.expires {
+        let column = table.expect_column(column)?;
+        let test =
+            facts.dialect().age(column, target.epoch_unit, &engine::age::cutoff(planning.now, &zone))?;
+        shown.push(("expired".to_owned(), format!("{} before {}", column.name, said(planning.now))));
+        parts.push(test.older.clone());
+        unreadable = unreadable.or(test.unreadable.clone());
+        age_test.get_or_insert(test);
+    }
     for more in &target.and_older {
         let column = table.expect_column(&more.column)?;
         let Some(age) = &more.than else {
@@ -50,7 +62,7 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         };
         let test = facts.dialect().age(column, target.epoch_unit, &age.cutoff(planning.now, &zone)?)?;
         parts.push(test.older);
-        shown.push(("and".to_owned(), format!("{} before {}", column.name, age.before(planning.now)?)));
+        shown.push(("and".to_owned(), format!("{} before {}", column.name, said(age.before(planning.now)?))));
     }
     if let Some(condition) = &target.condition {
         // A line end, so that a comment in the condition cannot swallow the bracket.
@@ -70,7 +82,7 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
             "the rule for `{}` has no limit: every row would go",
             target.table
         ))
-        .help("say `older_than`, `where`, `keep_newest` or `max_size`"));
+        .help("say `older_than`, `expires`, `where`, `keep_newest` or `max_size`"));
     }
     Ok(Which {
         condition: Sql::join(&parts, " and "),
@@ -78,6 +90,11 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         raw: target.condition.clone(),
         facts: shown,
     })
+}
+
+/// A moment to the second, for people.
+fn said(moment: jiff::Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn per(target: &Target) -> String {

@@ -1,7 +1,7 @@
 //! What a purge needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
-use super::options::{Action, ArchiveFormat};
+use super::options::{Action, ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ pub struct Task {
     pub leaves: Vec<Table>,
     /// Which rows, over `t`.
     pub condition: Sql,
+    /// The same without looking at who refers to them.
+    pub rule: Sql,
     /// How to go through the table.
     pub walk: Walk,
     /// No batch may have more rows than asked for.
@@ -24,14 +26,17 @@ pub struct Task {
     pub planned: u64,
     /// Who refers to them.
     pub children: Vec<Child>,
+    /// Put aside what stays and empty the table, all at once.
+    #[serde(default)]
+    pub refill: bool,
     /// What happens to them.
     pub action: Action,
     /// With `mark`: the new values.
     pub mark: Vec<(String, Value)>,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
-    /// Whole leaves to drop instead of deleting their rows.
-    pub drop: Vec<Table>,
+    /// Places in `leaves` of partitions to drop instead of deleting their rows.
+    pub drop: Vec<usize>,
 }
 
 /// Where rows are archived.
@@ -72,6 +77,12 @@ pub struct Place {
     pub done: u64,
     /// Rows done in this pass.
     pub in_pass: u64,
+    /// How many of the partitions to drop were tried.
+    #[serde(default)]
+    pub tried: usize,
+    /// The leaves that are no longer there.
+    #[serde(default)]
+    pub gone: Vec<usize>,
     /// The last pass: whatever is left, wherever it moved.
     pub last_pass: bool,
 }
@@ -81,6 +92,11 @@ impl Task {
     pub fn read(step: &Step) -> Result<Task> {
         serde_json::from_value(step.task.clone())
             .map_err(|error| Error::system("a stored plan cannot be read").because(error))
+    }
+
+    /// Whether rows stay because others refer to them.
+    pub fn restricts(&self) -> bool {
+        self.children.iter().any(|child| child.policy == Policy::Restrict)
     }
 
     /// Whether rows of the table refer to others of it.
@@ -97,6 +113,14 @@ impl Place {
         }
         serde_json::from_value(cursor.0.clone())
             .map_err(|error| Error::system("a checkpoint cannot be read").because(error))
+    }
+
+    /// The leaf at work, past those that were dropped.
+    pub fn leaf<'a>(&mut self, task: &'a Task) -> Option<&'a Table> {
+        while self.gone.contains(&self.leaf) {
+            self.leaf += 1;
+        }
+        task.leaves.get(self.leaf)
     }
 
     /// As a cursor.

@@ -1,3 +1,15 @@
 //! Stories: one file per kind, told on both databases.
 
+mod engine_manners;
+mod engine_report;
+mod identity;
 mod purge;
+mod purge_ages;
+mod purge_archive;
+mod purge_children;
+mod purge_refill;
+mod purge_shapes;
+mod purge_trouble;
+mod stage;
+mod tampered;
+mod undo;

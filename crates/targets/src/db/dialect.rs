@@ -42,8 +42,16 @@ pub trait Dialect: Send + Sync {
     fn take(&self, take: &Take) -> Vec<Sql>;
     /// Empties the temporary table and writes place and `undo.columns` of the doomed rows into it, locking them.
     fn choose(&self, take: &Take) -> Vec<Sql>;
+    /// Copies the chosen rows and their new values into the undo table: what they are before `change`.
+    fn remember_chosen(&self, table: &Table, scratch: &UndoTable, undo: &UndoTable, batch: i64) -> Sql;
+    /// Gives the chosen rows the new values that `choose` wrote into the temporary table.
+    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.
+    fn lock_whole(&self, table: &Table) -> Option<Sql>;
+    /// Empties the table at once, without looking at its rows.
+    fn empty(&self, table: &Table) -> Sql;
     /// How far an undo table reaches: a query for one integer, the exclusive end of its last range. Ranges start at 0.
     fn undo_end(&self, undo: &UndoTable) -> Sql;
     /// How many positions of an undo table to begin with, about a thousand rows' worth.
@@ -53,6 +61,13 @@ pub trait Dialect: Send + Sync {
     /// Inserts the undo rows of this range into their table again, with their identities (and rowids). `columns` are
     /// those that the table still has. A row whose key or unique value is taken makes the statement fail.
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql;
+
+    /// What makes a partition vanish with its rows: the first statement keeps writers out, so that its rows can be looked
+    /// at once more before the others run. Nothing where there are no partitions.
+    fn drop_partition(&self, partition: &Table) -> Vec<Sql> {
+        let _ = partition;
+        Vec::new()
+    }
 
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
@@ -69,7 +84,7 @@ pub trait Dialect: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
-    /// Seconds, or milliseconds from 100 000 000 000 on.
+    /// Seconds, or milliseconds from 100 000 000 000 on, or microseconds from 100 000 000 000 000 on.
     #[default]
     Auto,
     /// Seconds since 1970.

@@ -1,0 +1,55 @@
+# Sourced by ./demo, ./test and bench/run: installs what is missing and says so. Works as root and as a normal user
+# (with sudo), a second time, and on any system with apt; elsewhere it says what to install.
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null 2>&1; then sudo "$@"; else
+    printf 'help: this needs root and there is no sudo: run as root: %s\n' "$*" >&2
+    return 1
+  fi
+}
+
+# packages COMMAND-OR-FILE PACKAGE…: installs the packages when the command (or file) is not there.
+packages() {
+  local wanted=$1
+  shift
+  if [ -e "$wanted" ] || command -v "$wanted" >/dev/null 2>&1; then return 0; fi
+  if ! command -v apt-get >/dev/null 2>&1; then
+    printf 'help: `%s` is missing and this system has no apt-get: install what Debian calls %s\n' "$wanted" "$*" >&2
+    return 1
+  fi
+  say "installing $* (for $wanted)"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+need_c() { packages cc gcc libc6-dev; }
+
+need_rust() {
+  [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
+  local wanted
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  if command -v cargo >/dev/null 2>&1; then
+    local found
+    found=$(cargo --version | sed 's/cargo \([0-9]*\.[0-9]*\).*/\1/')
+    if [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ]; then return 0; fi
+    say "cargo $found is older than $wanted"
+  fi
+  if ! command -v rustup >/dev/null 2>&1; then
+    say "installing the Rust toolchain with rustup"
+    packages rustup rustup 2>/dev/null || {
+      packages curl curl ca-certificates
+      curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --component clippy,rustfmt
+      . "$HOME/.cargo/env"
+    }
+  fi
+  rustup toolchain install stable --profile minimal --component clippy,rustfmt
+  rustup default stable
+}
+
+need_postgres() {
+  if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return 0; fi
+  if command -v initdb >/dev/null 2>&1; then return 0; fi
+  packages /usr/lib/postgresql postgresql postgresql-contrib
+}

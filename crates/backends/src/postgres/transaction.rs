@@ -1,0 +1,97 @@
+//! One transaction that may write.
+//!
+//! Rolled back when dropped, also after the connection is gone. A failed transaction cannot be committed, and a commit
+//! whose answer was lost says so: the checkpoint in the database tells what happened.
+
+use super::message::Statement;
+use super::session::Connected;
+use targets::db::{Error, Result, Row, Sql, Take, Taken, Tx, Value};
+
+/// How long a batch that may pass over locked rows waits before it looks for them.
+const QUICK_MS: u32 = 20;
+
+/// A transaction that may write.
+pub(super) struct Working<'a> {
+    pub session: &'a mut Connected,
+    /// The longest wait for a lock, as the session has it set.
+    pub lock_ms: u128,
+}
+
+impl Working<'_> {
+    /// Runs a taking between other statements, all in one round trip.
+    fn counted(&mut self, sql: &Sql, [before, after]: [&str; 2]) -> Result<Taken> {
+        let (text, params) = sql.render(&self.session.dialect);
+        let mut statements: Vec<Statement> = parts(before).map(Statement::aside).collect();
+        statements.push(Statement { text: &text, params, wanted: true });
+        statements.extend(parts(after).map(Statement::aside));
+        let mut counts = None;
+        let deleted = self.session.wire.run(&statements, &mut |row| {
+            counts = row.first().and_then(Value::as_int).zip(row.get(1).and_then(Value::as_int));
+            Ok(())
+        })?;
+        let (gone, kept) = counts.map_or((deleted, deleted), |(gone, kept)| (gone as u64, kept as u64));
+        Ok(Taken { remembered: kept, deleted: gone })
+    }
+}
+
+/// The statements of a script of ours, which holds no text with a semicolon.
+fn parts(script: &str) -> impl Iterator<Item = &str> {
+    script.split(';').map(str::trim).filter(|part| !part.is_empty())
+}
+
+impl Tx for Working<'_> {
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        let (text, params) = sql.render(&self.session.dialect);
+        self.session.wire.run(&[Statement { text: &text, params, wanted: true }], each)
+    }
+
+    fn execute(&mut self, sql: &Sql) -> Result<u64> {
+        self.query(sql, &mut |_| Ok(()))
+    }
+
+    fn take(&mut self, take: &Take) -> Result<Taken> {
+        let dialect = self.session.dialect.clone();
+        if !dialect.is_quick(take) {
+            return self.counted(&dialect.take_careful(take), ["", ""]);
+        }
+        let quick = dialect.take_quick(take);
+        if !take.skip_locked {
+            return self.counted(&quick, ["", ""]);
+        }
+        let before = format!("savepoint sexton_take; set local lock_timeout = {QUICK_MS}");
+        let after = format!("set local lock_timeout = {}; release savepoint sexton_take", self.lock_ms);
+        match self.counted(&quick, [&before, &after]) {
+            Err(error) if error.code.as_deref() == Some("55P03") => {
+                self.session.wire.script("rollback to savepoint sexton_take", &mut |_| {})?;
+                self.counted(&dialect.take_careful(take), ["", "release savepoint sexton_take"])
+            }
+            other => other,
+        }
+    }
+
+    fn commit(self: Box<Self>) -> Result<()> {
+        let wire = &mut self.session.wire;
+        // The server would answer the commit of a failed transaction with a rollback, and call it a success.
+        if !wire.is_working() {
+            return Err(match wire.is_lost() {
+                true => Error::transient("the connection was lost before the commit: nothing was changed")
+                    .code("08006"),
+                false => Error::data("the transaction had failed before the commit: nothing was changed")
+                    .code("25P02"),
+            });
+        }
+        let committed = wire.script("commit", &mut |_| {});
+        committed.map_err(|error| match wire.is_lost() {
+            true => {
+                error.while_doing("the connection was lost during the commit, which may have happened or not")
+            }
+            false => error,
+        })
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.session.wire.roll_back();
+    }
+}

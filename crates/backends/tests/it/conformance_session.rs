@@ -1,0 +1,269 @@
+//! Sessions: what reads cannot write, what is dropped is rolled back, and one at a time maintains.
+
+use std::time::{Duration, Instant};
+use targets::db::{Class, Command, Error, Facts, Limits, Sql, TableName, Value};
+use testkit::both;
+
+#[test]
+fn a_reading_session_cannot_write() {
+    both(|place| {
+        place.script("create table t (id integer primary key); insert into t values (1)");
+        let before = place.dump();
+        let mut facts = place.database().read().unwrap();
+        for sql in [
+            "insert into t values (2)",
+            "update t set id = 3",
+            "delete from t",
+            "create table u (id integer)",
+            "drop table t",
+        ] {
+            assert!(facts.rows(&Sql::new(sql)).is_err(), "{sql}");
+            assert_eq!(place.dump(), before, "{sql}");
+        }
+    });
+}
+
+#[test]
+fn a_reading_session_cannot_be_talked_into_writing() {
+    let place = testkit::Place::postgres();
+    place.script(
+        "create table t (id int); insert into t values (1); create sequence s;
+         create function sneak() returns int language plpgsql as
+         'begin set default_transaction_read_only = off; delete from t; return 1; end'",
+    );
+    let before = place.dump();
+    let database = place.database();
+    let mut sessions: Vec<Box<dyn Facts>> = vec![database.read().unwrap()];
+    let session = database.open().unwrap();
+    sessions.push(session);
+    for facts in &mut sessions {
+        for sql in [
+            "select set_config('default_transaction_read_only', 'off', false)",
+            "select set_config('transaction_read_only', 'off', true)",
+            "set session characteristics as transaction read write",
+            "select sneak()",
+            "select nextval('s')",
+            "with gone as (delete from t returning 1) select * from gone",
+            "select 1; delete from t",
+            "commit",
+            "delete from t",
+        ] {
+            let _ = facts.rows(&Sql::new(sql));
+            assert_eq!(place.dump(), before, "{sql}");
+        }
+        assert_eq!(facts.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_dropped_transaction_is_rolled_back_and_a_committed_one_stays() {
+    both(|place| {
+        place.script("create table t (id integer primary key)");
+        let mut session = place.database().open().unwrap();
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        assert_eq!(tx.execute(&Sql::new("insert into t values (1), (2)")).unwrap(), 2);
+        drop(tx);
+        assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 0);
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.execute(&Sql::new("insert into t values (1)")).unwrap();
+        assert_eq!(tx.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+        tx.commit().unwrap();
+        assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_failed_transaction_cannot_be_committed() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int primary key)");
+    let mut session = place.database().open().unwrap();
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::new("insert into t values (1)")).unwrap();
+    tx.execute(&Sql::new("insert into t values (1)")).unwrap_err();
+    assert!(tx.commit().is_err());
+    assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 0);
+}
+
+#[test]
+fn savepoints_are_plain_statements() {
+    both(|place| {
+        place.script("create table t (id integer primary key)");
+        let mut session = place.database().open().unwrap();
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        for sql in ["savepoint a", "insert into t values (1)"] {
+            tx.execute(&Sql::new(sql)).unwrap();
+        }
+        tx.execute(&Sql::new("insert into t values (1)")).unwrap_err();
+        for sql in ["rollback to a", "insert into t values (2)"] {
+            tx.execute(&Sql::new(sql)).unwrap();
+        }
+        tx.commit().unwrap();
+        assert_eq!(session.value(&Sql::new("select id from t")).unwrap(), Value::Int(2));
+    });
+}
+
+#[test]
+fn an_error_from_the_reader_ends_the_result_and_leaves_the_session_usable() {
+    both(|place| {
+        place.script2(
+            "create table t (id integer);
+             with recursive n (n) as (select 1 union all select n + 1 from n where n < 300000) insert into t select n from n",
+            "create table t as select generate_series(1, 300000) as id",
+        );
+        let mut facts = place.database().read().unwrap();
+        let mut seen = 0;
+        let error = facts
+            .query(&Sql::new("select id from t"), &mut |_| {
+                seen += 1;
+                if seen == 3 { Err(Error::usage("enough")) } else { Ok(()) }
+            })
+            .unwrap_err();
+        assert_eq!((error.what.as_str(), seen), ("enough", 3));
+        assert_eq!(facts.count(&Sql::new("select count(*) from t")).unwrap(), 300_000);
+    });
+}
+
+#[test]
+fn only_one_session_at_a_time_has_the_right_to_maintain() {
+    // S1-085, X-06
+    both(|place| {
+        let database = place.database();
+        let mut first = database.open().unwrap();
+        let mut second = database.open().unwrap();
+        assert_eq!(second.lock_holder().unwrap(), None);
+        assert!(first.try_lock("nightly clean-up").unwrap());
+        assert!(first.try_lock("nightly clean-up").unwrap(), "it has it already");
+        assert!(!second.try_lock("somebody").unwrap());
+        let holder = second.lock_holder().unwrap().unwrap();
+        assert!(holder.contains("nightly clean-up"), "{holder}");
+        first.unlock().unwrap();
+        assert!(second.try_lock("somebody").unwrap());
+        drop(second);
+        // The server needs a moment to notice that a session is gone: the engine polls, and so does this test.
+        let begun = Instant::now();
+        while !first.try_lock("again").unwrap() {
+            assert!(begun.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        drop(first);
+        assert_eq!(place.leftovers(), [""; 0]);
+    });
+}
+
+#[test]
+fn the_right_to_maintain_is_per_database() {
+    let (one, other) = (testkit::Place::postgres(), testkit::Place::postgres());
+    let (mut a, mut b) = (one.database().open().unwrap(), other.database().open().unwrap());
+    assert!(a.try_lock("a").unwrap() && b.try_lock("b").unwrap());
+}
+
+#[test]
+fn a_session_survives_the_loss_of_its_connection_with_its_right() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int)");
+    let mut session = place.database().open().unwrap();
+    assert!(session.try_lock("me").unwrap());
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'sexton%' and datname = current_database()";
+
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::new("insert into t values (1)")).unwrap();
+    place.admin_script(cut);
+    let error = tx.execute(&Sql::new("insert into t values (2)")).unwrap_err();
+    assert_eq!(error.class, Class::Transient, "{error:?}");
+    assert_eq!(tx.commit().unwrap_err().class, Class::Transient);
+
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::new("insert into t values (3)")).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(session.value(&Sql::new("select array_agg(id)::text from t")).unwrap(), Value::from("{3}"));
+    assert!(!place.database().open().unwrap().try_lock("other").unwrap());
+
+    place.admin_script(cut);
+    let mut other = place.database().open().unwrap();
+    let begun = Instant::now();
+    while !other.try_lock("other").unwrap() {
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // The first question after the cut reports it, the next one finds that the right is gone.
+    let errors: Vec<Class> =
+        (0..2).filter_map(|_| session.begin(&Limits::default()).err()).map(|error| error.class).collect();
+    assert_eq!(errors, [Class::Transient, Class::Transient]);
+    drop(other);
+}
+
+#[test]
+fn statements_end_at_their_limit() {
+    // W-063
+    let place = testkit::Place::postgres();
+    let mut session = place.database().open().unwrap();
+    let limits = Limits { statement: Duration::from_millis(10), ..Limits::default() };
+    let mut tx = session.begin(&limits).unwrap();
+    let error = tx.execute(&Sql::new("select pg_sleep(20)")).unwrap_err();
+    assert_eq!((error.class, error.code.as_deref()), (Class::Transient, Some("57014")));
+    drop(tx);
+    let limits = Limits { statement: Duration::ZERO, ..Limits::default() };
+    let mut tx = session.begin(&limits).unwrap();
+    let shown = tx.rows(&Sql::new("show statement_timeout")).unwrap();
+    assert_eq!(shown, [vec![Value::from("0")]]);
+}
+
+#[test]
+fn commands_say_what_they_ran() {
+    both(|place| {
+        place.script("create table t (id integer primary key); insert into t values (1), (2); delete from t");
+        let name = if place.is_sqlite() { TableName::bare("t") } else { TableName::within("public", "t") };
+        let mut session = place.database().open().unwrap();
+        let analyzed = session.perform(&Command::Analyze { table: name.clone() }).unwrap();
+        assert!(analyzed.statement.to_lowercase().starts_with("analyze"), "{analyzed:?}");
+        session.perform(&Command::Vacuum { table: Some(name) }).unwrap();
+        session.perform(&Command::Vacuum { table: None }).unwrap();
+        session.perform(&Command::Checkpoint).unwrap();
+    });
+}
+
+#[test]
+fn a_vacuum_passes_over_a_table_that_somebody_holds_and_says_so() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int)");
+    let database = place.database();
+    let mut other = database.open().unwrap();
+    let mut holding = other.begin(&Limits::default()).unwrap();
+    holding.execute(&Sql::new("lock table t in share mode")).unwrap();
+    let mut session = database.open().unwrap();
+    let performed =
+        session.perform(&Command::Vacuum { table: Some(TableName::within("public", "t")) }).unwrap();
+    assert!(performed.notices.iter().any(|notice| notice.contains("lock not available")), "{performed:?}");
+    drop(holding);
+}
+
+#[test]
+fn the_pulse_shows_others_and_not_us() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int); insert into t values (1)");
+    let mut facts = place.database().read().unwrap();
+    let calm = facts.pulse().unwrap();
+    assert_eq!((calm.oldest, calm.replica_lag_ms), (None, None));
+    assert_eq!(calm.free_disk_bytes, None, "an ordinary role may not know where the data lie");
+
+    let url = targets::db::Url::parse(&place.url()).unwrap();
+    std::thread::scope(|scope| {
+        let script = "begin; update t set id = 2; select pg_sleep(60)";
+        let working = scope.spawn(|| backends::testing::script(&url, script));
+        let begun = Instant::now();
+        let oldest = loop {
+            let pulse = facts.pulse().unwrap();
+            // Before the update has run, the statement that is shown is another one of the same script.
+            if let Some(oldest) = pulse.oldest.filter(|_| pulse.active_sessions > Some(0)) {
+                break oldest;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5));
+        };
+        assert!(oldest.query.contains("pg_sleep") && oldest.state == "active", "{oldest:?}");
+        assert!(oldest.seconds < 5.0 && oldest.blocked_by.is_empty());
+        place.admin_script(&format!("select pg_terminate_backend({})", oldest.pid));
+        assert!(working.join().unwrap().is_err());
+    });
+    let admin = place.admin_database().read().unwrap().pulse().unwrap();
+    assert!(admin.free_disk_bytes.unwrap() > 0);
+}

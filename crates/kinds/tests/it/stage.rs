@@ -1,0 +1,148 @@
+//! A place with an engine around it, and short words for what tests do there.
+//!
+//! Where a story would check too much or too little, tests speak these words themselves. It judges nothing.
+
+use engine::{Engine, Event, Failure, Manners, Plan, Report, Request, Stop};
+use serde_json::Value as Json;
+use targets::db::Value;
+use testkit::{Place, Story, Workshop, story};
+
+/// A story about a purge.
+pub fn purge(options: Json) -> Story {
+    Story::new(kinds::catalogue(), "purge", options)
+}
+
+/// A place and its workshop.
+pub struct Stage {
+    pub place: Place,
+    pub workshop: Workshop,
+}
+
+/// The same test on both databases, each with the given script run.
+pub fn both(sqlite: &str, postgres: &str, mut test: impl FnMut(&Stage)) {
+    for place in [Place::sqlite(), Place::postgres()] {
+        let name = place.name();
+        let stage = Stage::new(place);
+        stage.place.script2(sqlite, postgres);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&stage)));
+        if let Err(panic) = outcome {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            panic!("on {name}: {}", text.unwrap_or_default());
+        }
+    }
+}
+
+/// Manners of tests: no limit that depends on the machine or on small tables.
+pub fn manners() -> Manners {
+    Manners { max_percent: 100.0, min_free_disk_mb: 0, ..Manners::default() }
+}
+
+impl Stage {
+    pub fn new(place: Place) -> Self {
+        let workshop = Workshop::new(&place, kinds::catalogue());
+        Self { place, workshop }
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.workshop.engine()
+    }
+
+    pub fn request(&self, options: Json, change: impl FnOnce(&mut Manners)) -> Request {
+        let mut manners = manners();
+        change(&mut manners);
+        story::request("purge", options, manners, false)
+    }
+
+    pub fn plan(&self, options: Json) -> Plan {
+        story::plan(&self.engine(), &self.request(options, |_| {}))
+    }
+
+    /// Why it cannot be planned: the message with its causes, and the help.
+    pub fn refusal(&self, options: Json) -> String {
+        match self.engine().plan(&self.request(options, |_| {})) {
+            Ok(plan) => panic!("it was planned: {:#?}", plan.items[0].steps),
+            Err(failure) => shown(&failure),
+        }
+    }
+
+    pub fn run(&self, options: Json) -> Report {
+        self.run_with(options, |_| {})
+    }
+
+    pub fn run_with(&self, options: Json, change: impl FnOnce(&mut Manners)) -> Report {
+        let engine = self.engine();
+        let plan = story::plan(&engine, &self.request(options, change));
+        story::run(&engine, &plan)
+    }
+
+    /// Runs it and hands every event to `watch`.
+    pub fn watch(
+        &self,
+        options: Json,
+        change: impl FnOnce(&mut Manners),
+        watch: &mut dyn FnMut(&Event),
+    ) -> Result<Report, Failure> {
+        let engine = self.engine();
+        let plan = story::plan(&engine, &self.request(options, change));
+        engine.run(&plan, &Stop::default(), &mut |event| watch(event))
+    }
+
+    pub fn undo(&self, run_id: &str) -> Report {
+        let engine = self.engine();
+        let request =
+            engine.undo_request(run_id, Some("test"), "tester").unwrap_or_else(|error| panic!("{error:?}"));
+        story::run(&engine, &story::plan(&engine, &request))
+    }
+
+    /// The findings of the undo's plan, by code.
+    pub fn undo_findings(&self, run_id: &str) -> Vec<String> {
+        let engine = self.engine();
+        let request =
+            engine.undo_request(run_id, Some("test"), "tester").unwrap_or_else(|error| panic!("{error:?}"));
+        let plan = story::plan(&engine, &request);
+        plan.items[0].findings.iter().map(|finding| finding.code.clone()).collect()
+    }
+
+    /// The first column of a query, as text.
+    pub fn list(&self, sql: &str) -> Vec<String> {
+        self.place.rows(sql).iter().map(|row| row.first().map(text).unwrap_or_default()).collect()
+    }
+
+    /// The first value of a query as a number.
+    pub fn number(&self, sql: &str) -> i64 {
+        self.list(sql)
+            .first()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("no number: {sql}"))
+    }
+}
+
+/// The codes of the findings of a plan's first operation.
+pub fn codes(plan: &Plan) -> Vec<&str> {
+    plan.items[0].findings.iter().map(|finding| finding.code.as_str()).collect()
+}
+
+/// An error as a surface prints it: the causes and the help.
+pub fn shown(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(source) = cause {
+        text.push_str(&format!("\n  {source}"));
+        cause = source.source();
+    }
+    match failure.help() {
+        Some(help) => format!("{text}\nhelp: {help}"),
+        None => text,
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Int(number) => number.to_string(),
+        other => other.to_string(),
+    }
+}

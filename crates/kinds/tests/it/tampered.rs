@@ -1,0 +1,142 @@
+//! A database that passes everything on, and lets a test interfere with transactions: at their beginning, and between
+//! a commit and its answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use targets::db::{
+    Access, Command, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
+    Session, Sql, Table, Take, Taken, Tx,
+};
+
+type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
+
+/// What the test does to transactions, numbered from 1 over all sessions.
+pub struct Tampered {
+    inner: Arc<dyn Database>,
+    hooks: Arc<Hooks>,
+}
+
+struct Hooks {
+    count: AtomicU64,
+    begun: Mutex<Begun>,
+    /// The answer to the commit of this transaction is lost.
+    lost: u64,
+}
+
+impl Tampered {
+    /// Calls `begun` with the number of each transaction when it has begun.
+    pub fn at_begin(
+        inner: Arc<dyn Database>,
+        begun: impl FnMut(u64, &mut dyn Tx) + Send + 'static,
+    ) -> Arc<Self> {
+        let hooks = Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(begun)), lost: 0 };
+        Arc::new(Self { inner, hooks: Arc::new(hooks) })
+    }
+
+    /// The n-th commit happens, but whoever asked for it is told that the connection was lost.
+    pub fn losing_answer(inner: Arc<dyn Database>, nth: u64) -> Arc<Self> {
+        let hooks = Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(|_, _| {})), lost: nth };
+        Arc::new(Self { inner, hooks: Arc::new(hooks) })
+    }
+}
+
+impl Database for Tampered {
+    fn label(&self) -> &str {
+        self.inner.label()
+    }
+
+    fn dialect(&self) -> &dyn Dialect {
+        self.inner.dialect()
+    }
+
+    fn read(&self) -> Result<Box<dyn Facts>> {
+        self.inner.read()
+    }
+
+    fn open(&self) -> Result<Box<dyn Session>> {
+        Ok(Box::new(Watched { inner: self.inner.open()?, hooks: Arc::clone(&self.hooks) }))
+    }
+}
+
+struct Watched {
+    inner: Box<dyn Session>,
+    hooks: Arc<Hooks>,
+}
+
+impl Facts for Watched {
+    fn dialect(&self) -> &dyn Dialect {
+        self.inner.dialect()
+    }
+    fn server(&mut self) -> Result<Server> {
+        self.inner.server()
+    }
+    fn schema(&mut self) -> Result<Schema> {
+        self.inner.schema()
+    }
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.inner.query(sql, each)
+    }
+    fn access(&mut self, sql: &Sql) -> Result<Access> {
+        self.inner.access(sql)
+    }
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+        self.inner.edge(table, from, rows)
+    }
+    fn edge_of(
+        &mut self,
+        table: &Table,
+        from: Option<&Row>,
+        rows: u64,
+        condition: &Sql,
+    ) -> Result<Option<(Row, Row)>> {
+        self.inner.edge_of(table, from, rows, condition)
+    }
+    fn pulse(&mut self) -> Result<Pulse> {
+        self.inner.pulse()
+    }
+}
+
+impl Session for Watched {
+    fn try_lock(&mut self, holder: &str) -> Result<bool> {
+        self.inner.try_lock(holder)
+    }
+    fn lock_holder(&mut self) -> Result<Option<String>> {
+        self.inner.lock_holder()
+    }
+    fn unlock(&mut self) -> Result<()> {
+        self.inner.unlock()
+    }
+    fn perform(&mut self, command: &Command) -> Result<Performed> {
+        self.inner.perform(command)
+    }
+    fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
+        let mut inner = self.inner.begin(limits)?;
+        let number = self.hooks.count.fetch_add(1, Ordering::SeqCst) + 1;
+        (self.hooks.begun.lock().unwrap())(number, inner.as_mut());
+        Ok(Box::new(Transaction { inner, loses_answer: self.hooks.lost == number }))
+    }
+}
+
+struct Transaction<'a> {
+    inner: Box<dyn Tx + 'a>,
+    loses_answer: bool,
+}
+
+impl Tx for Transaction<'_> {
+    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        self.inner.query(sql, each)
+    }
+    fn execute(&mut self, sql: &Sql) -> Result<u64> {
+        self.inner.execute(sql)
+    }
+    fn take(&mut self, take: &Take) -> Result<Taken> {
+        self.inner.take(take)
+    }
+    fn commit(self: Box<Self>) -> Result<()> {
+        self.inner.commit()?;
+        match self.loses_answer {
+            true => Err(Error::transient("the connection was lost during the commit").code("08006")),
+            false => Ok(()),
+        }
+    }
+}

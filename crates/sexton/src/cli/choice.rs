@@ -1,0 +1,232 @@
+//! From names, groups and flags to the request the engine gets.
+//!
+//! Explicit lists keep their order; `--all` and groups go by phase unless the configuration says `as_listed`. An
+//! unknown name means that nothing is run at all (S1-006).
+
+use super::trouble::Trouble;
+use crate::config::{
+    Config, DatabaseSetting, MANNERS, OperationSetting, Order, Override, Overrides, nearest,
+};
+use crate::exit::Exit;
+use crate::wiring::is_place;
+use clap::ArgMatches;
+use engine::{Kind, Request, Trigger, new_id};
+use targets::db::Url;
+
+/// The operations that were chosen, in the order in which they run.
+pub fn operations<'a>(
+    matches: &ArgMatches,
+    config: &'a Config,
+) -> Result<Vec<&'a OperationSetting>, Trouble> {
+    let many = |id: &str| matches.get_many::<String>(id).into_iter().flatten();
+    if matches.get_flag("all") {
+        if many("names").chain(many("operation")).chain(many("group")).next().is_some() {
+            return Err(Trouble::usage("`--all` and names exclude each other", "leave out one of the two"));
+        }
+        if config.operations.is_empty() {
+            return Err(no_operations(config));
+        }
+        return Ok(in_order(config.operations.iter().collect(), config.order));
+    }
+    let mut chosen: Vec<&OperationSetting> = Vec::new();
+    for name in many("names") {
+        match config.groups.iter().any(|group| group.name == *name) {
+            true => chosen.extend(group(config, name)?),
+            false => chosen.push(operation(config, name, true)?),
+        }
+    }
+    for name in many("operation") {
+        chosen.push(operation(config, name, false)?);
+    }
+    for name in many("group") {
+        chosen.extend(group(config, name)?);
+    }
+    if chosen.is_empty() {
+        return Err(Trouble::usage(
+            "nothing to run was named",
+            "give the names of operations or groups, `--operation NAME`, `--group NAME` or `--all`",
+        ));
+    }
+    let mut once: Vec<&OperationSetting> = Vec::new();
+    for operation in chosen {
+        if !once.iter().any(|known| known.name == operation.name) {
+            once.push(operation);
+        }
+    }
+    Ok(once)
+}
+
+fn no_operations(config: &Config) -> Trouble {
+    let what = match &config.file {
+        Some(file) => format!("`{}` has no operations", file.display()),
+        None => "there is no configuration here".to_owned(),
+    };
+    Trouble::usage(what, "`sexton init DATABASE > sexton.toml` drafts one; `--config FILE` names another")
+}
+
+fn operation<'a>(config: &'a Config, name: &str, or_group: bool) -> Result<&'a OperationSetting, Trouble> {
+    if let Some(known) = config.operations.iter().find(|known| known.name == name) {
+        return Ok(known);
+    }
+    if config.operations.is_empty() {
+        let mut trouble = no_operations(config);
+        trouble.causes.insert(0, format!("there is no operation `{name}`"));
+        return Err(trouble);
+    }
+    let mut names = config.operation_names();
+    if or_group {
+        names.extend(config.groups.iter().map(|group| group.name.as_str()));
+    }
+    let what = if or_group { "operation or group" } else { "operation" };
+    Err(unknown(what, name, &names))
+}
+
+fn group<'a>(config: &'a Config, name: &str) -> Result<Vec<&'a OperationSetting>, Trouble> {
+    let names: Vec<&str> = config.groups.iter().map(|group| group.name.as_str()).collect();
+    let Some(group) = config.groups.iter().find(|group| group.name == name) else {
+        return Err(unknown("group", name, &names));
+    };
+    let of_group: Result<Vec<_>, _> =
+        group.operations.iter().map(|name| operation(config, name, false)).collect();
+    Ok(in_order(of_group?, config.order))
+}
+
+fn unknown(what: &str, name: &str, names: &[&str]) -> Trouble {
+    let known = match names {
+        [] => "there are none in the configuration".to_owned(),
+        names => format!("there are {}", names.join(", ")),
+    };
+    let help = match nearest(name, names) {
+        Some(near) => format!("did you mean `{near}`? {known}"),
+        None => known,
+    };
+    Trouble::usage(format!("there is no {what} `{name}`; nothing was run"), help)
+}
+
+fn in_order(mut operations: Vec<&OperationSetting>, order: Order) -> Vec<&OperationSetting> {
+    if order == Order::ByPhase {
+        // Stable: within a phase the order of the file stays.
+        operations.sort_by_key(|operation| operation.kind.phase());
+    }
+    needed_first(operations)
+}
+
+/// What others need comes before them, whatever the order. The configuration has no circles of needs.
+fn needed_first(operations: Vec<&OperationSetting>) -> Vec<&OperationSetting> {
+    let mut ordered: Vec<&OperationSetting> = Vec::new();
+    let mut waiting = operations;
+    while !waiting.is_empty() {
+        let free = |operation: &&OperationSetting| {
+            !operation.needs.iter().any(|need| waiting.iter().any(|other| other.name == *need))
+        };
+        let next = waiting.iter().position(free).unwrap_or(0);
+        ordered.push(waiting.remove(next));
+    }
+    ordered
+}
+
+/// The request for these operations. Every override must be meant for at least one of them.
+pub fn request(
+    config: &Config,
+    chosen: &[&OperationSetting],
+    said: &[Override],
+    database: Option<&str>,
+    actor: &str,
+) -> Result<Request, Trouble> {
+    let mut used = vec![false; said.len()];
+    let mut operations = Vec::new();
+    for operation in chosen {
+        let mut overrides = Overrides { values: Vec::new(), database: database.map(str::to_owned) };
+        for (n, one) in said.iter().enumerate() {
+            let Some(key) = meant_for(one, operation, chosen) else { continue };
+            used[n] = true;
+            overrides.values.push(Override { key, ..one.clone() });
+        }
+        operations.push(config.request(operation, &overrides)?);
+    }
+    if let Some(n) = used.iter().position(|used| !used) {
+        let kinds: Vec<&str> = chosen.iter().map(|operation| operation.kind.name()).collect();
+        return Err(Trouble::usage(
+            format!("`{}` is no option of {}", said[n].flag, kinds.join(", ")),
+            format!("`sexton {} --help` shows its options", kinds.first().unwrap_or(&"run")),
+        ));
+    }
+    Ok(Request {
+        operations,
+        dry_run: false,
+        actor: actor.to_owned(),
+        trigger: Trigger::Cli,
+        correlation_id: new_id(),
+        force: false,
+        go_on: config.go_on,
+    })
+}
+
+/// The key, if the override is meant for this operation.
+fn meant_for(one: &Override, operation: &OperationSetting, chosen: &[&OperationSetting]) -> Option<String> {
+    if let Some((first, rest)) = one.key.split_once('.')
+        && chosen.iter().any(|known| known.name == first)
+    {
+        return (first == operation.name).then(|| rest.to_owned());
+    }
+    let fits = MANNERS.contains(&one.key) || Config::has_option(operation.kind, &one.key);
+    fits.then(|| one.key.clone())
+}
+
+/// The database that `--database` names: a name of the configuration, or a place, which is then known by itself.
+pub fn database(named: Option<&str>, config: &Config) -> Result<Option<DatabaseSetting>, Trouble> {
+    let Some(named) = named else { return Ok(None) };
+    if let Some(known) = config.databases.iter().find(|known| known.name == named) {
+        return Ok(Some(known.clone()));
+    }
+    if !is_place(named) {
+        let names: Vec<&str> = config.databases.iter().map(|known| known.name.as_str()).collect();
+        let mut trouble = unknown("database", named, &names);
+        if names.is_empty() {
+            trouble.help = Some(format!("a path has a `/` in it: `--database ./{named}`"));
+        }
+        return Err(Trouble { exit: Exit::Usage, ..trouble });
+    }
+    let url = match Url::parse(named)? {
+        Url::Sqlite { path } => Url::Sqlite { path: std::path::absolute(&path).unwrap_or(path) },
+        url => url,
+    };
+    Ok(Some(DatabaseSetting { name: url.to_string(), url, zone: None }))
+}
+
+/// The name of the one database that is meant: the one named, or the only one there is.
+pub fn the_database(named: Option<&str>, config: &Config) -> Result<String, Trouble> {
+    if let Some(database) = database(named, config)? {
+        return Ok(database.name);
+    }
+    match config.databases.as_slice() {
+        [only] => Ok(only.name.clone()),
+        [] => Err(Trouble::usage(
+            "no database was named",
+            "name one with `--database PATH` or `--database postgres://user@host/database`",
+        )),
+        several => {
+            let names: Vec<&str> = several.iter().map(|database| database.name.as_str()).collect();
+            Err(Trouble::usage(
+                "which database?",
+                format!("name one with `--database`: {}", names.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The operation of a one-off: a kind with nothing but flags.
+pub fn one_off(kind: &'static dyn Kind, database: &str) -> OperationSetting {
+    OperationSetting {
+        name: kind.name().to_owned(),
+        kind,
+        title: kind.title().to_owned(),
+        database: database.to_owned(),
+        severity: kind.severity(),
+        backup: false,
+        needs: Vec::new(),
+        expected_seconds: None,
+        manners: serde_json::Map::new(),
+        options: serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,80 @@
+//! `sexton example`: one of the example systems in a folder of its own, with a mess in it, to try things on.
+
+use super::console::Console;
+use super::trouble::Trouble;
+use crate::exit::Exit;
+use crate::wiring;
+use clap::ArgMatches;
+use std::path::Path;
+
+/// An example: its files, and the scripts that make its SQLite database, in order.
+struct Example {
+    name: &'static str,
+    files: &'static [(&'static str, &'static str)],
+    scripts: &'static [&'static str],
+}
+
+macro_rules! files {
+    ($folder:literal: $($name:literal),+) => {
+        &[$(($name, include_str!(concat!("../../../../examples/", $folder, "/", $name)))),+]
+    };
+}
+
+const EXAMPLES: [Example; 3] = [
+    Example {
+        name: "e0",
+        files: files!("e0": "README.md", "schema.sql", "seed.sql", "sexton.toml"),
+        scripts: &["schema.sql", "seed.sql"],
+    },
+    Example {
+        name: "e1",
+        files: files!("e1": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
+        scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+    },
+    Example {
+        name: "e2",
+        files: files!("e2": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
+        scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+    },
+];
+
+/// The names of the examples.
+pub fn names() -> Vec<&'static str> {
+    EXAMPLES.iter().map(|example| example.name).collect()
+}
+
+/// Writes the files and makes the database. A folder that is not empty is left alone.
+pub fn example(matches: &ArgMatches, console: &Console) -> Result<Exit, Trouble> {
+    let name = matches.get_one::<String>("name").map_or("", String::as_str);
+    let Some(example) = EXAMPLES.iter().find(|example| example.name == name) else {
+        return Err(Trouble::usage(
+            format!("there is no example `{name}`"),
+            format!("the examples are {}", names().join(", ")),
+        ));
+    };
+    let folder = matches.get_one::<String>("folder").map_or(example.name, String::as_str);
+    let folder = Path::new(folder);
+    let occupied = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if occupied {
+        return Err(Trouble::usage(format!("`{}` is not empty", folder.display()), "name a new folder"));
+    }
+    let failed = |error: std::io::Error| {
+        Trouble::usage(
+            format!("`{}` cannot be written: {error}", folder.display()),
+            "name a folder you may write to",
+        )
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    for (file, text) in example.files {
+        std::fs::write(folder.join(file), text).map_err(failed)?;
+    }
+    let scripts: Vec<&str> = example
+        .scripts
+        .iter()
+        .filter_map(|script| example.files.iter().find(|(file, _)| file == script).map(|(_, text)| *text))
+        .collect();
+    wiring::make_example(&folder.join("app.db"), &scripts)?;
+    console
+        .data(&format!("example {name} is in {0}: try `cd {0}` and `sexton plan --all`", folder.display()));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,176 @@
+//! What tables probably are, from names and types alone: pure, so that it can be wrong only in one way.
+
+use targets::db::{Column, Family, Schema, Table, TableKind};
+
+/// What a table probably is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Grows for ever, old rows lose their worth.
+    Log,
+    /// A log that others may have to look into for longer.
+    Audit,
+    /// Rows with an end of their own: sessions, tokens, caches.
+    Expiring,
+    /// Tasks with a status.
+    Queue,
+    /// Rows that are only marked as deleted.
+    SoftDeleted,
+}
+
+/// A proposal for one table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guess {
+    /// The table as the configuration names it.
+    pub table: String,
+    /// What it probably is.
+    pub sort: Sort,
+    /// The column that says how old a row is.
+    pub age_column: String,
+    /// The column with the status, of queues.
+    pub status_column: Option<String>,
+    /// What the statistics say.
+    pub rows: Option<u64>,
+    /// With indexes.
+    pub bytes: Option<u64>,
+}
+
+/// A column that looks like a reference that is not declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undeclared {
+    /// The table that refers.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The table it seems to refer to.
+    pub parent: String,
+    /// The parent's key.
+    pub parent_column: String,
+}
+
+const LOGS: [&str; 9] =
+    ["log", "event", "history", "trace", "metric", "activity", "request", "notification", "webhook"];
+const AUDITS: [&str; 2] = ["audit", "journal"];
+const QUEUES: [&str; 6] = ["queue", "job", "task", "outbox", "delivery", "message"];
+const EXPIRY: [&str; 8] = [
+    "expires_at",
+    "expire_at",
+    "expire_date",
+    "expires",
+    "expiry",
+    "expiration",
+    "valid_until",
+    "expires_on",
+];
+const CREATED: [&str; 14] = [
+    "created_at",
+    "inserted_at",
+    "logged_at",
+    "occurred_at",
+    "recorded_at",
+    "started_at",
+    "created",
+    "timestamp",
+    "created_on",
+    "date_created",
+    "time",
+    "ts",
+    "sent_at",
+    "updated_at",
+];
+const FINISHED: [&str; 6] =
+    ["finished_at", "completed_at", "ended_at", "done_at", "processed_at", "updated_at"];
+
+/// Proposals in the order of the tables' names, at most one a table.
+pub fn guesses(schema: &Schema) -> Vec<Guess> {
+    schema.tables.iter().filter(|table| has_own_rows(table)).filter_map(guess).collect()
+}
+
+fn has_own_rows(table: &Table) -> bool {
+    matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid)
+        && table.parents.is_empty()
+}
+
+fn guess(table: &Table) -> Option<Guess> {
+    let name = table.name.name.to_lowercase();
+    let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let found = |sort, age_column: &Column, status: Option<&Column>| Guess {
+        table: table.name.to_string(),
+        sort,
+        age_column: age_column.name.clone(),
+        status_column: status.map(|column| column.name.clone()),
+        rows: table.rows_estimate,
+        bytes: table.bytes,
+    };
+    if let Some(column) = time_column(table, &EXPIRY) {
+        return Some(found(Sort::Expiring, column, None));
+    }
+    if let Some(column) = time_column(table, &["deleted_at", "deleted_on", "removed_at", "trashed_at"]) {
+        return Some(found(Sort::SoftDeleted, column, None));
+    }
+    let status = table
+        .columns
+        .iter()
+        .find(|column| ["status", "state"].contains(&column.name.to_lowercase().as_str()));
+    // "task log" is a log.
+    let log = named(&LOGS) || named(&AUDITS);
+    if let (Some(status), true, false) = (status, named(&QUEUES), log) {
+        let column = time_column(table, &FINISHED).or_else(|| time_column(table, &CREATED))?;
+        return Some(found(Sort::Queue, column, Some(status)));
+    }
+    if log {
+        let sort = if named(&AUDITS) { Sort::Audit } else { Sort::Log };
+        return Some(found(sort, time_column(table, &CREATED)?, None));
+    }
+    None
+}
+
+/// The first of these columns whose type can hold a time.
+fn time_column<'a>(table: &'a Table, names: &[&str]) -> Option<&'a Column> {
+    names.iter().find_map(|name| {
+        table
+            .columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name) && holds_time(column.family))
+    })
+}
+
+/// SQLite keeps times as text or numbers.
+fn holds_time(family: Family) -> bool {
+    use Family::*;
+    matches!(family, Date | Timestamp | TimestampTz | Text | Integer | Real | Numeric | Any)
+}
+
+/// Columns `x_id` that no foreign key declares, where a table `x` or its plural has a key of one column.
+pub fn undeclared(schema: &Schema) -> Vec<Undeclared> {
+    let mut all = Vec::new();
+    for table in schema.tables.iter().filter(|table| has_own_rows(table)) {
+        for column in &table.columns {
+            let declared = table.references.iter().any(|key| key.columns.contains(&column.name));
+            let name = column.name.to_lowercase();
+            let Some(stem) = name.strip_suffix("_id").filter(|_| !declared) else { continue };
+            let plural = [stem.to_owned(), format!("{stem}s"), format!("{stem}es"), plural_y(stem)];
+            let parent = schema.tables.iter().find(|parent| {
+                parent.name != table.name
+                    && parent.name.schema == table.name.schema
+                    && has_own_rows(parent)
+                    && plural.contains(&parent.name.name.to_lowercase())
+            });
+            let Some((parent, [key])) =
+                parent.and_then(|parent| Some((parent, parent.key.as_ref()?.columns.as_slice())))
+            else {
+                continue;
+            };
+            all.push(Undeclared {
+                table: table.name.to_string(),
+                column: column.name.clone(),
+                parent: parent.name.to_string(),
+                parent_column: key.clone(),
+            });
+        }
+    }
+    all
+}
+
+fn plural_y(stem: &str) -> String {
+    stem.strip_suffix('y').map_or_else(|| format!("{stem}s"), |stem| format!("{stem}ies"))
+}

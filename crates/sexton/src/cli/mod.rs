@@ -1,0 +1,174 @@
+//! The command line: what was typed becomes a request, what came of it becomes text or JSON.
+//!
+//! Calls only the engine. The only module that writes to stdout and stderr.
+
+mod act;
+mod arguments;
+mod choice;
+mod config_commands;
+mod consent;
+mod console;
+mod contract;
+mod digest;
+mod documents;
+mod example;
+mod flags;
+mod init;
+mod numbers;
+mod progress;
+mod reference;
+mod run;
+mod runs;
+mod signals;
+mod table;
+mod text;
+mod trouble;
+mod undo;
+
+use crate::config::{self, Config, Environment, LogFormat, LogLevel, Wanted};
+use crate::exit::Exit;
+use crate::wiring;
+use act::Act;
+use clap::ArgMatches;
+use clap::error::ErrorKind;
+use console::{Console, Output};
+use engine::Kind;
+use std::ffi::OsString;
+use trouble::Trouble;
+
+/// Does what the command line says.
+pub fn main(arguments: Vec<OsString>, environment: &Environment) -> Exit {
+    let catalogue = wiring::catalogue();
+    let color = !environment.no_color();
+    let matches = match arguments::command(&catalogue).try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        Err(error) => return not_understood(&error, &arguments, color),
+    };
+    let mut console = console_of(&matches, color);
+    match dispatch(&matches, environment, &catalogue, &mut console) {
+        Ok(exit) => exit,
+        Err(trouble) => {
+            console.trouble(&trouble);
+            trouble.exit
+        }
+    }
+}
+
+fn console_of(matches: &ArgMatches, color: bool) -> Console {
+    let own = matches.subcommand().map_or(matches, |(_, own)| innermost(own));
+    let output = own.get_one::<String>("output").map_or("text", String::as_str);
+    let mut console = Console::new(Output::parse(output), color && !own.get_flag("no-color"));
+    console.events = own.get_flag("events");
+    console.quiet = own.get_flag("quiet");
+    console.verbose = own.get_flag("verbose");
+    console.yes = own.get_flag("yes");
+    console
+}
+
+/// Global flags are known to the innermost command, wherever they were typed.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, own)| innermost(own))
+}
+
+/// The `ID` of a command.
+fn id_of(matches: &ArgMatches) -> &str {
+    matches.get_one::<String>("id").map_or("", String::as_str)
+}
+
+fn dispatch(
+    matches: &ArgMatches,
+    environment: &Environment,
+    catalogue: &[&'static dyn Kind],
+    console: &mut Console,
+) -> Result<Exit, Trouble> {
+    let Some((name, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
+    let last = innermost(own);
+    let wanted = Wanted {
+        file: last.get_one::<String>("config").map(Into::into),
+        profile: last.get_one::<String>("profile").cloned(),
+    };
+    match name {
+        "completions" => return reference::completions(own, catalogue, console),
+        "man" => return reference::man(catalogue, console),
+        "reference" => return reference::page(own, catalogue, console),
+        "example" => return example::example(own, console),
+        "init" => return init::init(own, environment, console),
+        "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
+        _ => {}
+    }
+    let config = config::load(&wanted, environment, catalogue)?;
+    console.hide(&config.secrets);
+    start_log(&config);
+    let named = last.get_one::<String>("database").map(String::as_str);
+    if let Some(named) = named {
+        console.hide(&config::secrets_of_url(named));
+    }
+    let given = choice::database(named, &config)?;
+    let engine = wiring::engine(&config, given.as_ref());
+    let act = Act { config: &config, engine: &engine, console };
+    let actor = environment.actor();
+    match name {
+        "plan" => run::plan(&act, own, &actor),
+        "run" => run::run(&act, own, &actor),
+        "resume" => run::resume(&act, own),
+        "stop" => run::stop(&act, own, &actor),
+        "undo" => undo::undo(&act, own, &actor),
+        "runs" => runs::runs(&act, own),
+        "report" => runs::report(&act, own),
+        "audit" => runs::audit(&act, own),
+        "digest" => digest::digest(&act, named),
+        "restore-archive" => run::restore_archive(&act, own, &actor),
+        kind => match catalogue.iter().find(|known| known.name() == kind) {
+            Some(kind) => run::one_off(&act, *kind, own, &actor),
+            None => Err(Trouble::usage(
+                format!("there is no command `{kind}`"),
+                "`sexton help` lists all commands",
+            )),
+        },
+    }
+}
+
+/// Help and version are results; everything else is a usage error, as a document where one was asked for (S0-104).
+fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> Exit {
+    let asked: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let output = asked
+        .iter()
+        .zip(asked.iter().skip(1))
+        .find_map(|(flag, value)| (*flag == "--output").then_some(*value))
+        .or_else(|| asked.iter().find_map(|argument| argument.strip_prefix("--output=")))
+        .unwrap_or("text");
+    let console = Console::new(Output::parse(output), color && !asked.contains(&"--no-color"));
+    let rendered = error.render();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            console.data(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), true));
+            Exit::Done
+        }
+        _ => {
+            if !console.is_text() {
+                let text = rendered.to_string();
+                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                console
+                    .document(&Trouble::usage(first, "`sexton help` lists all commands").json(str::to_owned));
+            }
+            console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
+            Exit::Usage
+        }
+    }
+}
+
+fn start_log(config: &Config) {
+    let level = match config.log_level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    // A second start in one process (there is none outside of tests) keeps the first log.
+    let _ = match config.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}

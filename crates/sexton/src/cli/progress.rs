@@ -1,0 +1,106 @@
+//! Progress of a run: a bar with rate and time left on a terminal, a line now and then elsewhere. Always on stderr.
+
+use super::console::Console;
+use super::numbers::{count, duration, rows};
+use engine::{Clock, Event, Plan, What};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::{Duration, Instant};
+
+const BETWEEN_LINES: Duration = Duration::from_secs(2);
+
+/// Shows the events of one run.
+pub struct Progress<'a> {
+    console: &'a Console,
+    plan: &'a Plan,
+    clock: &'a dyn Clock,
+    bar: Option<ProgressBar>,
+    done: u64,
+    began: Instant,
+    last_line: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// For a run of this plan.
+    pub fn new(console: &'a Console, plan: &'a Plan, clock: &'a dyn Clock) -> Self {
+        Self { console, plan, clock, bar: None, done: 0, began: clock.tick(), last_line: clock.tick() }
+    }
+
+    /// Shows an event.
+    pub fn see(&mut self, event: &Event) {
+        let Some(item) = event.item.and_then(|n| self.plan.items.get(n)) else { return };
+        match &event.what {
+            What::Started { .. } => self.begin(&item.operation.name, item.matched()),
+            What::Advanced { counts, .. } => {
+                self.advance(&item.operation.name, item.matched(), counts.rows())
+            }
+            What::Paused { reason, .. } => self.tell(&format!("{}: waited, {reason}", item.operation.name)),
+            What::Retried { error, attempt } => {
+                self.tell(&format!("{}: try {attempt} after: {error}", item.operation.name));
+            }
+            What::BackedUp { path, .. } => self.tell(&format!("{}: backup {path}", item.operation.name)),
+            What::Stopped { .. } | What::Failed { .. } | What::Verified { .. } | What::Finished => self.end(),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, name: &str, matched: u64) {
+        self.done = 0;
+        self.began = self.clock.tick();
+        self.last_line = self.clock.tick();
+        if !self.console.can_draw() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(matched.max(1)), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_owned());
+        self.bar = Some(bar);
+    }
+
+    fn advance(&mut self, name: &str, matched: u64, done: u64) {
+        self.done += done;
+        match &self.bar {
+            Some(bar) => {
+                // More rows than planned may turn up; a bar beyond its end looks broken.
+                bar.set_length(matched.max(self.done).max(1));
+                bar.set_position(self.done);
+                bar.set_message(self.figures(matched));
+            }
+            None if self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
+                self.last_line = self.clock.tick();
+                self.console.note(&format!("{name}: {} of {}", count(self.done), rows(matched)));
+            }
+            None => {}
+        }
+    }
+
+    /// Rows, rate and time left.
+    fn figures(&self, matched: u64) -> String {
+        let seconds = self.clock.tick().duration_since(self.began).as_secs_f64();
+        let rate = self.done as f64 / seconds.max(0.001);
+        let left = matched.saturating_sub(self.done) as f64 / rate.max(0.001);
+        let figures = format!("{} of {}, {} rows/s", count(self.done), rows(matched), count(rate as u64));
+        // The first batches say little about the rest.
+        if seconds < 1.0 { figures } else { format!("{figures}, {} left", duration(left)) }
+    }
+
+    fn tell(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None => self.console.note(text),
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,117 @@
+//! `plan`, `run`, the kinds as commands of their own, `resume` and `stop`.
+
+use super::act::Act;
+use super::console::Output;
+use super::trouble::Trouble;
+use super::{choice, flags, text};
+use crate::exit::Exit;
+use clap::ArgMatches;
+use engine::{Kind, Plan, Request};
+use serde_json::json;
+
+/// `sexton plan`.
+pub fn plan(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let request = requested(act, matches, actor)?;
+    let plan = act.engine.plan(&request)?;
+    if let Some(file) = matches.get_one::<String>("save") {
+        let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+        std::fs::write(file, text + "\n")
+            .map_err(|error| Trouble::system(format!("the plan cannot be written to `{file}`"), error))?;
+        act.console.note(&format!("saved; run it with `sexton run --plan {file}`"));
+    }
+    match act.console.output {
+        Output::Text => act.console.data(&text::plan(&plan, act.console, true)),
+        Output::Result => act.console.document(&json!({ "success": true, "result": plan })),
+        Output::Json | Output::Report => act.console.document(&json!(plan)),
+    }
+    Ok(Exit::Done)
+}
+
+/// `sexton run`.
+pub fn run(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    if let Some(file) = matches.get_one::<String>("plan") {
+        return run_stored(act, matches, file, actor);
+    }
+    let mut request = requested(act, matches, actor)?;
+    request.dry_run = matches.get_flag("dry-run");
+    act.request(&request)
+}
+
+fn requested(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Request, Trouble> {
+    let said = flags::overrides(matches, act.engine.catalogue())?;
+    let chosen = choice::operations(matches, act.config)?;
+    let named = matches.get_one::<String>("database").map(String::as_str);
+    let database = choice::database(named, act.config)?.map(|database| database.name);
+    let mut request = choice::request(act.config, &chosen, &said, database.as_deref(), actor)?;
+    request.force = matches.get_flag("force");
+    Ok(request)
+}
+
+/// A plan from a file: it must still fit, and it may be a dry run all the same.
+fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Result<Exit, Trouble> {
+    let text = std::fs::read_to_string(file).map_err(|error| Trouble {
+        exit: Exit::Usage,
+        ..Trouble::system(format!("the plan `{file}` cannot be read"), error)
+    })?;
+    let mut stored: Plan = serde_json::from_str(&text).map_err(|error| Trouble {
+        exit: Exit::Usage,
+        help: Some("make a new one with `sexton plan NAME --save FILE`".to_owned()),
+        ..Trouble::system(format!("`{file}` is no plan of this version"), error)
+    })?;
+    stored.request.force = matches.get_flag("force");
+    stored.request.actor = actor.to_owned();
+    stored.request.dry_run = matches.get_flag("dry-run");
+    let plan = act.engine.recheck(&stored).map_err(|failure| Trouble {
+        // It could have been run; that it is not is the protection the file was saved for (W-123).
+        exit: match failure.class() {
+            engine::Class::Data => Exit::Refused,
+            _ => Exit::of_failure(&failure),
+        },
+        ..Trouble::from(failure)
+    })?;
+    act.plan(plan)
+}
+
+/// A kind as a command of its own.
+pub fn one_off(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    actor: &str,
+) -> Result<Exit, Trouble> {
+    let said = flags::overrides(matches, &[kind])?;
+    let named = matches.get_one::<String>("database").map(String::as_str);
+    let database = choice::the_database(named, act.config)?;
+    let operation = choice::one_off(kind, &database);
+    let mut request = choice::request(act.config, &[&operation], &said, None, actor)?;
+    request.dry_run = matches.get_flag("dry-run");
+    request.force = matches.get_flag("force");
+    act.request(&request)
+}
+
+/// `sexton resume`.
+pub fn resume(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
+    act.resume(super::id_of(matches))
+}
+
+/// `sexton restore-archive`.
+pub fn restore_archive(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let text = |id: &str| matches.get_one::<String>(id).map(String::as_str);
+    let database = choice::the_database(text("database"), act.config)?;
+    let (store, run) = (text("store").unwrap_or_default(), text("run").unwrap_or_default());
+    let mut request = act.engine.restore_request(store, run, text("table"), &database, actor);
+    request.dry_run = matches.get_flag("dry-run");
+    act.request(&request)
+}
+
+/// `sexton stop`.
+pub fn stop(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let id = act.engine.ask_stop(super::id_of(matches), actor)?;
+    match act.console.is_text() {
+        true => act.console.data(&format!("asked run {id} to stop at its next batch")),
+        false => act
+            .console
+            .document(&json!({ "schema_version": engine::SCHEMA_VERSION, "success": true, "run_id": id })),
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,349 @@
+//! Plans and reports for people.
+
+use super::console::{Console, Style};
+use super::numbers::{bytes, count, day, duration, minute, of, rows};
+use super::table::Table;
+use engine::{Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
+
+const INDENT: &str = "       ";
+
+/// The one line of an operation's plan.
+pub fn headline(plan: &Plan, item: &Item) -> String {
+    let about = &item.operation;
+    let place = format!("{} on {}", about.name, about.database);
+    if let Some(reason) = &item.skipped {
+        return format!("{place}: skipped, {reason}");
+    }
+    if item.steps.is_empty() {
+        return match item.result {
+            Some(_) => format!("{place}: only looks"),
+            None => format!("{place}: nothing to do"),
+        };
+    }
+    let mut parts = vec![counted(item)];
+    if item.matched() > 0 {
+        parts.push(format!(
+            "about {}",
+            of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")
+        ));
+        parts.push(dependants(item));
+        parts.extend(kept(&item.undo, plan));
+        if let Some(seconds) = item.expected_seconds {
+            parts.push(format!("usually {}", duration(seconds)));
+        }
+    }
+    format!("{place}: {}", parts.join(", "))
+}
+
+fn counted(item: &Item) -> String {
+    let about = if item.steps.iter().all(|step| step.exact) { "" } else { "about " };
+    let matched = count(item.matched());
+    // Several steps may be about one table.
+    let mut tables: Vec<&Step> = Vec::new();
+    for step in &item.steps {
+        if !tables.iter().any(|known| known.object == step.object) {
+            tables.push(step);
+        }
+    }
+    let total: Option<u64> = tables.iter().map(|step| step.total).sum();
+    let of_total = match total {
+        Some(total) => {
+            let about = if tables.iter().all(|step| step.total_exact) { "" } else { "about " };
+            format!(" of {about}{}", count(total))
+        }
+        None => String::new(),
+    };
+    let noun = if item.matched() == 1 && of_total.is_empty() { "row" } else { "rows" };
+    let places = match tables.as_slice() {
+        [one] => format!("in {}", one.object),
+        several => format!("in {} tables", several.len()),
+    };
+    format!("{about}{matched}{of_total} {noun} {places}")
+}
+
+fn dependants(item: &Item) -> String {
+    let rows: u64 = item.steps.iter().flat_map(|step| &step.dependants).map(|hanging| hanging.rows).sum();
+    match rows {
+        0 => "no dependants".to_owned(),
+        rows => of(rows, "dependant", "dependants"),
+    }
+}
+
+fn kept(undo: &Undo, plan: &Plan) -> Option<String> {
+    Some(match undo {
+        Undo::Rows { until, bytes: Some(size) } => {
+            format!("undo kept until {} ({})", day(*until, plan.now), bytes(*size))
+        }
+        Undo::Rows { until, bytes: None } => format!("undo kept until {}", day(*until, plan.now)),
+        Undo::Archive { store } => format!("undo from the archive in {store}"),
+        Undo::Nothing => "cannot be undone".to_owned(),
+        Undo::NotNeeded => return None,
+    })
+}
+
+/// The whole plan: headline, targets, facts, ways, findings; statements when asked for.
+pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
+    let mut lines = Vec::new();
+    for (n, item) in plan.items.iter().enumerate() {
+        if n > 0 && detailed {
+            lines.push(String::new());
+        }
+        lines.push(format!("{}   {}", console.paint(Style::Strong, "plan"), headline(plan, item)));
+        if detailed && !item.steps.is_empty() {
+            lines.extend(targets(item));
+            for step in &item.steps {
+                lines.extend(details(step, item.steps.len() > 1, console));
+            }
+            lines.push(format!("{INDENT}severity   {}", severity(item)));
+        }
+        for finding in &item.findings {
+            // Without details, what refuses is told with the outcome.
+            if detailed || finding.level == Level::Warning {
+                lines.extend(finding_lines(finding, plan.request.force, console));
+            }
+        }
+        if let Some(result) = item.result.as_ref().filter(|_| detailed) {
+            let text = serde_json::to_string_pretty(result).unwrap_or_default();
+            lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
+        }
+    }
+    lines.join("\n")
+}
+
+fn severity(item: &Item) -> String {
+    let name = serde_json::to_value(item.operation.severity).ok();
+    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+}
+
+fn targets(item: &Item) -> Vec<String> {
+    if item.steps.len() < 2 {
+        return Vec::new();
+    }
+    let mut table = Table::new(["target", "table", "action", "rows", "of", "batches"], &[3, 4, 5]);
+    for step in &item.steps {
+        let mark = |exact: bool| if exact { "" } else { "~" };
+        table.row([
+            step.label.clone(),
+            step.object.clone(),
+            step.action.clone(),
+            format!("{}{}", mark(step.exact), count(step.matched)),
+            step.total
+                .map_or_else(String::new, |total| format!("{}{}", mark(step.total_exact), count(total))),
+            count(step.batches),
+        ]);
+    }
+    table.lines(INDENT.len())
+}
+
+/// What a person checks about one step.
+fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
+    let mut lines = Vec::new();
+    if named {
+        lines.push(format!("{INDENT}{}", console.paint(Style::Strong, &step.label)));
+    }
+    let mut facts: Vec<(String, String)> = step.facts.clone();
+    for hanging in step.dependants.iter().filter(|hanging| hanging.rows > 0) {
+        let text = format!(
+            "{} in {} ({}): {}",
+            rows(hanging.rows),
+            hanging.table,
+            hanging.columns.join(", "),
+            hanging.policy
+        );
+        facts.push(("dependants".to_owned(), text));
+    }
+    if step.unreadable > 0 {
+        facts.push((
+            "unreadable".to_owned(),
+            format!("{} whose age cannot be read stay", rows(step.unreadable)),
+        ));
+    }
+    if step.exempt > 0 {
+        facts.push(("exempt".to_owned(), format!("{} restored by an undo stay", rows(step.exempt))));
+    }
+    if step.matched > 0 && !step.way.is_empty() {
+        facts.push(("way".to_owned(), step.way.clone()));
+    }
+    for (name, text) in &facts {
+        for (n, part) in wrapped(text).iter().enumerate() {
+            let name = if n == 0 { name.as_str() } else { "" };
+            lines.push(format!("{INDENT}{name:<10} {part}"));
+        }
+    }
+    if console.verbose {
+        for statement in &step.statements {
+            lines.extend(
+                statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))),
+            );
+        }
+    }
+    lines
+}
+
+/// Text in lines that fit beside the names of facts.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 90;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !lines[last].is_empty() {
+            lines[last].push(' ');
+        }
+        lines[last].push_str(word);
+    }
+    lines
+}
+
+fn finding_lines(finding: &Finding, force: bool, console: &Console) -> Vec<String> {
+    let (word, style) = match finding.level {
+        Level::Note => ("note", Style::Faint),
+        Level::Warning => ("warning", Style::Warn),
+        Level::Refuse if force && finding.forcible => ("forced", Style::Warn),
+        Level::Refuse => ("refused", Style::Bad),
+    };
+    let mut lines = vec![format!(
+        "{INDENT}{}  {}: {}",
+        console.paint(style, &format!("{word:<7}")),
+        finding.object,
+        finding.what
+    )];
+    if !finding.remedy.is_empty() {
+        lines.push(format!("{INDENT}         help: {}", finding.remedy));
+    }
+    lines
+}
+
+/// What a run came to: one line an operation, then how to undo or resume it.
+pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let several = report.operations.len() > 1;
+    for operation in &report.operations {
+        lines.push(outcome_line(operation, several, console));
+        if operation.status != Status::Refused {
+            let new = operation.findings.iter().filter(|finding| finding.level > Level::Note);
+            lines.extend(
+                new.flat_map(|finding| finding_lines(finding, true, console))
+                    .filter(|_| !report.metadata.dry_run),
+            );
+        }
+    }
+    let any =
+        |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
+    if any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
+        lines.push(format!("resume sexton resume {short_id}"));
+    }
+    if report.operations.iter().any(|operation| operation.undo_id.is_some()) {
+        lines.push(format!("undo   sexton undo {short_id}"));
+    }
+    lines.join("\n")
+}
+
+fn outcome_line(operation: &OperationReport, several: bool, console: &Console) -> String {
+    let (word, style) = match operation.status {
+        Status::Completed if operation.dry_run => ("dry", Style::Good),
+        Status::Completed => ("done", Style::Good),
+        Status::Partial => ("partly", Style::Warn),
+        Status::Refused => ("refused", Style::Bad),
+        Status::Cancelled | Status::TimedOut => ("stopped", Style::Warn),
+        Status::Skipped => ("skipped", Style::Faint),
+        _ => ("failed", Style::Bad),
+    };
+    let word = console.paint(style, &format!("{word:<6}"));
+    let name = if several { format!("{}: ", operation.operation) } else { String::new() };
+    format!("{word} {name}{}", said(operation))
+}
+
+fn said(operation: &OperationReport) -> String {
+    let counts = counts_of(operation);
+    let done = done_rows(&counts);
+    match operation.status {
+        Status::Skipped => operation.reason.clone().unwrap_or_default(),
+        Status::Refused => operation.errors.join("; "),
+        Status::Completed if operation.dry_run && counts.restored > 0 => {
+            format!("{} would be put back; nothing was changed", rows(counts.restored))
+        }
+        Status::Completed if operation.dry_run => {
+            format!("{} would be processed; nothing was changed", rows(counts.rows()))
+        }
+        Status::Completed if operation.batches == 0 && operation.result.is_some() => {
+            format!("{} looked", operation.operation)
+        }
+        Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
+        _ => {
+            let mut text = done;
+            if matches!(operation.status, Status::Failed | Status::Cancelled | Status::TimedOut) {
+                text = format!("{} of {}", count(counts.rows()), rows(operation.rows_matched));
+            }
+            text = format!("{text} in {}", of(operation.batches, "batch", "batches"));
+            if operation.rows_dependent > 0 {
+                text = format!("{text}, {}", of(operation.rows_dependent, "dependant", "dependants"));
+            }
+            text = format!("{text}, {}", duration(operation.duration_seconds));
+            if operation.rows_failed > 0 {
+                text = format!("{text}, {} not handled", count(operation.rows_failed));
+            }
+            match &operation.reason {
+                Some(reason) => format!("{text}; {reason}"),
+                None => text,
+            }
+        }
+    }
+}
+
+/// The counts of an operation.
+pub fn counts_of(operation: &OperationReport) -> Counts {
+    let mut counts = Counts::default();
+    for target in &operation.targets {
+        counts.add(&target.counts);
+    }
+    counts
+}
+
+fn done_rows(counts: &Counts) -> String {
+    if counts.restored > 0 { format!("{} put back", rows(counts.restored)) } else { rows(counts.rows()) }
+}
+
+/// One run in full.
+pub fn run(report: &Report, console: &Console) -> String {
+    let about = &report.metadata;
+    let mut lines = vec![
+        format!("run      {}", report.run_id),
+        format!("status   {}", status(report.status)),
+        format!("started  {} UTC by {}", minute(about.started_at), about.actor),
+        format!("took     {}", duration(about.duration_seconds)),
+        format!("database {} ({})", about.database, about.engine),
+    ];
+    if about.dry_run {
+        lines.push("dry run  nothing was changed".to_owned());
+    }
+    lines.push(String::new());
+    lines.push(outcome(report, &report.run_id, console));
+    let mut table = Table::new(["target", "table", "rows", "done", "dependants"], &[2, 3, 4]);
+    for target in report.operations.iter().flat_map(|operation| &operation.targets) {
+        table.row([
+            target.label.clone(),
+            target.object.clone(),
+            count(target.rows_matched),
+            count(target.counts.rows()),
+            count(target.counts.dependants),
+        ]);
+    }
+    if !table.is_empty() {
+        lines.push(String::new());
+        lines.extend(table.lines(INDENT.len()));
+    }
+    for error in &report.errors {
+        lines.push(format!("{}  {}: {}", console.paint(Style::Bad, "error"), error.operation, error.message));
+    }
+    lines.join("\n")
+}
+
+/// A status as the documents spell it.
+pub fn status(status: Status) -> String {
+    let name = serde_json::to_value(status).ok();
+    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().replace('_', " ")
+}

@@ -1,0 +1,230 @@
+//! The fixed part of the configuration file: what may stand in it whatever kinds there are.
+//!
+//! The doc comments are the help texts of the reference and of editors. Options of kinds are not here: they
+//! come from the kinds' own schemas.
+
+use engine::Severity;
+use engine::age::Age;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The whole file, without the options of kinds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    /// Where editors find the schema of this file (`sexton config schema`). Not used by sexton itself.
+    pub schema: Option<String>,
+    /// The order of `--all` and of groups: `by_phase` (checks, backups, clean-up, vacuum, reindex, views, measuring) or
+    /// `as_listed`.
+    pub order: Order,
+    /// Refuse the first real run of an operation that had no dry run yet.
+    pub first_run_dry: bool,
+    /// The databases, by name.
+    pub database: BTreeMap<String, DatabaseSection>,
+    /// File stores (folders or buckets), by name: for archives and files.
+    pub store: BTreeMap<String, StoreSection>,
+    /// The operations, by name.
+    pub operation: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    /// Named lists of operations.
+    pub group: BTreeMap<String, GroupSection>,
+    /// Limits and manners for all operations; each operation may say otherwise.
+    pub defaults: serde_json::Map<String, serde_json::Value>,
+    /// Where sexton remembers its runs.
+    pub state: StateSection,
+    /// What can be put back, and for how long.
+    pub undo: UndoSection,
+    /// The log of the program, the copy of the run log, and for how long runs are remembered.
+    pub log: LogSection,
+    /// Tables of applications that get a row for each run, by any name.
+    pub run_log: BTreeMap<String, RunLogSection>,
+    /// Other values for some of the keys above, chosen by `--profile NAME`.
+    pub profile: BTreeMap<String, serde_json::Value>,
+}
+
+/// The order of `--all` and of groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// By phase: what could be needed comes first, what profits comes last.
+    #[default]
+    ByPhase,
+    /// As the file lists them.
+    AsListed,
+}
+
+/// A database.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct DatabaseSection {
+    /// `postgres://user@host/database`, or the path of a SQLite file (relative to this file). `${NAME}` and
+    /// `${file:/path}` are replaced; in the user part the inserted text is percent-encoded.
+    pub url: String,
+    /// The zone of times that have none.
+    #[schemars(extend("format" = "zone"))]
+    pub zone: Option<String>,
+}
+
+/// A file store: a folder, or a bucket.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSection {
+    /// A folder, relative to this file.
+    pub folder: Option<String>,
+    /// A bucket: `s3://bucket/prefix`.
+    pub url: Option<String>,
+    /// The address of an S3-compatible server, when it is not Amazon's.
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    pub region: Option<String>,
+    /// The access key: `${NAME}` or `file:/path`.
+    pub access_key: Option<String>,
+    /// The secret key: `${NAME}` or `file:/path`.
+    pub secret_key: Option<String>,
+}
+
+/// A named list of operations.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct GroupSection {
+    /// What people read.
+    pub description: Option<String>,
+    /// The names of the operations.
+    pub operations: Vec<String>,
+}
+
+/// What every operation has, besides manners and the options of its kind.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct OperationSection {
+    /// What it does: `purge`, …
+    pub kind: String,
+    /// The name of the database. Not needed when there is only one.
+    pub database: Option<String>,
+    /// What people read. Default: that of the kind.
+    pub title: Option<String>,
+    /// How much can go wrong; decides how a person is asked. Default: that of the kind.
+    pub severity: Option<Severity>,
+    /// Whether a fresh backup must be there before it begins.
+    #[serde(default)]
+    pub backup: bool,
+    /// Operations that must have succeeded in the same run.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// How long it usually takes, such as `5 min`. Default: learned from earlier runs.
+    pub expected: Option<Age>,
+}
+
+/// What `[defaults]` has besides manners.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct DefaultsSection {
+    /// When an operation fails: `continue` with the next one (those that need it are skipped), or `stop`.
+    pub on_error: OnError,
+}
+
+/// What to do when an operation of a run fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// Go on with those that do not need it.
+    #[default]
+    Continue,
+    /// Run nothing more.
+    Stop,
+}
+
+/// Where sexton remembers its runs.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSection {
+    /// A folder, relative to this file. Default: `.sexton` beside this file.
+    pub folder: Option<String>,
+    /// A PostgreSQL database instead of a folder, for several workers.
+    pub url: Option<String>,
+}
+
+/// What can be put back.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UndoSection {
+    /// How long undo rows are kept.
+    pub keep: Age,
+    /// The most that the undo rows of one operation may take, such as `5 GB`. Unset: no limit but the free disk.
+    #[schemars(extend("format" = "size"))]
+    pub max_size: Option<String>,
+}
+
+impl Default for UndoSection {
+    fn default() -> Self {
+        Self { keep: Age("30 days".to_owned()), max_size: None }
+    }
+}
+
+/// A table of an application that gets a row for each run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunLogSection {
+    /// The name of the database. Not needed when there is only one.
+    #[schemars(extend("format" = "database"))]
+    pub database: Option<String>,
+    /// The table.
+    pub table: String,
+    /// Which column gets which fact: `status`, `started_at`, `finished_at`, `duration_seconds`, `report`, `error`,
+    /// `run_id`, or a fixed text as `{ text = "…" }`.
+    pub columns: BTreeMap<String, engine::Field>,
+}
+
+/// The log of the program and the copy of the run log.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// What is written to stderr: `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: LogLevel,
+    /// The form of these lines: `text` or `json`.
+    pub format: LogFormat,
+    /// The folder for `runs.jsonl`, the copy of the run log. Default: the state folder.
+    pub folder: Option<String>,
+    /// For how long runs are remembered. The last run of each operation always is.
+    pub keep: Age,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::default(),
+            format: LogFormat::default(),
+            folder: None,
+            keep: Age("365 days".to_owned()),
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// Also what looks wrong.
+    #[default]
+    Warn,
+    /// Also what happens.
+    Info,
+    /// Also every step.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,153 @@
+//! The only file that names back ends and kinds: puts an engine together from a configuration.
+//!
+//! Nothing is connected to here; databases, stores and the state are opened at their first use.
+
+use crate::config::{Config, DatabaseSetting, StatePlace, StorePlace, StoreSetting, nearest};
+use backends::bucket::{Bucket, BucketOptions, Credentials};
+use backends::local_files::LocalFiles;
+use backends::postgres::Postgres;
+use backends::sqlite::Sqlite;
+use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
+use secrecy::ExposeSecret;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use targets::db::{Database, Url};
+use targets::files::Files;
+
+/// What Sexton knows how to do.
+pub fn catalogue() -> Vec<&'static dyn Kind> {
+    kinds::catalogue()
+}
+
+/// An engine for this configuration. `given` is a database named on the command line by its URL.
+pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
+    let mut databases = config.databases.clone();
+    databases.extend(given.cloned());
+    let state = config.state.clone();
+    Engine::new(Parts {
+        catalogue: catalogue(),
+        databases: Box::new(Known { databases }),
+        stores: Box::new(KnownStores { stores: config.stores.clone() }),
+        state: Box::new(move || open_state(&state)),
+        log_folder: config.log_folder.clone(),
+        clock: match config.now {
+            Some(now) => Arc::new(SetClock::moving(now)),
+            None => Arc::new(SystemClock),
+        },
+        keep_undo: config.keep_undo.clone(),
+        undo_max_bytes: config.undo_max_bytes,
+        keep_runs: config.keep_runs.clone(),
+        run_logs: config.run_logs.clone(),
+        backups: None,
+    })
+}
+
+struct Known {
+    databases: Vec<DatabaseSetting>,
+}
+
+impl Databases for Known {
+    fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
+        if let Some(known) = self.databases.iter().find(|known| known.name == name) {
+            return Ok(connect_to(name, &known.url));
+        }
+        // Runs without a configuration remember their database by path or URL, so that they can be undone and resumed.
+        if is_place(name) {
+            return Ok(connect_to(name, &Url::parse(name)?));
+        }
+        let names: Vec<&str> = self.databases.iter().map(|known| known.name.as_str()).collect();
+        Err(Error::usage(format!("there is no database `{name}`")).help(match nearest(name, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => {
+                "name one with `--database PATH` or `--database postgres://…`".to_owned()
+            }
+            None => format!("the databases are {}", names.join(", ")),
+        }))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.databases.iter().map(|known| known.name.clone()).collect()
+    }
+}
+
+/// Whether a text on the command line means a place, not a name of the configuration.
+pub fn is_place(text: &str) -> bool {
+    let has_ending = Path::new(text)
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| ["db", "sqlite", "sqlite3", "db3"].contains(&ending));
+    text.contains('/') || text.contains("://") || text.starts_with("sqlite:") || has_ending
+}
+
+fn connect_to(label: &str, url: &Url) -> Arc<dyn Database> {
+    match url {
+        Url::Sqlite { path } => Arc::new(Sqlite::new(label, path)),
+        Url::Postgres { .. } => Arc::new(Postgres::new(label, url.clone())),
+    }
+}
+
+struct KnownStores {
+    stores: Vec<StoreSetting>,
+}
+
+impl Stores for KnownStores {
+    fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
+        let Some(known) = self.stores.iter().find(|known| known.name == name) else {
+            let names: Vec<&str> = self.stores.iter().map(|known| known.name.as_str()).collect();
+            let help = match nearest(name, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add `[store.{name}]` with `folder = \"…\"` to the configuration"),
+            };
+            return Err(Error::usage(format!("there is no store `{name}`")).help(help));
+        };
+        match &known.place {
+            StorePlace::Folder(folder) => Ok(Arc::new(LocalFiles::new(name, folder))),
+            StorePlace::Bucket { url, endpoint, region, access_key, secret_key } => {
+                let credentials = match (access_key, secret_key) {
+                    (Some(access_key), Some(secret_key)) => Credentials::Keys {
+                        access_key: access_key.expose_secret().to_owned(),
+                        secret_key: secret_key.clone(),
+                        token: None,
+                    },
+                    _ => Credentials::Instance,
+                };
+                let options = BucketOptions {
+                    endpoint: endpoint.clone(),
+                    region: region.clone(),
+                    credentials,
+                    // A server of one's own seldom has a host name for each bucket.
+                    path_style: endpoint.is_some(),
+                    allow_http: endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")),
+                    ..BucketOptions::default()
+                };
+                Ok(Arc::new(Bucket::new(name, url, options)?))
+            }
+        }
+    }
+}
+
+/// Makes the SQLite database of an example.
+pub fn make_example(file: &Path, scripts: &[&str]) -> Result<()> {
+    Sqlite::create("example", file)?.script(scripts)
+}
+
+/// The state, made at its first use.
+fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
+    let folder = match place {
+        StatePlace::Database(url) => return Ok(connect_to("state", url)),
+        StatePlace::Folder(folder) => folder,
+    };
+    let file = folder.join("state.db");
+    if !file.exists() {
+        // Plans and reports say what is in a database.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| {
+            Error::system(format!("the state folder `{}` cannot be made", folder.display()))
+                .help("choose another one: `[state]` with `folder = \"…\"`")
+                .because(error)
+        })?;
+        return Ok(Arc::new(Sqlite::create("state", &file)?));
+    }
+    Ok(Arc::new(Sqlite::new("state", &file)))
+}

@@ -1,0 +1,22 @@
+//! The binary as users meet it: what it prints, where, and how it ends.
+//!
+//! Every test runs the real program in a folder and an environment of its own.
+
+mod config_faults;
+mod config_rules;
+mod crash;
+mod documents;
+mod examples;
+mod guides;
+mod history;
+mod init;
+mod kit;
+mod policy;
+mod profiles_and_secrets;
+mod reference;
+mod run;
+mod schema;
+mod signals;
+mod terminal;
+mod tidy;
+mod undo;

@@ -1,0 +1,37 @@
+//! Policies of the configuration that stand above every run.
+
+use crate::kit::Desk;
+
+#[test]
+fn the_first_run_must_be_dry_where_the_policy_says_so() {
+    // S2-079
+    let desk = Desk::ready_with("first_run_dry = true");
+    insta::assert_snapshot!(desk.sexton("run logs --yes").ends(3).shown());
+    assert_eq!(desk.count("audit_log"), 400);
+    desk.sexton("run logs --dry-run").ends(0);
+    desk.sexton("run sessions").ends(3);
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("undo latest").ends(0);
+    assert_eq!(desk.count("audit_log"), 400);
+}
+
+#[test]
+fn what_is_needed_comes_first_in_all() {
+    // W-116
+    let desk = Desk::ready();
+    desk.write(
+        "sexton.toml",
+        &crate::kit::CONFIG.replace("[operation.logs]", "[operation.logs]\nneeds = [\"sessions\"]"),
+    );
+    let report = desk.sexton("run --all --dry-run --output report").ends(0).json();
+    assert_eq!(report["operations"][0]["operation"], "sessions");
+}
+
+#[test]
+fn listed_order_replaces_phases_where_the_configuration_says_so() {
+    // with one kind there is one phase; what is seen here is that the order of the file stays.
+    let desk = Desk::ready_with("order = \"as_listed\"");
+    let report = desk.sexton("run --all --dry-run --output report").ends(0).json();
+    assert_eq!(report["operations"][0]["operation"], "logs");
+    assert_eq!(report["operations"][1]["operation"], "sessions");
+}

@@ -1,0 +1,92 @@
+//! On a terminal the program asks, draws and explains.
+
+use crate::kit::{CONFIG, Desk};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+/// Runs the program on a terminal of its own (`script` makes one) with these answers; what was on the screen, and the
+/// exit code.
+fn at_the_terminal(desk: &Desk, line: &str, answers: &str) -> (String, i32) {
+    let program = desk.command(line);
+    let mut command = Command::new("script");
+    let mut spelled = String::new();
+    for word in std::iter::once(program.get_program()).chain(program.get_args()) {
+        spelled.push_str(&format!("'{}' ", word.to_str().unwrap()));
+    }
+    command.args(["-qec", spelled.trim(), "/dev/null"]).current_dir(desk.path()).env_clear();
+    for (name, value) in program.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        command.env(name, value);
+    }
+    command.env("TERM", "xterm").env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    let mut screen = child.stdout.take().unwrap();
+    let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+    let mut answers = answers.lines();
+    loop {
+        let read = screen.read(&mut buffer).unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        seen.extend_from_slice(&buffer[..read]);
+        let shown = String::from_utf8_lossy(&seen[..]);
+        if shown.ends_with("[y/N] ") || shown.ends_with("run it: ") {
+            let answer = answers.next().expect("one answer for each question");
+            writeln!(keyboard, "{answer}").unwrap();
+        }
+    }
+    drop(keyboard);
+    let code = child.wait().unwrap().code().unwrap_or(-1);
+    (String::from_utf8_lossy(&seen).into_owned(), code)
+}
+
+#[test]
+fn a_medium_operation_is_shown_and_asked_about() {
+    let desk = Desk::ready();
+    let (screen, code) = at_the_terminal(&desk, "run logs --no-color", "n");
+    assert_eq!(code, 3, "{screen}");
+    assert!(screen.contains("311 of 400 rows"), "{screen}");
+    assert!(screen.contains("cut-off"), "{screen}");
+    assert_eq!(desk.count("audit_log"), 400);
+    let (screen, code) = at_the_terminal(&desk, "run logs", "y");
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("sexton undo "), "{screen}");
+    assert_eq!(desk.count("audit_log"), 89);
+}
+
+#[test]
+fn a_critical_operation_wants_its_name_typed() {
+    let desk = Desk::ready();
+    desk.write(
+        "sexton.toml",
+        &CONFIG.replace("[operation.logs]", "[operation.logs]\nseverity = \"CRITICAL\""),
+    );
+    for wrong in ["y", "yes", "log"] {
+        let (screen, code) = at_the_terminal(&desk, "run logs", wrong);
+        assert_eq!(code, 3, "{screen}");
+    }
+    assert_eq!(desk.count("audit_log"), 400);
+    let (screen, code) = at_the_terminal(&desk, "run logs", "logs");
+    assert_eq!(code, 0, "{screen}");
+}
+
+#[test]
+fn a_low_operation_and_one_with_nothing_to_do_ask_nothing() {
+    let desk = Desk::ready();
+    let (screen, code) = at_the_terminal(&desk, "run sessions", "");
+    assert_eq!(code, 0, "{screen}");
+    let (screen, code) = at_the_terminal(&desk, "run logs --older-than '5 years'", "");
+    assert_eq!(code, 0, "{screen}");
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let mut desk = Desk::ready();
+    let (screen, _) = at_the_terminal(&desk, "plan logs", "");
+    assert!(screen.contains("\u{1b}["), "{screen}");
+    let (screen, _) = at_the_terminal(&desk, "plan logs --no-color", "");
+    assert!(!screen.contains("\u{1b}[1m"), "{screen}");
+    desk.set("NO_COLOR", "1");
+    let (screen, _) = at_the_terminal(&desk, "plan logs", "");
+    assert!(!screen.contains("\u{1b}[1m"), "{screen}");
+}

@@ -1,0 +1,85 @@
+//! Undo from the command line.
+
+use crate::kit::Desk;
+use insta::assert_snapshot;
+
+#[test]
+fn undo_puts_back_what_the_last_run_changed() {
+    // S3-032
+    let desk = Desk::ready();
+    let before = desk.place.dump();
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("run logs --dry-run").ends(0);
+    assert_snapshot!("list", desk.sexton("undo list").ends(0).shown());
+    assert_snapshot!("show", desk.sexton("undo show latest").ends(0).shown());
+    assert_snapshot!("preview", desk.sexton("undo latest --dry-run").ends(0).shown());
+    assert_eq!(desk.count("audit_log"), 89);
+    assert_snapshot!("apply", desk.sexton("undo latest").ends(0).shown());
+    assert_eq!(desk.place.dump(), before);
+    assert_snapshot!("again", desk.sexton("undo apply latest").shown());
+}
+
+#[test]
+fn a_row_that_is_in_the_way_is_reported_and_not_overwritten() {
+    // W-078
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    desk.place.script("insert into audit_log values (400, '2026-01-01', 'mine')");
+    assert_snapshot!(desk.sexton("undo latest").ends(7).shown());
+    assert_eq!(desk.count("audit_log where id = 400 and action = 'mine'"), 1);
+    assert_eq!(desk.count("audit_log"), 400);
+}
+
+#[test]
+fn an_undo_point_is_forgotten_only_with_consent() {
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("undo drop latest").ends(3);
+    desk.sexton("undo drop latest --yes").ends(0);
+    assert_eq!(desk.place.leftovers(), Vec::<String>::new());
+    desk.sexton("undo show latest").ends(2);
+    let trail = desk.sexton("audit --output json").ends(0).json();
+    assert_eq!(trail["audit"][0]["actor"], "tester");
+    assert_eq!(trail["audit"][0]["action"], "drop undo point");
+    desk.sexton("undo drop --expired").ends(0);
+}
+
+#[test]
+fn restored_rows_are_exempt_until_they_are_released() {
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("undo latest").ends(0);
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.count("audit_log"), 400, "what was put back is not swept again");
+    desk.sexton("undo release audit_log").ends(0);
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+}
+
+#[test]
+fn archived_rows_come_back_from_the_store_alone() {
+    let desk = Desk::ready();
+    let config = crate::kit::CONFIG.replace(
+        "[operation.logs]",
+        "[store.cold]\nfolder = \"cold\"\n\n[operation.logs]\narchive = \"cold\"\nundo = \"archive\"",
+    );
+    desk.write("sexton.toml", &config);
+    let before = desk.place.dump();
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+    let run = desk.runs()[0].clone();
+    std::fs::remove_dir_all(desk.file(".sexton")).unwrap();
+    desk.sexton(&format!("restore-archive cold {run} --dry-run")).ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+    desk.sexton(&format!("restore-archive cold {run}")).ends(0);
+    assert_eq!(desk.place.dump(), before);
+}
+
+#[test]
+fn what_cannot_be_undone_says_so() {
+    let desk = Desk::ready();
+    desk.sexton("run sessions").ends(0);
+    assert_snapshot!(desk.sexton(&format!("undo {}", desk.runs()[0])).ends(2).shown());
+    desk.sexton("undo nosuch").ends(2);
+    desk.sexton("undo").ends(2);
+}
