@@ -248,7 +248,8 @@ impl<'a> Work<'a> {
         let columns: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
         let aside = self.scratch(table, &columns)?;
         self.empty(&aside)?;
-        let kept = self.tx.execute(&dialect.remember(&self.take(&Rows::all(table, staying), Some(&aside))))?;
+        let kept =
+            self.tx.execute(&dialect.remember(&self.take(&Rows::all(table, staying), Some(&aside))))?;
         let gone = match &undo {
             Some(undo) => self.tx.execute(&dialect.remember(&self.take(rows, Some(undo))))?,
             None => total - kept,

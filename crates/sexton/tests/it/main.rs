@@ -6,6 +6,7 @@ mod config_faults;
 mod config_rules;
 mod crash;
 mod documents;
+mod examples;
 mod history;
 mod init;
 mod kit;

@@ -56,7 +56,8 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn no_file_is_too_long() {
     let too_long = |name: &str, text: &str| {
-        !name.contains("/tests/") && text.split("#[cfg(test)]").next().unwrap_or(text).lines().count() > LONGEST
+        !name.contains("/tests/")
+            && text.split("#[cfg(test)]").next().unwrap_or(text).lines().count() > LONGEST
     };
     assert_eq!(offenders(too_long), Vec::<String>::new());
 }
@@ -76,7 +77,9 @@ fn drivers_appear_only_in_the_back_ends() {
 #[test]
 fn only_wiring_names_a_back_end() {
     let names = |name: &str, text: &str| {
-        name.starts_with("crates/sexton/src") && !name.ends_with("wiring.rs") && production(text).contains("backends::")
+        name.starts_with("crates/sexton/src")
+            && !name.ends_with("wiring.rs")
+            && production(text).contains("backends::")
     };
     assert_eq!(offenders(names), Vec::<String>::new());
 }
@@ -130,7 +133,12 @@ fn no_test_file_is_forgotten() {
 
 #[test]
 fn no_test_is_switched_off_and_nothing_is_left_unfinished() {
-    let marks = [concat!("#[", "ignore"), concat!("todo", "!("), concat!("unimplemented", "!("), concat!("FIX", "ME")];
+    let marks = [
+        concat!("#[", "ignore"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("FIX", "ME"),
+    ];
     assert_eq!(offenders(|_, text| marks.iter().any(|mark| text.contains(mark))), Vec::<String>::new());
 }
 
@@ -150,4 +158,22 @@ fn requirement_ids_in_tests_exist_in_the_ledger() {
         }
     }
     assert_eq!(unknown, Vec::<String>::new());
+}
+
+#[test]
+fn every_command_that_a_text_names_is_there() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_sexton")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let known: Vec<&str> =
+        help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let unknown = |_: &str, text: &str| {
+        production(text).split("`sexton ").skip(1).any(|rest| {
+            let word: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            !word.is_empty()
+                && !word.starts_with('-')
+                && word != "reference"
+                && !known.contains(&word.as_str())
+        })
+    };
+    assert_eq!(offenders(unknown), Vec::<String>::new());
 }
