@@ -7,12 +7,13 @@ use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
+use crate::guard::{self, Scene};
 use crate::journal::{Journal, Watch};
 use crate::operation::{Kind, Operation, Planning, Stores};
 use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
-use crate::run::{Run, guards};
+use crate::run::Run;
 use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
@@ -123,7 +124,14 @@ impl Engine {
             result: planned.result,
         };
         if item.skipped.is_none() && !item.steps.is_empty() {
-            let found = guards(self, &item, now, facts.as_mut())?;
+            let scene = Scene {
+                server: &facts.server()?,
+                pulse: &facts.pulse()?,
+                item: &item,
+                now,
+                newest_run: self.newest_run()?,
+            };
+            let found = guard::findings(&scene)?;
             item.findings.extend(found);
         }
         if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
@@ -181,8 +189,7 @@ impl Engine {
         }
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
-        let statuses = vec![Status::New; plan.items.len()];
-        self.execute(id, plan, Vec::new(), &statuses, newest, stop, watch)
+        self.execute(id, plan, Vec::new(), newest, stop, watch)
     }
 
     fn execute(
@@ -190,25 +197,23 @@ impl Engine {
         id: &str,
         plan: &Plan,
         events: Vec<crate::event::Event>,
-        statuses: &[Status],
         newest: Option<Timestamp>,
         stop: &Stop,
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
+        let statuses = statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(statuses)
+        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
     }
 
     /// Goes on with a run that was stopped, failed, or died.
     pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         let record = state.run(&state.find_run(prefix)?)?;
-        let statuses: Vec<Status> = (0..record.plan.items.len())
-            .map(|n| crate::report::status_of(record.events.iter().filter(|event| event.item == Some(n))))
-            .collect();
+        let statuses = statuses_of(&record.plan, &record.events);
         let open = |status: &Status| status.can_resume() || !status.is_over();
         if !statuses.iter().any(open) {
             let status = Status::of_run(&statuses);
@@ -220,7 +225,7 @@ impl Engine {
             .into());
         }
         state.clear_stop(&record.id)?;
-        self.execute(&record.id, &record.plan, record.events, &statuses, None, stop, watch)
+        self.execute(&record.id, &record.plan, record.events, None, stop, watch)
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
@@ -422,10 +427,6 @@ impl Engine {
 
     /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
     pub(crate) fn tell_applications(&self, report: &Report) {
-        // A dry run writes nothing into the databases that it looks at.
-        if report.metadata.dry_run {
-            return;
-        }
         for log in &self.parts.run_logs {
             let written =
                 self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
@@ -487,6 +488,12 @@ impl Engine {
             None => Ok(None),
         }
     }
+}
+
+/// Where each operation of a run stands after these events.
+fn statuses_of(plan: &Plan, events: &[crate::event::Event]) -> Vec<Status> {
+    let of = |n: usize| events.iter().filter(move |event| event.item == Some(n));
+    (0..plan.items.len()).map(|n| crate::report::status_of(of(n))).collect()
 }
 
 /// The kinds of the engine's own operations.

@@ -115,7 +115,7 @@ fn disk(scene: &Scene, all: &mut Vec<Finding>) {
             "disk",
             &scene.server.database,
             format!("{} MB are free, {} MB are needed", free / MB, (least + 2 * undo) / MB),
-            "free space on the database's disk, or keep undo rows in an archive (`undo = \"archive\"`)",
+            "free space on the database's disk, keep undo rows in an archive (`undo = \"archive\"`), or use `--force`",
         ));
     }
 }

@@ -3,13 +3,12 @@
 //! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
 //! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
 
-use crate::archive::Manifest;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, StopReason, What};
-use crate::finding::Finding;
 use crate::guard;
+use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
 use crate::pace::Pace;
@@ -24,7 +23,7 @@ use crate::undo::{self, Point, PointState};
 use crate::window::Window;
 use crate::work::{Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, Facts, Limits, Session, Sql};
+use targets::db::{Command, Dialect, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -110,7 +109,8 @@ impl Run<'_, '_> {
         (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
     }
 
-    fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
+    /// Appends an event of the n-th operation.
+    pub(crate) fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
         Ok(self.journal.append(Some(n), what)?)
     }
 
@@ -152,7 +152,11 @@ impl Run<'_, '_> {
         }
         let database = self.engine.database(&item.operation.database)?;
         let operation = self.engine.operation(&item.operation)?;
-        let manners = operation.manners(&item.operation.manners);
+        let mut manners = operation.manners(&item.operation.manners);
+        if plan.request.force {
+            // The guard was overridden; the throttle must not refuse in its place.
+            manners.min_free_disk_mb = 0;
+        }
         let limits = limits_of(&manners);
 
         faults.point("before the lock")?;
@@ -180,6 +184,7 @@ impl Run<'_, '_> {
         faults.point("started")?;
 
         let work = Execution {
+            n,
             dialect: database.dialect(),
             operation: operation.as_ref(),
             item,
@@ -209,75 +214,6 @@ impl Run<'_, '_> {
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
-    }
-
-    /// The undo rows are counted: as many as rows were deleted or changed.
-    fn everything_remembered(
-        &self,
-        item: &Item,
-        point: &str,
-        counts: &[Counts],
-        facts: &mut dyn Facts,
-    ) -> Result<Vec<Finding>, Failure> {
-        if !matches!(item.undo, Undo::Rows { .. }) {
-            return Ok(Vec::new());
-        }
-        let mut remembered = 0;
-        for table in undo::read_point(facts, point)?.map(|point| point.tables).unwrap_or_default() {
-            remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
-        }
-        let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
-        if remembered == done {
-            return Ok(Vec::new());
-        }
-        Ok(vec![Finding::warning(
-            "undo_rows",
-            point,
-            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
-            "somebody else wrote to the undo tables: keep a backup before undoing",
-        )])
-    }
-
-    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
-    fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
-        let now = self.engine.clock().now();
-        let expired = match undo::points(session) {
-            Ok(points) => points,
-            Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
-        };
-        for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
-            match undo::drop_point(session, limits, point) {
-                Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
-                Err(error) => {
-                    tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
-                }
-            }
-        }
-    }
-
-    /// The list of the archive files of this operation, chained, beside the files themselves.
-    fn write_manifests(
-        &mut self,
-        item: &Item,
-        point: &str,
-        session: &mut dyn Session,
-    ) -> Result<(), Failure> {
-        let mut manifests: Vec<(String, Manifest)> = Vec::new();
-        for file in undo::archived_files(session, point)? {
-            let known = manifests
-                .iter()
-                .position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
-            let n = known.unwrap_or_else(|| {
-                let name = &item.operation.name;
-                manifests.push((file.store.clone(), Manifest::new(name, &file.table, point)));
-                manifests.len() - 1
-            });
-            manifests[n].1.add(file.written);
-        }
-        for (store, manifest) in &manifests {
-            manifest.write(self.engine.stores().store(store)?.as_ref())?;
-        }
-        Ok(())
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.
@@ -319,7 +255,7 @@ impl Run<'_, '_> {
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
         self.catch_up(n, &checkpoint)?;
         let mut memory = work.memory(session)?;
-        let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time());
+        let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
         let mut throttle = Throttle::new(work.manners, clock, session.dialect().breather());
         let mut rows = 0;
@@ -339,11 +275,13 @@ impl Run<'_, '_> {
                 }
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
-            // SQLite: the log must not grow, or the application's next commit pays for moving it. Nothing on PostgreSQL.
-            session.perform(&Command::Checkpoint)?;
+            pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
+            if throttle.wants_checkpoint() {
+                session.perform(&Command::Checkpoint)?;
+            }
             let step = checkpoint.step;
             let (counts, took) =
-                self.batch_with_retries(n, work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
+                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
@@ -356,24 +294,6 @@ impl Run<'_, '_> {
             self.engine.faults().point("advanced")?;
         }
         Ok(Ended::Done)
-    }
-
-    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
-    fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        let mut missing = checkpoint.counts.clone();
-        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
-            if let What::Advanced { step, counts, .. } = &event.what
-                && let Some(left) = missing.get_mut(*step)
-            {
-                *left = left.without(counts);
-            }
-        }
-        for (step, counts) in missing.into_iter().enumerate() {
-            if counts != Counts::default() {
-                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
-            }
-        }
-        Ok(())
     }
 
     fn reason_to_stop(
@@ -409,7 +329,6 @@ impl Run<'_, '_> {
 
     fn batch_with_retries(
         &mut self,
-        n: usize,
         work: &Execution,
         session: &mut dyn Session,
         checkpoint: &mut Checkpoint,
@@ -426,9 +345,7 @@ impl Run<'_, '_> {
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
                 Ok((counts, took)) => {
-                    if counts.rows() + counts.dependants + counts.failed > 0
-                        || took > session.dialect().batch_time()
-                    {
+                    if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
                         pace.learn(took);
                     } else {
                         // Nothing to do there: look further ahead next time.
@@ -442,12 +359,12 @@ impl Run<'_, '_> {
             if !retry::may_retry(error.class) {
                 return Err(failure);
             }
-            let Some(wait) = waits.next() else { return Err(failure) };
+            let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
             if error.code.as_deref() == Some("57014") {
                 pace.shrink();
             }
             attempt += 1;
-            self.log(n, What::Retried { error: chain(&failure), attempt })?;
+            self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
             if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
                 return Ok((counts, Duration::ZERO));
@@ -558,6 +475,8 @@ impl Run<'_, '_> {
 
 /// What stays the same while one operation executes.
 struct Execution<'a> {
+    /// The place of the operation in the request.
+    n: usize,
     dialect: &'a dyn Dialect,
     operation: &'a dyn Operation,
     item: &'a Item,
@@ -584,32 +503,4 @@ fn limits_of(manners: &Manners) -> Limits {
         lock: Duration::from_secs_f64(manners.lock_timeout.max(0.001)),
         statement: Duration::from_secs_f64(manners.statement_timeout.max(0.0)),
     }
-}
-
-/// An error with its causes, one after the other.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Findings of the engine's own guards for one planned operation.
-pub(crate) fn guards(
-    engine: &Engine,
-    item: &Item,
-    plan_now: jiff::Timestamp,
-    facts: &mut dyn targets::db::Facts,
-) -> Result<Vec<Finding>, Failure> {
-    let server = facts.server()?;
-    let pulse = facts.pulse()?;
-    let newest_run = engine.newest_run()?;
-    Ok(guard::findings(&guard::Scene { server: &server, pulse: &pulse, item, now: plan_now, newest_run })?)
 }

@@ -4,19 +4,25 @@
 //! database (see `targets::db::UndoTable`), written in the transaction of the change. Putting back is an
 //! operation like any other: planned, batched, checkpointed, resumable.
 
+mod conflicts;
 mod exempt;
+mod order;
 mod point;
 mod put_back;
+mod rows_back;
 
+pub use conflicts::{Conflict, conflicts_of};
 pub use exempt::{Exemption, exempted, not_exempt, release};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
-pub use put_back::{Conflict, PutBack, conflicts_of};
-pub(crate) use put_back::{parents_first, put_back_all, reported_conflicts};
+pub use put_back::PutBack;
 
+pub(crate) use conflicts::reported_conflicts;
 pub(crate) use exempt::add as exempt_rows;
+pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
+pub(crate) use rows_back::put_back_all;
 
 /// The id of the undo point of the n-th operation of a run.
 pub fn point_id(run: &str, item: usize) -> String {

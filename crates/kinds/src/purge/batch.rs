@@ -93,7 +93,8 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
     let left_behind = place.done < task.planned;
     // Rows that only doomed rows refer to become free when those are gone.
     let freed = task.refers_to_itself().is_some() && place.in_pass > 0;
-    if place.last_pass && !freed || !(left_behind || freed) {
+    let again = freed || (left_behind && !place.last_pass);
+    if !again {
         return Ok(Batch { counts, next: None });
     }
     let Place { done, tried, gone, .. } = place;

@@ -624,3 +624,69 @@ fn nothing_stays_open_after_a_run() {
     });
     assert!(gone, "a session is left");
 }
+
+#[test]
+fn whoever_holds_a_lock_for_good_is_named() {
+    // S1-070, S1-086, S2-086
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&rows(30).1);
+    let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
+    let engine = workshop.engine();
+    let plan = story::plan(&engine, &stage.request(options(), |manners| manners.lock_timeout = 0.05));
+    let mut advice = None;
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            stage.place.script("begin; select 1 from t where id = 5 for update; select pg_sleep(2); commit")
+        });
+        while stage.place.rows("select 1 from pg_stat_activity where query like '%pg_sleep(2)%' and state = 'active' and pid <> pg_backend_pid()").is_empty() {
+            std::thread::yield_now();
+        }
+        engine
+            .run(&plan, &Stop::default(), &mut |event| {
+                if let What::Failed { help, .. } = &event.what {
+                    advice = help.clone();
+                }
+            })
+            .unwrap()
+    });
+    assert_eq!((report.status, report.totals.deleted), (Status::Failed, 29), "{report:#?}");
+    let advice = advice.unwrap_or_default();
+    assert!(advice.contains("pid ") && advice.contains("for update"), "{advice}");
+    assert!(advice.contains("--lock-timeout"), "{advice}");
+}
+
+#[test]
+fn rows_that_a_trigger_keeps_are_no_success() {
+    // W-031, W-064
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&rows(10).1);
+    stage.place.script(
+        "create function keep() returns trigger language plpgsql as $$ begin return null; end $$;
+         create trigger keep before delete on t for each row execute function keep();",
+    );
+    let report = stage.run(json!({"table": "t", "where": "n > 0", "triggers": "fire"}));
+    assert_eq!((report.status, report.totals.deleted), (Status::Partial, 0));
+    assert!(report.operations[0].findings.iter().any(|finding| finding.code == "rows_kept"), "{report:#?}");
+}
+
+#[test]
+fn a_run_that_was_mended_by_resuming_has_no_errors() {
+    // W-064: completed means that nothing is wrong
+    both(&rows(10).0, &rows(10).1, |stage| {
+        stage.place.script2(
+            "create table gate (shut integer); insert into gate values (1);
+             create trigger stop before delete on t when (select shut from gate) begin select raise(abort, 'not now'); end;",
+            "create table gate (shut bool); insert into gate values (true);
+             create function stop() returns trigger language plpgsql as $$ begin
+               if (select shut from gate) then raise 'not now'; end if; return old; end $$;
+             create trigger stop before delete on t for each row execute function stop();",
+        );
+        let failed = stage.run(json!({"table": "t", "where": "n > 0", "triggers": "fire"}));
+        assert_eq!((failed.status, failed.errors.len()), (Status::Failed, 1));
+        stage.place.script("delete from gate");
+        let mended = stage.engine().resume(&failed.run_id, &Stop::default(), &mut |_| {}).unwrap();
+        assert_eq!((mended.status, mended.totals.deleted), (Status::Completed, 10));
+        assert!(mended.errors.is_empty() && mended.operations[0].errors.is_empty(), "{mended:#?}");
+        assert_eq!(mended.operations[0].error_class, None);
+    });
+}

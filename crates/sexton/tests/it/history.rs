@@ -56,9 +56,8 @@ fn every_run_is_in_the_audit_trail_with_its_outcome() {
     let desk = Desk::ready();
     desk.sexton("run logs --dry-run").ends(0);
     desk.sexton("run logs --yes --older-than 300d").ends(0);
-    desk.sexton("run logs --yes --max-percent 1").ends(3);
-    desk.sexton("undo latest").ends(2);
-    desk.sexton("undo release --yes").ends(0);
+    desk.sexton("run logs --yes --max-rows 5").ends(4);
+    desk.sexton("resume latest").ends(4);
     let trail = desk.sexton("audit --output json").ends(0).json();
     let lines: Vec<String> = trail["audit"]
         .as_array()
@@ -74,5 +73,5 @@ fn every_run_is_in_the_audit_trail_with_its_outcome() {
     };
     said(0, &["tester", "\"dry run\"", "logs", "completed, 311 rows"]);
     said(1, &["tester", "\"run\"", "logs", "300d", "completed, 101 rows"]);
-    said(2, &["\"run\"", "refused, 0 rows"]);
+    said(2, &["\"run\"", "; timed out, 5 rows; timed out, 10 rows"]);
 }

@@ -1,0 +1,182 @@
+//! One range of undo rows goes back in one statement, or is halved until the rows that cannot are known one by one.
+
+use super::conflicts::{forget_conflict, note_conflict};
+use super::point::{Change, Remembered};
+use crate::error::{Class, Result};
+use crate::event::Counts;
+use crate::work::Work;
+use serde::{Deserialize, Serialize};
+use targets::db::{Range, Sql, Table};
+
+/// What a step of an undo needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Task {
+    pub remembered: Remembered,
+    pub table: Table,
+    pub columns: Vec<String>,
+    pub end: i64,
+    pub stride: i64,
+    /// Only these rows: what was in conflict last time.
+    pub retry: Option<Vec<i64>>,
+    /// Rows refer to others of their own table: what comes back too early gets another chance at the end.
+    pub own_parents: bool,
+    /// From the last row to the first, because most of those parents were taken later than their children.
+    pub backwards: bool,
+    pub last: bool,
+}
+
+/// Puts everything back that a temporary table holds.
+pub(crate) fn put_back_all(
+    table: &Table,
+    columns: &[String],
+    remembered: &Remembered,
+    work: &mut Work,
+    counts: &mut Counts,
+    point: &str,
+) -> Result<()> {
+    let end = work.dialect().undo_end(&remembered.undo);
+    let end = work.count(&end)? as i64;
+    let task = Task {
+        remembered: remembered.clone(),
+        table: table.clone(),
+        columns: columns.to_vec(),
+        end,
+        stride: end,
+        retry: None,
+        own_parents: false,
+        backwards: false,
+        last: false,
+    };
+    counts.failed += put_back_range(&task, Range { from: 0, to: end }, work, counts, point)?;
+    Ok(())
+}
+
+/// Puts a range back, halving it where the database refuses; how many rows could not go back.
+pub(super) fn put_back_range(
+    task: &Task,
+    range: Range,
+    work: &mut Work,
+    counts: &mut Counts,
+    point: &str,
+) -> Result<u64> {
+    let mut failed = 0;
+    let mut pending = vec![range];
+    while let Some(range) = pending.pop() {
+        match attempt(task, range, work)? {
+            Ok(rows) => counts.restored += rows,
+            Err(_) if range.to - range.from > 1 => {
+                let middle = range.from + (range.to - range.from) / 2;
+                // The last pushed is next: the first half goes first.
+                pending.push(Range { from: middle, to: range.to });
+                pending.push(Range { from: range.from, to: middle });
+            }
+            Err(reason) => {
+                failed += 1;
+                note_conflict(work, point, task.remembered.seq, range.from, &reason)?;
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// One statement inside a savepoint: how many rows went back, or why the data refuse.
+fn attempt(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
+    work.tx().execute(&Sql::new("savepoint sexton_back"))?;
+    let result = match task.remembered.change {
+        Change::Delete => insert_again(task, range, work),
+        Change::Update => change_again(task, range, work),
+    };
+    let outcome = match result {
+        Ok(Ok(rows)) => Ok(rows),
+        Ok(Err(reason)) => Err(reason),
+        Err(error) if error.class == Class::Data => Err(error.what),
+        Err(error) => return Err(error),
+    };
+    if outcome.is_err() {
+        work.tx().execute(&Sql::new("rollback to savepoint sexton_back"))?;
+    }
+    work.tx().execute(&Sql::new("release savepoint sexton_back"))?;
+    Ok(outcome)
+}
+
+fn insert_again(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
+    let dialect = work.dialect();
+    let columns: Vec<&str> = task.columns.iter().map(String::as_str).collect();
+    let rows = work.tx().execute(&dialect.put_back(&task.table, &task.remembered.undo, &columns, range))?;
+    let remembered = count_range(task, range, work)?;
+    if rows != remembered {
+        return Ok(Err("a trigger or rule keeps it from being inserted".to_owned()));
+    }
+    if rows > 0 {
+        super::exempt_rows(work.tx(), dialect, &task.table, &task.remembered.undo, range)?;
+    }
+    Ok(Ok(rows))
+}
+
+/// Sets the columns back where the row is still as the run left it.
+fn change_again(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
+    let dialect = work.dialect();
+    let assignments: Vec<Sql> = task
+        .remembered
+        .set
+        .iter()
+        .map(|(column, _)| Sql::default().name(column).text(" = u.").name(column))
+        .collect();
+    let mut conditions = vec![dialect.undo_range(range)];
+    for column in &task.remembered.key {
+        conditions.push(Sql::new("t.").name(column).text(" = u.").name(column));
+    }
+    for (column, after) in &task.remembered.set {
+        let column = task.table.expect_column(column)?;
+        conditions
+            .push(dialect.same(&Sql::new("t.").name(&column.name), &dialect.inward(column, after.clone())));
+    }
+    let rows = work.tx().execute(
+        &Sql::new("update ")
+            .table(&task.table.name)
+            .text(" as t set ")
+            .add(&Sql::join(&assignments, ", "))
+            .text(" from ")
+            .table(&task.remembered.undo.name)
+            .text(" as u where ")
+            .add(&Sql::join(&conditions, " and ")),
+    )?;
+    if rows == count_range(task, range, work)? {
+        return Ok(Ok(rows));
+    }
+    Ok(Err("the row is gone or was changed since".to_owned()))
+}
+
+fn count_range(task: &Task, range: Range, work: &mut Work) -> Result<u64> {
+    let condition = work.dialect().undo_range(range);
+    work.count(
+        &Sql::new("select count(*) from ")
+            .table(&task.remembered.undo.name)
+            .text(" as u where ")
+            .add(&condition),
+    )
+}
+
+/// Tries single rows, again and again as long as one of them helps another; how many are left.
+pub(super) fn try_again(
+    task: &Task,
+    mut positions: Vec<i64>,
+    work: &mut Work,
+    counts: &mut Counts,
+    point: &str,
+) -> Result<u64> {
+    loop {
+        let mut left = Vec::new();
+        for position in &positions {
+            let range = Range { from: *position, to: position + 1 };
+            match put_back_range(task, range, work, counts, point)? {
+                0 => forget_conflict(work, point, task.remembered.seq, *position)?,
+                _ => left.push(*position),
+            }
+        }
+        if left.is_empty() || left.len() == positions.len() || !task.own_parents {
+            return Ok(left.len() as u64);
+        }
+        positions = left;
+    }
+}
