@@ -129,6 +129,7 @@ fn plan_target(
             "say what happens to them: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
         ));
     }
+    check_ages(&target, &table, &sizes, findings);
     check_triggers(&table, &leaves, &children, &target, findings);
     check_rest(options, &target, &table, &leaves, &children, findings);
 
@@ -201,12 +202,11 @@ fn check_table(table: &Table) -> Result<()> {
 /// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
 fn check_condition(table: &Table, rule: &Which, facts: &mut dyn Facts) -> Result<()> {
     let Some(condition) = &rule.raw else { return Ok(()) };
-    let probe = Sql::new("select 1 from ")
-        .table(&table.name)
-        .text(" as t where (")
-        .add(&Sql::raw(condition))
-        .text("\n)");
-    facts.access(&probe).map(|_| ()).map_err(|error| {
+    let start = || Sql::new("select 1 from ").table(&table.name).text(" as t where ");
+    // On its own first: `a) or (b` is no condition, but inside brackets it would step out of them, past the age.
+    let alone = start().add(&Sql::raw(condition)).text("\n");
+    let enclosed = start().text("(").add(&Sql::raw(condition)).text("\n)");
+    facts.access(&alone).and_then(|_| facts.access(&enclosed)).map(|_| ()).map_err(|error| {
         let help = error.help.clone();
         let error = error.while_doing(&format!("the condition `{condition}`"));
         match help {
@@ -399,6 +399,20 @@ fn whole_partitions(
         }
     }
     Ok(whole)
+}
+
+/// A column of which most values are no time is the wrong one, or counts in another unit: nothing would ever go.
+fn check_ages(target: &Target, table: &Table, sizes: &Sizes, findings: &mut Vec<Finding>) {
+    let Some(column) = target.age_column.as_ref().or(target.expires.as_ref()) else { return };
+    if sizes.unreadable == 0 || sizes.unreadable.saturating_mul(2) < sizes.total.unwrap_or(0) {
+        return;
+    }
+    findings.push(Finding::warning(
+        "unreadable_ages",
+        &table.name,
+        format!("{} rows stay because `{column}` holds no time that can be read", sizes.unreadable),
+        "name another column, or say how to read this one: `epoch_unit`, `zone`",
+    ));
 }
 
 fn check_triggers(

@@ -151,12 +151,6 @@ fn beyond_newest(
     for column in &target.per {
         table.expect_column(column)?;
     }
-    // Rank by an ordinary sub-query over the same alias `t`, renamed inside: the newer rows of the same group.
-    let same: Vec<Sql> = target
-        .per
-        .iter()
-        .map(|column| facts.dialect().same(&Sql::new("n.").name(column), &Sql::new("g.").name(column)))
-        .collect();
     let ranked = Sql::new("select ")
         .add(&Sql::join(&values(&None, &key), ", "))
         .text(", row_number() over (partition by ")
@@ -169,7 +163,6 @@ fn beyond_newest(
         .text(") as sexton_rank from ")
         .table(&table.name)
         .text(" as t");
-    let _ = same;
     let ranked = match &age {
         Some(age) => ranked.text(" where ").add(age).text(" is not null"),
         None => ranked,

@@ -491,3 +491,36 @@ fn unreadable_times_are_counted_in_the_plan_and_told_in_the_report() {
         },
     );
 }
+
+#[test]
+fn a_condition_stays_inside_its_brackets() {
+    // W-042: `a) or (b` would step past the age, and past the rows that an undo has exempted
+    both(LOGS_OF_TWO_AGES, LOGS_OF_TWO_AGES, |stage| {
+        for condition in ["1 = 1) or (1 = 1", "1 = 1; delete from t", "1 = 1 union select 1", "1 = 1)", ""] {
+            let refusal = stage.refusal(
+                json!({"table": "t", "age_column": "at", "older_than": "1 day", "where": condition}),
+            );
+            assert!(refusal.contains("condition"), "{condition}: {refusal}");
+            assert!(refusal.contains("help: "), "{condition}: {refusal}");
+        }
+        assert_eq!(stage.number("select count(*) from t"), 2);
+        // brackets in texts and comments are no brackets
+        let report = stage.run(json!({"table": "t", "where": "note = ') or (' -- )"}));
+        assert_eq!(report.operations[0].rows_deleted, 1);
+    });
+}
+
+const LOGS_OF_TWO_AGES: &str = "create table t (id integer primary key, at varchar(40), note varchar(40));
+    insert into t values (1, '2001-01-01 00:00:00', ') or ('), (2, '2999-01-01 00:00:00', 'young');";
+
+#[test]
+fn a_column_without_times_is_told_of() {
+    // W-013: the rows stay, and the plan says why nothing goes
+    both(LOGS_OF_TWO_AGES, LOGS_OF_TWO_AGES, |stage| {
+        let plan = stage.plan(json!({"table": "t", "age_column": "note", "older_than": "1 day"}));
+        assert_eq!(codes(&plan), ["unreadable_ages"]);
+        assert_eq!((plan.items[0].steps[0].matched, plan.items[0].steps[0].unreadable), (0, 2));
+        let plan = stage.plan(json!({"table": "t", "age_column": "at", "older_than": "1 day"}));
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+    });
+}

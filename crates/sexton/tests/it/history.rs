@@ -49,3 +49,30 @@ fn stopping_a_run_that_is_over_says_so() {
     assert_snapshot!(desk.sexton("stop latest").ends(2).shown());
     assert_snapshot!(desk.sexton("resume latest").ends(2).shown());
 }
+
+#[test]
+fn every_run_is_in_the_audit_trail_with_its_outcome() {
+    // S2-050: who, when, what, options, outcome
+    let desk = Desk::ready();
+    desk.sexton("run logs --dry-run").ends(0);
+    desk.sexton("run logs --yes --older-than 300d").ends(0);
+    desk.sexton("run logs --yes --max-percent 1").ends(3);
+    desk.sexton("undo latest").ends(2);
+    desk.sexton("undo release --yes").ends(0);
+    let trail = desk.sexton("audit --output json").ends(0).json();
+    let lines: Vec<String> = trail["audit"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|line| format!("{} {} {}: {}", line["actor"], line["action"], line["object"], line["detail"]))
+        .collect();
+    let said = |n: usize, words: &[&str]| {
+        for word in words {
+            assert!(lines[n].contains(word), "`{word}` is not in {lines:#?}");
+        }
+    };
+    said(0, &["tester", "\"dry run\"", "logs", "completed, 311 rows"]);
+    said(1, &["tester", "\"run\"", "logs", "300d", "completed, 101 rows"]);
+    said(2, &["\"run\"", "refused, 0 rows"]);
+}
