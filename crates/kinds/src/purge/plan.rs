@@ -1,11 +1,12 @@
 //! From a target to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
+use super::mark::{after_image, marks};
 use super::options::{Action, Bulk, Options, Policy, Target, Triggers, Undo};
 use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Column, EpochUnit, Facts, Family, Schema, Sql, Table, TableKind, TableName, Value};
+use targets::db::{Facts, Schema, Sql, Table, TableKind, TableName, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
@@ -16,6 +17,17 @@ const COUNTED_WHOLE: u64 = 200_000;
 /// Above this share, copying what stays would be cheaper.
 const MOST_PERCENT: f64 = 50.0;
 
+/// What earlier targets of the same operation will have done.
+#[derive(Default)]
+struct Earlier {
+    /// Rows that are gone by then, or were marked in this run.
+    done: Vec<(TableName, Sql)>,
+    /// Tables in which rows were marked that cannot be told from those of other runs.
+    marked: Vec<TableName>,
+    /// Tables of which rows went along with their parents: how many are left is not known before.
+    taken_along: Vec<TableName>,
+}
+
 /// The plan of all targets.
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
     let targets = options.all_targets();
@@ -24,7 +36,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     }
     let schema = facts.schema()?;
     let mut planned = Planned::default();
-    let mut earlier: Vec<(TableName, Sql)> = Vec::new();
+    let mut earlier = Earlier::default();
     for target in &targets {
         let step =
             plan_target(options, target, &schema, facts, planning, &mut planned.findings, &mut earlier)?;
@@ -73,7 +85,7 @@ fn plan_target(
     facts: &mut dyn Facts,
     planning: &Planning,
     findings: &mut Vec<Finding>,
-    earlier: &mut Vec<(TableName, Sql)>,
+    earlier: &mut Earlier,
 ) -> Result<Step> {
     let mut target = target.clone();
     let table = schema.find(&target.table)?.clone();
@@ -82,8 +94,9 @@ fn plan_target(
     let rule = which(&target, &table, facts, planning)?;
     check_condition(&table, &rule, facts)?;
     let mut condition = rule.condition.clone();
-    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112).
-    for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
+    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112). What it marks
+    // is not deleted in the same run (W-113).
+    for (_, gone) in earlier.done.iter().filter(|(name, _)| *name == table.name) {
         condition = condition.text(" and (").add(gone).text(") is not true");
     }
     let exempt = not_exempt(facts, std::iter::once(&table).chain(&leaves))?;
@@ -97,8 +110,21 @@ fn plan_target(
         condition = condition.text(" and ").add(exempt);
     }
 
-    if target.action == Action::Delete {
-        earlier.push((table.name.clone(), condition.clone()));
+    if earlier.marked.contains(&table.name) && target.action == Action::Delete {
+        findings.push(Finding::warning(
+            "marked_in_this_run",
+            &table.name,
+            "rows that an earlier target marks may be deleted in the same run",
+            "give the mark a time, such as `archived_at = \"now\"`: then they wait for the next run",
+        ));
+    }
+    let mark = marks(&target, &table, planning)?;
+    match target.action {
+        Action::Delete => earlier.done.push((table.name.clone(), condition.clone())),
+        Action::Mark => match after_image(&target, &table, &mark, facts.dialect()) {
+            Some(marked) => earlier.done.push((table.name.clone(), marked)),
+            None => earlier.marked.push(table.name.clone()),
+        },
     }
     if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
         target.dependants = Policy::Archive;
@@ -146,6 +172,8 @@ fn plan_target(
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(&table));
     }
+    let exact = !earlier.taken_along.contains(&table.name);
+    take_along(&children, &mut earlier.taken_along);
     let task = Task {
         table: table.clone(),
         leaves,
@@ -156,7 +184,7 @@ fn plan_target(
         planned: sizes.matched,
         children,
         action: target.action,
-        mark: marks(&target, &table, planning)?,
+        mark,
         archive: archive(&target, options, planning)?,
         drop,
         refill,
@@ -172,7 +200,7 @@ fn plan_target(
         },
         object: table.name.to_string(),
         matched: sizes.matched,
-        exact: true,
+        exact,
         total: sizes.total,
         total_exact: sizes.total_exact,
         dependants,
@@ -185,6 +213,14 @@ fn plan_target(
         task: serde_json::to_value(&task)
             .map_err(|error| Error::system("the plan cannot be written").because(error))?,
     })
+}
+
+/// The tables of which rows go along with their parents, at every depth.
+fn take_along(children: &[Child], tables: &mut Vec<TableName>) {
+    for child in children.iter().filter(|child| child.policy.removes()) {
+        tables.push(child.table.name.clone());
+        take_along(&child.children, tables);
+    }
 }
 
 fn check_table(table: &Table) -> Result<()> {
@@ -471,46 +507,6 @@ fn check_rest(
             "references set to NULL cannot be restored from an archive",
             "use `undo = \"rows\"`",
         ));
-    }
-}
-
-fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(String, Value)>> {
-    if target.action == Action::Mark && target.mark.is_empty() {
-        return Err(Error::usage("`action = \"mark\"` needs columns to set")
-            .help("say `mark = { status = \"archived\" }`"));
-    }
-    let mut all = Vec::new();
-    for (name, value) in &target.mark {
-        let column = table.expect_column(name)?;
-        let value = match value {
-            serde_json::Value::String(text) if text == "now" => now_for(column, target, planning),
-            serde_json::Value::String(text) => Value::Text(text.clone()),
-            serde_json::Value::Bool(flag) => Value::Bool(*flag),
-            serde_json::Value::Number(number) => match number.as_i64() {
-                Some(number) => Value::Int(number),
-                None => Value::Real(number.as_f64().unwrap_or_default()),
-            },
-            serde_json::Value::Null => Value::Null,
-            _ => {
-                return Err(Error::usage(format!(
-                    "`mark.{}` must be a text, a number, true, false or null",
-                    column.name
-                )));
-            }
-        };
-        all.push((name.clone(), value));
-    }
-    Ok(all)
-}
-
-/// The moment of the run, in the form in which the column holds times.
-fn now_for(column: &Column, target: &Target, planning: &Planning) -> Value {
-    let numbers = matches!(column.family, Family::Integer | Family::Real | Family::Numeric);
-    match (numbers, target.epoch_unit) {
-        (false, _) => Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string()),
-        (true, EpochUnit::Milliseconds) => Value::Int(planning.now.as_millisecond()),
-        (true, EpochUnit::Microseconds) => Value::Int(planning.now.as_microsecond()),
-        (true, EpochUnit::Auto | EpochUnit::Seconds) => Value::Int(planning.now.as_second()),
     }
 }
 

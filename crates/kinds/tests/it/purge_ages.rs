@@ -1,6 +1,7 @@
 //! Which rows are too old: every form of a time, on both sides of the cut-off.
 
 use crate::stage::{Stage, both, codes};
+use engine::Status;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use std::fmt::Write;
@@ -490,4 +491,51 @@ fn unreadable_times_are_counted_in_the_plan_and_told_in_the_report() {
             assert_eq!(stage.list("select id from t order by id"), ["2", "3", "4", "5"]);
         },
     );
+}
+
+#[test]
+fn what_is_marked_in_a_run_is_not_deleted_in_the_same_run() {
+    // W-112, W-113: the plan could not have counted it
+    both(
+        "create table t (id integer primary key, status text, at text); insert into t values (1, 'failed', null), (2, 'archived', '2001-01-01')",
+        "create table t (id int primary key, status text, at timestamptz); insert into t values (1, 'failed', null), (2, 'archived', '2001-01-01')",
+        |stage| {
+            let targets = |mark: serde_json::Value| {
+                json!({"targets": [
+                {"id": "mark", "table": "t", "where": "status = 'failed'", "action": "mark", "mark": mark},
+                {"id": "delete", "table": "t", "where": "status = 'archived'"}]})
+            };
+            let options = targets(json!({"status": "archived", "at": "now"}));
+            let plan = stage.plan(options.clone());
+            assert_eq!(plan.items[0].steps.iter().map(|step| step.matched).collect::<Vec<_>>(), [1, 1]);
+            let report = stage.run(options.clone());
+            assert_eq!(
+                (report.operations[0].rows_archived, report.operations[0].rows_deleted),
+                (1, 1),
+                "{report:#?}"
+            );
+            assert_eq!(stage.list("select id from t"), ["1"]);
+            assert_eq!(stage.run(options).operations[0].rows_deleted, 1, "the next run takes it");
+            let plan = stage.plan(targets(json!({"status": "archived"})));
+            assert!(codes(&plan).contains(&"marked_in_this_run"), "{:?}", codes(&plan));
+        },
+    );
+}
+
+#[test]
+fn a_count_that_depends_on_an_earlier_target_is_called_an_estimate() {
+    // W-112
+    let script = "create table p (id integer primary key); create table c (id integer primary key, p integer references p (id));
+        create index c_p on c (p); insert into p values (1), (2); insert into c values (1, 1), (2, 2), (3, 2);";
+    both(script, script, |stage| {
+        let plan = stage.plan(json!({"targets": [
+            {"table": "p", "where": "id = 1", "dependants": "cascade"}, {"table": "c", "where": "id < 3"}]}));
+        assert_eq!(plan.items[0].steps.iter().map(|step| step.exact).collect::<Vec<_>>(), [true, false]);
+        let report = story::run(&stage.engine(), &plan);
+        assert_eq!(
+            (report.status, report.totals.deleted, report.totals.dependants),
+            (Status::Completed, 2, 1),
+            "{report:#?}"
+        );
+    });
 }

@@ -616,7 +616,7 @@ fn nothing_stays_open_after_a_run() {
             most = most.max(now.unwrap());
         })
         .unwrap();
-    assert!((1..=2).contains(&most), "{most} sessions at once");
+    assert!((1..=3).contains(&most), "{most} sessions at once");
     // a session ends a moment after its connection
     let gone = (0..200).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(5));
