@@ -15,6 +15,7 @@ mod event;
 mod fault;
 mod finding;
 mod guard;
+mod housekeeping;
 mod journal;
 mod operation;
 mod pace;

@@ -3,13 +3,12 @@
 //! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
 //! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
 
-use crate::archive::Manifest;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, StopReason, What};
-use crate::finding::Finding;
 use crate::guard;
+use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
 use crate::pace::Pace;
@@ -24,7 +23,7 @@ use crate::undo::{self, Point, PointState};
 use crate::window::Window;
 use crate::work::{Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, Facts, Limits, Session, Sql};
+use targets::db::{Command, Dialect, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -110,7 +109,8 @@ impl Run<'_, '_> {
         (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
     }
 
-    fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
+    /// Appends an event of the n-th operation.
+    pub(crate) fn log(&mut self, n: usize, what: What) -> Result<(), Failure> {
         Ok(self.journal.append(Some(n), what)?)
     }
 
@@ -212,75 +212,6 @@ impl Run<'_, '_> {
         self.log(n, What::Finished)
     }
 
-    /// The undo rows are counted: as many as rows were deleted or changed.
-    fn everything_remembered(
-        &self,
-        item: &Item,
-        point: &str,
-        counts: &[Counts],
-        facts: &mut dyn Facts,
-    ) -> Result<Vec<Finding>, Failure> {
-        if !matches!(item.undo, Undo::Rows { .. }) {
-            return Ok(Vec::new());
-        }
-        let mut remembered = 0;
-        for table in undo::read_point(facts, point)?.map(|point| point.tables).unwrap_or_default() {
-            remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
-        }
-        let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
-        if remembered == done {
-            return Ok(Vec::new());
-        }
-        Ok(vec![Finding::warning(
-            "undo_rows",
-            point,
-            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
-            "somebody else wrote to the undo tables: keep a backup before undoing",
-        )])
-    }
-
-    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
-    fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
-        let now = self.engine.clock().now();
-        let expired = match undo::points(session) {
-            Ok(points) => points,
-            Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
-        };
-        for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
-            match undo::drop_point(session, limits, point) {
-                Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
-                Err(error) => {
-                    tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
-                }
-            }
-        }
-    }
-
-    /// The list of the archive files of this operation, chained, beside the files themselves.
-    fn write_manifests(
-        &mut self,
-        item: &Item,
-        point: &str,
-        session: &mut dyn Session,
-    ) -> Result<(), Failure> {
-        let mut manifests: Vec<(String, Manifest)> = Vec::new();
-        for file in undo::archived_files(session, point)? {
-            let known = manifests
-                .iter()
-                .position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
-            let n = known.unwrap_or_else(|| {
-                let name = &item.operation.name;
-                manifests.push((file.store.clone(), Manifest::new(name, &file.table, point)));
-                manifests.len() - 1
-            });
-            manifests[n].1.add(file.written);
-        }
-        for (store, manifest) in &manifests {
-            manifest.write(self.engine.stores().store(store)?.as_ref())?;
-        }
-        Ok(())
-    }
-
     /// Asks for the right to maintain for a moment, then says who has it.
     fn lock(&mut self, session: &mut dyn Session, database: &str) -> Result<(), Failure> {
         let clock = self.engine.clock();
@@ -359,24 +290,6 @@ impl Run<'_, '_> {
         Ok(Ended::Done)
     }
 
-    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
-    fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        let mut missing = checkpoint.counts.clone();
-        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
-            if let What::Advanced { step, counts, .. } = &event.what
-                && let Some(left) = missing.get_mut(*step)
-            {
-                *left = left.without(counts);
-            }
-        }
-        for (step, counts) in missing.into_iter().enumerate() {
-            if counts != Counts::default() {
-                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
-            }
-        }
-        Ok(())
-    }
-
     fn reason_to_stop(
         &mut self,
         work: &Execution,
@@ -442,7 +355,7 @@ impl Run<'_, '_> {
             if !retry::may_retry(error.class) {
                 return Err(failure);
             }
-            let Some(wait) = waits.next() else { return Err(failure) };
+            let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
             if error.code.as_deref() == Some("57014") {
                 pace.shrink();
             }

@@ -11,7 +11,7 @@ use targets::db::{Facts, Schema, Sql, Table, TableKind, TableName, Value};
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
 /// Fewer doomed rows than this are gone before anybody could think of a cheaper way.
-const WORTH_A_WORD: u64 = 100_000;
+const WORTH_A_WORD: u64 = 10_000;
 /// Tables up to this many rows are counted whole.
 const COUNTED_WHOLE: u64 = 200_000;
 /// Above this share, copying what stays would be cheaper.
@@ -353,7 +353,10 @@ fn choose_walk(leaves: &[Table], sizes: &Sizes, facts: &mut dyn Facts) -> (Walk,
 /// What would be cheaper when most of the table goes.
 fn cheaper(leaves: &[Table], target: &Target, sizes: &Sizes) -> Option<String> {
     let most = sizes.share().is_some_and(|share| share > MOST_PERCENT);
-    if !most || target.bulk != Bulk::Batches || sizes.matched < WORTH_A_WORD {
+    if !most || target.bulk != Bulk::Batches {
+        return None;
+    }
+    if leaves.len() == 1 && sizes.matched < WORTH_A_WORD {
         return None;
     }
     Some(if leaves.len() > 1 {

@@ -688,3 +688,33 @@ fn a_row_that_comes_two_levels_below_a_doomed_one_is_not_taken_along_silently() 
         });
     }
 }
+
+#[test]
+fn whoever_holds_a_lock_for_good_is_named() {
+    // S1-070, S1-086, S2-086
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&rows(30).1);
+    let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
+    let engine = workshop.engine();
+    let plan = story::plan(&engine, &stage.request(options(), |manners| manners.lock_timeout = 0.05));
+    let mut advice = None;
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            stage.place.script("begin; select 1 from t where id = 5 for update; select pg_sleep(2); commit")
+        });
+        while stage.place.rows("select 1 from pg_stat_activity where query like '%pg_sleep(2)%' and state = 'active' and pid <> pg_backend_pid()").is_empty() {
+            std::thread::yield_now();
+        }
+        engine
+            .run(&plan, &Stop::default(), &mut |event| {
+                if let What::Failed { help, .. } = &event.what {
+                    advice = help.clone();
+                }
+            })
+            .unwrap()
+    });
+    assert_eq!((report.status, report.totals.deleted), (Status::Failed, 29), "{report:#?}");
+    let advice = advice.unwrap_or_default();
+    assert!(advice.contains("pid ") && advice.contains("for update"), "{advice}");
+    assert!(advice.contains("--lock-timeout"), "{advice}");
+}

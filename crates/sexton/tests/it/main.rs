@@ -6,6 +6,8 @@ mod config_faults;
 mod config_rules;
 mod crash;
 mod documents;
+mod examples;
+mod guides;
 mod history;
 mod init;
 mod kit;

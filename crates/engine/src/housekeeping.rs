@@ -1,0 +1,119 @@
+//! What a run does beside its batches: counts its undo rows, lists its archives, forgets what has expired, and brings
+//! the log up to the checkpoint. The order in which these happen is in `run`.
+
+use crate::archive::Manifest;
+use crate::checkpoint::Checkpoint;
+use crate::error::Failure;
+use crate::event::{Counts, What};
+use crate::finding::Finding;
+use crate::plan::{Item, Undo};
+use crate::run::Run;
+use crate::undo;
+use targets::db::{Facts, Limits, Session, Sql};
+
+impl Run<'_, '_> {
+    /// The undo rows are counted: as many as rows were deleted or changed.
+    pub(crate) fn everything_remembered(
+        &self,
+        item: &Item,
+        point: &str,
+        counts: &[Counts],
+        facts: &mut dyn Facts,
+    ) -> Result<Vec<Finding>, Failure> {
+        if !matches!(item.undo, Undo::Rows { .. }) {
+            return Ok(Vec::new());
+        }
+        let mut remembered = 0;
+        for table in undo::read_point(facts, point)?.map(|point| point.tables).unwrap_or_default() {
+            remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
+        }
+        let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
+        if remembered == done {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Finding::warning(
+            "undo_rows",
+            point,
+            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
+            "somebody else wrote to the undo tables: keep a backup before undoing",
+        )])
+    }
+
+    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
+    pub(crate) fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
+        let now = self.engine.clock().now();
+        let expired = match undo::points(session) {
+            Ok(points) => points,
+            Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
+        };
+        for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
+            match undo::drop_point(session, limits, point) {
+                Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
+                Err(error) => {
+                    tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
+                }
+            }
+        }
+    }
+
+    /// The list of the archive files of this operation, chained, beside the files themselves.
+    pub(crate) fn write_manifests(
+        &mut self,
+        item: &Item,
+        point: &str,
+        session: &mut dyn Session,
+    ) -> Result<(), Failure> {
+        let mut manifests: Vec<(String, Manifest)> = Vec::new();
+        for file in undo::archived_files(session, point)? {
+            let known = manifests
+                .iter()
+                .position(|(store, manifest)| *store == file.store && *manifest.table() == file.table);
+            let n = known.unwrap_or_else(|| {
+                let name = &item.operation.name;
+                manifests.push((file.store.clone(), Manifest::new(name, &file.table, point)));
+                manifests.len() - 1
+            });
+            manifests[n].1.add(file.written);
+        }
+        for (store, manifest) in &manifests {
+            manifest.write(self.engine.stores().store(store)?.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
+    pub(crate) fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        let mut missing = checkpoint.counts.clone();
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            if let What::Advanced { step, counts, .. } = &event.what
+                && let Some(left) = missing.get_mut(*step)
+            {
+                *left = left.without(counts);
+            }
+        }
+        for (step, counts) in missing.into_iter().enumerate() {
+            if counts != Counts::default() {
+                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error that is given up on, with whoever most likely stands in the way (S1-070).
+pub(crate) fn name_the_blocker(failure: Failure, session: &mut dyn Session) -> Failure {
+    let Failure::Error(error) = failure else { return failure };
+    let help = match session.pulse().ok().and_then(|pulse| pulse.oldest) {
+        Some(other) => format!(
+            "the oldest open transaction is pid {} ({}, {:.0} s): {}; end it with `select pg_terminate_backend({})`, or \
+             allow more time with `--lock-timeout` and `--statement-timeout`",
+            other.pid, other.state, other.seconds, other.query, other.pid
+        ),
+        None => error.help.clone().unwrap_or_else(|| {
+            "see what else uses the database, then `sexton resume`; smaller batches (`--batch-size 100`), a longer limit \
+             (`--lock-timeout`, `--statement-timeout`) or quieter hours help"
+                .to_owned()
+        }),
+    };
+    Failure::Error(error.help(help))
+}
