@@ -66,3 +66,67 @@ fn sqlite_rows(path: &std::path::Path, sql: &str) -> rusqlite::Result<Vec<Row>> 
     }
     Ok(all)
 }
+
+/// An application that stays connected, with settings of its own.
+pub struct Application(Held);
+
+enum Held {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<crate::postgres::Guest>),
+}
+
+impl Application {
+    /// Connects; on SQLite with its own default settings and a busy time-out of five seconds.
+    pub fn connect(url: &Url) -> Result<Self, String> {
+        let held = match url {
+            Url::Sqlite { path } => Held::Sqlite(sqlite(path).map_err(|error| error.to_string())?),
+            Url::Postgres { .. } => Held::Postgres(Box::new(
+                crate::postgres::Guest::connect(&url.expose()).map_err(|error| error.what)?,
+            )),
+        };
+        Ok(Self(held))
+    }
+
+    /// Runs a script.
+    pub fn script(&mut self, sql: &str) -> Result<(), String> {
+        match &mut self.0 {
+            Held::Sqlite(connection) => connection.execute_batch(sql).map_err(|error| error.to_string()),
+            Held::Postgres(guest) => guest.script(sql, &mut |_| {}).map_err(|error| error.what),
+        }
+    }
+
+    /// Runs one statement; the number of rows that it changed.
+    pub fn change(&mut self, sql: &str) -> Result<u64, String> {
+        match &mut self.0 {
+            Held::Sqlite(connection) => {
+                connection.execute(sql, []).map(|count| count as u64).map_err(|error| error.to_string())
+            }
+            Held::Postgres(guest) => guest.change(sql).map_err(|error| error.what),
+        }
+    }
+
+    /// The first column of the rows of a query, as integers.
+    pub fn integers(&mut self, sql: &str) -> Result<Vec<i64>, String> {
+        let mut all = Vec::new();
+        match &mut self.0 {
+            Held::Sqlite(connection) => {
+                let mut read = || -> rusqlite::Result<()> {
+                    let mut statement = connection.prepare_cached(sql)?;
+                    let mut rows = statement.raw_query();
+                    while let Some(row) = rows.next()? {
+                        all.push(row.get(0)?);
+                    }
+                    Ok(())
+                };
+                read().map_err(|error| error.to_string())?;
+            }
+            Held::Postgres(guest) => {
+                let mut each = |row: Vec<Option<String>>| {
+                    all.extend(row.into_iter().next().flatten().and_then(|text| text.parse::<i64>().ok()));
+                };
+                guest.script(sql, &mut each).map_err(|error| error.what)?;
+            }
+        }
+        Ok(all)
+    }
+}

@@ -28,6 +28,20 @@ impl Pace {
         self.rows as u64
     }
 
+    /// How long a batch should take.
+    pub fn target(&self) -> Duration {
+        self.target
+    }
+
+    /// Batches should take so long from now on.
+    pub fn aim_at(&mut self, target: Duration) {
+        if target < self.target {
+            let shorter = self.rows * target.as_secs_f64() / self.target.as_secs_f64();
+            self.rows = if self.fixed { self.rows } else { shorter.max(LEAST as f64) };
+        }
+        self.target = target;
+    }
+
     /// Learns from a batch.
     pub fn learn(&mut self, took: Duration) {
         if self.fixed {

@@ -251,7 +251,7 @@ impl Run<'_, '_> {
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
         self.catch_up(n, &checkpoint)?;
         let mut memory = work.memory(session)?;
-        let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time());
+        let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
         let mut throttle = Throttle::new(work.manners, clock, session.dialect().breather());
         let mut rows = 0;
@@ -271,8 +271,10 @@ impl Run<'_, '_> {
                 }
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
-            // SQLite: the log must not grow, or the application's next commit pays for moving it. Nothing on PostgreSQL.
-            session.perform(&Command::Checkpoint)?;
+            pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
+            if throttle.wants_checkpoint() {
+                session.perform(&Command::Checkpoint)?;
+            }
             let step = checkpoint.step;
             let (counts, took) =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
@@ -339,9 +341,7 @@ impl Run<'_, '_> {
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
                 Ok((counts, took)) => {
-                    if counts.rows() + counts.dependants + counts.failed > 0
-                        || took > session.dialect().batch_time()
-                    {
+                    if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
                         pace.learn(took);
                     } else {
                         // Nothing to do there: look further ahead next time.

@@ -10,6 +10,10 @@ use targets::db::{Facts, Pulse};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const WAIT_STEP: Duration = Duration::from_millis(250);
+/// How long somebody who was seen is thought to be there.
+const SEEN: Duration = Duration::from_secs(60);
+/// A log may grow to this, and to an eighth of the free disk, while nobody else has to read through it.
+const LOG_ALONE: u64 = 1 << 30;
 
 /// What the throttle says.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +69,9 @@ pub struct Throttle<'a> {
     breather: Duration,
     last_look: Option<Instant>,
     last_breather: Instant,
+    last_seen: Option<Instant>,
+    alone: bool,
+    log_is_long: bool,
     began: Instant,
     rows: u64,
 }
@@ -73,7 +80,30 @@ impl<'a> Throttle<'a> {
     /// A throttle with these manners; `breather` is the rest between batches while others use the database.
     pub fn new(manners: &'a Manners, clock: &'a dyn Clock, breather: Duration) -> Self {
         let now = clock.tick();
-        Self { manners, clock, breather, last_look: None, last_breather: now, began: now, rows: 0 }
+        Self {
+            manners,
+            clock,
+            breather,
+            last_look: None,
+            last_breather: now,
+            last_seen: None,
+            alone: false,
+            log_is_long: false,
+            began: now,
+            rows: 0,
+        }
+    }
+
+    /// Whether nobody else uses the database, nor did a moment ago.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Whether the log should be moved into the file now: between any two batches, or the application's next commit
+    /// pays for it; but without an application only when there is much of it, because a page that many batches
+    /// changed is moved once.
+    pub fn wants_checkpoint(&self) -> bool {
+        !self.alone || self.log_is_long
     }
 
     /// Waits as long as it takes after a batch of `rows` rows.
@@ -117,8 +147,14 @@ impl<'a> Throttle<'a> {
         }
         self.last_look = Some(now);
         let pulse = facts.pulse()?;
+        if !pulse.alone {
+            self.last_seen = Some(now);
+        }
+        self.alone = self.last_seen.is_none_or(|seen| now.duration_since(seen) > SEEN);
+        let room = pulse.free_disk_bytes.map_or(LOG_ALONE, |free| LOG_ALONE.min(free / 8));
+        self.log_is_long = pulse.wal_bytes.is_some_and(|bytes| bytes > room);
         // Others that poll for the write lock cannot be seen before they got it once: leave a gap now and then anyway.
-        let due = now.duration_since(self.last_breather) > Duration::from_secs(1);
+        let due = !pulse.alone && now.duration_since(self.last_breather) > Duration::from_secs(1);
         if every_batch && (pulse.in_use.unwrap_or(false) || due) {
             self.clock.sleep(self.breather);
             self.last_breather = self.clock.tick();

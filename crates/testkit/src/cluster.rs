@@ -91,10 +91,7 @@ impl Cluster {
         let folder = base.join(format!("{:x}-{:x}", stamp.as_secs(), std::process::id()));
         std::fs::create_dir(&folder).map_err(told("cannot make a folder"))?;
         File::create(folder.join("users")).map_err(told("cannot make `users`"))?;
-        if let Some((uid, gid)) = account.other {
-            std::os::unix::fs::chown(&folder, Some(uid), Some(gid))
-                .map_err(told("cannot give the folder away"))?;
-        }
+        account.own(&folder)?;
         let data = folder.join("data");
         let mut initdb = account.command(&binaries.join("initdb"));
         initdb.args([
@@ -234,7 +231,7 @@ fn base_folder() -> Result<PathBuf, String> {
 }
 
 /// The newest server binaries on this machine.
-fn binaries() -> Result<PathBuf, String> {
+pub(crate) fn binaries() -> Result<PathBuf, String> {
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     let mut look = |folder: PathBuf| {
         let mut version = String::new();
@@ -269,12 +266,12 @@ fn binaries() -> Result<PathBuf, String> {
 }
 
 /// As whom the server runs: it refuses to run as root.
-struct Account {
+pub(crate) struct Account {
     other: Option<(u32, u32)>,
 }
 
 impl Account {
-    fn to_run_as() -> Result<Self, String> {
+    pub fn to_run_as() -> Result<Self, String> {
         // SAFETY: takes nothing, cannot fail.
         if unsafe { libc::geteuid() } != 0 {
             return Ok(Self { other: None });
@@ -291,7 +288,16 @@ impl Account {
             .ok_or_else(|| "no user `postgres` or `nobody`".to_owned())
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// Gives a folder to the account.
+    pub fn own(&self, folder: &Path) -> Result<(), String> {
+        match self.other {
+            Some((uid, gid)) => std::os::unix::fs::chown(folder, Some(uid), Some(gid))
+                .map_err(told("cannot give the folder away")),
+            None => Ok(()),
+        }
+    }
+
+    pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir("/").env_remove("PGDATA").env("LC_ALL", "C");
         if let Some((uid, gid)) = self.other {
@@ -301,6 +307,6 @@ impl Account {
     }
 }
 
-fn told<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String {
+pub(crate) fn told<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String {
     move |error| format!("{what}: {error}")
 }

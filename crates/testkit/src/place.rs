@@ -167,7 +167,7 @@ fn parsed(url: &str) -> Url {
     Url::parse(url).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn database_at(url: &str) -> Arc<dyn Database> {
+pub(crate) fn database_at(url: &str) -> Arc<dyn Database> {
     match parsed(url) {
         Url::Sqlite { path } => Arc::new(backends::sqlite::Sqlite::new("test", &path)),
         url => Arc::new(backends::postgres::Postgres::new("test", url)),

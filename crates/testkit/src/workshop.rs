@@ -53,6 +53,18 @@ impl Workshop {
         }
     }
 
+    /// A workshop for the database at a URL or path.
+    pub fn over(url: &str, catalogue: Vec<&'static dyn Kind>) -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        Self {
+            folder,
+            database: crate::place::database_at(url),
+            catalogue,
+            clock: Arc::new(SystemClock),
+            run_logs: Vec::new(),
+        }
+    }
+
     /// The same with another database, such as one with every right.
     pub fn on(mut self, database: Arc<dyn Database>) -> Self {
         self.database = database;

@@ -154,7 +154,7 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
-    fn batch_time(&self) -> Duration {
+    fn batch_time(&self, _: bool) -> Duration {
         Duration::from_millis(250)
     }
 
@@ -183,6 +183,15 @@ impl Dialect for Spelling {
             (None, Some(to)) => bound("<", to),
             (Some(from), Some(to)) => bound(">=", from).text(" and ").add(&bound("<", to)),
         }
+    }
+
+    // An index still leads to every deleted row, one page visit each: reading the table is several times faster.
+    fn count_left(&self, table: &TableName, condition: &Sql) -> Sql {
+        Sql::new("select count(case when ")
+            .add(condition)
+            .text(" then 1 end) from ")
+            .table(table)
+            .text(" as t")
     }
 
     fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql> {

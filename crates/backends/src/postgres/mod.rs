@@ -70,3 +70,22 @@ pub(crate) fn script(url: &str, sql: &str, each: &mut dyn FnMut(Vec<Option<Strin
     let address = Address { application: "application", ..Address::parse(url)? };
     wire::Wire::open(&address)?.script(sql, each)
 }
+
+/// Plays an application that stays connected, for `testing`.
+pub(crate) struct Guest(wire::Wire);
+
+impl Guest {
+    pub fn connect(url: &str) -> Result<Self> {
+        Ok(Self(wire::Wire::open(&Address::parse(url)?)?))
+    }
+
+    /// Runs a script.
+    pub fn script(&mut self, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
+        self.0.script(sql, each)
+    }
+
+    /// Runs one statement; the number of rows that it changed.
+    pub fn change(&mut self, sql: &str) -> Result<u64> {
+        self.0.count(sql)
+    }
+}

@@ -23,6 +23,7 @@ pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
             .flatten(),
         oldest: one(session, OLDEST)?.map(old_transaction),
         in_use: None,
+        alone: false,
     })
 }
 

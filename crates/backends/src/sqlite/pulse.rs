@@ -37,6 +37,11 @@ pub(super) fn log_bytes(database: &Path) -> u64 {
     std::fs::metadata(beside(database, "-wal")).map_or(0, |about| about.len())
 }
 
+/// Whether the database has a write-ahead log, as seen by a process that has it open.
+pub(super) fn has_log(database: &Path) -> bool {
+    beside(database, "-shm").exists()
+}
+
 /// Whether another process holds one of SQLite's locks on the database; none where the system does not tell. An
 /// application that has a WAL database open always holds one; with a rollback journal only while it reads or writes.
 pub(super) fn held_by_others(database: &Path) -> Option<bool> {

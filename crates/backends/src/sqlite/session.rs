@@ -6,7 +6,7 @@
 
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
-use super::{SqliteDialect, lock, pulse, schema, walk, whole_milliseconds};
+use super::{SqliteDialect, dialect, lock, pulse, schema, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(super) struct Link {
     path: PathBuf,
     timer: Arc<Timer>,
     data_version: i64,
+    /// Pages of the log that wait to be moved into the file; known from our first commit on.
+    log_pages: Arc<AtomicU64>,
     held: Option<lock::Held>,
 }
 
@@ -40,7 +42,15 @@ impl Link {
         let clock = Arc::clone(&timer);
         let failed = |error| explain(label, During::Open, error);
         conn.progress_handler(10_000, Some(move || clock.is_over())).map_err(failed)?;
-        let mut link = Self { conn, label: label.to_owned(), path, timer, data_version: 0, held: None };
+        let log_pages = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&log_pages);
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+            counter.store(pages.max(0) as u64, Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(failed)?;
+        let mut link =
+            Self { conn, label: label.to_owned(), path, timer, data_version: 0, log_pages, held: None };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
     }
@@ -155,6 +165,7 @@ impl Link {
         let statement = "pragma wal_checkpoint(passive)";
         let rows = self.command(statement)?;
         let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(0);
+        self.log_pages.store((number(1) - number(2)).max(0) as u64, Ordering::Relaxed);
         Ok(Performed {
             statement: statement.to_owned(),
             notices: vec![format!("{} of {} pages of the log moved into the file", number(2), number(1))],
@@ -229,10 +240,18 @@ impl Facts for Link {
     fn pulse(&mut self) -> Result<Pulse> {
         let version = self.pragma("data_version")?;
         let written = std::mem::replace(&mut self.data_version, version) != version;
+        let held = pulse::held_by_others(&self.path);
+        // the file of the log keeps the size it once had; what waits in it is less
+        let waiting = match self.log_pages.load(Ordering::Relaxed) {
+            0 => pulse::log_bytes(&self.path),
+            pages => pages * self.pragma("page_size")?.max(0) as u64,
+        };
         Ok(Pulse {
             free_disk_bytes: pulse::free_disk(&self.path),
-            wal_bytes: Some(pulse::log_bytes(&self.path)),
-            in_use: Some(written || pulse::held_by_others(&self.path).unwrap_or(false)),
+            wal_bytes: Some(waiting),
+            in_use: Some(written || held.unwrap_or(false)),
+            // without a write-ahead log an application holds no lock while it does nothing
+            alone: !written && held == Some(false) && pulse::has_log(&self.path),
             ..Pulse::default()
         })
     }
@@ -331,12 +350,16 @@ impl Tx for Transaction<'_> {
             ))
             .help("name an ordinary table with a primary key or a rowid"));
         }
-        let mut counts = Vec::new();
-        for statement in SqliteDialect.take(take) {
-            counts.push(self.execute(&statement)?);
+        // A function in the condition of a `delete` could fail half-way, so SQLite first copies every page that the
+        // statement changes into a file: as much writing again. Hence none there, not even `changes()`.
+        if let Some(undo) = take.into {
+            let newest = self.count(&dialect::newest(undo))? as i64;
+            let remembered = self.execute(&dialect::copy(take, undo))?;
+            let deleted = self.execute(&dialect::delete_remembered(take.table, undo, Some(newest)))?;
+            return Ok(Taken { remembered, deleted });
         }
-        let deleted = counts.last().copied().unwrap_or(0);
-        Ok(Taken { remembered: counts.first().copied().unwrap_or(0), deleted })
+        let deleted = self.execute(&dialect::delete(take))?;
+        Ok(Taken { remembered: deleted, deleted })
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

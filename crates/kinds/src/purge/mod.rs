@@ -18,7 +18,7 @@ use engine::{
     Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
 };
 use targets::db::{Facts, Sql};
-use task::{Place, Task};
+use task::{Place, Task, Walk};
 
 /// The catalogue entry.
 pub struct Purge;
@@ -76,8 +76,14 @@ impl Operation for Options {
         for (step, done) in steps.iter().zip(counts) {
             let task = Task::read(step)?;
             let count = |condition: &Sql, facts: &mut dyn Facts| {
-                let from = Sql::new("select count(*) from ").table(&task.table.name).text(" as t where ");
-                facts.count(&from.add(condition))
+                let count = match task.walk {
+                    Walk::Physical => facts.dialect().count_left(&task.table.name, condition),
+                    Walk::Few => Sql::new("select count(*) from ")
+                        .table(&task.table.name)
+                        .text(" as t where ")
+                        .add(condition),
+                };
+                facts.count(&count)
             };
             let left = count(&task.condition, facts)?;
             let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };

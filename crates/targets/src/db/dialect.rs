@@ -18,8 +18,9 @@ pub trait Dialect: Send + Sync {
     fn remove_own(&self) -> Option<Sql>;
     /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
     fn exists(&self, table: &TableName) -> Sql;
-    /// How long one statement of a batch should take, so that others hardly notice.
-    fn batch_time(&self) -> std::time::Duration;
+    /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
+    /// seen, but one may come while the batch runs.
+    fn batch_time(&self, alone: bool) -> std::time::Duration;
     /// How long to leave the database alone between two batches while others use it.
     fn breather(&self) -> std::time::Duration;
     /// `a` equals `b`, NULL being equal to NULL.
@@ -29,6 +30,9 @@ pub trait Dialect: Send + Sync {
     fn walks(&self, table: &Table) -> bool;
     /// The rows of one window of the physical walk, over `t`: from inclusive, to exclusive, none for an open end.
     fn window(&self, table: &Table, from: Option<&super::Row>, to: Option<&super::Row>) -> Sql;
+
+    /// Counts the rows that satisfy a condition, over `t`, right after most of those that did were deleted.
+    fn count_left(&self, table: &TableName, condition: &Sql) -> Sql;
 
     /// The statements that make an undo table shaped like `table`, exact to the bit and without constraints.
     fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql>;

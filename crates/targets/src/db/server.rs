@@ -73,6 +73,8 @@ pub struct Pulse {
     pub oldest: Option<OldTransaction>,
     /// SQLite: whether another process has the file open or has written since the last look.
     pub in_use: Option<bool>,
+    /// SQLite: nobody else has the file open, for certain. Who comes later is seen at the next look.
+    pub alone: bool,
 }
 
 /// How long a transaction may wait and work.

@@ -1,0 +1,217 @@
+//! One variant in a process of its own, so that its memory and its CPU seconds are its own.
+//!
+//! The last line of its output is the outcome as JSON.
+
+use backends::testing::Application;
+use engine::{Manners, OperationRequest, Request, Severity, Stop, Trigger};
+use serde::{Deserialize, Serialize};
+use std::io::Read;
+use std::time::{Duration, Instant};
+use targets::db::Url;
+use testkit::Workshop;
+
+/// What a variant cost and did.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    pub seconds: f64,
+    /// Of the process; the server's are added by the stage.
+    pub cpu: f64,
+    pub peak_kb: u64,
+    /// Bytes read by system calls.
+    pub read_bytes: u64,
+    pub rows: u64,
+    pub dependants: u64,
+    /// Seconds of the parts, for a look.
+    pub parts: Vec<(String, f64)>,
+}
+
+/// What another writer met.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Waits {
+    pub count: usize,
+    pub median_ms: f64,
+    pub p99_ms: f64,
+    pub longest_ms: f64,
+}
+
+/// `variant url detail`.
+pub fn main(arguments: &[String]) {
+    let [variant, url, detail] = arguments else { panic!("a child needs three arguments") };
+    if variant == "writer" {
+        println!("{}", serde_json::to_string(&write_until_told(url, detail)).unwrap_or_default());
+        return;
+    }
+    let began = Instant::now();
+    let mut outcome = match variant.as_str() {
+        "statement" => statement(url, detail),
+        "list" => by_list(url, detail),
+        "purge" => purge(url, detail),
+        "undo" => undo(url),
+        other => panic!("there is no variant `{other}`"),
+    };
+    outcome.seconds = began.elapsed().as_secs_f64();
+    outcome.cpu = cpu_seconds("self");
+    outcome.peak_kb = peak_kb();
+    outcome.read_bytes = read_bytes();
+    println!("{}", serde_json::to_string(&outcome).unwrap_or_default());
+}
+
+/// An application; on SQLite with the settings that Sexton has too.
+fn application(url: &str) -> Application {
+    let url = Url::parse(url).unwrap_or_else(|error| panic!("{error}"));
+    let mut application = told(Application::connect(&url));
+    if matches!(url, Url::Sqlite { .. }) {
+        told(application.script(
+            "pragma foreign_keys = on; pragma synchronous = normal; pragma cache_size = -32768; pragma temp_store = file",
+        ));
+    }
+    application
+}
+
+fn told<T>(result: Result<T, String>) -> T {
+    result.unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// Statements separated by `;;`; the rows of the first one count.
+fn statement(url: &str, statements: &str) -> Outcome {
+    let mut application = application(url);
+    let mut rows = None;
+    for statement in statements.split(";;") {
+        let changed = told(application.change(statement));
+        if statement.trim_start().starts_with("delete") || statement.trim_start().starts_with("insert") {
+            rows.get_or_insert(changed);
+        }
+    }
+    Outcome { rows: rows.unwrap_or(0), ..Outcome::default() }
+}
+
+/// What a careful script does: a thousand ids, then their rows, each in a transaction.
+fn by_list(url: &str, select: &str) -> Outcome {
+    let mut application = application(url);
+    let mut rows = 0;
+    loop {
+        let ids = told(application.integers(select));
+        if ids.is_empty() {
+            return Outcome { rows, ..Outcome::default() };
+        }
+        let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+        rows += told(application.change(&format!("delete from events where id in ({})", ids.join(", "))));
+    }
+}
+
+fn purge(url: &str, options: &str) -> Outcome {
+    let workshop = Workshop::over(url, kinds::catalogue());
+    let engine = workshop.engine();
+    let operation = OperationRequest {
+        name: "bench".to_owned(),
+        kind: "purge".to_owned(),
+        title: "bench".to_owned(),
+        database: "test".to_owned(),
+        severity: Severity::Low,
+        backup: false,
+        options: serde_json::from_str(options).unwrap_or_else(|error| panic!("{error}")),
+        manners: Manners { max_percent: 100.0, ..Manners::default() },
+        needs: Vec::new(),
+        expected_seconds: None,
+    };
+    let request = Request {
+        operations: vec![operation],
+        dry_run: false,
+        actor: "bench".to_owned(),
+        trigger: Trigger::Cli,
+        correlation_id: "bench".to_owned(),
+        force: false,
+        go_on: false,
+    };
+    run(&engine, &request)
+}
+
+fn undo(url: &str) -> Outcome {
+    let workshop = Workshop::over(url, kinds::catalogue());
+    let engine = workshop.engine();
+    let points = engine.undo_points("test").unwrap_or_else(|error| panic!("{error}"));
+    let request =
+        engine.undo_request(&points[0].id, Some("test"), "bench").unwrap_or_else(|error| panic!("{error}"));
+    run(&engine, &request)
+}
+
+fn run(engine: &engine::Engine, request: &Request) -> Outcome {
+    let began = Instant::now();
+    let plan = engine.plan(request).unwrap_or_else(|error| panic!("planning: {error:?}"));
+    let planned = began.elapsed().as_secs_f64();
+    let (mut batches, mut in_batches, mut last, mut verified) = (0.0, 0.0, 0.0, 0.0);
+    let report = engine
+        .run(&plan, &Stop::default(), &mut |event| {
+            let now = began.elapsed().as_secs_f64();
+            match &event.what {
+                engine::What::Advanced { seconds, .. } => {
+                    batches += 1.0;
+                    in_batches += seconds;
+                    last = now;
+                }
+                engine::What::Verified { .. } => verified = now - last,
+                _ => {}
+            }
+        })
+        .unwrap_or_else(|error| panic!("running: {error:?}"));
+    assert_eq!(report.status, engine::Status::Completed, "{report:#?}");
+    let done = &report.operations[0];
+    let part = |name: &str, value: f64| (name.to_owned(), (value * 1000.0).round() / 1000.0);
+    Outcome {
+        rows: done.rows_deleted + done.rows_restored,
+        dependants: done.rows_dependent,
+        parts: vec![
+            part("plan", planned),
+            part("batches", batches),
+            part("in batches", in_batches),
+            part("between", last - planned - in_batches),
+            part("verify", verified),
+        ],
+        ..Outcome::default()
+    }
+}
+
+/// A writer as applications have them, one short transaction after the other, until its input ends.
+fn write_until_told(url: &str, statement: &str) -> Waits {
+    let mut application = application(url);
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let heard = std::sync::Arc::clone(&over);
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read(&mut [0]);
+        heard.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let mut times = Vec::new();
+    while !over.load(std::sync::atomic::Ordering::Relaxed) || times.is_empty() {
+        let began = Instant::now();
+        told(application.change(&statement.replace("{n}", &(times.len() + 1).to_string())));
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    Waits { count: times.len(), median_ms: at(0.5), p99_ms: at(0.99), longest_ms: at(1.0) }
+}
+
+/// CPU seconds of a process and of its children that ended.
+pub fn cpu_seconds(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // the name in brackets may hold blanks; after it, utime, stime, cutime and cstime are the 12th to 15th word
+    let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    words
+        .get(11..15)
+        .map_or(0.0, |words| words.iter().filter_map(|word| word.parse::<f64>().ok()).sum::<f64>() / 100.0)
+}
+
+fn peak_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn read_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    io.lines()
+        .find_map(|line| line.strip_prefix("rchar: "))
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,91 @@
+//! A PostgreSQL server of one's own that keeps data as safely as a real one does, for measuring.
+//!
+//! Settings are the server's defaults but for those asked for; it listens on a socket only. It stops when dropped, and
+//! by itself when the process that started it dies; its folder is the caller's to remove.
+
+use crate::cluster::{ADMIN, Account, binaries, told};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use targets::db::Url;
+
+/// The running server.
+pub struct Server {
+    folder: PathBuf,
+    process: Child,
+}
+
+impl Server {
+    /// Makes a cluster in this folder, or takes the one that is there, and starts it with these settings.
+    pub fn start(folder: &Path, settings: &[&str]) -> Result<Self, String> {
+        let binaries = binaries()?;
+        let account = Account::to_run_as()?;
+        std::fs::create_dir_all(folder).map_err(told("cannot make a folder"))?;
+        account.own(folder)?;
+        let data = folder.join("data");
+        if !data.join("PG_VERSION").exists() {
+            let mut initdb = account.command(&binaries.join("initdb"));
+            initdb.args(["--username", ADMIN, "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
+            let made = initdb.arg(&data).output().map_err(told("cannot run initdb"))?;
+            if !made.status.success() {
+                return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
+            }
+        }
+        let log = std::fs::File::create(folder.join("log")).map_err(told("cannot make the log"))?;
+        let mut command = account.command(&binaries.join("postgres"));
+        command.arg("-D").arg(&data).arg("-k").arg(folder).args(["-c", "listen_addresses="]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        // SAFETY: prctl is safe between fork and exec and touches no memory.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGINT);
+                Ok(())
+            });
+        }
+        let process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(told("cannot run postgres"))?;
+        let mut server = Self { folder: folder.to_owned(), process };
+        server.wait_until_it_answers()?;
+        Ok(server)
+    }
+
+    /// The URL of a database on it, as the superuser.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{ADMIN}@/{database}?host={}", self.folder.display())
+    }
+
+    /// Its main process, the parent of all others.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<(), String> {
+        let url = Url::parse(&self.url("postgres")).map_err(|error| error.to_string())?;
+        let begun = Instant::now();
+        while let Err(why) = backends::testing::script(&url, "select 1") {
+            if begun.elapsed() > Duration::from_secs(60)
+                || self.process.try_wait().is_ok_and(|end| end.is_some())
+            {
+                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                return Err(format!("the server does not answer: {why}\n{log}"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SAFETY: the process is our child and has not been waited for, so the number is still its own.
+        unsafe { libc::kill(self.process.id() as libc::pid_t, libc::SIGINT) };
+        let _ = self.process.wait();
+    }
+}
