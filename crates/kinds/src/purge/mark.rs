@@ -52,10 +52,9 @@ pub fn after_image(
     marks: &[(String, Value)],
     dialect: &dyn Dialect,
 ) -> Option<Sql> {
-    let is_now = |name: &String| target.mark.get(name).and_then(|value| value.as_str()) == Some("now");
     let same: Vec<Sql> = marks
         .iter()
-        .filter(|(name, _)| is_now(name))
+        .filter(|(name, _)| target.is_now(name))
         .filter_map(|(name, value)| {
             let column = table.column(name)?;
             Some(dialect.same(&Sql::new("t.").name(name), &dialect.inward(column, value.clone())))

@@ -5,6 +5,7 @@
 
 mod archive;
 mod batch;
+mod earlier;
 mod mark;
 mod options;
 mod plan;

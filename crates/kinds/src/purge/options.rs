@@ -244,6 +244,11 @@ impl Options {
 }
 
 impl Target {
+    /// Whether `mark` sets this column to the moment of the run.
+    pub fn is_now(&self, column: &str) -> bool {
+        self.mark.get(column).and_then(|value| value.as_str()) == Some("now")
+    }
+
     /// A rule without any limit would empty the table.
     fn check(&self) -> engine::Result<()> {
         if let Some(age) = &self.older_than {

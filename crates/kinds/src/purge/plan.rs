@@ -1,12 +1,13 @@
 //! From a target to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
-use super::mark::{after_image, marks};
+use super::earlier::Earlier;
+use super::mark::marks;
 use super::options::{Action, Bulk, Options, Policy, Target, Triggers, Undo};
 use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Facts, Schema, Sql, Table, TableKind, TableName, Value};
+use targets::db::{Facts, Schema, Sql, Table, TableKind, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
@@ -16,17 +17,6 @@ const WORTH_A_WORD: u64 = 10_000;
 const COUNTED_WHOLE: u64 = 200_000;
 /// Above this share, copying what stays would be cheaper.
 const MOST_PERCENT: f64 = 50.0;
-
-/// What earlier targets of the same operation will have done.
-#[derive(Default)]
-struct Earlier {
-    /// Rows that are gone by then, or were marked in this run.
-    done: Vec<(TableName, Sql)>,
-    /// Tables in which rows were marked that cannot be told from those of other runs.
-    marked: Vec<TableName>,
-    /// Tables of which rows went along with their parents: how many are left is not known before.
-    taken_along: Vec<TableName>,
-}
 
 /// The plan of all targets.
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
@@ -94,11 +84,7 @@ fn plan_target(
     let rule = which(&target, &table, facts, planning)?;
     check_condition(&table, &rule, facts)?;
     let mut condition = rule.condition.clone();
-    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112). What it marks
-    // is not deleted in the same run (W-113).
-    for (_, gone) in earlier.done.iter().filter(|(name, _)| *name == table.name) {
-        condition = condition.text(" and (").add(gone).text(") is not true");
-    }
+    condition = earlier.narrow(&target, &table, condition, findings);
     let exempt = not_exempt(facts, std::iter::once(&table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
@@ -110,22 +96,8 @@ fn plan_target(
         condition = condition.text(" and ").add(exempt);
     }
 
-    if earlier.marked.contains(&table.name) && target.action == Action::Delete {
-        findings.push(Finding::warning(
-            "marked_in_this_run",
-            &table.name,
-            "rows that an earlier target marks may be deleted in the same run",
-            "give the mark a time, such as `archived_at = \"now\"`: then they wait for the next run",
-        ));
-    }
     let mark = marks(&target, &table, planning)?;
-    match target.action {
-        Action::Delete => earlier.done.push((table.name.clone(), condition.clone())),
-        Action::Mark => match after_image(&target, &table, &mark, facts.dialect()) {
-            Some(marked) => earlier.done.push((table.name.clone(), marked)),
-            None => earlier.marked.push(table.name.clone()),
-        },
-    }
+    earlier.note(&target, &table, &condition, &mark, facts.dialect());
     if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
         target.dependants = Policy::Archive;
     }
@@ -172,8 +144,8 @@ fn plan_target(
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(&table));
     }
-    let exact = !earlier.taken_along.contains(&table.name);
-    take_along(&children, &mut earlier.taken_along);
+    let exact = !earlier.takes_along(&table.name);
+    earlier.note_children(&children);
     let task = Task {
         table: table.clone(),
         leaves,
@@ -213,14 +185,6 @@ fn plan_target(
         task: serde_json::to_value(&task)
             .map_err(|error| Error::system("the plan cannot be written").because(error))?,
     })
-}
-
-/// The tables of which rows go along with their parents, at every depth.
-fn take_along(children: &[Child], tables: &mut Vec<TableName>) {
-    for child in children.iter().filter(|child| child.policy.removes()) {
-        tables.push(child.table.name.clone());
-        take_along(&child.children, tables);
-    }
 }
 
 fn check_table(table: &Table) -> Result<()> {

@@ -515,7 +515,20 @@ fn what_is_marked_in_a_run_is_not_deleted_in_the_same_run() {
                 "{report:#?}"
             );
             assert_eq!(stage.list("select id from t"), ["1"]);
-            assert_eq!(stage.run(options).operations[0].rows_deleted, 1, "the next run takes it");
+            assert_eq!(stage.run(options.clone()).operations[0].rows_deleted, 1, "the next run takes it");
+            let mut by_itself = options.clone();
+            by_itself["targets"][1] = json!({"id": "delete", "table": "t", "where": "id > 0"});
+            stage.place.script("insert into t values (3, 'failed', null), (4, 'done', null)");
+            let report = stage.run(by_itself);
+            assert_eq!(
+                (
+                    report.operations[0].rows_archived,
+                    report.operations[0].rows_deleted,
+                    report.operations[0].rows_matched
+                ),
+                (1, 2, 3),
+                "this rule does not look at the mark: {report:#?}"
+            );
             let plan = stage.plan(targets(json!({"status": "archived"})));
             assert!(codes(&plan).contains(&"marked_in_this_run"), "{:?}", codes(&plan));
         },
