@@ -502,6 +502,7 @@ fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
         limit: (task.walk == Walk::Few).then_some(1000),
         skip_locked: false,
         into: None,
+        values: Vec::new(),
         batch: 1,
     };
     match task.action {
