@@ -5,6 +5,8 @@
 
 mod archive;
 mod batch;
+mod earlier;
+mod mark;
 mod options;
 mod plan;
 mod relations;
