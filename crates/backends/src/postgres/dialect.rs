@@ -194,11 +194,13 @@ impl Dialect for Spelling {
         }
     }
 
-    // An index still leads to every deleted row, one page visit each: reading the table is several times faster.
+    // An index still leads to every deleted row, one page visit each, and the planner does not know that: measured on
+    // 5 000 000 rows, a fifth of them gone, 2.5 to 14 s by one of the indexes. None of them knows `ctid`, so all that is
+    // left is to read the table, with several workers: 0.6 s.
     fn count_left(&self, table: &TableName, condition: &Sql) -> Sql {
         Sql::new("select count(case when ")
             .add(condition)
-            .text(" then 1 end) from ")
+            .text(" then t.ctid end) from ")
             .table(table)
             .text(" as t")
     }
