@@ -237,7 +237,12 @@ fn others(flags: &Flags, stage: &Stage, table: &mut Table) {
         let url = stage.copy(&stage.seed_name(flags.rows), "round");
         let idle = stage.writer(&url, || std::thread::sleep(std::time::Duration::from_secs_f64(seconds)));
         let busy = stage.writer(&url, || drop(stage.run("purge", &url, &stage::options(OLD, "plain"))));
-        eprintln!("  others: idle {idle:?}, busy {busy:?}");
+        stage.remove("round");
+        let url = stage.copy(&stage.seed_name(flags.rows), "round");
+        let single = stage.writer(&url, || drop(stage.run("statement", &url, &stage.delete(95))));
+        eprintln!("  others: idle {idle:?}, busy {busy:?}, single delete {single:?}");
+        p99.note(format!(" (one `delete`: {:.1})", single.p99_ms / idle.p99_ms));
+        longest.note(format!(" (one `delete`: {:.0})", single.longest_ms));
         p99.add_bare(busy.p99_ms, idle.p99_ms);
         longest.add_bare(busy.longest_ms, 1.0);
         stage.remove("round");

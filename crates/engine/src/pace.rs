@@ -75,6 +75,19 @@ mod tests {
     }
 
     #[test]
+    fn batches_become_short_at_once_when_others_come() {
+        let mut pace = Pace::new(None, Duration::from_millis(1_000));
+        for _ in 0..10 {
+            pace.learn(Duration::from_millis(500));
+        }
+        let long = pace.rows();
+        pace.aim_at(Duration::from_millis(100));
+        assert_eq!(pace.rows(), long / 10);
+        pace.aim_at(Duration::from_millis(1_000));
+        assert_eq!(pace.rows(), long / 10, "longer ones are learnt batch by batch");
+    }
+
+    #[test]
     fn a_size_that_was_asked_for_stays() {
         let mut pace = Pace::new(Some(500), Duration::from_millis(100));
         pace.learn(Duration::from_secs(3));

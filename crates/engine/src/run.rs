@@ -195,7 +195,10 @@ impl Run<'_, '_> {
         };
         undo::install(session.as_mut(), &work.limits)?;
         self.forget_expired(session.as_mut(), &work.limits);
-        match self.batches(n, &work, session.as_mut())? {
+        let ended = self.batches(n, &work, session.as_mut())?;
+        // Nobody who comes later should have to read through a long log or pay for moving it.
+        session.perform(&Command::Checkpoint)?;
+        match ended {
             Ended::Stopped(reason) => {
                 session.unlock()?;
                 return self.log(n, What::Stopped { reason });

@@ -151,54 +151,54 @@ impl<'a> Work<'a> {
         Ok(taken.deleted)
     }
 
-    /// Remembers the rows and sets columns to values; how many. Rows that have these values already are left alone.
+    /// Remembers the rows and sets columns to fixed values; how many.
     pub fn set(&mut self, rows: &Rows, values: &[(String, Value)]) -> Result<u64> {
+        let mut changes = Vec::new();
+        for (name, value) in values {
+            let column = rows.table.expect_column(name)?;
+            changes.push((name.clone(), self.setting.dialect.inward(column, value.clone())));
+        }
+        self.change(rows, &changes)
+    }
+
+    /// Remembers the rows with their new values, then gives them these; how many. The expressions are over `t` and are
+    /// evaluated once, before anything changes.
+    pub fn change(&mut self, rows: &Rows, changes: &[(String, Sql)]) -> Result<u64> {
         self.may_die("before an update")?;
-        if !self.memory.forget && rows.table.key.is_none() {
+        let table = rows.table;
+        if !self.memory.forget && table.key.is_none() {
             return Err(Error::usage(format!(
                 "rows of `{}` cannot be told apart, so a change of them could not be undone",
-                rows.table.name
+                table.name
             ))
             .help("give the table a primary key, or say `undo = \"none\"`"));
         }
-        let undo = self.undo_table(rows.table, Change::Update, values)?;
-        let scratch = self.choose(rows, &[])?;
-        if scratch.rows == 0 {
+        let dialect = self.setting.dialect;
+        let changed: Vec<String> = changes.iter().map(|(column, _)| column.clone()).collect();
+        let undo = self.undo_table(table, Change::Update, &changed)?;
+        let scratch = self.scratch(table, &[], &changed)?;
+        let values = changes.iter().map(|(_, value)| value.clone()).collect();
+        let mut chosen = 0;
+        for statement in dialect.choose(&Take { values, ..self.take(rows, Some(&scratch)) }) {
+            chosen = self.tx.execute(&statement)?;
+        }
+        if chosen == 0 {
             return Ok(0);
         }
-        let chosen = Rows::all(rows.table, self.setting.dialect.chosen(rows.table, &scratch.table));
         if let Some(undo) = &undo {
-            let remembered =
-                self.tx.execute(&self.setting.dialect.remember(&self.take(&chosen, Some(undo))))?;
-            if remembered != scratch.rows {
+            let remembered = self.tx.execute(&dialect.remember_chosen(table, &scratch, undo, self.batch))?;
+            if remembered != chosen {
                 return Err(Error::data(format!(
-                    "{remembered} of {} rows of `{}` could be remembered",
-                    scratch.rows, rows.table.name
+                    "{remembered} of {chosen} rows of `{}` could be remembered",
+                    table.name
                 )));
             }
         }
-        let mut assignments = Vec::new();
-        for (column, value) in values {
-            let column = rows.table.expect_column(column)?;
-            assignments.push(
-                Sql::default()
-                    .name(&column.name)
-                    .text(" = ")
-                    .add(&self.setting.dialect.inward(column, value.clone())),
-            );
-        }
-        let changed = self.tx.execute(
-            &Sql::new("update ")
-                .table(&rows.table.name)
-                .text(" as t set ")
-                .add(&Sql::join(&assignments, ", "))
-                .text(" where ")
-                .add(&chosen.condition),
-        )?;
-        if changed != scratch.rows {
+        let changed = self.tx.execute(&dialect.change(table, &scratch))?;
+        if changed != chosen {
             return Err(Error::data(format!(
-                "{} rows of `{}` were remembered but {changed} were changed",
-                scratch.rows, rows.table.name
+                "{chosen} rows of `{}` were remembered but {changed} were changed",
+                table.name
             ))
             .help("a trigger interferes: nothing was changed"));
         }
@@ -246,7 +246,7 @@ impl<'a> Work<'a> {
         let undo = self.undo_table(table, Change::Delete, &[])?;
         let staying = Sql::new("(").add(&rows.condition).text(") is not true");
         let columns: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
-        let aside = self.scratch(table, &columns)?;
+        let aside = self.scratch(table, &columns, &[])?;
         self.empty(&aside)?;
         let kept =
             self.tx.execute(&dialect.remember(&self.take(&Rows::all(table, staying), Some(&aside))))?;
@@ -277,7 +277,7 @@ impl<'a> Work<'a> {
     /// Chooses rows and locks them: their places, and `columns` by which others refer to them, are kept in a temporary
     /// table until the end of the batch.
     pub fn choose(&mut self, rows: &Rows, columns: &[String]) -> Result<Chosen> {
-        let scratch = self.scratch(rows.table, columns)?;
+        let scratch = self.scratch(rows.table, columns, &[])?;
         let mut count = 0;
         for statement in self.setting.dialect.choose(&Take { into: Some(&scratch), ..self.take(rows, None) })
         {
@@ -309,7 +309,7 @@ impl<'a> Work<'a> {
 
     /// A temporary table shaped like these columns of `table`.
     pub(crate) fn scratch_for(&mut self, table: &Table, columns: &[String]) -> Result<UndoTable> {
-        self.scratch(table, columns)
+        self.scratch(table, columns, &[])
     }
 
     /// Empties a temporary table.
@@ -334,24 +334,18 @@ impl<'a> Work<'a> {
             limit: rows.limit,
             skip_locked: rows.skip_locked,
             into,
+            values: Vec::new(),
             batch: self.batch,
         }
     }
 
     /// The undo table for this change of this table, made in this transaction when it is the first.
-    fn undo_table(
-        &mut self,
-        table: &Table,
-        change: Change,
-        set: &[(String, Value)],
-    ) -> Result<Option<UndoTable>> {
+    fn undo_table(&mut self, table: &Table, change: Change, changed: &[String]) -> Result<Option<UndoTable>> {
         if self.memory.forget {
             return Ok(None);
         }
         let known = self.memory.tables.iter().find(|known| {
-            known.source == table.name
-                && known.change == change
-                && known.set.iter().map(|(column, _)| column).eq(set.iter().map(|(column, _)| column))
+            known.source == table.name && known.change == change && known.undo.after == changed
         });
         if let Some(known) = known {
             return Ok(Some(known.undo.clone()));
@@ -362,6 +356,7 @@ impl<'a> Work<'a> {
             name: self.setting.dialect.own(&name),
             temporary: false,
             columns: table.stored().map(|column| column.name.clone()).collect(),
+            after: changed.to_vec(),
         };
         for statement in self.setting.dialect.create_undo(table, &undo) {
             self.tx.execute(&statement)?;
@@ -372,7 +367,6 @@ impl<'a> Work<'a> {
             source: table.name.clone(),
             undo: undo.clone(),
             key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
-            set: set.to_vec(),
         };
         record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
         self.memory.tables.push(remembered);
@@ -380,12 +374,10 @@ impl<'a> Work<'a> {
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
-    fn scratch(&mut self, table: &Table, columns: &[String]) -> Result<UndoTable> {
-        let known = self
-            .memory
-            .scratches
-            .iter()
-            .find(|(source, known)| *source == table.name && known.columns == columns);
+    fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
+        let known = self.memory.scratches.iter().find(|(source, known)| {
+            *source == table.name && known.columns == columns && known.after == after
+        });
         if let Some((_, known)) = known {
             return Ok(known.clone());
         }
@@ -393,6 +385,7 @@ impl<'a> Work<'a> {
             name: TableName::bare(&format!("sexton_chosen_{}", self.memory.scratches.len() + 1)),
             temporary: true,
             columns: columns.to_vec(),
+            after: after.to_vec(),
         };
         for statement in self.setting.dialect.create_undo(table, &scratch) {
             self.tx.execute(&statement)?;

@@ -12,7 +12,7 @@ use super::{age, walk};
 use std::time::Duration;
 use targets::db::{
     AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Generated, Range, Result, Row, Sql, Table, TableKind,
-    TableName, Take, UndoTable, Value, quote,
+    TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -53,7 +53,7 @@ impl Dialect for SqliteDialect {
     // scattered rows change most pages of an index: measured on 5 000 000 rows with three indexes, a fifth of them
     // doomed, short batches cost three times what long ones do.
     fn batch_time(&self, alone: bool) -> Duration {
-        Duration::from_millis(if alone { 1_000 } else { 75 })
+        Duration::from_millis(if alone { 1_000 } else { 50 })
     }
 
     // a connection that has waited for one batch asks for the lock about every 25 ms
@@ -87,6 +87,7 @@ impl Dialect for SqliteDialect {
         let mut columns = vec![format!("{ROW} integer primary key"), BATCH.to_owned(), AT.to_owned()];
         columns.extend(undo.columns.iter().map(|column| quote(column)));
         columns.extend(place::extra_keys(table, undo).into_iter().map(|(_, name)| name));
+        columns.extend((0..undo.after.len()).map(after));
         vec![Sql::new(begin).table(&undo.name).text(" (").text(&columns.join(", ")).text(")")]
     }
 
@@ -109,6 +110,51 @@ impl Dialect for SqliteDialect {
             Some(scratch) => vec![Sql::new("delete from ").table(&scratch.name), copy(take, scratch)],
             None => Vec::new(),
         }
+    }
+
+    fn remember_chosen(&self, table: &Table, scratch: &UndoTable, undo: &UndoTable, batch: i64) -> Sql {
+        let extra = place::extra_keys(table, undo);
+        let into = Sql::new("insert into ")
+            .table(&undo.name)
+            .text(&format!(" ({BATCH}, {AT}"))
+            .text(if undo.columns.is_empty() { "" } else { ", " })
+            .names("", undo.columns.iter().map(String::as_str));
+        let into = extra.iter().fold(into, |into, (_, name)| into.text(", ").text(name));
+        let into = (0..undo.after.len()).fold(into, |into, n| into.text(", ").text(&after(n)));
+        let at = place::of(table).map_or_else(|| Sql::new("null"), |place| place.at());
+        let select = into
+            .text(") select ")
+            .bind(batch)
+            .text(", ")
+            .add(&at)
+            .text(if undo.columns.is_empty() { "" } else { ", " })
+            .names("t.", undo.columns.iter().map(String::as_str));
+        let select = extra.iter().fold(select, |select, (column, _)| select.text(", t.").name(column));
+        let select = (0..undo.after.len()).fold(select, |select, n| select.text(", s.").text(&after(n)));
+        select
+            .text(" from ")
+            .table(&scratch.name)
+            .text(" as s join ")
+            .table(&table.name)
+            .text(" as t on ")
+            .add(&place::same_as(table, scratch))
+    }
+
+    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql {
+        let assignments: Vec<Sql> = scratch
+            .after
+            .iter()
+            .enumerate()
+            .map(|(n, column)| Sql::default().name(column).text(&format!(" = s.{}", after(n))))
+            .collect();
+        Sql::new("update ")
+            .table(&table.name)
+            .text(" as t set ")
+            .add(&Sql::join(&assignments, ", "))
+            .text(" from ")
+            .table(&scratch.name)
+            .text(" as s where ")
+            .add(&place::same_as(table, scratch))
     }
 
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql {
@@ -237,6 +283,7 @@ pub(super) fn copy(take: &Take, undo: &UndoTable) -> Sql {
         .text(if undo.columns.is_empty() { "" } else { ", " })
         .names("", undo.columns.iter().map(String::as_str));
     let into = extra.iter().fold(into, |into, (_, name)| into.text(", ").text(name));
+    let into = (0..take.values.len()).fold(into, |into, n| into.text(", ").text(&after(n)));
     let at = place::of(take.table).map_or_else(|| Sql::new("null"), |place| place.at());
     let select = into
         .text(") select ")
@@ -246,6 +293,7 @@ pub(super) fn copy(take: &Take, undo: &UndoTable) -> Sql {
         .text(if undo.columns.is_empty() { "" } else { ", " })
         .names("t.", undo.columns.iter().map(String::as_str));
     let select = extra.iter().fold(select, |select, (column, _)| select.text(", t.").name(column));
+    let select = take.values.iter().fold(select, |select, value| select.text(", ").add(value));
     limited(select.add(&doomed(take)), take.limit)
 }
 

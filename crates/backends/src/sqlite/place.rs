@@ -67,6 +67,10 @@ pub(super) fn extra_keys<'a>(table: &'a Table, undo: &UndoTable) -> Vec<(&'a str
 
 /// The columns of the undo table that hold the place, quoted.
 pub(super) fn remembered(table: &Table, undo: &UndoTable) -> String {
+    remembered_columns(table, undo).join(", ")
+}
+
+fn remembered_columns(table: &Table, undo: &UndoTable) -> Vec<String> {
     let extra = extra_keys(table, undo);
     match of(table) {
         Some(Place::Key(columns)) => {
@@ -74,8 +78,23 @@ pub(super) fn remembered(table: &Table, undo: &UndoTable) -> String {
                 Some((_, name)) => quote(name),
                 None => quote(column),
             };
-            columns.iter().map(name).collect::<Vec<_>>().join(", ")
+            columns.iter().map(name).collect()
         }
-        _ => targets::db::AT.to_owned(),
+        _ => vec![targets::db::AT.to_owned()],
     }
+}
+
+/// The row `t` is the one that lies where `s`, of the temporary table, says.
+pub(super) fn same_as(table: &Table, scratch: &UndoTable) -> Sql {
+    let own: Vec<&str> = match of(table) {
+        Some(Place::Rowid(rowid)) => vec![rowid],
+        Some(Place::Key(columns)) => columns.iter().map(String::as_str).collect(),
+        None => return Sql::new("1 = 0"),
+    };
+    let pairs: Vec<Sql> = own
+        .into_iter()
+        .zip(remembered_columns(table, scratch))
+        .map(|(own, remembered)| Sql::new("t.").name(own).text(&format!(" = s.{remembered}")))
+        .collect();
+    Sql::join(&pairs, " and ")
 }

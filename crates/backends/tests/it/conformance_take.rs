@@ -8,7 +8,7 @@ use testkit::both;
 pub fn take(session: &mut dyn Session, table: &Table, change: impl FnOnce(&mut Take)) -> (Taken, UndoTable) {
     let dialect_name = session.dialect().own("undo_1");
     let columns = table.stored().map(|column| column.name.clone()).collect();
-    let undo = UndoTable { name: dialect_name, temporary: false, columns };
+    let undo = UndoTable { name: dialect_name, temporary: false, columns, after: Vec::new() };
     let prepare = session.dialect().prepare_own();
     let create = session.dialect().create_undo(table, &undo);
     let mut take = Take {
@@ -18,6 +18,7 @@ pub fn take(session: &mut dyn Session, table: &Table, change: impl FnOnce(&mut T
         limit: None,
         skip_locked: false,
         into: Some(&undo),
+        values: Vec::new(),
         batch: 1,
     };
     change(&mut take);
@@ -250,6 +251,7 @@ fn chosen_rows_can_be_named_again_in_the_same_batch() {
             name: targets::db::TableName::bare("sexton_chosen_1"),
             temporary: true,
             columns: vec!["id".into()],
+            after: Vec::new(),
         };
         let take = Take {
             table,
@@ -258,6 +260,7 @@ fn chosen_rows_can_be_named_again_in_the_same_batch() {
             limit: None,
             skip_locked: false,
             into: Some(&scratch),
+            values: Vec::new(),
             batch: 7,
         };
         let create = session.dialect().create_undo(table, &scratch);

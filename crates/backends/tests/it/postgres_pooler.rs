@@ -172,8 +172,12 @@ fn chosen_rows_need_no_session() {
     let mut session = pooler.database().open().unwrap();
     let schema = session.schema().unwrap();
     let table = schema.find("t").unwrap();
-    let scratch =
-        UndoTable { name: TableName::bare("sexton_chosen_1"), temporary: true, columns: vec!["id".into()] };
+    let scratch = UndoTable {
+        name: TableName::bare("sexton_chosen_1"),
+        temporary: true,
+        columns: vec!["id".into()],
+        after: Vec::new(),
+    };
     for id in 1_i64..=3 {
         let take = Take {
             table,
@@ -182,6 +186,7 @@ fn chosen_rows_need_no_session() {
             limit: None,
             skip_locked: true,
             into: Some(&scratch),
+            values: Vec::new(),
             batch: id,
         };
         let choose = session.dialect().choose(&take);

@@ -75,6 +75,7 @@ pub fn undo_of(table: &Table) -> UndoTable {
         name: targets::db::TableName::bare("sexton_undo_1"),
         temporary: false,
         columns: table.stored().map(|column| column.name.clone()).collect(),
+        after: Vec::new(),
     }
 }
 
@@ -87,6 +88,7 @@ pub fn all_where<'a>(table: &'a Table, condition: &str, into: Option<&'a UndoTab
         limit: None,
         skip_locked: false,
         into,
+        values: Vec::new(),
         batch: 1,
     }
 }

@@ -118,10 +118,37 @@ fn another_process_that_has_the_database_open_is_seen() {
     let kit = Kit::new("pragma journal_mode = wal; create table t (v)");
     let mut session = kit.open();
     assert_eq!(session.pulse().unwrap().in_use, Some(false), "we ourselves do not count");
+    assert!(session.pulse().unwrap().alone);
     let child = child(&kit, "read");
     assert_eq!(session.pulse().unwrap().in_use, Some(true));
+    assert!(!session.pulse().unwrap().alone);
     end(child);
     assert_eq!(session.pulse().unwrap().in_use, Some(false));
+    assert!(session.pulse().unwrap().alone);
+}
+
+#[test]
+fn without_a_log_nobody_can_be_sure_to_be_alone() {
+    let kit = Kit::new("create table t (v)");
+    let pulse = kit.open().pulse().unwrap();
+    assert_eq!((pulse.in_use, pulse.alone), (Some(false), false));
+}
+
+#[test]
+fn the_log_is_as_long_as_what_waits_in_it() {
+    let kit = Kit::new("pragma journal_mode = wal; create table t (v)");
+    let mut session = kit.open();
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::raw("insert into t values (randomblob(100000))")).unwrap();
+    tx.commit().unwrap();
+    let before = session.pulse().unwrap().wal_bytes.unwrap();
+    assert!((100_000..200_000).contains(&before), "{before}");
+    session.perform(&targets::db::Command::Checkpoint).unwrap();
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::raw("insert into t values (1)")).unwrap();
+    tx.commit().unwrap();
+    // the file keeps its size; the writer began again at its start
+    assert!(session.pulse().unwrap().wal_bytes.unwrap() < 50_000);
 }
 
 #[test]

@@ -238,6 +238,7 @@ fn a_scratch_table_remembers_parents_until_their_children_are_gone() {
             name: TableName::bare("sexton_chosen"),
             temporary: true,
             columns: vec!["code".into()],
+            after: Vec::new(),
         };
         let dialect = backends::sqlite::SqliteDialect;
         let mut session = kit.open();

@@ -95,7 +95,6 @@ impl Operation for RestoreArchive {
             source: task.table.name.clone(),
             undo: scratch,
             key: Vec::new(),
-            set: Vec::new(),
         };
         put_back_all(&task.table, &task.columns, &remembered, work, &mut counts, &name_of(&task.run))?;
         let next = (at + 1 < task.files.len()).then(|| Cursor((at + 1).into()));

@@ -127,7 +127,8 @@ fn create(
                 .text(" integer)"),
         )?;
     } else {
-        let shape = UndoTable { name: keys.clone(), temporary: false, columns: columns.clone() };
+        let shape =
+            UndoTable { name: keys.clone(), temporary: false, columns: columns.clone(), after: Vec::new() };
         for statement in dialect.create_undo(table, &shape) {
             tx.execute(&statement)?;
         }

@@ -59,8 +59,6 @@ pub struct Remembered {
     pub undo: UndoTable,
     /// The key by which rows are found again.
     pub key: Vec<String>,
-    /// For updates: the columns that were changed, and to what.
-    pub set: Vec<(String, Value)>,
 }
 
 /// An archive file that belongs to an operation of a run.

@@ -6,7 +6,7 @@ use crate::error::{Class, Result};
 use crate::event::Counts;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Range, Sql, Table};
+use targets::db::{Range, Sql, Table, after};
 
 /// What a step of an undo needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -116,20 +116,22 @@ fn insert_again(task: &Task, range: Range, work: &mut Work) -> Result<std::resul
 /// Sets the columns back where the row is still as the run left it.
 fn change_again(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
     let dialect = work.dialect();
-    let assignments: Vec<Sql> = task
-        .remembered
-        .set
-        .iter()
-        .map(|(column, _)| Sql::default().name(column).text(" = u.").name(column))
-        .collect();
+    let changed = &task.remembered.undo.after;
+    let assignments: Vec<Sql> =
+        changed.iter().map(|column| Sql::default().name(column).text(" = u.").name(column)).collect();
+    let now = |column: &String| changed.iter().position(|name| name == column).map(after);
     let mut conditions = vec![dialect.undo_range(range)];
     for column in &task.remembered.key {
-        conditions.push(Sql::new("t.").name(column).text(" = u.").name(column));
+        // A key that was changed itself is met under its new value.
+        let own = Sql::new("t.").name(column).text(" = u.");
+        conditions.push(match now(column) {
+            Some(new) => own.text(&new),
+            None => own.name(column),
+        });
     }
-    for (column, after) in &task.remembered.set {
-        let column = task.table.expect_column(column)?;
-        conditions
-            .push(dialect.same(&Sql::new("t.").name(&column.name), &dialect.inward(column, after.clone())));
+    for (n, column) in changed.iter().enumerate() {
+        task.table.expect_column(column)?;
+        conditions.push(dialect.same(&Sql::new("t.").name(column), &Sql::new("u.").text(&after(n))));
     }
     let rows = work.tx().execute(
         &Sql::new("update ")

@@ -42,6 +42,10 @@ pub trait Dialect: Send + Sync {
     fn take(&self, take: &Take) -> Vec<Sql>;
     /// Empties the temporary table and writes place and `undo.columns` of the doomed rows into it, locking them.
     fn choose(&self, take: &Take) -> Vec<Sql>;
+    /// Copies the chosen rows and their new values into the undo table: what they are before `change`.
+    fn remember_chosen(&self, table: &Table, scratch: &UndoTable, undo: &UndoTable, batch: i64) -> Sql;
+    /// Gives the chosen rows the new values that `choose` wrote into the temporary table.
+    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.

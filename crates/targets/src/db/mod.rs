@@ -22,7 +22,7 @@ pub use schema::{
 };
 pub use server::{Access, Limits, OldTransaction, Pulse, Server};
 pub use sql::{Sql, quote};
-pub use undo_table::{AT, BATCH, Range, Take, Taken, UndoTable};
+pub use undo_table::{AT, BATCH, Range, Take, Taken, UndoTable, after};
 pub use url::Url;
 pub use value::Value;
 

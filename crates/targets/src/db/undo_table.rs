@@ -21,6 +21,14 @@ pub struct UndoTable {
     pub temporary: bool,
     /// The columns it copies, in order: the stored ones of the source.
     pub columns: Vec<String>,
+    /// For changes in place: the columns whose new values it holds too, in columns named by [`after`].
+    #[serde(default)]
+    pub after: Vec<String>,
+}
+
+/// The column of an undo table that holds the new value of its n-th changed column.
+pub fn after(n: usize) -> String {
+    format!("sexton_after_{}", n + 1)
 }
 
 /// Which rows a batch takes.
@@ -38,6 +46,8 @@ pub struct Take<'a> {
     pub skip_locked: bool,
     /// Where to remember them; none when the configuration says `undo = "none"`.
     pub into: Option<&'a UndoTable>,
+    /// For `choose`: the new values of the columns in `into.after`, over `t`.
+    pub values: Vec<Sql>,
     /// The number of the batch.
     pub batch: i64,
 }
