@@ -221,8 +221,7 @@ fn lists_and_tables_have_flags_too() {
     let line = "purge --database app.db --table audit_log --keep-newest 2 --per action --max-percent 100 --dry-run \
                 --and-older '{ column = \"created_at\", than = \"1 day\" }'";
     assert_snapshot!(desk.sexton(line).ends(0).shown());
-    let marked =
-        "purge --database app.db --table audit_log --where true --action mark --mark action=seen --max-percent 100 --yes";
+    let marked = "purge --database app.db --table audit_log --where true --action mark --mark action=seen --max-percent 100 --yes";
     desk.sexton(marked).ends(0);
     assert_eq!(desk.count("audit_log where action = 'seen'"), 400);
 }
