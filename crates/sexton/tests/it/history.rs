@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 
 #[test]
 fn the_last_runs_are_listed_newest_first() {
+    // S1-043
     let desk = Desk::ready();
     assert_snapshot!("none", desk.sexton("runs list").ends(0).shown());
     desk.sexton("run logs --dry-run").ends(0);
