@@ -427,6 +427,10 @@ impl Engine {
 
     /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
     pub(crate) fn tell_applications(&self, report: &Report) {
+        // A dry run writes nothing into the databases that it looks at.
+        if report.metadata.dry_run {
+            return;
+        }
         for log in &self.parts.run_logs {
             let written =
                 self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));

@@ -12,7 +12,7 @@ use targets::db::{Pulse, Server};
 
 const DAY_US: i64 = 86_400_000_000;
 /// A table of fewer rows may lose a large share of them without anybody having to worry.
-const SMALL: u64 = 1_000;
+const SMALL: u64 = 100;
 
 /// What guards look at.
 pub struct Scene<'a> {
@@ -115,7 +115,7 @@ fn disk(scene: &Scene, all: &mut Vec<Finding>) {
             "disk",
             &scene.server.database,
             format!("{} MB are free, {} MB are needed", free / MB, (least + 2 * undo) / MB),
-            "free space on the database's disk, or keep undo rows in an archive (`undo = \"archive\"`)",
+            "free space on the database's disk, keep undo rows in an archive (`undo = \"archive\"`), or use `--force`",
         ));
     }
 }

@@ -329,6 +329,12 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.batches += 1;
                 report.batch_size = report.batch_size.max(counts.rows());
             }
+            // What stopped an earlier attempt is mended by the next one: a run that was completed has no errors (W-064).
+            What::Started { resumed: true } => {
+                report.errors.clear();
+                report.error_class = None;
+                report.reason = None;
+            }
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
             What::BackedUp { path, .. } => report.backup_path = Some(path.clone()),
@@ -407,9 +413,11 @@ fn errors_of(n: usize, item: &Item, events: &[Event]) -> Vec<ReportedError> {
         operation: item.operation.name.clone(),
         target,
     };
-    events
+    let own: Vec<&Event> = events.iter().filter(|event| event.item == Some(n)).collect();
+    let attempt =
+        own.iter().rposition(|event| matches!(event.what, What::Started { resumed: true })).unwrap_or(0);
+    own[attempt..]
         .iter()
-        .filter(|event| event.item == Some(n))
         .flat_map(|event| match &event.what {
             What::Failed { class, error, step, .. } => {
                 let target = step.and_then(|step| item.steps.get(step)).map(|step| step.id.clone());

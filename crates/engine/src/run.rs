@@ -152,7 +152,11 @@ impl Run<'_, '_> {
         }
         let database = self.engine.database(&item.operation.database)?;
         let operation = self.engine.operation(&item.operation)?;
-        let manners = operation.manners(&item.operation.manners);
+        let mut manners = operation.manners(&item.operation.manners);
+        if plan.request.force {
+            // The guard was overridden; the throttle must not refuse in its place.
+            manners.min_free_disk_mb = 0;
+        }
         let limits = limits_of(&manners);
 
         faults.point("before the lock")?;

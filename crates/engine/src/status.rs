@@ -77,6 +77,12 @@ impl Status {
         matches!(self, Running | Verifying | Failed | Cancelled | TimedOut)
     }
 
+    /// As the documents spell it, with spaces.
+    pub fn name(self) -> String {
+        let name = serde_json::to_value(self).ok();
+        name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().replace('_', " ")
+    }
+
     /// The worst of several operations, as the status of the run.
     pub fn of_run(items: &[Status]) -> Status {
         use Status::*;

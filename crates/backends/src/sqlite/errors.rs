@@ -36,9 +36,9 @@ pub(super) fn explain(label: &str, during: During, error: rusqlite::Error) -> Er
         ffi::SQLITE_FULL => Error::system(format!("the disk is full: {database} cannot grow"))
             .help("free space on the disk of the database (df -h), then resume the run"),
         ffi::SQLITE_IOERR => Error::system(format!("reading or writing the file of {database} failed"))
-            .help("look at the disk and its free space (df -h, dmesg), then run `sexton check`"),
+            .help("look at the disk and its free space (df -h, dmesg), then check the file: `sqlite3 FILE 'pragma integrity_check'`"),
         ffi::SQLITE_CORRUPT => Error::system(format!("the file of {database} is damaged"))
-            .help("stop the application, then run `sexton check`; restore a backup if it confirms the damage"),
+            .help("stop the application and check the file: `sqlite3 FILE 'pragma integrity_check'`; an index is mended by `reindex`, anything else by a backup"),
         ffi::SQLITE_NOTADB => Error::system(format!("the file of {database} is not a SQLite database"))
             .help("correct the path; if the file is encrypted, decrypt it first: Sexton cannot read encrypted files"),
         ffi::SQLITE_READONLY if during != During::Open => Error::system(format!("{database} cannot be written"))
@@ -55,9 +55,9 @@ pub(super) fn explain(label: &str, during: During, error: rusqlite::Error) -> Er
         }
         ffi::SQLITE_ERROR | ffi::SQLITE_RANGE | ffi::SQLITE_MISUSE => {
             Error::usage(format!("{database} does not understand a statement"))
-                .help("compare the names in the configuration with the tables: `sexton inspect`")
+                .help("compare the condition with the columns of its table; `sexton digest` lists the tables")
         }
-        _ => Error::system(format!("{database} failed")).help("run `sexton check`"),
+        _ => Error::system(format!("{database} failed")).help("check the file: `sqlite3 FILE 'pragma integrity_check'`"),
     };
     told.code(code.to_string()).because(words(error))
 }

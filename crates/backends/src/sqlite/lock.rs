@@ -75,7 +75,7 @@ impl Held {
     fn sign(&mut self, holder: &str) -> std::io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        writeln!(self.file, "{holder} (process {})", std::process::id())
+        writeln!(self.file, "{holder}")
     }
 }
 

@@ -196,7 +196,7 @@ fn a_damaged_file_is_told() {
     std::fs::write(&kit.path, bytes).unwrap();
     let error = kit.database().read().unwrap().rows(&Sql::raw("select * from t")).unwrap_err();
     assert_eq!(error.class, Class::System);
-    assert!(error.help.unwrap().contains("sexton check"));
+    assert!(error.help.unwrap().contains("integrity_check"));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_killed_process_gives_the_right_back() {
     let child = child(&kit, "lock");
     let mut session = kit.open();
     assert!(!session.try_lock("us").unwrap());
-    assert!(session.lock_holder().unwrap().unwrap().contains(&format!("the child (process {})", child.id())));
+    assert!(session.lock_holder().unwrap().unwrap().contains("the child"));
     end(child);
     assert!(kit.folder.path().join("app.db-sexton").exists(), "the file is left over");
     assert_eq!(session.lock_holder().unwrap(), None);

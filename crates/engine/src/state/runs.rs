@@ -49,7 +49,19 @@ impl State {
             .map_err(|error| Error::system("cannot store the plan").because(error))?;
         let trigger = serde_json::to_value(plan.request.trigger).ok();
         let source = trigger.as_ref().and_then(|trigger| trigger.as_str()).unwrap_or("cli").to_owned();
-        self.write(&[Sql::new("insert into ")
+        let options: serde_json::Map<String, serde_json::Value> = plan
+            .items
+            .iter()
+            .map(|item| (item.operation.name.clone(), item.operation.options.clone()))
+            .collect();
+        let noted = self.audit_row(&Audit {
+            at,
+            actor: plan.request.actor.clone(),
+            action: if plan.request.dry_run { "dry run" } else { "run" }.to_owned(),
+            object: names.join(","),
+            detail: format!("{id} by {source} with {}", serde_json::Value::from(options)),
+        });
+        let begun = Sql::new("insert into ")
             .table(&self.own("runs"))
             .text(" (id, correlation_id, started_at, actor, source, dry_run, operations, plan) values (")
             .bind(id)
@@ -67,7 +79,8 @@ impl State {
             .bind(names.join(","))
             .text(", ")
             .bind(text)
-            .text(")")])
+            .text(")");
+        self.write(&[begun, noted])
     }
 
     /// Appends events; `first` is the number of the first of them.
@@ -92,7 +105,8 @@ impl State {
         self.write(&statements)
     }
 
-    /// Keeps the finished report beside the events, so that lists are fast. It can be folded again at any time.
+    /// Keeps the finished report beside the events, so that lists are fast (it can be folded again at any time), and
+    /// adds the outcome to the audit trail, where it outlives the run.
     pub fn finish_run(&self, run: &str, report: &Report) -> Result<()> {
         let text = serde_json::to_string(report)
             .map_err(|error| Error::system("cannot store the report").because(error))?;
@@ -103,6 +117,12 @@ impl State {
                 .bind(text)
                 .text(" where id = ")
                 .bind(run),
+            Sql::new("update ")
+                .table(&self.own("audit"))
+                .text(" set detail = detail || ")
+                .bind(format!("; {}, {} rows", report.status.name(), report.totals.rows()))
+                .text(" where action in ('run', 'dry run') and detail like ")
+                .bind(format!("{run} by %")),
             Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run),
         ])
     }
@@ -242,7 +262,11 @@ impl State {
 
     /// Adds a line to the audit trail.
     pub fn audit(&self, entry: &Audit) -> Result<()> {
-        self.write(&[Sql::new("insert into ")
+        self.write(&[self.audit_row(entry)])
+    }
+
+    fn audit_row(&self, entry: &Audit) -> Sql {
+        Sql::new("insert into ")
             .table(&self.own("audit"))
             .text(" (at, actor, action, object, detail) values (")
             .bind(sortable(entry.at))
@@ -254,7 +278,7 @@ impl State {
             .bind(entry.object.clone())
             .text(", ")
             .bind(entry.detail.clone())
-            .text(")")])
+            .text(")")
     }
 
     /// The audit trail, newest first.

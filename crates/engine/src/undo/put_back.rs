@@ -241,7 +241,7 @@ fn parents_missing(task: &Task, facts: &mut dyn Facts, findings: &mut Vec<Findin
                 "parent_missing",
                 &task.table.name,
                 format!("{orphans} restored rows refer to rows of `{}` that do not exist", key.parent),
-                "they were orphans before, or their parents were removed since: `sexton orphans scan` lists them",
+                "they were orphans before, or their parents were removed since: put those back first (`sexton undo list`)",
             ));
         }
     }

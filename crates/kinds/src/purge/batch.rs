@@ -4,7 +4,7 @@ use super::archive::write_archive;
 use super::options::{Action, Policy};
 use super::relations::{self, Child};
 use super::task::{Place, Task, Walk};
-use engine::{Batch, Chosen, Counts, Result, Rows, Work};
+use engine::{Batch, Chosen, Class, Counts, Error, Result, Rows, Work};
 use targets::db::{Facts, Sql, Table, Value};
 
 /// Children of the rows of one batch are taken in portions of this many times its size.
@@ -118,8 +118,13 @@ fn handle(
     }
     let children: Vec<&Child> =
         task.children.iter().filter(|child| child.policy != Policy::Restrict).collect();
-    if children.is_empty() && task.archive.is_none() {
-        counts.deleted = work.delete(doomed)?;
+    let silent: Vec<&Child> = task
+        .children
+        .iter()
+        .filter(|child| child.policy == Policy::Restrict && child.acts_by_itself)
+        .collect();
+    if children.is_empty() && silent.is_empty() && task.archive.is_none() {
+        counts.deleted = work.delete(doomed).map_err(came_late)?;
         return Ok(true);
     }
     let whole = with_trees(&task.table, &task.children, doomed, work);
@@ -128,6 +133,9 @@ fn handle(
         return Ok(true);
     }
     let here = Rows::all(leaf, work.dialect().chosen(leaf, &chosen.table));
+    for child in silent {
+        nobody_came(child, &task.table, leaf, &chosen, work)?;
+    }
     // Made now, so that the way back does not depend on which batch met children first.
     for child in &children {
         expect(child, work)?;
@@ -144,8 +152,38 @@ fn handle(
     if let Some(archive) = &task.archive {
         counts.archived += write_archive(archive, &here, work)?;
     }
-    counts.deleted = work.delete(&here)?;
+    counts.deleted = work.delete(&here).map_err(came_late)?;
     Ok(true)
+}
+
+/// Somebody referred to a doomed row while it was being deleted: seen anew, the row stays.
+fn came_late(error: Error) -> Error {
+    match error.code.as_deref() {
+        Some("23503") => Error { class: Class::Transient, ..error },
+        _ => error,
+    }
+}
+
+/// The chosen rows are locked, so nobody can refer to them from now on. Whoever did between the choice and the lock
+/// would be taken along silently by the database, or left behind; seen anew, the row stays.
+fn nobody_came(child: &Child, parent: &Table, leaf: &Table, chosen: &Chosen, work: &mut Work) -> Result<()> {
+    let mut condition = child.refers_to("t", &chosen_columns(child, chosen));
+    if child.is_self(parent) {
+        condition = condition.text(" and not (").add(&work.dialect().chosen(leaf, &chosen.table)).text(")");
+    }
+    let any = Sql::new("select count(*) from (select 1 as one from ")
+        .table(&child.table.name)
+        .text(" as t where ")
+        .add(&condition)
+        .text(" limit 1) as sample");
+    match work.count(&any)? {
+        0 => Ok(()),
+        _ => Err(Error::transient(format!(
+            "rows of `{}` that refer to doomed rows of `{}` came since the plan",
+            child.table.name, parent.name
+        ))
+        .help("plan again, and say what happens to them")),
+    }
 }
 
 /// The rows and, where their table refers to itself with `cascade`, everything below them.
@@ -201,6 +239,9 @@ fn clear(
             let rows = with_trees(&child.table, &child.children, &rows, work);
             let chosen = work.choose(&rows, &referred(&child.children))?;
             for grandchild in &child.children {
+                if grandchild.policy == Policy::Restrict {
+                    nobody_came(grandchild, &child.table, leaf, &chosen, work)?;
+                }
                 if !clear(task, grandchild, &child.table, &chosen, most, work, counts)? {
                     return Ok(false);
                 }

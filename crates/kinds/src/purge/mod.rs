@@ -5,6 +5,8 @@
 
 mod archive;
 mod batch;
+mod earlier;
+mod mark;
 mod options;
 mod plan;
 mod relations;
@@ -14,7 +16,8 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Severity,
+    Step, Work,
 };
 use targets::db::{Facts, Sql};
 use task::{Place, Task, Walk};
@@ -55,7 +58,18 @@ impl Kind for Purge {
     }
 }
 
+/// Rows of a batch that must look through the whole table first.
+const RANKED: u64 = 20_000;
+
 impl Operation for Options {
+    /// Ranks within groups cost a walk through the whole table for every batch, however small: batches sized by time
+    /// would shrink to a handful of rows, and the run would never end.
+    fn manners(&self, asked: &Manners) -> Manners {
+        let ranks = self.all_targets().iter().any(|target| !target.per.is_empty());
+        let batch_size = asked.batch_size.or(ranks.then_some(RANKED));
+        Manners { batch_size, ..asked.clone() }
+    }
+
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         plan::plan(self, facts, planning)
     }
@@ -91,7 +105,16 @@ impl Operation for Options {
             };
             let left = count(&task.condition, facts)?;
             let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
-            if left > 0 {
+            let kept = left > 0 && done.rows() + done.skipped == 0;
+            if kept {
+                // Such as a trigger that refuses in silence: "done" would be a lie.
+                findings.push(Finding::warning(
+                    "rows_kept",
+                    &task.table.name,
+                    format!("{left} rows match the rule still, and none was changed"),
+                    "see whether a trigger or a policy of the table keeps them, or a lock of others",
+                ));
+            } else if left > 0 {
                 findings.push(Finding::note(
                     "rows_left",
                     &task.table.name,

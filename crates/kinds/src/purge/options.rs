@@ -76,7 +76,8 @@ pub struct Target {
     /// With `keep_newest`: keep as many for each value of these columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub per: Vec<String>,
-    /// The oldest rows go until the table (with its indexes) would be smaller than this: `5 GB`.
+    /// The oldest rows go until the rest is not larger than this: `5 GB`. Counted are rows, not indexes and free space,
+    /// because a table does not shrink when its rows go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_size: Option<String>,
     /// What happens to the rows: `delete`, or `mark` (set the columns of `mark`).
@@ -243,6 +244,11 @@ impl Options {
 }
 
 impl Target {
+    /// Whether `mark` sets this column to the moment of the run.
+    pub fn is_now(&self, column: &str) -> bool {
+        self.mark.get(column).and_then(|value| value.as_str()) == Some("now")
+    }
+
     /// A rule without any limit would empty the table.
     fn check(&self) -> engine::Result<()> {
         if let Some(age) = &self.older_than {

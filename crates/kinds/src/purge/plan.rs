@@ -1,11 +1,13 @@
 //! From a target to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
+use super::earlier::Earlier;
+use super::mark::marks;
 use super::options::{Action, Bulk, Options, Policy, Target, Triggers, Undo};
 use super::relations::{self, Child};
 use super::rows::{Which, which};
 use super::task::{Archive, Task, Walk};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
-use targets::db::{Column, EpochUnit, Facts, Family, Schema, Sql, Table, TableKind, TableName, Value};
+use targets::db::{Facts, Schema, Sql, Table, TableKind, Value};
 
 /// Below this share of the table an index is the better way to the rows.
 const FEW_PERCENT: f64 = 5.0;
@@ -24,7 +26,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     }
     let schema = facts.schema()?;
     let mut planned = Planned::default();
-    let mut earlier: Vec<(TableName, Sql)> = Vec::new();
+    let mut earlier = Earlier::default();
     for target in &targets {
         let step =
             plan_target(options, target, &schema, facts, planning, &mut planned.findings, &mut earlier)?;
@@ -73,7 +75,7 @@ fn plan_target(
     facts: &mut dyn Facts,
     planning: &Planning,
     findings: &mut Vec<Finding>,
-    earlier: &mut Vec<(TableName, Sql)>,
+    earlier: &mut Earlier,
 ) -> Result<Step> {
     let mut target = target.clone();
     let table = schema.find(&target.table)?.clone();
@@ -82,10 +84,7 @@ fn plan_target(
     let rule = which(&target, &table, facts, planning)?;
     check_condition(&table, &rule, facts)?;
     let mut condition = rule.condition.clone();
-    // What an earlier target deletes is gone by then: counting it again would promise too much (W-112).
-    for (_, gone) in earlier.iter().filter(|(name, _)| *name == table.name) {
-        condition = condition.text(" and (").add(gone).text(") is not true");
-    }
+    condition = earlier.narrow(&target, &table, condition, findings);
     let exempt = not_exempt(facts, std::iter::once(&table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
@@ -97,9 +96,8 @@ fn plan_target(
         condition = condition.text(" and ").add(exempt);
     }
 
-    if target.action == Action::Delete {
-        earlier.push((table.name.clone(), condition.clone()));
-    }
+    let mark = marks(&target, &table, planning)?;
+    earlier.note(&target, &table, &condition, &mark, facts.dialect());
     if options.undo == Undo::Archive && target.dependants == Policy::Cascade {
         target.dependants = Policy::Archive;
     }
@@ -129,6 +127,7 @@ fn plan_target(
             "say what happens to them: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
         ));
     }
+    check_ages(&target, &table, &sizes, findings);
     check_triggers(&table, &leaves, &children, &target, findings);
     check_rest(options, &target, &table, &leaves, &children, findings);
 
@@ -146,6 +145,8 @@ fn plan_target(
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(&table));
     }
+    let exact = !earlier.takes_along(&table.name);
+    earlier.note_children(&children);
     let task = Task {
         table: table.clone(),
         leaves,
@@ -156,7 +157,7 @@ fn plan_target(
         planned: sizes.matched,
         children,
         action: target.action,
-        mark: marks(&target, &table, planning)?,
+        mark,
         archive: archive(&target, options, planning)?,
         drop,
         refill,
@@ -172,7 +173,7 @@ fn plan_target(
         },
         object: table.name.to_string(),
         matched: sizes.matched,
-        exact: true,
+        exact,
         total: sizes.total,
         total_exact: sizes.total_exact,
         dependants,
@@ -201,12 +202,11 @@ fn check_table(table: &Table) -> Result<()> {
 /// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
 fn check_condition(table: &Table, rule: &Which, facts: &mut dyn Facts) -> Result<()> {
     let Some(condition) = &rule.raw else { return Ok(()) };
-    let probe = Sql::new("select 1 from ")
-        .table(&table.name)
-        .text(" as t where (")
-        .add(&Sql::raw(condition))
-        .text("\n)");
-    facts.access(&probe).map(|_| ()).map_err(|error| {
+    let start = || Sql::new("select 1 from ").table(&table.name).text(" as t where ");
+    // On its own first: `a) or (b` is no condition, but inside brackets it would step out of them, past the age.
+    let alone = start().add(&Sql::raw(condition)).text("\n");
+    let enclosed = start().text("(").add(&Sql::raw(condition)).text("\n)");
+    facts.access(&alone).and_then(|_| facts.access(&enclosed)).map(|_| ()).map_err(|error| {
         let help = error.help.clone();
         let error = error.while_doing(&format!("the condition `{condition}`"));
         match help {
@@ -401,6 +401,20 @@ fn whole_partitions(
     Ok(whole)
 }
 
+/// A column of which most values are no time is the wrong one, or counts in another unit: nothing would ever go.
+fn check_ages(target: &Target, table: &Table, sizes: &Sizes, findings: &mut Vec<Finding>) {
+    let Some(column) = target.age_column.as_ref().or(target.expires.as_ref()) else { return };
+    if sizes.unreadable == 0 || sizes.unreadable.saturating_mul(2) < sizes.total.unwrap_or(0) {
+        return;
+    }
+    findings.push(Finding::warning(
+        "unreadable_ages",
+        &table.name,
+        format!("{} rows stay because `{column}` holds no time that can be read", sizes.unreadable),
+        "name another column, or say how to read this one: `epoch_unit`, `zone`",
+    ));
+}
+
 fn check_triggers(
     table: &Table,
     leaves: &[Table],
@@ -474,46 +488,6 @@ fn check_rest(
             "references set to NULL cannot be restored from an archive",
             "use `undo = \"rows\"`",
         ));
-    }
-}
-
-fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(String, Value)>> {
-    if target.action == Action::Mark && target.mark.is_empty() {
-        return Err(Error::usage("`action = \"mark\"` needs columns to set")
-            .help("say `mark = { status = \"archived\" }`"));
-    }
-    let mut all = Vec::new();
-    for (name, value) in &target.mark {
-        let column = table.expect_column(name)?;
-        let value = match value {
-            serde_json::Value::String(text) if text == "now" => now_for(column, target, planning),
-            serde_json::Value::String(text) => Value::Text(text.clone()),
-            serde_json::Value::Bool(flag) => Value::Bool(*flag),
-            serde_json::Value::Number(number) => match number.as_i64() {
-                Some(number) => Value::Int(number),
-                None => Value::Real(number.as_f64().unwrap_or_default()),
-            },
-            serde_json::Value::Null => Value::Null,
-            _ => {
-                return Err(Error::usage(format!(
-                    "`mark.{}` must be a text, a number, true, false or null",
-                    column.name
-                )));
-            }
-        };
-        all.push((name.clone(), value));
-    }
-    Ok(all)
-}
-
-/// The moment of the run, in the form in which the column holds times.
-fn now_for(column: &Column, target: &Target, planning: &Planning) -> Value {
-    let numbers = matches!(column.family, Family::Integer | Family::Real | Family::Numeric);
-    match (numbers, target.epoch_unit) {
-        (false, _) => Value::Text(planning.now.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string()),
-        (true, EpochUnit::Milliseconds) => Value::Int(planning.now.as_millisecond()),
-        (true, EpochUnit::Microseconds) => Value::Int(planning.now.as_microsecond()),
-        (true, EpochUnit::Auto | EpochUnit::Seconds) => Value::Int(planning.now.as_second()),
     }
 }
 

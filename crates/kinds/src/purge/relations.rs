@@ -5,7 +5,7 @@
 use super::options::{Policy, Target};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Key, Schema, Sql, Table};
+use targets::db::{Action, Facts, Key, Schema, Sql, Table};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Child {
     pub parent_columns: Vec<String>,
     /// What happens to its rows.
     pub policy: Policy,
+    /// The database itself would delete or change its rows, silently.
+    #[serde(default)]
+    pub acts_by_itself: bool,
     /// The relations to its own rows, when they go too.
     pub children: Vec<Child>,
 }
@@ -54,6 +57,7 @@ pub fn children(
                 columns: key.columns.clone(),
                 parent_columns: key.parent_columns.clone(),
                 policy: target.dependants,
+                acts_by_itself: !matches!(key.on_delete, Action::NoAction | Action::Restrict),
                 children: Vec::new(),
             });
         }
@@ -141,6 +145,7 @@ fn configured(
             columns: relation.columns.clone(),
             parent_columns,
             policy: relation.policy,
+            acts_by_itself: false,
             children: Vec::new(),
         });
     }

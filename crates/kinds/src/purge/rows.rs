@@ -151,12 +151,6 @@ fn beyond_newest(
     for column in &target.per {
         table.expect_column(column)?;
     }
-    // Rank by an ordinary sub-query over the same alias `t`, renamed inside: the newer rows of the same group.
-    let same: Vec<Sql> = target
-        .per
-        .iter()
-        .map(|column| facts.dialect().same(&Sql::new("n.").name(column), &Sql::new("g.").name(column)))
-        .collect();
     let ranked = Sql::new("select ")
         .add(&Sql::join(&values(&None, &key), ", "))
         .text(", row_number() over (partition by ")
@@ -169,7 +163,6 @@ fn beyond_newest(
         .text(") as sexton_rank from ")
         .table(&table.name)
         .text(" as t");
-    let _ = same;
     let ranked = match &age {
         Some(age) => ranked.text(" where ").add(age).text(" is not null"),
         None => ranked,
@@ -196,7 +189,10 @@ fn beyond_size(
 ) -> Result<Sql> {
     let (age, key) = order(target, table, age)?;
     let all = values(&age, &key);
-    let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
+    // Rows whose age cannot be read stay, so their size counts before any other; the databases disagree about where
+    // NULL belongs.
+    let staying = age.iter().map(|age| Sql::new("case when ").add(age).text(" is null then 0 else 1 end"));
+    let descending: Vec<Sql> = staying.chain(all.iter().map(|value| value.clone().text(" desc"))).collect();
     let named: Vec<Sql> =
         all.iter().enumerate().map(|(n, value)| value.clone().text(&format!(" as v{n}"))).collect();
     let names: Vec<String> = (0..all.len()).map(|n| format!("s.v{n}")).collect();
@@ -210,7 +206,7 @@ fn beyond_size(
         .text(" as t");
     let first_beyond = Sql::new(&format!("select {} from (", names.join(", ")))
         .add(&sums)
-        .text(") as s where s.sexton_sum > ")
+        .text(") as s where s.v0 is not null and s.sexton_sum > ")
         .bind(most as i64)
         .text(" order by s.sexton_sum limit 1");
     Ok(match facts.rows(&first_beyond)?.into_iter().next() {

@@ -1,6 +1,7 @@
 //! Which rows are too old: every form of a time, on both sides of the cut-off.
 
 use crate::stage::{Stage, both, codes};
+use engine::Status;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use std::fmt::Write;
@@ -488,6 +489,185 @@ fn unreadable_times_are_counted_in_the_plan_and_told_in_the_report() {
             let report = story::run(&stage.engine(), &plan);
             assert_eq!((report.operations[0].rows_deleted, report.operations[0].rows_skipped), (1, 2));
             assert_eq!(stage.list("select id from t order by id"), ["2", "3", "4", "5"]);
+        },
+    );
+}
+
+#[test]
+fn a_condition_stays_inside_its_brackets() {
+    // W-042: `a) or (b` would step past the age, and past the rows that an undo has exempted
+    both(LOGS_OF_TWO_AGES, LOGS_OF_TWO_AGES, |stage| {
+        for condition in ["1 = 1) or (1 = 1", "1 = 1; delete from t", "1 = 1 union select 1", "1 = 1)", ""] {
+            let refusal = stage.refusal(
+                json!({"table": "t", "age_column": "at", "older_than": "1 day", "where": condition}),
+            );
+            assert!(refusal.contains("condition"), "{condition}: {refusal}");
+            assert!(refusal.contains("help: "), "{condition}: {refusal}");
+        }
+        assert_eq!(stage.number("select count(*) from t"), 2);
+        // brackets in texts and comments are no brackets
+        let report = stage.run(json!({"table": "t", "where": "note = ') or (' -- )"}));
+        assert_eq!(report.operations[0].rows_deleted, 1);
+    });
+}
+
+const LOGS_OF_TWO_AGES: &str = "create table t (id integer primary key, at varchar(40), note varchar(40));
+    insert into t values (1, '2001-01-01 00:00:00', ') or ('), (2, '2999-01-01 00:00:00', 'young');";
+
+#[test]
+fn a_column_without_times_is_told_of() {
+    // W-013: the rows stay, and the plan says why nothing goes
+    both(LOGS_OF_TWO_AGES, LOGS_OF_TWO_AGES, |stage| {
+        let plan = stage.plan(json!({"table": "t", "age_column": "note", "older_than": "1 day"}));
+        assert_eq!(codes(&plan), ["unreadable_ages"]);
+        assert_eq!((plan.items[0].steps[0].matched, plan.items[0].steps[0].unreadable), (0, 2));
+        let plan = stage.plan(json!({"table": "t", "age_column": "at", "older_than": "1 day"}));
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+    });
+}
+
+#[test]
+fn what_is_marked_in_a_run_is_not_deleted_in_the_same_run() {
+    // W-112, W-113: the plan could not have counted it
+    both(
+        "create table t (id integer primary key, status text, at text); insert into t values (1, 'failed', null), (2, 'archived', '2001-01-01')",
+        "create table t (id int primary key, status text, at timestamptz); insert into t values (1, 'failed', null), (2, 'archived', '2001-01-01')",
+        |stage| {
+            let targets = |mark: serde_json::Value| {
+                json!({"targets": [
+                {"id": "mark", "table": "t", "where": "status = 'failed'", "action": "mark", "mark": mark},
+                {"id": "delete", "table": "t", "where": "status = 'archived'"}]})
+            };
+            let options = targets(json!({"status": "archived", "at": "now"}));
+            let plan = stage.plan(options.clone());
+            assert_eq!(plan.items[0].steps.iter().map(|step| step.matched).collect::<Vec<_>>(), [1, 1]);
+            let report = stage.run(options.clone());
+            assert_eq!(
+                (report.operations[0].rows_archived, report.operations[0].rows_deleted),
+                (1, 1),
+                "{report:#?}"
+            );
+            assert_eq!(stage.list("select id from t"), ["1"]);
+            assert_eq!(stage.run(options.clone()).operations[0].rows_deleted, 1, "the next run takes it");
+            let mut by_itself = options.clone();
+            by_itself["targets"][1] = json!({"id": "delete", "table": "t", "where": "id > 0"});
+            stage.place.script("insert into t values (3, 'failed', null), (4, 'done', null)");
+            let report = stage.run(by_itself);
+            assert_eq!(
+                (
+                    report.operations[0].rows_archived,
+                    report.operations[0].rows_deleted,
+                    report.operations[0].rows_matched
+                ),
+                (1, 2, 3),
+                "this rule does not look at the mark: {report:#?}"
+            );
+            let plan = stage.plan(targets(json!({"status": "archived"})));
+            assert!(codes(&plan).contains(&"marked_in_this_run"), "{:?}", codes(&plan));
+        },
+    );
+}
+
+#[test]
+fn a_count_that_depends_on_an_earlier_target_is_called_an_estimate() {
+    // W-112
+    let script = "create table p (id integer primary key); create table c (id integer primary key, p integer references p (id));
+        create index c_p on c (p); insert into p values (1), (2); insert into c values (1, 1), (2, 2), (3, 2);";
+    both(script, script, |stage| {
+        let plan = stage.plan(json!({"targets": [
+            {"table": "p", "where": "id = 1", "dependants": "cascade"}, {"table": "c", "where": "id < 3"}]}));
+        assert_eq!(plan.items[0].steps.iter().map(|step| step.exact).collect::<Vec<_>>(), [true, false]);
+        let report = story::run(&stage.engine(), &plan);
+        assert_eq!(
+            (report.status, report.totals.deleted, report.totals.dependants),
+            (Status::Completed, 2, 1),
+            "{report:#?}"
+        );
+    });
+}
+
+#[test]
+fn rows_of_unknown_age_stay_and_leave_less_room_for_the_others() {
+    let script = "create table t (id integer primary key, at text, body text);
+        insert into t values (1, '2001-01-01', 'x'), (2, '2002-01-01', 'x'), (3, '2003-01-01', 'x');";
+    let sqlite = format!(
+        "{script} insert into t values (4, null, hex(zeroblob(2000))), (5, 'soon', hex(zeroblob(2000)));"
+    );
+    let postgres = format!(
+        "{script} alter table t alter body set storage plain;
+        insert into t values (4, null, repeat(md5('x'), 120)), (5, 'soon', repeat(md5('x'), 120));"
+    );
+    both(&sqlite, &postgres, |stage| {
+        let report = stage.run(json!({"table": "t", "age_column": "at", "max_size": "4 KB"}));
+        assert_eq!(report.totals.deleted, 3, "the others fill the size alone: {report:#?}");
+        assert_eq!(stage.list("select id from t order by id"), ["4", "5"]);
+    });
+}
+
+#[test]
+fn a_year_goes_by_the_calendar() {
+    // S2-007, X-47
+    let leap: Timestamp = "2024-02-29T12:00:00Z".parse().unwrap();
+    let rows = "insert into t values ('older', '2023-02-28 11:59:59+00'), ('same', '2023-02-28 12:00:00+00'), ('younger', '2023-03-01 00:00:00+00')";
+    both(
+        &format!("create table t (what text primary key, at text); {rows}"),
+        &format!("create table t (what text primary key, at timestamptz); {rows}"),
+        |stage| {
+            let engine = stage.engine();
+            let mut request =
+                stage.request(json!({"table": "t", "age_column": "at", "older_than": "1 year"}), |_| {});
+            request.force = true;
+            let plan = engine.plan_at(&request, leap).unwrap();
+            assert!(plan.items[0].steps[0].facts.iter().any(|(_, fact)| fact.contains("2023-02-28")));
+            story::run(&engine, &plan);
+            assert_eq!(stage.list("select what from t order by what"), ["same", "younger"]);
+        },
+    );
+}
+
+#[test]
+fn what_has_expired_or_is_flagged_goes_without_being_remembered() {
+    // S2-006, S2-008, X-40: secrets are not copied
+    let rows = |soon: &str, past: &str| {
+        let row =
+            |table: &str, n: u32, at: &str| format!("insert into {table} values ({n}, {at}, {});", n == 3);
+        ["tokens", "sessions", "cache"]
+            .map(|table| {
+                let made = format!(
+                    "create table {table} (id integer primary key, expires_at {}, invalid boolean);",
+                    if soon.contains("now()") { "timestamptz" } else { "text" }
+                );
+                format!(
+                    "{made}{}{}{}{}",
+                    row(table, 1, past),
+                    row(table, 2, soon),
+                    row(table, 3, soon),
+                    row(table, 4, "null")
+                )
+            })
+            .join("")
+    };
+    both(
+        &rows("datetime('now', '+1 hour')", "datetime('now', '-1 second')"),
+        &rows("now() + interval '1 hour'", "now() - interval '1 second'"),
+        |stage| {
+            let tokens = json!({"undo": "none", "targets": [
+                {"table": "tokens", "expires": "expires_at"}, {"table": "sessions", "expires": "expires_at"}]});
+            let report = stage.run(tokens);
+            assert_eq!((report.totals.deleted, report.operations[0].undo_id.clone()), (2, None));
+            let cache = json!({"undo": "none", "targets": [
+                {"id": "expired", "table": "cache", "expires": "expires_at"}, {"id": "flagged", "table": "cache", "where": "invalid"}]});
+            let report = stage.run(cache);
+            assert_eq!(
+                report.operations[0].targets.iter().map(|t| t.counts.deleted).collect::<Vec<_>>(),
+                [1, 1]
+            );
+            assert_eq!(
+                stage.list("select id from cache order by id"),
+                ["2", "4"],
+                "what never expires stays"
+            );
+            assert!(stage.engine().undo_points("test").unwrap().is_empty());
         },
     );
 }

@@ -135,13 +135,16 @@ fn names() -> Vec<Arg> {
             .action(ArgAction::SetTrue)
             .help("All operations of the configuration, ordered by phase")
             .help_heading(heading),
-        Arg::new("force")
-            .long("force")
-            .action(ArgAction::SetTrue)
-            .help("Override the guards that may be overridden")
-            .help_heading(heading),
+        force().help_heading(heading),
         flags::set().help_heading(heading),
     ]
+}
+
+fn force() -> Arg {
+    Arg::new("force")
+        .long("force")
+        .action(ArgAction::SetTrue)
+        .help("Override the guards that may be overridden")
 }
 
 fn dry_run() -> Arg {
@@ -199,13 +202,7 @@ fn one_off(kind: &'static dyn Kind) -> Command {
         .about(kind.title())
         .long_about(format!("{}.\n\n{}\n\nNeeds no configuration.", kind.title(), kind.about()))
         .arg(dry_run())
-        .arg(
-            Arg::new("force")
-                .long("force")
-                .action(ArgAction::SetTrue)
-                .help("Override the guards that may be overridden")
-                .help_heading("What to run"),
-        )
+        .arg(force().help_heading("What to run"))
         .arg(flags::set().help_heading("What to run"))
         .args(flags::of_kind(kind))
 }
@@ -238,6 +235,7 @@ fn undo() -> Command {
         .subcommand_negates_reqs(true)
         .arg(id("The run: its id, the first letters of it, or `latest`; `ID.2` for its second operation"))
         .arg(dry_run())
+        .arg(force().help_heading("What to run"))
         .subcommand(Command::new("list").about("Undo points, newest first"))
         .subcommand(
             Command::new("show").about("What an undo point remembers").arg(id("The undo point, or the first letters of it")),
@@ -246,7 +244,8 @@ fn undo() -> Command {
             Command::new("apply")
                 .about("Put back what a run changed")
                 .arg(id("The run: its id, the first letters of it, or `latest`"))
-                .arg(dry_run()),
+                .arg(dry_run())
+                .arg(force().help_heading("What to run")),
         )
         .subcommand(
             Command::new("drop")
@@ -346,6 +345,7 @@ fn restore_archive() -> Command {
         .arg(Arg::new("run").value_name("RUN").required(true).help("The whole id of the run that archived them"))
         .arg(Arg::new("table").long("table").value_name("NAME").help("Only the rows of this table"))
         .arg(dry_run())
+        .arg(force().help_heading("What to run"))
 }
 
 fn completions() -> Command {

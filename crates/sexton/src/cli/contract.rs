@@ -117,7 +117,7 @@ fn error() -> Json {
         "type": "object",
         "description": "In every JSON form, when nothing was run: wrong usage or configuration, a refusal, a database that cannot \
                         be reached.",
-        "required": ["schema_version", "success", "error", "exit_code"],
+        "required": ["schema_version", "success", "error", "error_class", "exit_code"],
         "additionalProperties": false,
         "properties": {
             "schema_version": field(json!("integer"), "Of this document."),
@@ -125,6 +125,7 @@ fn error() -> Json {
             "error": field(json!("string"), "What failed."),
             "causes": { "type": "array", "items": texts, "description": "Why, one cause after the other." },
             "help": field(json!(["string", "null"]), "Something to do."),
+            "error_class": field(json!("string"), "`transient`, `data`, `system` or `usage`."),
             "exit_code": field(json!("integer"), "As the process ends."),
             "problems": {
                 "type": "array",

@@ -111,7 +111,7 @@ fn result(report: &Report, plan: &Plan) -> Json {
 }
 
 fn message(status: Status, rows: u64, dry_run: bool) -> String {
-    let status = super::text::status(status);
+    let status = status.name();
     let would = if dry_run { " would be" } else { "" };
     format!("{status}: {rows} rows{would} processed")
 }

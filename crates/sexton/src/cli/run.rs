@@ -34,6 +34,7 @@ pub fn run(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble
     }
     let mut request = requested(act, matches, actor)?;
     request.dry_run = matches.get_flag("dry-run");
+    request.force = matches.get_flag("force");
     act.request(&request)
 }
 
@@ -51,6 +52,7 @@ fn requested(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Request, Tr
 fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Result<Exit, Trouble> {
     let text = std::fs::read_to_string(file).map_err(|error| Trouble {
         exit: Exit::Usage,
+        help: Some("make one with `sexton plan NAME --save FILE`".to_owned()),
         ..Trouble::system(format!("the plan `{file}` cannot be read"), error)
     })?;
     let mut stored: Plan = serde_json::from_str(&text).map_err(|error| Trouble {
@@ -101,6 +103,7 @@ pub fn restore_archive(act: &Act, matches: &ArgMatches, actor: &str) -> Result<E
     let (store, run) = (text("store").unwrap_or_default(), text("run").unwrap_or_default());
     let mut request = act.engine.restore_request(store, run, text("table"), &database, actor);
     request.dry_run = matches.get_flag("dry-run");
+    request.force = matches.get_flag("force");
     act.request(&request)
 }
 

@@ -46,7 +46,7 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         table.row([
             report.run_id.clone(),
             minute(report.metadata.started_at),
-            format!("{}{dry}", text::status(report.status)),
+            format!("{}{dry}", report.status.name()),
             names.join(", "),
             count(report.totals.rows()),
             duration(report.metadata.duration_seconds),
@@ -116,7 +116,7 @@ pub fn report(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         &[1, 2, 3, 4, 5, 6],
     );
     for sum in &sums {
-        let last = sum.last_status.map_or_else(String::new, text::status);
+        let last = sum.last_status.map_or_else(String::new, Status::name);
         table.row([
             sum.operation.clone(),
             count(sum.runs),

@@ -21,6 +21,10 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         };
     }
     let mut parts = vec![counted(item)];
+    let exempt: u64 = item.steps.iter().map(|step| step.exempt).sum();
+    if exempt > 0 {
+        parts.push(format!("{} stay since an undo", count(exempt)));
+    }
     if item.matched() > 0 {
         parts.push(format!(
             "about {}",
@@ -233,7 +237,8 @@ pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
     }
     let any =
         |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
-    if any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
+    let open = report.operations.iter().any(|operation| !operation.status.is_over());
+    if open || any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
         lines.push(format!("resume sexton resume {short_id}"));
     }
     if report.operations.iter().any(|operation| operation.undo_id.is_some()) {
@@ -250,7 +255,9 @@ fn outcome_line(operation: &OperationReport, several: bool, console: &Console) -
         Status::Refused => ("refused", Style::Bad),
         Status::Cancelled | Status::TimedOut => ("stopped", Style::Warn),
         Status::Skipped => ("skipped", Style::Faint),
-        _ => ("failed", Style::Bad),
+        Status::Failed => ("failed", Style::Bad),
+        // At work in another process, or dead: only the lock of the database knows.
+        _ => ("so far", Style::Warn),
     };
     let word = console.paint(style, &format!("{word:<6}"));
     let name = if several { format!("{}: ", operation.operation) } else { String::new() };
@@ -275,7 +282,7 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {
             let mut text = done;
-            if matches!(operation.status, Status::Failed | Status::Cancelled | Status::TimedOut) {
+            if operation.status.can_resume() || !operation.status.is_over() {
                 text = format!("{} of {}", count(counts.rows()), rows(operation.rows_matched));
             }
             text = format!("{text} in {}", of(operation.batches, "batch", "batches"));
@@ -312,7 +319,7 @@ pub fn run(report: &Report, console: &Console) -> String {
     let about = &report.metadata;
     let mut lines = vec![
         format!("run      {}", report.run_id),
-        format!("status   {}", status(report.status)),
+        format!("status   {}", report.status.name()),
         format!("started  {} UTC by {}", minute(about.started_at), about.actor),
         format!("took     {}", duration(about.duration_seconds)),
         format!("database {} ({})", about.database, about.engine),
@@ -340,10 +347,4 @@ pub fn run(report: &Report, console: &Console) -> String {
         lines.push(format!("{}  {}: {}", console.paint(Style::Bad, "error"), error.operation, error.message));
     }
     lines.join("\n")
-}
-
-/// A status as the documents spell it.
-pub fn status(status: Status) -> String {
-    let name = serde_json::to_value(status).ok();
-    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().replace('_', " ")
 }

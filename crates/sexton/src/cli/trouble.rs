@@ -2,7 +2,7 @@
 
 use crate::config::{Fault, Problems};
 use crate::exit::Exit;
-use engine::{Error, Failure, SCHEMA_VERSION};
+use engine::{Class, Error, Failure, SCHEMA_VERSION};
 use serde_json::{Value as Json, json};
 
 /// Why a command did not do what was asked.
@@ -10,6 +10,8 @@ use serde_json::{Value as Json, json};
 pub struct Trouble {
     /// How the program ends.
     pub exit: Exit,
+    /// What to do about it.
+    pub class: Class,
     /// What failed, then its causes.
     pub causes: Vec<String>,
     /// Something to do.
@@ -21,7 +23,13 @@ pub struct Trouble {
 impl Trouble {
     /// The request is wrong.
     pub fn usage(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, causes: vec![what.into()], help: Some(help.into()), problems: None }
+        Self {
+            exit: Exit::Usage,
+            class: Class::Usage,
+            causes: vec![what.into()],
+            help: Some(help.into()),
+            problems: None,
+        }
     }
 
     /// The request is refused.
@@ -31,7 +39,13 @@ impl Trouble {
 
     /// The surroundings refuse.
     pub fn system(what: impl Into<String>, cause: impl ToString) -> Self {
-        Self { exit: Exit::Failed, causes: vec![what.into(), cause.to_string()], help: None, problems: None }
+        Self {
+            exit: Exit::Failed,
+            class: Class::System,
+            causes: vec![what.into(), cause.to_string()],
+            help: None,
+            problems: None,
+        }
     }
 
     /// As a document.
@@ -42,6 +56,7 @@ impl Trouble {
             "error": hidden(self.causes.first().map_or("", String::as_str)),
             "causes": self.causes.iter().skip(1).map(|cause| hidden(cause)).collect::<Vec<_>>(),
             "help": self.help.as_deref().map(&hidden),
+            "error_class": self.class,
             "exit_code": self.exit as u8,
         });
         if let Some(problems) = &self.problems {
@@ -55,6 +70,7 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self {
             exit: Exit::of_failure(&failure),
+            class: failure.class(),
             causes: chain(&failure),
             help: failure.help().map(str::to_owned),
             problems: None,
@@ -74,6 +90,7 @@ impl From<Fault> for Trouble {
             Fault::Missing { what, help } => Self::usage(what, help),
             Fault::Wrong(problems) => Self {
                 exit: Exit::Usage,
+                class: Class::Usage,
                 causes: vec![problems.summary()],
                 help: Some(
                     "`sexton config example` shows every setting; check again with `sexton config check`"

@@ -36,6 +36,7 @@ fn apply(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> 
     let id = act.latest(super::id_of(matches), fits)?;
     let mut request = act.engine.undo_request(&id, database.as_deref(), actor)?;
     request.dry_run = matches.get_flag("dry-run");
+    request.force = matches.get_flag("force");
     act.request(&request)
 }
 

@@ -25,7 +25,7 @@ const OUTCOMES: [(&str, i32); 6] = [
 
 #[test]
 fn every_outcome_is_one_document_of_the_contract() {
-    // W-111, S1-008, S1-035, S1-037, X-29
+    // S2-085, W-111, S1-008, S1-035, S1-037, X-29
     for (form, name) in [("json", "Run by operation"), ("report", "Run report"), ("result", "Command result")]
     {
         let desk = Desk::ready();
@@ -111,6 +111,7 @@ fn a_preview_equals_the_real_run_but_for_mode_ids_and_times() {
 
 #[test]
 fn events_are_one_document_a_line() {
+    // S1-039, S2-097, S3-049
     let desk = Desk::ready();
     let said = desk.sexton("run logs --yes --events").ends(0);
     let schema = contract(&desk, "Event");

@@ -1,180 +1,123 @@
-//! The examples, as they ship, on both databases.
+//! The example systems that ship with the program, run as their users run them, on both databases.
 
-use crate::kit::{Desk, Said};
-use serde_json::Value;
+use crate::kit::Desk;
+use serde_json::Value as Json;
 use testkit::Place;
 
-const E1: [&str; 5] = [
-    include_str!("../../../../examples/e1/schema.sqlite.sql"),
-    include_str!("../../../../examples/e1/seed.sqlite.sql"),
-    include_str!("../../../../examples/e1/schema.postgres.sql"),
-    include_str!("../../../../examples/e1/seed.postgres.sql"),
-    include_str!("../../../../examples/e1/sexton.toml"),
-];
-const E2: [&str; 5] = [
-    include_str!("../../../../examples/e2/schema.sqlite.sql"),
-    include_str!("../../../../examples/e2/seed.sqlite.sql"),
-    include_str!("../../../../examples/e2/schema.postgres.sql"),
-    include_str!("../../../../examples/e2/seed.postgres.sql"),
-    include_str!("../../../../examples/e2/sexton.toml"),
-];
-
-/// A desk with an example, on each database in turn.
-fn both(
-    variable: &str,
-    [lite, lite_seed, server, server_seed, config]: [&str; 5],
-    mut test: impl FnMut(&Desk),
-) {
+/// The example on both databases, each at a desk of its own.
+fn on_both(example: &str, variable: &str, test: impl Fn(&Desk)) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     for place in [Place::sqlite(), Place::postgres()] {
-        place.script2(lite, server);
-        place.script2(lite_seed, server_seed);
-        let url = place.url();
+        let back_end = if place.is_sqlite() { "sqlite" } else { "postgres" };
+        place.script(&read(&format!("schema.{back_end}.sql")));
+        place.script(&read(&format!("seed.{back_end}.sql")));
+        let url = place.url().to_owned();
         let mut desk = Desk::at(place);
+        desk.write("sexton.toml", &read("sexton.toml"));
         desk.set(variable, &url);
-        desk.write("sexton.toml", config);
         test(&desk);
     }
 }
 
-fn json(said: &Said) -> Value {
-    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
-    serde_json::from_str(&said.stdout).unwrap()
-}
-
-/// `column` is older than so many days, in the words of the database at hand.
-fn older(desk: &Desk, column: &str, days: u32) -> String {
-    if desk.place.is_sqlite() {
-        format!("julianday({column}) < julianday('now') - {days}")
-    } else {
-        format!("{column} < now() - interval '{days} days'")
-    }
+/// The rows of each operation.
+fn processed(report: &Json) -> Vec<(String, u64)> {
+    let operations = report.as_object().unwrap().iter().filter(|(name, _)| *name != "metadata");
+    operations.map(|(name, one)| (name.clone(), one["rows_processed"].as_u64().unwrap())).collect()
 }
 
 #[test]
-fn e1_keeps_each_log_for_its_own_time() {
-    // S1-021, S1-022, S1-023, S1-024, S1-025, S1-026, S1-046, S1-068, S1-035, S1-037, S1-040, S1-041, S1-042, X-45
-    both("E1_DATABASE", E1, |desk| {
-        let audit = desk.count(&format!("core_auditlog where {}", older(desk, "created_at", 90)));
-        let tasks = desk.count(&format!("core_taskexecutionlog where {}", older(desk, "started_at", 30)));
-        assert!(audit > 10_000 && tasks > 5_000, "the example has too little in it: {audit}, {tasks}");
-        let preview = json(&desk.sexton("run logs --dry-run --output json"));
-        assert_eq!(desk.count(&format!("core_auditlog where {}", older(desk, "created_at", 90))), audit);
-        let report = json(&desk.sexton("run logs --yes --output json"));
-        assert_eq!(report["logs"]["rows_deleted"], audit + tasks);
-        assert_eq!(preview["logs"]["rows_deleted"], report["logs"]["rows_deleted"]);
-        assert_eq!(report["logs"]["details"]["Audit Logs"]["deleted"], audit);
-        assert_eq!(report["logs"]["details"]["Task Logs"]["deleted"], tasks);
-        assert_eq!(report["metadata"]["dry_run"], false);
-        assert_eq!(desk.count(&format!("core_auditlog where {}", older(desk, "created_at", 90))), 0);
-        // the application's own list of jobs has both runs, with the report
-        let logged = desk.place.rows(
-            "select status, result from core_taskexecutionlog where task_name = 'database_maintenance' order by started_at",
+fn the_web_application_keeps_what_it_must() {
+    // S1-017, S1-018, S1-021, S1-022, S1-024, S1-025, S1-027, S1-068, S1-069, S1-083, S1-084, X-33, W-112
+    on_both("e1", "E1_DATABASE", |desk| {
+        let before = desk.sexton("digest").ends(0).stdout;
+        let preview = desk.sexton("run --all --dry-run --output json").ends(0).json();
+        assert_eq!(desk.sexton("digest").ends(0).stdout, before, "S1-045: a dry run writes nothing");
+        let report = desk.sexton("run --all --yes --output json").ends(0).json();
+        let wanted = [("cleanup", 1_740 + 70 + 125), ("logs", 12_281 + 6_000), ("sessions", 1_502)];
+        assert_eq!(processed(&report), wanted.map(|(name, rows)| (name.to_owned(), rows)));
+        assert_eq!(processed(&preview), processed(&report));
+        let details = &report["logs"]["details"];
+        assert_eq!(
+            (&details["Audit Logs"]["deleted"], &details["Audit Logs"]["days"]),
+            (&12_281.into(), &90.0.into())
         );
-        assert_eq!(logged.len(), 2);
-        assert_eq!(logged[1][0].as_text(), Some("success"));
-        let result: Value = serde_json::from_str(logged[1][1].as_text().unwrap()).unwrap();
-        assert_eq!(result["totals"]["deleted"], audit + tasks);
-        // 10 000 a batch
-        let whole = json(&desk.sexton("runs show latest --output report"));
-        let batches = (audit as u64).div_ceil(10_000) + (tasks as u64).div_ceil(10_000);
-        assert_eq!(whole["operations"][0]["batches"], batches);
+        assert_eq!(
+            (&details["Task Logs"]["deleted"], &details["Task Logs"]["days"]),
+            (&6_000.into(), &30.0.into())
+        );
+        let again = desk.sexton("run sessions --output json").ends(0).json();
+        assert_eq!(again["sessions"]["rows_processed"], 0);
     });
 }
 
 #[test]
-fn e1_archives_after_a_year_and_deletes_after_two_but_not_in_one_run() {
-    // S1-017, S1-018, S1-019, S1-020, S1-069, X-33, W-113
-    both("E1_DATABASE", E1, |desk| {
-        let fresh = desk.count(&format!(
-            "core_failedtask where status <> 'archived' and {}",
-            older(desk, "failed_at", 365)
-        ));
-        let never_archived_and_two_years_old = desk.count(&format!(
-            "core_failedtask where status <> 'archived' and {}",
-            older(desk, "failed_at", 730)
-        ));
-        assert!(never_archived_and_two_years_old > 0);
-        let first = json(&desk.sexton("run cleanup --yes --output report"));
-        let target = |report: &Value, id: &str| {
-            let all = report["operations"][0]["targets"].as_array().unwrap().clone();
-            all.into_iter().find(|target| target["id"] == id).unwrap()
+fn audit_rows_are_archived_before_they_are_deleted() {
+    // X-17, W-058
+    on_both("e1", "E1_DATABASE", |desk| {
+        let report = desk.sexton("run logs --yes --output json").ends(0).json();
+        assert_eq!(report["logs"]["details"]["Audit Logs"]["archived"], 12_281);
+        assert!(desk.file("archive").is_dir());
+        let run = report["metadata"]["run_id"].as_str().unwrap().to_owned();
+        desk.sexton(&format!("undo drop {run} --yes")).ends(0);
+        desk.sexton(&format!("restore-archive archive {run} --yes")).ends(0);
+        assert_eq!(desk.count("core_auditlog"), 40_000);
+    });
+}
+
+#[test]
+fn the_application_is_told_of_runs_that_changed_or_failed() {
+    // S1-040, S1-041, S1-042, X-45
+    on_both("e1", "E1_DATABASE", |desk| {
+        let ours = |more: &str| {
+            desk.count(&format!("core_taskexecutionlog where task_name = 'database_maintenance' and {more}"))
         };
-        assert_eq!(target(&first, "archive_failed_tasks")["archived"], fresh);
-        let left = desk.count(&format!(
-            "core_failedtask where status = 'archived' and not (deleted_at is not null and {}) and {}",
-            older(desk, "deleted_at", 365),
-            older(desk, "failed_at", 730)
-        ));
-        assert!(left > 0, "rows archived a moment ago must not be deleted in the same run");
-        let again = json(&desk.sexton("run cleanup --yes --output report"));
-        assert_eq!(again["totals"]["deleted"], 0, "nothing is a day in the archive yet");
-        let undone = desk.sexton(&format!("undo {}", first["run_id"].as_str().unwrap()));
-        assert_eq!(undone.code, 0, "{}{}", undone.stdout, undone.stderr);
-        let back = desk.count(&format!(
-            "core_failedtask where status <> 'archived' and {}",
-            older(desk, "failed_at", 365)
-        ));
-        assert_eq!(back, fresh);
+        desk.sexton("run sessions --dry-run").ends(0);
+        assert_eq!(ours("1 = 1"), 0);
+        desk.sexton("run sessions").ends(0);
+        assert_eq!(
+            ours(
+                "status = 'success' and error is null and duration_seconds >= 0 and finished_at >= started_at"
+            ),
+            1
+        );
+        desk.sexton("run logs --yes --max-percent 1").ends(3);
+        assert_eq!(ours("status = 'failed' and error like '%would go%'"), 1);
+        let told = desk.place.rows("select result from core_taskexecutionlog where status = 'failed' and task_name = 'database_maintenance'");
+        let targets::db::Value::Text(told) = &told[0][0] else { panic!("no report: {told:?}") };
+        let told: Json = serde_json::from_str(told).unwrap();
+        assert_eq!(told["operations"][0]["status"], "refused");
     });
 }
 
 #[test]
-fn e1_sessions_go_when_their_time_is_over_and_running_twice_does_no_harm() {
-    // S1-027, X-40
-    both("E1_DATABASE", E1, |desk| {
-        let expired = desk.count(&format!("django_session where {}", older(desk, "expire_date", 0)));
-        let live = desk.count("django_session") - expired;
-        assert!(expired > 1_000 && live > 1_000);
-        let report = json(&desk.sexton("run sessions --output json"));
-        assert_eq!(report["sessions"]["rows_deleted"], expired);
-        let again = json(&desk.sexton("run sessions --output json"));
-        assert_eq!(again["sessions"]["rows_deleted"], 0);
-        assert_eq!(desk.count("django_session"), live);
-        // secrets are not remembered, so nothing of ours is needed
-        assert!(desk.sexton("undo list").stdout.is_empty());
+fn the_learning_platform_loses_what_is_over() {
+    // S2-006, S2-007, S2-008, S2-014: four tables, rows on each side of now and of a year
+    on_both("e2", "E2_DATABASE", |desk| {
+        let preview = desk.sexton("run --group weekly --dry-run --output json").ends(0).json();
+        let report = desk.sexton("run --group weekly --yes --output json").ends(0).json();
+        let wanted = [("expired_tokens", 2_000), ("cached_data", 1_111), ("old_logs", 2_820)];
+        let mut wanted: Vec<_> = wanted.map(|(name, rows)| (name.to_owned(), rows)).into();
+        wanted.sort();
+        let mut done = processed(&report);
+        done.sort();
+        assert_eq!(done, wanted);
+        assert_eq!(processed(&preview), processed(&report));
+        // tokens and caches are worth nothing, logs come back
+        assert_eq!(report["expired_tokens"]["undo_id"], Json::Null);
+        desk.sexton("undo latest").ends(0);
+        assert_eq!(desk.count("api_logs"), 20_000);
+        assert_eq!(desk.count("refresh_tokens"), 1_000);
     });
 }
 
 #[test]
-fn e2_runs_its_weekly_group_in_order() {
-    // S2-006, S2-007, S2-008, S2-001, S2-014
-    both("E2_DATABASE", E2, |desk| {
-        let tokens = desk.count(&format!("refresh_tokens where {}", older(desk, "expires_at", 0)));
-        let sessions = desk.count(&format!("sessions where {}", older(desk, "expires_at", 0)));
-        let cache =
-            desk.count(&format!("cache_entries where not is_valid or {}", older(desk, "expires_at", 0)));
-        let report = json(&desk.sexton("run weekly --yes --output report"));
-        let names: Vec<&str> = report["operations"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one["operation"].as_str().unwrap())
-            .collect();
-        assert_eq!(names, ["expired_tokens", "cached_data", "old_logs"]);
-        assert_eq!(report["operations"][0]["rows_deleted"], tokens + sessions);
-        assert_eq!(report["operations"][1]["rows_deleted"], cache);
-        assert_eq!(report["operations"][1]["rows_matched"], cache, "a row of two rules is counted once");
-        assert_eq!(desk.count(&format!("api_logs where {}", older(desk, "created_at", 366))), 0);
-        assert!(desk.count(&format!("api_logs where {}", older(desk, "created_at", 360))) > 0);
-    });
-}
-
-#[test]
-fn e0_drops_finished_tasks_and_leaves_the_rest() {
-    // S0-076, S0-077, S0-078, X-01, S0-069, W-013
-    let place = Place::sqlite();
-    place.script(include_str!("../../../../examples/e0/schema.sql"));
-    place.script(include_str!("../../../../examples/e0/seed.sql"));
-    let before = place.dump();
-    let desk = Desk::at(place);
-    desk.write("sexton.toml", include_str!("../../../../examples/e0/sexton.toml"));
-    let report = json(&desk.sexton("run daily --output report"));
-    assert_eq!(report["status"], "completed");
-    let left = "task_queue where status = 'COMPLETED' and julianday(updated_at) < julianday('now') - 7";
-    assert_eq!(desk.count(left), 0);
-    assert_eq!(desk.count("task_queue where updated_at = 'unknown'"), 3);
-    let retries_left = "task_queue where status = 'FAILED' and retry_count < max_retries and julianday(updated_at) < julianday('now') - 30";
-    assert!(desk.count(retries_left) > 0);
-    assert_eq!(desk.sexton("undo latest").code, 0);
-    assert_eq!(desk.place.dump(), before);
+fn the_task_queue_is_swept_by_group() {
+    // S0-103, S2-001
+    let desk = Desk::empty();
+    desk.sexton("example e0 e0").ends(0);
+    let report = desk.sexton("run daily monthly --yes --output json --config e0/sexton.toml").ends(0).json();
+    let wanted = [("cleanup_completed_tasks", 3_298), ("cleanup_failed_tasks", 200), ("deep_cleanup", 250)];
+    assert_eq!(processed(&report), wanted.map(|(name, rows)| (name.to_owned(), rows)));
+    assert_eq!(report["deep_cleanup"]["severity"], "MEDIUM");
 }

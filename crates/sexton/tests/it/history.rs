@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 
 #[test]
 fn the_last_runs_are_listed_newest_first() {
+    // S1-043
     let desk = Desk::ready();
     assert_snapshot!("none", desk.sexton("runs list").ends(0).shown());
     desk.sexton("run logs --dry-run").ends(0);
@@ -48,4 +49,30 @@ fn stopping_a_run_that_is_over_says_so() {
     desk.sexton("run sessions").ends(0);
     assert_snapshot!(desk.sexton("stop latest").ends(2).shown());
     assert_snapshot!(desk.sexton("resume latest").ends(2).shown());
+}
+
+#[test]
+fn every_run_is_in_the_audit_trail_with_its_outcome() {
+    // S2-050: who, when, what, options, outcome
+    let desk = Desk::ready();
+    desk.sexton("run logs --dry-run").ends(0);
+    desk.sexton("run logs --yes --older-than 300d").ends(0);
+    desk.sexton("run logs --yes --max-rows 5").ends(4);
+    desk.sexton("resume latest").ends(4);
+    let trail = desk.sexton("audit --output json").ends(0).json();
+    let lines: Vec<String> = trail["audit"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|line| format!("{} {} {}: {}", line["actor"], line["action"], line["object"], line["detail"]))
+        .collect();
+    let said = |n: usize, words: &[&str]| {
+        for word in words {
+            assert!(lines[n].contains(word), "`{word}` is not in {lines:#?}");
+        }
+    };
+    said(0, &["tester", "\"dry run\"", "logs", "completed, 311 rows"]);
+    said(1, &["tester", "\"run\"", "logs", "300d", "completed, 101 rows"]);
+    said(2, &["\"run\"", "; timed out, 5 rows; timed out, 10 rows"]);
 }

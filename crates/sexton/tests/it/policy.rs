@@ -4,7 +4,7 @@ use crate::kit::Desk;
 
 #[test]
 fn the_first_run_must_be_dry_where_the_policy_says_so() {
-    // S2-079
+    // S3-059, S2-079
     let desk = Desk::ready_with("first_run_dry = true");
     insta::assert_snapshot!(desk.sexton("run logs --yes").ends(3).shown());
     assert_eq!(desk.count("audit_log"), 400);
@@ -17,7 +17,7 @@ fn the_first_run_must_be_dry_where_the_policy_says_so() {
 
 #[test]
 fn what_is_needed_comes_first_in_all() {
-    // W-116
+    // S1-004, W-116
     let desk = Desk::ready();
     desk.write(
         "sexton.toml",

@@ -71,7 +71,7 @@ fn nothing_named_is_a_usage_error_that_names_both_flags() {
 
 #[test]
 fn explicit_names_keep_their_order_and_a_group_runs_its_own() {
-    // S0-066, S0-070, S1-003
+    // S1-002, S0-103, S0-066, S0-070, S1-003
     let desk = Desk::ready();
     for (line, order) in [
         ("run sessions logs", ["sessions", "logs"]),
@@ -94,7 +94,7 @@ fn explicit_names_keep_their_order_and_a_group_runs_its_own() {
 
 #[test]
 fn a_flag_wins_over_the_operation_and_the_operation_over_the_defaults() {
-    // S2-095, S0-097
+    // S2-013, S2-095, S0-097
     let desk = Desk::ready();
     desk.write(
         "sexton.toml",
@@ -203,7 +203,7 @@ fn a_saved_plan_is_run_as_long_as_it_fits() {
 fn a_kind_is_a_command_without_any_configuration() {
     let desk = Desk::empty();
     desk.place.script(crate::kit::AUDIT);
-    let line = "purge --database app.db --table audit_log --age-column created_at --older-than 90d";
+    let line = "purge --database app.db --table audit_log --age-column created_at --older-than 90d --max-percent 100";
     assert_snapshot!(desk.sexton(line).ends(3).shown());
     assert_eq!(desk.count("audit_log"), 400);
     desk.sexton(&format!("{line} --yes")).ends(0);
@@ -218,11 +218,10 @@ fn a_kind_is_a_command_without_any_configuration() {
 fn lists_and_tables_have_flags_too() {
     let desk = Desk::empty();
     desk.place.script(crate::kit::AUDIT);
-    let line = "purge --database app.db --table audit_log --keep-newest 2 --per action --dry-run \
+    let line = "purge --database app.db --table audit_log --keep-newest 2 --per action --max-percent 100 --dry-run \
                 --and-older '{ column = \"created_at\", than = \"1 day\" }'";
     assert_snapshot!(desk.sexton(line).ends(0).shown());
-    let marked =
-        "purge --database app.db --table audit_log --where true --action mark --mark action=seen --yes";
+    let marked = "purge --database app.db --table audit_log --where true --action mark --mark action=seen --max-percent 100 --yes";
     desk.sexton(marked).ends(0);
     assert_eq!(desk.count("audit_log where action = 'seen'"), 400);
 }

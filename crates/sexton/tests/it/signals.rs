@@ -28,6 +28,7 @@ fn send(child: &Child, signal: &str) {
 
 #[test]
 fn a_signal_stops_at_the_next_batch_and_the_run_is_resumed() {
+    // S2-082
     for signal in ["-INT", "-TERM"] {
         let desk = Desk::ready();
         let (mut child, mut stdout) = started(&desk, "run logs --yes --events --batch-size 10 --pause 0.05");
@@ -46,6 +47,7 @@ fn a_signal_stops_at_the_next_batch_and_the_run_is_resumed() {
 
 #[test]
 fn another_process_can_ask_a_run_to_stop() {
+    // S2-082
     let desk = Desk::ready();
     let (mut child, mut stdout) = started(&desk, "run logs --yes --events --batch-size 10 --pause 0.1");
     wait_for("advanced", &mut stdout);

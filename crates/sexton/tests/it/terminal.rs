@@ -42,6 +42,7 @@ fn at_the_terminal(desk: &Desk, line: &str, answers: &str) -> (String, i32) {
 
 #[test]
 fn a_medium_operation_is_shown_and_asked_about() {
+    // S2-048, S1-038
     let desk = Desk::ready();
     let (screen, code) = at_the_terminal(&desk, "run logs --no-color", "n");
     assert_eq!(code, 3, "{screen}");
@@ -56,6 +57,7 @@ fn a_medium_operation_is_shown_and_asked_about() {
 
 #[test]
 fn a_critical_operation_wants_its_name_typed() {
+    // S2-048
     let desk = Desk::ready();
     desk.write(
         "sexton.toml",
@@ -72,6 +74,7 @@ fn a_critical_operation_wants_its_name_typed() {
 
 #[test]
 fn a_low_operation_and_one_with_nothing_to_do_ask_nothing() {
+    // S2-048
     let desk = Desk::ready();
     let (screen, code) = at_the_terminal(&desk, "run sessions", "");
     assert_eq!(code, 0, "{screen}");

@@ -159,3 +159,21 @@ fn requirement_ids_in_tests_exist_in_the_ledger() {
     }
     assert_eq!(unknown, Vec::<String>::new());
 }
+
+#[test]
+fn every_command_that_a_text_names_is_there() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_sexton")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let known: Vec<&str> =
+        help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let unknown = |_: &str, text: &str| {
+        production(text).split("`sexton ").skip(1).any(|rest| {
+            let word: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            !word.is_empty()
+                && !word.starts_with('-')
+                && word != "reference"
+                && !known.contains(&word.as_str())
+        })
+    };
+    assert_eq!(offenders(unknown), Vec::<String>::new());
+}

@@ -83,3 +83,15 @@ fn what_cannot_be_undone_says_so() {
     desk.sexton("undo nosuch").ends(2);
     desk.sexton("undo").ends(2);
 }
+
+#[test]
+fn an_undo_can_be_forced_past_guards_that_allow_it() {
+    // S2-015
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    desk.place.script("alter table audit_log drop column action");
+    let refused = desk.sexton("undo latest").ends(3);
+    assert!(refused.stderr.contains("--force"), "{}", refused.shown());
+    desk.sexton("undo latest --force").ends(0);
+    assert_eq!(desk.count("audit_log"), 400);
+}
