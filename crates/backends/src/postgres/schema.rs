@@ -148,9 +148,10 @@ fn family(base: &str, category: &str) -> Family {
 
 const INDEXES: &str = "
     select i.indrelid, ic.relname, i.indisunique, i.indisprimary, i.indisvalid and i.indisready,
-           i.indpred is not null, i.indimmediate, a.attname
+           i.indpred is not null, i.indimmediate, a.attname, am.amname = 'btree'
     from pg_index i
     join pg_class ic on ic.oid = i.indexrelid
+    join pg_am am on am.oid = ic.relam
     join pg_class c on c.oid = i.indrelid
     join pg_namespace n on n.oid = c.relnamespace
     cross join lateral unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
@@ -180,6 +181,7 @@ fn add_index_column(found: &mut Vec<FoundIndex>, table: &Table, row: &Row) {
                 unique: flag(2),
                 partial: flag(5),
                 valid: flag(4),
+                sorted: flag(8),
             },
             primary: flag(3),
             immediate: flag(6),

@@ -66,6 +66,10 @@ impl Dialect for SqliteDialect {
         Sql::new("(").add(a).text(") is (").add(b).text(") collate binary")
     }
 
+    fn probed(&self, value: &Sql, select: &Sql) -> Sql {
+        value.clone().text(" in (").add(select).text(")")
+    }
+
     fn walks(&self, table: &Table) -> bool {
         match table.kind {
             TableKind::Ordinary => table.rowid.is_some(),

@@ -239,6 +239,7 @@ fn indexed(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Indexed>> {
                 unique: row.get(1)?,
                 partial: row.get(2)?,
                 valid: true,
+                sorted: true,
             };
             Ok(Indexed { index, is_primary: row.get::<_, String>(3)? == "pk", collations: Vec::new() })
         },

@@ -230,7 +230,8 @@ fn clear(
         Policy::Cascade | Policy::Archive => {}
     }
     for leaf in &child.leaves {
-        let mut rows = Rows::all(leaf, child.refers_to("t", &chosen_columns(child, parents)));
+        let chosen = chosen_columns(child, parents);
+        let mut rows = Rows::all(leaf, child.refers_from(leaf, parent, &chosen, work.dialect()));
         rows.limit = Some(most);
         let archived = child.policy == Policy::Archive && task.archive.is_some();
         let gone = if child.children.is_empty() && !archived {
@@ -270,7 +271,8 @@ fn set_null(
     let values: Vec<(String, Value)> =
         child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
     for leaf in &child.leaves {
-        let mut condition = child.refers_to("t", &chosen_columns(child, parents));
+        let chosen = chosen_columns(child, parents);
+        let mut condition = child.refers_from(leaf, parent, &chosen, work.dialect());
         if child.is_self(parent) {
             // An update would move a row that is about to be deleted from its place.
             condition =

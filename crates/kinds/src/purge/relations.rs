@@ -5,7 +5,7 @@
 use super::options::{Policy, Target};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Action, Facts, Key, Schema, Sql, Table};
+use targets::db::{Action, Dialect, Facts, Index, Key, Schema, Sql, Table};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -235,6 +235,24 @@ impl Child {
         let own = Sql::default().names(&prefix, self.columns.iter().map(String::as_str));
         let own = if self.columns.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
         own.text(" in (").add(parents).text(")")
+    }
+
+    /// The same for the rows of one leaf, over `t`: through its index on a single column, where it has a sorted one of the
+    /// type that `parent` has too.
+    pub fn refers_from(&self, leaf: &Table, parent: &Table, parents: &Sql, dialect: &dyn Dialect) -> Sql {
+        let ([column], [referred]) = (self.columns.as_slice(), self.parent_columns.as_slice()) else {
+            return self.refers_to("t", parents);
+        };
+        let declared = |table: &Table, name: &str| table.column(name).map(|column| column.declared.clone());
+        let begins =
+            |index: &Index| index.columns.first().is_some_and(|first| first.as_ref() == Some(column));
+        let indexed =
+            leaf.indexes.iter().any(|index| index.valid && index.sorted && !index.partial && begins(index));
+        if indexed && declared(leaf, column).is_some() && declared(leaf, column) == declared(parent, referred)
+        {
+            return dialect.probed(&Sql::new("t.").name(column), parents);
+        }
+        self.refers_to("t", parents)
     }
 
     /// The condition, over `t`, that a row of the parent has no row of this relation other than itself.

@@ -26,6 +26,9 @@ pub trait Dialect: Send + Sync {
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
 
+    /// `value` is one of those that `select` gives, each of which is looked up in a sorted index on `value`.
+    fn probed(&self, value: &Sql, select: &Sql) -> Sql;
+
     /// Whether the table can be walked in physical order (see `Facts::edge`).
     fn walks(&self, table: &Table) -> bool;
     /// The rows of one window of the physical walk, over `t`: from inclusive, to exclusive, none for an open end.

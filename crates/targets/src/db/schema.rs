@@ -143,6 +143,9 @@ pub struct Index {
     pub partial: bool,
     /// Whether the database uses it (PostgreSQL: `indisvalid`).
     pub valid: bool,
+    /// Whether its entries are in order (a b-tree), so that many values are looked up in one passage.
+    #[serde(default)]
+    pub sorted: bool,
 }
 
 /// What happens to a child when its parent goes.
