@@ -85,7 +85,7 @@ pub(crate) fn add(
     let exemption = match known.first().and_then(|row| row.first()) {
         Some(Value::Text(text)) => serde_json::from_str::<Exemption>(text)
             .map_err(|error| Error::system("an exemption cannot be read").because(error))?,
-        _ => create(tx, dialect, table, undo, columns.clone(), from_at)?,
+        _ => create(tx, dialect, table, columns.clone(), from_at)?,
     };
     let mut insert = Sql::new("insert into ")
         .table(&exemption.keys)
@@ -111,7 +111,6 @@ fn create(
     tx: &mut dyn Tx,
     dialect: &dyn Dialect,
     table: &Table,
-    undo: &UndoTable,
     columns: Vec<String>,
     from_at: bool,
 ) -> Result<Exemption> {
@@ -142,7 +141,6 @@ fn create(
             .names("", columns.iter().map(String::as_str))
             .text(")"),
     )?;
-    let _ = undo;
     let exemption = Exemption { source: table.name.clone(), keys, columns };
     let description = serde_json::to_string(&exemption)
         .map_err(|error| Error::system("cannot describe an exemption").because(error))?;

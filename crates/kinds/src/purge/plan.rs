@@ -158,7 +158,7 @@ fn plan_target(
         children,
         action: target.action,
         mark,
-        archive: archive(&target, options, planning)?,
+        archive: archive(&target, planning)?,
         drop,
         refill,
     };
@@ -491,9 +491,8 @@ fn check_rest(
     }
 }
 
-fn archive(target: &Target, options: &Options, planning: &Planning) -> Result<Option<Archive>> {
+fn archive(target: &Target, planning: &Planning) -> Result<Option<Archive>> {
     let Some(store) = &target.archive else { return Ok(None) };
-    let _ = options;
     planning.stores.store(store)?;
     Ok(Some(Archive {
         store: store.clone(),
