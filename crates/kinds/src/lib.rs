@@ -4,6 +4,7 @@
 //! between databases is asked of the contract.
 
 mod purge;
+mod sweep;
 
 use engine::Kind;
 

@@ -5,7 +5,7 @@
 
 use super::mark::after_image;
 use super::options::{Action, Target};
-use super::relations::Child;
+use crate::sweep::Child;
 use engine::Finding;
 use targets::db::{Dialect, Sql, Table, TableName, Value};
 

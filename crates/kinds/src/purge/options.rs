@@ -1,5 +1,6 @@
 //! What a purge can be told. The doc comments are the help texts of flags, config keys and the API.
 
+use crate::sweep::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use engine::age::Age;
 use engine::{Error, Result};
 use schemars::JsonSchema;
@@ -20,19 +21,6 @@ pub struct Options {
     /// What can be put back: `rows` (kept in the database), `archive` (kept in the archive file only) or `none` (for
     /// tokens and caches).
     pub undo: Undo,
-}
-
-/// What can be put back afterwards.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Undo {
-    /// Undo rows in the database, for as long as `undo.keep` says.
-    #[default]
-    Rows,
-    /// Only the archive file; needs `archive`.
-    Archive,
-    /// Nothing.
-    None,
 }
 
 /// Rows of one table, and what happens to them.
@@ -133,62 +121,6 @@ pub enum Action {
     Delete,
     /// Some of their columns are set, such as a status.
     Mark,
-}
-
-/// The form of an archive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ArchiveFormat {
-    /// JSON lines, compressed with zstd.
-    #[default]
-    Jsonl,
-    /// Parquet.
-    Parquet,
-}
-
-/// What happens to rows that refer to the doomed ones.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Policy {
-    /// Rows that others refer to stay.
-    #[default]
-    Restrict,
-    /// They go too.
-    Cascade,
-    /// Their reference becomes NULL.
-    SetNull,
-    /// They are written to the archive and go too.
-    Archive,
-}
-
-/// One relation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Relation {
-    /// The table that refers.
-    pub table: String,
-    /// The table referred to, where the relation is not declared and that is not the target's own table.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
-    /// Its referring columns. Default: those of the declared reference.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub columns: Vec<String>,
-    /// The columns referred to. Default: those of the declared reference, or the key.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parent_columns: Vec<String>,
-    /// What happens to its rows.
-    pub policy: Policy,
-}
-
-/// What to do about triggers on the rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Triggers {
-    /// Do not run.
-    #[default]
-    Refuse,
-    /// Let them fire; what they do is not undone.
-    Fire,
 }
 
 /// The way when most of a table goes.

@@ -1,13 +1,13 @@
-//! What a purge needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
+//! What a sweep needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
-use super::options::{Action, ArchiveFormat, Policy};
+use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
-use targets::db::{Row, Sql, Table, Value};
+use targets::db::{Dialect, Row, Sql, Table, Take};
 
-/// One target, ready to run.
+/// One sweep, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// The table the configuration names.
@@ -30,13 +30,30 @@ pub struct Task {
     #[serde(default)]
     pub refill: bool,
     /// What happens to them.
-    pub action: Action,
-    /// With `mark`: the new values.
-    pub mark: Vec<(String, Value)>,
+    pub act: Act,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
     /// Places in `leaves` of partitions to drop instead of deleting their rows.
     pub drop: Vec<usize>,
+}
+
+/// What happens to the rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// They are deleted.
+    Delete,
+    /// They get these values, expressions over `t`, and count as archived.
+    Mark(Vec<(String, Sql)>),
+    /// They get these values, expressions over `t`.
+    Change(Vec<(String, Sql)>),
+}
+
+impl Act {
+    /// Whether rows stay, with new values.
+    pub fn updates(&self) -> bool {
+        !matches!(self, Act::Delete)
+    }
 }
 
 /// Where rows are archived.
@@ -62,7 +79,7 @@ pub enum Walk {
     Few,
 }
 
-/// Where a purge goes on.
+/// Where a sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// The leaf at work.
@@ -92,6 +109,46 @@ impl Task {
     pub fn read(step: &Step) -> Result<Task> {
         serde_json::from_value(step.task.clone())
             .map_err(|error| Error::system("a stored plan cannot be read").because(error))
+    }
+
+    /// Into the plan, with the statements that will run.
+    pub fn write(&self, mut step: Step, dialect: &dyn Dialect) -> Result<Step> {
+        step.statements = self.statements(dialect);
+        step.task = serde_json::to_value(self)
+            .map_err(|error| Error::system("the plan cannot be written").because(error))?;
+        Ok(step)
+    }
+
+    /// The statements of a batch in the middle, for people to read.
+    fn statements(&self, dialect: &dyn Dialect) -> Vec<String> {
+        let dropped = self.drop.iter().flat_map(|n| dialect.drop_partition(&self.leaves[*n]));
+        let mut all: Vec<String> = dropped.map(|statement| statement.shown()).collect();
+        let rest = self.leaves.iter().enumerate().find(|(n, _)| !self.drop.contains(n));
+        let Some((_, leaf)) = rest else { return all };
+        let take = Take {
+            table: leaf,
+            condition: self.condition.clone(),
+            window: None,
+            limit: (self.walk == Walk::Few).then_some(1000),
+            skip_locked: false,
+            into: None,
+            values: Vec::new(),
+            batch: 1,
+        };
+        match &self.act {
+            Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),
+            Act::Mark(changes) | Act::Change(changes) => {
+                let set: Vec<String> =
+                    changes.iter().map(|(column, value)| format!("{column} = {}", value.shown())).collect();
+                all.push(format!(
+                    "update {} as t set {} where {}",
+                    leaf.name.quoted(),
+                    set.join(", "),
+                    self.condition.shown()
+                ));
+            }
+        }
+        all
     }
 
     /// Whether rows stay because others refer to them.

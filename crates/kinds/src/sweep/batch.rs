@@ -1,9 +1,9 @@
-//! One batch of a purge: choose, handle children, archive, then delete or mark; all in the open transaction.
+//! One batch of a sweep: choose, handle children, archive, then delete or change; all in the open transaction.
 
 use super::archive::write_archive;
-use super::options::{Action, Policy};
+use super::policy::Policy;
 use super::relations::{self, Child};
-use super::task::{Place, Task, Walk};
+use super::task::{Act, Place, Task, Walk};
 use engine::{Batch, Chosen, Class, Counts, Error, Result, Rows, Work};
 use targets::db::{Facts, Sql, Table, Value};
 
@@ -111,9 +111,11 @@ fn handle(
     work: &mut Work,
     counts: &mut Counts,
 ) -> Result<bool> {
-    if task.action == Action::Mark {
-        counts.changed = work.set(doomed, &task.mark)?;
-        counts.archived = counts.changed;
+    if let Act::Mark(changes) | Act::Change(changes) = &task.act {
+        counts.changed = work.change(doomed, changes)?;
+        if matches!(task.act, Act::Mark(_)) {
+            counts.archived = counts.changed;
+        }
         return Ok(true);
     }
     let children: Vec<&Child> =

@@ -2,7 +2,7 @@
 //!
 //! Children are handled explicitly, in order, with undo: nothing is left to a silent cascade.
 
-use super::options::{Policy, Target};
+use super::policy::{Policy, Relation};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
 use targets::db::{Action, Dialect, Facts, Index, Key, Schema, Sql, Table};
@@ -27,11 +27,19 @@ pub struct Child {
     pub children: Vec<Child>,
 }
 
+/// What the configuration says about rows that hang on others.
+pub struct Hanging<'a> {
+    /// Unless a relation says otherwise.
+    pub dependants: Policy,
+    /// Single relations, and undeclared ones.
+    pub relations: &'a [Relation],
+}
+
 /// All relations to `table`, declared ones and those of the configuration. `path` holds the tables above.
 pub fn children(
     schema: &Schema,
     table: &Table,
-    target: &Target,
+    hanging: &Hanging,
     path: &mut Vec<Table>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Child>> {
@@ -56,13 +64,13 @@ pub fn children(
                 leaves: Vec::new(),
                 columns: key.columns.clone(),
                 parent_columns: key.parent_columns.clone(),
-                policy: target.dependants,
+                policy: hanging.dependants,
                 acts_by_itself: !matches!(key.on_delete, Action::NoAction | Action::Restrict),
                 children: Vec::new(),
             });
         }
     }
-    configured(schema, table, path.is_empty(), target, &mut all)?;
+    configured(schema, table, path.is_empty(), hanging, &mut all)?;
     path.push(table.clone());
     for child in &mut all {
         child.leaves = schema.leaves(&child.table).into_iter().cloned().collect();
@@ -75,7 +83,7 @@ pub fn children(
                 "purge one of the two with `set_null`, or take the relation out of the circle first",
             ));
         } else if !again && child.policy.removes() {
-            child.children = children(schema, &child.table.clone(), target, path, findings)?;
+            child.children = children(schema, &child.table.clone(), hanging, path, findings)?;
         }
         check(child, table, findings);
     }
@@ -89,10 +97,10 @@ fn configured(
     schema: &Schema,
     table: &Table,
     is_target: bool,
-    target: &Target,
+    hanging: &Hanging,
     all: &mut Vec<Child>,
 ) -> Result<()> {
-    for relation in &target.relations {
+    for relation in hanging.relations {
         let referring = schema.find(&relation.table)?;
         let here = match &relation.parent {
             Some(parent) => schema.find(parent)?.name == table.name,
@@ -191,23 +199,6 @@ fn check(child: &Child, parent: &Table, findings: &mut Vec<Finding>) {
             ),
             format!("create index on {} ({})", child.table.name.quoted(), child.columns.join(", ")),
         ));
-    }
-}
-
-impl Policy {
-    /// Whether rows of the relation go.
-    pub fn removes(self) -> bool {
-        matches!(self, Policy::Cascade | Policy::Archive)
-    }
-
-    /// As the configuration spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Policy::Restrict => "restrict",
-            Policy::Cascade => "cascade",
-            Policy::SetNull => "set_null",
-            Policy::Archive => "archive",
-        }
     }
 }
 

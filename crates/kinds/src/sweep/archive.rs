@@ -1,6 +1,6 @@
 //! Rows that leave the database go to a file first: written, synced, read back and compared, all before the commit.
 
-use super::options::ArchiveFormat;
+use super::policy::ArchiveFormat;
 use super::task::Archive;
 use engine::archive::{ArchivedColumn, Format, Header, Writer, file_name, verify};
 use engine::{Error, Result, Rows, Work};

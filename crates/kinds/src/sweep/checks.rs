@@ -1,0 +1,112 @@
+//! What stands in the way of a sweep: a table that cannot be changed, a condition that cannot be read, a trigger, a
+//! missing key. Read-only.
+
+use super::plan::Sweep;
+use super::policy::{Policy, Triggers, Undo};
+use super::relations::Child;
+use engine::{Error, Finding, Result};
+use targets::db::{Facts, Sql, Table, TableKind};
+
+/// Refuses what is no table.
+pub fn check_table(table: &Table) -> Result<()> {
+    match table.kind {
+        TableKind::View => {
+            Err(Error::usage(format!("`{}` is a view", table.name)).help("name the table behind it"))
+        }
+        TableKind::Foreign => Err(Error::usage(format!("`{}` is a foreign or virtual table", table.name))
+            .help("its rows cannot be remembered: purge it where they really are")),
+        TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid => Ok(()),
+    }
+}
+
+/// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
+pub fn check_condition(table: &Table, condition: &str, facts: &mut dyn Facts) -> Result<()> {
+    let start = || Sql::new("select 1 from ").table(&table.name).text(" as t where ");
+    // On its own first: `a) or (b` is no condition, but inside brackets it would step out of them, past the age.
+    let alone = start().add(&Sql::raw(condition)).text("\n");
+    let enclosed = start().text("(").add(&Sql::raw(condition)).text("\n)");
+    facts.access(&alone).and_then(|_| facts.access(&enclosed)).map(|_| ()).map_err(|error| {
+        let help = error.help.clone();
+        let error = error.while_doing(&format!("the condition `{condition}`"));
+        match help {
+            Some(_) => error,
+            None => error.help("write it as SQL over the table, such as `status = 'done'`"),
+        }
+    })
+}
+
+/// Finds triggers that would fire on the rows or on those that hang on them.
+pub fn check_triggers(
+    table: &Table,
+    leaves: &[Table],
+    children: &[Child],
+    sweep: &Sweep,
+    findings: &mut Vec<Finding>,
+) {
+    let mut tables: Vec<(&Table, bool)> = leaves.iter().map(|leaf| (leaf, sweep.act.updates())).collect();
+    if !leaves.iter().any(|leaf| leaf.name == table.name) {
+        tables.push((table, sweep.act.updates()));
+    }
+    let mut below: Vec<&Child> = children.iter().collect();
+    while let Some(child) = below.pop() {
+        below.extend(&child.children);
+        match child.policy {
+            Policy::Restrict => {}
+            Policy::SetNull => tables.extend(child.leaves.iter().map(|leaf| (leaf, true))),
+            Policy::Cascade | Policy::Archive => tables.extend(child.leaves.iter().map(|leaf| (leaf, false))),
+        }
+    }
+    for (table, updates) in tables {
+        for trigger in table.triggers.iter().filter(|trigger| trigger.enabled) {
+            let fires = if updates { trigger.on_update } else { trigger.on_delete };
+            if !fires {
+                continue;
+            }
+            let what =
+                format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
+            let remedy = "look at the trigger; allow it with `triggers = \"fire\"`";
+            findings.push(match sweep.triggers {
+                Triggers::Refuse => Finding::refuse("trigger", &table.name, what, remedy),
+                Triggers::Fire => {
+                    Finding::warning("trigger", &table.name, what, "what it does cannot be undone")
+                }
+            });
+        }
+    }
+}
+
+/// Finds what could not be undone or archived.
+pub fn check_rest(
+    sweep: &Sweep,
+    table: &Table,
+    leaves: &[Table],
+    children: &[Child],
+    findings: &mut Vec<Finding>,
+) {
+    let updates = sweep.act.updates() && sweep.undo == Undo::Rows;
+    if updates && leaves.iter().any(|leaf| leaf.key.is_none()) {
+        findings.push(Finding::forbid(
+            "no_key",
+            &table.name,
+            "its rows cannot be told apart, so a change of them could not be undone",
+            "give the table a primary key, or say `undo = \"none\"`",
+        ));
+    }
+    let archives = children.iter().any(|child| child.policy == Policy::Archive);
+    if archives && sweep.archive.is_none() {
+        findings.push(Finding::forbid(
+            "no_archive",
+            &table.name,
+            "dependants are to be archived, but no archive is named",
+            "say `archive = \"STORE\"`, or use `cascade`",
+        ));
+    }
+    if sweep.undo == Undo::Archive && children.iter().any(|child| child.policy == Policy::SetNull) {
+        findings.push(Finding::forbid(
+            "set_null",
+            &table.name,
+            "references set to NULL cannot be restored from an archive",
+            "use `undo = \"rows\"`",
+        ));
+    }
+}

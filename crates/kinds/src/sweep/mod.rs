@@ -1,0 +1,37 @@
+//! A sweep: rows of one table that satisfy a condition are deleted or changed, batch by batch, and whatever hangs on
+//! them first. It is what purge, orphans, accounts and queue have in common.
+//!
+//! A kind says which rows and what happens to them ([`Sweep`]); the rest is decided in the plan and stored with it
+//! ([`Task`]). Rows are read into Sexton only when they go to an archive file.
+
+mod archive;
+mod batch;
+mod checks;
+mod measure;
+mod plan;
+mod policy;
+mod relations;
+mod task;
+mod verify;
+
+pub use checks::{check_condition, check_table};
+pub use plan::{Sweep, plan, undo};
+pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
+pub use relations::Child;
+pub use task::{Act, Task};
+pub use verify::verify;
+
+use engine::{Batch, Cursor, Result, Step, Work};
+use targets::db::Facts;
+use task::Place;
+
+/// Where the next batch of a step lies.
+pub fn aim(step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
+    let place = batch::aim(&Task::read(step)?, Place::read(cursor)?, rows, facts)?;
+    place.map(|place| place.cursor()).transpose()
+}
+
+/// Does one batch of a step.
+pub fn act(step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+    batch::act(&Task::read(step)?, Place::read(aim)?, rows, work)
+}

@@ -1,0 +1,63 @@
+//! After the last batch: what is left, and why.
+
+use super::task::{Task, Walk};
+use engine::{Counts, Finding, Result, Step};
+use targets::db::{Facts, Sql};
+
+/// Counts what matches still.
+pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (step, done) in steps.iter().zip(counts) {
+        let task = Task::read(step)?;
+        let count = |condition: &Sql, facts: &mut dyn Facts| {
+            let count = match task.walk {
+                Walk::Physical => facts.dialect().count_left(&task.table.name, condition),
+                Walk::Few => Sql::new("select count(*) from ")
+                    .table(&task.table.name)
+                    .text(" as t where ")
+                    .add(condition),
+            };
+            facts.count(&count)
+        };
+        let left = count(&task.condition, facts)?;
+        let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
+        let kept = left > 0 && done.rows() + done.skipped == 0;
+        if kept {
+            // Such as a trigger that refuses in silence: "done" would be a lie.
+            findings.push(Finding::warning(
+                "rows_kept",
+                &task.table.name,
+                format!("{left} rows match the rule still, and none was changed"),
+                "see whether a trigger or a policy of the table keeps them, or a lock of others",
+            ));
+        } else if left > 0 {
+            findings.push(Finding::note(
+                "rows_left",
+                &task.table.name,
+                format!("{left} rows match the rule still: they were locked, or came during the run"),
+                "run it again",
+            ));
+        }
+        if held > 0 {
+            findings.push(Finding::note(
+                "rows_held",
+                &task.table.name,
+                format!("{held} rows match the rule, but other rows refer to them"),
+                "say what happens to those: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
+            ));
+        }
+        let known = done.rows() + left + held;
+        if known < step.matched {
+            findings.push(Finding::note(
+                "rows_gone",
+                &task.table.name,
+                format!(
+                    "{} of the planned rows were removed or changed by others meanwhile",
+                    step.matched - known
+                ),
+                "",
+            ));
+        }
+    }
+    Ok(findings)
+}
