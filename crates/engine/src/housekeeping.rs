@@ -24,7 +24,9 @@ impl Run<'_, '_> {
             return Ok(Vec::new());
         }
         let mut remembered = 0;
-        for table in undo::read_point(facts, point)?.map(|point| point.tables).unwrap_or_default() {
+        let tables = undo::read_point(facts, point)?.map(|point| point.tables).unwrap_or_default();
+        // Added rows are copies of what is counted already.
+        for table in tables.iter().filter(|table| table.change != undo::Change::Insert) {
             remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
         }
         let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();

@@ -8,7 +8,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
-use targets::db::{Dialect, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+use targets::db::{BATCH, Dialect, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
 use targets::files::Files;
 
 /// Which rows a verb is about. The condition is over the alias `t`.
@@ -138,7 +138,7 @@ impl<'a> Work<'a> {
     /// Remembers the rows and deletes them; how many.
     pub fn delete(&mut self, rows: &Rows) -> Result<u64> {
         self.may_die("before a delete")?;
-        let undo = self.undo_table(rows.table, Change::Delete, &[])?;
+        let undo = self.undo_table(rows.table, Change::Delete, &stored(rows.table), &[])?;
         let taken = self.tx.take(&self.take(rows, undo.as_ref()))?;
         if taken.remembered != taken.deleted {
             return Err(Error::data(format!(
@@ -175,7 +175,7 @@ impl<'a> Work<'a> {
         }
         let dialect = self.setting.dialect;
         let changed: Vec<String> = changes.iter().map(|(column, _)| column.clone()).collect();
-        let undo = self.undo_table(table, Change::Update, &changed)?;
+        let undo = self.undo_table(table, Change::Update, &stored(table), &changed)?;
         let scratch = self.scratch(table, &[], &changed)?;
         let values = changes.iter().map(|(_, value)| value.clone()).collect();
         let mut chosen = 0;
@@ -204,6 +204,51 @@ impl<'a> Work<'a> {
         }
         self.may_die("after an update")?;
         Ok(changed)
+    }
+
+    /// Adds rows to a table and remembers them, so that an undo takes those away again that are as they were added; how
+    /// many. `select` gives the values of `columns`, in their order; the table's key must be among them.
+    pub fn insert(&mut self, table: &Table, columns: &[String], select: &Sql) -> Result<u64> {
+        self.may_die("before an insert")?;
+        let key = table.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
+        if let Some(missing) = key.iter().find(|column| !columns.contains(column)) {
+            return Err(Error::usage(format!(
+                "rows added to `{}` could not be found again without their `{missing}`",
+                table.name
+            ))
+            .help("give every column of the key a value"));
+        }
+        let dialect = self.setting.dialect;
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let listed = || Sql::default().names("", names.iter().copied());
+        let undo = self.undo_table(table, Change::Insert, columns, &[])?;
+        let aside = self.scratch(table, columns, &[])?;
+        self.empty(&aside)?;
+        let into = |target: &TableName| Sql::new("insert into ").table(target).text(" (").add(&listed());
+        let asked = self.tx.execute(&into(&aside.name).text(") ").add(select))?;
+        if let Some(undo) = &undo {
+            let remember = into(&undo.name)
+                .text(&format!(", {BATCH}) select "))
+                .add(&listed())
+                .text(&format!(", {} from ", self.batch))
+                .table(&aside.name);
+            let remembered = self.tx.execute(&remember)?;
+            if remembered != asked {
+                return Err(Error::data(format!(
+                    "{remembered} of {asked} rows for `{}` could be remembered",
+                    table.name
+                )));
+            }
+        }
+        let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
+        let added = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        if added != asked {
+            return Err(Error::data(format!("{added} of {asked} rows could be added to `{}`", table.name))
+                .help("a trigger or rule interferes: nothing was changed"));
+        }
+        self.empty(&aside)?;
+        self.may_die("after an insert")?;
+        Ok(added)
     }
 
     /// Drops a partition whose rows all satisfy `condition` (over `t`) still; how many rows it had, or none when some
@@ -243,9 +288,9 @@ impl<'a> Work<'a> {
             self.tx.execute(&lock)?;
         }
         let total = self.tx.count(&Sql::new("select count(*) from ").table(&table.name))?;
-        let undo = self.undo_table(table, Change::Delete, &[])?;
+        let columns = stored(table);
+        let undo = self.undo_table(table, Change::Delete, &columns, &[])?;
         let staying = Sql::new("(").add(&rows.condition).text(") is not true");
-        let columns: Vec<String> = table.stored().map(|column| column.name.clone()).collect();
         let aside = self.scratch(table, &columns, &[])?;
         self.empty(&aside)?;
         let kept =
@@ -304,7 +349,7 @@ impl<'a> Work<'a> {
     /// Deletes nothing and remembers nothing, but makes the undo table now, so that the order in which tables are put
     /// back does not depend on the data: children first here, parents first on the way back.
     pub fn expect_deletes(&mut self, table: &Table) -> Result<()> {
-        self.undo_table(table, Change::Delete, &[]).map(|_| ())
+        self.undo_table(table, Change::Delete, &stored(table), &[]).map(|_| ())
     }
 
     /// A temporary table shaped like these columns of `table`.
@@ -340,12 +385,21 @@ impl<'a> Work<'a> {
     }
 
     /// The undo table for this change of this table, made in this transaction when it is the first.
-    fn undo_table(&mut self, table: &Table, change: Change, changed: &[String]) -> Result<Option<UndoTable>> {
+    fn undo_table(
+        &mut self,
+        table: &Table,
+        change: Change,
+        columns: &[String],
+        changed: &[String],
+    ) -> Result<Option<UndoTable>> {
         if self.memory.forget {
             return Ok(None);
         }
         let known = self.memory.tables.iter().find(|known| {
-            known.source == table.name && known.change == change && known.undo.after == changed
+            known.source == table.name
+                && known.change == change
+                && known.undo.columns == columns
+                && known.undo.after == changed
         });
         if let Some(known) = known {
             return Ok(Some(known.undo.clone()));
@@ -355,7 +409,7 @@ impl<'a> Work<'a> {
         let undo = UndoTable {
             name: self.setting.dialect.own(&name),
             temporary: false,
-            columns: table.stored().map(|column| column.name.clone()).collect(),
+            columns: columns.to_vec(),
             after: changed.to_vec(),
         };
         for statement in self.setting.dialect.create_undo(table, &undo) {
@@ -404,6 +458,10 @@ impl<'a> Work<'a> {
             }
         }
     }
+}
+
+fn stored(table: &Table) -> Vec<String> {
+    table.stored().map(|column| column.name.clone()).collect()
 }
 
 /// Rows that were chosen and locked.

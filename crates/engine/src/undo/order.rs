@@ -32,7 +32,8 @@ pub(super) fn parents_come_later(
     Ok(facts.value(&select)?.as_bool().unwrap_or(false))
 }
 
-/// Deleted rows first, parents before children; then changed rows. Within that, last touched first.
+/// Added rows first, for they may hold what others need back; then deleted rows, parents before children; then changed
+/// rows. Within that, last touched first.
 pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
     let of = |change: Change| {
         let mut tables: Vec<&Remembered> =
@@ -42,8 +43,8 @@ pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembe
     };
     let deleted = of(Change::Delete);
     let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
-    let mut ordered: Vec<&Remembered> =
-        parents_first(&names, schema).into_iter().map(|n| deleted[n]).collect();
+    let mut ordered = of(Change::Insert);
+    ordered.extend(parents_first(&names, schema).into_iter().map(|n| deleted[n]));
     ordered.extend(of(Change::Update));
     ordered
 }

@@ -25,6 +25,8 @@ pub enum Change {
     Delete,
     /// Some of their columns were changed.
     Update,
+    /// They were added.
+    Insert,
 }
 
 /// What one operation of one run can put back.

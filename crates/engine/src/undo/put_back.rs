@@ -195,6 +195,7 @@ fn warn_of_triggers(task: &Task, findings: &mut Vec<Finding>) {
         let fires = match task.remembered.change {
             Change::Delete => trigger.on_insert,
             Change::Update => trigger.on_update,
+            Change::Insert => trigger.on_delete,
         };
         if fires {
             findings.push(Finding::warning(
@@ -252,6 +253,7 @@ fn step(task: &Task, matched: u64) -> Step {
     let what = match task.remembered.change {
         Change::Delete => "put back",
         Change::Update => "set back",
+        Change::Insert => "taken away",
     };
     Step {
         id: task.remembered.source.to_string(),

@@ -85,6 +85,7 @@ fn attempt(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Re
     let result = match task.remembered.change {
         Change::Delete => insert_again(task, range, work),
         Change::Update => change_again(task, range, work),
+        Change::Insert => take_away(task, range, work),
     };
     let outcome = match result {
         Ok(Ok(rows)) => Ok(rows),
@@ -143,6 +144,46 @@ fn change_again(task: &Task, range: Range, work: &mut Work) -> Result<std::resul
             .text(" as u where ")
             .add(&Sql::join(&conditions, " and ")),
     )?;
+    if rows == count_range(task, range, work)? {
+        return Ok(Ok(rows));
+    }
+    Ok(Err("the row is gone or was changed since".to_owned()))
+}
+
+/// Deletes the rows that the run added, where they are as it added them. Columns that it left to their defaults are not
+/// compared.
+fn take_away(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
+    let dialect = work.dialect();
+    let added = |select: Sql| {
+        select
+            .text(" from ")
+            .table(&task.remembered.undo.name)
+            .text(" as u where ")
+            .add(&dialect.undo_range(range))
+    };
+    let mut same = Vec::new();
+    for column in &task.columns {
+        task.table.expect_column(column)?;
+        same.push(dialect.same(&Sql::new("t.").name(column), &Sql::new("u.").name(column)));
+    }
+    let mut delete = Sql::new("delete from ").table(&task.table.name).text(" as t where ");
+    let key = &task.remembered.key;
+    if !key.is_empty() {
+        let columns = |prefix: &str| Sql::default().names(prefix, key.iter().map(String::as_str));
+        delete = delete
+            .text("(")
+            .add(&columns("t."))
+            .text(") in (")
+            .add(&added(Sql::new("select ").add(&columns("u."))))
+            .text(") and ");
+    }
+    let delete = delete
+        .text("exists (")
+        .add(&added(Sql::new("select 1")))
+        .text(" and ")
+        .add(&Sql::join(&same, " and "))
+        .text(")");
+    let rows = work.tx().execute(&delete)?;
     if rows == count_range(task, range, work)? {
         return Ok(Ok(rows));
     }

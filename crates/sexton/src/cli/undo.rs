@@ -115,6 +115,7 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         let change = match table.change {
             engine::undo::Change::Delete => "deleted rows of",
             engine::undo::Change::Update => "changed rows of",
+            engine::undo::Change::Insert => "rows added to",
         };
         lines.push(format!("remembers   {change} {}", table.source));
     }
