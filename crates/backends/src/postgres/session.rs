@@ -36,6 +36,10 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
 ];
 
+/// The rows of a batch wait in memory for their way into the undo table; on disk they cost an eighth of its time.
+const MEMORY: &str = "set_config('work_mem', case when pg_size_bytes(current_setting('work_mem')) < 33554432
+    then '32MB' else current_setting('work_mem') end, {local})";
+
 /// The oldest server whose catalogue is understood.
 const OLDEST: u32 = 120_000;
 
@@ -86,7 +90,8 @@ impl Connected {
         let call = |local: bool| {
             let calls =
                 settings.iter().map(|(name, value)| format!("set_config('{name}', '{value}', {local})"));
-            format!("select {}", calls.collect::<Vec<_>>().join(", "))
+            let memory = MEMORY.replace("{local}", if local { "true" } else { "false" });
+            format!("select {}, {memory}", calls.collect::<Vec<_>>().join(", "))
         };
         if !pooled {
             wire.script(&call(false), &mut |_| {})?;

@@ -3,6 +3,7 @@
 //! Exact counts before, undo rows with the change, children in order. It never reads rows into Sexton unless
 //! they go to an archive file.
 
+mod along;
 mod archive;
 mod batch;
 mod earlier;

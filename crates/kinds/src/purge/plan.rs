@@ -1,5 +1,7 @@
 //! From a target to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
+use super::along::{self, MOST_EACH};
+use super::batch::CHILDREN_PER_ROW;
 use super::earlier::Earlier;
 use super::mark::marks;
 use super::options::{Action, Bulk, Options, Policy, Target, Triggers, Undo};
@@ -113,10 +115,16 @@ fn plan_target(
         }
         _ => doomed(&table, &condition),
     };
-    let dependants = match sizes.matched {
-        0 => Vec::new(),
-        _ => relations::count(&children, &table, &doomed, facts, 0)?,
+    let plain = match target.archive {
+        None => along::hands(&table, &children, options.undo == Undo::None, facts.dialect()),
+        Some(_) => None,
     };
+    let (dependants, most_each) = match sizes.matched {
+        0 => (Vec::new(), 0),
+        _ => relations::count(&children, &table, &doomed, plain.is_some(), facts, 0)?,
+    };
+    let most = if planning.request.manners.batch_size.is_some() { CHILDREN_PER_ROW } else { MOST_EACH };
+    let hands = plain.filter(|_| most_each <= most);
     let restricted: u64 =
         dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
     if restricted > 0 {
@@ -156,6 +164,7 @@ fn plan_target(
         exact_batches: planning.request.manners.batch_size.is_some(),
         planned: sizes.matched,
         children,
+        hands,
         action: target.action,
         mark,
         archive: archive(&target, planning)?,
@@ -252,15 +261,16 @@ fn measure(
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
     if let Some(index) = access.index {
         let matched = count_rows(table, condition, facts)?;
-        // Far enough to tell both whether the share is refused and whether the rows are few.
-        let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
+        // Far enough to tell whether the share is refused, and, where nothing else says, whether the rows are few.
+        let most = planning.request.manners.max_percent;
+        let share = most.min(if table.rows_estimate.is_some() { 100.0 } else { FEW_PERCENT }).max(0.1);
         let enough = (matched as f64 * 100.0 / share).ceil() as u64 + 1;
         // Small tables are counted whole: it costs a moment, and people like exact figures.
         let enough = enough.max(COUNTED_WHOLE);
         let (total, total_exact) = match table.rows_estimate {
             // Statistics are good enough far away from the limit.
-            Some(estimate) if estimate > enough.saturating_mul(2) => (estimate, false),
-            _ => {
+            Some(estimate) if estimate > enough.saturating_mul(8) => (estimate, false),
+            estimate => {
                 let counted = facts.count(
                     &Sql::new("select count(*) from (select 1 as one from ")
                         .table(&table.name)
@@ -268,7 +278,7 @@ fn measure(
                         .bind(enough as i64)
                         .text(") as sample"),
                 )?;
-                (counted, counted < enough)
+                (if counted < enough { counted } else { counted.max(estimate.unwrap_or(0)) }, counted < enough)
             }
         };
         let unreadable = match &rule.unreadable {
@@ -517,6 +527,7 @@ fn statements(task: &Task, facts: &dyn Facts) -> Vec<String> {
         into: None,
         values: Vec::new(),
         batch: 1,
+        below: Vec::new(),
     };
     match task.action {
         Action::Delete => all.extend(facts.dialect().take(&take).iter().map(Sql::shown)),

@@ -1,6 +1,7 @@
 //! What a purge needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
+use super::along::Hands;
 use super::options::{Action, ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
@@ -26,6 +27,9 @@ pub struct Task {
     pub planned: u64,
     /// Who refers to them.
     pub children: Vec<Child>,
+    /// Who handles them, where it can be simple.
+    #[serde(default)]
+    pub hands: Option<Hands>,
     /// Put aside what stays and empty the table, all at once.
     #[serde(default)]
     pub refill: bool,
