@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
-    AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Link, Range, Result, Row, Sql, Table, TableKind,
-    TableName, Take, UndoTable, Value, after, gone, quote,
+    AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Link, Range, Result, Row, Sql, Table,
+    TableKind, TableName, Take, UndoTable, Value, after, gone, quote,
 };
 
 /// Positions of an undo table: page times this, plus the number of the row in its page.

@@ -154,7 +154,10 @@ fn without_an_undo_table_rows_are_only_deleted() {
     let mut some = all_where(&table, "t.a = 1", None);
     some.limit = Some(1);
     assert_eq!(take(&mut *session, &some), Taken { remembered: 1, deleted: 1, below: 0 });
-    assert_eq!(take(&mut *session, &all_where(&table, "", None)), Taken { remembered: 2, deleted: 2, below: 0 });
+    assert_eq!(
+        take(&mut *session, &all_where(&table, "", None)),
+        Taken { remembered: 2, deleted: 2, below: 0 }
+    );
 }
 
 #[test]

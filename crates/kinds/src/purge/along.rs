@@ -31,7 +31,10 @@ pub enum Hands {
 pub fn hands(table: &Table, children: &[Child], forgets: bool, dialect: &dyn Dialect) -> Option<Hands> {
     let deletes = table.triggers.iter().any(|trigger| trigger.enabled && trigger.on_delete);
     let mut met = HashSet::from([&table.name]);
-    let plain = !children.is_empty() && stands_alone(table) && !deletes && are_plain(table, children, forgets, &mut met);
+    let plain = !children.is_empty()
+        && stands_alone(table)
+        && !deletes
+        && are_plain(table, children, forgets, &mut met);
     dialect.taken_along(&[]).filter(|_| plain)?;
     Some(if forgets { Hands::Database } else { Hands::Watched })
 }
@@ -44,7 +47,8 @@ fn are_plain<'a>(
 ) -> bool {
     children.iter().all(|child| {
         let fires = child.table.triggers.iter().any(|trigger| {
-            trigger.enabled && if child.policy == Policy::SetNull { trigger.on_update } else { trigger.on_delete }
+            trigger.enabled
+                && if child.policy == Policy::SetNull { trigger.on_update } else { trigger.on_delete }
         });
         let asked = match child.policy {
             Policy::Cascade => Action::Cascade,

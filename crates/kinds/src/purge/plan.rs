@@ -1,6 +1,6 @@
 //! From a target to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
-use super::along::{self, MOST_EACH};
+use super::along::{self, Hands, MOST_EACH};
 use super::batch::CHILDREN_PER_ROW;
 use super::earlier::Earlier;
 use super::mark::marks;
@@ -140,6 +140,10 @@ fn plan_target(
     check_rest(options, &target, &table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
+    let way = match hands {
+        Some(Hands::Database) => format!("{way}; what refers to them is left to the keys of the database"),
+        _ => way,
+    };
     let refill = refills(&target, &table, &leaves, &children)?;
     let way = match (refill, cheaper(&leaves, &target, &sizes)) {
         (true, _) => {
@@ -278,7 +282,10 @@ fn measure(
                         .bind(enough as i64)
                         .text(") as sample"),
                 )?;
-                (if counted < enough { counted } else { counted.max(estimate.unwrap_or(0)) }, counted < enough)
+                (
+                    if counted < enough { counted } else { counted.max(estimate.unwrap_or(0)) },
+                    counted < enough,
+                )
             }
         };
         let unreadable = match &rule.unreadable {

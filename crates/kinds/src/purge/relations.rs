@@ -1,6 +1,7 @@
 //! Who refers to the doomed rows, at every depth, and what happens to them.
 //!
-//! Children are handled explicitly, in order, with undo: nothing is left to a silent cascade.
+//! Children are handled explicitly, in order, with undo: nothing is left to a silent cascade (see `along` for one that is not
+//! silent).
 
 use super::options::{Policy, Target};
 use engine::{Dependants, Error, Finding, Result};
