@@ -36,6 +36,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
 ];
 
+/// The rows of a batch wait in memory for their way into the undo table; on disk they cost an eighth of its time. Only for
+/// batches: with more memory the planner prefers bitmaps of places where reading the whole table is faster.
+const MEMORY: &str = "select set_config('work_mem', '32MB', true)
+    where pg_size_bytes(current_setting('work_mem')) < 33554432";
+
 /// The oldest server whose catalogue is understood.
 const OLDEST: u32 = 120_000;
 
@@ -326,7 +331,7 @@ impl Session for Connected {
             script += &format!("{};", self.local_settings);
         }
         script += &format!(
-            "set local lock_timeout = {lock}; set local statement_timeout = {}",
+            "{MEMORY}; set local lock_timeout = {lock}; set local statement_timeout = {}",
             limits.statement.as_millis()
         );
         let begun = self.wire.script(&script, &mut |_| {});

@@ -356,10 +356,10 @@ impl Tx for Transaction<'_> {
             let newest = self.count(&dialect::newest(undo))? as i64;
             let remembered = self.execute(&dialect::copy(take, undo))?;
             let deleted = self.execute(&dialect::delete_remembered(take.table, undo, Some(newest)))?;
-            return Ok(Taken { remembered, deleted });
+            return Ok(Taken { remembered, deleted, below: 0 });
         }
         let deleted = self.execute(&dialect::delete(take))?;
-        Ok(Taken { remembered: deleted, deleted })
+        Ok(Taken { remembered: deleted, deleted, below: 0 })
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

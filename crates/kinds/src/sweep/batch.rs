@@ -1,14 +1,15 @@
 //! One batch of a sweep: choose, handle children, archive, then delete or change; all in the open transaction.
 
+use super::along;
 use super::archive::write_archive;
 use super::policy::Policy;
 use super::relations::{self, Child};
 use super::task::{Act, Place, Task, Walk};
 use engine::{Batch, Chosen, Class, Counts, Error, Result, Rows, Work};
-use targets::db::{Facts, Sql, Table, Value};
+use targets::db::{Facts, Sql, Table};
 
 /// Children of the rows of one batch are taken in portions of this many times its size.
-const CHILDREN_PER_ROW: u64 = 10;
+pub const CHILDREN_PER_ROW: u64 = 10;
 
 /// Where the next batch lies, found outside any transaction.
 pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
@@ -129,6 +130,13 @@ fn handle(
         counts.deleted = work.delete(doomed).map_err(came_late)?;
         return Ok(true);
     }
+    // Made now, so that the way back does not depend on which batch met children first.
+    for child in &children {
+        expect(child, work)?;
+    }
+    if along::delete(task, doomed, work, counts)? {
+        return Ok(true);
+    }
     let whole = with_trees(&task.table, &task.children, doomed, work);
     let chosen = work.choose(&whole, &referred(&task.children))?;
     if chosen.rows == 0 {
@@ -137,10 +145,6 @@ fn handle(
     let here = Rows::all(leaf, work.dialect().chosen(leaf, &chosen.table));
     for child in silent {
         nobody_came(child, &task.table, leaf, &chosen, work)?;
-    }
-    // Made now, so that the way back does not depend on which batch met children first.
-    for child in &children {
-        expect(child, work)?;
     }
     for child in children.iter().filter(|child| !child.is_self(&task.table)) {
         if !clear(task, child, &task.table, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
@@ -159,7 +163,7 @@ fn handle(
 }
 
 /// Somebody referred to a doomed row while it was being deleted: seen anew, the row stays.
-fn came_late(error: Error) -> Error {
+pub fn came_late(error: Error) -> Error {
     match error.code.as_deref() {
         Some("23503") => Error { class: Class::Transient, ..error },
         _ => error,
@@ -270,8 +274,6 @@ fn set_null(
     work: &mut Work,
     counts: &mut Counts,
 ) -> Result<()> {
-    let values: Vec<(String, Value)> =
-        child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
     for leaf in &child.leaves {
         let chosen = chosen_columns(child, parents);
         let mut condition = child.refers_from(leaf, parent, &chosen, work.dialect());
@@ -280,7 +282,7 @@ fn set_null(
             condition =
                 condition.text(" and not (").add(&work.dialect().chosen(leaf, &parents.table)).text(")");
         }
-        counts.dependants += work.set(&Rows::all(leaf, condition), &values)?;
+        counts.dependants += work.set(&Rows::all(leaf, condition), &child.nulls())?;
     }
     Ok(())
 }

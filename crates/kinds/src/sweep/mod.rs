@@ -4,6 +4,7 @@
 //! A kind says which rows and what happens to them ([`Sweep`]); the rest is decided in the plan and stored with it
 //! ([`Task`]). Rows are read into Sexton only when they go to an archive file.
 
+mod along;
 mod archive;
 mod batch;
 mod checks;

@@ -1,5 +1,7 @@
 //! From a rule to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
+use super::along::{self, Hands, MOST_EACH};
+use super::batch::CHILDREN_PER_ROW;
 use super::checks::{check_rest, check_triggers};
 use super::measure::{choose_walk, count_rows, measure};
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
@@ -71,10 +73,16 @@ pub fn plan(
         }
         _ => doomed(table, &condition),
     };
-    let dependants = match sizes.matched {
-        0 => Vec::new(),
-        _ => relations::count(&children, table, &doomed, facts, 0)?,
+    let plain = match sweep.archive {
+        None => along::hands(table, &children, sweep.undo == Undo::None, facts.dialect()),
+        Some(_) => None,
     };
+    let (dependants, most_each) = match sizes.matched {
+        0 => (Vec::new(), 0),
+        _ => relations::count(&children, table, &doomed, plain.is_some(), facts, 0)?,
+    };
+    let most = if planning.request.manners.batch_size.is_some() { CHILDREN_PER_ROW } else { MOST_EACH };
+    let hands = plain.filter(|_| most_each <= most);
     let restricted: u64 =
         dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
     if restricted > 0 {
@@ -89,6 +97,10 @@ pub fn plan(
     check_rest(sweep, table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
+    let way = match hands {
+        Some(Hands::Database) => format!("{way}; what refers to them is left to the keys of the database"),
+        _ => way,
+    };
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(table));
@@ -102,6 +114,7 @@ pub fn plan(
         exact_batches: planning.request.manners.batch_size.is_some(),
         planned: sizes.matched,
         children,
+        hands,
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
         drop: Vec::new(),

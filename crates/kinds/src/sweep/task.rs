@@ -1,6 +1,7 @@
 //! What a sweep needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
+use super::along::Hands;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
@@ -26,6 +27,9 @@ pub struct Task {
     pub planned: u64,
     /// Who refers to them.
     pub children: Vec<Child>,
+    /// Who handles them, where it can be simple.
+    #[serde(default)]
+    pub hands: Option<Hands>,
     /// Put aside what stays and empty the table, all at once.
     #[serde(default)]
     pub refill: bool,
@@ -134,6 +138,7 @@ impl Task {
             into: None,
             values: Vec::new(),
             batch: 1,
+            below: Vec::new(),
         };
         match &self.act {
             Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),

@@ -5,6 +5,7 @@ mod engine_report;
 mod identity;
 mod purge;
 mod purge_ages;
+mod purge_along;
 mod purge_archive;
 mod purge_children;
 mod purge_refill;

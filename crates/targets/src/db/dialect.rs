@@ -2,7 +2,7 @@
 //!
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
-use super::{Column, Range, Result, Sql, Table, TableName, Take, UndoTable};
+use super::{Column, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
 
 /// Spelling of one database.
 pub trait Dialect: Send + Sync {
@@ -36,6 +36,15 @@ pub trait Dialect: Send + Sync {
 
     /// Counts the rows that satisfy a condition, over `t`, right after most of those that did were deleted.
     fn count_left(&self, table: &TableName, condition: &Sql) -> Sql;
+
+    /// A query for one integer: how many rows of the referring tables the transaction it runs in has deleted (or changed,
+    /// where the reference becomes NULL), in whatever way, a silent cascade among them. It counts from a beginning of its
+    /// own, so that only differences within a transaction without savepoints mean anything. NULL while nobody counts, and
+    /// when a reference is no longer what it was in the plan. Nothing where the database has no such count.
+    fn taken_along(&self, links: &[Link]) -> Option<Sql> {
+        let _ = links;
+        None
+    }
 
     /// The statements that make an undo table shaped like `table`, exact to the bit and without constraints.
     fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql>;

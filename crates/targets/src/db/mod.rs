@@ -18,11 +18,12 @@ pub use command::{Command, Performed};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
 pub use error::{Class, Error, Result};
 pub use schema::{
-    Action, Column, Family, ForeignKey, Generated, Index, Key, Schema, Table, TableKind, TableName, Trigger,
+    Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Schema, Table, TableKind, TableName,
+    Trigger,
 };
 pub use server::{Access, Limits, OldTransaction, Pulse, Server};
 pub use sql::{Sql, quote};
-pub use undo_table::{AT, BATCH, Range, Take, Taken, UndoTable, after};
+pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
 pub use url::Url;
 pub use value::Value;
 
