@@ -6,12 +6,13 @@
 
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
+use super::watch::Watch;
 use super::{SqliteDialect, dialect, lock, pulse, schema, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use targets::db::{
     Access, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server, Session,
     Sql, Table, Take, Taken, Tx, Value,
@@ -22,26 +23,21 @@ pub(super) struct Link {
     conn: Connection,
     label: String,
     path: PathBuf,
-    timer: Arc<Timer>,
+    watch: Arc<Watch>,
+    /// Nobody else had the database open at the last look.
+    alone: bool,
     data_version: i64,
     /// Pages of the log that wait to be moved into the file; known from our first commit on.
     log_pages: Arc<AtomicU64>,
     held: Option<lock::Held>,
 }
 
-/// Stops statements that take too long; SQLite has no such limit of its own.
-struct Timer {
-    start: Instant,
-    /// Milliseconds after `start`; 0 for none.
-    end: AtomicU64,
-}
-
 impl Link {
     pub(super) fn new(mut conn: Connection, label: &str, path: PathBuf) -> Result<Self> {
-        let timer = Arc::new(Timer { start: Instant::now(), end: AtomicU64::new(0) });
-        let clock = Arc::clone(&timer);
+        let watch = Arc::new(Watch::new(path.clone()));
+        let watching = Arc::clone(&watch);
         let failed = |error| explain(label, During::Open, error);
-        conn.progress_handler(10_000, Some(move || clock.is_over())).map_err(failed)?;
+        conn.progress_handler(2_000, Some(move || watching.must_stop())).map_err(failed)?;
         let log_pages = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&log_pages);
         conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
@@ -49,8 +45,16 @@ impl Link {
             Ok(())
         }))
         .map_err(failed)?;
-        let mut link =
-            Self { conn, label: label.to_owned(), path, timer, data_version: 0, log_pages, held: None };
+        let mut link = Self {
+            conn,
+            label: label.to_owned(),
+            path,
+            watch,
+            alone: false,
+            data_version: 0,
+            log_pages,
+            held: None,
+        };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
     }
@@ -96,7 +100,8 @@ impl Link {
     ) -> Result<u64> {
         let mut rows = statement.raw_query();
         let mut count = 0;
-        while let Some(row) = rows.next().map_err(|error| explain(&self.label, During::Run, error))? {
+        let failed = |error| self.watch.reason(explain(&self.label, During::Run, error));
+        while let Some(row) = rows.next().map_err(failed)? {
             // counted again in every row: a statement compiled before `alter table` may have grown
             let width = row.as_ref().column_count();
             let values: rusqlite::Result<Row> = (0..width).map(|n| row.get_ref(n).map(from_sqlite)).collect();
@@ -173,18 +178,6 @@ impl Link {
     }
 }
 
-impl Timer {
-    fn allow(&self, time: Duration) {
-        let end = if time.is_zero() { 0 } else { (self.start.elapsed() + time).as_millis().max(1) as u64 };
-        self.end.store(end, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        let end = self.end.load(Ordering::Relaxed);
-        end != 0 && self.start.elapsed().as_millis() as u64 >= end
-    }
-}
-
 impl Facts for Link {
     fn dialect(&self) -> &dyn Dialect {
         &SqliteDialect
@@ -246,12 +239,13 @@ impl Facts for Link {
             0 => pulse::log_bytes(&self.path),
             pages => pages * self.pragma("page_size")?.max(0) as u64,
         };
+        // without a write-ahead log an application holds no lock while it does nothing
+        self.alone = !written && held == Some(false) && pulse::has_log(&self.path);
         Ok(Pulse {
             free_disk_bytes: pulse::free_disk(&self.path),
             wal_bytes: Some(waiting),
             in_use: Some(written || held.unwrap_or(false)),
-            // without a write-ahead log an application holds no lock while it does nothing
-            alone: !written && held == Some(false) && pulse::has_log(&self.path),
+            alone: self.alone,
             ..Pulse::default()
         })
     }
@@ -284,7 +278,7 @@ impl Session for Link {
     }
 
     fn perform(&mut self, command: &Command) -> Result<Performed> {
-        self.timer.allow(Duration::ZERO);
+        self.watch.allow(Duration::ZERO);
         match command {
             Command::Analyze { table } => {
                 // SQLite holds its write lock while it analyzes: a sample of each index keeps that short
@@ -301,8 +295,9 @@ impl Session for Link {
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
         let failed = |error| explain(&self.label, During::Run, error);
         self.conn.busy_timeout(whole_milliseconds(limits.lock)).map_err(failed)?;
-        self.timer.allow(Duration::ZERO);
+        self.watch.allow(Duration::ZERO);
         self.conn.execute_batch("begin immediate").map_err(failed)?;
+        self.watch.look_out(self.alone);
         Ok(Box::new(Transaction { link: self, statement: limits.statement }))
     }
 }
@@ -322,7 +317,7 @@ impl Transaction<'_> {
             ))
             .help("look at the error before this one, then resume the run"));
         }
-        self.link.timer.allow(self.statement);
+        self.link.watch.allow(self.statement);
         Ok(())
     }
 }
@@ -364,14 +359,16 @@ impl Tx for Transaction<'_> {
 
     fn commit(self: Box<Self>) -> Result<()> {
         self.still_open()?;
-        self.link.timer.allow(Duration::ZERO);
+        self.link.watch.allow(Duration::ZERO);
+        self.link.watch.look_out(false);
         self.link.conn.execute_batch("commit").map_err(|error| explain(&self.link.label, During::Run, error))
     }
 }
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        self.link.timer.allow(Duration::ZERO);
+        self.link.watch.allow(Duration::ZERO);
+        self.link.watch.look_out(false);
         if !self.link.conn.is_autocommit() {
             let _ = self.link.conn.execute_batch("rollback");
         }

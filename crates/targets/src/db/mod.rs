@@ -16,7 +16,7 @@ mod value;
 
 pub use command::{Command, Performed};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
-pub use error::{Class, Error, Result};
+pub use error::{Class, Error, GAVE_WAY, Result};
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Schema, Table, TableKind, TableName, Trigger,
 };
