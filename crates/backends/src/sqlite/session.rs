@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server, Session,
-    Sql, Table, Take, Taken, Tx, Value,
+    Access, Command, Dialect, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema, Server,
+    Session, Sql, Table, TableName, Take, Taken, Tx, Value,
 };
 
 /// A connection with what belongs to it.
@@ -30,6 +30,7 @@ pub(super) struct Link {
     /// Pages of the log that wait to be moved into the file; known from our first commit on.
     log_pages: Arc<AtomicU64>,
     held: Option<lock::Held>,
+    list: Option<(String, List)>,
 }
 
 impl Link {
@@ -54,6 +55,7 @@ impl Link {
             data_version: 0,
             log_pages,
             held: None,
+            list: None,
         };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
@@ -228,6 +230,25 @@ impl Facts for Link {
         condition: &Sql,
     ) -> Result<Option<(Row, Row)>> {
         walk::edge_of(self, table, from, rows, condition)
+    }
+
+    // a temporary table lies in a file of its own, so nobody waits for it
+    fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
+        if let Some((_, list)) = self.list.as_ref().filter(|(known, _)| known == name) {
+            return Ok(Some(list.clone()));
+        }
+        if self.conn.is_readonly("main").unwrap_or(true) {
+            return Ok(None);
+        }
+        self.list = None;
+        self.command("drop table if exists temp.sexton_list")?;
+        let mut statement = self.compile(&Sql::new("create temporary table sexton_list as ").add(select))?;
+        self.step(&mut statement, &mut |_| Ok(()))?;
+        drop(statement);
+        self.command(&format!("create index temp.sexton_list_order on sexton_list ({})", order.join(", ")))?;
+        let list = List::new(TableName::bare("sexton_list"));
+        self.list = Some((name.to_owned(), list.clone()));
+        Ok(Some(list))
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

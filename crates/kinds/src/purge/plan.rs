@@ -15,6 +15,8 @@ const FEW_PERCENT: f64 = 5.0;
 const WORTH_A_WORD: u64 = 10_000;
 /// Tables up to this many rows are counted whole.
 const COUNTED_WHOLE: u64 = 200_000;
+/// The least size of a batch that must look through the whole table first.
+const RANKED: u64 = 20_000;
 /// Above this share, copying what stays would be cheaper.
 const MOST_PERCENT: f64 = 50.0;
 
@@ -92,8 +94,15 @@ fn plan_target(
         }
         None => 0,
     };
+    let mut newest = rule.newest.clone();
+    if let Some(newest) = &mut newest {
+        newest.rest = earlier.narrow(&target, &table, newest.rest.clone(), &mut Vec::new());
+        let manners = &planning.request.manners;
+        newest.at_least = if manners.batch_size.or(manners.max_rows).is_some() { 1 } else { RANKED };
+    }
     if let Some(exempt) = &exempt {
         condition = condition.text(" and ").add(exempt);
+        newest = newest.map(|newest| newest.and(exempt));
     }
 
     let mark = marks(&target, &table, planning)?;
@@ -133,6 +142,7 @@ fn plan_target(
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
     let refill = refills(&target, &table, &leaves, &children)?;
+    let way = if rule.newest.is_some() { "by a list of ranks, group by group".to_owned() } else { way };
     let way = match (refill, cheaper(&leaves, &target, &sizes)) {
         (true, _) => {
             "all at once: what stays is put aside, the table emptied and refilled; others wait".to_owned()
@@ -144,6 +154,7 @@ fn plan_target(
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(&table));
+        newest = newest.map(|newest| newest.and(&child.is_absent(&table)));
     }
     let exact = !earlier.takes_along(&table.name);
     earlier.note_children(&children);
@@ -161,6 +172,7 @@ fn plan_target(
         archive: archive(&target, planning)?,
         drop,
         refill,
+        newest,
     };
     let id = target.id.clone().unwrap_or_else(|| table.name.to_string());
     Ok(Step {

@@ -1,11 +1,12 @@
 //! What a purge needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
+use super::newest::Newest;
 use super::options::{Action, ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
-use targets::db::{Row, Sql, Table, Value};
+use targets::db::{List, Row, Sql, Table, Value};
 
 /// One target, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Task {
     pub planned: u64,
     /// Who refers to them.
     pub children: Vec<Child>,
+    /// How many rows of each group stay, where the rule says so.
+    #[serde(default)]
+    pub newest: Option<Newest>,
     /// Put aside what stays and empty the table, all at once.
     #[serde(default)]
     pub refill: bool,
@@ -83,6 +87,12 @@ pub struct Place {
     /// The leaves that are no longer there.
     #[serde(default)]
     pub gone: Vec<usize>,
+    /// The list at work.
+    #[serde(default)]
+    pub list: Option<List>,
+    /// How many passes ended.
+    #[serde(default)]
+    pub passes: u64,
     /// The last pass: whatever is left, wherever it moved.
     pub last_pass: bool,
 }

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
-    Session, Sql, Table, Take, Taken, Tx,
+    Access, Command, Database, Dialect, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
+    Server, Session, Sql, Table, Take, Taken, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -90,6 +90,9 @@ impl Facts for Watched {
         condition: &Sql,
     ) -> Result<Option<(Row, Row)>> {
         self.inner.edge_of(table, from, rows, condition)
+    }
+    fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
+        self.inner.list(name, select, order)
     }
     fn pulse(&mut self) -> Result<Pulse> {
         self.inner.pulse()
