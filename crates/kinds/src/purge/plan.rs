@@ -124,7 +124,7 @@ fn plan_target(
     };
     let dependants = match sizes.matched {
         0 => Vec::new(),
-        _ => relations::count(&children, &table, &doomed, facts, 0)?,
+        _ => relations::count(&children, &table, (&doomed, sizes.matched), facts, 0)?,
     };
     let restricted: u64 =
         dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
