@@ -14,6 +14,8 @@ const WAIT_STEP: Duration = Duration::from_millis(250);
 const SEEN: Duration = Duration::from_secs(60);
 /// A log may grow to this, and to an eighth of the free disk, while nobody else has to read through it.
 const LOG_ALONE: u64 = 1 << 30;
+/// Where less of it than this may wait, it is moved after each batch: two long ones fill as much.
+const LOG_SHORT_MB: u64 = 2048;
 
 /// What the throttle says.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +112,7 @@ impl<'a> Throttle<'a> {
     /// pays for it; but without an application only when there is much of it, because a page that many batches
     /// changed is moved once.
     pub fn wants_checkpoint(&self) -> bool {
-        !self.alone || self.log_is_long
+        !self.alone || self.log_is_long || self.manners.max_wal_mb < LOG_SHORT_MB
     }
 
     /// Waits as long as it takes after a batch of `rows` rows.
