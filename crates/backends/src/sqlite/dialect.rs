@@ -53,7 +53,7 @@ impl Dialect for SqliteDialect {
     // scattered rows change most pages of an index: measured on 5 000 000 rows with three indexes, a fifth of them
     // doomed, short batches cost three times what long ones do. A long one gives way to whoever comes.
     fn batch_time(&self, alone: bool) -> Duration {
-        Duration::from_millis(if alone { 8_000 } else { 75 })
+        Duration::from_millis(if alone { 8_000 } else { 50 })
     }
 
     // a connection that has waited for one batch asks for the lock about every 25 ms

@@ -18,6 +18,9 @@ use targets::db::{
     Session, Sql, Table, TableName, Take, Taken, Tx, Value,
 };
 
+/// A log longer than this that others keep writing to is brought to its end.
+const LOG_TO_RESTART: i64 = 64 << 20;
+
 /// A connection with what belongs to it.
 pub(super) struct Link {
     conn: Connection,
@@ -170,12 +173,28 @@ impl Link {
             return Ok(Performed::default());
         }
         let statement = "pragma wal_checkpoint(passive)";
-        let rows = self.command(statement)?;
-        let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(0);
-        self.log_pages.store((number(1) - number(2)).max(0) as u64, Ordering::Relaxed);
+        let moved = |statement: &str| -> Result<(i64, i64)> {
+            let rows = self.command(statement)?;
+            let number =
+                |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(0);
+            Ok((number(1), number(2)))
+        };
+        let (mut pages, mut done) = moved(statement)?;
+        if done < pages && pages * self.pragma("page_size")? > LOG_TO_RESTART {
+            // Others went on writing meanwhile, and a log that is never wholly moved only grows: what little came is moved
+            // while they wait, so that the next one to write begins it again.
+            self.conn
+                .busy_timeout(Duration::ZERO)
+                .map_err(|error| explain(&self.label, During::Run, error))?;
+            let rest = moved("pragma wal_checkpoint(full)");
+            let patience = whole_milliseconds(Limits::default().lock);
+            self.conn.busy_timeout(patience).map_err(|error| explain(&self.label, During::Run, error))?;
+            (pages, done) = rest?;
+        }
+        self.log_pages.store((pages - done).max(0) as u64, Ordering::Relaxed);
         Ok(Performed {
             statement: statement.to_owned(),
-            notices: vec![format!("{} of {} pages of the log moved into the file", number(2), number(1))],
+            notices: vec![format!("{done} of {pages} pages of the log moved into the file")],
         })
     }
 }
