@@ -13,6 +13,9 @@ use targets::db::{
 };
 use targets::files::Files;
 
+/// The code of an error after which the batch is done again at once, with care.
+pub(crate) const AGAIN_WITH_CARE: &str = "again_with_care";
+
 /// Which rows a verb is about. The condition is over the alias `t`.
 #[derive(Debug, Clone)]
 pub struct Rows<'a> {
@@ -45,13 +48,15 @@ pub struct Memory {
     pub forget: bool,
     /// What is there.
     pub tables: Vec<Remembered>,
+    /// The data refused something: from now on each statement that may be refused gets a savepoint of its own.
+    pub(crate) careful: bool,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, scratches: Vec::new() }
+        Self { point: point.to_owned(), forget, tables, careful: false, scratches: Vec::new() }
     }
 }
 
@@ -107,6 +112,12 @@ impl<'a> Work<'a> {
     /// Whether this batch was tried before, so that waiting for locks again is not wise.
     pub fn is_retry(&self) -> bool {
         self.retry
+    }
+
+    /// Whether refusals are expected. Elsewhere the whole batch is given up at the first and done again with care: a
+    /// savepoint makes SQLite copy each page before it is changed.
+    pub(crate) fn is_careful(&self) -> bool {
+        self.memory.careful
     }
 
     /// A file store of the configuration.
@@ -329,7 +340,8 @@ impl<'a> Work<'a> {
         self.tx.execute(&dialect.empty(table))?;
         let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let back = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        let back =
+            self.tx.execute(&dialect.put_back_or_end(table, &aside, &names, Range { from: 0, to: end }))?;
         if back != kept {
             return Err(Error::data(format!("{back} of {kept} rows of `{}` could be put back", table.name))
                 .help("a trigger or rule interferes: nothing was changed"));

@@ -2,6 +2,7 @@
 
 use super::along;
 use super::archive::write_archive;
+use super::newest::{self, Newest};
 use super::policy::Policy;
 use super::relations::{self, Child};
 use super::task::{Act, Place, Task, Walk};
@@ -12,7 +13,25 @@ use targets::db::{Facts, Sql, Table};
 pub const CHILDREN_PER_ROW: u64 = 10;
 
 /// Where the next batch lies, found outside any transaction.
-pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
+pub fn aim(
+    task: &Task,
+    step: &str,
+    mut place: Place,
+    rows: u64,
+    facts: &mut dyn Facts,
+) -> Result<Option<Place>> {
+    if let Some(newest) = task.newest.as_ref().filter(|_| place.tried >= task.drop.len() && !task.refill) {
+        let list = facts.list(&format!("{step} {}", place.passes), &newest.list(), &Newest::order())?;
+        if list.is_none() || place.list != list {
+            // another list has other ranks: what was done of it is not in it any more
+            (place.from, place.list) = (None, list);
+        }
+        if let Some(list) = &place.list {
+            place.next = newest::place(facts.rows(&newest.end(&list.table, place.from.as_ref(), rows))?);
+            place.to = place.next.clone();
+            return Ok(Some(place));
+        }
+    }
     if task.walk == Walk::Few || place.last_pass || place.tried < task.drop.len() {
         return Ok(Some(place));
     }
@@ -50,12 +69,24 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
         counts.deleted = work.refill(&Rows::all(leaf, task.condition.clone()))?;
         return Ok(Batch { counts, next: None });
     }
-    let walking = task.walk == Walk::Physical && !place.last_pass;
-    let exact = task.exact_batches || !walking;
+    let listed = task.newest.as_ref().zip(place.list.as_ref());
+    let rows = match &task.newest {
+        Some(newest) if listed.is_none() => rows.max(newest.at_least),
+        _ => rows,
+    };
+    let condition = match listed {
+        Some((newest, list)) => {
+            newest.still(&list.table, place.from.as_ref(), place.to.as_ref(), work.dialect())
+        }
+        None => task.condition.clone(),
+    };
+    let physical = task.walk == Walk::Physical && !place.last_pass && task.newest.is_none();
+    let walking = physical || listed.is_some();
+    let exact = (task.exact_batches && physical) || !walking;
     let doomed = Rows {
         table: leaf,
-        condition: task.condition.clone(),
-        window: walking.then(|| (place.from.clone(), place.to.clone())),
+        condition,
+        window: physical.then(|| (place.from.clone(), place.to.clone())),
         limit: exact.then_some(rows),
         skip_locked: work.is_retry() && !place.last_pass,
     };
@@ -68,7 +99,7 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
     place.in_pass += done;
     if walking {
         match place.next.take() {
-            Some(next) if !task.exact_batches || done >= rows => place.from = Some(next),
+            Some(next) if !exact || done >= rows => place.from = Some(next),
             Some(_) => place.from = place.to.clone(),
             None => {
                 place.leaf += 1;
@@ -98,8 +129,8 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
     if !again {
         return Ok(Batch { counts, next: None });
     }
-    let Place { done, tried, gone, .. } = place;
-    place = Place { done, tried, gone, last_pass: true, ..Place::default() };
+    let Place { done, tried, gone, passes, .. } = place;
+    place = Place { done, tried, gone, passes: passes + 1, last_pass: true, ..Place::default() };
     Ok(Batch { counts, next: Some(place.cursor()?) })
 }
 

@@ -9,6 +9,7 @@ mod archive;
 mod batch;
 mod checks;
 mod measure;
+mod newest;
 mod plan;
 mod policy;
 mod relations;
@@ -16,6 +17,7 @@ mod task;
 mod verify;
 
 pub use checks::{check_condition, check_table};
+pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::Child;
@@ -28,7 +30,7 @@ use task::Place;
 
 /// Where the next batch of a step lies.
 pub fn aim(step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
-    let place = batch::aim(&Task::read(step)?, Place::read(cursor)?, rows, facts)?;
+    let place = batch::aim(&Task::read(step)?, &step.id, Place::read(cursor)?, rows, facts)?;
     place.map(|place| place.cursor()).transpose()
 }
 

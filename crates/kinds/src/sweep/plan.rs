@@ -4,6 +4,7 @@ use super::along::{self, Hands, MOST_EACH};
 use super::batch::CHILDREN_PER_ROW;
 use super::checks::{check_rest, check_triggers};
 use super::measure::{choose_walk, count_rows, measure};
+use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
 use super::task::{Act, Archive, Task};
@@ -21,6 +22,8 @@ pub struct Sweep {
     pub table: Table,
     /// Which rows, over `t`.
     pub rule: Sql,
+    /// How many rows of each group stay, where the rule says so: it is part of the rule too.
+    pub newest: Option<Newest>,
     /// Rows that the rule cannot judge, over `t`.
     pub unreadable: Option<Sql>,
     /// What a person checks: the cut-off and the like.
@@ -50,6 +53,7 @@ pub fn plan(
     let table = &sweep.table;
     let leaves: Vec<Table> = schema.leaves(table).into_iter().cloned().collect();
     let mut condition = sweep.rule.clone();
+    let mut newest = sweep.newest.clone();
     let exempt = not_exempt(facts, std::iter::once(table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
@@ -59,6 +63,7 @@ pub fn plan(
     };
     if let Some(exempt) = &exempt {
         condition = condition.text(" and ").add(exempt);
+        newest = newest.map(|newest| newest.and(exempt));
     }
     let hanging = Hanging { dependants: sweep.dependants, relations: &sweep.relations };
     let children = match sweep.act {
@@ -79,7 +84,7 @@ pub fn plan(
     };
     let (dependants, most_each) = match sizes.matched {
         0 => (Vec::new(), 0),
-        _ => relations::count(&children, table, &doomed, plain.is_some(), facts, 0)?,
+        _ => relations::count(&children, table, (&doomed, sizes.matched), plain.is_some(), facts, 0)?,
     };
     let most = if planning.request.manners.batch_size.is_some() { CHILDREN_PER_ROW } else { MOST_EACH };
     let hands = plain.filter(|_| most_each <= most);
@@ -97,6 +102,7 @@ pub fn plan(
     check_rest(sweep, table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
+    let way = if newest.is_some() { "by a list of ranks, group by group".to_owned() } else { way };
     let way = match hands {
         Some(Hands::Database) => format!("{way}; what refers to them is left to the keys of the database"),
         _ => way,
@@ -104,6 +110,7 @@ pub fn plan(
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(table));
+        newest = newest.map(|newest| newest.and(&child.is_absent(table)));
     }
     let task = Task {
         table: table.clone(),
@@ -115,6 +122,7 @@ pub fn plan(
         planned: sizes.matched,
         children,
         hands,
+        newest,
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
         drop: Vec::new(),

@@ -335,11 +335,11 @@ fn key_of(key: &Key, prefix: &str) -> Sql {
 }
 
 /// Counts the rows of every relation at every depth, and the most that can hang on one row where `each` asks for that
-/// (else all of them). `doomed` is a query for the doomed parents, `select * from …`.
+/// (else all of them). `doomed` is a query for the doomed parents, `select * from …`, and `many` how many those are.
 pub fn count(
     children: &[Child],
     parent: &Table,
-    doomed: &Sql,
+    (doomed, many): (&Sql, u64),
     each: bool,
     facts: &mut dyn Facts,
     depth: usize,
@@ -352,7 +352,16 @@ pub fn count(
             .text(" from (")
             .add(doomed)
             .text(&format!(") as p{depth}"));
-        let mut condition = child.refers_to("t", &parents);
+        // Few children ask for their parents one by one; few parents are collected and ask for their children.
+        let few = child.table.rows_estimate.is_some_and(|rows| rows / 4 <= many);
+        let by_key = parent.key.as_ref().is_some_and(|key| key.columns == child.parent_columns);
+        let mut condition = if few && by_key && !child.is_self(parent) {
+            let alias = format!("p{depth}");
+            let from = Sql::new("exists (select 1 from (").add(doomed).text(&format!(") as {alias} where "));
+            from.add(&child.joined("t", &alias)).text(")")
+        } else {
+            child.refers_to("t", &parents)
+        };
         // Leaf by leaf is how doomed rows of the target's own table make way for each other, where nothing else is done
         // to them; and rows of a tree go in one statement. Elsewhere even a doomed row stands in the way.
         let makes_way = match child.policy {
@@ -400,7 +409,8 @@ pub fn count(
         });
         let mut below_each = 0;
         if number > 0 && !child.children.is_empty() {
-            let (below, most) = count(&child.children, &child.table, &rows, each, facts, depth + 1)?;
+            let (below, most) =
+                count(&child.children, &child.table, (&rows, number), each, facts, depth + 1)?;
             all.extend(below);
             below_each = most;
         }

@@ -2,11 +2,12 @@
 //! does exactly what was approved.
 
 use super::along::Hands;
+use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
-use targets::db::{Dialect, Row, Sql, Table, Take};
+use targets::db::{Dialect, List, Row, Sql, Table, Take};
 
 /// One sweep, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Task {
     /// Who handles them, where it can be simple.
     #[serde(default)]
     pub hands: Option<Hands>,
+    /// How many rows of each group stay, where the rule says so.
+    #[serde(default)]
+    pub newest: Option<Newest>,
     /// Put aside what stays and empty the table, all at once.
     #[serde(default)]
     pub refill: bool,
@@ -104,6 +108,12 @@ pub struct Place {
     /// The leaves that are no longer there.
     #[serde(default)]
     pub gone: Vec<usize>,
+    /// The list at work.
+    #[serde(default)]
+    pub list: Option<List>,
+    /// How many passes ended.
+    #[serde(default)]
+    pub passes: u64,
     /// The last pass: whatever is left, wherever it moved.
     pub last_pass: bool,
 }

@@ -8,6 +8,7 @@ mod purge_ages;
 mod purge_along;
 mod purge_archive;
 mod purge_children;
+mod purge_newest;
 mod purge_refill;
 mod purge_shapes;
 mod purge_trouble;

@@ -73,6 +73,10 @@ pub trait Dialect: Send + Sync {
     /// Inserts the undo rows of this range into their table again, with their identities (and rowids). `columns` are
     /// those that the table still has. A row whose key or unique value is taken makes the statement fail.
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql;
+    /// The same for when its failure ends the whole transaction, where that is cheaper.
+    fn put_back_or_end(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
+        self.put_back(table, undo, columns, range)
+    }
 
     /// What makes a partition vanish with its rows: the first statement keeps writers out, so that its rows can be looked
     /// at once more before the others run. Nothing where there are no partitions.
