@@ -81,10 +81,16 @@ fn no_batch_ranks_the_whole_table() {
                 stage.number("select max(n) - min(n) from (select count(*) as n from t group by g) as s"),
                 0
             );
-            times.sort_by(f64::total_cmp);
-            let median = times[times.len() / 2];
             assert!(times.len() >= 100, "{} batches", times.len());
-            assert!(median < ranking / 2.0, "a batch takes {median} s, ranking {ranking} s");
+            if stage.place.is_sqlite() {
+                times.sort_by(f64::total_cmp);
+                let median = times[times.len() / 2];
+                assert!(median < ranking / 2.0, "a batch takes {median} s, ranking {ranking} s");
+            } else {
+                // Every batch would read the whole table, 100 times 100 000 rows.
+                let read = stage.number("select seq_tup_read from pg_stat_user_tables where relname = 't'");
+                assert!(read < 2_000_000, "{read} rows were read by walking");
+            }
         },
     );
 }
