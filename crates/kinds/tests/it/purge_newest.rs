@@ -58,7 +58,7 @@ fn no_batch_ranks_the_whole_table() {
     // A batch holds the only write lock of a SQLite file, so it must not take as long as ranking.
     both(
         "create table t (id integer primary key, g integer); with recursive c(i) as (select 1 union all select i + 1 from c where i < 100000) insert into t select i, i % 500 from c;",
-        "create table t (id int primary key, g int); insert into t select i, i % 500 from generate_series(1, 100000) i;",
+        "create table t (id int primary key, g int, pad text default repeat('x', 400)); insert into t select i, i % 500 from generate_series(1, 100000) i; analyze t;",
         |stage| {
             let began = Instant::now();
             let ranked = "select count(*) from (select id, row_number() over (partition by g order by id desc) as r from t) as s where r > 180";
