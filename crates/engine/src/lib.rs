@@ -25,6 +25,8 @@ mod request;
 mod retry;
 mod run;
 mod run_log;
+mod scopes;
+mod scratch;
 mod state;
 mod status;
 mod stop;
@@ -47,6 +49,7 @@ pub use operation::{Batch, Cursor, Kind, Operation, Phase, Planned, Planning, St
 pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo};
 pub use report::{Metadata, OperationReport, Report, ReportedBackup, ReportedError, TargetReport};
 pub use request::{Manners, OperationRequest, Request, Severity, Trigger};
+pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use run_log::{Field, RunLog};
 pub use state::{Audit, RunRecord};
 pub use status::Status;

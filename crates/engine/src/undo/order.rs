@@ -32,7 +32,8 @@ pub(super) fn parents_come_later(
     Ok(facts.value(&select)?.as_bool().unwrap_or(false))
 }
 
-/// Deleted rows first, parents before children; then changed rows. Within that, last touched first.
+/// Deleted rows first, parents before children; then changed rows. Within that, last touched first. But what was changed
+/// in a table after rows of it went may hold what those had: it is set back before them.
 pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
     let of = |change: Change| {
         let mut tables: Vec<&Remembered> =
@@ -42,9 +43,13 @@ pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembe
     };
     let deleted = of(Change::Delete);
     let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
-    let mut ordered: Vec<&Remembered> =
-        parents_first(&names, schema).into_iter().map(|n| deleted[n]).collect();
-    ordered.extend(of(Change::Update));
+    let after_deletes = |table: &&Remembered| {
+        deleted.iter().any(|gone| gone.source == table.source && gone.seq < table.seq)
+    };
+    let (mut ordered, changed): (Vec<&Remembered>, Vec<&Remembered>) =
+        of(Change::Update).into_iter().partition(after_deletes);
+    ordered.extend(parents_first(&names, schema).into_iter().map(|n| deleted[n]));
+    ordered.extend(changed);
     ordered
 }
 

@@ -3,6 +3,7 @@
 mod engine_manners;
 mod engine_report;
 mod identity;
+mod merge;
 mod purge;
 mod purge_ages;
 mod purge_archive;
