@@ -43,8 +43,14 @@ pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembe
     };
     let deleted = of(Change::Delete);
     let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
+    // A reference that is set back needs its parent there.
+    let refers = |table: &Remembered| {
+        let references = schema.table(&table.source).map(|table| table.references.as_slice());
+        let mut columns = references.unwrap_or_default().iter().flat_map(|key| &key.columns);
+        columns.any(|column| table.undo.after.contains(column))
+    };
     let after_deletes = |table: &&Remembered| {
-        deleted.iter().any(|gone| gone.source == table.source && gone.seq < table.seq)
+        deleted.iter().any(|gone| gone.source == table.source && gone.seq < table.seq) && !refers(table)
     };
     let (mut ordered, changed): (Vec<&Remembered>, Vec<&Remembered>) =
         of(Change::Update).into_iter().partition(after_deletes);

@@ -1,7 +1,18 @@
 //! Stories of `merge`: duplicates become one row, what refers to them follows, and everything can be put back.
 
 use serde_json::json;
+use targets::db::Value;
 use testkit::{Place, Story};
+
+/// The rows of a query, with bars between the values.
+pub fn cells(place: &Place, sql: &str) -> Vec<String> {
+    let said = |value: &Value| match value {
+        Value::Text(text) => text.clone(),
+        Value::Null => "NULL".to_owned(),
+        other => other.to_string(),
+    };
+    place.rows(sql).iter().map(|row| row.iter().map(said).collect::<Vec<_>>().join("|")).collect()
+}
 
 pub fn merge(options: serde_json::Value) -> Story {
     Story::new(kinds::catalogue(), "merge", options)
@@ -49,12 +60,10 @@ fn duplicates_by_an_expression_become_one_and_everything_follows() {
     .given(persons)
     .after(|place, report| {
         // 2 has most dependants (two orders, two tags); 5 has one more than 4
-        let left = place.rows("select id, phone, visits, email from persons order by id");
-        let left: Vec<String> = left.iter().map(|row| format!("{row:?}")).collect();
-        assert_eq!(left.len(), 4, "{left:#?}");
-        assert!(left[0].contains("Int(2)") && left[0].contains("123") && left[0].contains("Int(7)"), "{left:#?}");
-        assert!(left[0].contains("ANN@X"), "{left:#?}");
-        assert!(left[1].contains("Int(5)"), "{left:#?}");
+        assert_eq!(
+            cells(place, "select id, phone, visits, email from persons order by id"),
+            ["2|123|7|ANN@X", "5|8|2|BOB@x", "6|7|1|NULL", "7|7|1|NULL"]
+        );
         assert_eq!(place.rows("select 1 from orders where person_id = 2").len(), 3);
         assert_eq!(place.rows("select 1 from notes where about = 2").len(), 2);
         assert_eq!(place.rows("select 1 from person_tags where person_id = 2").len(), 3);
@@ -62,4 +71,69 @@ fn duplicates_by_an_expression_become_one_and_everything_follows() {
         assert_eq!(report.operations[0].rows_deleted, 3);
     })
     .tell();
+}
+
+/// The example system E3.
+pub fn folders(place: &Place) {
+    place.script2(
+        include_str!("../../../../examples/e3/schema.sqlite.sql"),
+        include_str!("../../../../examples/e3/schema.postgres.sql"),
+    );
+    place.script2(
+        include_str!("../../../../examples/e3/seed.sqlite.sql"),
+        include_str!("../../../../examples/e3/seed.postgres.sql"),
+    );
+}
+
+/// Its clean-up.
+pub fn cleanup() -> serde_json::Value {
+    json!({
+        "table": "folders",
+        "by": ["application_id"],
+        "tree": {"parent": "parent_id", "siblings": ["name"]},
+        "scope": "application_id",
+        "survivor": ["most documents", "oldest"],
+        "age_column": "created_at",
+        "on_clash": [{"table": "documents", "columns": ["name"], "policy": "rename", "rename": "name", "same": ["content_hash"]}],
+    })
+}
+
+#[test]
+fn folders_of_the_same_name_merge_at_every_depth() {
+    // S3-002, S3-003, S3-004, S3-008, S3-011, S3-063, W-082, W-112
+    merge(cleanup())
+        .given(folders)
+        .after(|place, report| {
+            let roots = "select application_id from folders where parent_id is null group by 1 having count(*) > 1";
+            assert!(place.rows(roots).is_empty());
+            let siblings = "select 1 from folders where parent_id is not null group by parent_id, name having count(*) > 1";
+            assert!(place.rows(siblings).is_empty());
+            assert_eq!(
+                cells(
+                    place,
+                    "select p.name, f.name, d.id, d.name from documents d join folders f on f.id = d.folder_id
+                     left join folders p on p.id = f.parent_id where f.application_id = 2 order by d.id"
+                )
+                .len(),
+                11
+            );
+            assert_eq!(report.operations[0].rows_deleted, 7 + 1 + 7 * 2);
+        })
+        .without_faults()
+        .tell();
+}
+
+/// Only the two applications with which S3-001 begins.
+fn two_applications(place: &Place) {
+    folders(place);
+    place.script(
+        "delete from documents where folder_id >= 600; delete from folders where application_id >= 6;
+         delete from applications where id >= 6;",
+    );
+}
+
+#[test]
+fn a_death_at_any_point_leaves_whole_applications() {
+    // S3-052, S3-063
+    merge(cleanup()).given(two_applications).tell();
 }
