@@ -28,13 +28,19 @@ pub fn check(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<P
         .iter()
         .map(|group| json!({ name: group.scope, "count": group.count }))
         .collect();
+    let noun = if task.scope.is_some() { "scopes" } else { "groups" };
+    let first: Vec<String> =
+        groups.iter().take(10).map(|group| format!("{} ({})", group.scope, group.count)).collect();
+    let more = if groups.len() > 10 { ", …" } else { "" };
+    let list = if task.scope.is_some() { format!(": {}{more}", first.join(", ")) } else { String::new() };
+    let remedy = "look at `sexton plan` of the merge, then run it";
+    let table_name = &task.node.table.name;
     if total > threshold {
-        findings.push(Finding::warning(
-            "duplicates",
-            &task.node.table.name,
-            format!("{total} {} have duplicates, more than {threshold}", if task.scope.is_some() { "scopes" } else { "groups" }),
-            "look at `sexton plan` of the merge, then run it",
-        ));
+        let what = format!("{total} {noun} have duplicates, more than {threshold}{list}");
+        findings.push(Finding::warning("duplicates", table_name, what, remedy));
+    } else if total > 0 {
+        let what = format!("{total} {noun} have duplicates{list}");
+        findings.push(Finding::note("duplicates", table_name, what, remedy));
     }
     Ok(Planned {
         findings,

@@ -24,7 +24,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Which row stays, first rule first: `most_dependants`, `most TABLE`, `oldest`, `newest` (by `age_column`),
-    /// `highest COLUMN`, `lowest COLUMN`, `COLUMN = VALUE`. What is still even then is decided by the lowest key.
+    /// `lowest_key`, `highest_key`, `highest COLUMN`, `lowest COLUMN`, `COLUMN = VALUE`. What is still even then is decided by the lowest key.
     /// Default: most dependants, then oldest where there is an `age_column`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub survivor: Vec<String>,

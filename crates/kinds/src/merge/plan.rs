@@ -338,7 +338,10 @@ fn step(
     let by: Vec<String> = task.by.iter().map(Sql::shown).collect();
     let mut said = vec![
         ("same".to_owned(), by.join(", ")),
-        ("stays".to_owned(), format!("{}, lowest key", order.join(", "))),
+        ("stays".to_owned(), match order.last() {
+            Some(&"lowest_key" | &"highest_key") => order.join(", "),
+            _ => format!("{}, lowest_key", order.join(", ")),
+        }),
     ];
     if let Some(scope) = &task.scope {
         said.push(("scopes".to_owned(), format!("{} values of {scope}", task.scopes.len())));

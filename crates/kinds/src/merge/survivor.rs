@@ -24,7 +24,8 @@ pub fn order(options: &Options, node: &Node, age: Option<&Sql>) -> Result<(Vec<O
 fn rule(said: &str, node: &Node, age: Option<&Sql>, joins: &mut Sql) -> Result<(Sql, bool)> {
     let unknown = || {
         Error::usage(format!("`{said}` does not say which row stays")).help(
-            "the rules are most_dependants, most TABLE, oldest, newest, highest COLUMN, lowest COLUMN, COLUMN = VALUE",
+            "the rules are most_dependants, most TABLE, oldest, newest, lowest_key, highest_key, highest COLUMN, lowest COLUMN, \
+             COLUMN = VALUE",
         )
     };
     let column = |name: &str| node.table.expect_column(name).map(|column| Sql::new("t.").name(&column.name));
@@ -53,6 +54,8 @@ fn rule(said: &str, node: &Node, age: Option<&Sql>, joins: &mut Sql) -> Result<(
         }
         (["oldest"], Some(age)) => Ok((age.clone(), false)),
         (["newest"], Some(age)) => Ok((age.clone(), true)),
+        (["lowest_key"], _) => Ok((column(&node.values[0])?, false)),
+        (["highest_key"], _) => Ok((column(&node.values[0])?, true)),
         (["highest", name], _) => Ok((column(name)?, true)),
         (["lowest", name], _) => Ok((column(name)?, false)),
         _ => Err(unknown()),
