@@ -3,7 +3,7 @@
 //! A [`Kind`] is one entry of the catalogue. With options it becomes an [`Operation`], which turns facts into
 //! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Counts;
 use crate::finding::Finding;
 use crate::plan::{Step, Undo};
@@ -112,7 +112,7 @@ pub trait Operation: Send {
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
     /// Whether a batch that failed for its data is a scope that can be passed over; else the operation fails with it.
-    fn give_up(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+    fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
         let _ = (step, aim, error);
         Ok(None)
     }

@@ -428,9 +428,12 @@ impl Run<'_, '_> {
         };
         let outcome = match self.attempt(work, session, checkpoint, memory, &aim, rows, retry) {
             Err(Failure::Error(error)) if error.class == Class::Data => {
-                match work.operation.give_up(step, &aim, &error)? {
-                    Some(given_up) => self.pass_over(work, session, checkpoint, given_up, error),
-                    None => Err(error.into()),
+                let class = error.class;
+                let failure = Failure::Error(error);
+                let said = chain(&failure);
+                match work.operation.give_up(step, &aim, &said)? {
+                    Some(given_up) => self.pass_over(work, session, checkpoint, given_up, class, said),
+                    None => Err(failure),
                 }
             }
             outcome => outcome,
@@ -505,7 +508,8 @@ impl Run<'_, '_> {
         session: &mut dyn Session,
         checkpoint: &mut Checkpoint,
         given_up: GivenUp,
-        error: Error,
+        class: Class,
+        error: String,
     ) -> Result<(Counts, Option<serde_json::Value>), Failure> {
         let faults = self.engine.faults();
         let now = self.engine.clock().now();
@@ -515,8 +519,6 @@ impl Run<'_, '_> {
         passed.batch += 1;
         passed.counts[step].add(&counts);
         passed.go_on_at(given_up.next);
-        let class = error.class;
-        let error = chain(&Failure::Error(error));
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         faults.point("before a scope is passed over")?;
         let mut tx = session.begin(&work.limits)?;

@@ -129,7 +129,7 @@ fn duplicates(task: &Task, roots: bool, facts: &mut dyn Facts) -> Result<Vec<Gro
     let all = Task { free: None, ..task.clone() };
     let on: Vec<String> = same.iter().map(|name| format!("m.{name} = d.{name}")).collect();
     let same = same.join(", ");
-    let only = if roots { "top = 1" } else { "1 = 1" };
+    let only = if roots { "level = 0" } else { "1 = 1" };
     let scope = if task.scope.is_some() { "m.s" } else { "null" };
     let select = Sql::new("with recursive members as (")
         .add(&members(&all, None))

@@ -11,7 +11,7 @@ use targets::db::Sql;
 pub const MAP: &str = "sexton_map";
 
 /// The mapping of rows that go (`o0`, …) to the row that stays (`n0`, …), by all values of the node, with the scope `s`,
-/// whether it is a root (`top`), its rank (`nth`), its values to take over (`f0`, …) and its age (`a`). `scope` is a value
+/// its depth in the tree (`level`), its rank (`nth`), its values to take over (`f0`, …) and its age (`a`). `scope` is a value
 /// for the scope column, `groups` the most groups to look at.
 pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
     let node = &task.node;
@@ -30,7 +30,9 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
     let mut sql = Sql::new("with recursive members as (").add(&members(task, scope)).text("), doubled as (");
     sql = sql.text(&format!("select {same} from members group by {same} having count(*) > 1"));
     if let Some(groups) = groups {
-        sql = sql.text(&format!(" limit {groups}"));
+        // The deepest first: below a row that is merged, all children that are the same are one already.
+        let order = if task.tree.is_some() { " order by max(level) desc" } else { "" };
+        sql = sql.text(&format!("{order} limit {groups}"));
     }
     sql = sql.text("), rated as (select m.*");
     for (n, value) in node.values.iter().enumerate() {
@@ -66,7 +68,7 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
         sql = sql.text(&format!(", first_value(o{n}) over stays as n{n}"));
     }
     sql = sql.text(&format!(" from rated window stays as (partition by {same} order by {order})) select "));
-    sql = sql.text(&listed("o", values, "")).text(", ").text(&listed("n", values, "")).text(", nth, top, 2 as deed");
+    sql = sql.text(&listed("o", values, "")).text(", ").text(&listed("n", values, "")).text(", nth, level, 2 as deed");
     sql = sql.text(if task.scope.is_some() { ", s" } else { ", 0 as s" });
     if task.tree.is_none() {
         sql = sql.text(", ").text(&listed("c", classes, ""));
@@ -80,7 +82,7 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
     sql.text(" from ranked where nth > 1")
 }
 
-/// Every row that takes part: its key (`m0`, …), scope, whether it is a root, and what it must share with others.
+/// Every row that takes part: its key (`m0`, …), scope, depth, and what it must share with others.
 pub fn members(task: &Task, scope: Option<&Sql>) -> Sql {
     match &task.tree {
         Some(tree) => paths(task, tree, scope),
@@ -100,7 +102,7 @@ fn start(node: &Node, scope: &Option<String>) -> Sql {
 }
 
 fn flat(task: &Task, scope: Option<&Sql>) -> Sql {
-    let mut sql = start(&task.node, &task.scope).text("1 as top");
+    let mut sql = start(&task.node, &task.scope).text("0 as level");
     for (n, by) in task.by.iter().enumerate() {
         sql = sql.text(", ").add(by).text(&format!(" as c{n}"));
     }
@@ -148,7 +150,7 @@ fn paths(task: &Task, tree: &Tree, scope: Option<&Sql>) -> Sql {
         next.push(Sql::new("t.").name(column).text(" = m.s"));
     }
     start(node, &task.scope)
-        .text("1 as top, cast(")
+        .text("0 as level, cast(")
         .add(&free(&root))
         .text(" as text) as c0 from ")
         .table(table)
@@ -156,7 +158,7 @@ fn paths(task: &Task, tree: &Tree, scope: Option<&Sql>) -> Sql {
         .add(&Sql::join(&first, " and "))
         .text(" union all ")
         .add(&start(node, &task.scope))
-        .text("0, cast(m.c0 || '/' || ")
+        .text("m.level + 1, cast(m.c0 || '/' || ")
         .add(&free(&joined(&tree.siblings)))
         .text(" as text) from members as m join ")
         .table(table)

@@ -19,7 +19,7 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Error, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result, Severity,
+    Batch, Counts, Cursor, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result, Severity,
     Step, Work,
 };
 use options::Mode;
@@ -85,14 +85,14 @@ impl Operation for Options {
         Ok(findings)
     }
 
-    fn give_up(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+    fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
         let task = Task::read(step)?;
         let mut place = Place::read(aim)?;
         let Some(value) = task.scopes.get(place.scope).filter(|_| task.scope.is_some()) else { return Ok(None) };
         let scope = result::shown(value);
         place.scope += 1;
         let next = if place.scope < task.scopes.len() { Some(place.cursor()?) } else { None };
-        Ok(Some(GivenUp { detail: result::of_failure(&task, &scope, &error.to_string()), scope, next }))
+        Ok(Some(GivenUp { detail: result::of_failure(&task, &scope, error), scope, next }))
     }
 
     fn result(

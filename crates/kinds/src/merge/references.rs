@@ -73,6 +73,12 @@ fn referring(schema: &Schema, table: &Table, options: &Options) -> Result<Vec<Fo
             }
         }
     }
+    if let (Some(tree), Some(key)) = (&options.tree, &table.key)
+        && schema.find(&options.table)?.name == table.name
+        && !found.iter().any(|(child, columns, _)| child.name == table.name && *columns == [tree.parent.clone()])
+    {
+        found.push((table.clone(), vec![tree.parent.clone()], key.columns.clone()));
+    }
     for declared in &options.references {
         let meant = declared.parent.as_ref().unwrap_or(&options.table);
         if schema.find(meant)?.name != table.name {
@@ -143,7 +149,7 @@ fn reference(
         ));
     }
     // Rows of the tree itself that would be in each other's way are the same by the tree's own rule.
-    let clashes = if own { Vec::new() } else { clashes(child, &columns, options)? };
+    let clashes = if own || child.key.is_none() { Vec::new() } else { clashes(child, &columns, options)? };
     let folds = |clash: &Clash| clash.policy == Policy::Fold || clash.if_same == Policy::Fold;
     let deeper = clashes.iter().any(folds);
     let node = if deeper && path.iter().any(|above| above.name == child.name) {

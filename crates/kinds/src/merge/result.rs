@@ -39,17 +39,17 @@ impl Detail {
         self
     }
 
-    /// Adds a pair: old key, new key, whether they are roots.
+    /// Adds a pair: old key, new key, depth.
     pub fn pair(&mut self, row: &[Value]) {
-        let [old, new, top, ..] = row else { return };
-        if top.as_int() == Some(1) && self.kept.is_none() {
+        let [old, new, level, ..] = row else { return };
+        if level.as_int() == Some(0) && self.kept.is_none() {
             self.kept = Some(value(new));
         }
         self.merged.push((value(old), value(new)));
     }
 }
 
-/// The pairs of the mapping, over a select list of old key, new key and root.
+/// The pairs of the mapping, over a select list of old key, new key and depth.
 pub fn pairs_of(task: &Task, dialect: &dyn Dialect, more: &str) -> Result<Sql> {
     let key = &task.node.values[0];
     let outward = dialect.outward(task.node.table.expect_column(key)?);
@@ -60,7 +60,7 @@ pub fn pairs_of(task: &Task, dialect: &dyn Dialect, more: &str) -> Result<Sql> {
         .add(&of("o"))
         .text(", ")
         .add(&of("n"))
-        .text(&format!(", q.top{more} from {MAP} as q order by q.top desc, q.n0, q.nth limit {MOST_PAIRS}")))
+        .text(&format!(", q.level{more} from {MAP} as q order by q.level, q.n0, q.nth limit {MOST_PAIRS}")))
 }
 
 /// Who becomes whom in this batch.

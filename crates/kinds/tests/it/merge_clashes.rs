@@ -35,7 +35,7 @@ fn a_row_of_the_same_name_gets_another_one() {
             .after(|place, _| {
                 assert_eq!(
                     cells(place, "select id, name from pictures where album = 1 and id >= 20 order by id"),
-                    ["20|a (3).jpg", "21|noext (2)", "22|b.jpg", "23|.dot (2)", "24|long-name (2).jp"]
+                    ["20|a (3).jpg", "21|noext (2)", "22|b.jpg", "23|.dot (2)", "24|long-nam (2).jp"]
                 );
             })
             .without_faults()
@@ -64,6 +64,7 @@ fn the_same_thing_twice_is_kept_or_folded() {
             assert_eq!(cells(place, "select id, who from likes where picture = 10 order by id"), ["1|ann", "3|bob"]);
             assert_eq!(report.operations[0].rows_deleted, 1);
         })
+        .without_faults()
         .tell();
 }
 
@@ -143,6 +144,7 @@ fn children_that_meet_twins_on_their_way_up_do_not_stumble_over_a_unique_name() 
     .after(|place, _| {
         assert_eq!(cells(place, "select id, parent from nodes order by id"), ["2|NULL", "4|2", "6|4", "7|4", "8|6", "9|6"]);
     })
+    .without_faults()
     .tell();
     merge(json!({"table": "nodes", "by": ["app"], "tree": {"parent": "parent", "siblings": ["name"]}, "survivor": ["lowest_key"]}))
         .given(tree)
