@@ -7,6 +7,7 @@ mod merge;
 mod merge_clashes;
 mod merge_laws;
 mod merge_looks;
+mod merge_others;
 mod merge_scopes;
 mod purge;
 mod purge_ages;
