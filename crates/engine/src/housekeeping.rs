@@ -117,8 +117,11 @@ impl Run<'_, '_> {
         }
         // What the lost events told is kept with the undo points of their scopes.
         let scopes = point.map(|point| point.scopes.as_slice()).unwrap_or_default();
-        let told: Vec<_> =
-            scopes.iter().filter(|scope| scope.batch > newest).filter_map(|scope| scope.detail.clone()).collect();
+        let told: Vec<_> = scopes
+            .iter()
+            .filter(|scope| scope.batch > newest)
+            .filter_map(|scope| scope.detail.clone())
+            .collect();
         let mut detail = (!told.is_empty()).then(|| told.into());
         for (step, counts) in missing.into_iter().enumerate() {
             if counts != Counts::default() {

@@ -49,8 +49,8 @@ pub use operation::{Batch, Cursor, Kind, Operation, Phase, Planned, Planning, St
 pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo};
 pub use report::{Metadata, OperationReport, Report, ReportedBackup, ReportedError, TargetReport};
 pub use request::{Manners, OperationRequest, Request, Severity, Trigger};
-pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use run_log::{Field, RunLog};
+pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{Audit, RunRecord};
 pub use status::Status;
 pub use stop::Stop;

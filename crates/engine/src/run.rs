@@ -151,8 +151,10 @@ impl Run<'_, '_> {
                 )?;
             }
             // What an operation that only looks has found decides how it ends.
-            let findings: Vec<_> = item.findings.iter().filter(|found| found.level > Level::Note).cloned().collect();
-            if item.steps.is_empty() && item.result.is_some() && !findings.is_empty() && !plan.request.dry_run {
+            let findings: Vec<_> =
+                item.findings.iter().filter(|found| found.level > Level::Note).cloned().collect();
+            if item.steps.is_empty() && item.result.is_some() && !findings.is_empty() && !plan.request.dry_run
+            {
                 self.log(n, What::Verified { findings })?;
             }
             return self.log(n, What::Finished);

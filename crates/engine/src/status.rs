@@ -58,7 +58,9 @@ impl Status {
             (_, What::Failed { .. }) if !self.is_over() => Failed,
             (Verifying, What::Finished) => Completed,
             // An operation that only looks.
-            (Planned, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => Partial,
+            (Planned, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
+                Partial
+            }
             // A dry run, or an operation that only looks.
             (Planned | Ready, What::Finished) => Completed,
             (Partial | Failed | Refused | Cancelled | TimedOut | Skipped, What::Finished) => self,
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_batch_cannot_follow_a_refusal() {
-        let advanced = What::Advanced { step: 0, batch: 1, counts: Default::default(), seconds: 0.0, detail: None };
+        let advanced =
+            What::Advanced { step: 0, batch: 1, counts: Default::default(), seconds: 0.0, detail: None };
         assert!(Status::Refused.after(&advanced).is_err());
         assert!(Status::Completed.after(&What::Started { resumed: true }).is_err());
     }

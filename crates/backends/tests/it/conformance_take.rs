@@ -327,8 +327,7 @@ fn a_column_that_is_gone_is_left_out_when_putting_back() {
     };
     place.script("alter table t drop column gone");
     let schema = session.schema().unwrap();
-    let back =
-        session.dialect().put_back(schema.find("t").unwrap(), &undo, &["id"], Range::of(0, 9));
+    let back = session.dialect().put_back(schema.find("t").unwrap(), &undo, &["id"], Range::of(0, 9));
     let mut tx = session.begin(&Limits::default()).unwrap();
     assert_eq!(tx.execute(&back).unwrap(), 1);
     tx.commit().unwrap();

@@ -77,7 +77,9 @@ impl Operation for PutBack {
                 stride,
                 retry,
                 own_parents,
-                backwards: own_parents && end - start > stride && parents_come_later(remembered, table, facts)?,
+                backwards: own_parents
+                    && end - start > stride
+                    && parents_come_later(remembered, table, facts)?,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);

@@ -61,8 +61,9 @@ pub(super) fn read(facts: &mut dyn Facts, points: &mut [Point]) -> Result<()> {
     if points.is_empty() || facts.count(&facts.dialect().exists(&table))? == 0 {
         return Ok(());
     }
-    let select =
-        Sql::new("select point, batch, scope, state, detail from ").table(&table).text(" order by point, batch");
+    let select = Sql::new("select point, batch, scope, state, detail from ")
+        .table(&table)
+        .text(" order by point, batch");
     for row in facts.rows(&select)? {
         let text = |n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default();
         if let Some(point) = points.iter_mut().find(|point| point.id == text(0)) {
@@ -169,8 +170,7 @@ pub(super) fn set_state(work: &mut Work, id: &str, state: PointState) -> Result<
         .text(" where state <> 'used' and point = ")
         .bind(point);
     if work.count(&open)? == 0 {
-        let used =
-            Sql::new("update ").table(&points).text(" set state = 'used' where id = ").bind(point);
+        let used = Sql::new("update ").table(&points).text(" set state = 'used' where id = ").bind(point);
         work.tx().execute(&used)?;
     }
     Ok(())
@@ -201,13 +201,22 @@ pub(super) fn drop_part(session: &mut dyn Session, limits: &Limits, part: &Point
         tx.execute(&forget_rows(&remembered.undo, batch))?;
     }
     tx.execute(
-        &Sql::new("delete from ").table(&table).text(" where point = ").bind(point).text(" and batch = ").bind(batch),
+        &Sql::new("delete from ")
+            .table(&table)
+            .text(" where point = ")
+            .bind(point)
+            .text(" and batch = ")
+            .bind(batch),
     )?;
     tx.execute(&Sql::new("delete from ").table(&conflicts).text(" where point = ").bind(part.id.clone()))?;
     tx.execute(
-        &Sql::new("delete from ").table(&checkpoints).text(" where point = ").bind(format!("undo:{}", part.id)),
+        &Sql::new("delete from ")
+            .table(&checkpoints)
+            .text(" where point = ")
+            .bind(format!("undo:{}", part.id)),
     )?;
-    let left = tx.count(&Sql::new("select count(*) from ").table(&table).text(" where point = ").bind(point))?;
+    let left =
+        tx.count(&Sql::new("select count(*) from ").table(&table).text(" where point = ").bind(point))?;
     tx.commit()?;
     if left == 0
         && let Some(whole) = super::point::read_point(session, point)?
@@ -225,12 +234,13 @@ pub(super) fn forget(facts: &mut dyn Facts, point: &Point) -> Result<Vec<Sql>> {
     if facts.count(&facts.dialect().exists(&table))? == 0 {
         return Ok(Vec::new());
     }
-    let mut all =
-        vec![Sql::new("delete from ").table(&table).text(" where point = ").bind(point.id.clone())];
+    let mut all = vec![Sql::new("delete from ").table(&table).text(" where point = ").bind(point.id.clone())];
     for scope in point.scopes.iter().filter(|scope| scope.state != PointState::Open) {
         let id = id(&point.id, scope.batch);
         all.push(Sql::new("delete from ").table(&conflicts).text(" where point = ").bind(id.clone()));
-        all.push(Sql::new("delete from ").table(&checkpoints).text(" where point = ").bind(format!("undo:{id}")));
+        all.push(
+            Sql::new("delete from ").table(&checkpoints).text(" where point = ").bind(format!("undo:{id}")),
+        );
     }
     Ok(all)
 }

@@ -200,8 +200,10 @@ fn repoint(
         staying = staying.text(" and not ").add(&below.among(&gone(map, node)));
     }
     for (_, found) in &clashes {
-        let renamed =
-            Sql::new(&format!("select {} from {found} as m where m.deed = 1", numbered("m.o", below.key).join(", ")));
+        let renamed = Sql::new(&format!(
+            "select {} from {found} as m where m.deed = 1",
+            numbered("m.o", below.key).join(", ")
+        ));
         staying = staying.text(" and not ").add(&below.among(&renamed));
     }
     let moves: Vec<(String, Sql)> = (0..reference.columns.len())
@@ -226,9 +228,7 @@ fn rename(reference: &Reference, clash: &Clash, found: &str, work: &mut Work) ->
     let below = &reference.node;
     while work.adjust(found, &next_number(reference, clash, found))? > 0 {}
     let of = |value: &str| {
-        Sql::new(&format!("(select {value} from {found} as m where "))
-            .add(&below.is("t", "m", "o"))
-            .text(")")
+        Sql::new(&format!("(select {value} from {found} as m where ")).add(&below.is("t", "m", "o")).text(")")
     };
     let mut changes: Vec<(String, Sql)> = (0..reference.columns.len())
         .map(|n| (reference.columns[n].clone(), of(&format!("m.d{n}"))))
@@ -246,13 +246,7 @@ fn rename(reference: &Reference, clash: &Clash, found: &str, work: &mut Work) ->
 }
 
 /// The rows that stay take over what the others had; how many changed.
-fn take_over(
-    node: &Node,
-    fields: &[Field],
-    age: Option<&Sql>,
-    map: &str,
-    work: &mut Work,
-) -> Result<u64> {
+fn take_over(node: &Node, fields: &[Field], age: Option<&Sql>, map: &str, work: &mut Work) -> Result<u64> {
     if fields.is_empty() {
         return Ok(0);
     }

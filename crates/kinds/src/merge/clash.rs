@@ -50,7 +50,8 @@ impl Reference {
     /// The columns, over `t`, are those of a row that stays.
     fn is_home(&self, map: &str) -> Sql {
         let there: Vec<String> = self.to.iter().map(|to| format!("m.n{to}")).collect();
-        self.own_columns().text(&format!(" in (select {} from {map} as m where m.deed = 2)", there.join(", ")))
+        self.own_columns()
+            .text(&format!(" in (select {} from {map} as m where m.deed = 2)", there.join(", ")))
     }
 }
 
@@ -103,8 +104,10 @@ pub fn clashing(reference: &Reference, clash: &Clash, map: &str) -> Sql {
     for n in 0..values {
         ranked = ranked.text(&format!(", first_value(v{n}) over alike as n{n}"));
     }
-    let ranked =
-        ranked.text(" from (").add(&inner).text(&format!(") as z window alike as (partition by {alike} {order})"));
+    let ranked = ranked
+        .text(" from (")
+        .add(&inner)
+        .text(&format!(") as z window alike as (partition by {alike} {order})"));
     let old: Vec<String> = (0..values).map(|n| format!("v{n} as o{n}")).collect();
     let mut sql = Sql::new(&format!(
         "select {}, {}, {}, s, nth, case when nth_alike > 1 then {} else {} end as deed",

@@ -58,7 +58,9 @@ impl Counting {
                 let doomed = |deed: u8| {
                     Sql::new(&format!("s, count(*) as many from {found} where deed = {deed} group by s"))
                 };
-                for (deed, policy) in [(Policy::Rename, "rename"), (Policy::Fold, "fold"), (Policy::Refuse, "refuse")] {
+                for (deed, policy) in
+                    [(Policy::Rename, "rename"), (Policy::Fold, "fold"), (Policy::Refuse, "refuse")]
+                {
                     if clash.policy == deed || clash.if_same == deed {
                         let number = match deed {
                             Policy::Rename => 1,
@@ -83,7 +85,8 @@ impl Counting {
             m != n
                 && other.node.table.name == this.node.table.name
                 && this.node.table.uniques.iter().any(|unique| {
-                    let holds = |columns: &[String]| columns.iter().any(|column| unique.columns.contains(column));
+                    let holds =
+                        |columns: &[String]| columns.iter().any(|column| unique.columns.contains(column));
                     holds(&this.columns) && holds(&other.columns)
                 })
         })

@@ -7,8 +7,9 @@ use targets::db::{Dialect, Sql};
 /// One row for each row that stays, with what the others bring for each field: `g0`, …, and how old that is: `b0`, ….
 pub fn gathered(node: &Node, fields: &[Field], map: &str, aged: bool) -> Sql {
     let stays = numbered("m.n", node.key).join(", ");
-    let mut inner =
-        Sql::new(&format!("select {stays}, row_number() over (partition by {stays} order by m.nth) as leads, first_value(m.s) over (partition by {stays} order by m.nth) as s"));
+    let mut inner = Sql::new(&format!(
+        "select {stays}, row_number() over (partition by {stays} order by m.nth) as leads, first_value(m.s) over (partition by {stays} order by m.nth) as s"
+    ));
     for (n, field) in fields.iter().enumerate() {
         let value = format!("m.f{n}");
         let given = format!("case when {value} is null then 1 else 0 end");

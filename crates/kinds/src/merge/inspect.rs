@@ -24,10 +24,8 @@ pub fn check(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<P
     let total = groups.len() as u64;
     let threshold = options.threshold.unwrap_or(THRESHOLD);
     let name = task.scope.as_deref().unwrap_or("group");
-    let listed: Vec<Json> = groups
-        .iter()
-        .map(|group| json!({ name: group.scope, "count": group.count }))
-        .collect();
+    let listed: Vec<Json> =
+        groups.iter().map(|group| json!({ name: group.scope, "count": group.count })).collect();
     let noun = if task.scope.is_some() { "scopes" } else { "groups" };
     let first: Vec<String> =
         groups.iter().take(10).map(|group| format!("{} ({})", group.scope, group.count)).collect();
@@ -185,7 +183,9 @@ fn in_tree(task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result
     let key = quote(&task.node.values[0]);
     let parent = quote(&tree.parent);
     let scope = task.scope.as_ref().map(|scope| format!("t.{}", quote(scope))).unwrap_or("null".to_owned());
-    let from = |more: &str| Sql::new(&format!("select {scope} as s, t.{key} as k, {more} as c from ")).table(table).text(" as t");
+    let from = |more: &str| {
+        Sql::new(&format!("select {scope} as s, t.{key} as k, {more} as c from ")).table(table).text(" as t")
+    };
     // Children of one parent that are the same, whatever their parents are.
     let siblings = Sql::join(&tree.siblings, ", ");
     let given: Vec<Sql> = tree.siblings.iter().map(|name| name.clone().text(" is not null")).collect();
@@ -220,10 +220,10 @@ fn in_tree(task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result
         .text(&format!(" as p where p.{key} = t.{parent})"));
     each(task, "lost_parent", &lost, facts, faults)?;
     if let Some(column) = &task.scope {
-        let other = from("null")
-            .text(" join ")
-            .table(table)
-            .text(&format!(" as p on p.{key} = t.{parent} where p.{column} <> t.{column}", column = quote(column)));
+        let other = from("null").text(" join ").table(table).text(&format!(
+            " as p on p.{key} = t.{parent} where p.{column} <> t.{column}",
+            column = quote(column)
+        ));
         each(task, "application_mismatch", &other, facts, faults)?;
     }
     // Whoever is met neither from a root nor from a lost parent runs in a circle.
@@ -360,7 +360,10 @@ pub fn after(
         findings.push(Finding::note(
             "rows_gone",
             table,
-            format!("{} of the planned rows were removed or changed by others meanwhile", step.matched - known),
+            format!(
+                "{} of the planned rows were removed or changed by others meanwhile",
+                step.matched - known
+            ),
             "",
         ));
     }

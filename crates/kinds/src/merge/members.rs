@@ -47,8 +47,7 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
     for (n, order) in task.order.iter().enumerate() {
         sql = sql.text(", ").add(&order.value).text(&format!(" as r{n}"));
     }
-    let on_class: Vec<String> =
-        same.split(", ").map(|name| format!("m.{name} = d.{name}")).collect();
+    let on_class: Vec<String> = same.split(", ").map(|name| format!("m.{name} = d.{name}")).collect();
     sql = sql
         .text(" from members as m join doubled as d on ")
         .text(&on_class.join(" and "))
@@ -68,7 +67,11 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
         sql = sql.text(&format!(", first_value(o{n}) over stays as n{n}"));
     }
     sql = sql.text(&format!(" from rated window stays as (partition by {same} order by {order})) select "));
-    sql = sql.text(&listed("o", values, "")).text(", ").text(&listed("n", values, "")).text(", nth, level, 2 as deed");
+    sql = sql
+        .text(&listed("o", values, ""))
+        .text(", ")
+        .text(&listed("n", values, ""))
+        .text(", nth, level, 2 as deed");
     sql = sql.text(if task.scope.is_some() { ", s" } else { ", 0 as s" });
     if task.tree.is_none() {
         sql = sql.text(", ").text(&listed("c", classes, ""));
@@ -110,10 +113,7 @@ fn flat(task: &Task, scope: Option<&Sql>) -> Sql {
     wanted.extend(task.by.iter().map(|by| Sql::new("(").add(by).text(") is not null")));
     wanted.extend(task.free.clone());
     wanted.extend(in_scope(task, scope));
-    sql.text(" from ")
-        .table(&task.node.table.name)
-        .text(" as t where ")
-        .add(&Sql::join(&wanted, " and "))
+    sql.text(" from ").table(&task.node.table.name).text(" as t where ").add(&Sql::join(&wanted, " and "))
 }
 
 fn in_scope(task: &Task, scope: Option<&Sql>) -> Option<Sql> {

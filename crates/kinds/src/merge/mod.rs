@@ -88,7 +88,9 @@ impl Operation for Options {
     fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
         let task = Task::read(step)?;
         let mut place = Place::read(aim)?;
-        let Some(value) = task.scopes.get(place.scope).filter(|_| task.scope.is_some()) else { return Ok(None) };
+        let Some(value) = task.scopes.get(place.scope).filter(|_| task.scope.is_some()) else {
+            return Ok(None);
+        };
         let scope = result::shown(value);
         place.scope += 1;
         let next = if place.scope < task.scopes.len() { Some(place.cursor()?) } else { None };

@@ -218,8 +218,7 @@ impl Options {
             );
         }
         let renames = |rule: &&OnClash| {
-            rule.rename.is_none()
-                && (rule.policy == Policy::Rename || rule.if_same == Some(Policy::Rename))
+            rule.rename.is_none() && (rule.policy == Policy::Rename || rule.if_same == Some(Policy::Rename))
         };
         if let Some(rule) = self.on_clash.iter().find(renames) {
             return refuse(
@@ -231,10 +230,16 @@ impl Options {
         if self.age_column.is_none()
             && (self.survivor.iter().any(aged) || self.fields.values().any(|rule| *rule == FieldRule::Newest))
         {
-            return refuse("`oldest` and `newest` need to know how old a row is", "say `age_column = \"created_at\"`");
+            return refuse(
+                "`oldest` and `newest` need to know how old a row is",
+                "say `age_column = \"created_at\"`",
+            );
         }
         if self.scope.is_none() && self.max_scopes.is_some() {
-            return refuse("`max_scopes` needs a `scope`", "say `scope = \"…\"`, or limit rows with `max_rows`");
+            return refuse(
+                "`max_scopes` needs a `scope`",
+                "say `scope = \"…\"`, or limit rows with `max_rows`",
+            );
         }
         Ok(())
     }

@@ -80,10 +80,7 @@ pub fn task(
     };
     let mut by = same(&options.by, &table, facts)?;
     if options.nulls_equal {
-        by = by
-            .iter()
-            .map(|by| Sql::new("coalesce('=' || cast(").add(by).text(" as text), '')"))
-            .collect();
+        by = by.iter().map(|by| Sql::new("coalesce('=' || cast(").add(by).text(" as text), '')")).collect();
     }
     let wanted = match &options.condition {
         Some(condition) => readable(condition, &table, facts)?,
@@ -122,7 +119,9 @@ fn same(all: &[Same], table: &Table, facts: &mut dyn Facts) -> Result<Vec<Sql>> 
             Same::Column(name) => {
                 table.expect_column(name).map(|column| Sql::new("t.").name(&column.name)).map_err(|error| {
                     let help = error.help.clone().unwrap_or_default();
-                    error.help(format!("{help}; an expression is written `{{ expression = \"lower(t.name)\" }}`"))
+                    error.help(format!(
+                        "{help}; an expression is written `{{ expression = \"lower(t.name)\" }}`"
+                    ))
                 })
             }
             Same::Expression { expression } => readable(expression, table, facts),
@@ -133,13 +132,19 @@ fn same(all: &[Same], table: &Table, facts: &mut dyn Facts) -> Result<Vec<Sql>> 
 /// SQL of the configuration, in brackets, after the database has read it.
 fn readable(text: &str, table: &Table, facts: &mut dyn Facts) -> Result<Sql> {
     let start = |expression: Sql| {
-        Sql::new("select count(*) from (select ").add(&expression).text(" as one from ").table(&table.name).text(" as t) as x")
+        Sql::new("select count(*) from (select ")
+            .add(&expression)
+            .text(" as one from ")
+            .table(&table.name)
+            .text(" as t) as x")
     };
     // On its own first: `a) or (b` is no expression, but inside brackets it would step out of them.
     let alone = start(Sql::raw(text).text("\n"));
     let enclosed = Sql::new("(").add(&Sql::raw(text)).text("\n)");
     facts.access(&alone).and_then(|_| facts.access(&start(enclosed.clone()))).map_err(|error| {
-        error.while_doing(&format!("the expression `{text}`")).help("write it as SQL over the table, under the alias `t`")
+        error
+            .while_doing(&format!("the expression `{text}`"))
+            .help("write it as SQL over the table, under the alias `t`")
     })?;
     Ok(enclosed)
 }
@@ -181,7 +186,9 @@ fn choose(
         }
         match of(value) {
             None => fresh.push(value.clone()),
-            Some(scope) if options.retry_failed || scope.next_at <= planning.now => again.push((scope, value.clone())),
+            Some(scope) if options.retry_failed || scope.next_at <= planning.now => {
+                again.push((scope, value.clone()))
+            }
             Some(scope) => waiting.push(scope),
         }
     }
@@ -247,7 +254,8 @@ fn check_triggers(options: &Options, task: &Task, findings: &mut Vec<Finding>) {
                 continue;
             }
             told.push(name);
-            let what = format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
+            let what =
+                format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
             findings.push(match options.triggers {
                 Triggers::Refuse => Finding::refuse(
                     "trigger",
@@ -283,7 +291,8 @@ fn results(
 ) -> Result<Vec<serde_json::Value>> {
     let Some(scope) = &task.scope else { return Ok(Vec::new()) };
     let outward = facts.dialect().outward(task.node.table.expect_column(scope)?);
-    let more = Sql::new(&format!(", (select {outward} from (select q.s as ")).name(scope).text(") as t)").shown();
+    let more =
+        Sql::new(&format!(", (select {outward} from (select q.s as ")).name(scope).text(") as t)").shown();
     let select = Sql::new(&format!("with {MAP} as ("))
         .add(&map(task, None, None))
         .text(") ")
@@ -338,10 +347,13 @@ fn step(
     let by: Vec<String> = task.by.iter().map(Sql::shown).collect();
     let mut said = vec![
         ("same".to_owned(), by.join(", ")),
-        ("stays".to_owned(), match order.last() {
-            Some(&"lowest_key" | &"highest_key") => order.join(", "),
-            _ => format!("{}, lowest_key", order.join(", ")),
-        }),
+        (
+            "stays".to_owned(),
+            match order.last() {
+                Some(&"lowest_key" | &"highest_key") => order.join(", "),
+                _ => format!("{}, lowest_key", order.join(", ")),
+            },
+        ),
     ];
     if let Some(scope) = &task.scope {
         said.push(("scopes".to_owned(), format!("{} values of {scope}", task.scopes.len())));
@@ -378,13 +390,17 @@ fn step(
 /// The main statements, for people to read.
 fn statements(task: &Task) -> Vec<String> {
     let scope = task.scope.as_ref().map(|_| Sql::new("SCOPE"));
-    let mut all = vec![format!(
-        "create temporary table {MAP} as {}",
-        map(task, scope.as_ref(), None).shown()
-    )];
+    let mut all =
+        vec![format!("create temporary table {MAP} as {}", map(task, scope.as_ref(), None).shown())];
     for reference in &task.node.references {
         let set: Vec<String> = (0..reference.columns.len())
-            .map(|n| format!("{} = {}", targets::db::quote(&reference.columns[n]), reference.moved_to(n, MAP).shown()))
+            .map(|n| {
+                format!(
+                    "{} = {}",
+                    targets::db::quote(&reference.columns[n]),
+                    reference.moved_to(n, MAP).shown()
+                )
+            })
             .collect();
         all.push(format!(
             "update {} as t set {} where {}",

@@ -75,7 +75,9 @@ fn referring(schema: &Schema, table: &Table, options: &Options) -> Result<Vec<Fo
     }
     if let (Some(tree), Some(key)) = (&options.tree, &table.key)
         && schema.find(&options.table)?.name == table.name
-        && !found.iter().any(|(child, columns, _)| child.name == table.name && *columns == [tree.parent.clone()])
+        && !found
+            .iter()
+            .any(|(child, columns, _)| child.name == table.name && *columns == [tree.parent.clone()])
     {
         found.push((table.clone(), vec![tree.parent.clone()], key.columns.clone()));
     }

@@ -139,8 +139,7 @@ pub fn sum_up(task: &Task, found: u64, dry_run: bool, results: &[Json]) -> Json 
             all[format!("{name}_folded")] = json!(sum(&format!("folded_{name}")));
         }
     }
-    let ids: Vec<&Json> =
-        results.iter().map(|one| &one["rollback_id"]).filter(|id| !id.is_null()).collect();
+    let ids: Vec<&Json> = results.iter().map(|one| &one["rollback_id"]).filter(|id| !id.is_null()).collect();
     all["rollback_ids"] = json!(ids);
     all["results"] = json!(results);
     all

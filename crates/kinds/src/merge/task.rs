@@ -148,9 +148,7 @@ impl Node {
             .key()
             .iter()
             .enumerate()
-            .map(|(n, column)| {
-                Sql::new(&format!("{row}.")).name(column).text(&format!(" = {map}.{kind}{n}"))
-            })
+            .map(|(n, column)| Sql::new(&format!("{row}.")).name(column).text(&format!(" = {map}.{kind}{n}")))
             .collect();
         Sql::join(&same, " and ")
     }

@@ -30,38 +30,47 @@ fn options(rule: Json) -> Json {
 fn a_row_of_the_same_name_gets_another_one() {
     // W-082: nobody takes a name that is there already
     for unique in ["", ", unique (album, name)"] {
-        merge(options(json!({"table": "pictures", "columns": ["name"], "policy": "rename", "rename": "name"})))
-            .given(move |place| albums(place, unique))
-            .after(|place, _| {
-                assert_eq!(
-                    cells(place, "select id, name from pictures where album = 1 and id >= 20 order by id"),
-                    ["20|a (3).jpg", "21|noext (2)", "22|b.jpg", "23|.dot (2)", "24|long-nam (2).jp"]
-                );
-            })
-            .without_faults()
-            .tell();
+        merge(options(
+            json!({"table": "pictures", "columns": ["name"], "policy": "rename", "rename": "name"}),
+        ))
+        .given(move |place| albums(place, unique))
+        .after(|place, _| {
+            assert_eq!(
+                cells(place, "select id, name from pictures where album = 1 and id >= 20 order by id"),
+                ["20|a (3).jpg", "21|noext (2)", "22|b.jpg", "23|.dot (2)", "24|long-nam (2).jp"]
+            );
+        })
+        .without_faults()
+        .tell();
     }
 }
 
 #[test]
 fn the_same_thing_twice_is_kept_or_folded() {
     // W-082: same hash
-    let rule = |if_same: &str| {
-        json!({"table": "pictures", "columns": ["name"], "policy": "rename", "rename": "name", "same": ["hash"], "if_same": if_same})
-    };
+    let rule = |if_same: &str| json!({"table": "pictures", "columns": ["name"], "policy": "rename", "rename": "name", "same": ["hash"], "if_same": if_same});
     merge(options(rule("keep")))
         .given(|place| albums(place, ""))
         .after(|place, _| {
-            assert_eq!(cells(place, "select id from pictures where album = 1 and name = 'a.jpg' order by id"), ["10", "20"]);
+            assert_eq!(
+                cells(place, "select id from pictures where album = 1 and name = 'a.jpg' order by id"),
+                ["10", "20"]
+            );
         })
         .without_faults()
         .tell();
     merge(options(rule("fold")))
         .given(|place| albums(place, ""))
         .after(|place, report| {
-            assert_eq!(cells(place, "select id from pictures where name = 'a.jpg' order by id"), ["10", "30", "31"]);
+            assert_eq!(
+                cells(place, "select id from pictures where name = 'a.jpg' order by id"),
+                ["10", "30", "31"]
+            );
             // who liked the one likes the other, once
-            assert_eq!(cells(place, "select id, who from likes where picture = 10 order by id"), ["1|ann", "3|bob"]);
+            assert_eq!(
+                cells(place, "select id, who from likes where picture = 10 order by id"),
+                ["1|ann", "3|bob"]
+            );
             assert_eq!(report.operations[0].rows_deleted, 1);
         })
         .without_faults()
@@ -88,7 +97,8 @@ fn what_a_unique_key_forbids_is_refused_until_somebody_says_what_to_do() {
     both("", "", |stage| {
         albums(&stage.place, ", unique (album, name)");
         let before = stage.place.dump();
-        let plan = |options: Json| story::plan(&stage.engine(), &story::request("merge", options, manners(), false));
+        let plan =
+            |options: Json| story::plan(&stage.engine(), &story::request("merge", options, manners(), false));
         let without = json!({"table": "albums", "by": ["title"]});
         assert!(codes(&plan(without.clone())).contains(&"clash"));
         let report = story::run(&stage.engine(), &plan(without));
@@ -142,7 +152,10 @@ fn children_that_meet_twins_on_their_way_up_do_not_stumble_over_a_unique_name() 
     }))
     .given(tree)
     .after(|place, _| {
-        assert_eq!(cells(place, "select id, parent from nodes order by id"), ["2|NULL", "4|2", "6|4", "7|4", "8|6", "9|6"]);
+        assert_eq!(
+            cells(place, "select id, parent from nodes order by id"),
+            ["2|NULL", "4|2", "6|4", "7|4", "8|6", "9|6"]
+        );
     })
     .without_faults()
     .tell();
@@ -168,7 +181,10 @@ fn the_survivor_is_chosen_by_the_rules_in_their_order() {
         let survivors = |rules: Json| {
             let options = json!({"table": "p", "by": ["name"], "survivor": rules, "age_column": "at"});
             let engine = stage.engine();
-            let report = story::run(&engine, &story::plan(&engine, &story::request("merge", options, manners(), false)));
+            let report = story::run(
+                &engine,
+                &story::plan(&engine, &story::request("merge", options, manners(), false)),
+            );
             let left = stage.list("select id from p order by name").join(" ");
             stage.undo(&report.run_id);
             story::forget(&stage.engine());
@@ -180,7 +196,9 @@ fn the_survivor_is_chosen_by_the_rules_in_their_order() {
         assert_eq!(survivors(json!(["highest at", "highest id"])), "1 3 6 8");
         assert_eq!(survivors(json!(["at = 2020-01-01", "highest_key"])), "2 4 6 8");
         let wrong = json!({"table": "p", "by": ["name"], "survivor": ["prettiest"]});
-        let refused = crate::stage::shown(&stage.engine().plan(&story::request("merge", wrong, manners(), false)).unwrap_err());
+        let refused = crate::stage::shown(
+            &stage.engine().plan(&story::request("merge", wrong, manners(), false)).unwrap_err(),
+        );
         assert!(refused.contains("prettiest") && refused.contains("most_dependants"), "{refused}");
     });
 }

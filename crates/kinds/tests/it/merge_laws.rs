@@ -137,10 +137,20 @@ fn hold_the_laws(case: &Case, place: Place) {
         assert_eq!(done.rows_dependent, promised, "{step:#?}");
     }
     if case.if_same != 1 {
-        assert_eq!(cells(&stage.place, "select id, hash from documents order by id"), hashes, "a document is lost");
+        assert_eq!(
+            cells(&stage.place, "select id, hash from documents order by id"),
+            hashes,
+            "a document is lost"
+        );
     }
-    let pairs = |rows: &[String]| rows.iter().map(|row| row.split('|').nth(1).unwrap_or("").to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(pairs(&cells(&stage.place, "select id, hash from documents")), pairs(&hashes), "a content is lost");
+    let pairs = |rows: &[String]| {
+        rows.iter().map(|row| row.split('|').nth(1).unwrap_or("").to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        pairs(&cells(&stage.place, "select id, hash from documents")),
+        pairs(&hashes),
+        "a content is lost"
+    );
     assert_eq!(cells(&stage.place, circle), circled, "a circle was touched");
     let same = "select count(*) from (select 1 from folders where id < 900 group by app, parent, case when parent is null then '' else name end having count(*) > 1) as x";
     assert_eq!(stage.number(same), 0, "something same is left");

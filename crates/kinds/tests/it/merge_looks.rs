@@ -32,9 +32,14 @@ fn a_check_counts_the_roots_of_each_application_and_changes_nothing() {
         assert_eq!(stage.place.dump(), before);
         assert_eq!(stage.place.leftovers(), Vec::<String>::new());
         let found = result(&report);
-        assert_eq!((&found["total"], &found["threshold"], &found["alert"]), (&9.into(), &5.into(), &true.into()));
+        assert_eq!(
+            (&found["total"], &found["threshold"], &found["alert"]),
+            (&9.into(), &5.into(), &true.into())
+        );
         assert_eq!(report.status, Status::Partial);
-        stage.place.script("delete from documents where folder_id >= 600; delete from folders where application_id >= 6;");
+        stage.place.script(
+            "delete from documents where folder_id >= 600; delete from folders where application_id >= 6;",
+        );
         let report = look(stage, options("check"));
         assert_eq!(
             result(&report)["duplicates"].to_string().replace('"', ""),
@@ -55,7 +60,9 @@ fn every_fault_is_named_with_its_rows() {
     // S3-012, S3-013, W-083
     both("", "", |stage| {
         folders(&stage.place);
-        stage.place.script("delete from documents where folder_id >= 400; delete from folders where application_id >= 4;");
+        stage.place.script(
+            "delete from documents where folder_id >= 400; delete from folders where application_id >= 4;",
+        );
         stage.place.script2(
             "pragma foreign_keys = off",
             "alter table folders drop constraint folders_parent_id_fkey",
@@ -90,11 +97,17 @@ fn every_fault_is_named_with_its_rows() {
         merge["on_clash"] = json!([{"table": "documents", "policy": "keep", "columns": ["name"]}]);
         let report = look(stage, merge);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
-        assert_eq!(stage.list("select id from folders where id in (901, 902, 903, 904, 905) order by id").len(), 5);
+        assert_eq!(
+            stage.list("select id from folders where id in (901, 902, 903, 904, 905) order by id").len(),
+            5
+        );
         let found = result(&look(stage, options("verify")));
         let left: Vec<&str> =
             found["findings"].as_array().unwrap().iter().filter_map(|one| one["type"].as_str()).collect();
-        assert_eq!(left, ["lost_parent", "application_mismatch", "cycle", "constraint_missing", "constraint_missing"]);
+        assert_eq!(
+            left,
+            ["lost_parent", "application_mismatch", "cycle", "constraint_missing", "constraint_missing"]
+        );
     });
 }
 
@@ -119,9 +132,11 @@ fn the_statements_that_are_missing_are_the_right_ones() {
         }
         assert_eq!(missing(stage), Vec::<String>::new());
         assert_eq!(result(&look(stage, options("verify")))["ok"], true);
-        let root = "insert into folders (id, application_id, parent_id, name) values (990, 2, null, 'second')";
+        let root =
+            "insert into folders (id, application_id, parent_id, name) values (990, 2, null, 'second')";
         assert!(stage.place.try_script(root).is_err());
-        let child = "insert into folders (id, application_id, parent_id, name) values (990, 1, 101, 'Letters')";
+        let child =
+            "insert into folders (id, application_id, parent_id, name) values (990, 1, 101, 'Letters')";
         assert!(stage.place.try_script(child).is_err());
     });
 }
@@ -138,7 +153,10 @@ fn the_constraints_of_the_example_are_refused_with_the_offenders_until_all_is_me
         let script = constraints[usize::from(!stage.place.is_sqlite())];
         let before = stage.place.dump();
         let refused = stage.place.try_script(script).unwrap_err();
-        assert!(refused.contains("must be merged first") && refused.contains('2') && refused.contains("12"), "{refused}");
+        assert!(
+            refused.contains("must be merged first") && refused.contains('2') && refused.contains("12"),
+            "{refused}"
+        );
         assert_eq!(stage.place.dump(), before);
         let mut merge = options("merge");
         merge["on_clash"] = json!([{"table": "documents", "policy": "keep", "columns": ["name"]}]);

@@ -24,7 +24,8 @@ fn what_is_created_below_a_root_that_goes_moves_with_the_rest() {
                  select pg_sleep(0.5); commit",
             )
         });
-        let sleeps = "select count(*) from pg_stat_activity where application_name = 'app' and wait_event = 'PgSleep'";
+        let sleeps =
+            "select count(*) from pg_stat_activity where application_name = 'app' and wait_event = 'PgSleep'";
         let waits = (0..500).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(2));
             stage.number(sleeps) == 1
@@ -71,7 +72,11 @@ fn each_application_is_told_as_it_is_done() {
             .engine()
             .run(&planned, &Stop::default(), &mut |event| {
                 if let What::Advanced { batch, counts, detail, .. } = &event.what {
-                    seen.push((*batch, counts.deleted, detail.as_ref().unwrap()["application_id"].to_string()));
+                    seen.push((
+                        *batch,
+                        counts.deleted,
+                        detail.as_ref().unwrap()["application_id"].to_string(),
+                    ));
                 }
             })
             .unwrap();

@@ -77,8 +77,10 @@ fn each_application_has_a_result_and_an_undo_point_of_its_own() {
         assert_eq!(second["kept_folder_id"].to_string().trim_matches('"'), kept.to_string());
         // The list of undo points shows them, and dropping them one by one leaves nothing.
         let points = stage.engine().undo_points("test").unwrap();
-        let known: Vec<String> =
-            points.iter().flat_map(|point| point.scopes.iter().map(|scope| format!("{}-{}", point.id, scope.batch))).collect();
+        let known: Vec<String> = points
+            .iter()
+            .flat_map(|point| point.scopes.iter().map(|scope| format!("{}-{}", point.id, scope.batch)))
+            .collect();
         assert_eq!(known.len(), 9);
         assert!(ids.iter().all(|id| known.iter().any(|known| id == known)));
         let after = stage.place.dump();
@@ -98,7 +100,9 @@ fn one_application_is_put_back_by_its_id_and_only_once() {
         let of = |application: i64| {
             let mut rows = cells(
                 &stage.place,
-                &format!("select id, parent_id, name from folders where application_id = {application} order by id"),
+                &format!(
+                    "select id, parent_id, name from folders where application_id = {application} order by id"
+                ),
             );
             rows.extend(cells(
                 &stage.place,
@@ -115,12 +119,15 @@ fn one_application_is_put_back_by_its_id_and_only_once() {
         let merged = of(6);
         assert_ne!(of(2), two);
         let results = report.operations[0].result.as_ref().unwrap()["results"].clone();
-        let id = results.as_array().unwrap().iter().find(|one| one["application_id"] == 2).unwrap()["rollback_id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id =
+            results.as_array().unwrap().iter().find(|one| one["application_id"] == 2).unwrap()["rollback_id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
         let engine = stage.engine();
-        let undo = |id: &str| engine.undo_request(id, Some("test"), "tester").and_then(|request| engine.plan(&request));
+        let undo = |id: &str| {
+            engine.undo_request(id, Some("test"), "tester").and_then(|request| engine.plan(&request))
+        };
         let undone = story::run(&engine, &undo(&id).unwrap());
         assert_eq!(undone.status, Status::Completed, "{undone:#?}");
         assert_eq!(of(2), two);
@@ -152,7 +159,8 @@ fn a_row_that_was_changed_after_the_merge_is_not_overwritten() {
         ));
         stage.place.script(&format!("update documents set name = 'mine.eml' where id = {moved}"));
         let engine = stage.engine();
-        let request = engine.undo_request(six["rollback_id"].as_str().unwrap(), Some("test"), "tester").unwrap();
+        let request =
+            engine.undo_request(six["rollback_id"].as_str().unwrap(), Some("test"), "tester").unwrap();
         let undone = story::run(&engine, &story::plan(&engine, &request));
         assert_eq!(undone.status, Status::Partial, "{undone:#?}");
         assert_eq!(stage.list(&format!("select name from documents where id = {moved}")), ["mine.eml"]);
@@ -176,7 +184,8 @@ fn an_application_that_fails_is_as_it_was_and_the_others_go_on() {
         assert_eq!(report.errors[0].class, engine::Class::Data);
         let result = done.result.as_ref().unwrap();
         assert_eq!((&result["applications_cleaned"], &result["applications_failed"]), (&7.into(), &2.into()));
-        let failed = result["results"].as_array().unwrap().iter().find(|one| one["application_id"] == 4).unwrap();
+        let failed =
+            result["results"].as_array().unwrap().iter().find(|one| one["application_id"] == 4).unwrap();
         assert_eq!(failed["status"], "failed");
         assert!(failed["errors"][0].as_str().unwrap().contains("no folder"));
         let roots = "select count(*) from (select 1 from folders where parent_id is null group by application_id having count(*) > 1) as x";
