@@ -45,7 +45,7 @@ pub fn main(arguments: &[String]) {
     let mut outcome = match variant.as_str() {
         "statement" => statement(url, detail),
         "list" => by_list(url, detail),
-        "purge" => purge(url, detail),
+        kind @ ("purge" | "merge") => operation(kind, url, detail),
         "undo" => undo(url),
         other => panic!("there is no variant `{other}`"),
     };
@@ -99,12 +99,12 @@ fn by_list(url: &str, select: &str) -> Outcome {
     }
 }
 
-fn purge(url: &str, options: &str) -> Outcome {
+fn operation(kind: &str, url: &str, options: &str) -> Outcome {
     let workshop = Workshop::over(url, kinds::catalogue());
     let engine = workshop.engine();
     let operation = OperationRequest {
         name: "bench".to_owned(),
-        kind: "purge".to_owned(),
+        kind: kind.to_owned(),
         title: "bench".to_owned(),
         database: "test".to_owned(),
         severity: Severity::Low,

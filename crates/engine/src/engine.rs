@@ -250,6 +250,9 @@ impl Engine {
     /// operation of it. A run with several operations is put back in reverse order. Without the run in the log,
     /// `database` must say where the point is.
     pub fn undo_request(&self, id: &str, database: Option<&str>, actor: &str) -> Result<Request, Failure> {
+        if let Some((point, batch)) = undo::parse_scope_id(id) {
+            return self.undo_scope_request(point, batch, database, actor);
+        }
         let (prefix, _) = undo::parse_point_id(id);
         let state = self.state()?;
         let mut operations = Vec::new();
@@ -285,6 +288,32 @@ impl Engine {
                 .into());
         }
         Ok(own_request(operations, actor))
+    }
+
+    /// The same for one scope of a run: `run-3` or `run.2-3`.
+    fn undo_scope_request(
+        &self,
+        point: &str,
+        batch: i64,
+        database: Option<&str>,
+        actor: &str,
+    ) -> Result<Request, Failure> {
+        let (prefix, n) = undo::parse_point_id(point);
+        let state = self.state()?;
+        let (point, database) = match (state.find_run(prefix), database) {
+            (Ok(run), _) => {
+                let items = state.run(&run)?.plan.items;
+                let item = items.get(n).ok_or_else(|| {
+                    Error::usage(format!("run `{run}` has no operation {}", n + 1))
+                        .help("`sexton undo list` shows what can be put back")
+                })?;
+                (undo::point_id(&run, n), item.operation.database.clone())
+            }
+            (Err(_), Some(database)) => (point.to_owned(), database.to_owned()),
+            (Err(error), None) => return Err(error.into()),
+        };
+        let id = undo::scope_id(&point, batch);
+        Ok(own_request(vec![undo_operation(&id, &database)], actor))
     }
 
     /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by

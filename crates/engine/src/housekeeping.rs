@@ -8,7 +8,7 @@ use crate::event::{Counts, What};
 use crate::finding::Finding;
 use crate::plan::{Item, Undo};
 use crate::run::Run;
-use crate::undo;
+use crate::undo::{self, Point};
 use targets::db::{Facts, Limits, Session, Sql};
 
 impl Run<'_, '_> {
@@ -39,6 +39,21 @@ impl Run<'_, '_> {
             format!("{done} rows were deleted or changed, but {remembered} are remembered"),
             "somebody else wrote to the undo tables: keep a backup before undoing",
         )])
+    }
+
+    /// What was told about the batches of an operation so far.
+    pub(crate) fn details(&self, n: usize) -> Vec<serde_json::Value> {
+        let mut all = Vec::new();
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            match &event.what {
+                What::Advanced { detail: Some(serde_json::Value::Array(several)), .. } => {
+                    all.extend(several.iter().cloned())
+                }
+                What::Advanced { detail: Some(one), .. } => all.push(one.clone()),
+                _ => {}
+            }
+        }
+        all
     }
 
     /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
@@ -84,18 +99,36 @@ impl Run<'_, '_> {
     }
 
     /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
-    pub(crate) fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    pub(crate) fn catch_up(
+        &mut self,
+        n: usize,
+        checkpoint: &Checkpoint,
+        point: Option<&Point>,
+    ) -> Result<(), Failure> {
         let mut missing = checkpoint.counts.clone();
+        let mut newest = 0;
         for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            if let What::Advanced { batch, .. } = &event.what {
+                newest = *batch as i64;
+            }
             if let What::Advanced { step, counts, .. } = &event.what
                 && let Some(left) = missing.get_mut(*step)
             {
                 *left = left.without(counts);
             }
         }
+        // What the lost events told is kept with the undo points of their scopes.
+        let scopes = point.map(|point| point.scopes.as_slice()).unwrap_or_default();
+        let told: Vec<_> = scopes
+            .iter()
+            .filter(|scope| scope.batch > newest)
+            .filter_map(|scope| scope.detail.clone())
+            .collect();
+        let mut detail = (!told.is_empty()).then(|| told.into());
         for (step, counts) in missing.into_iter().enumerate() {
             if counts != Counts::default() {
-                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
+                let detail = detail.take();
+                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0, detail })?;
             }
         }
         Ok(())

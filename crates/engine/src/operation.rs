@@ -8,6 +8,7 @@ use crate::event::Counts;
 use crate::finding::Finding;
 use crate::plan::{Step, Undo};
 use crate::request::{Manners, OperationRequest, Severity};
+use crate::scopes::GivenUp;
 use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,21 @@ pub trait Operation: Send {
     }
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
+    /// Whether a batch that failed for its data is a scope that can be passed over; else the operation fails with it.
+    fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
+        let _ = (step, aim, error);
+        Ok(None)
+    }
+    /// The result for the report, from that of the plan and what was told about each batch.
+    fn result(
+        &self,
+        steps: &[Step],
+        planned: Option<&serde_json::Value>,
+        details: &[serde_json::Value],
+    ) -> Option<serde_json::Value> {
+        let _ = (steps, planned, details);
+        None
+    }
     /// Checks the result after the last batch. Findings of level warning make the run partial.
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>>;
     /// Under which name progress is kept in the target; `point` is the id of the undo point of this operation.

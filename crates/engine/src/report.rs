@@ -338,7 +338,18 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
             What::BackedUp { path, .. } => report.backup_path = Some(path.clone()),
-            What::Verified { findings } => report.findings.extend(findings.iter().cloned()),
+            What::Verified { findings } => {
+                for finding in findings {
+                    if !report.findings.contains(finding) {
+                        report.findings.push(finding.clone());
+                    }
+                }
+            }
+            What::GaveUp { class, scope, error, .. } => {
+                report.error_class.get_or_insert(*class);
+                report.errors.push(format!("{scope}: {error}"));
+            }
+            What::Summed { result } => report.result = Some(result.clone()),
             What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {
@@ -395,10 +406,12 @@ fn would(step: &Step) -> Counts {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }
         "archive" => Counts { changed: rows, archived: rows, ..Counts::default() },
+        "merge" => Counts { deleted: rows, ..Counts::default() },
         "restore" => Counts { restored: rows, ..Counts::default() },
         _ => Counts::default(),
     };
-    Counts { dependants: hanging(&["cascade", "set_null", "archive"]), ..counts }
+    const HANGING: [&str; 8] = ["cascade", "set_null", "archive", "move", "rename", "fold", "fields", "park"];
+    Counts { dependants: hanging(&HANGING), ..counts }
 }
 
 fn said(finding: &Finding) -> String {
@@ -422,6 +435,9 @@ fn errors_of(n: usize, item: &Item, events: &[Event]) -> Vec<ReportedError> {
             What::Failed { class, error, step, .. } => {
                 let target = step.and_then(|step| item.steps.get(step)).map(|step| step.id.clone());
                 vec![of(*class, "failed", error.clone(), target)]
+            }
+            What::GaveUp { class, scope, error, .. } => {
+                vec![of(*class, "scope_failed", error.clone(), Some(scope.clone()))]
             }
             What::Refused { findings } => findings
                 .iter()

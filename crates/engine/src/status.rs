@@ -48,7 +48,7 @@ impl Status {
             // A process that died left `Running` or `Verifying` behind; resuming starts from there.
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,
             (Running, What::Advanced { .. } | What::Retried { .. } | What::Paused { .. }) => Running,
-            (Running, What::StepDone { .. }) => Running,
+            (Running, What::StepDone { .. } | What::GaveUp { .. } | What::Summed { .. }) => Running,
             (Running, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
                 Partial
             }
@@ -57,6 +57,10 @@ impl Status {
             (Running, What::Stopped { .. }) => TimedOut,
             (_, What::Failed { .. }) if !self.is_over() => Failed,
             (Verifying, What::Finished) => Completed,
+            // An operation that only looks.
+            (Planned, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
+                Partial
+            }
             // A dry run, or an operation that only looks.
             (Planned | Ready, What::Finished) => Completed,
             (Partial | Failed | Refused | Cancelled | TimedOut | Skipped, What::Finished) => self,
@@ -114,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_batch_cannot_follow_a_refusal() {
-        let advanced = What::Advanced { step: 0, batch: 1, counts: Default::default(), seconds: 0.0 };
+        let advanced =
+            What::Advanced { step: 0, batch: 1, counts: Default::default(), seconds: 0.0, detail: None };
         assert!(Status::Refused.after(&advanced).is_err());
         assert!(Status::Completed.after(&What::Started { resumed: true }).is_err());
     }

@@ -7,6 +7,7 @@ use crate::archive::Written;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
+use crate::scopes::Told;
 use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
 use targets::db::{
     BATCH, Below, Dialect, Link, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
@@ -81,6 +82,7 @@ pub struct Work<'a> {
     retry: bool,
     files: u64,
     fired: Option<&'static str>,
+    told: Told,
 }
 
 impl<'a> Work<'a> {
@@ -91,7 +93,7 @@ impl<'a> Work<'a> {
         batch: i64,
         retry: bool,
     ) -> Self {
-        Self { tx, setting, memory, batch, retry, files: 0, fired: None }
+        Self { tx, setting, memory, batch, retry, files: 0, fired: None, told: Told::default() }
     }
 
     /// How this database spells things.
@@ -141,6 +143,16 @@ impl<'a> Work<'a> {
     /// The number of the batch.
     pub fn batch(&self) -> i64 {
         self.batch
+    }
+
+    /// What the operation told about this batch.
+    pub(crate) fn told_mut(&mut self) -> &mut Told {
+        &mut self.told
+    }
+
+    /// Whether what changes can be put back.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.memory.forget
     }
 
     /// The fault that fired inside a verb, if any: the engine then dies without tidying up.
@@ -272,7 +284,7 @@ impl<'a> Work<'a> {
             }
         }
         let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
-        let added = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        let added = self.tx.execute(&dialect.put_back(table, &aside, &names, Range::of(0, end)))?;
         if added != asked {
             return Err(Error::data(format!("{added} of {asked} rows could be added to `{}`", table.name))
                 .help("a trigger or rule interferes: nothing was changed"));
@@ -340,8 +352,7 @@ impl<'a> Work<'a> {
         self.tx.execute(&dialect.empty(table))?;
         let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let back =
-            self.tx.execute(&dialect.put_back_or_end(table, &aside, &names, Range { from: 0, to: end }))?;
+        let back = self.tx.execute(&dialect.put_back_or_end(table, &aside, &names, Range::of(0, end)))?;
         if back != kept {
             return Err(Error::data(format!("{back} of {kept} rows of `{}` could be put back", table.name))
                 .help("a trigger or rule interferes: nothing was changed"));
@@ -383,7 +394,7 @@ impl<'a> Work<'a> {
     }
 
     /// All rows at once, for results known to be small.
-    pub(crate) fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+    pub fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
         self.tx.rows(sql)
     }
 
@@ -495,7 +506,7 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    fn may_die(&mut self, name: &'static str) -> Result<()> {
+    pub(crate) fn may_die(&mut self, name: &'static str) -> Result<()> {
         match self.setting.faults.point(name) {
             Ok(()) => Ok(()),
             Err(Failure::Error(error)) => Err(error),

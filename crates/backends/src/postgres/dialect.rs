@@ -355,6 +355,25 @@ impl Dialect for Spelling {
         Sql::new(&format!("t.ctid = any (array(select {AT} from pg_temp.")).table(&scratch.name).text("))")
     }
 
+    fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql> {
+        let mut all = vec![
+            Sql::new("drop table if exists pg_temp.").name(name),
+            Sql::new("create temporary table ").name(name).text(" on commit drop as ").add(select),
+        ];
+        for columns in indexes {
+            all.push(
+                Sql::new("create index on pg_temp.")
+                    .name(name)
+                    .text(" (")
+                    .names("", columns.iter().map(String::as_str))
+                    .text(")"),
+            );
+        }
+        // nobody else can: autovacuum does not see temporary tables
+        all.push(Sql::new("analyze pg_temp.").name(name));
+        all
+    }
+
     fn lock_whole(&self, table: &Table) -> Option<Sql> {
         Some(Sql::new("lock table only ").table(&table.name).text(" in access exclusive mode"))
     }
@@ -373,9 +392,21 @@ impl Dialect for Spelling {
         32 * PAGE
     }
 
+    fn undo_span(&self, undo: &UndoTable, batch: i64) -> Sql {
+        let place = format!("(ctid::text::point)[0]::bigint * {PAGE} + (ctid::text::point)[1]::bigint");
+        Sql::new(&format!("select min({place}), max({place}) + 1 from "))
+            .table(&undo.name)
+            .text(&format!(" where {BATCH} = "))
+            .bind(batch)
+    }
+
     fn undo_range(&self, range: Range) -> Sql {
         let place = |position: i64| format!("'({},{})'::tid", position.max(0) / PAGE, position.max(0) % PAGE);
-        Sql::new(&format!("u.ctid >= {} and u.ctid < {}", place(range.from), place(range.to)))
+        let sql = Sql::new(&format!("u.ctid >= {} and u.ctid < {}", place(range.from), place(range.to)));
+        match range.batch {
+            Some(batch) => sql.text(&format!(" and u.{BATCH} = ")).bind(batch),
+            None => sql,
+        }
     }
 
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {

@@ -165,6 +165,25 @@ impl Dialect for SqliteDialect {
         among(table, scratch, &Sql::default())
     }
 
+    fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql> {
+        let mut all = vec![
+            Sql::new("drop table if exists temp.").name(name),
+            Sql::new("create temporary table ").name(name).text(" as ").add(select),
+        ];
+        for (n, columns) in indexes.iter().enumerate() {
+            all.push(
+                Sql::new("create index temp.")
+                    .name(&format!("{name}_{}", n + 1))
+                    .text(" on ")
+                    .name(name)
+                    .text(" (")
+                    .names("", columns.iter().map(String::as_str))
+                    .text(")"),
+            );
+        }
+        all
+    }
+
     // the write lock is held from the start of the transaction
     fn lock_whole(&self, _: &Table) -> Option<Sql> {
         None
@@ -183,15 +202,26 @@ impl Dialect for SqliteDialect {
         1_000
     }
 
+    fn undo_span(&self, undo: &UndoTable, batch: i64) -> Sql {
+        Sql::new(&format!("select min({ROW}), max({ROW}) + 1 from "))
+            .table(&undo.name)
+            .text(&format!(" where {BATCH} = "))
+            .bind(batch)
+    }
+
     fn undo_range(&self, range: Range) -> Sql {
-        Sql::new("u.")
+        let sql = Sql::new("u.")
             .text(ROW)
             .text(" >= ")
             .bind(range.from)
             .text(" and u.")
             .text(ROW)
             .text(" < ")
-            .bind(range.to)
+            .bind(range.to);
+        match range.batch {
+            Some(batch) => sql.text(&format!(" and u.{BATCH} = ")).bind(batch),
+            None => sql,
+        }
     }
 
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {

@@ -56,7 +56,7 @@ pub fn conflicts_of(facts: &mut dyn Facts, point: &Point, limit: usize) -> Resul
                 return Ok(all);
             }
             let position = row.first().and_then(Value::as_int).unwrap_or(0);
-            let range = facts.dialect().undo_range(Range { from: position, to: position + 1 });
+            let range = facts.dialect().undo_range(Range::of(position, position + 1));
             let select = Sql::new("select ")
                 .names("u.", columns.iter().map(String::as_str))
                 .text(" from ")

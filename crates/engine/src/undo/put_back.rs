@@ -8,6 +8,7 @@ use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::order::{in_order, own_references, parents_come_later};
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
+use super::scopes;
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -31,6 +32,11 @@ impl Operation for PutBack {
                 .help("`sexton undo list` shows those there are"));
         };
         let mut planned = Planned { undo: Some(Undo::NotNeeded), ..Planned::default() };
+        partly_back(&point, &mut planned.findings);
+        if point.state == PointState::Used && point.scope.is_some() {
+            return Err(Error::usage(format!("everything of `{}` was put back already", point.id))
+                .help("`sexton undo list` shows what can be put back"));
+        }
         if point.state == PointState::Used {
             planned.skipped = Some(format!("everything of `{}` was put back already", point.id));
             return Ok(planned);
@@ -57,19 +63,23 @@ impl Operation for PutBack {
             };
             let matched = match &retry {
                 Some(positions) => positions.len() as u64,
-                None => facts.count(&Sql::new("select count(*) from ").table(&remembered.undo.name))?,
+                None => facts.count(&scopes::rows_of(&remembered.undo, point.batch))?,
             };
-            let end = facts.count(&facts.dialect().undo_end(&remembered.undo))? as i64;
+            let (start, end) = scopes::span(facts, &remembered.undo, point.batch)?;
             let own_parents = remembered.change == Change::Delete && own_references(table).next().is_some();
             let task = Task {
                 remembered: remembered.clone(),
                 table: table.clone(),
                 columns,
+                start,
                 end,
+                batch: point.batch,
                 stride,
                 retry,
                 own_parents,
-                backwards: own_parents && end > stride && parents_come_later(remembered, table, facts)?,
+                backwards: own_parents
+                    && end - start > stride
+                    && parents_come_later(remembered, table, facts)?,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);
@@ -95,21 +105,23 @@ impl Operation for PutBack {
                 // `stride` positions hold about a thousand rows.
                 let stride = (i128::from(task.stride) * i128::from(rows) / 1000)
                     .clamp(1, i128::from(i64::MAX / 2)) as i64;
-                let done = at.saturating_add(stride).min(task.end);
-                let range = match task.backwards {
-                    true => Range { from: task.end - done, to: task.end - at },
-                    false => Range { from: at, to: done },
+                let all = task.end - task.start;
+                let done = at.saturating_add(stride).min(all);
+                let (from, to) = match task.backwards {
+                    true => (task.end - done, task.end - at),
+                    false => (task.start + at, task.start + done),
                 };
+                let range = Range { from, to, batch: task.batch };
                 if range.from < range.to {
                     let failed = put_back_range(&task, range, work, &mut counts, &self.point)?;
                     counts.failed += if task.own_parents { 0 } else { failed };
                 }
-                if done >= task.end && task.own_parents {
+                if done >= all && task.own_parents {
                     let early = conflicts(&self.point, task.remembered.seq, work.dialect());
                     let early = positions(work.rows(&early)?);
                     counts.failed += try_again(&task, early, work, &mut counts, &self.point)?;
                 }
-                (done < task.end).then(|| Cursor(done.into()))
+                (done < all).then(|| Cursor(done.into()))
             }
         };
         if next.is_none() && task.last {
@@ -122,7 +134,15 @@ impl Operation for PutBack {
             )?;
             let state = if open == 0 { PointState::Used } else { PointState::Partly };
             let dialect = work.dialect();
-            set_state(work.tx(), dialect, &self.point, state)?;
+            match task.batch {
+                Some(_) => scopes::set_state(work, &self.point, state)?,
+                None => {
+                    set_state(work.tx(), dialect, &self.point, state)?;
+                    if state == PointState::Used {
+                        scopes::all_used(work, &self.point)?;
+                    }
+                }
+            }
         }
         Ok(Batch { counts, next })
     }
@@ -173,12 +193,26 @@ fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Findi
     left
 }
 
+/// What was put back of a scope alone cannot be put back once more with the whole run.
+fn partly_back(point: &Point, findings: &mut Vec<Finding>) {
+    for scope in point.scopes.iter().filter(|scope| scope.state == PointState::Partly) {
+        let id = scopes::id(&point.id, scope.batch);
+        findings.push(Finding::refuse(
+            "scope_partly_back",
+            &id,
+            format!("scope {} was put back but for rows in conflict", scope.key),
+            format!("put that one back first: `sexton undo apply {id}`"),
+        ));
+    }
+}
+
 fn newer_points(facts: &mut dyn Facts, point: &Point, findings: &mut Vec<Finding>) -> Result<()> {
     for newer in super::points(facts)? {
         let same_table = newer.tables.iter().any(|table| {
             point.tables.iter().any(|own| own.source == table.source && own.change == Change::Update)
         });
-        if newer.created_at > point.created_at && newer.state == PointState::Open && same_table {
+        let same_rows = scopes::may_meet(point, &newer);
+        if newer.created_at > point.created_at && newer.state == PointState::Open && same_table && same_rows {
             findings.push(Finding::refuse(
                 "newer_undo_point",
                 &newer.id,
@@ -267,7 +301,7 @@ fn step(task: &Task, matched: u64) -> Step {
         dependants: Vec::new(),
         unreadable: 0,
         exempt: 0,
-        batches: ((task.end + task.stride - 1) / task.stride.max(1)).max(1) as u64,
+        batches: ((task.end - task.start + task.stride - 1) / task.stride.max(1)).max(1) as u64,
         way: format!("{what} from {}", task.remembered.undo.name),
         statements: Vec::new(),
         facts: Vec::new(),

@@ -3,6 +3,12 @@
 mod engine_manners;
 mod engine_report;
 mod identity;
+mod merge;
+mod merge_clashes;
+mod merge_laws;
+mod merge_looks;
+mod merge_others;
+mod merge_scopes;
 mod purge;
 mod purge_ages;
 mod purge_along;

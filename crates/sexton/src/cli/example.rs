@@ -20,7 +20,7 @@ macro_rules! files {
     };
 }
 
-const EXAMPLES: [Example; 3] = [
+const EXAMPLES: [Example; 4] = [
     Example {
         name: "e0",
         files: files!("e0": "README.md", "schema.sql", "seed.sql", "sexton.toml"),
@@ -34,6 +34,11 @@ const EXAMPLES: [Example; 3] = [
     Example {
         name: "e2",
         files: files!("e2": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
+        scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+    },
+    Example {
+        name: "e3",
+        files: files!("e3": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
     },
 ];

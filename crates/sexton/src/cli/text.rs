@@ -101,12 +101,12 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
             lines.push(format!("{INDENT}severity   {}", severity(item)));
         }
         for finding in &item.findings {
-            // Without details, what refuses is told with the outcome.
-            if detailed || finding.level == Level::Warning {
+            // Without details, what refuses is told with the outcome, and so is what an operation that only looks has found.
+            if detailed || (finding.level == Level::Warning && !item.steps.is_empty()) {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
-        if let Some(result) = item.result.as_ref().filter(|_| detailed) {
+        if let Some(result) = item.result.as_ref().filter(|_| detailed && item.steps.is_empty()) {
             let text = serde_json::to_string_pretty(result).unwrap_or_default();
             lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
         }
@@ -278,6 +278,9 @@ fn said(operation: &OperationReport) -> String {
         }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)
+        }
+        Status::Partial if operation.batches == 0 && operation.result.is_some() => {
+            format!("{} looked, and found something", operation.operation)
         }
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {

@@ -53,7 +53,9 @@ fn all(act: &Act, matches: &ArgMatches) -> Result<Vec<(String, Point)>, Trouble>
     let mut points = Vec::new();
     for name in &names {
         match act.engine.undo_points(name) {
-            Ok(of_database) => points.extend(of_database.into_iter().map(|point| (name.clone(), point))),
+            Ok(of_database) => points.extend(
+                of_database.into_iter().flat_map(Point::with_parts).map(|point| (name.clone(), point)),
+            ),
             Err(failure) if names.len() > 1 => act.console.note(&format!("warning: `{name}`: {failure}")),
             Err(failure) => return Err(failure.into()),
         }
@@ -80,7 +82,10 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         table.row([
             point.id.clone(),
             database.clone(),
-            point.operation.clone(),
+            match &point.scope {
+                Some(scope) => format!("{}: {scope}", point.operation),
+                None => point.operation.clone(),
+            },
             minute(point.created_at),
             point.expires_at.map_or_else(|| "for ever".to_owned(), minute),
             state(point),
@@ -107,6 +112,7 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         format!("undo point  {}", point.id),
         format!("database    {database}"),
         format!("operation   {}", point.operation),
+        format!("scope       {}", point.scope.as_deref().unwrap_or("all")),
         format!("made        {} UTC by {}", minute(point.created_at), point.actor),
         format!("kept until  {}", point.expires_at.map_or_else(|| "for ever".to_owned(), minute)),
         format!("state       {}", state(&point)),
@@ -143,7 +149,8 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
     } else if matches.get_flag("all") {
         let points = all(act, matches)?;
         consent::confirm("Forget all undo points? Nothing can then be put back.", act.console)?;
-        for (database, point) in &points {
+        // With a point go its parts.
+        for (database, point) in points.iter().filter(|(_, point)| point.batch.is_none()) {
             act.engine.drop_undo(database, &point.id, actor)?;
         }
         points.len()

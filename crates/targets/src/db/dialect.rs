@@ -60,12 +60,18 @@ pub trait Dialect: Send + Sync {
     fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Makes a temporary table of this name from a query, with an index on each list of columns, for the rest of the
+    /// transaction; one that is there already is made anew.
+    fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql>;
     /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.
     fn lock_whole(&self, table: &Table) -> Option<Sql>;
     /// Empties the table at once, without looking at its rows.
     fn empty(&self, table: &Table) -> Sql;
     /// How far an undo table reaches: a query for one integer, the exclusive end of its last range. Ranges start at 0.
     fn undo_end(&self, undo: &UndoTable) -> Sql;
+    /// Where the rows of one batch lie in an undo table: a query for two integers, the first position and the exclusive
+    /// end, or two NULLs when there are none. Rows of other batches may lie between.
+    fn undo_span(&self, undo: &UndoTable, batch: i64) -> Sql;
     /// How many positions of an undo table to begin with, about a thousand rows' worth.
     fn undo_stride(&self) -> i64;
     /// The undo rows of this range, over `u`.
