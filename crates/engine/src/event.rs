@@ -89,6 +89,9 @@ pub enum What {
     Verified {
         /// What was found.
         findings: Vec<Finding>,
+        /// What it came to, for kinds that tell more than counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<serde_json::Value>,
     },
     /// Work stopped between two batches and can be resumed.
     Stopped {

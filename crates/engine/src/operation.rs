@@ -108,10 +108,33 @@ pub trait Operation: Send {
         let _ = (step, rows, facts);
         Ok(Some(cursor.clone()))
     }
+    /// The same for kinds that look into file stores too: what the engine calls.
+    fn aim_with_stores(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        rows: u64,
+        facts: &mut dyn Facts,
+        stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
+        let _ = stores;
+        self.aim(step, cursor, rows, facts)
+    }
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
     /// Checks the result after the last batch. Findings of level warning make the run partial.
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>>;
+    /// What the run came to in the kind's own words, in the place of the planned result; none leaves that.
+    fn outcome(
+        &self,
+        planned: Option<&serde_json::Value>,
+        steps: &[Step],
+        point: &str,
+        facts: &mut dyn Facts,
+    ) -> Result<Option<serde_json::Value>> {
+        let _ = (planned, steps, point, facts);
+        Ok(None)
+    }
     /// Under which name progress is kept in the target; `point` is the id of the undo point of this operation.
     fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
         let _ = steps;

@@ -134,7 +134,7 @@ pub struct OperationReport {
     pub findings: Vec<Finding>,
     /// Why it was skipped or stopped.
     pub reason: Option<String>,
-    /// The result, for kinds that only look.
+    /// The result, for kinds that look or tell more than counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<serde_json::Value>,
 }
@@ -338,7 +338,10 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
             What::BackedUp { path, .. } => report.backup_path = Some(path.clone()),
-            What::Verified { findings } => report.findings.extend(findings.iter().cloned()),
+            What::Verified { findings, result } => {
+                report.findings.extend(findings.iter().cloned());
+                report.result = result.clone().or(report.result);
+            }
             What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {
@@ -390,7 +393,7 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" => Counts { deleted: rows, ..Counts::default() },
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }

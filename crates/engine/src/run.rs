@@ -12,7 +12,7 @@ use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Undo};
+use crate::plan::{Item, Plan, Step, Undo};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::retry;
@@ -140,7 +140,8 @@ impl Run<'_, '_> {
         }
         // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
         let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
-        let nothing = !blocked && item.steps.iter().all(|step| step.exact && step.matched == 0);
+        let idle = |step: &Step| step.only_reports() || (step.exact && step.matched == 0);
+        let nothing = !blocked && item.steps.iter().all(idle);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(
@@ -213,7 +214,9 @@ impl Run<'_, '_> {
         let mut facts = database.read()?;
         let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
         findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
-        self.log(n, What::Verified { findings })?;
+        let result = operation.outcome(item.result.as_ref(), &item.steps, &work.point, facts.as_mut())?;
+        findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
+        self.log(n, What::Verified { findings, result })?;
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
@@ -410,7 +413,9 @@ impl Run<'_, '_> {
         let clock = self.engine.clock();
         let step = &work.item.steps[checkpoint.step];
         let began: Instant = clock.tick();
-        let Some(aim) = work.operation.aim(step, &checkpoint.cursor, rows, session)? else {
+        let stores = self.engine.stores();
+        let aim = work.operation.aim_with_stores(step, &checkpoint.cursor, rows, session, stores)?;
+        let Some(aim) = aim else {
             checkpoint.step += 1;
             checkpoint.cursor = Default::default();
             return Ok((Counts::default(), Duration::ZERO));
@@ -443,7 +448,8 @@ impl Run<'_, '_> {
                 }
             }
             new_checkpoint.counts[checkpoint.step].add(&counts);
-            if memory.tables.is_empty() && !new_memory.tables.is_empty() {
+            let first = memory.tables.is_empty() && !new_memory.tables.is_empty();
+            if !new_memory.forget && (first || (new_memory.files && !memory.files)) {
                 undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
             }
             new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now())?;

@@ -49,7 +49,7 @@ impl Status {
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,
             (Running, What::Advanced { .. } | What::Retried { .. } | What::Paused { .. }) => Running,
             (Running, What::StepDone { .. }) => Running,
-            (Running, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
+            (Running, What::Verified { findings, .. }) if findings.iter().any(|f| f.level > Level::Note) => {
                 Partial
             }
             (Running, What::Verified { .. }) => Verifying,

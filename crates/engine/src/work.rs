@@ -43,13 +43,15 @@ pub struct Memory {
     pub forget: bool,
     /// What is there.
     pub tables: Vec<Remembered>,
+    /// Files were set aside.
+    pub files: bool,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, scratches: Vec::new() }
+        Self { point: point.to_owned(), forget, tables, files: false, scratches: Vec::new() }
     }
 }
 
@@ -394,7 +396,13 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    fn may_die(&mut self, name: &'static str) -> Result<()> {
+    /// Notes that the undo point is about files too.
+    pub(crate) fn remembers_files(&mut self) {
+        self.memory.files = true;
+    }
+
+    /// A fault point inside a verb.
+    pub(crate) fn may_die(&mut self, name: &'static str) -> Result<()> {
         match self.setting.faults.point(name) {
             Ok(()) => Ok(()),
             Err(Failure::Error(error)) => Err(error),

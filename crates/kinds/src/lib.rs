@@ -3,11 +3,12 @@
 //! A kind turns facts into a plan and does batches through `engine::Work`. It names no back end: what differs
 //! between databases is asked of the contract.
 
+mod files;
 mod purge;
 
 use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge]
+    vec![&purge::Purge, &files::FilesKind]
 }

@@ -2,6 +2,12 @@
 
 mod engine_manners;
 mod engine_report;
+mod files;
+mod files_guards;
+mod files_kit;
+mod files_law;
+mod files_references;
+mod files_trouble;
 mod identity;
 mod purge;
 mod purge_ages;
