@@ -72,8 +72,10 @@ pub fn mark(
                 _ => paths.meant(mention.text, mention.within),
             };
             let mut met = false;
-            for name in &meant.names {
-                met |= marks.meet(name, &options.base, listing);
+            for (n, name) in meant.names.iter().enumerate() {
+                // A word that happens to be the name of a folder does not mean all that is in it.
+                let may_be_folder = mention.sure && n < meant.whole;
+                met |= marks.meet(name, may_be_folder, &options.base, listing);
             }
             marks.met += u64::from(met);
             if meant.elsewhere && mention.sure {
@@ -104,10 +106,10 @@ pub fn mark(
 }
 
 impl Marks {
-    fn meet(&mut self, name: &str, base: &str, listing: &mut Listing) -> bool {
+    fn meet(&mut self, name: &str, may_be_folder: bool, base: &str, listing: &mut Listing) -> bool {
         if let Some(n) = listing.find(name) {
             listing.files[n].referenced = true;
-        } else if listing.folders.contains(name) {
+        } else if may_be_folder && listing.folders.contains(name) {
             self.folders.insert(name.to_owned());
         } else {
             return listing.links.contains(name);

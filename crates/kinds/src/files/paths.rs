@@ -24,6 +24,8 @@ pub struct Paths<'a> {
 pub struct Meant {
     /// All readings, as names in the store.
     pub names: Vec<String>,
+    /// How many of them, from the first, are of the whole text, not cut where a query of a URL may begin.
+    pub whole: usize,
     /// It is a path or a URL of another place.
     pub elsewhere: bool,
 }
@@ -51,22 +53,28 @@ impl<'a> Paths<'a> {
         if text.is_empty() {
             return meant;
         }
-        let mut readings = vec![text.to_owned()];
-        if text.contains(['?', '#']) {
-            readings.push(text.split(['?', '#']).next().unwrap_or_default().to_owned());
+        self.read_both_ways(text, within, &mut meant);
+        meant.whole = meant.names.len();
+        if let Some((before, _)) = text.split_once(['?', '#']) {
+            self.read_both_ways(before, within, &mut meant);
         }
+        meant.elsewhere &= meant.names.is_empty();
+        meant
+    }
+
+    /// As it stands, with slashes the right way round, and with escapes resolved.
+    fn read_both_ways(&self, text: &str, within: Option<&str>, meant: &mut Meant) {
+        let mut readings = vec![text.to_owned()];
         if text.contains('\\') {
-            readings.extend(readings.clone().iter().map(|text| text.replace('\\', "/")));
+            readings.push(text.replace('\\', "/"));
         }
         if text.contains('%') {
             let decoded: Vec<String> = readings.iter().filter_map(|text| unescaped(text)).collect();
             readings.extend(decoded);
         }
         for reading in &readings {
-            self.read(reading, within, &mut meant);
+            self.read(reading, within, meant);
         }
-        meant.elsewhere &= meant.names.is_empty();
-        meant
     }
 
     fn read(&self, text: &str, within: Option<&str>, meant: &mut Meant) {

@@ -231,6 +231,7 @@ fn uploads_without_a_row_and_old_temporary_files_go() {
             assert_eq!(done["orphans"]["orphaned_files"], json!(["a/left.png", "a/never.png"]));
             assert_eq!(done["orphans"]["temporary_files"], json!(["tmp/deep/old.part"]));
         })
+        .without_faults()
         .tell();
 }
 

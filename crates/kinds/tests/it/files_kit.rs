@@ -1,10 +1,12 @@
 //! A store of an agent system (E0) beside its database, and short words for what tests do there. It judges nothing.
 
 use crate::stage::{Stage, manners};
-use engine::{Manners, Plan, Report};
+use engine::{Manners, Plan, Report, Stores};
 use serde_json::{Value as Json, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use targets::files::{About, Each, File, Files, Moved, NewFile};
 use testkit::{Story, story};
 
 /// The tables that refer, as E0 has them.
@@ -109,6 +111,83 @@ pub fn both(mut test: impl FnMut(&Stage)) {
         stock(&stage.workshop.store());
         test(stage);
     });
+}
+
+/// A folder that does what a test wants right before it is asked: it is told what is done (`walk`, `look`, `move`) to
+/// which name, and may refuse.
+pub struct Odd {
+    files: Arc<dyn Files>,
+    hook: Arc<Hook>,
+}
+
+type Hook = dyn Fn(&str, &str) -> engine::Result<()> + Send + Sync;
+
+struct OddStores(PathBuf, Arc<Hook>);
+
+impl Stores for OddStores {
+    fn store(&self, _name: &str) -> engine::Result<Arc<dyn Files>> {
+        let files = backends::local_files::LocalFiles::new("store", &self.0);
+        Ok(Arc::new(Odd { files: Arc::new(files), hook: Arc::clone(&self.1) }))
+    }
+}
+
+impl Files for Odd {
+    fn label(&self) -> &str {
+        self.files.label()
+    }
+    fn create(&self, name: &str) -> engine::Result<Box<dyn NewFile>> {
+        self.files.create(name)
+    }
+    fn open(&self, name: &str) -> engine::Result<Box<dyn std::io::Read + Send>> {
+        self.files.open(name)
+    }
+    fn list(&self, prefix: &str) -> engine::Result<Vec<File>> {
+        self.files.list(prefix)
+    }
+    fn remove(&self, name: &str) -> engine::Result<bool> {
+        self.files.remove(name)
+    }
+    fn walk(&self, folder: &str, each: &mut Each) -> engine::Result<bool> {
+        self.files.walk(folder, &mut |name, about| each(name, (self.hook)("walk", name).and(about)))
+    }
+    fn look(&self, name: &str) -> engine::Result<Option<About>> {
+        (self.hook)("look", name)?;
+        self.files.look(name)
+    }
+    fn move_to(&self, from: &str, to: &str) -> engine::Result<Moved> {
+        (self.hook)("move", from)?;
+        self.files.move_to(from, to)
+    }
+    fn settle(&self, names: &[&str]) -> engine::Result<()> {
+        self.files.settle(names)
+    }
+    fn remove_tree(&self, name: &str) -> engine::Result<bool> {
+        self.files.remove_tree(name)
+    }
+    fn roots(&self) -> Vec<String> {
+        self.files.roots()
+    }
+    fn locate(&self, path: &str) -> Option<String> {
+        self.files.locate(path)
+    }
+}
+
+/// The same test on both databases, over a store with a mind of its own.
+pub fn both_odd(
+    hook: impl Fn(&Path, &str, &str) -> engine::Result<()> + Send + Sync + Clone + 'static,
+    test: impl Fn(&Stage),
+) {
+    for place in [testkit::Place::sqlite(), testkit::Place::postgres()] {
+        let stage = Stage::new(place);
+        let store = stage.workshop.store();
+        let (own, folder) = (hook.clone(), store.clone());
+        let hook: Arc<Hook> = Arc::new(move |what, name| own(&folder, what, name));
+        let stage = stage.storing(Arc::new(OddStores(store.clone(), hook)));
+        stage.place.script2(SQLITE, POSTGRES);
+        stage.place.script(ROWS);
+        stock(&store);
+        test(&stage);
+    }
 }
 
 /// What tests say about files on a stage.
