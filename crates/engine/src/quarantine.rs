@@ -89,12 +89,12 @@ impl Work<'_> {
                 state: state.to_owned(),
                 reason,
             });
-            names.push(to);
+            if outcome == Gone::Moved {
+                names.extend([to, one.name.clone()]);
+            }
             outcomes.push(outcome);
         }
-        let settled: Vec<&str> =
-            names.iter().map(String::as_str).chain(rows.iter().map(|row| row.name.as_str())).collect();
-        files.settle(&settled)?;
+        files.settle(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let dialect = self.dialect();
         record_files(self.tx(), dialect, &point, &rows)?;
         self.remembers_files();

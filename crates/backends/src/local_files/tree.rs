@@ -192,7 +192,8 @@ pub fn settle(store: &LocalFiles, names: &[&str]) -> Result<()> {
     let folders: BTreeSet<&str> =
         names.iter().map(|name| name.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
     for folder in folders {
-        if let Some(here) = open_folder(store, folder)? {
+        // A folder that is gone, or that a link has taken the place of, is no longer ours to sync.
+        if let Ok(Some(here)) = open_folder(store, folder) {
             let doing = || format!("cannot make changes of `{folder}` in `{}` durable", store.label);
             rustix::fs::fsync(&here).map_err(|errno| failed(&doing(), errno.into()))?;
         }

@@ -147,7 +147,10 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
         all.push(Finding::warning(
             "missing_files",
             column,
-            format!("{count} references point at files that are not there, such as {}", names().join(", ")),
+            match count {
+                1 => format!("a row refers to a file that is not there, see {}", names().join(", ")),
+                _ => format!("{count} references point at files that are not there, such as {}", names().join(", ")),
+            },
             "bring them back from a backup, or mend the rows",
         ));
     }
@@ -155,7 +158,10 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
         all.push(Finding::note(
             "elsewhere",
             column,
-            format!("{count} references lead out of the store, such as `{sample}`"),
+            match count {
+                1 => format!("a reference leads out of the store: `{sample}`"),
+                _ => format!("{count} references lead out of the store, such as `{sample}`"),
+            },
             "if these files are in the store, say what stands before their names: `prefixes = [\"…\"]`",
         ));
     }
@@ -164,8 +170,11 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
         all.push(Finding::note(
             "unknown",
             &options.store,
-            format!("{} things are unknown and stay, such as {}", judged.unknown_count, some.join(", ")),
-            "name them in `ignore`, `expected` or `classes`",
+            match judged.unknown_count {
+                1 => format!("one thing is unknown and stays: {}", some.join(", ")),
+                several => format!("{several} things are unknown and stay, such as {}", some.join(", ")),
+            },
+            "name them in `ignore`, `keep` or `classes`",
         ));
     }
     for folder in &judged.kept {

@@ -56,7 +56,7 @@ struct Rules<'a> {
     skip: usize,
     too_young_us: i64,
     id: Glob,
-    expected: Vec<Glob>,
+    keep: Vec<Glob>,
     classes: Vec<Glob>,
     temporary: Vec<(Glob, i64)>,
 }
@@ -82,7 +82,7 @@ pub fn judge(
         skip: if options.base.is_empty() { 0 } else { options.base.len() + 1 },
         too_young_us: before(&options.min_age)?,
         id: Glob::new(&options.id_pattern),
-        expected: options.expected.iter().map(|text| Glob::new(text)).collect(),
+        keep: options.keep.iter().map(|text| Glob::new(text)).collect(),
         classes: classes.iter().map(|class| Glob::new(&class.glob)).collect(),
         temporary,
     };
@@ -180,7 +180,7 @@ impl Rules<'_> {
                 below
             }
         };
-        if self.expected.iter().any(|glob| glob.fits(path)) {
+        if self.keep.iter().any(|glob| glob.fits(path)) {
             return;
         }
         let used = item.referenced || self.marks.covers(name, self.options);

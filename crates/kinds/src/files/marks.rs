@@ -84,7 +84,8 @@ pub fn mark(
                     mention.text.clone_into(&mut sample);
                 }
             }
-            if let Some(name) = meant.names.first().filter(|_| !met && mention.sure) {
+            // The reading that begins in the row's own folder and has no escapes is the one that people know.
+            if let Some(name) = meant.names[..meant.whole].last().filter(|_| !met && mention.sure) {
                 missing += 1;
                 marks.note_missing(name);
             }

@@ -32,7 +32,7 @@ pub struct Options {
     pub ignore: Vec<String>,
     /// Files that belong there without any row, with wildcards, such as `execution_plan_model.json`. With `ids` the path
     /// begins in the folder of an id.
-    pub expected: Vec<String>,
+    pub keep: Vec<String>,
     /// Which files are judged, and under which name: `{ class = "orphaned_images", glob = "images/*.b64" }`. The first
     /// that fits counts; with `ids` the path begins in the folder of an id. Default without `ids`: all files, as
     /// `orphaned_files`.
@@ -70,7 +70,7 @@ impl Default for Options {
             ids: None,
             id_pattern: "*".to_owned(),
             ignore: Vec::new(),
-            expected: Vec::new(),
+            keep: Vec::new(),
             classes: Vec::new(),
             references: Vec::new(),
             prefixes: Vec::new(),

@@ -64,6 +64,9 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
 
 /// What can be put back.
 fn kept(options: &Options, planning: &Planning) -> Result<engine::Undo> {
+    if options.dry_run {
+        return Ok(engine::Undo::NotNeeded);
+    }
     let Some(age) = options.kept()? else { return Ok(engine::Undo::Nothing) };
     let until = planning.now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(age.span()?);
     let until = until.map_err(|_| Error::usage("removed files cannot be kept for so long"))?.timestamp();

@@ -78,7 +78,7 @@ pub fn options(more: Json) -> Json {
         "store": "store",
         "ids": "planners.planner_id",
         "id_pattern": "planner-*",
-        "expected": ["execution_plan_model.json", "current_task.json"],
+        "keep": ["execution_plan_model.json", "current_task.json"],
         "classes": [
             {"class": "orphaned_variables", "glob": "variables/*.pkl"},
             {"class": "orphaned_images", "glob": "images/*.b64"},
