@@ -19,7 +19,7 @@ fn the_example_only_reports_until_it_is_told_to_act() {
     assert!(desk.file("e0/collaterals/planner-301").is_dir());
 
     let wet = desk.sexton(&act).ends(0);
-    assert!(wet.shown.contains("7 files and folders in 4 batches, 691.8 kB"), "{}", wet.shown);
+    assert!(wet.shown().contains("7 files and folders in 4 batches, 691.8 kB"), "{}", wet.shown());
     assert!(!desk.file("e0/collaterals/planner-301").exists());
     assert!(desk.file("e0/collaterals/planner-2/variables/input.pkl").is_file(), "W-019");
     let told = desk.sexton(&format!("undo show latest {config}")).ends(0);
@@ -37,7 +37,7 @@ fn the_example_only_reports_until_it_is_told_to_act() {
 fn the_plan_of_files_names_classes_sizes_and_the_largest() {
     let desk = Desk::empty();
     desk.sexton("example e0 e0").ends(0);
-    let plan = desk.sexton("plan cleanup-files --config e0/sexton.toml").ends(0).shown;
+    let plan = desk.sexton("plan cleanup-files --config e0/sexton.toml").ends(0).shown().to_owned();
     for wanted in ["7 files and folders in collaterals", "planner-303 (192.1 kB)", "`planner-30/variables/table.pkl`", "`lost+found`"] {
         assert!(plan.contains(wanted), "no {wanted} in\n{plan}");
     }
@@ -46,7 +46,7 @@ fn the_plan_of_files_names_classes_sizes_and_the_largest() {
 #[test]
 fn the_learning_platform_names_its_uploads() {
     // S2-010
-    let desk = Desk::empty();
+    let mut desk = Desk::empty();
     desk.sexton("example e2 e2").ends(0);
     desk.set("E2_DATABASE", "app.db");
     desk.sexton("config check --config e2/sexton.toml").ends(0);
