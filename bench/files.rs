@@ -130,8 +130,8 @@ fn make(flags: &Flags) {
                     planners = flags.files / EACH,
                     half = EACH / 2
                 ),
-                "create table nothing (path text)",
-                "insert into nothing values ('planner-0/images/value-0.pkl')",
+                "create table one (path text)",
+                "insert into one values ('planner-0/images/value-0.pkl')",
             ])
         })
         .unwrap_or_else(|error| panic!("{error:?}"));
@@ -225,7 +225,7 @@ impl engine::Stores for Store {
 fn child(variant: &str, folder: &Path) {
     let options = match variant {
         // Every file is too young for a minimum age of ten years: nothing is listed.
-        "scan" => json!({"store": "store", "min_age": "10 years", "references": [{"table": "nothing", "column": "path"}]}),
+        "scan" => json!({"store": "store", "min_age": "10 years", "references": [{"table": "one", "column": "path"}]}),
         _ => json!({
             "store": "store",
             "ids": "planners.planner_id",
