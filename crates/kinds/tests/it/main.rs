@@ -3,6 +3,7 @@
 mod engine_manners;
 mod engine_report;
 mod files;
+mod files_bucket;
 mod files_guards;
 mod files_kit;
 mod files_law;
@@ -16,6 +17,8 @@ mod purge_children;
 mod purge_refill;
 mod purge_shapes;
 mod purge_trouble;
+#[path = "../../../backends/tests/it/s3_server.rs"]
+mod s3_server;
 mod stage;
 mod tampered;
 mod undo;
