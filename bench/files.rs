@@ -86,13 +86,16 @@ fn read(arguments: &[String], smoke: bool) -> Flags {
     let mut words = arguments.iter().filter(|word| *word != "--bench");
     while let Some(flag) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("`{flag}` needs a value")).as_str();
-        let number = |text: &str| text.replace('_', "").parse().unwrap_or_else(|_| panic!("`{text}` is no number"));
+        let number =
+            |text: &str| text.replace('_', "").parse().unwrap_or_else(|_| panic!("`{text}` is no number"));
         match flag.as_str() {
             "--files" => flags.files = number(value()),
             "--rounds" => flags.rounds = number(value()) as usize,
             "--folder" => flags.folder = value().into(),
             "--keep" => flags.keep = true,
-            other => panic!("`{other}` is not known\nhelp: [--files N] [--rounds N] [--folder PATH] [--keep]"),
+            other => {
+                panic!("`{other}` is not known\nhelp: [--files N] [--rounds N] [--folder PATH] [--keep]")
+            }
         }
     }
     flags
@@ -110,7 +113,8 @@ fn make(flags: &Flags) {
             let folder = store.join(format!("planner-{planner}/{kind}"));
             std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{error}"));
             for n in 0..EACH / 2 {
-                std::fs::File::create(folder.join(format!("value-{n}.pkl"))).unwrap_or_else(|error| panic!("{error}"));
+                std::fs::File::create(folder.join(format!("value-{n}.pkl")))
+                    .unwrap_or_else(|error| panic!("{error}"));
             }
         }
     }
@@ -170,10 +174,21 @@ fn measure(flags: &Flags) {
         format!("{:.2} / {:.2}", of(|both| both.0), of(|both| both.1))
     };
     let met = |met: bool| if met { "yes" } else { "no" };
-    println!("\n## Files, {} of them\n\n| what | bar | ratio | seconds, ours / base | met |\n|---|---|---|---|---|", flags.files);
+    println!(
+        "\n## Files, {} of them\n\n| what | bar | ratio | seconds, ours / base | met |\n|---|---|---|---|---|",
+        flags.files
+    );
     let (first, second) = (median(&of_scan), median(&of_whole));
-    println!("| scan ÷ `find` printing path, size and time | ≤ 1.5 | **{first:.2}** | {} | {} |", seconds(&scan), met(first <= 1.5));
-    println!("| a glob and a query per folder, from a script ÷ plan | ≥ 8 | **{second:.2}** | {} | {} |", seconds(&whole), met(second >= 8.0));
+    println!(
+        "| scan ÷ `find` printing path, size and time | ≤ 1.5 | **{first:.2}** | {} | {} |",
+        seconds(&scan),
+        met(first <= 1.5)
+    );
+    println!(
+        "| a glob and a query per folder, from a script ÷ plan | ≥ 8 | **{second:.2}** | {} | {} |",
+        seconds(&whole),
+        met(second >= 8.0)
+    );
     let mb = peak as f64 / 1024.0;
     println!("| peak memory of Sexton, MB | ≤ {PEAK_MB} | **{mb:.0}** | – | {} |", met(mb <= PEAK_MB));
     if flags.smoke {
@@ -205,7 +220,8 @@ fn run_child(variant: &str, folder: &Path) -> Outcome {
     let child = Command::new(program).args(["child", variant]).arg(folder).stderr(Stdio::inherit()).output();
     let child = child.unwrap_or_else(|error| panic!("cannot run a child: {error}"));
     let text = String::from_utf8_lossy(&child.stdout);
-    let told: Json = serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("`{variant}` failed: {error}"));
+    let told: Json =
+        serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("`{variant}` failed: {error}"));
     Outcome {
         seconds: told["seconds"].as_f64().unwrap_or(f64::NAN),
         peak_kb: told["peak_kb"].as_u64().unwrap_or(0),
@@ -225,7 +241,9 @@ impl engine::Stores for Store {
 fn child(variant: &str, folder: &Path) {
     let options = match variant {
         // Every file is too young for a minimum age of ten years: nothing is listed.
-        "scan" => json!({"store": "store", "min_age": "10 years", "references": [{"table": "one", "column": "path"}]}),
+        "scan" => {
+            json!({"store": "store", "min_age": "10 years", "references": [{"table": "one", "column": "path"}]})
+        }
         _ => json!({
             "store": "store",
             "ids": "planners.planner_id",

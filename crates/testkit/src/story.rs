@@ -11,6 +11,7 @@ use engine::{
 
 use std::path::Path;
 
+type Stock = Box<dyn Fn(&Path)>;
 type After = Box<dyn Fn(&Place, &Report)>;
 
 /// One story, told by [`Story::tell`].
@@ -25,7 +26,7 @@ pub struct Story {
     given: Box<dyn Fn(&Place)>,
     meanwhile: Box<dyn Fn(&Place)>,
     after: After,
-    stock: Option<Box<dyn Fn(&Path)>>,
+    stock: Option<Stock>,
 }
 
 /// Further than any story has points; a loop that reaches it is a bug.
@@ -241,7 +242,11 @@ impl Story {
         if self.stock.is_some() {
             forget(&workshop.engine());
         }
-        assert_eq!(self.dump(place, workshop), before, "after a death at point {nth} and undo, something is different");
+        assert_eq!(
+            self.dump(place, workshop),
+            before,
+            "after a death at point {nth} and undo, something is different"
+        );
     }
 }
 

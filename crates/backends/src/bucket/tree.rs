@@ -40,7 +40,11 @@ pub fn walk(shared: &Shared, folder: &str, each: &mut Each) -> Result<bool> {
 }
 
 /// Every object below a prefix, in the order of names; whether there was any.
-fn pages(shared: &Shared, prefix: &str, each: &mut dyn FnMut(&str, &ObjectMeta) -> Result<()>) -> Result<bool> {
+fn pages(
+    shared: &Shared,
+    prefix: &str,
+    each: &mut dyn FnMut(&str, &ObjectMeta) -> Result<()>,
+) -> Result<bool> {
     let full = format!("{}{prefix}", shared.prefix);
     let mut page_token = None;
     let mut any = false;
@@ -113,13 +117,7 @@ pub fn move_to(shared: &Arc<Shared>, from: &str, to: &str) -> Result<Moved> {
     Ok(outcome)
 }
 
-fn move_one(
-    shared: &Arc<Shared>,
-    name: &str,
-    old: &Path,
-    meta: &ObjectMeta,
-    new: &Path,
-) -> Result<Moved> {
+fn move_one(shared: &Arc<Shared>, name: &str, old: &Path, meta: &ObjectMeta, new: &Path) -> Result<Moved> {
     match file(shared, name, new)? {
         None => {
             let copied = shared.runtime.block_on(shared.store.copy(old, new));

@@ -79,9 +79,10 @@ fn visit(store: &LocalFiles, here: OwnedFd, name: &mut String, each: &mut Each) 
             each(name, Ok(nameless()))?;
             continue;
         }
-        let stat = match entries.fd().and_then(|here| {
-            rustix::fs::statat(here, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
-        }) {
+        let stat = match entries
+            .fd()
+            .and_then(|here| rustix::fs::statat(here, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW))
+        {
             Ok(stat) => stat,
             Err(Errno::NOENT) => continue,
             Err(errno) => {

@@ -56,7 +56,8 @@ fn a_walk_comes_across_every_file_and_folder_and_passes_what_it_is_told_to() {
         for name in ["a/b/1", "a/b/2", "a/b.c", "a-b/3", "4", "a/b/c/d/5"] {
             write(store, name, name);
         }
-        let all = ["4", "a", "a-b", "a-b/3", "a/b", "a/b.c", "a/b/1", "a/b/2", "a/b/c", "a/b/c/d", "a/b/c/d/5"];
+        let all =
+            ["4", "a", "a-b", "a-b/3", "a/b", "a/b.c", "a/b/1", "a/b/2", "a/b/c", "a/b/c/d", "a/b/c/d/5"];
         assert_eq!(names(store, "", ""), all);
         assert_eq!(names(store, "a/b", ""), ["a/b/1", "a/b/2", "a/b/c", "a/b/c/d", "a/b/c/d/5"]);
         assert_eq!(names(store, "", "a/b"), ["4", "a", "a-b", "a-b/3", "a/b.c"]);
@@ -133,7 +134,11 @@ fn links_are_told_never_followed_and_removed_as_links() {
     symlink("../a", folder.path().join("a/round")).unwrap();
     let all = walked(&store, "", "");
     assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "a/1", "a/file", "a/out", "a/round"]);
-    assert!(["a/file", "a/out", "a/round"].iter().all(|name| (all[*name].sort, all[*name].bytes) == (Sort::Link, 0)));
+    assert!(
+        ["a/file", "a/out", "a/round"]
+            .iter()
+            .all(|name| (all[*name].sort, all[*name].bytes) == (Sort::Link, 0))
+    );
     assert!(store.look("a/out/inner").is_err());
     assert!(store.walk("a/out", &mut |_, _| Ok(true)).is_err());
     for (from, to) in [("a/out/inner/secret", "x"), ("a/1", "a/out/1"), ("a/file", "x"), ("a/out", "x")] {
@@ -155,7 +160,10 @@ fn a_move_within_a_folder_keeps_times_to_the_nanosecond() {
     store.move_to("a/1", "q/w/1").unwrap();
     store.move_to("q/w/1", "a/1").unwrap();
     let after = fs::metadata(folder.path().join("a/1")).unwrap();
-    assert_eq!((before.mtime(), before.mtime_nsec(), before.ino()), (after.mtime(), after.mtime_nsec(), after.ino()));
+    assert_eq!(
+        (before.mtime(), before.mtime_nsec(), before.ino()),
+        (after.mtime(), after.mtime_nsec(), after.ino())
+    );
 }
 
 #[test]

@@ -71,12 +71,7 @@ fn installed(facts: &mut (impl Facts + ?Sized)) -> Result<bool> {
 }
 
 /// Writes down what was set aside. Belongs into the transaction of the batch.
-pub(crate) fn record(
-    tx: &mut dyn Tx,
-    dialect: &dyn Dialect,
-    point: &str,
-    files: &[MovedFile],
-) -> Result<()> {
+pub(crate) fn record(tx: &mut dyn Tx, dialect: &dyn Dialect, point: &str, files: &[MovedFile]) -> Result<()> {
     create(tx, dialect)?;
     for some in files.chunks(100) {
         let rows: Vec<Sql> = some
@@ -193,8 +188,7 @@ pub(crate) fn discard_files(
         return Ok(());
     }
     let own = session.dialect().own(MOVED);
-    let of_point =
-        |what: &str| Sql::new(what).text(" from ").table(&own).text(" where point = ").bind(point);
+    let of_point = |what: &str| Sql::new(what).text(" from ").table(&own).text(" where point = ").bind(point);
     for row in session.rows(&of_point("select distinct store"))? {
         let store = row.first().and_then(Value::as_text).unwrap_or_default();
         stores.store(store)?.remove_tree(&format!("{QUARANTINE}/{point}"))?;

@@ -103,7 +103,10 @@ pub fn act(options: &Options, step: &Step, aim: &Cursor, work: &mut Work) -> Res
     let mut place = Place::read(aim)?;
     let needed: HashSet<usize> = place.needed.iter().copied().collect();
     let of = |wanted: bool| -> Vec<Doomed> {
-        (place.from..place.to).filter(|n| needed.contains(n) == wanted).map(|n| task.doomed[n].clone()).collect()
+        (place.from..place.to)
+            .filter(|n| needed.contains(n) == wanted)
+            .map(|n| task.doomed[n].clone())
+            .collect()
     };
     work.give_back(&options.store, &of(true))?;
     let mut counts = Counts { skipped: needed.len() as u64, ..Counts::default() };

@@ -12,7 +12,8 @@ pub struct Glob {
 impl Glob {
     /// Reads a pattern. Every text is one.
     pub fn new(text: &str) -> Glob {
-        let split = |text: String| text.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let split =
+            |text: String| text.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         Glob { alternatives: expand(text).into_iter().map(split).collect() }
     }
 

@@ -39,7 +39,9 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
         all.push(Finding::forbid(
             "unreadable",
             place,
-            format!("`{place}`{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete"),
+            format!(
+                "`{place}`{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete"
+            ),
             "give this user the right to read it, or name it in `ignore`",
         ));
     }
@@ -53,13 +55,7 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
     }
 }
 
-fn references(
-    options: &Options,
-    listing: &Listing,
-    marks: &Marks,
-    judged: &Judged,
-    all: &mut Vec<Finding>,
-) {
+fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
     let orphans = orphans(judged);
     if let Some(ids) = &options.ids {
         let (folders, live) = judged.folders;
@@ -149,7 +145,10 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
             column,
             match count {
                 1 => format!("a row refers to a file that is not there, see {}", names().join(", ")),
-                _ => format!("{count} references point at files that are not there, such as {}", names().join(", ")),
+                _ => format!(
+                    "{count} references point at files that are not there, such as {}",
+                    names().join(", ")
+                ),
             },
             "bring them back from a backup, or mend the rows",
         ));

@@ -106,23 +106,14 @@ impl Listing {
     }
 
     /// Only these files and folders, as they are now.
-    pub fn few(
-        store: &dyn Files,
-        options: &Options,
-        doomed: &[Doomed],
-        links: &[String],
-    ) -> Result<Listing> {
+    pub fn few(store: &dyn Files, options: &Options, doomed: &[Doomed], links: &[String]) -> Result<Listing> {
         let mut listing = Listing { exists: true, ..Listing::default() };
         let skip = if options.base.is_empty() { 0 } else { options.base.len() + 1 };
         let mut counted = HashSet::new();
         for one in doomed {
             if !one.folder {
-                let about = About {
-                    sort: Sort::File,
-                    bytes: one.bytes,
-                    modified_us: one.modified_us,
-                    shared: None,
-                };
+                let about =
+                    About { sort: Sort::File, bytes: one.bytes, modified_us: one.modified_us, shared: None };
                 listing.add(&one.name, one.name.get(skip..).unwrap_or_default(), &about, &mut counted);
                 listing.folders.extend(one.name.match_indices('/').map(|(at, _)| one.name[..at].to_owned()));
                 continue;

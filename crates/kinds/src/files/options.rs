@@ -157,7 +157,9 @@ impl Options {
         if self.store.is_empty() {
             return Err(Error::usage("`files` needs a store").help("say `store = \"…\"`, or `--store`"));
         }
-        for name in [Some(&self.base).filter(|base| !base.is_empty()), self.marker.as_ref()].into_iter().flatten() {
+        for name in
+            [Some(&self.base).filter(|base| !base.is_empty()), self.marker.as_ref()].into_iter().flatten()
+        {
             targets::files::check_name(name)?;
         }
         if self.ids.is_none() && self.references.is_empty() && self.temporary.is_empty() {
@@ -165,8 +167,9 @@ impl Options {
                 .help("say `references = [{ table = \"…\", column = \"…\" }]`, `ids` or `temporary`"));
         }
         if let Some(ids) = self.ids.as_ref().filter(|ids| !ids.contains('.')) {
-            return Err(Error::usage(format!("`ids = \"{ids}\"` names no column"))
-                .help("write it as `table.column`"));
+            return Err(
+                Error::usage(format!("`ids = \"{ids}\"` names no column")).help("write it as `table.column`")
+            );
         }
         if !self.classes.is_empty() && self.references.is_empty() {
             return Err(Error::usage("classes of files need columns that refer to them")

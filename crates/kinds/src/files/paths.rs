@@ -100,7 +100,8 @@ impl<'a> Paths<'a> {
         }
         self.add(Some(text), self.base, meant);
         if let Some(folder) = within {
-            let folder = if self.base.is_empty() { folder.to_owned() } else { format!("{}/{folder}", self.base) };
+            let folder =
+                if self.base.is_empty() { folder.to_owned() } else { format!("{}/{folder}", self.base) };
             self.add(Some(text), &folder, meant);
         }
         if !self.base.is_empty() && below(text, self.base).is_some() {

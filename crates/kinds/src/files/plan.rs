@@ -120,8 +120,13 @@ fn forgotten(listing: &Listing, facts: &mut dyn Facts) -> Result<Vec<Finding>> {
             Finding::warning(
                 "quarantine",
                 point,
-                format!("files wait in `{}/{point}`, but this database has no undo point of that name", engine::QUARANTINE),
-                format!("if run `{point}` died, `sexton resume {point}`; else it may be that of another database"),
+                format!(
+                    "files wait in `{}/{point}`, but this database has no undo point of that name",
+                    engine::QUARANTINE
+                ),
+                format!(
+                    "if run `{point}` died, `sexton resume {point}`; else it may be that of another database"
+                ),
             )
         })
         .collect())
@@ -143,11 +148,17 @@ fn step(
     let matched = found.doomed.len() as u64;
     let mut facts = result::facts(&found.doomed);
     if found.young > 0 {
-        facts.push(("young".to_owned(), format!("{} are younger than {} and stay", found.young, options.min_age.0)));
+        facts.push((
+            "young".to_owned(),
+            format!("{} are younger than {} and stay", found.young, options.min_age.0),
+        ));
     }
     let way = match action {
         "report" => "only looked at: `dry_run = true`".to_owned(),
-        "remove" => "moved into the quarantine, and removed for good at the end of the run: `quarantine = \"off\"`".to_owned(),
+        "remove" => {
+            "moved into the quarantine, and removed for good at the end of the run: `quarantine = \"off\"`"
+                .to_owned()
+        }
         _ => format!("moved into `{}` of the store, kept for {}", engine::QUARANTINE, options.quarantine),
     };
     Ok(Step {

@@ -96,11 +96,7 @@ impl Source {
     }
 
     /// Reads all of it.
-    pub fn read(
-        &self,
-        facts: &mut dyn Facts,
-        each: &mut dyn FnMut(&Mention) -> Result<()>,
-    ) -> Result<Read> {
+    pub fn read(&self, facts: &mut dyn Facts, each: &mut dyn FnMut(&Mention) -> Result<()>) -> Result<Read> {
         let mut read = Read::default();
         let select = self.select(facts);
         let outcome = facts.query(&select, &mut |row| {

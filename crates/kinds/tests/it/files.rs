@@ -46,7 +46,11 @@ fn the_findings_are_exactly_those_of_the_layout() {
 
         stage.place.script("delete from planners where planner_id = 'planner-2'");
         let plan = stage.plan_files(options(json!({})));
-        assert_eq!(found(&plan, "orphaned_directories"), ["planner-9"], "a worker refers to a file of planner-2");
+        assert_eq!(
+            found(&plan, "orphaned_directories"),
+            ["planner-9"],
+            "a worker refers to a file of planner-2"
+        );
         assert!(codes(&plan).contains(&"referenced_inside"), "{:?}", codes(&plan));
         stage.place.script("delete from workers");
         let plan = stage.plan_files(options(json!({})));
@@ -82,7 +86,8 @@ fn a_dry_run_and_a_run_tell_the_same_and_sizes_are_those_of_the_files() {
         for name in ["planner-9", "planner-1/x.json", "planner-1/images/lost.b64"] {
             assert!(!there(stage, name), "{name} is still there");
         }
-        for name in ["planner-1/variables/a.pkl", "planner-2/variables/w.pkl", "planner-1/current_task.json"] {
+        for name in ["planner-1/variables/a.pkl", "planner-2/variables/w.pkl", "planner-1/current_task.json"]
+        {
             assert!(there(stage, name), "{name} is gone");
         }
         assert_eq!(stage.run_files(options(json!({}))).operations[0].rows_deleted, 0);
@@ -94,7 +99,10 @@ fn the_figures_of_the_store_are_counted_at_any_depth() {
     // S0-059, R3e
     both(|stage| {
         let figures = result(&stage.plan_files(options(json!({})))).clone()["statistics"].clone();
-        assert_eq!(figures, json!({"total_size": 50 + 600 + 70 + 1_024, "file_count": 12, "directory_count": 8}));
+        assert_eq!(
+            figures,
+            json!({"total_size": 50 + 600 + 70 + 1_024, "file_count": 12, "directory_count": 8})
+        );
         let figures = result(&stage.plan_files(options(json!({"base": "nowhere"})))).clone();
         assert_eq!(figures["statistics"], json!({"total_size": 0, "file_count": 0, "directory_count": 0}));
         assert_eq!(figures["orphans"]["orphaned_directories"], json!([]));
@@ -142,7 +150,11 @@ fn an_undo_never_overwrites_a_file_that_took_the_name() {
         let undone = stage.undo(&report.run_id);
         assert_eq!(undone.status, Status::Partial, "{undone:#?}");
         assert_eq!((undone.operations[0].rows_restored, undone.operations[0].rows_failed), (4, 1));
-        assert!(undone.warnings.iter().any(|text| text.contains("planner-1/x.json")), "{:?}", undone.warnings);
+        assert!(
+            undone.warnings.iter().any(|text| text.contains("planner-1/x.json")),
+            "{:?}",
+            undone.warnings
+        );
         let path = stage.workshop.store().join("planner-1/x.json");
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 7, "the new file was overwritten");
         std::fs::remove_file(&path).unwrap();
@@ -172,6 +184,22 @@ fn the_quarantine_says_what_is_in_it_and_goes_with_its_undo_point() {
         engine.drop_undo("test", &report.run_id, "tester").unwrap();
         assert!(!stage.workshop.store().join(".sexton-quarantine").exists());
         assert_eq!(stage.place.leftovers(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn the_quarantine_is_emptied_when_its_time_is_over() {
+    //
+    both(|stage| {
+        stage.run_files(options(json!({"quarantine": "2 days"})));
+        let later = |hours: i64| {
+            let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+            stage.workshop.engine_at(std::sync::Arc::new(engine::SetClock::moving(at)))
+        };
+        assert_eq!(later(47).drop_expired_undo("test", "tester").unwrap(), 0);
+        assert!(there(stage, ".sexton-quarantine"));
+        assert_eq!(later(49).drop_expired_undo("test", "tester").unwrap(), 1);
+        assert!(!there(stage, ".sexton-quarantine") && !there(stage, "planner-9"));
     });
 }
 

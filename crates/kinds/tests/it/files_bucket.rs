@@ -54,7 +54,11 @@ fn orphans_of_a_bucket_go_and_come_back() {
         assert_eq!(objects(&store).len(), before.len() - 5, "planner-9 is two objects");
         assert_eq!(report.operations[0].result.as_ref().unwrap()["cleanup"]["total_space_freed"], 1_374);
         let undone = stage.undo(&report.run_id);
-        assert_eq!((undone.status, undone.operations[0].rows_restored), (Status::Completed, 4), "{undone:#?}");
+        assert_eq!(
+            (undone.status, undone.operations[0].rows_restored),
+            (Status::Completed, 4),
+            "{undone:#?}"
+        );
         assert_eq!(objects(&store), before);
         testkit::story::forget(&stage.engine());
         assert!(store.list(".sexton-quarantine").unwrap().is_empty());

@@ -41,7 +41,9 @@ fn a_store_that_no_row_refers_to_is_the_wrong_one() {
         let mut options = options(json!({}));
         options["ids"] = Json::Null;
         options["classes"] = json!([]);
-        stage.place.script("update planners set variable_file_paths = null, image_file_paths = null; delete from workers");
+        stage.place.script(
+            "update planners set variable_file_paths = null, image_file_paths = null; delete from workers",
+        );
         is_refused(stage, options.clone(), "empty_references");
         stage.place.script("update planners set variable_file_paths = '[\"/app/files/a.pkl\"]'");
         is_refused(stage, options, "nothing_matches");
@@ -146,7 +148,14 @@ fn unknown_things_are_told_and_stay() {
     // W-022
     both(|stage| {
         let store = stage.workshop.store();
-        for name in [".git/config", "lost+found/x", "backup-2025/all.tar", "loose.txt", "planner-1/notes.md", "planner-1/other/z.pkl"] {
+        for name in [
+            ".git/config",
+            "lost+found/x",
+            "backup-2025/all.tar",
+            "loose.txt",
+            "planner-1/notes.md",
+            "planner-1/other/z.pkl",
+        ] {
             file(&store, name, 1);
         }
         settle(&store);
@@ -167,7 +176,11 @@ fn a_file_of_several_names_is_counted_once() {
     // W-026
     both(|stage| {
         let store = stage.workshop.store();
-        std::fs::hard_link(store.join("planner-1/images/lost.b64"), store.join("planner-1/images/lost-2.b64")).unwrap();
+        std::fs::hard_link(
+            store.join("planner-1/images/lost.b64"),
+            store.join("planner-1/images/lost-2.b64"),
+        )
+        .unwrap();
         settle(&store);
         let plan = stage.plan_files(options(json!({})));
         assert_eq!(all_found(&plan).len(), 6);

@@ -59,7 +59,13 @@ pub fn settle(store: &Path) {
 
 /// What the application has left: two live folders, one whose planner is gone, and one orphan of each class.
 pub fn stock(store: &Path) {
-    for name in ["execution_plan_model.json", "current_task.json", "variables/a.pkl", "variables/b.pkl", "images/x.b64"] {
+    for name in [
+        "execution_plan_model.json",
+        "current_task.json",
+        "variables/a.pkl",
+        "variables/b.pkl",
+        "images/x.b64",
+    ] {
         file(store, &format!("planner-1/{name}"), 10);
     }
     file(store, "planner-1/variables/lost.pkl", 100);

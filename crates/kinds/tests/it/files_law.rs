@@ -87,13 +87,20 @@ fn holds(place: Place, specs: &[Spec]) {
         if !found.is_empty() {
             stage.undo(&report.run_id);
         }
-        let files = |lines: &[String]| -> Vec<String> { lines.iter().filter(|l| !l.ends_with('/')).cloned().collect() };
+        let files = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|l| !l.ends_with('/')).cloned().collect()
+        };
         assert_eq!(files(&tree(&stage)), files(&before));
     }
 }
 
 fn cases(count: u32, make: fn() -> Place) {
-    let config = ProptestConfig { cases: count, failure_persistence: None, max_shrink_iters: 30, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: count,
+        failure_persistence: None,
+        max_shrink_iters: 30,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(specs in prop::collection::vec(spec(), 1..14))| {
         holds(make(), &specs);
     });

@@ -6,8 +6,15 @@ use serde_json::{Value as Json, json};
 use std::os::unix::fs::symlink;
 
 /// One table with one column, and a store of a few files.
-fn one_column(declared: (&str, &str), values: &[&str], form: &str, files: &[&str], test: impl Fn(&Stage, Json)) {
-    let create = |declared: &str| format!("create table rows (id bigint primary key, folder text, x {declared});");
+fn one_column(
+    declared: (&str, &str),
+    values: &[&str],
+    form: &str,
+    files: &[&str],
+    test: impl Fn(&Stage, Json),
+) {
+    let create =
+        |declared: &str| format!("create table rows (id bigint primary key, folder text, x {declared});");
     crate::stage::both(&create(declared.0), &create(declared.1), |stage| {
         let store = stage.workshop.store();
         for name in files {
@@ -30,7 +37,17 @@ const TEXT: (&str, &str) = ("text", "text");
 #[test]
 fn the_same_file_is_met_as_relative_absolute_escaped_and_through_detours() {
     // W-018
-    let names = ["a/1.png", "a/2.png", "a/3 ü.png", "a/4.png", "deep/5.png", "a/6.png", "a/7.png", "a/8.png", "a/lost.png"];
+    let names = [
+        "a/1.png",
+        "a/2.png",
+        "a/3 ü.png",
+        "a/4.png",
+        "deep/5.png",
+        "a/6.png",
+        "a/7.png",
+        "a/8.png",
+        "a/lost.png",
+    ];
     let said = [
         "a/1.png",
         "STORE/a/2.png",
@@ -83,7 +100,14 @@ fn a_file_that_is_named_through_a_link_is_not_a_finding_and_links_are_never_foll
 #[test]
 fn what_leads_out_of_the_store_means_nothing_here() {
     // W-018, W-023
-    let said = ["../a/1.png", "a/../../a/1.png", "/etc/passwd", "https://elsewhere.example/a/1.png", "STORE/../a/1.png", "a/2.png"];
+    let said = [
+        "../a/1.png",
+        "a/../../a/1.png",
+        "/etc/passwd",
+        "https://elsewhere.example/a/1.png",
+        "STORE/../a/1.png",
+        "a/2.png",
+    ];
     one_column(TEXT, &said, "path", &["a/1.png", "a/2.png"], |stage, mut options| {
         options["references"][0]["within"] = Json::Null;
         let plan = stage.plan_files(options);

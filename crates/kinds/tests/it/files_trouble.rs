@@ -17,7 +17,11 @@ fn a_young_file_stays_whatever_the_rows_say() {
         file_aged(&store, "planner-9/variables/fresh.pkl", 5, std::time::Duration::from_secs(60));
         settle(&store);
         let plan = stage.plan_files(options(json!({})));
-        assert!(!all_found(&plan).iter().any(|name| name.contains("fresh") || name == "planner-9"), "{:?}", all_found(&plan));
+        assert!(
+            !all_found(&plan).iter().any(|name| name.contains("fresh") || name == "planner-9"),
+            "{:?}",
+            all_found(&plan)
+        );
         assert_eq!(result(&plan)["young_count"], 2);
         let plan = stage.plan_files(options(json!({"min_age": "10 seconds"})));
         assert_eq!(all_found(&plan).len(), 6);
@@ -51,7 +55,11 @@ fn what_a_row_refers_to_since_the_plan_stays() {
         stage.place.script("update planners set variable_file_paths = '[\"planner-2/variables/gone.pkl\"]' where planner_id = 'planner-2'");
         stage.place.script("insert into planners (planner_id) values ('planner-9')");
         let report = stage.run_planned(&plan);
-        assert_eq!((report.operations[0].rows_deleted, report.operations[0].rows_skipped), (3, 2), "{report:#?}");
+        assert_eq!(
+            (report.operations[0].rows_deleted, report.operations[0].rows_skipped),
+            (3, 2),
+            "{report:#?}"
+        );
         assert!(there(stage, "planner-2/variables/gone.pkl") && there(stage, "planner-9/current_task.json"));
     });
 }
@@ -60,7 +68,9 @@ fn what_a_row_refers_to_since_the_plan_stays() {
 fn a_file_that_cannot_be_moved_is_one_error_and_the_rest_goes_on() {
     // S0-057
     let hook = |_: &std::path::Path, what: &str, name: &str| match (what, name) {
-        ("move", "planner-1/x.json") => Err(Error::system("cannot move `planner-1/x.json`: operation not permitted")),
+        ("move", "planner-1/x.json") => {
+            Err(Error::system("cannot move `planner-1/x.json`: operation not permitted"))
+        }
         _ => Ok(()),
     };
     both_odd(hook, |stage| {
@@ -170,6 +180,36 @@ fn a_run_that_died_after_a_move_is_told_of_and_goes_on_where_it_was() {
             put_back(stage);
         }
         assert!(died_after_a_move > 3, "only {died_after_a_move}");
+    });
+}
+
+#[test]
+fn a_file_that_a_row_refers_to_after_its_move_was_not_committed_comes_back() {
+    // W-020
+    both(|stage| {
+        let plan = stage.plan_files(options(json!({})));
+        let mut met = 0;
+        for nth in 1..40 {
+            let engine = stage.engine();
+            engine.faults().arm(nth);
+            let died = engine.run(&plan, &engine::Stop::default(), &mut |_| {}).is_err();
+            drop(engine);
+            assert!(died, "no point was reached between a move and its commit");
+            let gone = !there(stage, "planner-9");
+            if gone && stage.engine().undo_points("test").unwrap().is_empty() {
+                stage.place.script("insert into planners (planner_id) values ('planner-9')");
+                let report = stage.engine().resume("latest", &engine::Stop::default(), &mut |_| {}).unwrap();
+                assert_eq!((report.operations[0].rows_deleted, report.operations[0].rows_skipped), (4, 1));
+                assert!(there(stage, "planner-9/variables/deep/y.pkl"), "at point {nth}");
+                met += 1;
+                break;
+            }
+            let _ = stage.engine().resume("latest", &engine::Stop::default(), &mut |_| {});
+            if stage.engine().run_record("latest").is_ok_and(|run| run.report().operations[0].undo_id.is_some()) {
+                put_back(stage);
+            }
+        }
+        assert_eq!(met, 1);
     });
 }
 

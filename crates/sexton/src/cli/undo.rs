@@ -76,7 +76,15 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     }
     let mut table = Table::new(["id", "database", "operation", "made", "kept until", "state", "tables"], &[]);
     for (database, point) in &points {
-        let tables: Vec<String> = point.tables.iter().map(|table| table.source.to_string()).collect();
+        let mut tables: Vec<String> = point.tables.iter().map(|table| table.source.to_string()).collect();
+        if tables.is_empty() {
+            // The names of stores, for points that have set files aside.
+            for file in act.engine.undo_files(database, &point.id, FILES_SHOWN)? {
+                if !tables.contains(&file.store) {
+                    tables.push(file.store);
+                }
+            }
+        }
         table.row([
             point.id.clone(),
             database.clone(),
@@ -122,9 +130,19 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         lines.push(format!("remembers   {change} {}", table.source));
     }
     for file in &files {
-        let what = if file.folder { of(file.files, "file in the folder", "files in the folder") } else { "the file".to_owned() };
-        let reason = file.reason.as_ref().map(|reason| format!(" ({}: {reason})", file.state)).unwrap_or_default();
-        lines.push(format!("remembers   {what} {} in {}, {}{reason}", file.name, file.store, bytes(file.bytes)));
+        let what = if file.folder {
+            of(file.files, "file in the folder", "files in the folder")
+        } else {
+            "the file".to_owned()
+        };
+        let reason =
+            file.reason.as_ref().map(|reason| format!(" ({}: {reason})", file.state)).unwrap_or_default();
+        lines.push(format!(
+            "remembers   {what} {} in {}, {}{reason}",
+            file.name,
+            file.store,
+            bytes(file.bytes)
+        ));
     }
     for conflict in &conflicts {
         let key: Vec<String> =

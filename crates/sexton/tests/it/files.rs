@@ -23,7 +23,11 @@ fn the_example_only_reports_until_it_is_told_to_act() {
     assert!(!desk.file("e0/collaterals/planner-301").exists());
     assert!(desk.file("e0/collaterals/planner-2/variables/input.pkl").is_file(), "W-019");
     let told = desk.sexton(&format!("undo show latest {config}")).ends(0);
-    assert!(told.stdout.contains("the file planner-5/images/chart-old.b64 in collaterals, 65.5 kB"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains("the file planner-5/images/chart-old.b64 in collaterals, 65.5 kB"),
+        "{}",
+        told.stdout
+    );
     desk.sexton(&format!("undo latest --yes {config}")).ends(0);
     assert!(desk.file("e0/collaterals/planner-301/images/deep/chart.b64").is_file());
     desk.sexton(&format!("undo release {config}")).ends(0);
@@ -38,7 +42,12 @@ fn the_plan_of_files_names_classes_sizes_and_the_largest() {
     let desk = Desk::empty();
     desk.sexton("example e0 e0").ends(0);
     let plan = desk.sexton("plan cleanup-files --config e0/sexton.toml").ends(0).shown().to_owned();
-    for wanted in ["7 files and folders in collaterals", "planner-303 (192.1 kB)", "`planner-30/variables/table.pkl`", "`lost+found`"] {
+    for wanted in [
+        "7 files and folders in collaterals",
+        "planner-303 (192.1 kB)",
+        "`planner-30/variables/table.pkl`",
+        "`lost+found`",
+    ] {
         assert!(plan.contains(wanted), "no {wanted} in\n{plan}");
     }
 }
