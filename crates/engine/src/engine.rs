@@ -350,6 +350,16 @@ impl Engine {
         Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
+    /// The files that an undo point has set aside, at most `limit`.
+    pub fn undo_files(
+        &self,
+        database: &str,
+        point: &str,
+        limit: u64,
+    ) -> Result<Vec<undo::MovedFile>, Failure> {
+        Ok(undo::moved_files(self.database(database)?.read()?.as_mut(), point, limit)?)
+    }
+
     /// Forgets an undo point: what it remembered can no longer be put back.
     pub fn drop_undo(&self, database: &str, id: &str, actor: &str) -> Result<Point, Failure> {
         let mut session = self.database(database)?.open()?;
@@ -358,6 +368,7 @@ impl Engine {
                 .help("`sexton undo list` shows those there are")
                 .into());
         };
+        undo::discard_files(session.as_mut(), self.stores(), &Limits::default(), &point.id)?;
         undo::drop_point(session.as_mut(), &Limits::default(), &point)?;
         undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "drop undo point", id, database)?;
@@ -404,6 +415,10 @@ impl Engine {
             undo::release(session.as_mut(), &Limits::default(), &table)?;
             self.audit(actor, "end exemption", &table.to_string(), database)?;
             ended.push(table.to_string());
+        }
+        for store in undo::release_files(session.as_mut(), &Limits::default())? {
+            self.audit(actor, "end exemption", &format!("files of {store}"), database)?;
+            ended.push(format!("files of {store}"));
         }
         undo::tidy(session.as_mut(), &Limits::default())?;
         Ok(ended)

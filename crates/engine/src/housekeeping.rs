@@ -29,6 +29,7 @@ impl Run<'_, '_> {
         for table in tables.iter().filter(|table| table.change != undo::Change::Insert) {
             remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
         }
+        remembered += undo::count_moved(facts, point)?;
         let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
         if remembered == done {
             return Ok(Vec::new());
@@ -64,13 +65,35 @@ impl Run<'_, '_> {
             Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
         };
         for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
-            match undo::drop_point(session, limits, point) {
+            let dropped = undo::discard_files(session, self.engine.stores(), limits, &point.id)
+                .and_then(|()| undo::drop_point(session, limits, point));
+            match dropped {
                 Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
                 Err(error) => {
                     tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
                 }
             }
         }
+    }
+
+    /// Where nothing is to be put back, files that were set aside are removed at the end of the run.
+    pub(crate) fn discard_at_once(
+        &self,
+        item: &Item,
+        point: &str,
+        session: &mut dyn Session,
+        limits: &Limits,
+    ) -> Option<Finding> {
+        if item.undo != Undo::Nothing {
+            return None;
+        }
+        let error = undo::discard_files(session, self.engine.stores(), limits, point).err()?;
+        Some(Finding::warning(
+            "quarantine_left",
+            point,
+            format!("files that were set aside could not be removed: {error}"),
+            format!("remove the folder `{}/{point}` of the store", crate::quarantine::QUARANTINE),
+        ))
     }
 
     /// The list of the archive files of this operation, chained, beside the files themselves.

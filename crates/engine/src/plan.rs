@@ -110,6 +110,13 @@ pub struct Step {
     pub task: serde_json::Value,
 }
 
+impl Step {
+    /// Whether it only tells what it found, also in a run.
+    pub fn only_reports(&self) -> bool {
+        self.action == "report"
+    }
+}
+
 /// Rows that hang on the doomed ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dependants {

@@ -134,7 +134,7 @@ pub struct OperationReport {
     pub findings: Vec<Finding>,
     /// Why it was skipped or stopped.
     pub reason: Option<String>,
-    /// The result, for kinds that only look.
+    /// The result, for kinds that look or tell more than counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<serde_json::Value>,
 }
@@ -401,7 +401,7 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" => Counts { deleted: rows, ..Counts::default() },
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }

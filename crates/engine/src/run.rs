@@ -11,9 +11,9 @@ use crate::finding::Level;
 use crate::guard;
 use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
-use crate::operation::{Batch, Cursor, Operation};
+use crate::operation::{Batch, Cursor, Done, Operation};
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Undo};
+use crate::plan::{Item, Plan, Step, Undo};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::retry;
@@ -142,7 +142,8 @@ impl Run<'_, '_> {
         }
         // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
         let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
-        let nothing = !blocked && item.steps.iter().all(|step| step.exact && step.matched == 0);
+        let idle = |step: &Step| step.only_reports() || (step.exact && step.matched == 0);
+        let nothing = !blocked && item.steps.iter().all(idle);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(
@@ -220,11 +221,15 @@ impl Run<'_, '_> {
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
-        if let Some(result) = operation.result(&item.steps, item.result.as_ref(), &self.details(n)) {
+        let details = self.details(n);
+        let done =
+            Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point: &work.point };
+        if let Some(result) = operation.result(&done, facts.as_mut())? {
             self.log(n, What::Summed { result })?;
         }
         let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
         findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
+        findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
         session.unlock()?;
@@ -293,7 +298,7 @@ impl Run<'_, '_> {
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             let step = checkpoint.step;
-            let Done { counts, took, detail } =
+            let Came { counts, took, detail } =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
@@ -354,7 +359,7 @@ impl Run<'_, '_> {
         memory: &mut Memory,
         pace: &mut Pace,
         done: u64,
-    ) -> Result<Done, Failure> {
+    ) -> Result<Came, Failure> {
         let mut waits = retry::waits();
         let mut attempt = 1;
         loop {
@@ -364,7 +369,7 @@ impl Run<'_, '_> {
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
                 Ok(done) => {
-                    let Done { counts, took, .. } = done;
+                    let Came { counts, took, .. } = done;
                     if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
                         pace.learn(took);
                     } else {
@@ -397,7 +402,7 @@ impl Run<'_, '_> {
             self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
             if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
-                return Ok(Done { counts, ..Done::default() });
+                return Ok(Came { counts, ..Came::default() });
             }
         }
     }
@@ -432,14 +437,16 @@ impl Run<'_, '_> {
         memory: &mut Memory,
         rows: u64,
         retry: bool,
-    ) -> Result<Done, Failure> {
+    ) -> Result<Came, Failure> {
         let clock = self.engine.clock();
         let step = &work.item.steps[checkpoint.step];
         let began: Instant = clock.tick();
-        let Some(aim) = work.operation.aim(step, &checkpoint.cursor, rows, session)? else {
+        let stores = self.engine.stores();
+        let aim = work.operation.aim_with_stores(step, &checkpoint.cursor, rows, session, stores)?;
+        let Some(aim) = aim else {
             checkpoint.step += 1;
             checkpoint.cursor = Default::default();
-            return Ok(Done::default());
+            return Ok(Came::default());
         };
         let outcome = match self.attempt(work, session, checkpoint, memory, &aim, rows, retry) {
             Err(Failure::Error(error)) if error.class == Class::Data => {
@@ -454,7 +461,7 @@ impl Run<'_, '_> {
             outcome => outcome,
         };
         let (counts, detail) = outcome?;
-        Ok(Done { counts, took: clock.tick().duration_since(began), detail })
+        Ok(Came { counts, took: clock.tick().duration_since(began), detail })
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that a batch is made of")]
@@ -494,7 +501,8 @@ impl Run<'_, '_> {
             faults.point("changed")?;
             new_checkpoint.go_on_at(next);
             new_checkpoint.counts[checkpoint.step].add(&counts);
-            if memory.tables.is_empty() && !new_memory.tables.is_empty() {
+            let first = memory.tables.is_empty() && !new_memory.tables.is_empty();
+            if !new_memory.forget && (first || (new_memory.files && !memory.files)) {
                 undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
             }
             if let Some(scope) = &told.scope {
@@ -572,7 +580,7 @@ impl Run<'_, '_> {
 
 /// What a batch came to.
 #[derive(Debug, Default)]
-struct Done {
+struct Came {
     counts: Counts,
     took: Duration,
     detail: Option<serde_json::Value>,

@@ -51,13 +51,15 @@ pub struct Memory {
     pub tables: Vec<Remembered>,
     /// The data refused something: from now on each statement that may be refused gets a savepoint of its own.
     pub(crate) careful: bool,
+    /// Files were set aside.
+    pub files: bool,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, careful: false, scratches: Vec::new() }
+        Self { point: point.to_owned(), forget, tables, careful: false, files: false, scratches: Vec::new() }
     }
 }
 
@@ -506,6 +508,12 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
+    /// Notes that the undo point is about files too.
+    pub(crate) fn remembers_files(&mut self) {
+        self.memory.files = true;
+    }
+
+    /// A fault point inside a verb.
     pub(crate) fn may_die(&mut self, name: &'static str) -> Result<()> {
         match self.setting.faults.point(name) {
             Ok(()) => Ok(()),

@@ -6,6 +6,7 @@
 
 mod conflicts;
 mod exempt;
+mod files_back;
 mod order;
 mod point;
 mod put_back;
@@ -14,6 +15,7 @@ mod scopes;
 
 pub use conflicts::{Conflict, conflicts_of};
 pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use files_back::{MovedFile, moved_files, restored_files};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
@@ -22,6 +24,7 @@ pub use scopes::Scope;
 
 pub(crate) use conflicts::reported_conflicts;
 pub(crate) use exempt::add as exempt_rows;
+pub(crate) use files_back::{count_moved, discard_files, record as record_files, release_files};
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;

@@ -5,6 +5,7 @@
 //! can be tried again later. Progress belongs to the undo point, so an interrupted undo goes on where it stopped.
 
 use super::conflicts::{conflicts, positions, reported_conflicts};
+use super::files_back::{self, FileTask};
 use super::order::{in_order, own_references, parents_come_later};
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
@@ -85,6 +86,7 @@ impl Operation for PutBack {
             warn_of_triggers(&task, &mut planned.findings);
             planned.steps.push(step(&task, matched));
         }
+        planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
         if let Some(last) = planned.steps.last_mut() {
             last.task["last"] = true.into();
         }
@@ -92,6 +94,13 @@ impl Operation for PutBack {
     }
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+        if let Some(task) = FileTask::of(step) {
+            let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
         let task: Task = read_task(step)?;
         let at = aim.0.as_i64().unwrap_or(0);
         let mut counts = Counts::default();
@@ -125,31 +134,15 @@ impl Operation for PutBack {
             }
         };
         if next.is_none() && task.last {
-            let own = work.dialect().own("undo_conflicts");
-            let open = work.count(
-                &Sql::new("select count(*) from ")
-                    .table(&own)
-                    .text(" where point = ")
-                    .bind(self.point.clone()),
-            )?;
-            let state = if open == 0 { PointState::Used } else { PointState::Partly };
-            let dialect = work.dialect();
-            match task.batch {
-                Some(_) => scopes::set_state(work, &self.point, state)?,
-                None => {
-                    set_state(work.tx(), dialect, &self.point, state)?;
-                    if state == PointState::Used {
-                        scopes::all_used(work, &self.point)?;
-                    }
-                }
-            }
+            self.finish(task.batch, work)?;
         }
         Ok(Batch { counts, next })
     }
 
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = reported_conflicts(facts, &self.point)?;
-        for step in steps {
+        findings.extend(files_back::file_conflicts(facts, &self.point)?);
+        for step in steps.iter().filter(|step| FileTask::of(step).is_none()) {
             let task: Task = read_task(step)?;
             parents_missing(&task, facts, &mut findings)?;
             if task.table.key.is_none()
@@ -173,6 +166,26 @@ impl Operation for PutBack {
             return point.to_owned();
         }
         format!("undo:{}", self.point)
+    }
+}
+
+impl PutBack {
+    /// Notes how far the point, or the scope whose batch this is, was put back.
+    fn finish(&self, scope: Option<i64>, work: &mut Work) -> Result<()> {
+        let own = work.dialect().own("undo_conflicts");
+        let select =
+            Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
+        let open = work.count(&select)? + files_back::open_files(work, &self.point)?;
+        let state = if open == 0 { PointState::Used } else { PointState::Partly };
+        if scope.is_some() {
+            return scopes::set_state(work, &self.point, state);
+        }
+        let dialect = work.dialect();
+        set_state(work.tx(), dialect, &self.point, state)?;
+        match state {
+            PointState::Used => scopes::all_used(work, &self.point),
+            _ => Ok(()),
+        }
     }
 }
 

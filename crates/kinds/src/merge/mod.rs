@@ -19,8 +19,8 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result, Severity,
-    Step, Work,
+    Batch, Counts, Cursor, Done, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result,
+    Severity, Step, Work,
 };
 use options::Mode;
 use targets::db::Facts;
@@ -97,14 +97,13 @@ impl Operation for Options {
         Ok(Some(GivenUp { detail: result::of_failure(&task, &scope, error), scope, next }))
     }
 
-    fn result(
-        &self,
-        steps: &[Step],
-        planned: Option<&serde_json::Value>,
-        details: &[serde_json::Value],
-    ) -> Option<serde_json::Value> {
-        let task = Task::read(steps.first()?).ok().filter(|task| task.scope.is_some())?;
-        let found = planned?.as_object()?.iter().find(|(name, _)| name.ends_with("_found"))?.1.as_u64()?;
-        Some(result::sum_up(&task, found, false, details))
+    fn result(&self, run: &Done, _facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
+        let Some(step) = run.steps.first() else { return Ok(None) };
+        let task = Task::read(step)?;
+        let planned = run.planned.and_then(|planned| planned.as_object()).filter(|_| task.scope.is_some());
+        let found = planned
+            .and_then(|planned| planned.iter().find(|(name, _)| name.ends_with("_found")))
+            .and_then(|(_, found)| found.as_u64());
+        Ok(found.map(|found| result::sum_up(&task, found, false, run.details)))
     }
 }

@@ -2,6 +2,13 @@
 
 mod engine_manners;
 mod engine_report;
+mod files;
+mod files_bucket;
+mod files_guards;
+mod files_kit;
+mod files_law;
+mod files_references;
+mod files_trouble;
 mod identity;
 mod merge;
 mod merge_clashes;
@@ -18,6 +25,8 @@ mod purge_newest;
 mod purge_refill;
 mod purge_shapes;
 mod purge_trouble;
+#[path = "../../../backends/tests/it/s3_server.rs"]
+mod s3_server;
 mod stage;
 mod tampered;
 mod undo;

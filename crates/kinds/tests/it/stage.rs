@@ -46,6 +46,11 @@ impl Stage {
         Self { place, workshop }
     }
 
+    /// The same place with an engine whose file stores are others.
+    pub fn storing(self, stores: std::sync::Arc<dyn engine::Stores>) -> Self {
+        Self { workshop: self.workshop.storing(stores), ..self }
+    }
+
     pub fn engine(&self) -> Engine {
         self.workshop.engine()
     }

@@ -30,7 +30,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
             "about {}",
             of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")
         ));
-        parts.push(dependants(item));
+        if !item.steps.iter().all(|step| is_about_files(&step.action)) {
+            parts.push(dependants(item));
+        }
         parts.extend(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
             parts.push(format!("usually {}", duration(seconds)));
@@ -57,12 +59,25 @@ fn counted(item: &Item) -> String {
         }
         None => String::new(),
     };
-    let noun = if item.matched() == 1 && of_total.is_empty() { "row" } else { "rows" };
+    let files = item.steps.iter().all(|step| is_about_files(&step.action));
+    let noun = match (item.matched() == 1 && of_total.is_empty(), files) {
+        (true, false) => "row",
+        (false, false) => "rows",
+        (true, true) => "file or folder",
+        (false, true) => "files and folders",
+    };
     let places = match tables.as_slice() {
         [one] => format!("in {}", one.object),
+        [first, ..] if files && tables.iter().all(|step| step.object == first.object) => {
+            format!("in {}", first.object)
+        }
         several => format!("in {} tables", several.len()),
     };
     format!("{about}{matched}{of_total} {noun} {places}")
+}
+
+fn is_about_files(action: &str) -> bool {
+    ["quarantine", "remove", "report"].contains(&action)
 }
 
 fn dependants(item: &Item) -> String {
@@ -274,7 +289,8 @@ fn said(operation: &OperationReport) -> String {
             format!("{} would be put back; nothing was changed", rows(counts.restored))
         }
         Status::Completed if operation.dry_run => {
-            format!("{} would be processed; nothing was changed", rows(counts.rows()))
+            let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+            format!("{}{size} would be processed; nothing was changed", things(operation, counts.rows()))
         }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)
@@ -284,13 +300,16 @@ fn said(operation: &OperationReport) -> String {
         }
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {
-            let mut text = done;
+            let mut text = if counts.restored > 0 { done } else { things(operation, counts.rows()) };
             if operation.status.can_resume() || !operation.status.is_over() {
-                text = format!("{} of {}", count(counts.rows()), rows(operation.rows_matched));
+                text = format!("{} of {}", count(counts.rows()), things(operation, operation.rows_matched));
             }
             text = format!("{text} in {}", of(operation.batches, "batch", "batches"));
             if operation.rows_dependent > 0 {
                 text = format!("{text}, {}", of(operation.rows_dependent, "dependant", "dependants"));
+            }
+            if let Some(freed) = freed(operation) {
+                text = format!("{text}, {}", bytes(freed));
             }
             text = format!("{text}, {}", duration(operation.duration_seconds));
             if operation.rows_failed > 0 {
@@ -302,6 +321,17 @@ fn said(operation: &OperationReport) -> String {
             }
         }
     }
+}
+
+/// So many rows, or files.
+fn things(operation: &OperationReport, number: u64) -> String {
+    let files = operation.targets.iter().any(|target| is_about_files(&target.action));
+    if files { of(number, "file or folder", "files and folders") } else { rows(number) }
+}
+
+/// What removed files took (S0-058).
+fn freed(operation: &OperationReport) -> Option<u64> {
+    operation.result.as_ref()?.pointer("/cleanup/total_space_freed")?.as_u64()
 }
 
 /// The counts of an operation.

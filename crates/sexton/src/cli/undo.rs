@@ -1,7 +1,7 @@
 //! `undo`: put back what a run changed; list, show and forget undo points.
 
 use super::act::Act;
-use super::numbers::minute;
+use super::numbers::{bytes, minute, of};
 use super::table::Table;
 use super::trouble::Trouble;
 use super::{choice, consent};
@@ -78,7 +78,15 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     }
     let mut table = Table::new(["id", "database", "operation", "made", "kept until", "state", "tables"], &[]);
     for (database, point) in &points {
-        let tables: Vec<String> = point.tables.iter().map(|table| table.source.to_string()).collect();
+        let mut tables: Vec<String> = point.tables.iter().map(|table| table.source.to_string()).collect();
+        if tables.is_empty() {
+            // The names of stores, for points that have set files aside.
+            for file in act.engine.undo_files(database, &point.id, FILES_SHOWN)? {
+                if !tables.contains(&file.store) {
+                    tables.push(file.store);
+                }
+            }
+        }
         table.row([
             point.id.clone(),
             database.clone(),
@@ -98,13 +106,16 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
 
 /// How many rows in conflict are listed.
 const CONFLICTS_SHOWN: usize = 100;
+/// How many files that were set aside are listed.
+const FILES_SHOWN: u64 = 1_000;
 
 fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (database, point) = find(act, matches)?;
     let conflicts = act.engine.undo_conflicts(&database, &point, CONFLICTS_SHOWN)?;
+    let files = act.engine.undo_files(&database, &point.id, FILES_SHOWN)?;
     if !act.console.is_text() {
         act.console.document(
-            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts }),
+            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts, "files": files }),
         );
         return Ok(Exit::Done);
     }
@@ -124,6 +135,21 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             engine::undo::Change::Insert => "rows added to",
         };
         lines.push(format!("remembers   {change} {}", table.source));
+    }
+    for file in &files {
+        let what = if file.folder {
+            of(file.files, "file in the folder", "files in the folder")
+        } else {
+            "the file".to_owned()
+        };
+        let reason =
+            file.reason.as_ref().map(|reason| format!(" ({}: {reason})", file.state)).unwrap_or_default();
+        lines.push(format!(
+            "remembers   {what} {} in {}, {}{reason}",
+            file.name,
+            file.store,
+            bytes(file.bytes)
+        ));
     }
     for conflict in &conflicts {
         let key: Vec<String> =

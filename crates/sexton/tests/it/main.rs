@@ -9,6 +9,7 @@ mod documents;
 mod examples;
 mod examples_folders;
 mod examples_retention;
+mod files;
 mod guides;
 mod history;
 mod init;
