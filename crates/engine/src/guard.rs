@@ -176,27 +176,18 @@ mod tests {
     }
 
     fn item() -> Item {
-        Item {
-            operation: crate::request::OperationRequest {
-                name: "logs".into(),
-                kind: "purge".into(),
-                title: "Logs".into(),
-                database: "main".into(),
-                severity: Default::default(),
-                backup: false,
-                options: serde_json::Value::Null,
-                manners: Default::default(),
-                needs: vec![],
-                expected_seconds: None,
-            },
-            engine: "sqlite".into(),
-            steps: vec![],
-            findings: vec![],
-            undo: crate::plan::Undo::NotNeeded,
-            transactional: true,
+        let operation = crate::request::OperationRequest {
+            name: "logs".into(),
+            kind: "purge".into(),
+            title: "Logs".into(),
+            database: "main".into(),
+            severity: Default::default(),
+            backup: false,
+            options: serde_json::Value::Null,
+            manners: Default::default(),
+            needs: vec![],
             expected_seconds: None,
-            skipped: None,
-            result: None,
-        }
+        };
+        Item::of(&operation, "sqlite")
     }
 }

@@ -103,9 +103,9 @@ impl Run<'_, '_> {
 }
 
 /// An error that is given up on, with whoever most likely stands in the way (S1-070).
-pub(crate) fn name_the_blocker(failure: Failure, session: &mut dyn Session) -> Failure {
+pub(crate) fn name_the_blocker(failure: Failure, facts: &mut dyn Facts) -> Failure {
     let Failure::Error(error) = failure else { return failure };
-    let help = match session.pulse().ok().and_then(|pulse| pulse.oldest) {
+    let help = match facts.pulse().ok().and_then(|pulse| pulse.oldest) {
         Some(other) => format!(
             "the oldest open transaction is pid {} ({}, {:.0} s): {}; end it with `select pg_terminate_backend({})`, or \
              allow more time with `--lock-timeout` and `--statement-timeout`",

@@ -6,13 +6,13 @@
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
-use crate::event::{Counts, StopReason, What};
+use crate::event::{Counts, Event, StopReason, What};
 use crate::guard;
 use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Operation};
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Undo};
+use crate::plan::{Item, Plan, Undo, Unplanned};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::retry;
@@ -62,7 +62,9 @@ impl Run<'_, '_> {
                 now[n] = Status::Skipped;
                 continue;
             }
-            let outcome = self.item(n, before.can_resume());
+            let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
+            let resumed = before.can_resume() && self.journal.events().iter().any(started);
+            let outcome = self.item(n, resumed);
             if let Err(failure) = outcome {
                 self.fail(n, &failure)?;
                 match failure {
@@ -135,6 +137,10 @@ impl Run<'_, '_> {
         let plan = self.plan;
         let item = &plan.items[n];
         let faults = self.engine.faults();
+        if let Some(Unplanned { class, error, help }) = &item.failed {
+            let (class, error, help) = (*class, error.clone(), help.clone());
+            return self.log(n, What::Failed { class, error, help, step: None });
+        }
         if let Some(reason) = &item.skipped {
             return self.log(n, What::Skipped { reason: reason.clone() });
         }

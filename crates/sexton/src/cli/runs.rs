@@ -53,6 +53,10 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         ]);
     }
     act.console.data(&table.text());
+    for report in reports.iter().filter(|report| report.status == Status::Interrupted) {
+        let line = format!("resume  sexton resume {}   (its process is gone)", act.short_id(&report.run_id));
+        act.console.data(&line);
+    }
     Ok(Exit::Done)
 }
 

@@ -14,6 +14,7 @@ mod init;
 mod kit;
 mod policy;
 mod profiles_and_secrets;
+mod recovery;
 mod reference;
 mod run;
 mod schema;
