@@ -49,6 +49,13 @@ fn role(scene: &Scene, all: &mut Vec<Finding>) {
             "the database cannot be written: it is a standby, or a read-only file",
             "connect to the primary server, or give this user the right to write the file",
         ));
+    } else if let Some(allow) = &server.lacks {
+        all.push(Finding::forbid(
+            "permission",
+            &server.database,
+            "this user may not write what every run needs: Sexton's own tables, or files beside the database",
+            format!("let someone who may run `{allow}`"),
+        ));
     }
     let oldest = if server.engine == "postgresql" { 120_000 } else { 0 };
     if server.version_number < oldest {

@@ -13,7 +13,7 @@ use crate::plan::{Item, Plan, Undo, Unplanned};
 use crate::request::{OperationRequest, Request};
 use crate::status::Status;
 use jiff::Timestamp;
-use targets::db::Class;
+use targets::db::{Class, Facts};
 
 /// A plan that is to be run, with what could not be planned.
 #[derive(Debug)]
@@ -80,10 +80,8 @@ impl Engine {
         let mut facts = database.read()?;
         let planning =
             Planning { now, request, keep_undo: &self.parts.keep_undo, stores: self.parts.stores.as_ref() };
-        let planned = operation.plan(facts.as_mut(), &planning).map_err(|error| match error.class {
-            Class::Transient => name_the_blocker(error.into(), facts.as_mut()),
-            _ => error.into(),
-        })?;
+        let planned =
+            operation.plan(facts.as_mut(), &planning).map_err(|error| with_reason(error, facts.as_mut()))?;
         let mut item = Item {
             steps: planned.steps,
             findings: planned.findings,
@@ -158,6 +156,21 @@ impl Engine {
                 .into());
         }
         Ok(fresh)
+    }
+}
+
+/// An error with what most likely stands in the way: somebody's lock, or a right that is missing.
+fn with_reason(error: Error, facts: &mut dyn Facts) -> Failure {
+    if error.class == Class::Transient {
+        return name_the_blocker(error.into(), facts);
+    }
+    let lacks = match error.code.as_deref() {
+        Some("42501") => facts.server().ok().and_then(|server| server.lacks),
+        _ => None,
+    };
+    match lacks {
+        Some(allow) => error.help(format!("let someone who may run `{allow}`")).into(),
+        None => error.into(),
     }
 }
 

@@ -156,6 +156,12 @@ impl Run<'_, '_> {
             }
             return self.log(n, What::Finished);
         }
+        let refused = forbidding(&item.findings, plan.request.force);
+        if !resumed && !refused.is_empty() {
+            // Before the lock: whoever may not write here cannot take it either.
+            self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
+            return self.log(n, What::Refused { findings: refused });
+        }
         let database = self.engine.database(&item.operation.database)?;
         let operation = self.engine.operation(&item.operation)?;
         let mut manners = operation.manners(&item.operation.manners);

@@ -74,6 +74,9 @@ fn plan_target(
     earlier.note(target, &sweep.table, &task.rule, &mark, facts.dialect());
     check_ages(target, &sweep.table, &step, findings);
     bulk::choose(options, target, &mut step, &mut task, facts)?;
+    if task.refill || !task.drop.is_empty() {
+        sweep::check_owner(&sweep.table, findings);
+    }
     step.exact = !earlier.takes_along(&sweep.table.name);
     earlier.note_children(&task.children);
     task.write(step, facts.dialect())

@@ -11,6 +11,7 @@ mod measure;
 mod plan;
 mod policy;
 mod relations;
+mod rights;
 mod task;
 mod verify;
 
@@ -18,6 +19,7 @@ pub use checks::{check_condition, check_table};
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::Child;
+pub use rights::check_owner;
 pub use task::{Act, Task};
 pub use verify::verify;
 

@@ -1,9 +1,10 @@
 //! From a rule to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
-use super::checks::{check_rest, check_triggers};
+use super::checks::{check_rest, check_rules, check_triggers};
 use super::measure::{choose_walk, count_rows, measure};
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
+use super::rights::check_rights;
 use super::task::{Act, Archive, Task};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
@@ -86,6 +87,8 @@ pub fn plan(
         ));
     }
     check_triggers(table, &leaves, &children, sweep, findings);
+    check_rules(table, &leaves, &children, sweep.act.updates(), findings);
+    check_rights(sweep, &leaves, &children, findings);
     check_rest(sweep, table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);

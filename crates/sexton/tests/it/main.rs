@@ -16,6 +16,7 @@ mod policy;
 mod profiles_and_secrets;
 mod recovery;
 mod reference;
+mod rights;
 mod run;
 mod schema;
 mod signals;

@@ -18,7 +18,8 @@ pub use command::{Command, Performed};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
 pub use error::{Class, Error, Result};
 pub use schema::{
-    Action, Column, Family, ForeignKey, Generated, Index, Key, Schema, Table, TableKind, TableName, Trigger,
+    Action, Column, Family, ForeignKey, Generated, Index, Key, Rights, Schema, Table, TableKind, TableName,
+    Trigger,
 };
 pub use server::{Access, Limits, OldTransaction, Pulse, Server};
 pub use sql::{Sql, quote};

@@ -196,6 +196,28 @@ pub struct Trigger {
     pub enabled: bool,
 }
 
+/// What the user we are connected as may do with the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rights {
+    /// Read them.
+    pub select: bool,
+    /// Add some.
+    pub insert: bool,
+    /// Change them, at least in one column.
+    pub update: bool,
+    /// Delete them.
+    pub delete: bool,
+    /// All that an owner may: empty the table, drop its partitions.
+    pub owner: bool,
+}
+
+impl Default for Rights {
+    /// Every right, as in a database that knows none.
+    fn default() -> Self {
+        Self { select: true, insert: true, update: true, delete: true, owner: true }
+    }
+}
+
 /// One table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
@@ -215,6 +237,12 @@ pub struct Table {
     pub references: Vec<ForeignKey>,
     /// Triggers made by users.
     pub triggers: Vec<Trigger>,
+    /// PostgreSQL: rewrite rules, which take the place of a statement or add to it.
+    #[serde(default)]
+    pub rules: Vec<Trigger>,
+    /// What we may do with its rows.
+    #[serde(default)]
+    pub rights: Rights,
     /// The tables this one is a partition of or inherits from.
     pub parents: Vec<TableName>,
     /// Partitions of it, or tables that inherit from it, one level down.
