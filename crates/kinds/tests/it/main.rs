@@ -8,6 +8,7 @@ mod purge_ages;
 mod purge_archive;
 mod purge_children;
 mod purge_locks;
+mod purge_marks;
 mod purge_refill;
 mod purge_rights;
 mod purge_shapes;
