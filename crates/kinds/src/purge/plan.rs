@@ -2,7 +2,7 @@
 
 use super::bulk;
 use super::earlier::Earlier;
-use super::mark::marks;
+use super::mark::{self, marks};
 use super::options::{Action, Options, Target};
 use super::rows::which;
 use crate::sweep::{self, Act, Policy, Sweep, Undo};
@@ -48,6 +48,7 @@ fn plan_target(
         sweep::check_condition(&table, condition, facts)?;
     }
     let mark = marks(target, &table, planning)?;
+    mark::check(&table, &mark, facts)?;
     let act = match target.action {
         Action::Delete => Act::Delete,
         Action::Mark => Act::Mark(inward(&table, &mark, facts)?),
@@ -77,7 +78,7 @@ fn plan_target(
     if task.refill || !task.drop.is_empty() {
         sweep::check_owner(&sweep.table, findings);
     }
-    step.exact = !earlier.takes_along(&sweep.table.name);
+    step.exact &= !earlier.takes_along(&sweep.table.name);
     earlier.note_children(&task.children);
     task.write(step, facts.dialect())
 }

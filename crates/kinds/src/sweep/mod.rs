@@ -12,6 +12,7 @@ mod plan;
 mod policy;
 mod relations;
 mod rights;
+mod rings;
 mod task;
 mod verify;
 

@@ -5,6 +5,7 @@ use super::measure::{choose_walk, count_rows, measure};
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
 use super::rights::check_rights;
+use super::rings::{self, Kept};
 use super::task::{Act, Archive, Task};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
@@ -91,6 +92,18 @@ pub fn plan(
     check_rights(sweep, &leaves, &children, findings);
     check_rest(sweep, table, &leaves, &children, findings);
 
+    let mut exact = true;
+    if sizes.matched > 0 && restricted == 0 {
+        let kept = rings::kept(table, &children, &condition, facts)?;
+        rings::tell(table, kept, findings);
+        match kept {
+            Kept::Rows(rows) => sizes.matched = sizes.matched.saturating_sub(rows),
+            Kept::Unknown => exact = false,
+        }
+        // What hangs on the rows of a ring is counted, and stays with them.
+        exact &= kept == Kept::Rows(0) || dependants.iter().all(|hanging| hanging.rows == 0);
+    }
+
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
@@ -121,7 +134,7 @@ pub fn plan(
         },
         object: table.name.to_string(),
         matched: sizes.matched,
-        exact: true,
+        exact,
         total: sizes.total,
         total_exact: sizes.total_exact,
         dependants,
