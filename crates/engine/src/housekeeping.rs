@@ -9,6 +9,7 @@ use crate::finding::Finding;
 use crate::plan::{Item, Undo};
 use crate::run::Run;
 use crate::undo;
+use crate::words::{count, rows};
 use targets::db::{Facts, Limits, Session, Sql};
 
 impl Run<'_, '_> {
@@ -36,7 +37,7 @@ impl Run<'_, '_> {
         Ok(vec![Finding::warning(
             "undo_rows",
             point,
-            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
+            format!("deleted or changed: {}, but remembered: {}", rows(done), count(remembered)),
             "somebody else wrote to the undo tables: keep a backup before undoing",
         )])
     }

@@ -34,6 +34,7 @@ mod stop;
 mod throttle;
 pub mod undo;
 mod window;
+pub mod words;
 mod work;
 
 pub use backup::{Backup, Backups};

@@ -12,6 +12,7 @@ use crate::operation::Planning;
 use crate::plan::{Item, Plan, Undo, Unplanned};
 use crate::request::{OperationRequest, Request};
 use crate::status::Status;
+use crate::words::{count, rows};
 use jiff::Timestamp;
 use targets::db::{Class, Facts};
 
@@ -151,7 +152,7 @@ impl Engine {
         }
         let (then, now) = (stored.matched(), fresh.matched());
         if now as f64 > then as f64 * 1.1 + 10.0 {
-            return Err(Error::data(format!("the plan had {then} rows, now there are {now}"))
+            return Err(Error::data(format!("the plan had {}, now there are {}", rows(then), count(now)))
                 .help("look at a new plan with `sexton plan`")
                 .into());
         }

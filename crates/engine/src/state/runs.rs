@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, What};
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::words::rows;
 use jiff::Timestamp;
 use targets::db::{Sql, Value};
 
@@ -131,7 +132,7 @@ impl State {
             Sql::new("update ")
                 .table(&self.own("audit"))
                 .text(" set detail = detail || ")
-                .bind(format!("; {}, {} rows", report.status.name(), report.totals.rows()))
+                .bind(format!("; {}, {}", report.status.name(), rows(report.totals.rows())))
                 .text(" where action in ('run', 'dry run') and detail like ")
                 .bind(format!("{run} by %")),
             Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run),

@@ -6,6 +6,7 @@ use super::mark::{self, marks};
 use super::options::{Action, Options, Target};
 use super::rows::which;
 use crate::sweep::{self, Act, Policy, Sweep, Undo};
+use engine::words::{either, rows};
 use engine::{Error, Finding, Planned, Planning, Result, Step};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -105,7 +106,11 @@ fn check_ages(target: &Target, table: &Table, step: &Step, findings: &mut Vec<Fi
     findings.push(Finding::warning(
         "unreadable_ages",
         &table.name,
-        format!("{} rows stay because `{column}` holds no time that can be read", step.unreadable),
+        format!(
+            "{} {} because `{column}` holds no time that can be read",
+            rows(step.unreadable),
+            either(step.unreadable, "stays", "stay")
+        ),
         "name another column, or say how to read this one: `epoch_unit`, `zone`",
     ));
 }

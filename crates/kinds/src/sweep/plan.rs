@@ -7,6 +7,7 @@ use super::relations::{self, Hanging};
 use super::rights::check_rights;
 use super::rings::{self, Kept};
 use super::task::{Act, Archive, Task};
+use engine::words::{either, rows};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -83,7 +84,12 @@ pub fn plan(
         findings.push(Finding::forbid(
             "dependants",
             &table.name,
-            format!("{restricted} rows refer to doomed ones: {}", said(&dependants)),
+            format!(
+                "{} {} to doomed ones: {}",
+                rows(restricted),
+                either(restricted, "refers", "refer"),
+                said(&dependants)
+            ),
             "say what happens to them: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
         ));
     }

@@ -5,6 +5,7 @@
 
 use super::policy::Policy;
 use super::relations::{Child, key_of};
+use engine::words::rows;
 use engine::{Finding, Result};
 use std::collections::HashMap;
 use targets::db::{Facts, Row, Sql, Table};
@@ -77,10 +78,10 @@ pub fn tell(table: &Table, kept: Kept, findings: &mut Vec<Finding>) {
         "empty the reference of one of them first, or say `dependants = \"set_null\"` or `\"cascade\"`";
     match kept {
         Kept::Rows(0) => {}
-        Kept::Rows(rows) => findings.push(Finding::warning(
+        Kept::Rows(kept) => findings.push(Finding::warning(
             "ring",
             &table.name,
-            format!("{rows} doomed rows refer to each other in a ring, so that none can go first: they stay"),
+            format!("{} that refer to each other in a ring stay: none of them can go first", rows(kept)),
             remedy,
         )),
         Kept::Unknown => findings.push(Finding::note(

@@ -12,6 +12,7 @@ mod guides;
 mod history;
 mod init;
 mod kit;
+mod manners_of_speech;
 mod policy;
 mod profiles_and_secrets;
 mod recovery;
