@@ -42,13 +42,16 @@ impl Run<'_, '_> {
         )])
     }
 
-    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
+    /// Forgets undo points whose time is over, and exemptions of rows that are gone. A failure here must not keep the run from its work.
     pub(crate) fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
         let now = self.engine.clock().now();
         let expired = match undo::points(session) {
             Ok(points) => points,
             Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
         };
+        if let Err(error) = undo::forget_gone(session, limits) {
+            tracing::warn!(%error, "exemptions of rows that are gone cannot be ended");
+        }
         for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
             match undo::drop_point(session, limits, point) {
                 Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),

@@ -19,7 +19,7 @@ pub use point::{
 pub use put_back::PutBack;
 
 pub(crate) use conflicts::reported_conflicts;
-pub(crate) use exempt::add as exempt_rows;
+pub(crate) use exempt::{add as exempt_rows, forget_gone};
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
