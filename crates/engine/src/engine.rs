@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
-use crate::guard::{self, Scene};
 use crate::journal::{Journal, Watch};
-use crate::operation::{Kind, Operation, Planning, Stores};
+use crate::operation::{Kind, Operation, Stores};
 use crate::plan::{Item, Plan, Undo};
+use crate::presence::Life;
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
 use crate::run::Run;
@@ -60,8 +60,8 @@ pub struct Parts {
 
 /// The engine.
 pub struct Engine {
-    parts: Parts,
-    state: OnceLock<State>,
+    pub(crate) parts: Parts,
+    pub(crate) state: OnceLock<State>,
     faults: Faults,
 }
 
@@ -91,87 +91,6 @@ impl Engine {
         self.parts.clock.as_ref()
     }
 
-    /// What a request would do. Every session it uses is one on which the database refuses writes.
-    pub fn plan(&self, request: &Request) -> Result<Plan, Failure> {
-        self.plan_at(request, self.clock().now())
-    }
-
-    /// The same, measured from another moment: that of a stored plan.
-    pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
-        let mut items = Vec::new();
-        for operation in &request.operations {
-            items.push(self.plan_item(operation, now)?);
-        }
-        Ok(Plan::seal(request.clone(), now, items))
-    }
-
-    fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
-        let database = self.database(&request.database)?;
-        let operation = self.operation(request)?;
-        let mut facts = database.read()?;
-        let planning =
-            Planning { now, request, keep_undo: &self.parts.keep_undo, stores: self.parts.stores.as_ref() };
-        let planned = operation.plan(facts.as_mut(), &planning)?;
-        let mut item = Item {
-            operation: request.clone(),
-            engine: database.dialect().name().to_owned(),
-            steps: planned.steps,
-            findings: planned.findings,
-            undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            transactional: true,
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
-            skipped: planned.skipped,
-            result: planned.result,
-        };
-        if item.skipped.is_none() && !item.steps.is_empty() {
-            let scene = Scene {
-                server: &facts.server()?,
-                pulse: &facts.pulse()?,
-                item: &item,
-                now,
-                newest_run: self.newest_run()?,
-            };
-            let found = guard::findings(&scene)?;
-            item.findings.extend(found);
-        }
-        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
-            && *bytes > most
-        {
-            item.findings.push(crate::finding::Finding::refuse(
-                "undo_size",
-                &request.name,
-                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
-                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
-            ));
-        }
-        if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
-            item.findings.push(crate::finding::Finding::refuse(
-                "no_backup",
-                &request.name,
-                "it needs a backup, and no backup is configured",
-                "configure `[backup]`, or set `backup = false` for this operation",
-            ));
-        }
-        // The worst comes first; what was found first stays first among equals.
-        item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        Ok(item)
-    }
-
-    /// The usual duration of an operation: the median of its last real runs that were completed.
-    fn usual_seconds(&self, operation: &str) -> Option<f64> {
-        let state = self.state.get()?;
-        let reports = state.reports(20, None, Some(operation)).ok()?;
-        let mut seconds: Vec<f64> = reports
-            .iter()
-            .filter(|report| !report.metadata.dry_run)
-            .flat_map(|report| &report.operations)
-            .filter(|done| done.operation == operation && done.status == Status::Completed)
-            .map(|done| done.duration_seconds)
-            .collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied()
-    }
-
     /// Runs a plan. A plan that came from elsewhere is checked against the present first with [`Engine::recheck`].
     pub fn run(&self, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         self.run_as(&new_id(), plan, stop, watch)
@@ -187,12 +106,14 @@ impl Engine {
         if !plan.items.iter().any(doubtful) {
             state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         }
+        let _presence = self.present(id)?;
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
         self.execute(id, plan, Vec::new(), newest, stop, watch)
     }
 
-    fn execute(
+    /// A run from its events so far.
+    pub(crate) fn execute(
         &self,
         id: &str,
         plan: &Plan,
@@ -202,48 +123,11 @@ impl Engine {
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
-        let statuses = statuses_of(plan, &events);
+        let statuses = crate::resume::statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
         Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
-    }
-
-    /// Goes on with a run that was stopped, failed, or died.
-    pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
-        let state = self.state()?;
-        let record = state.run(&state.find_run(prefix)?)?;
-        let statuses = statuses_of(&record.plan, &record.events);
-        let open = |status: &Status| status.can_resume() || !status.is_over();
-        if !statuses.iter().any(open) {
-            let status = Status::of_run(&statuses);
-            return Err(Error::usage(format!(
-                "run `{}` is over ({status:?}): there is nothing to resume",
-                record.id
-            ))
-            .help("start a new one with `sexton run`")
-            .into());
-        }
-        state.clear_stop(&record.id)?;
-        self.execute(&record.id, &record.plan, record.events, None, stop, watch)
-    }
-
-    /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
-    /// than a tenth (W-123). Gives the plan to run, measured from the stored moment.
-    pub fn recheck(&self, stored: &Plan) -> Result<Plan, Failure> {
-        let fresh = self.plan_at(&stored.request, stored.now)?;
-        if fresh.fingerprint != stored.fingerprint {
-            return Err(Error::data("the plan no longer fits: tables, references or options have changed")
-                .help("look at a new plan with `sexton plan`")
-                .into());
-        }
-        let (then, now) = (stored.matched(), fresh.matched());
-        if now as f64 > then as f64 * 1.1 + 10.0 {
-            return Err(Error::data(format!("the plan had {then} rows, now there are {now}"))
-                .help("look at a new plan with `sexton plan`")
-                .into());
-        }
-        Ok(fresh)
     }
 
     /// The request that puts an undo point back: that of a run (its id, a prefix, or `latest`), or `run.n` for the n-th
@@ -427,10 +311,15 @@ impl Engine {
     /// Asks a run, in whichever process, to stop at its next batch; its full id.
     pub fn ask_stop(&self, prefix: &str, actor: &str) -> Result<String, Failure> {
         let state = self.state()?;
-        let id = state.find_run(prefix)?;
-        let status = state.run(&id)?.report().status;
+        let record = self.run_record(prefix)?;
+        let (id, status) = (record.id.clone(), record.report().status);
         if status.is_over() {
-            return Err(Error::usage(format!("run `{id}` is over ({status:?})")).into());
+            return Err(Error::usage(format!("run `{id}` is over ({})", status.name())).into());
+        }
+        if status == Status::Interrupted {
+            return Err(Error::usage(format!("run `{id}` is not at work: its process is gone"))
+                .help(format!("go on with it: `sexton resume {id}`"))
+                .into());
         }
         state.ask_stop(&id, actor, self.clock().now())?;
         self.audit(actor, "stop", &id, "")?;
@@ -444,13 +333,22 @@ impl Engine {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>, Failure> {
-        Ok(self.state()?.reports(limit, since, operation)?)
+        let state = self.state()?;
+        let mut reports = state.reports(limit, since, operation)?;
+        for report in reports.iter_mut().filter(|report| report.is_open()) {
+            if self.life(&state.run(&report.run_id)?) == Life::Gone {
+                report.interrupt();
+            }
+        }
+        Ok(reports)
     }
 
     /// Everything about one run.
     pub fn run_record(&self, prefix: &str) -> Result<RunRecord, Failure> {
         let state = self.state()?;
-        Ok(state.run(&state.find_run(prefix)?)?)
+        let mut record = state.run(&state.find_run(prefix)?)?;
+        record.interrupted = record.report().is_open() && self.life(&record) == Life::Gone;
+        Ok(record)
     }
 
     /// The audit trail, newest first.
@@ -536,12 +434,6 @@ impl Engine {
             None => Ok(None),
         }
     }
-}
-
-/// Where each operation of a run stands after these events.
-fn statuses_of(plan: &Plan, events: &[crate::event::Event]) -> Vec<Status> {
-    let of = |n: usize| events.iter().filter(move |event| event.item == Some(n));
-    (0..plan.items.len()).map(|n| crate::report::status_of(of(n))).collect()
 }
 
 /// The kinds of the engine's own operations.

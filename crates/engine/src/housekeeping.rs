@@ -9,6 +9,7 @@ use crate::finding::Finding;
 use crate::plan::{Item, Undo};
 use crate::run::Run;
 use crate::undo::{self, Point};
+use crate::words::{count, rows};
 use targets::db::{Facts, Limits, Session, Sql};
 
 impl Run<'_, '_> {
@@ -37,7 +38,7 @@ impl Run<'_, '_> {
         Ok(vec![Finding::warning(
             "undo_rows",
             point,
-            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
+            format!("deleted or changed: {}, but remembered: {}", rows(done), count(remembered)),
             "somebody else wrote to the undo tables: keep a backup before undoing",
         )])
     }
@@ -57,13 +58,16 @@ impl Run<'_, '_> {
         all
     }
 
-    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
+    /// Forgets undo points whose time is over, and exemptions of rows that are gone. A failure here must not keep the run from its work.
     pub(crate) fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
         let now = self.engine.clock().now();
         let expired = match undo::points(session) {
             Ok(points) => points,
             Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
         };
+        if let Err(error) = undo::forget_gone(session, limits) {
+            tracing::warn!(%error, "exemptions of rows that are gone cannot be ended");
+        }
         for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
             let dropped = undo::discard_files(session, self.engine.stores(), limits, &point.id)
                 .and_then(|()| undo::drop_point(session, limits, point));
@@ -159,9 +163,9 @@ impl Run<'_, '_> {
 }
 
 /// An error that is given up on, with whoever most likely stands in the way (S1-070).
-pub(crate) fn name_the_blocker(failure: Failure, session: &mut dyn Session) -> Failure {
+pub(crate) fn name_the_blocker(failure: Failure, facts: &mut dyn Facts) -> Failure {
     let Failure::Error(error) = failure else { return failure };
-    let help = match session.pulse().ok().and_then(|pulse| pulse.oldest) {
+    let help = match facts.pulse().ok().and_then(|pulse| pulse.oldest) {
         Some(other) => format!(
             "the oldest open transaction is pid {} ({}, {:.0} s): {}; end it with `select pg_terminate_backend({})`, or \
              allow more time with `--lock-timeout` and `--statement-timeout`",

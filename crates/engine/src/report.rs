@@ -187,6 +187,21 @@ pub struct ReportedBackup {
 }
 
 impl Report {
+    /// Whether something of it is at work, or was when its process died.
+    pub fn is_open(&self) -> bool {
+        self.metadata.finished_at.is_none() && !self.status.is_over()
+    }
+
+    /// Says that its process is gone.
+    pub(crate) fn interrupt(&mut self) {
+        self.status = Status::Interrupted;
+        for operation in &mut self.operations {
+            if !operation.status.is_over() && operation.status != Status::New {
+                operation.status = Status::Interrupted;
+            }
+        }
+    }
+
     /// Folds plan and events into the report. The same events give the same report, at any time.
     pub fn fold(run_id: &str, plan: &Plan, events: &[Event]) -> Report {
         let operations: Vec<OperationReport> = plan
@@ -202,10 +217,10 @@ impl Report {
         let status = Status::of_run(&statuses);
         let started_at = events.first().map_or(plan.now, |event| event.at);
         let last = events.last().map_or(started_at, |event| event.at);
+        // A run that was resumed is over only when it came to its end again.
         let finished_at = events
-            .iter()
-            .rev()
-            .find(|event| event.item.is_none() && event.what == What::Finished)
+            .last()
+            .filter(|event| event.item.is_none() && event.what == What::Finished)
             .map(|event| event.at);
         let mut totals = Counts::default();
         for operation in &operations {
@@ -330,7 +345,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.batch_size = report.batch_size.max(counts.rows());
             }
             // What stopped an earlier attempt is mended by the next one: a run that was completed has no errors (W-064).
-            What::Started { resumed: true } => {
+            What::Started { resumed: true } | What::Planned { .. } => {
                 report.errors.clear();
                 report.error_class = None;
                 report.reason = None;
@@ -427,8 +442,8 @@ fn errors_of(n: usize, item: &Item, events: &[Event]) -> Vec<ReportedError> {
         target,
     };
     let own: Vec<&Event> = events.iter().filter(|event| event.item == Some(n)).collect();
-    let attempt =
-        own.iter().rposition(|event| matches!(event.what, What::Started { resumed: true })).unwrap_or(0);
+    let begins = |what: &What| matches!(what, What::Started { resumed: true } | What::Planned { .. });
+    let attempt = own.iter().rposition(|event| begins(&event.what)).unwrap_or(0);
     own[attempt..]
         .iter()
         .flat_map(|event| match &event.what {

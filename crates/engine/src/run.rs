@@ -6,14 +6,14 @@
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Class, Error, Failure, chain};
-use crate::event::{Counts, StopReason, What};
+use crate::event::{Counts, Event, StopReason, What};
 use crate::finding::Level;
 use crate::guard;
 use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
 use crate::operation::{Batch, Cursor, Done, Operation};
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Step, Undo};
+use crate::plan::{Item, Plan, Step, Undo, Unplanned};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::retry;
@@ -64,7 +64,9 @@ impl Run<'_, '_> {
                 now[n] = Status::Skipped;
                 continue;
             }
-            let outcome = self.item(n, before.can_resume());
+            let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
+            let resumed = before.can_resume() && self.journal.events().iter().any(started);
+            let outcome = self.item(n, resumed);
             if let Err(failure) = outcome {
                 self.fail(n, &failure)?;
                 match failure {
@@ -137,6 +139,10 @@ impl Run<'_, '_> {
         let plan = self.plan;
         let item = &plan.items[n];
         let faults = self.engine.faults();
+        if let Some(Unplanned { class, error, help }) = &item.failed {
+            let (class, error, help) = (*class, error.clone(), help.clone());
+            return self.log(n, What::Failed { class, error, help, step: None });
+        }
         if let Some(reason) = &item.skipped {
             return self.log(n, What::Skipped { reason: reason.clone() });
         }
@@ -159,6 +165,12 @@ impl Run<'_, '_> {
                 self.log(n, What::Verified { findings })?;
             }
             return self.log(n, What::Finished);
+        }
+        let refused = forbidding(&item.findings, plan.request.force);
+        if !resumed && !refused.is_empty() {
+            // Before the lock: whoever may not write here cannot take it either.
+            self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
+            return self.log(n, What::Refused { findings: refused });
         }
         let database = self.engine.database(&item.operation.database)?;
         let operation = self.engine.operation(&item.operation)?;

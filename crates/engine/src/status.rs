@@ -16,6 +16,8 @@ pub enum Status {
     Ready,
     /// At work, or died at work.
     Running,
+    /// Died at work; can be resumed. No event says so: it is seen by whoever looks whether the process still lives.
+    Interrupted,
     /// All batches done, check pending.
     Verifying,
     /// Done.
@@ -41,6 +43,8 @@ impl Status {
         let next = match (self, what) {
             // A process that died before it changed anything begins again.
             (New | Planned | Ready, What::Planned { .. }) => Planned,
+            // So does one that could not be planned, or had no backup: nothing was started.
+            (Failed, What::Planned { .. }) => Planned,
             (Planned, What::Guarded { .. }) => Ready,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
             (Ready, What::BackedUp { .. }) => Ready,
@@ -78,7 +82,7 @@ impl Status {
     /// Whether `resume` has something to do.
     pub fn can_resume(self) -> bool {
         use Status::*;
-        matches!(self, Running | Verifying | Failed | Cancelled | TimedOut)
+        matches!(self, Running | Interrupted | Verifying | Failed | Cancelled | TimedOut)
     }
 
     /// As the documents spell it, with spaces.

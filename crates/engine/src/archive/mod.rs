@@ -19,6 +19,7 @@ pub use manifest::{Entry, Manifest};
 pub use names::{file_name, manifest_name};
 pub use restore::RestoreArchive;
 
+use crate::words::{count, rows};
 use seal::Tally;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -160,7 +161,7 @@ pub fn verify(store: &dyn Files, name: &str, expected: &Written) -> Result<()> {
     let (_, found) = inspect(store, name)?;
     let about = format!("archive `{name}` in `{}`", store.label());
     if found.rows != expected.rows {
-        let what = format!("{about} holds {} rows where {} were written", found.rows, expected.rows);
+        let what = format!("{about} holds {}, written were {}", rows(found.rows), count(expected.rows));
         return Err(Error::system(what).help(EXCHANGED));
     }
     if (found.bytes, &found.sha256) != (expected.bytes, &expected.sha256) {

@@ -23,7 +23,7 @@ pub use put_back::PutBack;
 pub use scopes::Scope;
 
 pub(crate) use conflicts::reported_conflicts;
-pub(crate) use exempt::add as exempt_rows;
+pub(crate) use exempt::{add as exempt_rows, forget_gone};
 pub(crate) use files_back::{count_moved, discard_files, record as record_files, release_files};
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};

@@ -177,8 +177,8 @@ fn change_again(task: &Task, range: Range, work: &mut Work) -> Result<std::resul
         });
     }
     for (n, column) in changed.iter().enumerate() {
-        task.table.expect_column(column)?;
-        conditions.push(dialect.same(&Sql::new("t.").name(column), &Sql::new("u.").text(&after(n))));
+        let (is, was) = (Sql::new("t.").name(column), Sql::new("u.").text(&after(n)));
+        conditions.push(dialect.same_of(task.table.expect_column(column)?, &is, &was));
     }
     let rows = work.tx().execute(
         &Sql::new("update ")
@@ -209,8 +209,8 @@ fn take_away(task: &Task, range: Range, work: &mut Work) -> Result<std::result::
     };
     let mut same = Vec::new();
     for column in &task.columns {
-        task.table.expect_column(column)?;
-        same.push(dialect.same(&Sql::new("t.").name(column), &Sql::new("u.").name(column)));
+        let (is, was) = (Sql::new("t.").name(column), Sql::new("u.").name(column));
+        same.push(dialect.same_of(task.table.expect_column(column)?, &is, &was));
     }
     let mut delete = Sql::new("delete from ").table(&task.table.name).text(" as t where ");
     let key = &task.remembered.key;

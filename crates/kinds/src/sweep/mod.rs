@@ -13,6 +13,8 @@ mod newest;
 mod plan;
 mod policy;
 mod relations;
+mod rights;
+mod rings;
 mod task;
 mod verify;
 
@@ -21,6 +23,7 @@ pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::Child;
+pub use rights::check_owner;
 pub use task::{Act, Task};
 pub use verify::verify;
 

@@ -2,12 +2,15 @@
 
 use super::along::{self, Hands, MOST_EACH};
 use super::batch::CHILDREN_PER_ROW;
-use super::checks::{check_rest, check_triggers};
+use super::checks::{check_rest, check_rules, check_triggers};
 use super::measure::{choose_walk, count_rows, measure};
 use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
+use super::rights::check_rights;
+use super::rings::{self, Kept};
 use super::task::{Act, Archive, Task};
+use engine::words::{either, rows};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -94,12 +97,31 @@ pub fn plan(
         findings.push(Finding::forbid(
             "dependants",
             &table.name,
-            format!("{restricted} rows refer to doomed ones: {}", said(&dependants)),
+            format!(
+                "{} {} to doomed ones: {}",
+                rows(restricted),
+                either(restricted, "refers", "refer"),
+                said(&dependants)
+            ),
             "say what happens to them: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
         ));
     }
     check_triggers(table, &leaves, &children, sweep, findings);
+    check_rules(table, &leaves, &children, sweep.act.updates(), findings);
+    check_rights(sweep, &leaves, &children, findings);
     check_rest(sweep, table, &leaves, &children, findings);
+
+    let mut exact = true;
+    if sizes.matched > 0 && restricted == 0 {
+        let kept = rings::kept(table, &children, &condition, facts)?;
+        rings::tell(table, kept, findings);
+        match kept {
+            Kept::Rows(rows) => sizes.matched = sizes.matched.saturating_sub(rows),
+            Kept::Unknown => exact = false,
+        }
+        // What hangs on the rows of a ring is counted, and stays with them.
+        exact &= kept == Kept::Rows(0) || dependants.iter().all(|hanging| hanging.rows == 0);
+    }
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
     let way = if newest.is_some() { "by a list of ranks, group by group".to_owned() } else { way };
@@ -139,7 +161,7 @@ pub fn plan(
         },
         object: table.name.to_string(),
         matched: sizes.matched,
-        exact: true,
+        exact,
         total: sizes.total,
         total_exact: sizes.total_exact,
         dependants,

@@ -271,7 +271,7 @@ impl Child {
         }
     }
 
-    fn joined(&self, child: &str, parent: &str) -> Sql {
+    pub(super) fn joined(&self, child: &str, parent: &str) -> Sql {
         let same: Vec<Sql> = self
             .columns
             .iter()
@@ -329,7 +329,7 @@ pub fn tree(table: &Table, children: &[Child], first: &dyn Fn(Sql) -> Sql) -> Op
 }
 
 /// The key under an alias, as one operand.
-fn key_of(key: &Key, prefix: &str) -> Sql {
+pub(super) fn key_of(key: &Key, prefix: &str) -> Sql {
     let columns = Sql::default().names(prefix, key.columns.iter().map(String::as_str));
     if key.columns.len() > 1 { Sql::new("(").add(&columns).text(")") } else { columns }
 }

@@ -21,8 +21,11 @@ mod purge_ages;
 mod purge_along;
 mod purge_archive;
 mod purge_children;
+mod purge_locks;
+mod purge_marks;
 mod purge_newest;
 mod purge_refill;
+mod purge_rights;
 mod purge_shapes;
 mod purge_trouble;
 #[path = "../../../backends/tests/it/s3_server.rs"]

@@ -214,7 +214,14 @@ fn id(help: &'static str) -> Arg {
 fn resume() -> Command {
     Command::new("resume")
         .about("Go on with a run that was stopped, failed or died")
+        .long_about(
+            "Go on with a run that was stopped, failed or died: nothing that was committed is done again. Limits that are said \
+             here hold from now on, for every operation of the run that goes on.",
+        )
+        .after_help("Examples:\n  sexton resume latest\n  sexton resume 7f3 --batch-size 100 --max-seconds 3600")
         .arg(id("The run: its id, the first letters of it, or `latest`"))
+        .arg(force())
+        .args(flags::of_limits())
 }
 
 fn stop() -> Command {

@@ -73,6 +73,11 @@ pub fn of_kind(kind: &dyn Kind) -> Vec<Arg> {
     of_options(kind).iter().chain(&of_manners()).map(argument).collect()
 }
 
+/// All manners, for `resume`.
+pub fn of_limits() -> Vec<Arg> {
+    of_manners().iter().map(argument).collect()
+}
+
 /// What was said, in the order of the flags. Only arguments made here are looked at.
 pub fn overrides(matches: &ArgMatches, catalogue: &[&'static dyn Kind]) -> Result<Vec<Override>, Trouble> {
     let mut all: Vec<Override> = Vec::new();

@@ -63,15 +63,14 @@ fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Resul
     stored.request.force = matches.get_flag("force");
     stored.request.actor = actor.to_owned();
     stored.request.dry_run = matches.get_flag("dry-run");
-    let plan = act.engine.recheck(&stored).map_err(|failure| Trouble {
+    match act.engine.recheck(&stored) {
+        Ok(plan) => act.plan(plan),
         // It could have been run; that it is not is the protection the file was saved for (W-123).
-        exit: match failure.class() {
-            engine::Class::Data => Exit::Refused,
-            _ => Exit::of_failure(&failure),
-        },
-        ..Trouble::from(failure)
-    })?;
-    act.plan(plan)
+        Err(failure) if failure.class() == engine::Class::Data => {
+            Err(Trouble { exit: Exit::Refused, ..Trouble::from(failure) })
+        }
+        Err(failure) => act.unplanned(&stored.request, Some(failure)),
+    }
 }
 
 /// A kind as a command of its own.
@@ -93,7 +92,8 @@ pub fn one_off(
 
 /// `sexton resume`.
 pub fn resume(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
-    act.resume(super::id_of(matches))
+    let said = flags::overrides(matches, &[])?;
+    act.resume(super::id_of(matches), &said, matches.get_flag("force"))
 }
 
 /// `sexton restore-archive`.

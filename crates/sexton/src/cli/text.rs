@@ -3,7 +3,7 @@
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
 use super::table::Table;
-use engine::{Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
+use engine::{Class, Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
 
 const INDENT: &str = "       ";
 
@@ -13,6 +13,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     let place = format!("{} on {}", about.name, about.database);
     if let Some(reason) = &item.skipped {
         return format!("{place}: skipped, {reason}");
+    }
+    if let Some(why) = &item.failed {
+        return format!("{place}: cannot be planned, {}", why.error);
     }
     if item.steps.is_empty() {
         return match item.result {
@@ -254,7 +257,10 @@ pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
         |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
     let open = report.operations.iter().any(|operation| !operation.status.is_over());
     if open || any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
-        lines.push(format!("resume sexton resume {short_id}"));
+        // What took too long, or waited for too long, goes better in small bites (S2-090).
+        let slow = report.operations.iter().any(|operation| operation.error_class == Some(Class::Transient));
+        let limits = if slow { " --batch-size 100 --max-seconds 3600" } else { "" };
+        lines.push(format!("resume sexton resume {short_id}{limits}"));
     }
     if report.operations.iter().any(|operation| operation.undo_id.is_some()) {
         lines.push(format!("undo   sexton undo {short_id}"));
@@ -271,7 +277,7 @@ fn outcome_line(operation: &OperationReport, several: bool, console: &Console) -
         Status::Cancelled | Status::TimedOut => ("stopped", Style::Warn),
         Status::Skipped => ("skipped", Style::Faint),
         Status::Failed => ("failed", Style::Bad),
-        // At work in another process, or dead: only the lock of the database knows.
+        Status::Interrupted => ("died", Style::Bad),
         _ => ("so far", Style::Warn),
     };
     let word = console.paint(style, &format!("{word:<6}"));
@@ -285,6 +291,7 @@ fn said(operation: &OperationReport) -> String {
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
+        Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", rows(counts.restored))
         }

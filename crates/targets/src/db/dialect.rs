@@ -25,6 +25,11 @@ pub trait Dialect: Send + Sync {
     fn breather(&self) -> std::time::Duration;
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
+    /// The same for two values of this column's type, which may know no equality of its own.
+    fn same_of(&self, column: &Column, a: &Sql, b: &Sql) -> Sql {
+        let _ = column;
+        self.same(a, b)
+    }
 
     /// `value` is one of those that `select` gives, each of which is looked up in a sorted index on `value`.
     fn probed(&self, value: &Sql, select: &Sql) -> Sql;
