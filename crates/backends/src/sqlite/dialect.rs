@@ -8,11 +8,11 @@
 //! the deletion follows the index. `order by … desc limit changes()` instead of the subtraction takes 2.2 s.
 
 use super::place::{self, Place};
-use super::{age, walk};
+use super::{age, references, walk};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Generated, Range, Result, Row, Sql, Table, TableKind,
-    TableName, Take, UndoTable, Value, after, quote,
+    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, ForeignKey, Generated, Range, Result, Row, Sql,
+    Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -234,6 +234,22 @@ impl Dialect for SqliteDialect {
 
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
         age::conditions(column, unit, cutoff)
+    }
+
+    fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql> {
+        references::read_as(text, column)
+    }
+
+    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql> {
+        Ok(references::json_items(column, path))
+    }
+
+    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
+        Ok(references::json_without(column, path, gone))
+    }
+
+    fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String> {
+        references::keep(table, key, declared)
     }
 
     fn row_bytes(&self, table: &Table) -> String {

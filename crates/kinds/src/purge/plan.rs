@@ -45,7 +45,7 @@ fn plan_target(
     sweep::check_table(&table)?;
     let rule = which(target, &table, facts, planning)?;
     if let Some(condition) = &rule.raw {
-        sweep::check_condition(&table, condition, facts)?;
+        sweep::check_condition(&table, "t", condition, facts)?;
     }
     let mark = marks(target, &table, planning)?;
     let act = match target.action {
@@ -60,6 +60,7 @@ fn plan_target(
         id: target.id.clone().unwrap_or_else(|| table.name.to_string()),
         label: target.label.clone(),
         rule: earlier.narrow(target, &table, rule.condition, findings),
+        joins: false,
         unreadable: rule.unreadable,
         facts: rule.facts,
         act,

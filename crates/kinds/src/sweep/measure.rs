@@ -1,5 +1,6 @@
 //! How many rows a sweep is about, of how many, and which way leads to them. Read-only.
 
+use super::plan::Sweep;
 use super::task::Walk;
 use engine::{Planning, Result};
 use targets::db::{Facts, Sql, Table, Value};
@@ -32,16 +33,14 @@ impl Sizes {
 
 /// Counts in one walk through the table, or by the index when one finds the rows: then the table is not read, and its
 /// size is only found out as far as the guard on the share needs it.
-pub fn measure(
-    table: &Table,
-    condition: &Sql,
-    unreadable: Option<&Sql>,
-    planning: &Planning,
-    facts: &mut dyn Facts,
-) -> Result<Sizes> {
+pub fn measure(sweep: &Sweep, condition: &Sql, planning: &Planning, facts: &mut dyn Facts) -> Result<Sizes> {
+    let (table, unreadable) = (&sweep.table, sweep.unreadable.as_ref());
     let access =
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
-    if let Some(index) = access.index {
+    let index = access.index.filter(|_| !sweep.joins);
+    // Databases join better in a `where` than in a `case`, but then the table's size takes another look.
+    let is_large = table.rows_estimate.is_some_and(|rows| rows > 2 * COUNTED_WHOLE);
+    if index.is_some() || (sweep.joins && is_large) {
         let matched = count_rows(table, condition, facts)?;
         // Far enough to tell both whether the share is refused and whether the rows are few.
         let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
@@ -66,7 +65,7 @@ pub fn measure(
             Some(unreadable) if total_exact || total < 1_000_000 => count_rows(table, unreadable, facts)?,
             _ => 0,
         };
-        return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index: Some(index) });
+        return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index });
     }
     let when = |condition: &Sql| Sql::new(", count(case when ").add(condition).text(" then 1 end)");
     let nothing = Sql::new("1 = 0");

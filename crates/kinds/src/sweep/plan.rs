@@ -19,6 +19,8 @@ pub struct Sweep {
     pub table: Table,
     /// Which rows, over `t`.
     pub rule: Sql,
+    /// The rule looks every row up in another table: no index of this one leads to the rows.
+    pub joins: bool,
     /// Rows that the rule cannot judge, over `t`.
     pub unreadable: Option<Sql>,
     /// What a person checks: the cut-off and the like.
@@ -63,7 +65,7 @@ pub fn plan(
         Act::Delete => relations::children(schema, table, &hanging, &mut Vec::new(), findings)?,
         Act::Mark(_) | Act::Change(_) => Vec::new(),
     };
-    let mut sizes = measure(table, &condition, sweep.unreadable.as_ref(), planning, facts)?;
+    let mut sizes = measure(sweep, &condition, planning, facts)?;
     let doomed = match relations::tree(table, &children, &|from| from.text("(").add(&condition).text(")")) {
         Some(tree) if sizes.matched > 0 => {
             sizes.matched = count_rows(table, &tree, facts)?;
@@ -96,6 +98,7 @@ pub fn plan(
     let task = Task {
         table: table.clone(),
         leaves,
+        joins: sweep.joins,
         condition: running,
         rule: condition,
         walk,

@@ -18,6 +18,9 @@ pub struct Task {
     pub condition: Sql,
     /// The same without looking at who refers to them.
     pub rule: Sql,
+    /// The rule looks every row up in another table.
+    #[serde(default)]
+    pub joins: bool,
     /// How to go through the table.
     pub walk: Walk,
     /// No batch may have more rows than asked for.

@@ -11,8 +11,8 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
         let task = Task::read(step)?;
         let count = |condition: &Sql, facts: &mut dyn Facts| {
             let count = match task.walk {
-                Walk::Physical => facts.dialect().count_left(&task.table.name, condition),
-                Walk::Few => Sql::new("select count(*) from ")
+                Walk::Physical if !task.joins => facts.dialect().count_left(&task.table.name, condition),
+                _ => Sql::new("select count(*) from ")
                     .table(&task.table.name)
                     .text(" as t where ")
                     .add(condition),

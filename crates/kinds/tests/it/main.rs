@@ -3,6 +3,8 @@
 mod engine_manners;
 mod engine_report;
 mod identity;
+mod orphans;
+mod orphans_stage;
 mod purge;
 mod purge_ages;
 mod purge_archive;
