@@ -395,6 +395,8 @@ fn would(step: &Step) -> Counts {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }
         "archive" => Counts { changed: rows, archived: rows, ..Counts::default() },
+        "quarantine" => Counts { deleted: rows, ..Counts::default() },
+        "change" => Counts { changed: rows, ..Counts::default() },
         "restore" => Counts { restored: rows, ..Counts::default() },
         _ => Counts::default(),
     };

@@ -4,11 +4,13 @@
 use super::link::{Compared, Link, links};
 use super::options::{Mend, Options, Target};
 use super::plan::taker;
+use crate::sweep::Undo;
 use engine::{Finding, Result, Step};
 use targets::db::{Facts, ForeignKey, Sql, Table};
 
 /// All that can be found before the run.
 pub fn check(
+    options: &Options,
     target: &Target,
     links: &[Link],
     step: &Step,
@@ -22,6 +24,7 @@ pub fn check(
         if step.matched > 0 && !target.allow_no_parents {
             no_parents(link, facts, findings)?;
         }
+        put_back(options, target, link, step, findings);
         if target.policy == Mend::SetNull && link.pairs.iter().all(|(own, _)| own.not_null) {
             findings.push(Finding::forbid(
                 "not_null",
@@ -40,6 +43,24 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+/// A declared reference is checked for every row that is written: also for those that an undo writes.
+fn put_back(options: &Options, target: &Target, link: &Link, step: &Step, findings: &mut Vec<Finding>) {
+    let Some(key) = link.declared.as_ref().filter(|key| key.enforced) else { return };
+    if step.matched == 0 || options.undo == Undo::None || target.policy == Mend::Remove {
+        return;
+    }
+    findings.push(Finding::warning(
+        "undo_refused",
+        &link.table.name,
+        format!("the database keeps `{}` for every row that is written, so an undo cannot bring these orphans back", key.name),
+        format!(
+            "before an undo: alter table {} drop constraint {}",
+            link.table.name.quoted(),
+            targets::db::quote(&key.name)
+        ),
+    ));
 }
 
 /// Whether a `from` finds any row.
@@ -193,6 +214,7 @@ pub fn constraint(link: &Link, facts: &dyn Facts) -> Option<Vec<String>> {
         parent_columns: link.parent_columns().map(str::to_owned).collect(),
         on_delete: targets::db::Action::NoAction,
         validated: false,
+        enforced: false,
     });
     Some(facts.dialect().keep_reference(&link.table, &key, link.declared.is_some()))
 }

@@ -99,14 +99,20 @@ fn named(reference: &Reference, table: &Table, schema: &Schema) -> Result<Link> 
             .help("say to which table they refer: `parent = \"…\"`"));
         }
     };
-    let parent_columns = match (&reference.parent_columns, key, &parent.key) {
-        (columns, _, _) if !columns.is_empty() => columns.clone(),
-        (_, Some(key), _) => key.parent_columns.clone(),
-        (_, None, Some(key)) => key.columns.clone(),
-        (_, None, None) => Vec::new(),
+    let parent_columns = match (&reference.parent_columns, key) {
+        (columns, _) if !columns.is_empty() => columns.clone(),
+        (_, Some(key)) => key.parent_columns.clone(),
+        (_, None) => key_of(parent, reference.columns.len()),
     };
     let key = key.filter(|key| key.parent_columns == parent_columns);
     link(reference, table, reference.columns.clone(), parent, parent_columns, key.cloned())
+}
+
+/// The key by which a table is referred to: SQLite lets the columns of a primary key be NULL, but they are meant.
+pub fn key_of(parent: &Table, columns: usize) -> Vec<String> {
+    let fits = |key: &&Key| key.columns.len() == columns;
+    let key = parent.key.as_ref().filter(fits).or_else(|| parent.uniques.iter().find(fits));
+    key.map(|key| key.columns.clone()).unwrap_or_default()
 }
 
 fn link(

@@ -3,9 +3,9 @@
 use super::checks;
 use super::link::{Link, links};
 use super::options::{Mend, Options, Target};
-use crate::sweep::{self, Act, Policy, Relation, Sweep, Undo};
+use crate::sweep::{self, Act, Aside, Policy, Relation, Sweep, Undo};
 use engine::{Error, Finding, Planned, Planning, Result, Step};
-use targets::db::{Dialect, Facts, Schema, Sql, Table, Value};
+use targets::db::{Dialect, Facts, Schema, Sql, Table, TableName, Value};
 
 /// The plan of all targets.
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
@@ -68,13 +68,14 @@ fn plan_target(
         facts: shown(target, links),
         act: act(target, links, facts.dialect())?,
         archive: target.archive.clone().map(|store| (store, target.archive_format)),
+        aside: aside(target, table, schema)?,
         dependants,
         relations: relations(target, links),
         triggers: target.triggers,
         undo: options.undo,
     };
     let (step, task) = sweep::plan(&sweep, schema, facts, planning, findings)?;
-    checks::check(target, links, &step, facts, findings)?;
+    checks::check(options, target, links, &step, facts, findings)?;
     task.write(step, facts.dialect())
 }
 
@@ -184,6 +185,27 @@ fn act(target: &Target, links: &[Link], dialect: &dyn Dialect) -> Result<Act> {
         }
     }
     Ok(Act::Change(changes))
+}
+
+/// The quarantine table, as it is or will be.
+fn aside(target: &Target, table: &Table, schema: &Schema) -> Result<Option<Aside>> {
+    if target.policy != Mend::Quarantine {
+        return Ok(None);
+    }
+    let name = target.quarantine_table.clone().unwrap_or_else(|| format!("{}_quarantine", table.name.name));
+    let known = match &target.quarantine_table {
+        Some(name) => schema.find(name).ok(),
+        None => schema.table(&TableName { schema: table.name.schema.clone(), name: name.clone() }),
+    };
+    let own = match (name.split_once('.'), &table.name.schema) {
+        (Some((schema, name)), Some(_)) => TableName::within(schema, name),
+        _ => TableName { schema: table.name.schema.clone(), name: name.clone() },
+    };
+    if known.map_or(&own, |known| &known.name) == &table.name {
+        return Err(Error::usage(format!("`{}` cannot be its own quarantine", table.name))
+            .help("name another `quarantine_table`"));
+    }
+    Aside::of(table, own, known).map(Some)
 }
 
 /// Orphans of a table that refers to itself have rows below them, also where nothing is declared.

@@ -65,6 +65,7 @@ fn plan_target(
         facts: rule.facts,
         act,
         archive: target.archive.clone().map(|store| (store, target.archive_format)),
+        aside: None,
         dependants,
         relations: target.relations.clone(),
         triggers: target.triggers,

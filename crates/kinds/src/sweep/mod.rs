@@ -5,6 +5,7 @@
 //! ([`Task`]). Rows are read into Sexton only when they go to an archive file.
 
 mod archive;
+mod aside;
 mod batch;
 mod checks;
 mod measure;
@@ -14,6 +15,7 @@ mod relations;
 mod task;
 mod verify;
 
+pub use aside::Aside;
 pub use checks::{check_condition, check_table};
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};

@@ -1,5 +1,6 @@
 //! From a rule to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
+use super::aside::Aside;
 use super::checks::{check_rest, check_triggers};
 use super::measure::{choose_walk, count_rows, measure};
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
@@ -29,6 +30,8 @@ pub struct Sweep {
     pub act: Act,
     /// The file store in which they are kept for the record first, and in which form.
     pub archive: Option<(String, ArchiveFormat)>,
+    /// The table to which they move.
+    pub aside: Option<Aside>,
     /// What happens to rows that refer to doomed ones.
     pub dependants: Policy,
     /// The same for single relations.
@@ -107,6 +110,7 @@ pub fn plan(
         children,
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
+        aside: sweep.aside.clone(),
         drop: Vec::new(),
         refill: false,
     };
@@ -114,6 +118,7 @@ pub fn plan(
         label: sweep.label.clone().unwrap_or_else(|| sweep.id.clone()),
         id: sweep.id.clone(),
         action: match (&sweep.act, &sweep.archive) {
+            (Act::Delete, None) if sweep.aside.is_some() => "quarantine".to_owned(),
             (Act::Delete, None) => "delete".to_owned(),
             (Act::Delete, Some(_)) => "archive_and_delete".to_owned(),
             (Act::Mark(_), _) => "archive".to_owned(),

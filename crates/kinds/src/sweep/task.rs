@@ -1,6 +1,7 @@
 //! What a sweep needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
+use super::aside::Aside;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::{Cursor, Error, Result, Step};
@@ -36,6 +37,9 @@ pub struct Task {
     pub act: Act,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
+    /// The table to which they move, if any.
+    #[serde(default)]
+    pub aside: Option<Aside>,
     /// Places in `leaves` of partitions to drop instead of deleting their rows.
     pub drop: Vec<usize>,
 }
@@ -138,6 +142,16 @@ impl Task {
             values: Vec::new(),
             batch: 1,
         };
+        if let Some(aside) = &self.aside {
+            if aside.is_new {
+                all.push(aside.create().shown());
+            }
+            all.push(format!(
+                "insert into {} select t.*, … from {} as t where …",
+                aside.table.name.quoted(),
+                leaf.name.quoted()
+            ));
+        }
         match &self.act {
             Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),
             Act::Mark(changes) | Act::Change(changes) => {

@@ -280,3 +280,48 @@ fn the_report_offers_what_would_prevent_the_next_ones() {
         );
     });
 }
+
+#[test]
+fn orphans_move_to_a_quarantine_and_back() {
+    orphans(json!({"table": "achievements", "columns": ["user_id"], "parent": "users", "policy": "quarantine"}))
+        .given(|place| {
+            platform(place);
+            let more = "quarantined_at timestamp with time zone, quarantined_by text, primary key (id, quarantined_by)";
+            place.script(&format!("create table achievements_quarantine (id integer, user_id integer, course_id integer, name text, {more})"));
+        })
+        .after(|place, report| {
+            assert_eq!(report.operations[0].rows_deleted, 4, "{report:#?}");
+            assert_eq!(left(place), [1, 2, 4, 6, 7, 8]);
+            let moved = format!("quarantined_by = '{}' and quarantined_at is not null", report.run_id);
+            assert_eq!(place.rows(&format!("select 1 from achievements_quarantine where {moved}")).len(), 4);
+        })
+        .tell();
+}
+
+#[test]
+fn a_quarantine_is_made_like_its_source_and_used_again() {
+    both(platform, |stage| {
+        let options = json!({"table": "achievements", "columns": ["user_id"], "parent": "users",
+            "policy": "quarantine", "quarantine_table": "lost_achievements"});
+        let before = stage.number("select count(*) from achievements");
+        let first = stage.run(options.clone());
+        assert_eq!((first.status, first.totals.deleted), (Status::Completed, 4), "{first:#?}");
+        stage.undo(&first.run_id);
+        assert_eq!(stage.number("select count(*) from achievements"), before);
+        assert_eq!(stage.number("select count(*) from lost_achievements"), 0);
+        stage.place.script("insert into achievements values (20, 20, 20, 'new')");
+        let second = stage.run(options.clone());
+        assert_eq!(
+            (second.status, second.totals.deleted),
+            (Status::Completed, 1),
+            "restored rows stay: {second:#?}"
+        );
+        assert_eq!(stage.number("select count(*) from lost_achievements where name = 'new'"), 1);
+        stage.place.script("alter table achievements add column extra text");
+        let refusal = stage.refusal(options);
+        assert!(
+            refusal.contains("has no column `extra`") && refusal.contains("quarantine_table"),
+            "{refusal}"
+        );
+    });
+}

@@ -179,6 +179,9 @@ pub struct ForeignKey {
     pub on_delete: Action,
     /// Whether every row is known to satisfy it (PostgreSQL: validated; SQLite: never known).
     pub validated: bool,
+    /// Whether the database refuses new rows that break it, on every connection (SQLite: each connection decides).
+    #[serde(default)]
+    pub enforced: bool,
 }
 
 /// A trigger that a user made.
