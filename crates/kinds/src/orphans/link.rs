@@ -4,7 +4,7 @@
 
 use super::options::{Reference, Target};
 use engine::{Error, Result};
-use targets::db::{Column, Dialect, Family, ForeignKey, Key, Schema, Sql, Table, Value};
+use targets::db::{Column, Dialect, Family, ForeignKey, Key, Schema, Sql, Table, TableKind, Value};
 
 /// One reference of a table.
 #[derive(Debug, Clone)]
@@ -108,10 +108,11 @@ fn named(reference: &Reference, table: &Table, schema: &Schema) -> Result<Link> 
     link(reference, table, reference.columns.clone(), parent, parent_columns, key.cloned())
 }
 
-/// The key by which a table is referred to: SQLite lets the columns of a primary key be NULL, but they are meant.
+/// The key by which a table is referred to: the primary key, which comes first among the unique ones. (SQLite lets its
+/// columns be NULL, and then it tells no rows apart, but it is meant all the same.)
 pub fn key_of(parent: &Table, columns: usize) -> Vec<String> {
     let fits = |key: &&Key| key.columns.len() == columns;
-    let key = parent.key.as_ref().filter(fits).or_else(|| parent.uniques.iter().find(fits));
+    let key = parent.uniques.first().filter(fits).or_else(|| parent.key.as_ref().filter(fits));
     key.map(|key| key.columns.clone()).unwrap_or_default()
 }
 
@@ -263,6 +264,37 @@ impl Link {
             .text("not exists (select 1 from ")
             .add(&self.parents(&Sql::join(&same, " and ")))
             .text(")"))
+    }
+
+    /// The same as a join of the parents, and the condition that none was found; none where a row could find several, and
+    /// so be counted several times. What is joined has columns of names that no table has, so that a condition over `t`
+    /// without the `t.` still means the table.
+    pub fn joined(&self, n: usize, dialect: &dyn Dialect) -> Result<Option<(Sql, Sql)>> {
+        let of_key = |key: &Key| key.columns.iter().all(|name| self.parent_columns().any(|own| own == name));
+        let finds_one =
+            self.parent.uniques.iter().any(of_key) || self.parent.key.as_ref().is_some_and(of_key);
+        // A key of a table that others inherit from says nothing about their rows.
+        let inherited = self.parent.kind == TableKind::Ordinary && !self.parent.children.is_empty();
+        if self.json.is_some() || !finds_one || inherited {
+            return Ok(None);
+        }
+        let mut columns = Vec::new();
+        let mut same = Vec::new();
+        let mut missing: Vec<Sql> = self.is_meant(dialect).into_iter().collect();
+        for (k, pair) in self.pairs.iter().enumerate() {
+            let value = self.value(pair, dialect)?;
+            columns.push(Sql::new("p.").name(&pair.1.name).text(&format!(" as sexton_{n}_{k}")));
+            same.push(Sql::new(&format!("a{n}.sexton_{n}_{k} = ")).add(&value));
+            missing.push(value.text(" is not null"));
+        }
+        missing.push(Sql::new(&format!("a{n}.sexton_{n}_0 is null")));
+        let join = Sql::new(" left join (select ")
+            .add(&Sql::join(&columns, ", "))
+            .text(" from ")
+            .add(&self.parents(&Sql::default()))
+            .text(&format!(") as a{n} on "))
+            .add(&Sql::join(&same, " and "));
+        Ok(Some((join, Sql::join(&missing, " and "))))
     }
 
     /// `parent as p where …`, the condition of the configuration included.

@@ -4,9 +4,11 @@
 //! looks for missing files: that is the kind `files`.
 
 mod checks;
+mod guess;
 mod link;
 mod options;
 mod plan;
+mod scan;
 
 pub use options::Options;
 
@@ -56,6 +58,9 @@ impl Kind for Orphans {
 
 impl Operation for Options {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
+        if self.scan {
+            return scan::scan(self, facts);
+        }
         plan::plan(self, facts, planning)
     }
 
@@ -68,6 +73,9 @@ impl Operation for Options {
     }
 
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
+        if self.scan {
+            return Ok(Vec::new());
+        }
         let mut findings = sweep::verify(steps, counts, facts)?;
         findings.extend(checks::constraints(self, facts)?);
         Ok(findings)

@@ -22,6 +22,9 @@ pub struct Options {
     pub scan: bool,
     /// With `scan`: look at about this many rows of each table, the first ones; 0 for all.
     pub scan_rows: u64,
+    /// With `scan`: only references of these tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scan_only: Vec<String>,
 }
 
 /// Rows of one table whose parent is missing, and what happens to them.

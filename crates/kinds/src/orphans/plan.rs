@@ -3,7 +3,7 @@
 use super::checks;
 use super::link::{Link, links};
 use super::options::{Mend, Options, Target};
-use crate::sweep::{self, Act, Aside, Policy, Relation, Sweep, Undo};
+use crate::sweep::{self, Act, Aside, Joined, Policy, Relation, Sweep, Undo};
 use engine::{Error, Finding, Planned, Planning, Result, Step};
 use targets::db::{Dialect, Facts, Schema, Sql, Table, TableName, Value};
 
@@ -64,6 +64,7 @@ fn plan_target(
         table: table.clone(),
         rule,
         joins: true,
+        joined: joined(target, links, facts.dialect())?,
         unreadable: unreadable(links, facts.dialect())?,
         facts: shown(target, links),
         act: act(target, links, facts.dialect())?,
@@ -99,6 +100,26 @@ fn rule(target: &Target, links: &[Link], dialect: &dyn Dialect) -> Result<Sql> {
         rule = rule.text(" and exists (select 1 from ").add(&taker(target, link, dialect)?).text(")");
     }
     Ok(rule)
+}
+
+/// The rule as a join, where every reference finds at most one parent.
+fn joined(target: &Target, links: &[Link], dialect: &dyn Dialect) -> Result<Option<Joined>> {
+    let mut from = Sql::default();
+    let mut broken = Vec::new();
+    for (n, link) in links.iter().enumerate() {
+        let Some((join, condition)) = link.joined(n, dialect)? else { return Ok(None) };
+        from = from.add(&join);
+        broken.push(Sql::new("(").add(&condition).text(")"));
+    }
+    let mut condition = Sql::new("(").add(&Sql::join(&broken, " or ")).text(")");
+    if let Some(raw) = &target.condition {
+        condition = condition.text(" and (").add(&Sql::raw(raw)).text("\n)");
+    }
+    if let (Mend::Reassign, [link]) = (target.policy, links) {
+        condition =
+            condition.text(" and exists (select 1 from ").add(&taker(target, link, dialect)?).text(")");
+    }
+    Ok(Some(Joined { from, condition }))
 }
 
 /// The parent that takes reassigned rows: `parent as p where …`.

@@ -61,6 +61,7 @@ fn plan_target(
         label: target.label.clone(),
         rule: earlier.narrow(target, &table, rule.condition, findings),
         joins: false,
+        joined: None,
         unreadable: rule.unreadable,
         facts: rule.facts,
         act,

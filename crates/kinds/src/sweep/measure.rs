@@ -1,7 +1,7 @@
 //! How many rows a sweep is about, of how many, and which way leads to them. Read-only.
 
 use super::plan::Sweep;
-use super::task::Walk;
+use super::task::{Joined, Walk};
 use engine::{Planning, Result};
 use targets::db::{Facts, Sql, Table, Value};
 
@@ -67,14 +67,24 @@ pub fn measure(sweep: &Sweep, condition: &Sql, planning: &Planning, facts: &mut 
         };
         return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index });
     }
+    in_one_walk(sweep, condition, &Sql::default(), facts)
+}
+
+/// Counts in one walk through the table and what is joined to it.
+pub fn measure_joined(sweep: &Sweep, joined: &Joined, facts: &mut dyn Facts) -> Result<Sizes> {
+    in_one_walk(sweep, &joined.condition, &joined.from, facts)
+}
+
+fn in_one_walk(sweep: &Sweep, condition: &Sql, joined: &Sql, facts: &mut dyn Facts) -> Result<Sizes> {
     let when = |condition: &Sql| Sql::new(", count(case when ").add(condition).text(" then 1 end)");
     let nothing = Sql::new("1 = 0");
     let select = Sql::new("select count(*)")
         .add(&when(condition))
-        .add(&when(unreadable.unwrap_or(&nothing)))
+        .add(&when(sweep.unreadable.as_ref().unwrap_or(&nothing)))
         .text(" from ")
-        .table(&table.name)
-        .text(" as t");
+        .table(&sweep.table.name)
+        .text(" as t")
+        .add(joined);
     let row = facts.rows(&select)?.into_iter().next().unwrap_or_default();
     let number = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
     Ok(Sizes {

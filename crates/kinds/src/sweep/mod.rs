@@ -20,7 +20,7 @@ pub use checks::{check_condition, check_table};
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::Child;
-pub use task::{Act, Task};
+pub use task::{Act, Joined, Task};
 pub use verify::verify;
 
 use engine::{Batch, Cursor, Result, Step, Work};

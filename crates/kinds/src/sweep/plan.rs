@@ -2,10 +2,10 @@
 
 use super::aside::Aside;
 use super::checks::{check_rest, check_triggers};
-use super::measure::{choose_walk, count_rows, measure};
+use super::measure::{choose_walk, count_rows, measure, measure_joined};
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
-use super::task::{Act, Archive, Task};
+use super::task::{Act, Archive, Joined, Task};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -22,6 +22,8 @@ pub struct Sweep {
     pub rule: Sql,
     /// The rule looks every row up in another table: no index of this one leads to the rows.
     pub joins: bool,
+    /// The same rule for counting, where it can be written so.
+    pub joined: Option<Joined>,
     /// Rows that the rule cannot judge, over `t`.
     pub unreadable: Option<Sql>,
     /// What a person checks: the cut-off and the like.
@@ -68,7 +70,17 @@ pub fn plan(
         Act::Delete => relations::children(schema, table, &hanging, &mut Vec::new(), findings)?,
         Act::Mark(_) | Act::Change(_) => Vec::new(),
     };
-    let mut sizes = measure(sweep, &condition, planning, facts)?;
+    let joined = sweep.joined.as_ref().map(|joined| match &exempt {
+        Some(exempt) => Joined {
+            condition: joined.condition.clone().text(" and ").add(exempt),
+            from: joined.from.clone(),
+        },
+        None => joined.clone(),
+    });
+    let mut sizes = match &joined {
+        Some(joined) => measure_joined(sweep, joined, facts)?,
+        None => measure(sweep, &condition, planning, facts)?,
+    };
     let doomed = match relations::tree(table, &children, &|from| from.text("(").add(&condition).text(")")) {
         Some(tree) if sizes.matched > 0 => {
             sizes.matched = count_rows(table, &tree, facts)?;
@@ -102,6 +114,7 @@ pub fn plan(
         table: table.clone(),
         leaves,
         joins: sweep.joins,
+        joined,
         condition: running,
         rule: condition,
         walk,

@@ -19,7 +19,17 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
             };
             facts.count(&count)
         };
-        let left = count(&task.condition, facts)?;
+        let left = match &task.joined {
+            Some(joined) if !task.restricts() => facts.count(
+                &Sql::new("select count(case when ")
+                    .add(&joined.condition)
+                    .text(" then 1 end) from ")
+                    .table(&task.table.name)
+                    .text(" as t")
+                    .add(&joined.from),
+            )?,
+            _ => count(&task.condition, facts)?,
+        };
         let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
         let kept = left > 0 && done.rows() + done.skipped == 0;
         if kept {
