@@ -2,6 +2,7 @@
 //! schema alone, so that it can be wrong only in one way.
 
 use super::link::{Link, is_alike};
+use crate::sweep::Aside;
 use targets::db::{Column, Dialect, Family, ForeignKey, Schema, Table, TableKind};
 
 /// Columns of people, such as `created_by`, refer to the first of these tables that is there.
@@ -48,10 +49,11 @@ pub fn of_type(table: &Table, kind: &Column, id: &Column, value: &str, schema: &
     Some(link)
 }
 
-/// Whether it is a table with rows, and no partition of one.
+/// Whether it is a table with rows, no partition of one, and no quarantine.
 pub fn has_own_rows(table: &Table) -> bool {
     matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned | TableKind::WithoutRowid)
         && table.parents.is_empty()
+        && !Aside::is_one(table)
 }
 
 fn declared(table: &Table, key: &ForeignKey, schema: &Schema) -> Option<Link> {

@@ -51,6 +51,11 @@ impl Aside {
         Ok(Aside { table: known.clone(), is_new: false })
     }
 
+    /// Whether rows of the table are such that were put aside.
+    pub fn is_one(table: &Table) -> bool {
+        table.column(AT).is_some() && table.column(BY).is_some()
+    }
+
     /// The statement that makes the table.
     pub fn create(&self) -> Sql {
         let mut parts: Vec<String> = self
