@@ -4,7 +4,7 @@
 use super::link::{Compared, Link, links};
 use super::options::{Mend, Options, Target};
 use super::plan::taker;
-use crate::sweep::Undo;
+use crate::sweep::{Undo, create_index};
 use engine::{Finding, Result, Step};
 use targets::db::{Facts, ForeignKey, Sql, Table};
 
@@ -145,8 +145,7 @@ fn indexes(link: &Link, findings: &mut Vec<Finding>) {
         if has_index(table, &columns) {
             return;
         }
-        let list: Vec<String> = columns.iter().map(|column| targets::db::quote(column)).collect();
-        let remedy = format!("create index on {} ({})", table.name.quoted(), list.join(", "));
+        let remedy = create_index(table, &columns);
         if findings.iter().any(|known| known.remedy == remedy) {
             return;
         }

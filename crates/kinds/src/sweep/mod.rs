@@ -19,7 +19,7 @@ pub use aside::Aside;
 pub use checks::{check_condition, check_table};
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
-pub use relations::Child;
+pub use relations::{Child, create_index};
 pub use task::{Act, Joined, Task};
 pub use verify::verify;
 
