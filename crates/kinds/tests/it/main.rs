@@ -5,6 +5,7 @@ mod engine_report;
 mod identity;
 mod orphans;
 mod orphans_identity;
+mod orphans_scan;
 mod orphans_stage;
 mod orphans_trouble;
 mod purge;
