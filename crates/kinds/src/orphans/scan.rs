@@ -6,6 +6,7 @@ use super::checks::{constraint, has_index};
 use super::guess;
 use super::link::Link;
 use super::options::Options;
+use crate::sweep::is_large;
 use engine::{Finding, Planned, Result};
 use serde::Serialize;
 use targets::db::{Facts, Schema, Sql, Value};
@@ -39,13 +40,15 @@ struct Found {
     enforced: bool,
     /// An index leads from a parent to its rows.
     indexed: bool,
-    /// Rows that were looked at.
+    /// How many rows the table has.
     rows: u64,
-    /// About how many rows the table has, where not all were looked at.
+    /// Whether they were counted; else it is what the statistics say.
+    rows_exact: bool,
+    /// How many rows were looked at, where not all were.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rows_estimate: Option<u64>,
-    /// Rows that refer to nothing.
-    nulls: u64,
+    looked_at: Option<u64>,
+    /// Rows that refer to nothing; none where counting them would take another walk through a large table.
+    nulls: Option<u64>,
     orphans: u64,
     /// Most references find no parent: it is probably none, or one to another table.
     doubtful: bool,
@@ -136,25 +139,23 @@ fn look(link: &Link, most: u64, facts: &mut dyn Facts) -> Found {
         indexed: has_index(&link.table, &names),
         columns,
         rows: 0,
-        rows_estimate: None,
-        nulls: 0,
+        rows_exact: false,
+        looked_at: None,
+        nulls: None,
         orphans: 0,
         doubtful: false,
         problem: None,
         config: String::new(),
         constraint: Vec::new(),
     };
-    match count(link, most, facts) {
-        // One table that cannot be read must not hide the others.
-        Err(error) => found.problem = Some(error.to_string()),
-        Ok([rows, meant, orphans]) => {
-            found.rows = rows;
-            found.nulls = rows.saturating_sub(meant);
-            found.orphans = orphans;
-            found.rows_estimate = link.table.rows_estimate.filter(|_| most > 0 && rows >= most);
-            found.doubtful = link.declared.is_none() && orphans.saturating_mul(2) > meant;
-        }
-    }
+    let by_statistics = most == 0 && is_large(&link.table);
+    let counted = if by_statistics {
+        count_orphans(link, &mut found, facts)
+    } else {
+        count(link, most, &mut found, facts)
+    };
+    // One table that cannot be read must not hide the others.
+    found.problem = counted.err().map(|error| error.to_string());
     if found.orphans > 0 {
         found.config = config(link);
     }
@@ -165,20 +166,18 @@ fn look(link: &Link, most: u64, facts: &mut dyn Facts) -> Found {
 }
 
 /// Rows, rows that refer to something, orphans; in one walk.
-fn count(link: &Link, most: u64, facts: &mut dyn Facts) -> Result<[u64; 3]> {
+fn count(link: &Link, most: u64, found: &mut Found, facts: &mut dyn Facts) -> Result<()> {
     let dialect = facts.dialect();
     let (from, broken) = match link.joined(0, dialect)? {
         Some(joined) => joined,
         None => (Sql::default(), link.is_broken(dialect)?),
     };
-    let mut meant: Vec<Sql> = link.is_meant(dialect).into_iter().collect();
-    meant.extend(link.columns().map(|column| Sql::new("t.").name(column).text(" is not null")));
     let table = match most {
         0 => Sql::default().table(&link.table.name),
         most => Sql::new("(select * from ").table(&link.table.name).text(&format!(" limit {most})")),
     };
     let select = Sql::new("select count(*), count(case when ")
-        .add(&Sql::join(&meant, " and "))
+        .add(&is_there(link, facts))
         .text(" then 1 end), count(case when ")
         .add(&broken)
         .text(" then 1 end) from ")
@@ -187,7 +186,40 @@ fn count(link: &Link, most: u64, facts: &mut dyn Facts) -> Result<[u64; 3]> {
         .add(&from);
     let row = facts.rows(&select)?.into_iter().next().unwrap_or_default();
     let number = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
-    Ok([number(0), number(1), number(2)])
+    let (rows, there) = (number(0), number(1));
+    let limited = most > 0 && rows >= most;
+    found.looked_at = limited.then_some(rows);
+    found.rows = link.table.rows_estimate.filter(|_| limited).unwrap_or(rows);
+    found.rows_exact = !limited;
+    found.nulls = Some(rows.saturating_sub(there));
+    found.orphans = number(2);
+    found.doubtful = link.declared.is_none() && found.orphans.saturating_mul(2) > there;
+    Ok(())
+}
+
+/// Only orphans; all else by statistics and indexes.
+fn count_orphans(link: &Link, found: &mut Found, facts: &mut dyn Facts) -> Result<()> {
+    let from = || Sql::new("select count(*) from ").table(&link.table.name).text(" as t where ");
+    let broken = link.is_broken(facts.dialect())?;
+    found.orphans = facts.count(&from().add(&broken))?;
+    found.rows = link.table.rows_estimate.unwrap_or(0);
+    found.nulls = match &link.pairs[..] {
+        pairs if pairs.iter().all(|(own, _)| own.not_null) && link.of_type.is_none() => Some(0),
+        [(own, _)] if found.indexed => {
+            Some(facts.count(&from().text("t.").name(&own.name).text(" is null"))?)
+        }
+        _ => None,
+    };
+    let there = found.rows.saturating_sub(found.nulls.unwrap_or(0));
+    found.doubtful = link.declared.is_none() && found.orphans.saturating_mul(2) > there;
+    Ok(())
+}
+
+/// The row refers to something.
+fn is_there(link: &Link, facts: &dyn Facts) -> Sql {
+    let mut all: Vec<Sql> = link.is_meant(facts.dialect()).into_iter().collect();
+    all.extend(link.columns().map(|column| Sql::new("t.").name(column).text(" is not null")));
+    Sql::join(&all, " and ")
 }
 
 /// The lines that would mend it.

@@ -38,9 +38,7 @@ pub fn measure(sweep: &Sweep, condition: &Sql, planning: &Planning, facts: &mut 
     let access =
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
     let index = access.index.filter(|_| !sweep.joins);
-    // Databases join better in a `where` than in a `case`, but then the table's size takes another look.
-    let is_large = table.rows_estimate.is_some_and(|rows| rows > 2 * COUNTED_WHOLE);
-    if index.is_some() || (sweep.joins && is_large) {
+    if index.is_some() || (sweep.joins && is_large(table)) {
         let matched = count_rows(table, condition, facts)?;
         // Far enough to tell both whether the share is refused and whether the rows are few.
         let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
@@ -68,6 +66,11 @@ pub fn measure(sweep: &Sweep, condition: &Sql, planning: &Planning, facts: &mut 
         return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index });
     }
     in_one_walk(sweep, condition, &Sql::default(), facts)
+}
+
+/// Whether statistics say that the table is so large that counting it takes its time, for which they are good enough.
+pub fn is_large(table: &Table) -> bool {
+    table.rows_estimate.is_some_and(|rows| rows > 2 * COUNTED_WHOLE)
 }
 
 /// Counts in one walk through the table and what is joined to it.

@@ -17,6 +17,7 @@ mod verify;
 
 pub use aside::Aside;
 pub use checks::{check_condition, check_table};
+pub use measure::is_large;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::{Child, create_index};

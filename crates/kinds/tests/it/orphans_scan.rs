@@ -176,6 +176,7 @@ fn a_part_of_a_large_table_can_be_looked_at() {
         |stage| {
             let found = references(stage, json!({"scan": true, "scan_rows": 70, "scan_only": ["logs"]}));
             assert_eq!(sorted(&found), ["logs.user_id>users 70 0 10"]);
+            assert_eq!((&found[0]["looked_at"], &found[0]["rows_exact"]), (&json!(70), &json!(false)));
         },
     );
 }

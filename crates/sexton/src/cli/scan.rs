@@ -75,9 +75,10 @@ fn shown(references: &[Json]) -> String {
             Some(value) => format!(" ({} = {value})", text(&one["type_column"])),
             None => String::new(),
         };
-        let total = match one["rows_estimate"].as_u64() {
-            Some(about) => format!("{} of ~{}", count(number(&one["rows"])), count(about)),
-            None => count(number(&one["rows"])),
+        let about = if one["rows_exact"] == true { "" } else { "~" };
+        let total = match one["looked_at"].as_u64() {
+            Some(looked_at) => format!("{} of {about}{}", count(looked_at), count(number(&one["rows"]))),
+            None => format!("{about}{}", count(number(&one["rows"]))),
         };
         let orphans = match one["problem"].as_str() {
             Some(_) => "?".to_owned(),
@@ -89,7 +90,7 @@ fn shown(references: &[Json]) -> String {
             format!("{}{kind}", list(&one["columns"])),
             format!("{} ({})", text(&one["parent"]), list(&one["parent_columns"])),
             total,
-            count(number(&one["nulls"])),
+            one["nulls"].as_u64().map_or_else(|| "?".to_owned(), count),
             orphans,
             key(one).to_owned(),
             if one["indexed"] == true { "yes" } else { "no" }.to_owned(),

@@ -43,7 +43,7 @@ fn every_command_has_help() {
     // S1-010
     let desk = Desk::empty();
     for line in
-        ["", "init", "plan", "run", "resume", "stop", "undo", "runs", "report", "audit", "config", "purge"]
+        ["", "init", "plan", "run", "resume", "stop", "undo", "runs", "report", "audit", "config", "purge", "orphans", "orphans scan"]
     {
         let said = desk.sexton(&format!("{line} --help")).ends(0);
         assert!(said.stdout.contains("Usage: sexton"), "{line}");
