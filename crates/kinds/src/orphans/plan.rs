@@ -5,7 +5,7 @@ use super::link::{Link, links};
 use super::options::{Mend, Options, Target};
 use crate::sweep::{self, Act, Aside, Joined, Policy, Relation, Sweep, Undo};
 use engine::{Error, Finding, Planned, Planning, Result, Step};
-use targets::db::{Dialect, Facts, Schema, Sql, Table, TableName, Value};
+use targets::db::{Column, Dialect, Facts, Schema, Sql, Table, TableName, Value};
 
 /// The plan of all targets.
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
@@ -171,7 +171,7 @@ fn act(target: &Target, links: &[Link], dialect: &dyn Dialect) -> Result<Act> {
         Mend::SetNull => {
             for link in links {
                 let broken = link.is_broken(dialect)?;
-                for (own, _) in link.pairs.iter().filter(|(own, _)| !own.not_null) {
+                for own in emptied(link, links) {
                     let as_it_was = match changes.iter().find(|(name, _)| *name == own.name) {
                         Some((_, earlier)) => earlier.clone(),
                         None => Sql::new("t.").name(&own.name),
@@ -227,6 +227,22 @@ fn aside(target: &Target, table: &Table, schema: &Schema) -> Result<Option<Aside
             .help("name another `quarantine_table`"));
     }
     Aside::of(table, own, known).map(Some)
+}
+
+/// The columns that become NULL: one is enough, so those stay that another reference needs too, such as the tenant.
+fn emptied<'a>(link: &'a Link, links: &[Link]) -> Vec<&'a Column> {
+    let may: Vec<&Column> = link.pairs.iter().map(|(own, _)| own).filter(|own| !own.not_null).collect();
+    let all: Vec<&str> = link.columns().collect();
+    let shared = |own: &&Column| {
+        let declared = link.table.references.iter().map(|key| &key.columns);
+        declared.into_iter().any(|columns| {
+            columns.contains(&own.name) && !columns.iter().map(String::as_str).eq(all.iter().copied())
+        }) || links.iter().any(|other| {
+            other.columns().any(|name| name == own.name) && !other.columns().eq(all.iter().copied())
+        })
+    };
+    let alone: Vec<&Column> = may.iter().copied().filter(|own| !shared(own)).collect();
+    if alone.is_empty() { may } else { alone }
 }
 
 /// Orphans of a table that refers to itself have rows below them, also where nothing is declared.

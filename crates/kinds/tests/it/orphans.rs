@@ -153,6 +153,29 @@ fn composite_keys_are_compared_as_a_whole() {
 }
 
 #[test]
+fn a_column_that_two_references_share_is_not_emptied() {
+    both(
+        |place| {
+            place.script(
+                "create table orders (tenant integer, id integer, primary key (tenant, id));
+                 create table buyers (tenant integer, id integer, primary key (tenant, id));
+                 create table items (id integer primary key, tenant integer, order_id integer, buyer_id integer);
+                 insert into orders values (1, 1); insert into buyers values (1, 1);
+                 insert into items values (1, 1, 1, 1), (2, 1, 2, 1), (3, 1, 2, 2);",
+            );
+        },
+        |stage| {
+            let report = stage.run(json!({"table": "items", "policy": "set_null", "references": [
+                {"columns": ["tenant", "order_id"], "parent": "orders"}, {"columns": ["tenant", "buyer_id"], "parent": "buyers"}]}));
+            assert_eq!((report.status, report.totals.changed), (Status::Completed, 2), "{report:#?}");
+            let is = |condition: &str| stage.number(&format!("select count(*) from items where {condition}"));
+            assert_eq!(is("id = 2 and tenant = 1 and order_id is null and buyer_id = 1"), 1);
+            assert_eq!(is("id = 3 and tenant = 1 and order_id is null and buyer_id is null"), 1);
+        },
+    );
+}
+
+#[test]
 fn a_reference_may_say_which_table_it_means() {
     orphans(json!({"table": "comments", "references": [
         {"columns": ["about_id"], "type_column": "about", "type_value": "Lesson", "parent": "lessons"},

@@ -182,6 +182,36 @@ fn a_part_of_a_large_table_can_be_looked_at() {
 }
 
 #[test]
+fn a_large_table_is_told_by_its_statistics_but_orphans_are_counted() {
+    // SQLite keeps no statistics that say how large a table is.
+    let place = Place::postgres();
+    place.script(
+        "create table users (id integer primary key); create table logs (id integer primary key, user_id integer, other_user_id integer);
+         insert into users select i from generate_series(1, 1000) i;
+         insert into logs select i, case when i % 100 = 0 then 5000 when i % 1000 = 1 then null else i % 1000 + 1 end, 1
+           from generate_series(1, 420000) i;
+         create index logs_user on logs (user_id);",
+    );
+    place.script("analyze logs");
+    let stage = Stage::new(place);
+    let plan = stage.plan(json!({"scan": true}));
+    let found = plan.items[0].result.as_ref().unwrap()["references"].as_array().unwrap();
+    let one = |column: &str| found.iter().find(|one| one["columns"][0] == column).unwrap();
+    let (known, other) = (one("user_id"), one("other_user_id"));
+    assert_eq!(
+        (&known["orphans"], &known["nulls"], &known["rows_exact"]),
+        (&json!(4200), &json!(420), &json!(false))
+    );
+    assert_eq!((&other["orphans"], &other["nulls"]), (&json!(0), &Value::Null), "no index counts its NULLs");
+    let plan = stage.plan(json!({"table": "logs", "columns": ["user_id"], "parent": "users"}));
+    let step = &plan.items[0].steps[0];
+    assert_eq!((step.matched, step.exact, step.total_exact), (4_200, true, false));
+    let report = stage.run(json!({"table": "logs", "columns": ["user_id"], "parent": "users"}));
+    assert_eq!((report.status, report.totals.deleted), (engine::Status::Completed, 4_200), "{report:#?}");
+    assert_eq!(stage.plan(json!({"table": "logs", "columns": ["user_id"], "parent": "users"})).matched(), 0);
+}
+
+#[test]
 fn a_table_that_may_not_be_read_does_not_hide_the_others() {
     let place = Place::postgres();
     place.script(
