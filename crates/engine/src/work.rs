@@ -296,6 +296,13 @@ impl<'a> Work<'a> {
         Ok(added)
     }
 
+    /// Makes a table that is not there yet, for rows that move. It stays when the run is undone: its rows are taken away.
+    pub fn add_table(&mut self, create: &Sql) -> Result<()> {
+        self.may_die("before a table is made")?;
+        self.tx.execute(create)?;
+        self.may_die("after a table was made")
+    }
+
     /// Drops a partition whose rows all satisfy `condition` (over `t`) still; how many rows it had, or none when some
     /// of them must stay. Nothing is remembered: only where the configuration says that nothing can be put back.
     pub fn drop_partition(&mut self, partition: &Table, condition: &Sql) -> Result<Option<u64>> {

@@ -5,6 +5,7 @@
 
 mod files;
 mod merge;
+mod orphans;
 mod purge;
 mod sweep;
 
@@ -12,5 +13,5 @@ use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge, &merge::Merge, &files::FilesKind]
+    vec![&purge::Purge, &orphans::Orphans, &merge::Merge, &files::FilesKind]
 }

@@ -3,13 +3,13 @@
 //! Rows are named by `ctid`, the place where they lie: it needs no key and costs no index. A place is only ever used
 //! in the statement that found it or while the row is locked, because an update moves the row.
 
-use super::age;
+use super::{age, references};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
-    AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Link, Range, Result, Row, Sql, Table,
-    TableKind, TableName, Take, UndoTable, Value, after, gone, quote,
+    AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range, Result, Row,
+    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, gone, quote,
 };
 
 /// Positions of an undo table: page times this, plus the number of the row in its page.
@@ -444,6 +444,22 @@ impl Dialect for Spelling {
 
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
         age::conditions(column, unit, cutoff)
+    }
+
+    fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql> {
+        references::read_as(text, column)
+    }
+
+    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql> {
+        references::json_items(column, path)
+    }
+
+    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
+        references::json_without(column, path, gone)
+    }
+
+    fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String> {
+        references::keep(table, key, declared)
     }
 
     fn row_bytes(&self, _: &Table) -> String {

@@ -8,11 +8,11 @@
 //! the deletion follows the index. `order by … desc limit changes()` instead of the subtraction takes 2.2 s.
 
 use super::place::{self, Place};
-use super::{age, walk};
+use super::{age, references, walk};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Generated, Range, Result, Row, Sql, Table, TableKind,
-    TableName, Take, UndoTable, Value, after, quote,
+    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result, Row,
+    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -91,7 +91,12 @@ impl Dialect for SqliteDialect {
         let mut columns = vec![format!("{ROW} integer primary key"), BATCH.to_owned(), AT.to_owned()];
         columns.extend(undo.columns.iter().map(|column| quote(column)));
         columns.extend(place::extra_keys(table, undo).into_iter().map(|(_, name)| name));
-        columns.extend((0..undo.after.len()).map(after));
+        columns.extend(
+            undo.after
+                .iter()
+                .enumerate()
+                .map(|(n, column)| format!("{}{}", after(n), table.column(column).map_or("", affinity))),
+        );
         vec![Sql::new(begin).table(&undo.name).text(" (").text(&columns.join(", ")).text(")")]
     }
 
@@ -238,6 +243,22 @@ impl Dialect for SqliteDialect {
         age::conditions(column, unit, cutoff)
     }
 
+    fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql> {
+        references::read_as(text, column)
+    }
+
+    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql> {
+        Ok(references::json_items(column, path))
+    }
+
+    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
+        Ok(references::json_without(column, path, gone))
+    }
+
+    fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String> {
+        references::keep(table, key, declared)
+    }
+
     fn row_bytes(&self, table: &Table) -> String {
         let each: Vec<String> = table
             .stored()
@@ -252,6 +273,19 @@ impl Dialect for SqliteDialect {
 
     fn inward(&self, _column: &Column, value: Value) -> Sql {
         Sql::default().bind(value)
+    }
+}
+
+/// What makes a column of ours turn a new value into what the table's own column will make of it: '1' into 1, or the
+/// other way round. Values that lie in the table already need none.
+fn affinity(column: &Column) -> &'static str {
+    match column.family {
+        Family::Integer => " integer",
+        Family::Text => " text",
+        Family::Real => " real",
+        Family::Any if column.declared.is_empty() || column.declared.eq_ignore_ascii_case("any") => "",
+        Family::Any | Family::Json => " numeric",
+        _ => "",
     }
 }
 

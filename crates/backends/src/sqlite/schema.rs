@@ -345,6 +345,7 @@ fn references(
                 parent_columns: Vec::new(),
                 on_delete: action(&on_delete),
                 validated: false,
+                acts_on_all: false,
                 enforced: false,
             });
         }

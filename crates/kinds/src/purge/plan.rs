@@ -49,7 +49,7 @@ fn plan_target(
     sweep::check_table(&table)?;
     let rule = which(target, &table, facts, planning)?;
     if let Some(condition) = &rule.raw {
-        sweep::check_condition(&table, condition, facts)?;
+        sweep::check_condition(&table, "t", condition, facts)?;
     }
     let mark = marks(target, &table, planning)?;
     mark::check(&table, &mark, facts)?;
@@ -71,11 +71,14 @@ fn plan_target(
         id: target.id.clone().unwrap_or_else(|| table.name.to_string()),
         label: target.label.clone(),
         rule: earlier.narrow(target, &table, rule.condition, findings),
+        joins: false,
+        joined: None,
         newest,
         unreadable: rule.unreadable,
         facts: rule.facts,
         act,
         archive: target.archive.clone().map(|store| (store, target.archive_format)),
+        aside: None,
         dependants,
         relations: target.relations.clone(),
         triggers: target.triggers,

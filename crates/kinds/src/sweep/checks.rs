@@ -19,9 +19,9 @@ pub fn check_table(table: &Table) -> Result<()> {
     }
 }
 
-/// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
-pub fn check_condition(table: &Table, condition: &str, facts: &mut dyn Facts) -> Result<()> {
-    let start = || Sql::new("select 1 from ").table(&table.name).text(" as t where ");
+/// Lets the database read a condition over the alias `alias` before anything is counted, so that its complaint is about the condition.
+pub fn check_condition(table: &Table, alias: &str, condition: &str, facts: &mut dyn Facts) -> Result<()> {
+    let start = || Sql::new("select 1 from ").table(&table.name).text(&format!(" as {alias} where "));
     // On its own first: `a) or (b` is no condition, but inside brackets it would step out of them, past the age.
     let alone = start().add(&Sql::raw(condition)).text("\n");
     let enclosed = start().text("(").add(&Sql::raw(condition)).text("\n)");

@@ -6,6 +6,7 @@
 
 mod along;
 mod archive;
+mod aside;
 mod batch;
 mod checks;
 mod measure;
@@ -18,13 +19,15 @@ mod rings;
 mod task;
 mod verify;
 
+pub use aside::Aside;
 pub use checks::{check_condition, check_table};
+pub use measure::is_large;
 pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
-pub use relations::Child;
+pub use relations::{Child, create_index};
 pub use rights::check_owner;
-pub use task::{Act, Task};
+pub use task::{Act, Joined, Task};
 pub use verify::verify;
 
 use engine::{Batch, Cursor, Result, Step, Work};

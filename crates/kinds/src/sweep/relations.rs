@@ -6,7 +6,7 @@
 use super::policy::{Policy, Relation};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Action, Dialect, Facts, ForeignKey, Index, Key, Schema, Sql, Table, Value};
+use targets::db::{Action, Dialect, Facts, ForeignKey, Index, Key, Schema, Sql, Table, Value, quote};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -203,9 +203,16 @@ fn check(child: &Child, parent: &Table, findings: &mut Vec<Finding>) {
                 "no index begins with ({}): the whole table is read for every batch",
                 child.columns.join(", ")
             ),
-            format!("create index on {} ({})", child.table.name.quoted(), child.columns.join(", ")),
+            create_index(&child.table, &child.columns.iter().map(String::as_str).collect::<Vec<_>>()),
         ));
     }
+}
+
+/// The statement that makes a missing index, on either database.
+pub fn create_index(table: &Table, columns: &[&str]) -> String {
+    let name = format!("{}_{}_idx", table.name.name, columns.join("_"));
+    let columns: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+    format!("create index {} on {} ({})", quote(&name), table.name.quoted(), columns.join(", "))
 }
 
 impl Child {

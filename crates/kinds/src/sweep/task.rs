@@ -2,6 +2,7 @@
 //! does exactly what was approved.
 
 use super::along::Hands;
+use super::aside::Aside;
 use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
@@ -20,6 +21,12 @@ pub struct Task {
     pub condition: Sql,
     /// The same without looking at who refers to them.
     pub rule: Sql,
+    /// The rule looks every row up in another table.
+    #[serde(default)]
+    pub joins: bool,
+    /// The same rule for counting, where it can be written so.
+    #[serde(default)]
+    pub joined: Option<Joined>,
     /// How to go through the table.
     pub walk: Walk,
     /// No batch may have more rows than asked for.
@@ -41,6 +48,9 @@ pub struct Task {
     pub act: Act,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
+    /// The table to which they move, if any.
+    #[serde(default)]
+    pub aside: Option<Aside>,
     /// Places in `leaves` of partitions to drop instead of deleting their rows.
     pub drop: Vec<usize>,
 }
@@ -62,6 +72,17 @@ impl Act {
     pub fn updates(&self) -> bool {
         !matches!(self, Act::Delete)
     }
+}
+
+/// A rule that looks every row up in other tables, written as a join: it tells at once how many rows there are and how
+/// many satisfy it. Measured on 2 000 000 rows with 200 000 parents, SQLite takes less than half the time of the anti-join
+/// that only counts the latter, PostgreSQL between a third and 1.3 times as long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    /// What follows `from table as t`; gives each row once.
+    pub from: Sql,
+    /// Which rows, over `t` and what is joined.
+    pub condition: Sql,
 }
 
 /// Where rows are archived.
@@ -150,6 +171,16 @@ impl Task {
             batch: 1,
             below: Vec::new(),
         };
+        if let Some(aside) = &self.aside {
+            if aside.is_new {
+                all.push(aside.create().shown());
+            }
+            all.push(format!(
+                "insert into {} select t.*, … from {} as t where …",
+                aside.table.name.quoted(),
+                leaf.name.quoted()
+            ));
+        }
         match &self.act {
             Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),
             Act::Mark(changes) | Act::Change(changes) => {

@@ -12,15 +12,25 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
         let task = Task::read(step)?;
         let count = |condition: &Sql, facts: &mut dyn Facts| {
             let count = match task.walk {
-                Walk::Physical => facts.dialect().count_left(&task.table.name, condition),
-                Walk::Few => Sql::new("select count(*) from ")
+                Walk::Physical if !task.joins => facts.dialect().count_left(&task.table.name, condition),
+                _ => Sql::new("select count(*) from ")
                     .table(&task.table.name)
                     .text(" as t where ")
                     .add(condition),
             };
             facts.count(&count)
         };
-        let left = count(&task.condition, facts)?;
+        let left = match &task.joined {
+            Some(joined) if !task.restricts() => facts.count(
+                &Sql::new("select count(case when ")
+                    .add(&joined.condition)
+                    .text(" then 1 end) from ")
+                    .table(&task.table.name)
+                    .text(" as t")
+                    .add(&joined.from),
+            )?,
+            _ => count(&task.condition, facts)?,
+        };
         let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
         let kept = left > 0 && done.rows() + done.skipped == 0;
         if kept {

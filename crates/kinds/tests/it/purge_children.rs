@@ -286,13 +286,10 @@ fn a_child_without_an_index_is_warned_about() {
     both(&script, &script, |stage| {
         let plan = stage.plan(json!({"table": "parents", "where": "old = 1", "dependants": "cascade"}));
         let found = plan.items[0].findings.iter().find(|finding| finding.code == "missing_index").unwrap();
-        assert!(
-            found.remedy.starts_with("create index on") && found.object.contains("children"),
-            "{found:?}"
-        );
+        assert!(found.remedy.starts_with("create index ") && found.object.contains("children"), "{found:?}");
         let report = stage.run(json!({"table": "parents", "where": "old = 1", "dependants": "cascade"}));
         assert_eq!(report.status, Status::Completed);
-        assert!(report.recommendations.iter().any(|advice| advice.starts_with("create index on")));
+        assert!(report.recommendations.iter().any(|advice| advice.starts_with("create index ")));
     });
 }
 

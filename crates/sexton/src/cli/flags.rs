@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use engine::Kind;
 
 /// Flags that belong to commands; an option of this name has no flag and is set with `--set`.
-const TAKEN: [&str; 22] = [
+const TAKEN: [&str; 25] = [
     "config",
     "profile",
     "output",
@@ -31,6 +31,9 @@ const TAKEN: [&str; 22] = [
     "limit",
     "since",
     "schedule",
+    "scan",
+    "scan-rows",
+    "scan-only",
 ];
 
 /// One flag made from a schema.

@@ -19,6 +19,7 @@ mod progress;
 mod reference;
 mod run;
 mod runs;
+mod scan;
 mod signals;
 mod table;
 mod text;

@@ -3,7 +3,7 @@
 use super::act::Act;
 use super::console::Output;
 use super::trouble::Trouble;
-use super::{choice, flags, text};
+use super::{choice, flags, scan, text};
 use crate::exit::Exit;
 use clap::ArgMatches;
 use engine::{Kind, Plan, Request};
@@ -80,6 +80,9 @@ pub fn one_off(
     matches: &ArgMatches,
     actor: &str,
 ) -> Result<Exit, Trouble> {
+    if let Some(("scan", own)) = matches.subcommand() {
+        return scan::scan(act, kind, own, actor);
+    }
     let said = flags::overrides(matches, &[kind])?;
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::the_database(named, act.config)?;

@@ -8,6 +8,7 @@ mod crash;
 mod documents;
 mod examples;
 mod examples_folders;
+mod examples_orphans;
 mod examples_retention;
 mod files;
 mod guides;

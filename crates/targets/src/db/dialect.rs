@@ -2,7 +2,7 @@
 //!
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
-use super::{Column, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
+use super::{Column, ForeignKey, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
 
 /// Spelling of one database.
 pub trait Dialect: Send + Sync {
@@ -98,6 +98,18 @@ pub trait Dialect: Send + Sync {
 
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
+    /// `text`, an expression, read as a value of the type of `column`: NULL where it cannot be. None where there is no
+    /// reading that everybody would agree on.
+    fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql>;
+    /// A from-item `j` with one column `value`: what lies at the end of `path` in a JSON column over `t`, one scalar or
+    /// the scalars of a list. No rows where the column is no JSON.
+    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql>;
+    /// The value that a JSON column over `t` has without the items that satisfy `gone`, over `j.value`: they leave the
+    /// list; one that stands alone becomes null.
+    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql>;
+    /// What makes the database refuse orphans of a reference from now on: statements, or a comment that says what to do.
+    /// `declared`: it is there, but was never checked.
+    fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String>;
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
     fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,

@@ -182,6 +182,9 @@ pub struct ForeignKey {
     /// Whether what it declares happens to every row, and its effects are counted (see `Dialect::taken_along`): it is
     /// validated, none of its triggers is off, and no rule or row security of the referring table gets in between.
     #[serde(default)]
+    pub acts_on_all: bool,
+    /// Whether the database refuses new rows that break it, on every connection (SQLite: each connection decides).
+    #[serde(default)]
     pub enforced: bool,
 }
 
