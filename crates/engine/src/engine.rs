@@ -9,7 +9,7 @@ use crate::fault::Faults;
 use crate::finding::Level;
 use crate::guard::{self, Scene};
 use crate::journal::{Journal, Watch};
-use crate::operation::{Kind, Operation, Planning, Stores};
+use crate::operation::{Earlier, Kind, Operation, Planning, Stores};
 use crate::plan::{Item, Plan, Undo};
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
@@ -23,6 +23,9 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use targets::db::{Database, Limits, Schema, Server};
+
+/// How many earlier runs a kind that only looks is shown.
+const HISTORY: u64 = 60;
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -109,8 +112,14 @@ impl Engine {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         let mut facts = database.read()?;
-        let planning =
-            Planning { now, request, keep_undo: &self.parts.keep_undo, stores: self.parts.stores.as_ref() };
+        let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
+        let planning = Planning {
+            now,
+            request,
+            keep_undo: &self.parts.keep_undo,
+            stores: self.parts.stores.as_ref(),
+            earlier: &earlier,
+        };
         let planned = operation.plan(facts.as_mut(), &planning)?;
         let mut item = Item {
             operation: request.clone(),
@@ -155,6 +164,23 @@ impl Engine {
         // The worst comes first; what was found first stays first among equals.
         item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         Ok(item)
+    }
+
+    /// What the last runs of an operation that only looks have found, newest first.
+    fn earlier_results(&self, operation: &str) -> Vec<Earlier> {
+        // A state that cannot be had is no reason not to look.
+        let Ok(state) = self.state() else { return Vec::new() };
+        let reports = state.reports(HISTORY, None, Some(operation)).unwrap_or_default();
+        reports
+            .into_iter()
+            .flat_map(|report| {
+                let at = report.metadata.started_at;
+                let own = report.operations.into_iter().filter(|done| done.operation == operation);
+                own.filter_map(|done| done.result)
+                    .map(move |result| Earlier { at, result })
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// The usual duration of an operation: the median of its last real runs that were completed.

@@ -66,6 +66,11 @@ pub enum What {
         /// How long it took, in seconds.
         seconds: f64,
     },
+    /// What happened to one row of a committed batch, where the kind tells of each.
+    Noted {
+        /// For people.
+        text: String,
+    },
     /// A batch failed and is tried again.
     Retried {
         /// The error.

@@ -43,7 +43,7 @@ pub use event::{Counts, Event, StopReason, What};
 pub use fault::Faults;
 pub use finding::{Finding, Level};
 pub use journal::Watch;
-pub use operation::{Batch, Cursor, Kind, Operation, Phase, Planned, Planning, Stores};
+pub use operation::{Batch, Cursor, Earlier, Kind, Operation, Phase, Planned, Planning, Stores};
 pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo};
 pub use report::{Metadata, OperationReport, Report, ReportedBackup, ReportedError, TargetReport};
 pub use request::{Manners, OperationRequest, Request, Severity, Trigger};

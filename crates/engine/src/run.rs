@@ -424,6 +424,7 @@ impl Run<'_, '_> {
         let setting =
             Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
+        let notes;
         let counts = {
             let mut tx = session.begin(&work.limits)?;
             faults.point("begun")?;
@@ -434,6 +435,7 @@ impl Run<'_, '_> {
                 return Err(Failure::Fault(name));
             }
             let Batch { counts, next } = outcome?;
+            notes = handle.take_notes();
             faults.point("changed")?;
             match next {
                 Some(cursor) => new_checkpoint.cursor = cursor,
@@ -454,6 +456,9 @@ impl Run<'_, '_> {
         faults.point("committed")?;
         *memory = new_memory;
         *checkpoint = new_checkpoint;
+        for text in notes {
+            self.log(work.n, What::Noted { text })?;
+        }
         Ok((counts, clock.tick().duration_since(began)))
     }
 }

@@ -48,6 +48,7 @@ impl Status {
             // A process that died left `Running` or `Verifying` behind; resuming starts from there.
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,
             (Running, What::Advanced { .. } | What::Retried { .. } | What::Paused { .. }) => Running,
+            (Running, What::Noted { .. }) => Running,
             (Running, What::StepDone { .. }) => Running,
             (Running, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
                 Partial

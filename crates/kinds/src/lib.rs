@@ -4,11 +4,12 @@
 //! between databases is asked of the contract.
 
 mod purge;
+mod queue;
 mod sweep;
 
 use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge]
+    vec![&purge::Purge, &queue::Queue]
 }

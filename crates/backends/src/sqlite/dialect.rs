@@ -236,6 +236,10 @@ impl Dialect for SqliteDialect {
         age::conditions(column, unit, cutoff)
     }
 
+    fn epoch(&self, instant: &Sql) -> Sql {
+        Sql::new("unixepoch(").add(instant).text(", 'subsec')")
+    }
+
     fn row_bytes(&self, table: &Table) -> String {
         let each: Vec<String> = table
             .stored()

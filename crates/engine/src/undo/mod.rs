@@ -10,6 +10,7 @@ mod order;
 mod point;
 mod put_back;
 mod rows_back;
+mod tally;
 
 pub use conflicts::{Conflict, conflicts_of};
 pub use exempt::{Exemption, exempted, not_exempt, release};
@@ -17,12 +18,14 @@ pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
 pub use put_back::PutBack;
+pub use tally::{Tally, will_be_spent};
 
 pub(crate) use conflicts::reported_conflicts;
 pub(crate) use exempt::add as exempt_rows;
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
+pub(crate) use tally::count as count_rows;
 
 /// The id of the undo point of the n-th operation of a run.
 pub fn point_id(run: &str, item: usize) -> String {

@@ -123,6 +123,7 @@ impl Operation for PutBack {
             let state = if open == 0 { PointState::Used } else { PointState::Partly };
             let dialect = work.dialect();
             set_state(work.tx(), dialect, &self.point, state)?;
+            super::tally::forget(work.tx(), dialect, &self.point)?;
         }
         Ok(Batch { counts, next })
     }

@@ -14,11 +14,12 @@ mod relations;
 mod task;
 mod verify;
 
+pub use batch::one_of;
 pub use checks::{check_condition, check_table};
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::Child;
-pub use task::{Act, Task};
+pub use task::{Act, Counted, Task};
 pub use verify::verify;
 
 use engine::{Batch, Cursor, Result, Step, Work};

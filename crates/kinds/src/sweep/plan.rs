@@ -104,6 +104,7 @@ pub fn plan(
         children,
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
+        counted: None,
         drop: Vec::new(),
         refill: false,
     };

@@ -3,6 +3,7 @@
 
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
+use engine::undo::Tally;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
 use targets::db::{Dialect, Row, Sql, Table, Take};
@@ -33,6 +34,9 @@ pub struct Task {
     pub act: Act,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
+    /// How often a row may be changed like this before it gets other values.
+    #[serde(default)]
+    pub counted: Option<Counted>,
     /// Places in `leaves` of partitions to drop instead of deleting their rows.
     pub drop: Vec<usize>,
 }
@@ -54,6 +58,19 @@ impl Act {
     pub fn updates(&self) -> bool {
         !matches!(self, Act::Delete)
     }
+}
+
+/// Changes that are counted, row by row, and told, row by row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Where the count is kept, where that is not in a column of the row.
+    pub tally: Option<Tally>,
+    /// Rows, over `t`, that are spent whatever the tally says.
+    pub also: Option<Sql>,
+    /// The values for rows whose count is spent, column by column as in [`Act::Change`].
+    pub spent: Vec<Sql>,
+    /// The word for what is done, and the columns that say to which row.
+    pub said: (String, Vec<String>),
 }
 
 /// Where rows are archived.

@@ -72,6 +72,13 @@ pub trait Dialect: Send + Sync {
         Vec::new()
     }
 
+    /// Seconds since 1970, with fractions, of an [`Age::instant`].
+    fn epoch(&self, instant: &Sql) -> Sql;
+    /// A query for one integer: how many dead rows the table drags along, where the database counts them.
+    fn dead_rows(&self, table: &TableName) -> Option<Sql> {
+        let _ = table;
+        None
+    }
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
