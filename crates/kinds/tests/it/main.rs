@@ -12,6 +12,7 @@ mod purge_shapes;
 mod purge_trouble;
 mod queue;
 mod queue_kit;
+mod queue_presets;
 mod queue_stats;
 mod stage;
 mod tampered;

@@ -138,7 +138,7 @@ fn many(stage: &crate::stage::Stage) {
          insert into task_queue (task_id, entity_type, entity_id, function_name, status, created_at, updated_at)
          select 't' || i, 'planner', 'p', 'f' || i % 9,
                 case when i % 1000 = 0 then 'IN_PROGRESS' when i % 1000 = 1 then 'FAILED' when i % 1000 = 2 then 'PENDING' else 'COMPLETED' end,
-                datetime('now', '-' || i % 200 || ' hours'), datetime('now', '-' || i % 200 || ' hours') from n; analyze;",
+                datetime('now', '-' || (i % 200) || ' hours'), datetime('now', '-' || (i % 200) || ' hours') from n; analyze;",
         "insert into task_queue (task_id, entity_type, entity_id, function_name, status, created_at, updated_at)
          select 't' || i, 'planner', 'p', 'f' || i % 9,
                 case when i % 1000 = 0 then 'IN_PROGRESS' when i % 1000 = 1 then 'FAILED' when i % 1000 = 2 then 'PENDING' else 'COMPLETED' end,
@@ -193,6 +193,7 @@ fn dead_rows_and_the_snapshot_that_keeps_them_are_named() {
         let mut other = database.open().unwrap();
         let limits = targets::db::Limits::default();
         let mut tx = other.begin(&limits).unwrap();
+        tx.execute(&targets::db::Sql::new("set application_name = 'application'")).unwrap();
         tx.count(&targets::db::Sql::new("select count(*) from task_queue")).unwrap();
         let looked = plan(stage, &options("stats", json!({"old_snapshot": "1 millisecond"})));
         let codes = codes(&looked);
