@@ -108,7 +108,7 @@ impl Engine {
         Ok(Plan::seal(request.clone(), now, items))
     }
 
-    fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+    pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         let mut facts = database.read()?;
@@ -284,6 +284,7 @@ impl Engine {
                 let record = state.run(&run)?;
                 let report = record.report();
                 let one = id.contains('.').then(|| undo::parse_point_id(id).1);
+                let mut before = Vec::new();
                 for (n, done) in report.operations.iter().enumerate().rev() {
                     let point = undo::point_id(&run, n);
                     if one.is_some_and(|one| one != n) {
@@ -298,11 +299,12 @@ impl Engine {
                     }
                     operations.push(match &record.plan.items[n].undo {
                         Undo::Archive { store } => restore_operation(store, &point, None, &done.database),
-                        _ => undo_operation(&point, &done.database),
+                        _ => undo_operation(&point, &before, &done.database),
                     });
+                    before.push(point);
                 }
             }
-            (Err(_), Some(database)) => operations.push(undo_operation(id, database)),
+            (Err(_), Some(database)) => operations.push(undo_operation(id, &[], database)),
             (Err(error), None) => return Err(error.into()),
         }
         if operations.is_empty() {
@@ -542,9 +544,10 @@ fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
     }
 }
 
-fn undo_operation(point: &str, database: &str) -> OperationRequest {
+fn undo_operation(point: &str, after: &[String], database: &str) -> OperationRequest {
     let title = format!("Put back what {point} changed");
-    own_operation(format!("undo {point}"), UNDO, title, database, serde_json::json!({ "point": point }))
+    let options = serde_json::json!({ "point": point, "after": after });
+    own_operation(format!("undo {point}"), UNDO, title, database, options)
 }
 
 fn restore_operation(store: &str, point: &str, table: Option<&str>, database: &str) -> OperationRequest {

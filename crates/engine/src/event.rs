@@ -66,6 +66,11 @@ pub enum What {
         /// How long it took, in seconds.
         seconds: f64,
     },
+    /// What an operation that only looks has found, looking again after the operations before it.
+    Found {
+        /// The result.
+        result: serde_json::Value,
+    },
     /// What happened to one row of a committed batch, where the kind tells of each.
     Noted {
         /// For people.

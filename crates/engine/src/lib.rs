@@ -29,6 +29,7 @@ mod state;
 mod status;
 mod stop;
 mod throttle;
+mod told;
 pub mod undo;
 mod window;
 mod work;

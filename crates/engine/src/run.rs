@@ -148,6 +148,14 @@ impl Run<'_, '_> {
                     What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() },
                 )?;
             }
+            // What operations before it have changed is not in what the plan found.
+            let looks = item.steps.is_empty() && item.result.is_some();
+            if looks && n > 0 && !plan.request.dry_run {
+                let again = self.engine.plan_item(&item.operation, self.engine.clock().now())?;
+                if let Some(result) = again.result {
+                    self.log(n, What::Found { result })?;
+                }
+            }
             return self.log(n, What::Finished);
         }
         let database = self.engine.database(&item.operation.database)?;

@@ -42,6 +42,7 @@ impl Status {
             // A process that died before it changed anything begins again.
             (New | Planned | Ready, What::Planned { .. }) => Planned,
             (Planned, What::Guarded { .. }) => Ready,
+            (Planned, What::Found { .. }) => Planned,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
             (Ready, What::BackedUp { .. }) => Ready,
             (New | Planned | Ready, What::Skipped { .. }) => Skipped,

@@ -22,6 +22,9 @@ use targets::db::{Facts, Range, Sql, Table};
 pub struct PutBack {
     /// The undo point's id.
     pub point: String,
+    /// The points that the same request puts back before it.
+    #[serde(default)]
+    pub after: Vec<String>,
 }
 
 impl Operation for PutBack {
@@ -36,7 +39,7 @@ impl Operation for PutBack {
             return Ok(planned);
         }
         let schema = facts.schema()?;
-        newer_points(facts, &point, &mut planned.findings)?;
+        newer_points(facts, &point, &self.after, &mut planned.findings)?;
         let stride = facts.dialect().undo_stride();
         for remembered in in_order(&point, &schema) {
             let Some(table) = schema.table(&remembered.source) else {
@@ -174,8 +177,13 @@ fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Findi
     left
 }
 
-fn newer_points(facts: &mut dyn Facts, point: &Point, findings: &mut Vec<Finding>) -> Result<()> {
-    for newer in super::points(facts)? {
+fn newer_points(
+    facts: &mut dyn Facts,
+    point: &Point,
+    after: &[String],
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    for newer in super::points(facts)?.into_iter().filter(|newer| !after.contains(&newer.id)) {
         let same_table = newer.tables.iter().any(|table| {
             point.tables.iter().any(|own| own.source == table.source && own.change == Change::Update)
         });

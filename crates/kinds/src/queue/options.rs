@@ -314,7 +314,8 @@ impl Options {
     /// How long a running job may be without a sign of life.
     pub fn threshold(&self) -> Age {
         match self.threshold_minutes {
-            Some(minutes) => Age(format!("{} seconds", (minutes * 60.0).round() as i64)),
+            Some(minutes) if minutes.fract() == 0.0 => Age(format!("{minutes:.0} minutes")),
+            Some(minutes) => Age(format!("{:.0} seconds", minutes * 60.0)),
             None => self.stale_after.clone(),
         }
     }

@@ -18,9 +18,10 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     for rule in &options.prune {
         let (mut condition, state) = jobs.of_rule(rule, facts)?;
         let age = match options.retention_days {
-            Some(days) if state == Some(State::Completed) => {
-                Age(format!("{} seconds", (days * 86_400.0).round() as i64))
+            Some(days) if state == Some(State::Completed) && days.fract() == 0.0 => {
+                Age(format!("{:.0} hours", days * 24.0))
             }
+            Some(days) if state == Some(State::Completed) => Age(format!("{:.0} seconds", days * 86_400.0)),
             _ => rule.older_than.clone().unwrap_or_else(|| Age("7 days".to_owned())),
         };
         let old = old(&jobs, rule, &age, facts.dialect())?;

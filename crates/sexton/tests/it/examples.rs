@@ -110,14 +110,3 @@ fn the_learning_platform_loses_what_is_over() {
         assert_eq!(desk.count("refresh_tokens"), 1_000);
     });
 }
-
-#[test]
-fn the_task_queue_is_swept_by_group() {
-    // S0-103, S2-001
-    let desk = Desk::empty();
-    desk.sexton("example e0 e0").ends(0);
-    let report = desk.sexton("run daily monthly --yes --output json --config e0/sexton.toml").ends(0).json();
-    let wanted = [("cleanup_completed_tasks", 3_298), ("cleanup_failed_tasks", 200), ("deep_cleanup", 250)];
-    assert_eq!(processed(&report), wanted.map(|(name, rows)| (name.to_owned(), rows)));
-    assert_eq!(report["deep_cleanup"]["severity"], "MEDIUM");
-}
