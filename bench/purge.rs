@@ -236,21 +236,47 @@ fn others(flags: &Flags, stage: &Stage, table: &mut Table) {
     for _ in 0..flags.rounds {
         let url = stage.copy(&stage.seed_name(flags.rows), "round");
         let idle = stage.writer(&url, || std::thread::sleep(std::time::Duration::from_secs_f64(seconds)));
-        let busy = stage.writer(&url, || drop(stage.run("purge", &url, &stage::options(OLD, "plain"))));
+        let mut seconds = 0.0;
+        let busy = stage.writer(&url, || {
+            let ours = stage.run("purge", &url, &stage::options(OLD, "plain"));
+            seconds = ours.seconds;
+            eprintln!("  others: {ours:?}");
+        });
         stage.remove("round");
         let url = stage.copy(&stage.seed_name(flags.rows), "round");
         let single = stage.writer(&url, || drop(stage.run("statement", &url, &stage.delete(95))));
         eprintln!("  others: idle {idle:?}, busy {busy:?}, single delete {single:?}");
         p99.note(format!(" (one `delete`: {:.1})", single.p99_ms / idle.p99_ms));
-        longest.note(format!(" (one `delete`: {:.0})", single.longest_ms));
+        longest.note(format!(" (one `delete`: {:.0}; the purge took {seconds:.0} s)", single.longest_ms));
         p99.add_bare(busy.p99_ms, idle.p99_ms);
         longest.add_bare(busy.longest_ms, 1.0);
         stage.remove("round");
     }
     match stage.kind {
         Kind::Postgres => table.add(p99),
-        Kind::Sqlite => table.add(longest),
+        Kind::Sqlite => {
+            table.add(longest);
+            newcomer(flags, stage, table);
+        }
     }
+}
+
+/// What somebody notices who comes when the purge has long been alone.
+fn newcomer(flags: &Flags, stage: &Stage, table: &mut Table) {
+    let alone = std::time::Duration::from_secs_f64(if flags.smoke { 0.0 } else { 12.0 });
+    let mut longest = Ratio::at_most("longest wait of a writer who comes in the middle, ms", 250.0);
+    for _ in 0..flags.rounds {
+        let url = stage.copy(&stage.seed_name(flags.rows), "round");
+        let waits = std::thread::scope(|scope| {
+            let purge = scope.spawn(|| stage.run("purge", &url, &stage::options(OLD, "plain")));
+            std::thread::sleep(alone);
+            stage.writer(&url, || drop(purge.join().map(|ours| eprintln!("  newcomer: {ours:?}"))))
+        });
+        eprintln!("  newcomer: {waits:?}");
+        longest.add_bare(waits.longest_ms, 1.0);
+        stage.remove("round");
+    }
+    table.add(longest);
 }
 
 /// The cost of a doomed row in a ten times larger table.

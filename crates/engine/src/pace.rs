@@ -1,13 +1,13 @@
 //! How many rows the next batch should have: as many as the database does in the time we want to take.
 //!
-//! The statement time of each batch is compared with the target; the size moves by the ratio, at most doubling, so
-//! that one lucky batch does not lead to a long one. A statement time-out halves it at once.
+//! The statement time of each batch is compared with the target; the size moves by the ratio, near the target at most
+//! doubling, so that one lucky batch does not lead to a long one. A statement time-out halves it at once.
 
 use std::time::Duration;
 
 const FIRST: u64 = 1_000;
 const LEAST: u64 = 10;
-const MOST: u64 = 500_000;
+const MOST: u64 = 2_000_000;
 
 /// The size of batches.
 #[derive(Debug, Clone)]
@@ -49,7 +49,9 @@ impl Pace {
         }
         let ratio = self.target.as_secs_f64() / took.as_secs_f64().max(0.000_1);
         // Small corrections are noise; large ones go half way up, the whole way down.
-        let factor = if ratio > 1.0 { ratio.min(2.0) } else { ratio.max(0.25) };
+        // Far from the target, steps are longer: on the way to long batches, short ones cost the most.
+        let most = if ratio > 16.0 { 4.0 } else { 2.0 };
+        let factor = if ratio > 1.0 { ratio.min(most) } else { ratio.max(0.25) };
         self.rows = (self.rows * factor).clamp(LEAST as f64, MOST as f64);
     }
 

@@ -21,9 +21,9 @@ use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
 use crate::undo::{self, Point, PointState};
 use crate::window::Window;
-use crate::work::{Memory, Setting, Work};
+use crate::work::{AGAIN_WITH_CARE, Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, Limits, Session};
+use targets::db::{Command, Dialect, GAVE_WAY, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -287,12 +287,15 @@ impl Run<'_, '_> {
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
-            if throttle.wants_checkpoint() {
-                session.perform(&Command::Checkpoint)?;
-            }
             let step = checkpoint.step;
             let (counts, took) =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
+            // At once: whoever commits before the log is moved moves it.
+            if throttle.wants_checkpoint() {
+                let began = clock.tick();
+                session.perform(&Command::Checkpoint)?;
+                throttle.rested(clock.tick().duration_since(began));
+            }
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
@@ -370,8 +373,18 @@ impl Run<'_, '_> {
             if !retry::may_retry(error.class) {
                 return Err(failure);
             }
+            if error.code.as_deref() == Some(AGAIN_WITH_CARE) {
+                memory.careful = true;
+                continue;
+            }
+            if error.code.as_deref() == Some(GAVE_WAY) {
+                // The log may be long: whoever came should not have to move it.
+                session.perform(&Command::Checkpoint)?;
+                self.log(work.n, What::Retried { error: chain(&failure), attempt: attempt + 1 })?;
+                return Ok(Default::default());
+            }
             let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
-            if error.code.as_deref() == Some("57014") {
+            if matches!(error.code.as_deref(), Some("57014" | "9")) {
                 pace.shrink();
             }
             attempt += 1;

@@ -14,6 +14,8 @@ const WAIT_STEP: Duration = Duration::from_millis(250);
 const SEEN: Duration = Duration::from_secs(60);
 /// A log may grow to this, and to an eighth of the free disk, while nobody else has to read through it.
 const LOG_ALONE: u64 = 1 << 30;
+/// Where less of it than this may wait, it is moved after each batch: two long ones fill as much.
+const LOG_SHORT_MB: u64 = 2048;
 
 /// What the throttle says.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +74,7 @@ pub struct Throttle<'a> {
     last_seen: Option<Instant>,
     alone: bool,
     log_is_long: bool,
+    rested: bool,
     began: Instant,
     rows: u64,
 }
@@ -89,6 +92,7 @@ impl<'a> Throttle<'a> {
             last_seen: None,
             alone: false,
             log_is_long: false,
+            rested: false,
             began: now,
             rows: 0,
         }
@@ -99,11 +103,16 @@ impl<'a> Throttle<'a> {
         self.alone
     }
 
-    /// Whether the log should be moved into the file now: between any two batches, or the application's next commit
+    /// Notes that the database was left alone for so long while the log was moved.
+    pub fn rested(&mut self, time: Duration) {
+        self.rested = time >= self.breather;
+    }
+
+    /// Whether the log should be moved into the file now: after each batch, or the application's next commit
     /// pays for it; but without an application only when there is much of it, because a page that many batches
     /// changed is moved once.
     pub fn wants_checkpoint(&self) -> bool {
-        !self.alone || self.log_is_long
+        !self.alone || self.log_is_long || self.manners.max_wal_mb < LOG_SHORT_MB
     }
 
     /// Waits as long as it takes after a batch of `rows` rows.
@@ -156,7 +165,9 @@ impl<'a> Throttle<'a> {
         // Others that poll for the write lock cannot be seen before they got it once: leave a gap now and then anyway.
         let due = !pulse.alone && now.duration_since(self.last_breather) > Duration::from_secs(1);
         if every_batch && (pulse.in_use.unwrap_or(false) || due) {
-            self.clock.sleep(self.breather);
+            if !std::mem::take(&mut self.rested) {
+                self.clock.sleep(self.breather);
+            }
             self.last_breather = self.clock.tick();
         }
         Ok(judge(&pulse, self.manners))

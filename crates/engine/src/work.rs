@@ -8,8 +8,13 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
-use targets::db::{BATCH, Dialect, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value};
+use targets::db::{
+    BATCH, Below, Dialect, Link, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
+};
 use targets::files::Files;
+
+/// The code of an error after which the batch is done again at once, with care.
+pub(crate) const AGAIN_WITH_CARE: &str = "again_with_care";
 
 /// Which rows a verb is about. The condition is over the alias `t`.
 #[derive(Debug, Clone)]
@@ -43,13 +48,15 @@ pub struct Memory {
     pub forget: bool,
     /// What is there.
     pub tables: Vec<Remembered>,
+    /// The data refused something: from now on each statement that may be refused gets a savepoint of its own.
+    pub(crate) careful: bool,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, scratches: Vec::new() }
+        Self { point: point.to_owned(), forget, tables, careful: false, scratches: Vec::new() }
     }
 }
 
@@ -108,6 +115,12 @@ impl<'a> Work<'a> {
         self.retry
     }
 
+    /// Whether refusals are expected. Elsewhere the whole batch is given up at the first and done again with care: a
+    /// savepoint makes SQLite copy each page before it is changed.
+    pub(crate) fn is_careful(&self) -> bool {
+        self.memory.careful
+    }
+
     /// A file store of the configuration.
     pub fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>> {
         self.setting.stores.store(name)
@@ -157,18 +170,36 @@ impl<'a> Work<'a> {
 
     /// Remembers the rows and deletes them; how many.
     pub fn delete(&mut self, rows: &Rows) -> Result<u64> {
+        self.delete_with(rows, &[]).map(|(deleted, _)| deleted)
+    }
+
+    /// Remembers the rows and deletes them, in one statement with rows of other tables, whose conditions name the rows above
+    /// them by `targets::db::gone`; how many of the former and of the latter. Others only where the database tells what it
+    /// takes along by itself, and something is remembered.
+    pub fn delete_with(&mut self, rows: &Rows, below: &[(&Table, Sql)]) -> Result<(u64, u64)> {
         self.may_die("before a delete")?;
         let undo = self.undo_table(rows.table, Change::Delete, &stored(rows.table), &[])?;
-        let taken = self.tx.take(&self.take(rows, undo.as_ref()))?;
-        if taken.remembered != taken.deleted {
+        let mut tables = Vec::new();
+        for (table, _) in below {
+            tables.extend(self.undo_table(table, Change::Delete, &stored(table), &[])?);
+        }
+        let mut take = self.take(rows, undo.as_ref());
+        let parts = below.iter().zip(&tables);
+        take.below = parts
+            .map(|((table, condition), into)| Below { table, condition: condition.clone(), into })
+            .collect();
+        let taken = self.tx.take(&take)?;
+        if taken.remembered != taken.deleted + taken.below {
             return Err(Error::data(format!(
                 "{} rows of `{}` were remembered but {} were deleted",
-                taken.remembered, rows.table.name, taken.deleted
+                taken.remembered,
+                rows.table.name,
+                taken.deleted + taken.below
             ))
             .help("the condition gives different answers when asked twice, or a trigger interferes: nothing was changed"));
         }
         self.may_die("after a delete")?;
-        Ok(taken.deleted)
+        Ok((taken.deleted, taken.below))
     }
 
     /// Remembers the rows and sets columns to fixed values; how many.
@@ -329,7 +360,8 @@ impl<'a> Work<'a> {
         self.tx.execute(&dialect.empty(table))?;
         let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let back = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        let back =
+            self.tx.execute(&dialect.put_back_or_end(table, &aside, &names, Range { from: 0, to: end }))?;
         if back != kept {
             return Err(Error::data(format!("{back} of {kept} rows of `{}` could be put back", table.name))
                 .help("a trigger or rule interferes: nothing was changed"));
@@ -349,6 +381,20 @@ impl<'a> Work<'a> {
             count = self.tx.execute(&statement)?;
         }
         Ok(Chosen { table: scratch, rows: count })
+    }
+
+    /// Whether nothing is remembered: the configuration says `undo = "none"`, or an archive takes its place.
+    pub fn forgets(&self) -> bool {
+        self.memory.forget
+    }
+
+    /// How many rows this transaction has taken through these references, in whatever way (see `Dialect::taken_along`);
+    /// none where the database does not tell.
+    pub fn taken_along(&mut self, links: &[Link]) -> Result<Option<u64>> {
+        let Some(count) = self.setting.dialect.taken_along(links) else { return Ok(None) };
+        let rows = self.tx.rows(&count)?;
+        let value = rows.first().and_then(|row| row.first()).and_then(Value::as_int);
+        Ok(value.and_then(|rows| u64::try_from(rows).ok()))
     }
 
     /// Streams rows, for those that must leave the database.
@@ -401,6 +447,7 @@ impl<'a> Work<'a> {
             into,
             values: Vec::new(),
             batch: self.batch,
+            below: Vec::new(),
         }
     }
 

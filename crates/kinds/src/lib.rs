@@ -3,6 +3,7 @@
 //! A kind turns facts into a plan and does batches through `engine::Work`. It names no back end: what differs
 //! between databases is asked of the contract.
 
+mod accounts;
 mod purge;
 mod queue;
 mod sweep;
@@ -11,5 +12,5 @@ use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge, &queue::Queue]
+    vec![&purge::Purge, &accounts::Accounts, &queue::Queue]
 }

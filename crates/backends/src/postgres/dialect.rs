@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Range, Result, Row, Sql, Table, TableKind,
-    TableName, Take, UndoTable, Value, after, quote,
+    AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, Link, Range, Result, Row, Sql, Table,
+    TableKind, TableName, Take, UndoTable, Value, after, gone, quote,
 };
 
 /// Positions of an undo table: page times this, plus the number of the row in its page.
@@ -74,22 +74,45 @@ impl Spelling {
     fn take_by(&self, take: &Take, condition: Sql) -> Sql {
         let delete = Sql::new("delete ").add(&Self::source(take.table)).text(" where ").add(&condition);
         let Some(undo) = take.into else { return delete };
+        let mut parts = vec![Self::moved(0, &delete, undo, take.batch)];
+        for (n, below) in take.below.iter().enumerate() {
+            let delete =
+                Sql::new("delete ").add(&Self::source(below.table)).text(" where ").add(&below.condition);
+            parts.push(Self::moved(n + 1, &delete, below.into, take.batch));
+        }
+        // Triggers of foreign keys fire after all of it, so none of them finds a row that goes here.
+        let counted: Vec<Sql> = (0..parts.len())
+            .map(|n| {
+                Sql::new("(select count(*) from ")
+                    .table(&gone(n))
+                    .text(&format!("), (select count(*) from kept_{n})"))
+            })
+            .collect();
+        Sql::new("with ").add(&Sql::join(&parts, ", ")).text(" select ").add(&Sql::join(&counted, ", "))
+    }
+
+    /// Two parts of a `with`: what goes, and its way into the undo table.
+    fn moved(n: usize, delete: &Sql, undo: &UndoTable, batch: i64) -> Sql {
         let columns = Self::listed(&[AT], "", &undo.columns);
-        Sql::new("with gone (")
+        Sql::default()
+            .table(&gone(n))
+            .text(" (")
             .add(&columns)
             .text(") as (")
-            .add(&delete)
+            .add(delete)
             .text(" returning ")
             .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
-            .text("), kept as (insert into ")
+            .text(&format!("), kept_{n} as (insert into "))
             .table(&undo.name)
             .text(&format!(" ({BATCH}, "))
             .add(&columns)
             .text(") select ")
-            .bind(take.batch)
+            .bind(batch)
             .text("::bigint, ")
             .add(&columns)
-            .text(" from gone returning 1) select (select count(*) from gone), (select count(*) from kept)")
+            .text(" from ")
+            .table(&gone(n))
+            .text(" returning 1)")
     }
 
     /// `sexton_at, "a", "b"`, which never begins or ends with a comma.
@@ -209,6 +232,40 @@ impl Dialect for Spelling {
             .text(" then t.ctid end) from ")
             .table(table)
             .text(" as t")
+    }
+
+    // What the triggers of a foreign key do runs in this very transaction and is counted like any other change. The counts
+    // are not set back to nothing between transactions, and count what was rolled back to a savepoint.
+    fn taken_along(&self, links: &[Link]) -> Option<Sql> {
+        let table = |link: &Link| Sql::new("to_regclass(").bind(link.child.quoted()).text(")");
+        let stays = links.iter().map(|link| {
+            let action = match link.key.on_delete {
+                Action::NoAction => "a",
+                Action::Restrict => "r",
+                Action::Cascade => "c",
+                Action::SetNull => "n",
+                Action::SetDefault => "d",
+            };
+            Sql::new(" and exists (select from pg_constraint as k where k.conrelid = ")
+                .add(&table(link))
+                .text(" and k.conname = ")
+                .bind(link.key.name.clone())
+                .text(&format!(" and k.confdeltype = '{action}' and k.convalidated"))
+                .text(" and not exists (select from pg_trigger as g")
+                .text(" where g.tgconstraint = k.oid and g.tgenabled not in ('O', 'A')))")
+        });
+        let counts = links.iter().map(|link| {
+            let what = if link.goes { "deleted" } else { "updated" };
+            Sql::new(&format!("pg_stat_get_xact_tuples_{what}(")).add(&table(link)).text(")")
+        });
+        Some(
+            Sql::new("select case when current_setting('track_counts')::boolean")
+                .text(" and current_setting('session_replication_role') <> 'replica'")
+                .add(&Sql::join(&stays.collect::<Vec<_>>(), ""))
+                .text(" then ")
+                .add(&Sql::join(&counts.collect::<Vec<_>>(), " + "))
+                .text(" end"),
+        )
     }
 
     fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql> {

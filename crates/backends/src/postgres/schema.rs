@@ -208,7 +208,9 @@ impl FoundIndex {
 }
 
 const REFERENCES: &str = "
-    select k.conrelid, k.conname, pn.nspname, p.relname, k.confdeltype::text, k.convalidated, a.attname, pa.attname
+    select k.conrelid, k.conname, pn.nspname, p.relname, k.confdeltype::text, k.convalidated, a.attname, pa.attname,
+           k.convalidated and not c.relhasrules and not c.relrowsecurity and not exists (
+             select from pg_trigger g where g.tgconstraint = k.oid and g.tgenabled not in ('O', 'A'))
     from pg_constraint k
     join pg_class c on c.oid = k.conrelid
     join pg_namespace n on n.oid = c.relnamespace
@@ -241,6 +243,7 @@ fn add_reference(table: &mut Table, row: &Row) {
             _ => Action::NoAction,
         },
         validated: row[5].as_bool() == Some(true),
+        enforced: row[8].as_bool() == Some(true),
     });
 }
 

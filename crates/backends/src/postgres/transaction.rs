@@ -5,7 +5,7 @@
 
 use super::message::Statement;
 use super::session::Connected;
-use targets::db::{Error, Result, Row, Sql, Take, Taken, Tx, Value};
+use targets::db::{Error, Result, Row, Sql, Take, Taken, Tx};
 
 /// How long a batch that may pass over locked rows waits before it looks for them.
 const QUICK_MS: u32 = 20;
@@ -24,13 +24,16 @@ impl Working<'_> {
         let mut statements: Vec<Statement> = parts(before).map(Statement::aside).collect();
         statements.push(Statement { text: &text, params, wanted: true });
         statements.extend(parts(after).map(Statement::aside));
-        let mut counts = None;
+        let mut counts: Vec<u64> = Vec::new();
         let deleted = self.session.wire.run(&statements, &mut |row| {
-            counts = row.first().and_then(Value::as_int).zip(row.get(1).and_then(Value::as_int));
+            counts = row.iter().map(|value| value.as_int().unwrap_or(0).max(0) as u64).collect();
             Ok(())
         })?;
-        let (gone, kept) = counts.map_or((deleted, deleted), |(gone, kept)| (gone as u64, kept as u64));
-        Ok(Taken { remembered: kept, deleted: gone })
+        let Some(gone) = counts.first().copied() else {
+            return Ok(Taken { remembered: deleted, deleted, below: 0 });
+        };
+        let below = counts.iter().step_by(2).skip(1).sum();
+        Ok(Taken { remembered: counts.iter().skip(1).step_by(2).sum(), deleted: gone, below })
     }
 }
 

@@ -51,9 +51,9 @@ impl Dialect for SqliteDialect {
 
     // One writer exists: a batch keeps all others out. A page of an index that two batches change is written twice, and
     // scattered rows change most pages of an index: measured on 5 000 000 rows with three indexes, a fifth of them
-    // doomed, short batches cost three times what long ones do.
+    // doomed, short batches cost three times what long ones do. A long one gives way to whoever comes.
     fn batch_time(&self, alone: bool) -> Duration {
-        Duration::from_millis(if alone { 1_000 } else { 50 })
+        Duration::from_millis(if alone { 8_000 } else { 50 })
     }
 
     // a connection that has waited for one batch asks for the lock about every 25 ms
@@ -195,41 +195,13 @@ impl Dialect for SqliteDialect {
     }
 
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
-        let columns: Vec<&str> = columns
-            .iter()
-            .copied()
-            .filter(|name| table.column(name).is_some_and(|column| column.generated == Generated::No))
-            .collect();
-        let rowid = place::hidden_rowid(table);
-        let comma = if columns.is_empty() { "" } else { ", " };
-        let into = Sql::new("insert into ").table(&table.name).text(" (");
-        let into = match rowid {
-            Some(rowid) => into.name(rowid).text(comma),
-            None => into,
-        };
-        let select = into.names("", columns.iter().copied()).text(") select ");
-        let select = match rowid {
-            // a vacuum may have given the hidden rowid to another row: then any will do, after all others have theirs
-            Some(rowid) => select
-                .text("case when exists (select 1 from ")
-                .table(&table.name)
-                .text(" as t where t.")
-                .name(rowid)
-                .text(" = u.")
-                .text(AT)
-                .text(") then null else u.")
-                .text(AT)
-                .text(" end")
-                .text(comma),
-            None => select,
-        };
-        let select = select
-            .names("u.", columns)
-            .text(" from ")
-            .table(&undo.name)
-            .text(" as u where ")
-            .add(&self.undo_range(range));
-        if rowid.is_some() { select.text(" order by 1 nulls last") } else { select }
+        // whatever the table's own constraints say about conflicts: nothing may be overwritten
+        insert_again("insert or abort into ", table, undo, columns, &self.undo_range(range))
+    }
+
+    // a statement that must be able to take itself back makes SQLite copy each page before it is changed
+    fn put_back_or_end(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
+        insert_again("insert or rollback into ", table, undo, columns, &self.undo_range(range))
     }
 
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
@@ -335,6 +307,40 @@ pub(super) fn delete(take: &Take) -> Sql {
         }
         _ => Sql::new("delete").add(&doomed(take)),
     }
+}
+
+/// Inserts undo rows into their table again.
+fn insert_again(insert: &str, table: &Table, undo: &UndoTable, columns: &[&str], which: &Sql) -> Sql {
+    let columns: Vec<&str> = columns
+        .iter()
+        .copied()
+        .filter(|name| table.column(name).is_some_and(|column| column.generated == Generated::No))
+        .collect();
+    let rowid = place::hidden_rowid(table);
+    let comma = if columns.is_empty() { "" } else { ", " };
+    let into = Sql::new(insert).table(&table.name).text(" (");
+    let into = match rowid {
+        Some(rowid) => into.name(rowid).text(comma),
+        None => into,
+    };
+    let select = into.names("", columns.iter().copied()).text(") select ");
+    let select = match rowid {
+        // a vacuum may have given the hidden rowid to another row: then any will do, after all others have theirs
+        Some(rowid) => select
+            .text("case when exists (select 1 from ")
+            .table(&table.name)
+            .text(" as t where t.")
+            .name(rowid)
+            .text(" = u.")
+            .text(AT)
+            .text(") then null else u.")
+            .text(AT)
+            .text(" end")
+            .text(comma),
+        None => select,
+    };
+    let select = select.names("u.", columns).text(" from ").table(&undo.name).text(" as u where ").add(which);
+    if rowid.is_some() { select.text(" order by 1 nulls last") } else { select }
 }
 
 /// The rows whose place stands in an undo table.

@@ -16,6 +16,7 @@ mod session;
 mod triggers;
 mod values;
 mod walk;
+mod watch;
 
 pub use dialect::SqliteDialect;
 

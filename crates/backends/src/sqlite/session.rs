@@ -6,42 +6,42 @@
 
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
+use super::watch::Watch;
 use super::{SqliteDialect, dialect, lock, pulse, schema, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server, Session,
-    Sql, Table, Take, Taken, Tx, Value,
+    Access, Command, Dialect, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema, Server,
+    Session, Sql, Table, TableName, Take, Taken, Tx, Value,
 };
+
+/// A log longer than this that others keep writing to is brought to its end.
+const LOG_TO_RESTART: i64 = 64 << 20;
 
 /// A connection with what belongs to it.
 pub(super) struct Link {
     conn: Connection,
     label: String,
     path: PathBuf,
-    timer: Arc<Timer>,
+    watch: Arc<Watch>,
+    /// Nobody else had the database open at the last look.
+    alone: bool,
     data_version: i64,
     /// Pages of the log that wait to be moved into the file; known from our first commit on.
     log_pages: Arc<AtomicU64>,
     held: Option<lock::Held>,
-}
-
-/// Stops statements that take too long; SQLite has no such limit of its own.
-struct Timer {
-    start: Instant,
-    /// Milliseconds after `start`; 0 for none.
-    end: AtomicU64,
+    list: Option<(String, List)>,
 }
 
 impl Link {
     pub(super) fn new(mut conn: Connection, label: &str, path: PathBuf) -> Result<Self> {
-        let timer = Arc::new(Timer { start: Instant::now(), end: AtomicU64::new(0) });
-        let clock = Arc::clone(&timer);
+        let watch = Arc::new(Watch::new(path.clone()));
+        let watching = Arc::clone(&watch);
         let failed = |error| explain(label, During::Open, error);
-        conn.progress_handler(10_000, Some(move || clock.is_over())).map_err(failed)?;
+        conn.progress_handler(2_000, Some(move || watching.must_stop())).map_err(failed)?;
         let log_pages = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&log_pages);
         conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
@@ -49,8 +49,17 @@ impl Link {
             Ok(())
         }))
         .map_err(failed)?;
-        let mut link =
-            Self { conn, label: label.to_owned(), path, timer, data_version: 0, log_pages, held: None };
+        let mut link = Self {
+            conn,
+            label: label.to_owned(),
+            path,
+            watch,
+            alone: false,
+            data_version: 0,
+            log_pages,
+            held: None,
+            list: None,
+        };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
     }
@@ -96,7 +105,8 @@ impl Link {
     ) -> Result<u64> {
         let mut rows = statement.raw_query();
         let mut count = 0;
-        while let Some(row) = rows.next().map_err(|error| explain(&self.label, During::Run, error))? {
+        let failed = |error| self.watch.reason(explain(&self.label, During::Run, error));
+        while let Some(row) = rows.next().map_err(failed)? {
             // counted again in every row: a statement compiled before `alter table` may have grown
             let width = row.as_ref().column_count();
             let values: rusqlite::Result<Row> = (0..width).map(|n| row.get_ref(n).map(from_sqlite)).collect();
@@ -163,25 +173,29 @@ impl Link {
             return Ok(Performed::default());
         }
         let statement = "pragma wal_checkpoint(passive)";
-        let rows = self.command(statement)?;
-        let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(0);
-        self.log_pages.store((number(1) - number(2)).max(0) as u64, Ordering::Relaxed);
+        let moved = |statement: &str| -> Result<(i64, i64)> {
+            let rows = self.command(statement)?;
+            let number =
+                |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::as_int).unwrap_or(0);
+            Ok((number(1), number(2)))
+        };
+        let (mut pages, mut done) = moved(statement)?;
+        if done < pages && pages * self.pragma("page_size")? > LOG_TO_RESTART {
+            // Others went on writing meanwhile, and a log that is never wholly moved only grows: what little came is moved
+            // while they wait, so that the next one to write begins it again.
+            self.conn
+                .busy_timeout(Duration::ZERO)
+                .map_err(|error| explain(&self.label, During::Run, error))?;
+            let rest = moved("pragma wal_checkpoint(full)");
+            let patience = whole_milliseconds(Limits::default().lock);
+            self.conn.busy_timeout(patience).map_err(|error| explain(&self.label, During::Run, error))?;
+            (pages, done) = rest?;
+        }
+        self.log_pages.store((pages - done).max(0) as u64, Ordering::Relaxed);
         Ok(Performed {
             statement: statement.to_owned(),
-            notices: vec![format!("{} of {} pages of the log moved into the file", number(2), number(1))],
+            notices: vec![format!("{done} of {pages} pages of the log moved into the file")],
         })
-    }
-}
-
-impl Timer {
-    fn allow(&self, time: Duration) {
-        let end = if time.is_zero() { 0 } else { (self.start.elapsed() + time).as_millis().max(1) as u64 };
-        self.end.store(end, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        let end = self.end.load(Ordering::Relaxed);
-        end != 0 && self.start.elapsed().as_millis() as u64 >= end
     }
 }
 
@@ -237,6 +251,25 @@ impl Facts for Link {
         walk::edge_of(self, table, from, rows, condition)
     }
 
+    // a temporary table lies in a file of its own, so nobody waits for it
+    fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
+        if let Some((_, list)) = self.list.as_ref().filter(|(known, _)| known == name) {
+            return Ok(Some(list.clone()));
+        }
+        if self.conn.is_readonly("main").unwrap_or(true) {
+            return Ok(None);
+        }
+        self.list = None;
+        self.command("drop table if exists temp.sexton_list")?;
+        let mut statement = self.compile(&Sql::new("create temporary table sexton_list as ").add(select))?;
+        self.step(&mut statement, &mut |_| Ok(()))?;
+        drop(statement);
+        self.command(&format!("create index temp.sexton_list_order on sexton_list ({})", order.join(", ")))?;
+        let list = List::new(TableName::bare("sexton_list"));
+        self.list = Some((name.to_owned(), list.clone()));
+        Ok(Some(list))
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         let version = self.pragma("data_version")?;
         let written = std::mem::replace(&mut self.data_version, version) != version;
@@ -246,12 +279,13 @@ impl Facts for Link {
             0 => pulse::log_bytes(&self.path),
             pages => pages * self.pragma("page_size")?.max(0) as u64,
         };
+        // without a write-ahead log an application holds no lock while it does nothing
+        self.alone = !written && held == Some(false) && pulse::has_log(&self.path);
         Ok(Pulse {
             free_disk_bytes: pulse::free_disk(&self.path),
             wal_bytes: Some(waiting),
             in_use: Some(written || held.unwrap_or(false)),
-            // without a write-ahead log an application holds no lock while it does nothing
-            alone: !written && held == Some(false) && pulse::has_log(&self.path),
+            alone: self.alone,
             ..Pulse::default()
         })
     }
@@ -284,7 +318,7 @@ impl Session for Link {
     }
 
     fn perform(&mut self, command: &Command) -> Result<Performed> {
-        self.timer.allow(Duration::ZERO);
+        self.watch.allow(Duration::ZERO);
         match command {
             Command::Analyze { table } => {
                 // SQLite holds its write lock while it analyzes: a sample of each index keeps that short
@@ -301,8 +335,9 @@ impl Session for Link {
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
         let failed = |error| explain(&self.label, During::Run, error);
         self.conn.busy_timeout(whole_milliseconds(limits.lock)).map_err(failed)?;
-        self.timer.allow(Duration::ZERO);
+        self.watch.allow(Duration::ZERO);
         self.conn.execute_batch("begin immediate").map_err(failed)?;
+        self.watch.look_out(self.alone);
         Ok(Box::new(Transaction { link: self, statement: limits.statement }))
     }
 }
@@ -322,7 +357,7 @@ impl Transaction<'_> {
             ))
             .help("look at the error before this one, then resume the run"));
         }
-        self.link.timer.allow(self.statement);
+        self.link.watch.allow(self.statement);
         Ok(())
     }
 }
@@ -356,22 +391,24 @@ impl Tx for Transaction<'_> {
             let newest = self.count(&dialect::newest(undo))? as i64;
             let remembered = self.execute(&dialect::copy(take, undo))?;
             let deleted = self.execute(&dialect::delete_remembered(take.table, undo, Some(newest)))?;
-            return Ok(Taken { remembered, deleted });
+            return Ok(Taken { remembered, deleted, below: 0 });
         }
         let deleted = self.execute(&dialect::delete(take))?;
-        Ok(Taken { remembered: deleted, deleted })
+        Ok(Taken { remembered: deleted, deleted, below: 0 })
     }
 
     fn commit(self: Box<Self>) -> Result<()> {
         self.still_open()?;
-        self.link.timer.allow(Duration::ZERO);
+        self.link.watch.allow(Duration::ZERO);
+        self.link.watch.look_out(false);
         self.link.conn.execute_batch("commit").map_err(|error| explain(&self.link.label, During::Run, error))
     }
 }
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        self.link.timer.allow(Duration::ZERO);
+        self.link.watch.allow(Duration::ZERO);
+        self.link.watch.look_out(false);
         if !self.link.conn.is_autocommit() {
             let _ = self.link.conn.execute_batch("rollback");
         }

@@ -20,6 +20,7 @@ pub fn take(session: &mut dyn Session, table: &Table, change: impl FnOnce(&mut T
         into: Some(&undo),
         values: Vec::new(),
         batch: 1,
+        below: Vec::new(),
     };
     change(&mut take);
     let mut tx = session.begin(&Limits::default()).unwrap();
@@ -58,7 +59,7 @@ fn goes_and_comes_back(place: &Place, name: &str, rows: u64) {
     let schema = session.schema().unwrap();
     let table = schema.find(name).unwrap();
     let (taken, undo) = take(&mut *session, table, |_| {});
-    assert_eq!(taken, Taken { remembered: rows, deleted: rows }, "{name}");
+    assert_eq!(taken, Taken { remembered: rows, deleted: rows, below: 0 }, "{name}");
     assert_ne!(place.dump(), before);
     assert_eq!(put_back(&mut *session, table, &undo), rows);
     assert_eq!(place.dump(), before);
@@ -177,7 +178,7 @@ fn a_limit_takes_that_many_rows() {
             take.limit = Some(3);
             take.condition = Sql::new("t.id > ").bind(1_i64);
         });
-        assert_eq!(taken, Taken { remembered: 3, deleted: 3 });
+        assert_eq!(taken, Taken { remembered: 3, deleted: 3, below: 0 });
         assert_eq!(place.rows("select count(*) from t").len(), 1);
         assert_eq!(session.count(&Sql::new("select count(*) from t where id = 1")).unwrap(), 1);
     });
@@ -193,7 +194,7 @@ fn without_an_undo_table_rows_are_only_deleted() {
             take.into = None;
             take.condition = Sql::new("t.id < ").bind(3_i64);
         });
-        assert_eq!(taken, Taken { remembered: 2, deleted: 2 });
+        assert_eq!(taken, Taken { remembered: 2, deleted: 2, below: 0 });
         assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 1);
     });
 }
@@ -262,6 +263,7 @@ fn chosen_rows_can_be_named_again_in_the_same_batch() {
             into: Some(&scratch),
             values: Vec::new(),
             batch: 7,
+            below: Vec::new(),
         };
         let create = session.dialect().create_undo(table, &scratch);
         let choose = session.dialect().choose(&take);
@@ -352,7 +354,7 @@ fn rows_that_others_hold_are_passed_over_or_waited_for_briefly() {
         take.skip_locked = true;
         take.window = Some((None, Some(vec![Value::Int(100)])));
     });
-    assert_eq!(taken, Taken { remembered: 7, deleted: 7 });
+    assert_eq!(taken, Taken { remembered: 7, deleted: 7, below: 0 });
 
     let limits = Limits { lock: std::time::Duration::from_millis(20), ..Limits::default() };
     let mut tx = session.begin(&limits).unwrap();

@@ -188,6 +188,7 @@ fn chosen_rows_need_no_session() {
             into: Some(&scratch),
             values: Vec::new(),
             batch: id,
+            below: Vec::new(),
         };
         let choose = session.dialect().choose(&take);
         let delete = Sql::new("delete from t as t where ").add(&session.dialect().chosen(table, &scratch));

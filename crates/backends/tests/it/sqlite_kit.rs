@@ -90,6 +90,7 @@ pub fn all_where<'a>(table: &'a Table, condition: &str, into: Option<&'a UndoTab
         into,
         values: Vec::new(),
         batch: 1,
+        below: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::sqlite_kit::*;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use targets::db::{Database, Limits, Sql};
+use targets::db::{Class, Database, GAVE_WAY, Limits, Sql};
 
 /// Set for the child only: the database it is to open, and what it is to do.
 const CHILD: &str = "SEXTON_TEST_CHILD";
@@ -125,6 +125,32 @@ fn another_process_that_has_the_database_open_is_seen() {
     end(child);
     assert_eq!(session.pulse().unwrap().in_use, Some(false));
     assert!(session.pulse().unwrap().alone);
+}
+
+#[test]
+fn a_long_statement_gives_way_to_whoever_opens_the_database() {
+    let kit = Kit::new("pragma journal_mode = wal; create table t (v)");
+    let mut session = kit.open();
+    assert!(session.pulse().unwrap().alone);
+    let many = |rows: u64| {
+        Sql::raw(&format!(
+            "with recursive c(i) as (select 1 union all select i + 1 from c where i < {rows}) insert into t select i from c"
+        ))
+    };
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&many(10)).unwrap();
+    let newcomer = child(&kit, "read");
+    let error = tx.execute(&many(1 << 40)).unwrap_err();
+    assert_eq!((error.class, error.code.as_deref()), (Class::Transient, Some(GAVE_WAY)), "{error:?}");
+    drop(tx);
+    assert_eq!(session.count(&Sql::raw("select count(*) from t")).unwrap(), 0);
+    // seen at the look before it, another process stops nothing: batches are short then
+    assert!(!session.pulse().unwrap().alone);
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(3));
+    tx.execute(&many(200_000)).unwrap();
+    tx.commit().unwrap();
+    end(newcomer);
 }
 
 #[test]

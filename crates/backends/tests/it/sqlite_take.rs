@@ -11,7 +11,7 @@ fn there_and_back(script: &str, name: &str, select: &str, condition: &str, doome
     let before = kit.dump(select);
     let mut session = kit.open();
     let taken = take(&mut *session, &all_where(&table, condition, Some(&undo)));
-    assert_eq!(taken, Taken { remembered: doomed, deleted: doomed }, "{script}");
+    assert_eq!(taken, Taken { remembered: doomed, deleted: doomed, below: 0 }, "{script}");
     assert_eq!(kit.dump(select).len() as u64, before.len() as u64 - doomed);
     assert_eq!(put_back(&mut *session, &table, &undo).unwrap(), doomed);
     assert_eq!(kit.dump(select), before, "{script}");
@@ -115,7 +115,7 @@ fn a_second_batch_deletes_only_its_own_rows() {
     let mut tx = session.begin(&Limits::default()).unwrap();
     for (batch, expected) in [(2, 2), (3, 0)] {
         let next = targets::db::Take { batch, limit: Some(2), ..all_where(&table, "t.v <> 3", Some(&undo)) };
-        assert_eq!(tx.take(&next).unwrap(), Taken { remembered: expected, deleted: expected });
+        assert_eq!(tx.take(&next).unwrap(), Taken { remembered: expected, deleted: expected, below: 0 });
     }
     tx.commit().unwrap();
     assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 2);
@@ -138,7 +138,7 @@ fn a_window_and_a_limit_bound_what_is_taken() {
         some.window = Some((Some(ints(&[3])), Some(ints(&[10]))));
         some.limit = Some(2);
         let taken = take(&mut *session, &some);
-        assert_eq!(taken, Taken { remembered: 2, deleted: 2 });
+        assert_eq!(taken, Taken { remembered: 2, deleted: 2, below: 0 });
         assert_eq!(kit.dump("select id from t where id in (4, 6)").len(), 0);
         assert_eq!(kit.dump("select id from t").len(), 8);
     }
@@ -153,8 +153,11 @@ fn without_an_undo_table_rows_are_only_deleted() {
     let mut session = kit.open();
     let mut some = all_where(&table, "t.a = 1", None);
     some.limit = Some(1);
-    assert_eq!(take(&mut *session, &some), Taken { remembered: 1, deleted: 1 });
-    assert_eq!(take(&mut *session, &all_where(&table, "", None)), Taken { remembered: 2, deleted: 2 });
+    assert_eq!(take(&mut *session, &some), Taken { remembered: 1, deleted: 1, below: 0 });
+    assert_eq!(
+        take(&mut *session, &all_where(&table, "", None)),
+        Taken { remembered: 2, deleted: 2, below: 0 }
+    );
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_trigger_that_spares_a_row_shows_in_the_counts() {
     let table = kit.table("t");
     let undo = undo_of(&table);
     let taken = take(&mut *kit.open(), &all_where(&table, "", Some(&undo)));
-    assert_eq!(taken, Taken { remembered: 3, deleted: 2 });
+    assert_eq!(taken, Taken { remembered: 3, deleted: 2, below: 0 });
 }
 
 #[test]

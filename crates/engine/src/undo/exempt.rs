@@ -67,15 +67,16 @@ fn key_of(table: &Table) -> Option<Vec<String>> {
     table.key.as_ref().map(|key| key.columns.clone()).or_else(|| table.rowid.clone().map(|rowid| vec![rowid]))
 }
 
-/// Exempts the rows of one range of an undo table. Belongs into the transaction that puts them back.
+/// Exempts the rows of one range of an undo table; how many those are, or none when they cannot be found again. Belongs into
+/// the transaction that puts them back.
 pub(crate) fn add(
     tx: &mut dyn Tx,
     dialect: &dyn Dialect,
     table: &Table,
     undo: &UndoTable,
     range: Range,
-) -> Result<bool> {
-    let Some(columns) = key_of(table) else { return Ok(false) };
+) -> Result<Option<u64>> {
+    let Some(columns) = key_of(table) else { return Ok(None) };
     // Under the rowid's own name a column cannot be made: it would shadow the rowid of the table of keys itself.
     let from_at = table.key.is_none();
     let own = dialect.own("exemptions");
@@ -96,15 +97,10 @@ pub(crate) fn add(
     } else {
         insert.text(") select ").names("u.", columns.iter().map(String::as_str))
     };
-    tx.execute(
-        &insert
-            .text(" from ")
-            .table(&undo.name)
-            .text(" as u where ")
-            .add(&dialect.undo_range(range))
-            .text(" on conflict do nothing"),
-    )?;
-    Ok(true)
+    // A row that is put back twice is there twice, which costs less than looking for it each time: on PostgreSQL a fifth of
+    // the whole undo.
+    tx.execute(&insert.text(" from ").table(&undo.name).text(" as u where ").add(&dialect.undo_range(range)))
+        .map(Some)
 }
 
 fn create(
@@ -133,7 +129,7 @@ fn create(
         }
     }
     tx.execute(
-        &Sql::new("create unique index ")
+        &Sql::new("create index ")
             .name(&format!("{}_key", keys.name))
             .text(" on ")
             .table(&keys)

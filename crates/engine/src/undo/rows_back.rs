@@ -2,9 +2,9 @@
 
 use super::conflicts::{forget_conflict, note_conflict};
 use super::point::{Change, Remembered};
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
 use crate::event::Counts;
-use crate::work::Work;
+use crate::work::{AGAIN_WITH_CARE, Work};
 use serde::{Deserialize, Serialize};
 use targets::db::{Range, Sql, Table, after};
 
@@ -62,9 +62,14 @@ pub(super) fn put_back_range(
     let mut failed = 0;
     let mut pending = vec![range];
     while let Some(range) = pending.pop() {
+        let single = range.to - range.from <= 1;
+        if !single && !work.is_careful() {
+            counts.restored += without_care(task, range, work)?;
+            continue;
+        }
         match attempt(task, range, work)? {
             Ok(rows) => counts.restored += rows,
-            Err(_) if range.to - range.from > 1 => {
+            Err(_) if !single => {
                 let middle = range.from + (range.to - range.from) / 2;
                 // The last pushed is next: the first half goes first.
                 pending.push(Range { from: middle, to: range.to });
@@ -79,15 +84,34 @@ pub(super) fn put_back_range(
     Ok(failed)
 }
 
+/// One statement, after whose refusal the whole batch is done again with care.
+fn without_care(task: &Task, range: Range, work: &mut Work) -> Result<u64> {
+    let again = |why: String| Error::transient(why).code(AGAIN_WITH_CARE);
+    match put_back(task, range, work, true) {
+        Ok(Ok(rows)) => Ok(rows),
+        Ok(Err(reason)) => Err(again(reason)),
+        Err(error) if error.class == Class::Data => Err(again(error.what)),
+        Err(error) => Err(error),
+    }
+}
+
+fn put_back(
+    task: &Task,
+    range: Range,
+    work: &mut Work,
+    all_or_nothing: bool,
+) -> Result<std::result::Result<u64, String>> {
+    match task.remembered.change {
+        Change::Delete => insert_again(task, range, work, all_or_nothing),
+        Change::Update => change_again(task, range, work),
+        Change::Insert => take_away(task, range, work),
+    }
+}
+
 /// One statement inside a savepoint: how many rows went back, or why the data refuse.
 fn attempt(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
     work.tx().execute(&Sql::new("savepoint sexton_back"))?;
-    let result = match task.remembered.change {
-        Change::Delete => insert_again(task, range, work),
-        Change::Update => change_again(task, range, work),
-        Change::Insert => take_away(task, range, work),
-    };
-    let outcome = match result {
+    let outcome = match put_back(task, range, work, false) {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(reason)) => Err(reason),
         Err(error) if error.class == Class::Data => Err(error.what),
@@ -100,16 +124,30 @@ fn attempt(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Re
     Ok(outcome)
 }
 
-fn insert_again(task: &Task, range: Range, work: &mut Work) -> Result<std::result::Result<u64, String>> {
+fn insert_again(
+    task: &Task,
+    range: Range,
+    work: &mut Work,
+    all_or_nothing: bool,
+) -> Result<std::result::Result<u64, String>> {
     let dialect = work.dialect();
     let columns: Vec<&str> = task.columns.iter().map(String::as_str).collect();
-    let rows = work.tx().execute(&dialect.put_back(&task.table, &task.remembered.undo, &columns, range))?;
-    let remembered = count_range(task, range, work)?;
+    let undo = &task.remembered.undo;
+    let insert = match all_or_nothing {
+        true => dialect.put_back_or_end(&task.table, undo, &columns, range),
+        false => dialect.put_back(&task.table, undo, &columns, range),
+    };
+    let rows = work.tx().execute(&insert)?;
+    let exempted = match rows {
+        0 => None,
+        _ => super::exempt_rows(work.tx(), dialect, &task.table, undo, range)?,
+    };
+    let remembered = match exempted {
+        Some(exempted) => exempted,
+        None => count_range(task, range, work)?,
+    };
     if rows != remembered {
         return Ok(Err("a trigger or rule keeps it from being inserted".to_owned()));
-    }
-    if rows > 0 {
-        super::exempt_rows(work.tx(), dialect, &task.table, &task.remembered.undo, range)?;
     }
     Ok(Ok(rows))
 }

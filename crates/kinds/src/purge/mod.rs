@@ -10,12 +10,12 @@ mod options;
 mod plan;
 mod rows;
 
-pub use options::Options;
+pub use options::{Options, Target};
+pub use rows::which;
 
 use crate::sweep;
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Severity,
-    Step, Work,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
 };
 use targets::db::Facts;
 
@@ -55,18 +55,7 @@ impl Kind for Purge {
     }
 }
 
-/// Rows of a batch that must look through the whole table first.
-const RANKED: u64 = 20_000;
-
 impl Operation for Options {
-    /// Ranks within groups cost a walk through the whole table for every batch, however small: batches sized by time
-    /// would shrink to a handful of rows, and the run would never end.
-    fn manners(&self, asked: &Manners) -> Manners {
-        let ranks = self.all_targets().iter().any(|target| !target.per.is_empty());
-        let batch_size = asked.batch_size.or(ranks.then_some(RANKED));
-        Manners { batch_size, ..asked.clone() }
-    }
-
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         plan::plan(self, facts, planning)
     }

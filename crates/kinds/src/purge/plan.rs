@@ -9,6 +9,9 @@ use crate::sweep::{self, Act, Policy, Sweep, Undo};
 use engine::{Error, Finding, Planned, Planning, Result, Step};
 use targets::db::{Facts, Schema, Sql, Table};
 
+/// The least size of a batch that must look through the whole table first.
+const RANKED: u64 = 20_000;
+
 /// The plan of all targets.
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
     let targets = options.all_targets();
@@ -56,10 +59,17 @@ fn plan_target(
         (Undo::Archive, Policy::Cascade) => Policy::Archive,
         (_, dependants) => dependants,
     };
+    let mut newest = rule.newest;
+    if let Some(newest) = &mut newest {
+        newest.rest = earlier.narrow(target, &table, newest.rest.clone(), &mut Vec::new());
+        let manners = &planning.request.manners;
+        newest.at_least = if manners.batch_size.or(manners.max_rows).is_some() { 1 } else { RANKED };
+    }
     let sweep = Sweep {
         id: target.id.clone().unwrap_or_else(|| table.name.to_string()),
         label: target.label.clone(),
         rule: earlier.narrow(target, &table, rule.condition, findings),
+        newest,
         unreadable: rule.unreadable,
         facts: rule.facts,
         act,

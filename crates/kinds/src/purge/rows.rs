@@ -1,6 +1,7 @@
 //! Which rows a target means: age, condition, number, size, joined with "and".
 
 use super::options::Target;
+use crate::sweep::Newest;
 use engine::{Error, Planning, Result};
 use targets::db::{Age as AgeTest, Facts, Sql, Table, Value};
 
@@ -12,6 +13,8 @@ pub struct Which {
     pub unreadable: Option<Sql>,
     /// The part that a person wrote.
     pub raw: Option<String>,
+    /// What stays of each group, with the rest of the rule.
+    pub newest: Option<Newest>,
     /// What a person checks: the cut-off and the like.
     pub facts: Vec<(String, String)>,
 }
@@ -69,13 +72,22 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         parts.push(Sql::new("(").add(&Sql::raw(condition)).text("\n)"));
         shown.push(("where".to_owned(), condition.clone()));
     }
+    let mut newest = None;
     if let Some(keep) = target.keep_newest {
-        parts.push(beyond_newest(keep, target, table, age_test.as_ref(), facts)?);
+        if target.per.is_empty() {
+            parts.push(beyond_newest(keep, target, table, age_test.as_ref(), facts)?);
+        } else {
+            newest = Some(newest_of_each(keep, target, table, age_test.as_ref())?);
+        }
         shown.push(("keep".to_owned(), format!("the newest {keep}{}", per(target))));
     }
     if let Some(size) = &target.max_size {
         parts.push(beyond_size(bytes(size)?, target, table, age_test.as_ref(), facts)?);
         shown.push(("keep".to_owned(), format!("the newest rows up to {size}")));
+    }
+    if let Some(newest) = &mut newest {
+        newest.rest = if parts.is_empty() { Sql::new("1 = 1") } else { Sql::join(&parts, " and ") };
+        parts.push(newest.condition());
     }
     if parts.is_empty() {
         return Err(Error::usage(format!(
@@ -88,6 +100,7 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         condition: Sql::join(&parts, " and "),
         unreadable,
         raw: target.condition.clone(),
+        newest,
         facts: shown,
     })
 }
@@ -121,7 +134,7 @@ fn values(age: &Option<Sql>, key: &[String]) -> Vec<Sql> {
     age.iter().cloned().chain(key.iter().map(|column| Sql::new("t.").name(column))).collect()
 }
 
-/// Rows beyond the newest `keep`, in all or for each group.
+/// Rows beyond the newest `keep` in all.
 fn beyond_newest(
     keep: u64,
     target: &Target,
@@ -130,53 +143,32 @@ fn beyond_newest(
     facts: &mut dyn Facts,
 ) -> Result<Sql> {
     let (age, key) = order(target, table, age)?;
-    if target.per.is_empty() {
-        let all = values(&age, &key);
-        let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
-        let mut select =
-            Sql::new("select ").add(&Sql::join(&all, ", ")).text(" from ").table(&table.name).text(" as t");
-        if let Some(age) = &age {
-            select = select.text(" where ").add(age).text(" is not null");
-        }
-        let select = select
-            .text(" order by ")
-            .add(&Sql::join(&descending, ", "))
-            .text(" limit 1 offset ")
-            .bind(keep as i64);
-        return Ok(match facts.rows(&select)?.into_iter().next() {
-            Some(boundary) => at_or_below(&all, boundary),
-            None => Sql::new("1 = 0"),
-        });
+    let all = values(&age, &key);
+    let descending: Vec<Sql> = all.iter().map(|value| value.clone().text(" desc")).collect();
+    let mut select =
+        Sql::new("select ").add(&Sql::join(&all, ", ")).text(" from ").table(&table.name).text(" as t");
+    if let Some(age) = &age {
+        select = select.text(" where ").add(age).text(" is not null");
     }
+    let select = select
+        .text(" order by ")
+        .add(&Sql::join(&descending, ", "))
+        .text(" limit 1 offset ")
+        .bind(keep as i64);
+    Ok(match facts.rows(&select)?.into_iter().next() {
+        Some(boundary) => at_or_below(&all, boundary),
+        None => Sql::new("1 = 0"),
+    })
+}
+
+/// The newest `keep` rows of each group.
+fn newest_of_each(keep: u64, target: &Target, table: &Table, age: Option<&AgeTest>) -> Result<Newest> {
+    let (age, key) = order(target, table, age)?;
     for column in &target.per {
         table.expect_column(column)?;
     }
-    let ranked = Sql::new("select ")
-        .add(&Sql::join(&values(&None, &key), ", "))
-        .text(", row_number() over (partition by ")
-        .names("t.", target.per.iter().map(String::as_str))
-        .text(" order by ")
-        .add(&Sql::join(
-            &values(&age, &key).iter().map(|value| value.clone().text(" desc")).collect::<Vec<_>>(),
-            ", ",
-        ))
-        .text(") as sexton_rank from ")
-        .table(&table.name)
-        .text(" as t");
-    let ranked = match &age {
-        Some(age) => ranked.text(" where ").add(age).text(" is not null"),
-        None => ranked,
-    };
-    let own = Sql::default().names("t.", key.iter().map(String::as_str));
-    let own = if key.len() > 1 { Sql::new("(").add(&own).text(")") } else { own };
-    Ok(own
-        .text(" in (select ")
-        .names("r.", key.iter().map(String::as_str))
-        .text(" from (")
-        .add(&ranked)
-        .text(") as r where r.sexton_rank > ")
-        .bind(keep as i64)
-        .text(")"))
+    let (table, per) = (table.clone(), target.per.clone());
+    Ok(Newest { keep, table, per, age, key, rest: Sql::default(), at_least: 1 })
 }
 
 /// The oldest rows beyond a size: the sum of row sizes from the newest down.

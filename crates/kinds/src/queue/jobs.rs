@@ -1,8 +1,7 @@
 //! A job table with its mapping: conditions for the states, the columns that are named, the values that are written.
 
-use super::moment::written;
 use super::options::{Options, Rule};
-use crate::sweep;
+use crate::sweep::{self, Setting};
 use engine::age::Age;
 use engine::{Error, Planning, Result};
 use jiff::Timestamp;
@@ -194,9 +193,13 @@ impl<'a> Jobs<'a> {
         })
     }
 
+    fn setting<'b>(&'b self, dialect: &'b dyn Dialect) -> Setting<'b> {
+        Setting { table: self.table, now: self.now, unit: self.options.epoch_unit, zone: &self.zone, dialect }
+    }
+
     /// The moment in the form in which the column holds times.
     pub fn moment(&self, at: Timestamp, column: &Column, dialect: &dyn Dialect) -> Sql {
-        dialect.inward(column, written(at, column, self.options.epoch_unit, &self.zone))
+        self.setting(dialect).moment(at, column)
     }
 
     /// Columns that the mapping sets besides those that it knows; they win over what is there already.
@@ -206,28 +209,9 @@ impl<'a> Jobs<'a> {
         more: &BTreeMap<String, Json>,
         dialect: &dyn Dialect,
     ) -> Result<()> {
-        for (name, value) in more {
-            let column = self.table.expect_column(name)?;
-            let value = match value {
-                Json::String(text) if text == "now" => self.moment(self.now, column, dialect),
-                Json::String(text) => dialect.inward(column, Value::Text(text.clone())),
-                Json::Bool(flag) => dialect.inward(column, Value::Bool(*flag)),
-                Json::Null => dialect.inward(column, Value::Null),
-                Json::Number(number) => {
-                    let exact = number.as_i64().map(Value::Int);
-                    let value = exact.unwrap_or(Value::Real(number.as_f64().unwrap_or_default()));
-                    dialect.inward(column, value)
-                }
-                Json::Object(map) if map.len() == 1 && map.get("sql").is_some_and(Json::is_string) => {
-                    Sql::new("(").add(&Sql::raw(map["sql"].as_str().unwrap_or_default())).text("\n)")
-                }
-                _ => {
-                    return Err(Error::usage(format!("what is `{name}` to be set to?"))
-                        .help("a text, a number, true, false, \"now\", or `{ sql = \"…\" }`"));
-                }
-            };
-            set.retain(|(known, _)| known != name);
-            set.push((name.clone(), value));
+        for (name, value) in self.setting(dialect).all(more)? {
+            set.retain(|(known, _)| *known != name);
+            set.push((name, value));
         }
         Ok(())
     }

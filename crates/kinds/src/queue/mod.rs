@@ -6,7 +6,6 @@
 
 mod jobs;
 mod merge;
-mod moment;
 mod options;
 mod presets;
 mod prune;

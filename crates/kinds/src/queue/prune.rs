@@ -62,6 +62,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             relations: there(&jobs),
             triggers: options.triggers,
             undo: options.undo,
+            newest: None,
         };
         let (step, task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
         planned.steps.push(task.write(step, facts.dialect())?);

@@ -142,6 +142,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         relations: Vec::new(),
         triggers: options.triggers,
         undo: options.undo,
+        newest: None,
     };
     let (mut step, mut task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
     if step.matched > 0 {

@@ -1,6 +1,8 @@
 //! One batch of a sweep: choose, handle children, archive, then delete or change; all in the open transaction.
 
+use super::along;
 use super::archive::write_archive;
+use super::newest::{self, Newest};
 use super::policy::Policy;
 use super::relations::{self, Child};
 use super::task::{Act, Counted, Place, Task, Walk};
@@ -8,10 +10,28 @@ use engine::{Batch, Chosen, Class, Counts, Error, Result, Rows, Work};
 use targets::db::{Facts, Sql, Table, Value};
 
 /// Children of the rows of one batch are taken in portions of this many times its size.
-const CHILDREN_PER_ROW: u64 = 10;
+pub const CHILDREN_PER_ROW: u64 = 10;
 
 /// Where the next batch lies, found outside any transaction.
-pub fn aim(task: &Task, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
+pub fn aim(
+    task: &Task,
+    step: &str,
+    mut place: Place,
+    rows: u64,
+    facts: &mut dyn Facts,
+) -> Result<Option<Place>> {
+    if let Some(newest) = task.newest.as_ref().filter(|_| place.tried >= task.drop.len() && !task.refill) {
+        let list = facts.list(&format!("{step} {}", place.passes), &newest.list(), &Newest::order())?;
+        if list.is_none() || place.list != list {
+            // another list has other ranks: what was done of it is not in it any more
+            (place.from, place.list) = (None, list);
+        }
+        if let Some(list) = &place.list {
+            place.next = newest::place(facts.rows(&newest.end(&list.table, place.from.as_ref(), rows))?);
+            place.to = place.next.clone();
+            return Ok(Some(place));
+        }
+    }
     if task.walk == Walk::Few || place.last_pass || place.tried < task.drop.len() {
         return Ok(Some(place));
     }
@@ -49,12 +69,24 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
         counts.deleted = work.refill(&Rows::all(leaf, task.condition.clone()))?;
         return Ok(Batch { counts, next: None });
     }
-    let walking = task.walk == Walk::Physical && !place.last_pass;
-    let exact = task.exact_batches || !walking;
+    let listed = task.newest.as_ref().zip(place.list.as_ref());
+    let rows = match &task.newest {
+        Some(newest) if listed.is_none() => rows.max(newest.at_least),
+        _ => rows,
+    };
+    let condition = match listed {
+        Some((newest, list)) => {
+            newest.still(&list.table, place.from.as_ref(), place.to.as_ref(), work.dialect())
+        }
+        None => task.condition.clone(),
+    };
+    let physical = task.walk == Walk::Physical && !place.last_pass && task.newest.is_none();
+    let walking = physical || listed.is_some();
+    let exact = (task.exact_batches && physical) || !walking;
     let doomed = Rows {
         table: leaf,
-        condition: task.condition.clone(),
-        window: walking.then(|| (place.from.clone(), place.to.clone())),
+        condition,
+        window: physical.then(|| (place.from.clone(), place.to.clone())),
         limit: exact.then_some(rows),
         skip_locked: work.is_retry() && !place.last_pass,
     };
@@ -67,7 +99,7 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
     place.in_pass += done;
     if walking {
         match place.next.take() {
-            Some(next) if !task.exact_batches || done >= rows => place.from = Some(next),
+            Some(next) if !exact || done >= rows => place.from = Some(next),
             Some(_) => place.from = place.to.clone(),
             None => {
                 place.leaf += 1;
@@ -97,8 +129,8 @@ fn next_pass(task: &Task, mut place: Place, counts: Counts) -> Result<Batch> {
     if !again {
         return Ok(Batch { counts, next: None });
     }
-    let Place { done, tried, gone, .. } = place;
-    place = Place { done, tried, gone, last_pass: true, ..Place::default() };
+    let Place { done, tried, gone, passes, .. } = place;
+    place = Place { done, tried, gone, passes: passes + 1, last_pass: true, ..Place::default() };
     Ok(Batch { counts, next: Some(place.cursor()?) })
 }
 
@@ -133,6 +165,13 @@ fn handle(
         counts.deleted = work.delete(doomed).map_err(came_late)?;
         return Ok(true);
     }
+    // Made now, so that the way back does not depend on which batch met children first.
+    for child in &children {
+        expect(child, work)?;
+    }
+    if along::delete(task, doomed, work, counts)? {
+        return Ok(true);
+    }
     let whole = with_trees(&task.table, &task.children, doomed, work);
     let chosen = work.choose(&whole, &referred(&task.children))?;
     if chosen.rows == 0 {
@@ -141,10 +180,6 @@ fn handle(
     let here = Rows::all(leaf, work.dialect().chosen(leaf, &chosen.table));
     for child in silent {
         nobody_came(child, &task.table, leaf, &chosen, work)?;
-    }
-    // Made now, so that the way back does not depend on which batch met children first.
-    for child in &children {
-        expect(child, work)?;
     }
     for child in children.iter().filter(|child| !child.is_self(&task.table)) {
         if !clear(task, child, &task.table, &chosen, rows.saturating_mul(CHILDREN_PER_ROW), work, counts)? {
@@ -220,7 +255,7 @@ fn said_value(value: &Value) -> String {
 }
 
 /// Somebody referred to a doomed row while it was being deleted: seen anew, the row stays.
-fn came_late(error: Error) -> Error {
+pub fn came_late(error: Error) -> Error {
     match error.code.as_deref() {
         Some("23503") => Error { class: Class::Transient, ..error },
         _ => error,
@@ -331,8 +366,6 @@ fn set_null(
     work: &mut Work,
     counts: &mut Counts,
 ) -> Result<()> {
-    let values: Vec<(String, Value)> =
-        child.columns.iter().map(|column| (column.clone(), Value::Null)).collect();
     for leaf in &child.leaves {
         let chosen = chosen_columns(child, parents);
         let mut condition = child.refers_from(leaf, parent, &chosen, work.dialect());
@@ -341,7 +374,7 @@ fn set_null(
             condition =
                 condition.text(" and not (").add(&work.dialect().chosen(leaf, &parents.table)).text(")");
         }
-        counts.dependants += work.set(&Rows::all(leaf, condition), &values)?;
+        counts.dependants += work.set(&Rows::all(leaf, condition), &child.nulls())?;
     }
     Ok(())
 }

@@ -43,15 +43,16 @@ pub fn measure(
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
     if let Some(index) = access.index {
         let matched = count_rows(table, condition, facts)?;
-        // Far enough to tell both whether the share is refused and whether the rows are few.
-        let share = planning.request.manners.max_percent.clamp(0.1, FEW_PERCENT);
+        // Far enough to tell whether the share is refused, and, where nothing else says, whether the rows are few.
+        let most = planning.request.manners.max_percent;
+        let share = most.min(if table.rows_estimate.is_some() { 100.0 } else { FEW_PERCENT }).max(0.1);
         let enough = (matched as f64 * 100.0 / share).ceil() as u64 + 1;
         // Small tables are counted whole: it costs a moment, and people like exact figures.
         let enough = enough.max(COUNTED_WHOLE);
         let (total, total_exact) = match table.rows_estimate {
             // Statistics are good enough far away from the limit.
-            Some(estimate) if estimate > enough.saturating_mul(2) => (estimate, false),
-            _ => {
+            Some(estimate) if estimate > enough.saturating_mul(8) => (estimate, false),
+            estimate => {
                 let counted = facts.count(
                     &Sql::new("select count(*) from (select 1 as one from ")
                         .table(&table.name)
@@ -59,7 +60,10 @@ pub fn measure(
                         .bind(enough as i64)
                         .text(") as sample"),
                 )?;
-                (counted, counted < enough)
+                (
+                    if counted < enough { counted } else { counted.max(estimate.unwrap_or(0)) },
+                    counted < enough,
+                )
             }
         };
         let unreadable = match unreadable {

@@ -4,22 +4,29 @@
 //! A kind says which rows and what happens to them ([`Sweep`]); the rest is decided in the plan and stored with it
 //! ([`Task`]). Rows are read into Sexton only when they go to an archive file.
 
+mod along;
 mod archive;
 mod batch;
 mod checks;
 mod measure;
+mod moment;
+mod newest;
 mod plan;
 mod policy;
 mod relations;
 mod task;
+mod values;
 mod verify;
 
+pub use archive::write_archive;
 pub use batch::one_of;
 pub use checks::{check_condition, check_table};
+pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::Child;
-pub use task::{Act, Counted, Task};
+pub use task::{Act, Archive, Counted, Task};
+pub use values::Setting;
 pub use verify::verify;
 
 use engine::{Batch, Cursor, Result, Step, Work};
@@ -28,7 +35,7 @@ use task::Place;
 
 /// Where the next batch of a step lies.
 pub fn aim(step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
-    let place = batch::aim(&Task::read(step)?, Place::read(cursor)?, rows, facts)?;
+    let place = batch::aim(&Task::read(step)?, &step.id, Place::read(cursor)?, rows, facts)?;
     place.map(|place| place.cursor()).transpose()
 }
 

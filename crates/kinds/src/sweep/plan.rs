@@ -1,7 +1,10 @@
 //! From a rule to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
+use super::along::{self, Hands, MOST_EACH};
+use super::batch::CHILDREN_PER_ROW;
 use super::checks::{check_rest, check_triggers};
 use super::measure::{choose_walk, count_rows, measure};
+use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
 use super::task::{Act, Archive, Task};
@@ -19,6 +22,8 @@ pub struct Sweep {
     pub table: Table,
     /// Which rows, over `t`.
     pub rule: Sql,
+    /// How many rows of each group stay, where the rule says so: it is part of the rule too.
+    pub newest: Option<Newest>,
     /// Rows that the rule cannot judge, over `t`.
     pub unreadable: Option<Sql>,
     /// What a person checks: the cut-off and the like.
@@ -48,6 +53,7 @@ pub fn plan(
     let table = &sweep.table;
     let leaves: Vec<Table> = schema.leaves(table).into_iter().cloned().collect();
     let mut condition = sweep.rule.clone();
+    let mut newest = sweep.newest.clone();
     let exempt = not_exempt(facts, std::iter::once(table).chain(&leaves))?;
     let exempted = match &exempt {
         Some(exempt) => {
@@ -57,6 +63,7 @@ pub fn plan(
     };
     if let Some(exempt) = &exempt {
         condition = condition.text(" and ").add(exempt);
+        newest = newest.map(|newest| newest.and(exempt));
     }
     let hanging = Hanging { dependants: sweep.dependants, relations: &sweep.relations };
     let children = match sweep.act {
@@ -71,10 +78,16 @@ pub fn plan(
         }
         _ => doomed(table, &condition),
     };
-    let dependants = match sizes.matched {
-        0 => Vec::new(),
-        _ => relations::count(&children, table, &doomed, facts, 0)?,
+    let plain = match sweep.archive {
+        None => along::hands(table, &children, sweep.undo == Undo::None, facts.dialect()),
+        Some(_) => None,
     };
+    let (dependants, most_each) = match sizes.matched {
+        0 => (Vec::new(), 0),
+        _ => relations::count(&children, table, (&doomed, sizes.matched), plain.is_some(), facts, 0)?,
+    };
+    let most = if planning.request.manners.batch_size.is_some() { CHILDREN_PER_ROW } else { MOST_EACH };
+    let hands = plain.filter(|_| most_each <= most);
     let restricted: u64 =
         dependants.iter().filter(|hanging| hanging.policy == "restrict").map(|hanging| hanging.rows).sum();
     if restricted > 0 {
@@ -89,9 +102,15 @@ pub fn plan(
     check_rest(sweep, table, &leaves, &children, findings);
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
+    let way = if newest.is_some() { "by a list of ranks, group by group".to_owned() } else { way };
+    let way = match hands {
+        Some(Hands::Database) => format!("{way}; what refers to them is left to the keys of the database"),
+        _ => way,
+    };
     let mut running = condition.clone();
     for child in children.iter().filter(|child| child.policy == Policy::Restrict) {
         running = running.text(" and ").add(&child.is_absent(table));
+        newest = newest.map(|newest| newest.and(&child.is_absent(table)));
     }
     let task = Task {
         table: table.clone(),
@@ -102,6 +121,8 @@ pub fn plan(
         exact_batches: planning.request.manners.batch_size.is_some(),
         planned: sizes.matched,
         children,
+        hands,
+        newest,
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
         counted: None,

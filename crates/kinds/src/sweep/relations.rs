@@ -1,11 +1,12 @@
 //! Who refers to the doomed rows, at every depth, and what happens to them.
 //!
-//! Children are handled explicitly, in order, with undo: nothing is left to a silent cascade.
+//! Children are handled explicitly, in order, with undo: nothing is left to a silent cascade (see `along` for one that is not
+//! silent).
 
 use super::policy::{Policy, Relation};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Action, Dialect, Facts, Index, Key, Schema, Sql, Table};
+use targets::db::{Action, Dialect, Facts, ForeignKey, Index, Key, Schema, Sql, Table, Value};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Child {
     /// The database itself would delete or change its rows, silently.
     #[serde(default)]
     pub acts_by_itself: bool,
+    /// The key that declares it, if one does.
+    #[serde(default)]
+    pub key: Option<ForeignKey>,
     /// The relations to its own rows, when they go too.
     pub children: Vec<Child>,
 }
@@ -66,6 +70,7 @@ pub fn children(
                 parent_columns: key.parent_columns.clone(),
                 policy: hanging.dependants,
                 acts_by_itself: !matches!(key.on_delete, Action::NoAction | Action::Restrict),
+                key: Some(key.clone()),
                 children: Vec::new(),
             });
         }
@@ -154,6 +159,7 @@ fn configured(
             parent_columns,
             policy: relation.policy,
             acts_by_itself: false,
+            key: None,
             children: Vec::new(),
         });
     }
@@ -209,7 +215,7 @@ impl Child {
     }
 
     /// Whether an index leads from the parent to its rows.
-    fn has_index(&self) -> bool {
+    pub fn has_index(&self) -> bool {
         self.table.indexes.iter().any(|index| {
             index.valid
                 && !index.partial
@@ -218,6 +224,11 @@ impl Child {
                     .iter()
                     .all(|column| column.as_ref().is_some_and(|column| self.columns.contains(column)))
         }) || self.table.key.as_ref().is_some_and(|key| key.columns.first() == self.columns.first())
+    }
+
+    /// What its columns become with `set_null`.
+    pub fn nulls(&self) -> Vec<(String, Value)> {
+        self.columns.iter().map(|column| (column.clone(), Value::Null)).collect()
     }
 
     /// `(child columns) in (select parent columns from …)`, the child under the alias `alias`.
@@ -323,22 +334,34 @@ fn key_of(key: &Key, prefix: &str) -> Sql {
     if key.columns.len() > 1 { Sql::new("(").add(&columns).text(")") } else { columns }
 }
 
-/// Counts the rows of every relation at every depth. `doomed` is a query for the doomed parents, `select * from …`.
+/// Counts the rows of every relation at every depth, and the most that can hang on one row where `each` asks for that
+/// (else all of them). `doomed` is a query for the doomed parents, `select * from …`, and `many` how many those are.
 pub fn count(
     children: &[Child],
     parent: &Table,
-    doomed: &Sql,
+    (doomed, many): (&Sql, u64),
+    each: bool,
     facts: &mut dyn Facts,
     depth: usize,
-) -> Result<Vec<Dependants>> {
+) -> Result<(Vec<Dependants>, u64)> {
     let mut all = Vec::new();
+    let mut most_each = 0_u64;
     for child in children {
         let parents = Sql::new("select ")
             .names("", child.parent_columns.iter().map(String::as_str))
             .text(" from (")
             .add(doomed)
             .text(&format!(") as p{depth}"));
-        let mut condition = child.refers_to("t", &parents);
+        // Few children ask for their parents one by one; few parents are collected and ask for their children.
+        let few = child.table.rows_estimate.is_some_and(|rows| rows / 4 <= many);
+        let by_key = parent.key.as_ref().is_some_and(|key| key.columns == child.parent_columns);
+        let mut condition = if few && by_key && !child.is_self(parent) {
+            let alias = format!("p{depth}");
+            let from = Sql::new("exists (select 1 from (").add(doomed).text(&format!(") as {alias} where "));
+            from.add(&child.joined("t", &alias)).text(")")
+        } else {
+            child.refers_to("t", &parents)
+        };
         // Leaf by leaf is how doomed rows of the target's own table make way for each other, where nothing else is done
         // to them; and rows of a tree go in one statement. Elsewhere even a doomed row stands in the way.
         let makes_way = match child.policy {
@@ -360,17 +383,38 @@ pub fn count(
             None => condition,
         };
         let rows = Sql::new("select t.* from ").table(&child.table.name).text(" as t where ").add(&condition);
-        let number =
-            facts.count(&Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}")))?;
+        let (number, most) = match each {
+            false => {
+                let count = Sql::new("select count(*) from (").add(&rows).text(&format!(") as n{depth}"));
+                let number = facts.count(&count)?;
+                (number, number)
+            }
+            true => {
+                let columns = child.columns.iter().map(String::as_str);
+                let groups = Sql::new("select cast(coalesce(sum(n), 0) as bigint), coalesce(max(n), 0) from (select count(*) as n from (")
+                    .add(&rows)
+                    .text(&format!(") as r{depth} group by "))
+                    .names("", columns)
+                    .text(&format!(") as n{depth}"));
+                let row = facts.rows(&groups)?.into_iter().next().unwrap_or_default();
+                let figure = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
+                (figure(0), figure(1))
+            }
+        };
         all.push(Dependants {
             table: child.table.name.to_string(),
             columns: child.columns.clone(),
             policy: child.policy.name().to_owned(),
             rows: number,
         });
+        let mut below_each = 0;
         if number > 0 && !child.children.is_empty() {
-            all.extend(count(&child.children, &child.table, &rows, facts, depth + 1)?);
+            let (below, most) =
+                count(&child.children, &child.table, (&rows, number), each, facts, depth + 1)?;
+            all.extend(below);
+            below_each = most;
         }
+        most_each = most_each.saturating_add(most.saturating_mul(below_each.saturating_add(1)));
     }
-    Ok(all)
+    Ok((all, most_each))
 }

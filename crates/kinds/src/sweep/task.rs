@@ -1,12 +1,14 @@
 //! What a sweep needs to run one step: everything is decided in the plan and stored with it, so that a resumed run
 //! does exactly what was approved.
 
+use super::along::Hands;
+use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
 use engine::undo::Tally;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
-use targets::db::{Dialect, Row, Sql, Table, Take};
+use targets::db::{Dialect, List, Row, Sql, Table, Take};
 
 /// One sweep, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct Task {
     pub planned: u64,
     /// Who refers to them.
     pub children: Vec<Child>,
+    /// Who handles them, where it can be simple.
+    #[serde(default)]
+    pub hands: Option<Hands>,
+    /// How many rows of each group stay, where the rule says so.
+    #[serde(default)]
+    pub newest: Option<Newest>,
     /// Put aside what stays and empty the table, all at once.
     #[serde(default)]
     pub refill: bool,
@@ -117,6 +125,12 @@ pub struct Place {
     /// The leaves that are no longer there.
     #[serde(default)]
     pub gone: Vec<usize>,
+    /// The list at work.
+    #[serde(default)]
+    pub list: Option<List>,
+    /// How many passes ended.
+    #[serde(default)]
+    pub passes: u64,
     /// The last pass: whatever is left, wherever it moved.
     pub last_pass: bool,
 }
@@ -151,6 +165,7 @@ impl Task {
             into: None,
             values: Vec::new(),
             batch: 1,
+            below: Vec::new(),
         };
         match &self.act {
             Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),

@@ -381,21 +381,3 @@ fn an_unknown_option_is_refused_instead_of_being_ignored() {
         }
     });
 }
-
-#[test]
-fn the_newest_of_each_group_are_found_in_few_batches() {
-    // each batch ranks the whole table, so its time says nothing about the size it should have
-    both(
-        "create table t (id integer primary key, g integer); with recursive c(i) as (select 1 union all select i + 1 from c where i < 50000) insert into t select i, i % 500 from c;",
-        "create table t (id int primary key, g int); insert into t select i, i % 500 from generate_series(1, 50000) i;",
-        |stage| {
-            let report = stage.run(json!({"table": "t", "keep_newest": 20, "per": ["g"]}));
-            assert_eq!(report.totals.deleted, 40_000);
-            assert!(report.operations[0].batches <= 4, "{} batches", report.operations[0].batches);
-            assert_eq!(
-                stage.number("select max(n) - min(n) from (select count(*) as n from t group by g) as s"),
-                0
-            );
-        },
-    );
-}

@@ -317,6 +317,25 @@ fn a_server_process_that_is_ended_in_mid_batch_costs_one_try() {
 }
 
 #[test]
+fn a_batch_that_gives_way_is_done_again_at_once() {
+    let (sqlite, postgres) = rows(50);
+    both(&sqlite, &postgres, |stage| {
+        let workshop = Workshop::new(&stage.place, kinds::catalogue())
+            .at(patient())
+            .on(Tampered::giving_way(stage.place.database(), 4));
+        let engine = workshop.engine();
+        let plan = story::plan(&engine, &stage.request(options(), |manners| manners.batch_size = Some(10)));
+        let report = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap();
+        let done = &report.operations[0];
+        assert_eq!(
+            (report.status, done.rows_deleted, done.retries),
+            (Status::Completed, 50, 1),
+            "{report:#?}"
+        );
+    });
+}
+
+#[test]
 fn a_commit_whose_answer_is_lost_is_not_done_twice() {
     // S3-052: the first batch makes the undo table, so doing it again would even fail
     let (sqlite, postgres) = rows(50);

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
-    Session, Sql, Table, Take, Taken, Tx,
+    Access, Command, Database, Dialect, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse, Result, Row,
+    Schema, Server, Session, Sql, Table, Take, Taken, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -21,6 +21,8 @@ struct Hooks {
     begun: Mutex<Begun>,
     /// The answer to the commit of this transaction is lost.
     lost: u64,
+    /// This transaction gives way at once.
+    gives_way: u64,
 }
 
 impl Tampered {
@@ -29,13 +31,30 @@ impl Tampered {
         inner: Arc<dyn Database>,
         begun: impl FnMut(u64, &mut dyn Tx) + Send + 'static,
     ) -> Arc<Self> {
-        let hooks = Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(begun)), lost: 0 };
+        let hooks =
+            Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(begun)), lost: 0, gives_way: 0 };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 
     /// The n-th commit happens, but whoever asked for it is told that the connection was lost.
     pub fn losing_answer(inner: Arc<dyn Database>, nth: u64) -> Arc<Self> {
-        let hooks = Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(|_, _| {})), lost: nth };
+        let hooks = Hooks {
+            count: AtomicU64::new(0),
+            begun: Mutex::new(Box::new(|_, _| {})),
+            lost: nth,
+            gives_way: 0,
+        };
+        Arc::new(Self { inner, hooks: Arc::new(hooks) })
+    }
+
+    /// The n-th transaction ends as a long one does when somebody comes.
+    pub fn giving_way(inner: Arc<dyn Database>, nth: u64) -> Arc<Self> {
+        let hooks = Hooks {
+            count: AtomicU64::new(0),
+            begun: Mutex::new(Box::new(|_, _| {})),
+            lost: 0,
+            gives_way: nth,
+        };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 }
@@ -91,6 +110,9 @@ impl Facts for Watched {
     ) -> Result<Option<(Row, Row)>> {
         self.inner.edge_of(table, from, rows, condition)
     }
+    fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
+        self.inner.list(name, select, order)
+    }
     fn pulse(&mut self) -> Result<Pulse> {
         self.inner.pulse()
     }
@@ -112,6 +134,9 @@ impl Session for Watched {
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
         let mut inner = self.inner.begin(limits)?;
         let number = self.hooks.count.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.hooks.gives_way == number {
+            return Err(Error::transient("somebody came").code(GAVE_WAY));
+        }
         (self.hooks.begun.lock().unwrap())(number, inner.as_mut());
         Ok(Box::new(Transaction { inner, loses_answer: self.hooks.lost == number }))
     }

@@ -2,7 +2,7 @@
 //!
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
-use super::{Column, Range, Result, Sql, Table, TableName, Take, UndoTable};
+use super::{Column, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
 
 /// Spelling of one database.
 pub trait Dialect: Send + Sync {
@@ -37,6 +37,15 @@ pub trait Dialect: Send + Sync {
     /// Counts the rows that satisfy a condition, over `t`, right after most of those that did were deleted.
     fn count_left(&self, table: &TableName, condition: &Sql) -> Sql;
 
+    /// A query for one integer: how many rows of the referring tables the transaction it runs in has deleted (or changed,
+    /// where the reference becomes NULL), in whatever way, a silent cascade among them. It counts from a beginning of its
+    /// own, so that only differences within a transaction without savepoints mean anything. NULL while nobody counts, and
+    /// when a reference is no longer what it was in the plan. Nothing where the database has no such count.
+    fn taken_along(&self, links: &[Link]) -> Option<Sql> {
+        let _ = links;
+        None
+    }
+
     /// The statements that make an undo table shaped like `table`, exact to the bit and without constraints.
     fn create_undo(&self, table: &Table, undo: &UndoTable) -> Vec<Sql>;
     /// Copies the doomed rows into `take.into`, locking them where the database can.
@@ -64,6 +73,10 @@ pub trait Dialect: Send + Sync {
     /// Inserts the undo rows of this range into their table again, with their identities (and rowids). `columns` are
     /// those that the table still has. A row whose key or unique value is taken makes the statement fail.
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql;
+    /// The same for when its failure ends the whole transaction, where that is cheaper.
+    fn put_back_or_end(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
+        self.put_back(table, undo, columns, range)
+    }
 
     /// What makes a partition vanish with its rows: the first statement keeps writers out, so that its rows can be looked
     /// at once more before the others run. Nothing where there are no partitions.

@@ -3,6 +3,10 @@
 //! `Display` says what failed as one lowercase fragment with objects in backticks; it never contains its
 //! source, which the surface prints on a line of its own.
 
+/// The code of the error that a long batch ends with when somebody comes who would have to wait for it: nothing was done,
+/// and what is tried next should be short.
+pub const GAVE_WAY: &str = "gave_way";
+
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

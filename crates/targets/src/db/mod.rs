@@ -16,13 +16,14 @@ mod value;
 
 pub use command::{Command, Performed};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
-pub use error::{Class, Error, Result};
+pub use error::{Class, Error, GAVE_WAY, Result};
 pub use schema::{
-    Action, Column, Family, ForeignKey, Generated, Index, Key, Schema, Table, TableKind, TableName, Trigger,
+    Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Schema, Table, TableKind, TableName,
+    Trigger,
 };
-pub use server::{Access, Limits, OldTransaction, Pulse, Server};
+pub use server::{Access, Limits, List, OldTransaction, Pulse, Server};
 pub use sql::{Sql, quote};
-pub use undo_table::{AT, BATCH, Range, Take, Taken, UndoTable, after};
+pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
 pub use url::Url;
 pub use value::Value;
 
@@ -65,6 +66,9 @@ pub trait Facts: Send {
         rows: u64,
         condition: &Sql,
     ) -> Result<Option<(Row, Row)>>;
+    /// Keeps the rows of `select` for as long as the session lasts, sorted by the columns `order`, unless its list has this
+    /// name already; there is one list at a time. None where sessions do not last or may not keep anything.
+    fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>>;
     /// The signals a throttle looks at, now. What the database cannot tell is none.
     fn pulse(&mut self) -> Result<Pulse>;
 

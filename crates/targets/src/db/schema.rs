@@ -179,6 +179,21 @@ pub struct ForeignKey {
     pub on_delete: Action,
     /// Whether every row is known to satisfy it (PostgreSQL: validated; SQLite: never known).
     pub validated: bool,
+    /// Whether what it declares happens to every row, and its effects are counted (see `Dialect::taken_along`): it is
+    /// validated, none of its triggers is off, and no rule or row security of the referring table gets in between.
+    #[serde(default)]
+    pub enforced: bool,
+}
+
+/// What a purge of the parent does to the rows of a reference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Link<'a> {
+    /// The referring table.
+    pub child: &'a TableName,
+    /// The reference.
+    pub key: &'a ForeignKey,
+    /// Its rows go, else the reference becomes NULL.
+    pub goes: bool,
 }
 
 /// A trigger that a user made.

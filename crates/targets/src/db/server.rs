@@ -1,7 +1,9 @@
 //! What a database says about itself and its present state.
 
+use super::TableName;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Version, role, clock, size.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,25 @@ pub struct Access {
     pub rows: Option<u64>,
     /// Its own description, for `explain`.
     pub text: String,
+}
+
+/// Rows that a session keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// The temporary table in which they are.
+    pub table: TableName,
+    /// Tells it from every other list of any session.
+    pub id: String,
+}
+
+impl List {
+    /// A list in this table, made now.
+    pub fn new(table: TableName) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let id = format!("{since}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Self { table, id }
+    }
 }
 
 /// A transaction that has been open for long.

@@ -50,6 +50,25 @@ pub struct Take<'a> {
     pub values: Vec<Sql>,
     /// The number of the batch.
     pub batch: i64,
+    /// What goes with the rows, in the same statement; only where [`super::Dialect::taken_along`] tells, and with `into`.
+    pub below: Vec<Below<'a>>,
+}
+
+/// Rows that go with those of a `Take`, and are remembered like them.
+#[derive(Debug, Clone)]
+pub struct Below<'a> {
+    /// The table in which they lie.
+    pub table: &'a Table,
+    /// The condition, over the alias `t`; it names the rows above by [`gone`].
+    pub condition: Sql,
+    /// Where to remember them.
+    pub into: &'a UndoTable,
+}
+
+/// Under this name the conditions of `Take::below` meet the rows that are being deleted: those of the `Take` itself for 0, else
+/// those of the n-th part of `below`, counted from 1.
+pub fn gone(n: usize) -> TableName {
+    TableName::bare(&format!("sexton_gone_{n}"))
 }
 
 /// What a batch took. Without an undo table both counts are that of the deletion.
@@ -59,6 +78,8 @@ pub struct Taken {
     pub remembered: u64,
     /// Rows that were deleted.
     pub deleted: u64,
+    /// Rows that were deleted with them; `remembered` counts these too.
+    pub below: u64,
 }
 
 /// A part of an undo table, in its physical order: PostgreSQL pages or SQLite rowids, `from..to`.
