@@ -1,5 +1,6 @@
 //! Stories: one file per kind, told on both databases.
 
+mod accounts;
 mod engine_manners;
 mod engine_report;
 mod identity;
