@@ -1,9 +1,9 @@
 //! What an accounts operation can be told. The doc comments are the help texts of flags, config keys and the API.
 
 use crate::purge::Target;
-use crate::sweep::{ArchiveFormat, Triggers, Undo};
+use crate::sweep::{self, ArchiveFormat, Triggers, Undo};
 use engine::age::Age;
-use engine::{Error, Result};
+use engine::{Error, Planning, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -188,6 +188,14 @@ impl Options {
             zone: self.zone.clone(),
             ..Target::default()
         }
+    }
+
+    /// What can be put back; how large it will be nobody knows before the documents are made.
+    pub fn undo(&self, planning: &Planning) -> Result<engine::Undo> {
+        Ok(match sweep::undo(self.undo, None, &[], planning)? {
+            engine::Undo::Rows { until, .. } => engine::Undo::Rows { until, bytes: None },
+            other => other,
+        })
     }
 
     fn check(&self) -> Result<()> {

@@ -18,7 +18,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         planned.steps.push(step);
     }
     inactive(options, &task.table, facts, planning, &mut planned.findings)?;
-    planned.undo = Some(sweep::undo(options.undo, None, &[], planning)?);
+    planned.undo = Some(options.undo(planning)?);
     Ok(planned)
 }
 

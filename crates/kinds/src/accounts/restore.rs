@@ -85,7 +85,8 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         action: "restore".to_owned(),
         object: task.table.name.to_string(),
         matched,
-        exact: true,
+        // How many rows an entry holds is known when it is read.
+        exact: false,
         total: None,
         total_exact: false,
         dependants: Vec::new(),
@@ -98,7 +99,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         task: serde_json::to_value(&task)
             .map_err(|error| Error::system("the plan cannot be written").because(error))?,
     });
-    planned.undo = Some(sweep::undo(options.undo, None, &[], planning)?);
+    planned.undo = Some(options.undo(planning)?);
     Ok(planned)
 }
 
@@ -138,15 +139,13 @@ pub fn act(step: &Step, aim: &Cursor, _rows: u64, work: &mut Work) -> Result<Bat
         let document: Map<String, Json> = serde_json::from_str(&text).map_err(|error| {
             Error::data(format!("the entry of `{account}` cannot be read")).because(error)
         })?;
-        match bring_back(&task, &document, work)? {
-            true => {
-                work.delete(&entry)?;
-                counts.restored += 1;
-                for hanging in &task.tree {
-                    below(hanging, &document, work, &mut counts)?;
-                }
+        if bring_back(&task, &document, work, &mut counts)? {
+            for hanging in &task.tree {
+                below(hanging, &document, work, &mut counts)?;
             }
-            false => counts.failed += 1,
+            counts.deleted += work.delete(&entry)?;
+        } else {
+            counts.failed += 1;
         }
     }
     let next = (n + 1 < task.accounts.len()).then(|| Cursor((n + 1).into()));
@@ -154,16 +153,21 @@ pub fn act(step: &Step, aim: &Cursor, _rows: u64, work: &mut Work) -> Result<Bat
 }
 
 /// The account itself; false when somebody has changed it since.
-fn bring_back(task: &Task, document: &Map<String, Json>, work: &mut Work) -> Result<bool> {
+fn bring_back(
+    task: &Task,
+    document: &Map<String, Json>,
+    work: &mut Work,
+    counts: &mut Counts,
+) -> Result<bool> {
     let Some(row) = rows(document, &task.table).first().copied() else {
         return Err(Error::data("the entry does not hold the account itself"));
     };
     let key = with_key(&task.table, row, work)?;
     let there = Sql::new("select count(*) from ").table(&task.table.name).text(" as t where ").add(&key);
     if work.count(&there)? == 0 {
-        insert(&task.table, row, work)?;
+        counts.restored += insert(&task.table, row, work)?;
         if !task.also.is_empty() {
-            work.change(&Rows::all(&task.table, key), &task.also)?;
+            counts.changed += work.change(&Rows::all(&task.table, key), &task.also)?;
         }
         return Ok(true);
     }
@@ -183,7 +187,9 @@ fn bring_back(task: &Task, document: &Map<String, Json>, work: &mut Work) -> Res
         changes.retain(|(known, _)| known != name);
         changes.push((name.clone(), value.clone()));
     }
-    Ok(work.change(&Rows::all(&task.table, condition), &changes)? == 1)
+    let changed = work.change(&Rows::all(&task.table, condition), &changes)?;
+    counts.changed += changed;
+    Ok(changed == 1)
 }
 
 /// The rows of a relation and of those below it, parents first.
@@ -198,7 +204,7 @@ fn below(
         let there =
             Sql::new("select count(*) from ").table(&hanging.table.name).text(" as t where ").add(&key);
         if work.count(&there)? == 0 {
-            counts.dependants += insert(&hanging.table, row, work)?;
+            counts.restored += insert(&hanging.table, row, work)?;
         } else if matches!(hanging.policy, Policy::SetNull | Policy::Anonymise) {
             let mut changes = Vec::new();
             for (name, _) in &hanging.values {

@@ -7,6 +7,7 @@ mod config_rules;
 mod crash;
 mod documents;
 mod examples;
+mod examples_accounts;
 mod examples_queue;
 mod examples_retention;
 mod guides;
