@@ -45,7 +45,7 @@ pub fn main(arguments: &[String]) {
     let mut outcome = match variant.as_str() {
         "statement" => statement(url, detail),
         "list" => by_list(url, detail),
-        "purge" => purge(url, detail),
+        "purge" | "queue" => operation(url, variant, detail),
         "undo" => undo(url),
         other => panic!("there is no variant `{other}`"),
     };
@@ -78,7 +78,7 @@ fn statement(url: &str, statements: &str) -> Outcome {
     let mut rows = None;
     for statement in statements.split(";;") {
         let changed = told(application.change(statement));
-        if statement.trim_start().starts_with("delete") || statement.trim_start().starts_with("insert") {
+        if ["delete", "insert", "update"].iter().any(|verb| statement.trim_start().starts_with(verb)) {
             rows.get_or_insert(changed);
         }
     }
@@ -99,12 +99,12 @@ fn by_list(url: &str, select: &str) -> Outcome {
     }
 }
 
-fn purge(url: &str, options: &str) -> Outcome {
+fn operation(url: &str, kind: &str, options: &str) -> Outcome {
     let workshop = Workshop::over(url, kinds::catalogue());
     let engine = workshop.engine();
     let operation = OperationRequest {
         name: "bench".to_owned(),
-        kind: "purge".to_owned(),
+        kind: kind.to_owned(),
         title: "bench".to_owned(),
         database: "test".to_owned(),
         severity: Severity::Low,
@@ -158,7 +158,7 @@ fn run(engine: &engine::Engine, request: &Request) -> Outcome {
     let done = &report.operations[0];
     let part = |name: &str, value: f64| (name.to_owned(), (value * 1000.0).round() / 1000.0);
     Outcome {
-        rows: done.rows_deleted + done.rows_restored,
+        rows: done.rows_deleted + done.rows_changed + done.rows_restored,
         dependants: done.rows_dependent,
         parts: vec![
             part("plan", planned),

@@ -16,7 +16,7 @@ use table::{Ratio, Table};
 
 /// The one test of this file, for test runners that ask.
 const TEST: &str = "the_benchmark_of_purge_works_on_twenty_thousand_rows";
-const CASES: [&str; 8] = ["plain", "rows", "archive", "list", "undo", "few", "others", "scale"];
+const CASES: [&str; 9] = ["plain", "rows", "archive", "list", "undo", "few", "others", "queue", "scale"];
 
 struct Flags {
     rows: u64,
@@ -76,7 +76,7 @@ fn read(arguments: &[String]) -> Flags {
         large: 50_000_000,
         rounds: 3,
         folder: std::env::temp_dir().join("sexton-bench"),
-        cases: CASES[..7].iter().map(|case| (*case).to_owned()).collect(),
+        cases: CASES[..8].iter().map(|case| (*case).to_owned()).collect(),
         smoke: false,
         ..Flags::smoke()
     };
@@ -123,7 +123,9 @@ fn measure(flags: &Flags, kind: Kind) {
     let mut table = Table::default();
     println!("\n## {}, {} rows\n", kind.name(), flags.rows);
     eprintln!("making {} rows on {}", flags.rows, kind.name());
-    stage.seed(flags.rows);
+    if flags.cases.iter().any(|case| case != "queue") {
+        stage.seed(flags.rows);
+    }
     if ["plain", "rows", "archive", "list"].iter().any(|case| flags.wants(case)) {
         deletions(flags, &stage, &mut table);
     }
@@ -135,6 +137,9 @@ fn measure(flags: &Flags, kind: Kind) {
     }
     if flags.wants("others") {
         others(flags, &stage, &mut table);
+    }
+    if flags.wants("queue") {
+        queue(flags, &stage, &mut table);
     }
     if flags.wants("scale") {
         scale(flags, &stage, &mut table);
@@ -222,7 +227,27 @@ fn few(flags: &Flags, stage: &Stage, table: &mut Table) {
         eprintln!("  few: {ours:?}");
         assert!(ours.rows.abs_diff(base.rows) * 20 <= base.rows, "{} and {} rows", ours.rows, base.rows);
         ratio.add(&ours, &base);
-        ratio.note(stage.how_much_was_read(&url, &ours));
+        ratio.note(stage.how_much_was_read(&url, "events", &ours));
+        stage.remove("round");
+    }
+    table.add(ratio);
+}
+
+/// A thousand stale tasks of a large queue.
+fn queue(flags: &Flags, stage: &Stage, table: &mut Table) {
+    stage.seed_queue(flags.rows);
+    let seed = stage.queue_name(flags.rows);
+    let mut ratio = Ratio::at_most("recovery of 1 000 stale tasks ÷ the bare `update`", 1.5);
+    for _ in 0..flags.rounds {
+        let base = on_copy(stage, &seed, "statement", &stage.reset_stale());
+        assert_eq!(base.rows, stage::queue::STALE, "the bare update");
+        let url = stage.copy(&seed, "round");
+        let ours = stage.run("queue", &url, &stage::queue::recover());
+        eprintln!("  queue: {ours:?}");
+        assert_eq!(ours.rows, stage::queue::STALE, "the recovery");
+        ratio.add(&ours, &base);
+        ratio.note(stage.how_much_was_read(&url, "task_queue", &ours));
+        table.peak(ours.peak_kb);
         stage.remove("round");
     }
     table.add(ratio);

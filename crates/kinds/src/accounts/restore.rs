@@ -6,7 +6,7 @@
 use super::document::{rows, value};
 use super::hanging::{self, Hanging};
 use super::options::{ArchiveTable, Options, Policy, Relation};
-use crate::sweep::{self, Setting};
+use crate::sweep::Setting;
 use engine::{Batch, Counts, Cursor, Error, Finding, Planned, Planning, Result, Rows, Step, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
