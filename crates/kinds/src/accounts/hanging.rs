@@ -39,12 +39,15 @@ impl Hanging {
     }
 }
 
+/// The new values of a relation's rows, where they are overwritten.
+pub type Values<'a> = dyn Fn(&Table, &Relation) -> Result<Vec<(String, Sql)>> + 'a;
+
 /// Everything that hangs on the accounts.
 pub fn tree(
     options: &Options,
     schema: &Schema,
     table: &Table,
-    setting: &dyn Fn(&Table, &Relation) -> Result<Vec<(String, Sql)>>,
+    setting: &Values,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Hanging>> {
     let known = |relation: &Relation| -> Result<()> {
@@ -61,7 +64,7 @@ fn below(
     schema: &Schema,
     parent: &Table,
     path: &mut Vec<Table>,
-    setting: &dyn Fn(&Table, &Relation) -> Result<Vec<(String, Sql)>>,
+    setting: &Values,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Hanging>> {
     let top = path.len() == 1;

@@ -236,7 +236,7 @@ impl Options {
                 "say `age_column` and `older_than`, or `where`",
             );
         }
-        if self.delete == !self.anonymise.is_empty() {
+        if self.delete != self.anonymise.is_empty() {
             return refuse(
                 "an account is either anonymised or deleted",
                 "say `anonymise = { email = \"gone-{id}@example.invalid\" }`, or `delete = true`",

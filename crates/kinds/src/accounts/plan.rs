@@ -139,8 +139,7 @@ fn accounts(
 }
 
 fn count(table: &Table, condition: &Sql, facts: &mut dyn Facts) -> Result<u64> {
-    Ok(facts
-        .count(&Sql::new("select count(*) from ").table(&table.name).text(" as t where ").add(condition))?)
+    facts.count(&Sql::new("select count(*) from ").table(&table.name).text(" as t where ").add(condition))
 }
 
 fn triggers(

@@ -101,7 +101,7 @@ impl<'a> Jobs<'a> {
                     .help("say `columns = { id = \"…\" }`"));
             }
         };
-        Ok(self.table.expect_column(&name)?)
+        self.table.expect_column(&name)
     }
 
     /// The values of the state column for a state.
@@ -172,7 +172,7 @@ impl<'a> Jobs<'a> {
 
     /// Tests the age of a column.
     pub fn older(&self, column: &Column, age: &Age, dialect: &dyn Dialect) -> Result<AgeTest> {
-        Ok(dialect.age(column, self.options.epoch_unit, &age.cutoff(self.now, &self.zone)?)?)
+        dialect.age(column, self.options.epoch_unit, &age.cutoff(self.now, &self.zone)?)
     }
 
     /// The column as a sortable time.

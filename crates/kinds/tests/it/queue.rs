@@ -415,3 +415,25 @@ fn a_new_task_waits_with_three_retries() {
         assert_eq!(stats(stage, &options("stats", json!({})))["depth"]["pending"], 2);
     });
 }
+
+#[test]
+fn old_tasks_go_in_short_transactions() {
+    // W-033: never one unbounded statement
+    let ids: Vec<String> = (0..20).map(|n| format!("t{n:02}")).collect();
+    let all: Vec<(&str, &str, i64, i64)> =
+        ids.iter().map(|id| (id.as_str(), "COMPLETED", 60 * 24 * 9, 0)).collect();
+    with(&all, |stage| {
+        let engine = stage.engine();
+        let request = request(&options("prune", json!({})), |manners| manners.batch_size = Some(6));
+        let plan = story::plan(&engine, &request);
+        let mut batches = Vec::new();
+        engine
+            .run(&plan, &engine::Stop::default(), &mut |event| {
+                if let What::Advanced { counts, .. } = &event.what {
+                    batches.push(counts.deleted);
+                }
+            })
+            .unwrap();
+        assert_eq!((batches.iter().sum::<u64>(), batches.iter().max()), (20, Some(&6)), "{batches:?}");
+    });
+}
