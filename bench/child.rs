@@ -45,7 +45,7 @@ pub fn main(arguments: &[String]) {
     let mut outcome = match variant.as_str() {
         "statement" => statement(url, detail),
         "list" => by_list(url, detail),
-        kind @ ("purge" | "merge") => operation(kind, url, detail),
+        kind @ ("purge" | "merge" | "queue") => operation(kind, url, detail),
         "undo" => undo(url),
         other => panic!("there is no variant `{other}`"),
     };
@@ -78,7 +78,7 @@ fn statement(url: &str, statements: &str) -> Outcome {
     let mut rows = None;
     for statement in statements.split(";;") {
         let changed = told(application.change(statement));
-        if statement.trim_start().starts_with("delete") || statement.trim_start().starts_with("insert") {
+        if ["delete", "insert", "update"].iter().any(|verb| statement.trim_start().starts_with(verb)) {
             rows.get_or_insert(changed);
         }
     }
@@ -158,7 +158,7 @@ fn run(engine: &engine::Engine, request: &Request) -> Outcome {
     let done = &report.operations[0];
     let part = |name: &str, value: f64| (name.to_owned(), (value * 1000.0).round() / 1000.0);
     Outcome {
-        rows: done.rows_deleted + done.rows_restored,
+        rows: done.rows_deleted + done.rows_changed + done.rows_restored,
         dependants: done.rows_dependent,
         parts: vec![
             part("plan", planned),

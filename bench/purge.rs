@@ -17,7 +17,8 @@ use table::{Ratio, Table};
 
 /// The one test of this file, for test runners that ask.
 const TEST: &str = "the_benchmark_of_purge_works_on_twenty_thousand_rows";
-const CASES: [&str; 9] = ["plain", "rows", "archive", "list", "undo", "few", "others", "merge", "scale"];
+const CASES: [&str; 10] =
+    ["plain", "rows", "archive", "list", "undo", "few", "others", "merge", "queue", "scale"];
 /// Cases that need the table of events.
 const OF_EVENTS: [&str; 8] = ["plain", "rows", "archive", "list", "undo", "few", "others", "scale"];
 
@@ -144,6 +145,9 @@ fn measure(flags: &Flags, kind: Kind) {
     if flags.wants("others") {
         others(flags, &stage, &mut table);
     }
+    if flags.wants("queue") {
+        queue(flags, &stage, &mut table);
+    }
     if flags.wants("scale") {
         scale(flags, &stage, &mut table);
     }
@@ -232,7 +236,27 @@ fn few(flags: &Flags, stage: &Stage, table: &mut Table) {
         eprintln!("  few: {ours:?}");
         assert!(ours.rows.abs_diff(base.rows) * 20 <= base.rows, "{} and {} rows", ours.rows, base.rows);
         ratio.add(&ours, &base);
-        ratio.note(stage.how_much_was_read(&url, &ours));
+        ratio.note(stage.how_much_was_read(&url, "events", &ours));
+        stage.remove("round");
+    }
+    table.add(ratio);
+}
+
+/// A thousand stale tasks of a large queue.
+fn queue(flags: &Flags, stage: &Stage, table: &mut Table) {
+    stage.seed_queue(flags.rows);
+    let seed = stage.queue_name(flags.rows);
+    let mut ratio = Ratio::at_most("recovery of 1 000 stale tasks ÷ the bare `update`", 1.5);
+    for _ in 0..flags.rounds {
+        let base = on_copy(stage, &seed, "statement", &stage.reset_stale());
+        assert_eq!(base.rows, stage::queue::STALE, "the bare update");
+        let url = stage.copy(&seed, "round");
+        let ours = stage.run("queue", &url, &stage::queue::recover());
+        eprintln!("  queue: {ours:?}");
+        assert_eq!(ours.rows, stage::queue::STALE, "the recovery");
+        ratio.add(&ours, &base);
+        ratio.note(stage.how_much_was_read(&url, "task_queue", &ours));
+        table.peak(ours.peak_kb);
         stage.remove("round");
     }
     table.add(ratio);

@@ -1,5 +1,8 @@
 //! The databases of the benchmark: made once, copied for every variant, and the SQL of what Sexton is compared with.
 
+#[path = "stage/queue.rs"]
+pub mod queue;
+
 use crate::child::{Outcome, Waits, cpu_seconds};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -305,16 +308,17 @@ impl Stage {
     }
 
     /// How much of the table a purge by index has read.
-    pub fn how_much_was_read(&self, url: &str, outcome: &Outcome) -> String {
+    pub fn how_much_was_read(&self, url: &str, table: &str, outcome: &Outcome) -> String {
         match self.kind {
             Kind::Sqlite => {
                 let bytes = std::fs::metadata(url).map_or(0, |about| about.len()).max(1);
                 format!(" (read {:.0} % of the file)", 100.0 * outcome.read_bytes as f64 / bytes as f64)
             }
             Kind::Postgres => {
-                let sql =
-                    "select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relname = 'events'";
-                format!(" (rows read by walking: {})", self.value(url, sql))
+                let sql = format!(
+                    "select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relname = '{table}'"
+                );
+                format!(" (rows read by walking: {})", self.value(url, &sql))
             }
         }
     }

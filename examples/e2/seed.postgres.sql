@@ -27,3 +27,17 @@ insert into lesson_progress (user_id, lesson_id, percent, updated_at)
 select 1 + i % 505, 1 + i % 92, i % 101, now() - make_interval(days => i % 60) from generate_series(1, 3000) i;
 insert into leaderboard_entries (user_id, period, points, updated_at)
 select 1 + i % 510, 'week ' || (i / 510), i % 1000, now() - interval '1 day' from generate_series(1, 600) i;
+-- Accounts: ten suspended for seven months and ten for five, each with what hangs on it; one not seen for two years.
+insert into users (id, email) select i, 'user' || i || '@example.org' from generate_series(601, 620) i;
+insert into api_logs (user_id, method, path, status_code, duration_ms, created_at)
+select 601 + i % 20, 'GET', '/lessons/1', 200, i, now() - interval '1 month' from generate_series(1, 40) i;
+update users set status = 'suspended', suspended_at = now() - interval '7 months 1 hour' where id between 601 and 610;
+update users set status = 'suspended', suspended_at = now() - interval '5 months 1 hour' where id between 611 and 620;
+update users set last_login_at = now() - interval '2 years' where id = 1;
+insert into achievements (user_id, name, earned_at) select id, 'first lesson', now() - interval '1 year' from users where id > 600 order by id;
+insert into lesson_progress (user_id, lesson_id, percent, updated_at) select id, 1, 50, now() - interval '1 day' from users where id > 600 order by id;
+insert into leaderboard_entries (user_id, period, points, updated_at) select id, 'total', id, now() - interval '1 day' from users where id > 600 order by id;
+-- Cache entries made of progress: half of them before it last changed.
+insert into cache_entries (cache_key, value, source_table, source_id, source_updated_at)
+select 'progress:' || id, '{}', 'lesson_progress', id, updated_at - case id % 2 when 0 then interval '1 hour' else interval '0' end
+from lesson_progress where user_id > 600;

@@ -35,3 +35,17 @@ select 1 + i % 505, 1 + i % 92, i % 101, datetime('now', '-' || (i % 60) || ' da
 insert into leaderboard_entries (user_id, period, points, updated_at)
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 600)
 select 1 + i % 510, 'week ' || (i / 510), i % 1000, datetime('now', '-1 day') from n;
+-- Accounts: ten suspended for seven months and ten for five, each with what hangs on it; one not seen for two years.
+insert into users (id, email) with recursive n(i) as (select 601 union all select i + 1 from n where i < 620) select i, 'user' || i || '@example.org' from n;
+insert into api_logs (user_id, method, path, status_code, duration_ms, created_at)
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 40) select 601 + i % 20, 'GET', '/lessons/1', 200, i, datetime('now', '-1 month') from n;
+update users set status = 'suspended', suspended_at = datetime('now', '-7 months', '-1 hour') where id between 601 and 610;
+update users set status = 'suspended', suspended_at = datetime('now', '-5 months', '-1 hour') where id between 611 and 620;
+update users set last_login_at = datetime('now', '-2 years') where id = 1;
+insert into achievements (user_id, name, earned_at) select id, 'first lesson', datetime('now', '-1 year') from users where id > 600;
+insert into lesson_progress (user_id, lesson_id, percent, updated_at) select id, 1, 50, datetime('now', '-1 day') from users where id > 600;
+insert into leaderboard_entries (user_id, period, points, updated_at) select id, 'total', id, datetime('now', '-1 day') from users where id > 600;
+-- Cache entries made of progress: half of them before it last changed.
+insert into cache_entries (cache_key, value, source_table, source_id, source_updated_at)
+select 'progress:' || id, '{}', 'lesson_progress', id, datetime(updated_at, case id % 2 when 0 then '-1 hour' else '+0 hours' end)
+from lesson_progress where user_id > 600;

@@ -8,7 +8,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
 use crate::journal::{Journal, Watch};
-use crate::operation::{Kind, Operation, Stores};
+use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan, Undo};
 use crate::presence::Life;
 use crate::report::Report;
@@ -23,6 +23,9 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use targets::db::{Database, Limits, Schema, Server};
+
+/// How many earlier runs a kind that only looks is shown.
+const HISTORY: u64 = 60;
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -91,6 +94,23 @@ impl Engine {
         self.parts.clock.as_ref()
     }
 
+    /// What the last runs of an operation that only looks have found, newest first.
+    pub(crate) fn earlier_results(&self, operation: &str) -> Vec<Earlier> {
+        // A state that cannot be had is no reason not to look.
+        let Ok(state) = self.state() else { return Vec::new() };
+        let reports = state.reports(HISTORY, None, Some(operation)).unwrap_or_default();
+        reports
+            .into_iter()
+            .flat_map(|report| {
+                let at = report.metadata.started_at;
+                let own = report.operations.into_iter().filter(|done| done.operation == operation);
+                own.filter_map(|done| done.result)
+                    .map(move |result| Earlier { at, result })
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     /// Runs a plan. A plan that came from elsewhere is checked against the present first with [`Engine::recheck`].
     pub fn run(&self, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         self.run_as(&new_id(), plan, stop, watch)
@@ -145,6 +165,7 @@ impl Engine {
                 let record = state.run(&run)?;
                 let report = record.report();
                 let one = id.contains('.').then(|| undo::parse_point_id(id).1);
+                let mut before = Vec::new();
                 for (n, done) in report.operations.iter().enumerate().rev() {
                     let point = undo::point_id(&run, n);
                     if one.is_some_and(|one| one != n) {
@@ -159,11 +180,12 @@ impl Engine {
                     }
                     operations.push(match &record.plan.items[n].undo {
                         Undo::Archive { store } => restore_operation(store, &point, None, &done.database),
-                        _ => undo_operation(&point, &done.database),
+                        _ => undo_operation(&point, &before, &done.database),
                     });
+                    before.push(point);
                 }
             }
-            (Err(_), Some(database)) => operations.push(undo_operation(id, database)),
+            (Err(_), Some(database)) => operations.push(undo_operation(id, &[], database)),
             (Err(error), None) => return Err(error.into()),
         }
         if operations.is_empty() {
@@ -197,7 +219,7 @@ impl Engine {
             (Err(error), None) => return Err(error.into()),
         };
         let id = undo::scope_id(&point, batch);
-        Ok(own_request(vec![undo_operation(&id, &database)], actor))
+        Ok(own_request(vec![undo_operation(&id, &[], &database)], actor))
     }
 
     /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
@@ -452,9 +474,10 @@ fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
     }
 }
 
-fn undo_operation(point: &str, database: &str) -> OperationRequest {
+fn undo_operation(point: &str, after: &[String], database: &str) -> OperationRequest {
     let title = format!("Put back what {point} changed");
-    own_operation(format!("undo {point}"), UNDO, title, database, serde_json::json!({ "point": point }))
+    let options = serde_json::json!({ "point": point, "after": after });
+    own_operation(format!("undo {point}"), UNDO, title, database, options)
 }
 
 fn restore_operation(store: &str, point: &str, table: Option<&str>, database: &str) -> OperationRequest {

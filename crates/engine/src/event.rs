@@ -86,6 +86,16 @@ pub enum What {
         /// As the kind tells it.
         result: serde_json::Value,
     },
+    /// What an operation that only looks has found, looking again after the operations before it.
+    Found {
+        /// The result.
+        result: serde_json::Value,
+    },
+    /// What happened to one row of a committed batch, where the kind tells of each.
+    Noted {
+        /// For people.
+        text: String,
+    },
     /// A batch failed and is tried again.
     Retried {
         /// The error.

@@ -67,7 +67,7 @@ impl<'a> Journal<'a> {
     /// Appends an event.
     pub fn append(&mut self, item: Option<usize>, what: What) -> Result<()> {
         let event = Event { run: self.run.clone(), item, at: self.clock.now(), what };
-        tracing::debug!(run = %event.run, item, event = ?event.what);
+        crate::told::tell(&event, &self.all);
         if let Some(file) = &mut self.file {
             let mut line = serde_json::to_string(&event).unwrap_or_default();
             line.push('\n');
@@ -77,7 +77,7 @@ impl<'a> Journal<'a> {
             }
         }
         (self.watch)(&event);
-        let can_wait = matches!(event.what, What::Advanced { .. } | What::Paused { .. });
+        let can_wait = matches!(event.what, What::Advanced { .. } | What::Paused { .. } | What::Noted { .. });
         self.pending.push(event.clone());
         self.all.push(event);
         if can_wait && self.clock.tick().duration_since(self.last_write) < BETWEEN_WRITES {

@@ -62,6 +62,17 @@ pub struct Planning<'a> {
     pub keep_undo: &'a crate::age::Age,
     /// The named file stores.
     pub stores: &'a dyn Stores,
+    /// What earlier runs of this operation found, newest first, where it only looks and the log can be read.
+    pub earlier: &'a [Earlier],
+}
+
+/// What one earlier run found.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// When.
+    pub at: Timestamp,
+    /// The result.
+    pub result: serde_json::Value,
 }
 
 /// Finds a file store of the configuration by its name.
@@ -152,6 +163,10 @@ pub trait Operation: Send {
     fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
         let _ = steps;
         point.to_owned()
+    }
+    /// Whether planning wants to know what earlier runs found.
+    fn looks_back(&self) -> bool {
+        false
     }
     /// Limits that this operation has unless the request says otherwise.
     fn manners(&self, asked: &Manners) -> Manners {

@@ -75,12 +75,18 @@ impl Engine {
         }
     }
 
-    fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+    pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         let mut facts = database.read()?;
-        let planning =
-            Planning { now, request, keep_undo: &self.parts.keep_undo, stores: self.parts.stores.as_ref() };
+        let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
+        let planning = Planning {
+            now,
+            request,
+            keep_undo: &self.parts.keep_undo,
+            stores: self.parts.stores.as_ref(),
+            earlier: &earlier,
+        };
         let planned =
             operation.plan(facts.as_mut(), &planning).map_err(|error| with_reason(error, facts.as_mut()))?;
         let mut item = Item {

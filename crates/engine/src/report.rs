@@ -350,6 +350,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.error_class = None;
                 report.reason = None;
             }
+            What::Found { result } => report.result = Some(result.clone()),
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
             What::BackedUp { path, .. } => report.backup_path = Some(path.clone()),

@@ -157,11 +157,19 @@ impl Run<'_, '_> {
                     What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() },
                 )?;
             }
+            let looks = item.steps.is_empty() && item.result.is_some() && !plan.request.dry_run;
+            let mut findings = item.findings.clone();
+            if looks && n > 0 {
+                // What operations before it have changed is not in what the plan found.
+                let again = self.engine.plan_item(&item.operation, self.engine.clock().now())?;
+                findings = again.findings;
+                if let Some(result) = again.result {
+                    self.log(n, What::Found { result })?;
+                }
+            }
             // What an operation that only looks has found decides how it ends.
-            let findings: Vec<_> =
-                item.findings.iter().filter(|found| found.level > Level::Note).cloned().collect();
-            if item.steps.is_empty() && item.result.is_some() && !findings.is_empty() && !plan.request.dry_run
-            {
+            findings.retain(|found| found.level > Level::Note);
+            if looks && !findings.is_empty() {
                 self.log(n, What::Verified { findings })?;
             }
             return self.log(n, What::Finished);
@@ -499,6 +507,7 @@ impl Run<'_, '_> {
         let setting =
             Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
+        let notes;
         let (counts, detail) = {
             let mut tx = session.begin(&work.limits)?;
             faults.point("begun")?;
@@ -510,6 +519,7 @@ impl Run<'_, '_> {
             }
             let Batch { counts, next } = outcome?;
             let told = std::mem::take(handle.told_mut());
+            notes = handle.take_notes();
             faults.point("changed")?;
             new_checkpoint.go_on_at(next);
             new_checkpoint.counts[checkpoint.step].add(&counts);
@@ -533,6 +543,9 @@ impl Run<'_, '_> {
         faults.point("committed")?;
         *memory = new_memory;
         *checkpoint = new_checkpoint;
+        for text in notes {
+            self.log(work.n, What::Noted { text })?;
+        }
         Ok((counts, detail))
     }
 

@@ -46,12 +46,14 @@ impl Status {
             // So does one that could not be planned, or had no backup: nothing was started.
             (Failed, What::Planned { .. }) => Planned,
             (Planned, What::Guarded { .. }) => Ready,
+            (Planned, What::Found { .. }) => Planned,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
             (Ready, What::BackedUp { .. }) => Ready,
             (New | Planned | Ready, What::Skipped { .. }) => Skipped,
             // A process that died left `Running` or `Verifying` behind; resuming starts from there.
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,
             (Running, What::Advanced { .. } | What::Retried { .. } | What::Paused { .. }) => Running,
+            (Running, What::Noted { .. }) => Running,
             (Running, What::StepDone { .. } | What::GaveUp { .. } | What::Summed { .. }) => Running,
             (Running, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
                 Partial

@@ -8,7 +8,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::scopes::Told;
-use crate::undo::{ArchivedFile, Change, Remembered, record_archive, record_table};
+use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
 use targets::db::{
     BATCH, Below, Dialect, Link, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
 };
@@ -83,6 +83,7 @@ pub struct Work<'a> {
     batch: i64,
     retry: bool,
     files: u64,
+    notes: Vec<String>,
     fired: Option<&'static str>,
     told: Told,
 }
@@ -95,7 +96,17 @@ impl<'a> Work<'a> {
         batch: i64,
         retry: bool,
     ) -> Self {
-        Self { tx, setting, memory, batch, retry, files: 0, fired: None, told: Told::default() }
+        Self {
+            tx,
+            setting,
+            memory,
+            batch,
+            retry,
+            files: 0,
+            notes: Vec::new(),
+            fired: None,
+            told: Told::default(),
+        }
     }
 
     /// How this database spells things.
@@ -140,6 +151,25 @@ impl<'a> Work<'a> {
         self.may_die("before an archive is noted")?;
         let file = ArchivedFile { store: store.to_owned(), table: table.clone(), written };
         record_archive(self.tx, self.setting.dialect, &self.memory.point, self.batch, &file)
+    }
+
+    /// Says, in the run log, what happened to one row: told when the batch is committed.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    /// What was said.
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Counts, with the change, that the same is done to these rows once more; the condition, over `t`, that a row is
+    /// spent by it. An undo of the run takes the count back. The rows must be locked.
+    pub fn tally(&mut self, rows: &Rows, tally: &Tally) -> Result<Sql> {
+        self.may_die("before a tally")?;
+        let from = Sql::new("from ").table(&rows.table.name).text(" as t where ").add(&rows.condition);
+        let (dialect, now) = (self.setting.dialect, self.setting.now);
+        count_rows(self.tx, dialect, tally, &from, &self.memory.point, now)
     }
 
     /// The number of the batch.
@@ -220,17 +250,17 @@ impl<'a> Work<'a> {
         }
         let dialect = self.setting.dialect;
         let changed: Vec<String> = changes.iter().map(|(column, _)| column.clone()).collect();
-        let undo = self.undo_table(table, Change::Update, &stored(table), &changed)?;
         let scratch = self.scratch(table, &[], &changed)?;
         let values = changes.iter().map(|(_, value)| value.clone()).collect();
         let mut chosen = 0;
         for statement in dialect.choose(&Take { values, ..self.take(rows, Some(&scratch)) }) {
             chosen = self.tx.execute(&statement)?;
         }
+        // A run that finds nothing leaves nothing behind.
         if chosen == 0 {
             return Ok(0);
         }
-        if let Some(undo) = &undo {
+        if let Some(undo) = &self.undo_table(table, Change::Update, &stored(table), &changed)? {
             let remembered = self.tx.execute(&dialect.remember_chosen(table, &scratch, undo, self.batch))?;
             if remembered != chosen {
                 return Err(Error::data(format!(

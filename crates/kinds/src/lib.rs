@@ -3,15 +3,24 @@
 //! A kind turns facts into a plan and does batches through `engine::Work`. It names no back end: what differs
 //! between databases is asked of the contract.
 
+mod accounts;
 mod files;
 mod merge;
 mod orphans;
 mod purge;
+mod queue;
 mod sweep;
 
 use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge, &orphans::Orphans, &merge::Merge, &files::FilesKind]
+    vec![
+        &purge::Purge,
+        &orphans::Orphans,
+        &merge::Merge,
+        &accounts::Accounts,
+        &files::FilesKind,
+        &queue::Queue,
+    ]
 }

@@ -462,6 +462,18 @@ impl Dialect for Spelling {
         references::keep(table, key, declared)
     }
 
+    fn epoch(&self, instant: &Sql) -> Sql {
+        Sql::new("cast(extract(epoch from ").add(instant).text(") as double precision)")
+    }
+
+    fn dead_rows(&self, table: &TableName) -> Option<Sql> {
+        Some(
+            Sql::new("select coalesce(sum(s.n_dead_tup), 0)::bigint from pg_stat_user_tables as s where s.relid = cast(")
+                .bind(table.quoted())
+                .text(" as regclass)"),
+        )
+    }
+
     fn row_bytes(&self, _: &Table) -> String {
         // the row, its pointer and the header that pg_column_size leaves out
         "(pg_column_size(t.*) + 28)".to_owned()

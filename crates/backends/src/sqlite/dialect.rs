@@ -259,6 +259,10 @@ impl Dialect for SqliteDialect {
         references::keep(table, key, declared)
     }
 
+    fn epoch(&self, instant: &Sql) -> Sql {
+        Sql::new("unixepoch(").add(instant).text(", 'subsec')")
+    }
+
     fn row_bytes(&self, table: &Table) -> String {
         let each: Vec<String> = table
             .stored()

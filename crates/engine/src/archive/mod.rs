@@ -18,6 +18,7 @@ mod value_json;
 pub use manifest::{Entry, Manifest};
 pub use names::{file_name, manifest_name};
 pub use restore::RestoreArchive;
+pub use value_json::{AsJson, from_json};
 
 use crate::words::{count, rows};
 use seal::Tally;

@@ -134,7 +134,12 @@ pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<()> 
 
 /// Whether Sexton's own tables are there.
 pub(crate) fn installed(facts: &mut (impl Facts + ?Sized)) -> Result<bool> {
-    let exists = facts.dialect().exists(&facts.dialect().own("exemptions"));
+    exists(facts, &facts.dialect().own("exemptions"))
+}
+
+/// Whether one of Sexton's own tables is there.
+pub(super) fn exists(facts: &mut (impl Facts + ?Sized), own: &TableName) -> Result<bool> {
+    let exists = facts.dialect().exists(own);
     Ok(facts.count(&exists)? == 1)
 }
 
@@ -346,11 +351,16 @@ pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
     let remove = session.dialect().remove_own();
     let Some(more) = crate::scopes::unneeded(session)? else { return Ok(false) };
+    let tallies = session.dialect().own(super::tally::NAME);
+    let counted = session.dialect().exists(&tallies);
     let mut tx = session.begin(limits)?;
     for needed in [0, 1, 3, 4, 5] {
         if tx.count(&Sql::new("select count(*) from ").table(&own[needed]))? > 0 {
             return Ok(false);
         }
+    }
+    if !super::tally::drop_if_empty(tx.as_mut(), &tallies, &counted)? {
+        return Ok(false);
     }
     for table in own.iter().chain(&more) {
         tx.execute(&Sql::new("drop table ").table(table))?;

@@ -24,6 +24,9 @@ use targets::db::{Facts, Range, Sql, Table};
 pub struct PutBack {
     /// The undo point's id.
     pub point: String,
+    /// The points that the same request puts back before it.
+    #[serde(default)]
+    pub after: Vec<String>,
 }
 
 impl Operation for PutBack {
@@ -43,7 +46,7 @@ impl Operation for PutBack {
             return Ok(planned);
         }
         let schema = facts.schema()?;
-        newer_points(facts, &point, &mut planned.findings)?;
+        newer_points(facts, &point, &self.after, &mut planned.findings)?;
         let stride = facts.dialect().undo_stride();
         for remembered in in_order(&point, &schema) {
             let Some(table) = schema.table(&remembered.source) else {
@@ -182,6 +185,7 @@ impl PutBack {
         }
         let dialect = work.dialect();
         set_state(work.tx(), dialect, &self.point, state)?;
+        super::tally::forget(work.tx(), dialect, &self.point)?;
         match state {
             PointState::Used => scopes::all_used(work, &self.point),
             _ => Ok(()),
@@ -219,8 +223,13 @@ fn partly_back(point: &Point, findings: &mut Vec<Finding>) {
     }
 }
 
-fn newer_points(facts: &mut dyn Facts, point: &Point, findings: &mut Vec<Finding>) -> Result<()> {
-    for newer in super::points(facts)? {
+fn newer_points(
+    facts: &mut dyn Facts,
+    point: &Point,
+    after: &[String],
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    for newer in super::points(facts)?.into_iter().filter(|newer| !after.contains(&newer.id)) {
         let same_table = newer.tables.iter().any(|table| {
             point.tables.iter().any(|own| own.source == table.source && own.change == Change::Update)
         });

@@ -10,7 +10,8 @@ mod options;
 mod plan;
 mod rows;
 
-pub use options::Options;
+pub use options::{Options, Target};
+pub use rows::which;
 
 use crate::sweep;
 use engine::{

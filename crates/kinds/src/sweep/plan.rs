@@ -168,6 +168,7 @@ pub fn plan(
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
         aside: sweep.aside.clone(),
+        counted: None,
         drop: Vec::new(),
         refill: false,
     };

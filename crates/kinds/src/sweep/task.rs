@@ -6,6 +6,7 @@ use super::aside::Aside;
 use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
+use engine::undo::Tally;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
 use targets::db::{Dialect, List, Row, Sql, Table, Take};
@@ -51,6 +52,9 @@ pub struct Task {
     /// The table to which they move, if any.
     #[serde(default)]
     pub aside: Option<Aside>,
+    /// How often a row may be changed like this before it gets other values.
+    #[serde(default)]
+    pub counted: Option<Counted>,
     /// Places in `leaves` of partitions to drop instead of deleting their rows.
     pub drop: Vec<usize>,
 }
@@ -83,6 +87,19 @@ pub struct Joined {
     pub from: Sql,
     /// Which rows, over `t` and what is joined.
     pub condition: Sql,
+}
+
+/// Changes that are counted, row by row, and told, row by row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Where the count is kept, where that is not in a column of the row.
+    pub tally: Option<Tally>,
+    /// Rows, over `t`, that are spent whatever the tally says.
+    pub also: Option<Sql>,
+    /// The values for rows whose count is spent, column by column as in [`Act::Change`].
+    pub spent: Vec<Sql>,
+    /// The word for what is done, and the columns that say to which row.
+    pub said: (String, Vec<String>),
 }
 
 /// Where rows are archived.

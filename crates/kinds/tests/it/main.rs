@@ -1,5 +1,6 @@
 //! Stories: one file per kind, told on both databases.
 
+mod accounts;
 mod engine_manners;
 mod engine_report;
 mod files;
@@ -33,6 +34,10 @@ mod purge_refill;
 mod purge_rights;
 mod purge_shapes;
 mod purge_trouble;
+mod queue;
+mod queue_kit;
+mod queue_presets;
+mod queue_stats;
 #[path = "../../../backends/tests/it/s3_server.rs"]
 mod s3_server;
 mod stage;

@@ -35,6 +35,9 @@ use clap::error::ErrorKind;
 use console::{Console, Output};
 use engine::Kind;
 use std::ffi::OsString;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 use trouble::Trouble;
 
 /// Does what the command line says.
@@ -174,17 +177,20 @@ fn before_a_minus<'a>(error: &clap::Error, asked: &[&'a str]) -> Option<&'a str>
 }
 
 fn start_log(config: &Config) {
-    let level = match config.log_level {
+    let level = match config.log_level.unwrap_or_default() {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Info => tracing::Level::INFO,
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Trace => tracing::Level::TRACE,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    // Unless they were asked for, a command does not say the same thing twice.
+    let of_runs = config.log_level.map_or(LevelFilter::OFF, |_| LevelFilter::from_level(level));
+    let targets = Targets::new().with_default(level).with_target("run", of_runs);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process (there is none outside of tests) keeps the first log.
     let _ = match config.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => tracing_subscriber::registry().with(lines.with_filter(targets)).try_init(),
+        LogFormat::Json => tracing_subscriber::registry().with(lines.json().with_filter(targets)).try_init(),
     };
 }

@@ -124,12 +124,29 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
-        if let Some(result) = item.result.as_ref().filter(|_| detailed && item.steps.is_empty()) {
-            let text = serde_json::to_string_pretty(result).unwrap_or_default();
+        // Where nothing is done, the result is all there is to tell.
+        if let Some(result) = item.result.as_ref().filter(|_| detailed || item.steps.is_empty()) {
+            let text = serde_json::to_string_pretty(&shortened(result)).unwrap_or_default();
             lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
         }
     }
     lines.join("\n")
+}
+
+/// A result with the ends of its long lists only: documents have them whole.
+fn shortened(result: &serde_json::Value) -> serde_json::Value {
+    const MOST: usize = 5;
+    use serde_json::Value as Json;
+    match result {
+        Json::Array(list) if list.len() > MOST => {
+            let mut short: Vec<Json> = list[list.len() - MOST..].iter().map(shortened).collect();
+            short.insert(0, format!("… {} more", list.len() - MOST).into());
+            Json::Array(short)
+        }
+        Json::Array(list) => list.iter().map(shortened).collect(),
+        Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), shortened(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 fn severity(item: &Item) -> String {

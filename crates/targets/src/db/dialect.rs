@@ -96,6 +96,13 @@ pub trait Dialect: Send + Sync {
         Vec::new()
     }
 
+    /// Seconds since 1970, with fractions, of an [`Age::instant`].
+    fn epoch(&self, instant: &Sql) -> Sql;
+    /// A query for one integer: how many dead rows the table drags along, where the database counts them.
+    fn dead_rows(&self, table: &TableName) -> Option<Sql> {
+        let _ = table;
+        None
+    }
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
     /// `text`, an expression, read as a value of the type of `column`: NULL where it cannot be. None where there is no
