@@ -242,7 +242,7 @@ fn add_reference(table: &mut Table, row: &Row) {
             _ => Action::NoAction,
         },
         validated: row[5].as_bool() == Some(true),
-        enforced: row[8].as_bool() == Some(true),
+        checks_writes: row[8].as_bool() == Some(true),
     });
 }
 

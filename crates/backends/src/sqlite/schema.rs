@@ -343,7 +343,7 @@ fn references(
                 parent_columns: Vec::new(),
                 on_delete: action(&on_delete),
                 validated: false,
-                enforced: false,
+                checks_writes: false,
             });
         }
         let Some(reference) = references.last_mut() else { continue };

@@ -179,9 +179,9 @@ pub struct ForeignKey {
     pub on_delete: Action,
     /// Whether every row is known to satisfy it (PostgreSQL: validated; SQLite: never known).
     pub validated: bool,
-    /// Whether the database refuses new rows that break it, on every connection (SQLite: each connection decides).
+    /// Whether the database checks every row that is written, also where older ones break it (SQLite: each connection decides).
     #[serde(default)]
-    pub enforced: bool,
+    pub checks_writes: bool,
 }
 
 /// A trigger that a user made.
