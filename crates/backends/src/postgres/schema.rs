@@ -257,7 +257,7 @@ fn add_reference(table: &mut Table, row: &Row) {
         },
         validated: row[5].as_bool() == Some(true),
         acts_on_all: row[8].as_bool() == Some(true),
-        enforced: row[9].as_bool() == Some(true),
+        checks_writes: row[9].as_bool() == Some(true),
     });
 }
 

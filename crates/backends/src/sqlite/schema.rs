@@ -346,7 +346,7 @@ fn references(
                 on_delete: action(&on_delete),
                 validated: false,
                 acts_on_all: false,
-                enforced: false,
+                checks_writes: false,
             });
         }
         let Some(reference) = references.last_mut() else { continue };

@@ -47,7 +47,7 @@ pub fn check(
 
 /// A declared reference is checked for every row that is written: also for those that an undo writes.
 fn put_back(options: &Options, target: &Target, link: &Link, step: &Step, findings: &mut Vec<Finding>) {
-    let Some(key) = link.declared.as_ref().filter(|key| key.enforced) else { return };
+    let Some(key) = link.declared.as_ref().filter(|key| key.checks_writes) else { return };
     if step.matched == 0 || options.undo == Undo::None || target.policy == Mend::Remove {
         return;
     }
@@ -214,7 +214,7 @@ pub fn constraint(link: &Link, facts: &dyn Facts) -> Option<Vec<String>> {
         on_delete: targets::db::Action::NoAction,
         validated: false,
         acts_on_all: false,
-        enforced: false,
+        checks_writes: false,
     });
     Some(facts.dialect().keep_reference(&link.table, &key, link.declared.is_some()))
 }

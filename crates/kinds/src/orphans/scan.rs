@@ -135,7 +135,7 @@ fn look(link: &Link, most: u64, facts: &mut dyn Facts) -> Found {
         type_value: link.of_type.as_ref().map(|(_, value)| value.clone()),
         declared: link.declared.is_some(),
         validated: link.declared.as_ref().is_some_and(|key| key.validated),
-        enforced: link.declared.as_ref().is_some_and(|key| key.enforced),
+        enforced: link.declared.as_ref().is_some_and(|key| key.checks_writes),
         indexed: has_index(&link.table, &names),
         columns,
         rows: 0,

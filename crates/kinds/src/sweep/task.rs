@@ -79,8 +79,8 @@ impl Act {
 }
 
 /// A rule that looks every row up in other tables, written as a join: it tells at once how many rows there are and how
-/// many satisfy it. Measured on 2 000 000 rows with 200 000 parents, SQLite takes less than half the time of the anti-join
-/// that only counts the latter, PostgreSQL between a third and 1.3 times as long.
+/// many satisfy it. Measured on 2 000 000 rows with 200 000 parents: between 0.4 and 1 of the time of the anti-join that only
+/// counts the latter on SQLite, 1.25 of it on PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Joined {
     /// What follows `from table as t`; gives each row once.

@@ -183,9 +183,9 @@ pub struct ForeignKey {
     /// validated, none of its triggers is off, and no rule or row security of the referring table gets in between.
     #[serde(default)]
     pub acts_on_all: bool,
-    /// Whether the database refuses new rows that break it, on every connection (SQLite: each connection decides).
+    /// Whether the database checks every row that is written, also where older ones break it (SQLite: each connection decides).
     #[serde(default)]
-    pub enforced: bool,
+    pub checks_writes: bool,
 }
 
 /// What a purge of the parent does to the rows of a reference.
