@@ -59,7 +59,11 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
     let mut order = String::new();
     for (n, rule) in task.order.iter().enumerate() {
         let way = if rule.descending { "desc" } else { "asc" };
-        order.push_str(&format!("case when r{n} is null then 1 else 0 end, r{n} {way}, "));
+        // Counts are never NULL; asked twice, SQLite would count twice.
+        if !rule.counts {
+            order.push_str(&format!("case when r{n} is null then 1 else 0 end, "));
+        }
+        order.push_str(&format!("r{n} {way}, "));
     }
     order.push_str(&listed("m", node.key, ""));
     sql = sql.text("), ranked as (select rated.*, row_number() over stays as nth");

@@ -19,8 +19,8 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Done, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result,
-    Severity, Step, Work,
+    Batch, Counts, Cursor, Done, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
+    Result, Severity, Step, Work,
 };
 use options::Mode;
 use targets::db::Facts;
@@ -64,7 +64,17 @@ impl Kind for Merge {
     }
 }
 
+/// Rows of a batch without scopes.
+const COMPARED: u64 = 60_000;
+
 impl Operation for Options {
+    /// Without scopes every batch compares the whole table, however small it is: batches sized by time would shrink, and
+    /// the run would never end.
+    fn manners(&self, asked: &Manners) -> Manners {
+        let batch_size = asked.batch_size.or(self.scope.is_none().then_some(COMPARED));
+        Manners { batch_size, ..asked.clone() }
+    }
+
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         match self.mode {
             Mode::Merge => plan::plan(self, facts, planning),

@@ -16,7 +16,8 @@ pub fn order(options: &Options, node: &Node, age: Option<&Sql>) -> Result<(Vec<O
     let mut order = Vec::new();
     for said in rules {
         let (value, descending) = rule(&said, node, age, &mut joins)?;
-        order.push(Order { said, value, descending });
+        let counts = said.trim().starts_with("most");
+        order.push(Order { said, value, descending, counts });
     }
     Ok((order, joins))
 }

@@ -46,6 +46,8 @@ pub struct Order {
     pub value: Sql,
     /// The greatest comes first.
     pub descending: bool,
+    /// It counts rows of other tables.
+    pub counts: bool,
 }
 
 /// A tree.

@@ -78,7 +78,13 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     }
     let mut table = Table::new(["id", "database", "operation", "made", "kept until", "state", "tables"], &[]);
     for (database, point) in &points {
-        let mut tables: Vec<String> = point.tables.iter().map(|table| table.source.to_string()).collect();
+        let mut tables: Vec<String> = Vec::new();
+        for table in &point.tables {
+            let name = table.source.to_string();
+            if !tables.contains(&name) {
+                tables.push(name);
+            }
+        }
         if tables.is_empty() {
             // The names of stores, for points that have set files aside.
             for file in act.engine.undo_files(database, &point.id, FILES_SHOWN)? {
@@ -123,11 +129,11 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         format!("undo point  {}", point.id),
         format!("database    {database}"),
         format!("operation   {}", point.operation),
-        format!("scope       {}", point.scope.as_deref().unwrap_or("all")),
         format!("made        {} UTC by {}", minute(point.created_at), point.actor),
         format!("kept until  {}", point.expires_at.map_or_else(|| "for ever".to_owned(), minute)),
         format!("state       {}", state(&point)),
     ];
+    lines.extend(point.scope.iter().map(|scope| format!("scope       {scope}")));
     for table in &point.tables {
         let change = match table.change {
             engine::undo::Change::Delete => "deleted rows of",
