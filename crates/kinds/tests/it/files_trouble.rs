@@ -205,7 +205,11 @@ fn a_file_that_a_row_refers_to_after_its_move_was_not_committed_comes_back() {
                 break;
             }
             let _ = stage.engine().resume("latest", &engine::Stop::default(), &mut |_| {});
-            if stage.engine().run_record("latest").is_ok_and(|run| run.report().operations[0].undo_id.is_some()) {
+            if stage
+                .engine()
+                .run_record("latest")
+                .is_ok_and(|run| run.report().operations[0].undo_id.is_some())
+            {
                 put_back(stage);
             }
         }
