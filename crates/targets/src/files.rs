@@ -105,10 +105,12 @@ pub trait NewFile: Write + Send {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
+/// The most bytes that a name may have.
+pub const LONGEST_NAME: usize = 1000;
+
 /// Refuses names that could lead out of a store or that not every store can hold.
 pub fn check_name(name: &str) -> Result<()> {
     const LONGEST_PART: usize = 240;
-    const LONGEST: usize = 1000;
     let complain = |why: &str| {
         Err(Error::usage(format!("`{}` cannot be the name of a file in a store: {why}", name.escape_debug()))
             .help("use a relative name such as `folder/file.txt`"))
@@ -119,7 +121,7 @@ pub fn check_name(name: &str) -> Result<()> {
     if name.starts_with('/') {
         return complain("it begins at the root");
     }
-    if name.len() > LONGEST {
+    if name.len() > LONGEST_NAME {
         return complain("it is longer than 1000 bytes");
     }
     if name.contains(|c: char| c.is_ascii_control()) {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::path::Path;
 use targets::db::{Error, Result};
-use targets::files::{About, Each, Moved, Sort, check_name, failed};
+use targets::files::{About, Each, LONGEST_NAME, Moved, Sort, check_name, failed};
 
 /// See `Files::walk`.
 pub fn walk(store: &LocalFiles, folder: &str, each: &mut Each) -> Result<bool> {
@@ -75,7 +75,8 @@ fn visit(store: &LocalFiles, here: OwnedFd, name: &mut String, each: &mut Each) 
             continue;
         }
         name.push_str(part);
-        if check_name(name).is_err() {
+        // What is above has passed this already.
+        if check_name(part).is_err() || name.len() > LONGEST_NAME {
             each(name, Ok(nameless()))?;
             continue;
         }

@@ -6,7 +6,7 @@
 use super::options::Options;
 use engine::{Doomed, Error, QUARANTINE, Result};
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 use targets::files::{About, Files, Sort};
 
@@ -46,7 +46,7 @@ pub struct Listing {
     /// Every file.
     pub files: Vec<Item>,
     /// The folders directly below the base, by name.
-    pub tops: BTreeMap<String, Top>,
+    pub tops: HashMap<String, Top>,
     /// All folders.
     pub folders: HashSet<String>,
     /// Symbolic links, which are never followed.
@@ -135,11 +135,9 @@ impl Listing {
     fn add(&mut self, name: &str, path: &str, about: &About, counted: &mut HashSet<(u64, u64)>) {
         let (first, below) = path.split_once('/').map_or((path, None), |(first, below)| (first, Some(below)));
         if below.is_some() || about.sort == Sort::Folder {
-            if !self.tops.contains_key(first) {
-                self.tops.insert(first.to_owned(), Top::default());
-            }
-            if let Some(top) = self.tops.get_mut(first) {
-                top.add(about);
+            match self.tops.get_mut(first) {
+                Some(top) => top.add(about),
+                None => self.tops.entry(first.to_owned()).or_default().add(about),
             }
         }
         match about.sort {

@@ -84,8 +84,13 @@ pub fn mark(
                     mention.text.clone_into(&mut sample);
                 }
             }
-            // The reading that begins in the row's own folder and has no escapes is the one that people know.
-            if let Some(name) = meant.names[..meant.whole].last().filter(|_| !met && mention.sure) {
+            // The reading whose folder is there is the one that people know.
+            let whole = &meant.names[..meant.whole];
+            let folder_is_there = |name: &&String| {
+                name.rsplit_once('/').is_none_or(|(folder, _)| listing.folders.contains(folder))
+            };
+            let likely = whole.iter().find(folder_is_there).or(whole.first());
+            if let Some(name) = likely.filter(|_| !met && mention.sure) {
                 missing += 1;
                 marks.note_missing(name);
             }

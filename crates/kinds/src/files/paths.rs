@@ -64,6 +64,10 @@ impl<'a> Paths<'a> {
 
     /// As it stands, with slashes the right way round, and with escapes resolved.
     fn read_both_ways(&self, text: &str, within: Option<&str>, meant: &mut Meant) {
+        self.read(text, within, meant);
+        if !text.contains(['\\', '%']) {
+            return;
+        }
         let mut readings = vec![text.to_owned()];
         if text.contains('\\') {
             readings.push(text.replace('\\', "/"));
@@ -72,7 +76,7 @@ impl<'a> Paths<'a> {
             let decoded: Vec<String> = readings.iter().filter_map(|text| unescaped(text)).collect();
             readings.extend(decoded);
         }
-        for reading in &readings {
+        for reading in &readings[1..] {
             self.read(reading, within, meant);
         }
     }
@@ -111,7 +115,13 @@ impl<'a> Paths<'a> {
 
     fn add(&self, path: Option<&str>, folder: &str, meant: &mut Meant) {
         let Some(path) = path else { return };
-        let Some(name) = normal(&format!("{folder}/{path}")).filter(|name| !name.is_empty()) else { return };
+        let is_normal = !path.split('/').any(|part| matches!(part, "" | "." | ".."));
+        let name = match (is_normal, folder) {
+            (true, "") => Some(path.to_owned()),
+            (true, folder) => Some(format!("{folder}/{path}")),
+            (false, folder) => normal(&format!("{folder}/{path}")),
+        };
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return };
         let through_link = |name: &str| {
             let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
             ends.into_iter().any(|end| self.links.contains(&name[..end]))
