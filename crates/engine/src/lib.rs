@@ -46,7 +46,7 @@ pub use error::{Class, Error, Failure, Result};
 pub use event::{Counts, Event, StopReason, What};
 pub use fault::Faults;
 pub use finding::{Finding, Level};
-pub use journal::Watch;
+pub use journal::{LOG, Watch};
 pub use operation::{Batch, Cursor, Kind, Operation, Phase, Planned, Planning, Stores};
 pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo, Unplanned};
 pub use planning::Prepared;

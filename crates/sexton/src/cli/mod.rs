@@ -174,13 +174,16 @@ fn before_a_minus<'a>(error: &clap::Error, asked: &[&'a str]) -> Option<&'a str>
 
 fn start_log(config: &Config) {
     let level = match config.log_level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Trace => tracing::Level::TRACE,
+        // What happens in a run is shown by the command itself unless a log is asked for.
+        None => format!("warn,{}=off", engine::LOG),
+        Some(LogLevel::Error) => "error".to_owned(),
+        Some(LogLevel::Warn) => "warn".to_owned(),
+        Some(LogLevel::Info) => "info".to_owned(),
+        Some(LogLevel::Debug) => "debug".to_owned(),
+        Some(LogLevel::Trace) => "trace".to_owned(),
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process (there is none outside of tests) keeps the first log.
     let _ = match config.log_format {
         LogFormat::Text => log.try_init(),

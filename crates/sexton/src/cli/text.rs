@@ -36,7 +36,7 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         parts.push(dependants(item));
         parts.extend(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
-            parts.push(format!("usually {}", duration(seconds)));
+            parts.push(format!("expected to take {}", duration(seconds)));
         }
     }
     format!("{place}: {}", parts.join(", "))
@@ -102,6 +102,9 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
                 lines.extend(details(step, item.steps.len() > 1, console));
             }
             lines.push(format!("{INDENT}severity   {}", severity(item)));
+            lines.push(format!("{INDENT}expected   {}", expected(item)));
+            let backup = if item.operation.backup { "a fresh one is needed first" } else { "none is needed" };
+            lines.push(format!("{INDENT}backup     {backup}"));
         }
         for finding in &item.findings {
             // Without details, what refuses is told with the outcome.
@@ -115,6 +118,13 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         }
     }
     lines.join("\n")
+}
+
+fn expected(item: &Item) -> String {
+    match item.expected_seconds {
+        Some(seconds) => duration(seconds),
+        None => "not known before its first run".to_owned(),
+    }
 }
 
 fn severity(item: &Item) -> String {

@@ -62,7 +62,7 @@ pub struct Config {
     /// Tables of applications that get a row for each run.
     pub run_logs: Vec<RunLog>,
     /// How much is logged to stderr.
-    pub log_level: LogLevel,
+    pub log_level: Option<LogLevel>,
     /// The form of log lines.
     pub log_format: LogFormat,
     /// Where the copy of the run log goes.
@@ -320,7 +320,7 @@ impl Config {
             undo_max_bytes: None,
             keep_runs: sections::LogSection::default().keep,
             run_logs: Vec::new(),
-            log_level: LogLevel::default(),
+            log_level: None,
             log_format: LogFormat::default(),
             order: Order::default(),
             first_run_dry: false,

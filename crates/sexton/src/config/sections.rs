@@ -180,8 +180,9 @@ pub struct RunLogSection {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSection {
-    /// What is written to stderr: `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: LogLevel,
+    /// What is written to stderr: `error`, `warn`, `info`, `debug` or `trace`. Default: warnings that are not about a run,
+    /// for what happens in a run is shown anyway.
+    pub level: Option<LogLevel>,
     /// The form of these lines: `text` or `json`.
     pub format: LogFormat,
     /// The folder for `runs.jsonl`, the copy of the run log. Default: the state folder.
@@ -192,12 +193,7 @@ pub struct LogSection {
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self {
-            level: LogLevel::default(),
-            format: LogFormat::default(),
-            folder: None,
-            keep: Age("365 days".to_owned()),
-        }
+        Self { level: None, format: LogFormat::default(), folder: None, keep: Age("365 days".to_owned()) }
     }
 }
 

@@ -8,6 +8,7 @@ mod crash;
 mod documents;
 mod examples;
 mod examples_retention;
+mod footprint;
 mod guides;
 mod history;
 mod init;
