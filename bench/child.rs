@@ -45,7 +45,7 @@ pub fn main(arguments: &[String]) {
     let mut outcome = match variant.as_str() {
         "statement" => statement(url, detail),
         "list" => by_list(url, detail),
-        "purge" | "queue" => operation(url, variant, detail),
+        kind @ ("purge" | "merge" | "queue") => operation(kind, url, detail),
         "undo" => undo(url),
         other => panic!("there is no variant `{other}`"),
     };
@@ -99,7 +99,7 @@ fn by_list(url: &str, select: &str) -> Outcome {
     }
 }
 
-fn operation(url: &str, kind: &str, options: &str) -> Outcome {
+fn operation(kind: &str, url: &str, options: &str) -> Outcome {
     let workshop = Workshop::over(url, kinds::catalogue());
     let engine = workshop.engine();
     let operation = OperationRequest {

@@ -1,4 +1,4 @@
-//! What a purge costs, measured against what it replaces, in the same run, as ratios.
+//! What a purge and a merge cost, measured against what it replaces, in the same run, as ratios.
 //!
 //! Every variant runs in a process of its own on a fresh copy of the same database; rounds alternate (delete, purge,
 //! purge with undo, …, delete, purge, …) and medians are told. The whole operation counts: planning with exact counts, batches,
@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)] // a benchmark is a program whose output is text
 
 mod child;
+mod merge;
 mod stage;
 mod table;
 
@@ -16,7 +17,10 @@ use table::{Ratio, Table};
 
 /// The one test of this file, for test runners that ask.
 const TEST: &str = "the_benchmark_of_purge_works_on_twenty_thousand_rows";
-const CASES: [&str; 9] = ["plain", "rows", "archive", "list", "undo", "few", "others", "queue", "scale"];
+const CASES: [&str; 10] =
+    ["plain", "rows", "archive", "list", "undo", "few", "others", "merge", "queue", "scale"];
+/// Cases that need the table of events.
+const OF_EVENTS: [&str; 8] = ["plain", "rows", "archive", "list", "undo", "few", "others", "scale"];
 
 struct Flags {
     rows: u64,
@@ -123,8 +127,11 @@ fn measure(flags: &Flags, kind: Kind) {
     let mut table = Table::default();
     println!("\n## {}, {} rows\n", kind.name(), flags.rows);
     eprintln!("making {} rows on {}", flags.rows, kind.name());
-    if flags.cases.iter().any(|case| case != "queue") {
+    if OF_EVENTS.iter().any(|case| flags.wants(case)) {
         stage.seed(flags.rows);
+    }
+    if flags.wants("merge") {
+        merge::merge(flags.rows.min(MERGED), flags.rounds, &stage, &mut table);
     }
     if ["plain", "rows", "archive", "list"].iter().any(|case| flags.wants(case)) {
         deletions(flags, &stage, &mut table);
@@ -151,7 +158,7 @@ fn measure(flags: &Flags, kind: Kind) {
 }
 
 /// A fresh copy of the seed, one variant on it, gone again.
-fn on_copy(stage: &Stage, from: &str, variant: &str, detail: &str) -> Outcome {
+pub(crate) fn on_copy(stage: &Stage, from: &str, variant: &str, detail: &str) -> Outcome {
     let url = stage.copy(from, "round");
     let outcome = stage.run(variant, &url, detail);
     eprintln!("  {variant} {detail:.60}: {outcome:?}");
@@ -160,6 +167,8 @@ fn on_copy(stage: &Stage, from: &str, variant: &str, detail: &str) -> Outcome {
 }
 
 const OLD: &str = "95 days";
+/// Rows of the merge.
+const MERGED: u64 = 200_000;
 /// Half a per cent of the rows.
 const OLDEST: &str = "490 days";
 

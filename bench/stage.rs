@@ -114,6 +114,22 @@ impl Stage {
         }
     }
 
+    /// Makes a database with a script that both understand.
+    pub fn seed_with(&self, name: &str, script: &str) {
+        self.remove(name);
+        match self.kind {
+            Kind::Sqlite => {
+                self.script(name, script);
+                self.script(name, "pragma journal_mode = wal");
+            }
+            Kind::Postgres => {
+                self.script("postgres", &format!("create database {name}"));
+                self.script(name, script);
+                self.script(name, "vacuum (analyze)");
+            }
+        }
+    }
+
     // `h` scatters: a fifth of the rows is 100 to 500 days old, the rest younger than 90.
     fn seed_sqlite(&self, name: &str, rows: u64) {
         let making = self.path("making");

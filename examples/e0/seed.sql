@@ -38,3 +38,13 @@ from task;
 
 -- Times that nobody can read are counted and left alone.
 update task_queue set updated_at = 'unknown' where task_id in ('task-00011', 'task-00121', 'task-00231');
+
+-- Thirty planners have files in the store `collaterals`; some rows name them relative to the store, some relative to their own
+-- folder. Nine workers read files that only they refer to.
+update planners set
+  variable_file_paths = json_object('answer', planner_id || '/variables/answer.pkl', 'table', 'variables/table.pkl'),
+  image_file_paths = json_object('chart', planner_id || '/images/chart.b64')
+where cast(substr(planner_id, 9) as integer) <= 30;
+
+update workers set input_variable_filepaths = json_object('inputs', json_array(planner_id || '/variables/input.pkl'))
+where cast(substr(worker_id, 8) as integer) between 1 and 9;

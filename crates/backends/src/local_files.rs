@@ -5,7 +5,10 @@
 //! link: every step of a name is opened relative to the step before, and links are refused (only the
 //! store's own folder may be one, because the configuration names it). What a killed process left half
 //! written is replaced by the next writer of the same name and never listed. Names that are not UTF-8 cannot be
-//! spoken of here and are not listed. Empty folders stay. Reading and listing create nothing.
+//! spoken of here and are not listed; a walk tells that something is there. Empty folders stay. Reading and listing
+//! create nothing.
+
+mod tree;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
@@ -14,7 +17,7 @@ use std::fs;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use targets::db::{Error, Result};
-use targets::files::{File, Files, NewFile, check_name, failed};
+use targets::files::{About, Each, File, Files, Moved, NewFile, check_name, failed};
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const FOR_US: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -77,10 +80,10 @@ impl LocalFiles {
     fn place<'a>(&self, name: &'a str) -> Result<Option<(OwnedFd, &'a str)>> {
         check_name(name)?;
         let Some(base) = self.base()? else { return Ok(None) };
-        self.walk(base, name, false)
+        self.way(base, name, false)
     }
 
-    fn walk<'a>(&self, base: OwnedFd, name: &'a str, make: bool) -> Result<Option<(OwnedFd, &'a str)>> {
+    fn way<'a>(&self, base: OwnedFd, name: &'a str, make: bool) -> Result<Option<(OwnedFd, &'a str)>> {
         let (folders, last) =
             name.rsplit_once('/').map_or((None, name), |(folders, last)| (Some(folders), last));
         let mut here = base;
@@ -133,7 +136,7 @@ impl LocalFiles {
         let doing = || format!("cannot list `{folder}` in `{}`", self.label);
         let Some(base) = self.base()? else { return Ok(()) };
         let inside = if folder.is_empty() { ".".to_owned() } else { format!("{folder}/.") };
-        let Some((here, _)) = self.walk(base, &inside, false)? else { return Ok(()) };
+        let Some((here, _)) = self.way(base, &inside, false)? else { return Ok(()) };
         let entries = Dir::read_from(&here).map_err(|errno| failed(&doing(), errno.into()))?;
         for entry in entries {
             let entry = entry.map_err(|errno| failed(&doing(), errno.into()))?;
@@ -169,7 +172,7 @@ impl Files for LocalFiles {
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>> {
         check_name(name)?;
         let doing = self.cannot("write", name);
-        let place = self.walk(self.base_or_made()?, name, true)?;
+        let place = self.way(self.base_or_made()?, name, true)?;
         let (folder, last) = place.ok_or_else(|| Error::system(doing.clone()))?;
         match rustix::fs::statat(&folder, last, AtFlags::SYMLINK_NOFOLLOW).map(|stat| kind(&stat)) {
             Ok(FileType::RegularFile) | Err(Errno::NOENT) => {}
@@ -232,6 +235,34 @@ impl Files for LocalFiles {
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(failed(&self.cannot("remove", name), errno.into())),
         }
+    }
+
+    fn walk(&self, folder: &str, each: &mut Each) -> Result<bool> {
+        tree::walk(self, folder, each)
+    }
+
+    fn look(&self, name: &str) -> Result<Option<About>> {
+        tree::look(self, name)
+    }
+
+    fn move_to(&self, from: &str, to: &str) -> Result<Moved> {
+        tree::move_to(self, from, to)
+    }
+
+    fn settle(&self, names: &[&str]) -> Result<()> {
+        tree::settle(self, names)
+    }
+
+    fn remove_tree(&self, name: &str) -> Result<bool> {
+        tree::remove_tree(self, name)
+    }
+
+    fn roots(&self) -> Vec<String> {
+        tree::roots(&self.folder)
+    }
+
+    fn locate(&self, path: &str) -> Option<String> {
+        tree::locate(&self.folder, path)
     }
 }
 

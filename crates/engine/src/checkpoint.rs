@@ -37,6 +37,17 @@ impl Checkpoint {
         }
     }
 
+    /// The batch is done: the step goes on there, or the next one begins.
+    pub fn go_on_at(&mut self, next: Option<Cursor>) {
+        match next {
+            Some(cursor) => self.cursor = cursor,
+            None => {
+                self.step += 1;
+                self.cursor = Cursor::default();
+            }
+        }
+    }
+
     /// Stores it, inside the transaction of the batch.
     pub fn write(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str, now: Timestamp) -> Result<()> {
         let progress = serde_json::to_string(self)

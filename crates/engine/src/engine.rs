@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
-use crate::guard::{self, Scene};
 use crate::journal::{Journal, Watch};
-use crate::operation::{Earlier, Kind, Operation, Planning, Stores};
+use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan, Undo};
+use crate::presence::Life;
 use crate::report::Report;
 use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
 use crate::run::Run;
@@ -63,8 +63,8 @@ pub struct Parts {
 
 /// The engine.
 pub struct Engine {
-    parts: Parts,
-    state: OnceLock<State>,
+    pub(crate) parts: Parts,
+    pub(crate) state: OnceLock<State>,
     faults: Faults,
 }
 
@@ -94,80 +94,8 @@ impl Engine {
         self.parts.clock.as_ref()
     }
 
-    /// What a request would do. Every session it uses is one on which the database refuses writes.
-    pub fn plan(&self, request: &Request) -> Result<Plan, Failure> {
-        self.plan_at(request, self.clock().now())
-    }
-
-    /// The same, measured from another moment: that of a stored plan.
-    pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
-        let mut items = Vec::new();
-        for operation in &request.operations {
-            items.push(self.plan_item(operation, now)?);
-        }
-        Ok(Plan::seal(request.clone(), now, items))
-    }
-
-    pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
-        let database = self.database(&request.database)?;
-        let operation = self.operation(request)?;
-        let mut facts = database.read()?;
-        let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
-        let planning = Planning {
-            now,
-            request,
-            keep_undo: &self.parts.keep_undo,
-            stores: self.parts.stores.as_ref(),
-            earlier: &earlier,
-        };
-        let planned = operation.plan(facts.as_mut(), &planning)?;
-        let mut item = Item {
-            operation: request.clone(),
-            engine: database.dialect().name().to_owned(),
-            steps: planned.steps,
-            findings: planned.findings,
-            undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            transactional: true,
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
-            skipped: planned.skipped,
-            result: planned.result,
-        };
-        if item.skipped.is_none() && !item.steps.is_empty() {
-            let scene = Scene {
-                server: &facts.server()?,
-                pulse: &facts.pulse()?,
-                item: &item,
-                now,
-                newest_run: self.newest_run()?,
-            };
-            let found = guard::findings(&scene)?;
-            item.findings.extend(found);
-        }
-        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
-            && *bytes > most
-        {
-            item.findings.push(crate::finding::Finding::refuse(
-                "undo_size",
-                &request.name,
-                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
-                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
-            ));
-        }
-        if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
-            item.findings.push(crate::finding::Finding::refuse(
-                "no_backup",
-                &request.name,
-                "it needs a backup, and no backup is configured",
-                "configure `[backup]`, or set `backup = false` for this operation",
-            ));
-        }
-        // The worst comes first; what was found first stays first among equals.
-        item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        Ok(item)
-    }
-
     /// What the last runs of an operation that only looks have found, newest first.
-    fn earlier_results(&self, operation: &str) -> Vec<Earlier> {
+    pub(crate) fn earlier_results(&self, operation: &str) -> Vec<Earlier> {
         // A state that cannot be had is no reason not to look.
         let Ok(state) = self.state() else { return Vec::new() };
         let reports = state.reports(HISTORY, None, Some(operation)).unwrap_or_default();
@@ -181,21 +109,6 @@ impl Engine {
                     .collect::<Vec<_>>()
             })
             .collect()
-    }
-
-    /// The usual duration of an operation: the median of its last real runs that were completed.
-    fn usual_seconds(&self, operation: &str) -> Option<f64> {
-        let state = self.state.get()?;
-        let reports = state.reports(20, None, Some(operation)).ok()?;
-        let mut seconds: Vec<f64> = reports
-            .iter()
-            .filter(|report| !report.metadata.dry_run)
-            .flat_map(|report| &report.operations)
-            .filter(|done| done.operation == operation && done.status == Status::Completed)
-            .map(|done| done.duration_seconds)
-            .collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied()
     }
 
     /// Runs a plan. A plan that came from elsewhere is checked against the present first with [`Engine::recheck`].
@@ -213,12 +126,14 @@ impl Engine {
         if !plan.items.iter().any(doubtful) {
             state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         }
+        let _presence = self.present(id)?;
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
         self.execute(id, plan, Vec::new(), newest, stop, watch)
     }
 
-    fn execute(
+    /// A run from its events so far.
+    pub(crate) fn execute(
         &self,
         id: &str,
         plan: &Plan,
@@ -228,54 +143,20 @@ impl Engine {
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
-        let statuses = statuses_of(plan, &events);
+        let statuses = crate::resume::statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
         Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
     }
 
-    /// Goes on with a run that was stopped, failed, or died.
-    pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
-        let state = self.state()?;
-        let record = state.run(&state.find_run(prefix)?)?;
-        let statuses = statuses_of(&record.plan, &record.events);
-        let open = |status: &Status| status.can_resume() || !status.is_over();
-        if !statuses.iter().any(open) {
-            let status = Status::of_run(&statuses);
-            return Err(Error::usage(format!(
-                "run `{}` is over ({status:?}): there is nothing to resume",
-                record.id
-            ))
-            .help("start a new one with `sexton run`")
-            .into());
-        }
-        state.clear_stop(&record.id)?;
-        self.execute(&record.id, &record.plan, record.events, None, stop, watch)
-    }
-
-    /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
-    /// than a tenth (W-123). Gives the plan to run, measured from the stored moment.
-    pub fn recheck(&self, stored: &Plan) -> Result<Plan, Failure> {
-        let fresh = self.plan_at(&stored.request, stored.now)?;
-        if fresh.fingerprint != stored.fingerprint {
-            return Err(Error::data("the plan no longer fits: tables, references or options have changed")
-                .help("look at a new plan with `sexton plan`")
-                .into());
-        }
-        let (then, now) = (stored.matched(), fresh.matched());
-        if now as f64 > then as f64 * 1.1 + 10.0 {
-            return Err(Error::data(format!("the plan had {then} rows, now there are {now}"))
-                .help("look at a new plan with `sexton plan`")
-                .into());
-        }
-        Ok(fresh)
-    }
-
     /// The request that puts an undo point back: that of a run (its id, a prefix, or `latest`), or `run.n` for the n-th
     /// operation of it. A run with several operations is put back in reverse order. Without the run in the log,
     /// `database` must say where the point is.
     pub fn undo_request(&self, id: &str, database: Option<&str>, actor: &str) -> Result<Request, Failure> {
+        if let Some((point, batch)) = undo::parse_scope_id(id) {
+            return self.undo_scope_request(point, batch, database, actor);
+        }
         let (prefix, _) = undo::parse_point_id(id);
         let state = self.state()?;
         let mut operations = Vec::new();
@@ -315,6 +196,32 @@ impl Engine {
         Ok(own_request(operations, actor))
     }
 
+    /// The same for one scope of a run: `run-3` or `run.2-3`.
+    fn undo_scope_request(
+        &self,
+        point: &str,
+        batch: i64,
+        database: Option<&str>,
+        actor: &str,
+    ) -> Result<Request, Failure> {
+        let (prefix, n) = undo::parse_point_id(point);
+        let state = self.state()?;
+        let (point, database) = match (state.find_run(prefix), database) {
+            (Ok(run), _) => {
+                let items = state.run(&run)?.plan.items;
+                let item = items.get(n).ok_or_else(|| {
+                    Error::usage(format!("run `{run}` has no operation {}", n + 1))
+                        .help("`sexton undo list` shows what can be put back")
+                })?;
+                (undo::point_id(&run, n), item.operation.database.clone())
+            }
+            (Err(_), Some(database)) => (point.to_owned(), database.to_owned()),
+            (Err(error), None) => return Err(error.into()),
+        };
+        let id = undo::scope_id(&point, batch);
+        Ok(own_request(vec![undo_operation(&id, &[], &database)], actor))
+    }
+
     /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
     /// the run's id, with or without the run in the log.
     pub fn restore_request(
@@ -349,6 +256,16 @@ impl Engine {
         Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
+    /// The files that an undo point has set aside, at most `limit`.
+    pub fn undo_files(
+        &self,
+        database: &str,
+        point: &str,
+        limit: u64,
+    ) -> Result<Vec<undo::MovedFile>, Failure> {
+        Ok(undo::moved_files(self.database(database)?.read()?.as_mut(), point, limit)?)
+    }
+
     /// Forgets an undo point: what it remembered can no longer be put back.
     pub fn drop_undo(&self, database: &str, id: &str, actor: &str) -> Result<Point, Failure> {
         let mut session = self.database(database)?.open()?;
@@ -357,6 +274,7 @@ impl Engine {
                 .help("`sexton undo list` shows those there are")
                 .into());
         };
+        undo::discard_files(session.as_mut(), self.stores(), &Limits::default(), &point.id)?;
         undo::drop_point(session.as_mut(), &Limits::default(), &point)?;
         undo::tidy(session.as_mut(), &Limits::default())?;
         self.audit(actor, "drop undo point", id, database)?;
@@ -404,6 +322,10 @@ impl Engine {
             self.audit(actor, "end exemption", &table.to_string(), database)?;
             ended.push(table.to_string());
         }
+        for store in undo::release_files(session.as_mut(), &Limits::default())? {
+            self.audit(actor, "end exemption", &format!("files of {store}"), database)?;
+            ended.push(format!("files of {store}"));
+        }
         undo::tidy(session.as_mut(), &Limits::default())?;
         Ok(ended)
     }
@@ -411,10 +333,15 @@ impl Engine {
     /// Asks a run, in whichever process, to stop at its next batch; its full id.
     pub fn ask_stop(&self, prefix: &str, actor: &str) -> Result<String, Failure> {
         let state = self.state()?;
-        let id = state.find_run(prefix)?;
-        let status = state.run(&id)?.report().status;
+        let record = self.run_record(prefix)?;
+        let (id, status) = (record.id.clone(), record.report().status);
         if status.is_over() {
-            return Err(Error::usage(format!("run `{id}` is over ({status:?})")).into());
+            return Err(Error::usage(format!("run `{id}` is over ({})", status.name())).into());
+        }
+        if status == Status::Interrupted {
+            return Err(Error::usage(format!("run `{id}` is not at work: its process is gone"))
+                .help(format!("go on with it: `sexton resume {id}`"))
+                .into());
         }
         state.ask_stop(&id, actor, self.clock().now())?;
         self.audit(actor, "stop", &id, "")?;
@@ -428,13 +355,22 @@ impl Engine {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>, Failure> {
-        Ok(self.state()?.reports(limit, since, operation)?)
+        let state = self.state()?;
+        let mut reports = state.reports(limit, since, operation)?;
+        for report in reports.iter_mut().filter(|report| report.is_open()) {
+            if self.life(&state.run(&report.run_id)?) == Life::Gone {
+                report.interrupt();
+            }
+        }
+        Ok(reports)
     }
 
     /// Everything about one run.
     pub fn run_record(&self, prefix: &str) -> Result<RunRecord, Failure> {
         let state = self.state()?;
-        Ok(state.run(&state.find_run(prefix)?)?)
+        let mut record = state.run(&state.find_run(prefix)?)?;
+        record.interrupted = record.report().is_open() && self.life(&record) == Life::Gone;
+        Ok(record)
     }
 
     /// The audit trail, newest first.
@@ -520,12 +456,6 @@ impl Engine {
             None => Ok(None),
         }
     }
-}
-
-/// Where each operation of a run stands after these events.
-fn statuses_of(plan: &Plan, events: &[crate::event::Event]) -> Vec<Status> {
-    let of = |n: usize| events.iter().filter(move |event| event.item == Some(n));
-    (0..plan.items.len()).map(|n| crate::report::status_of(of(n))).collect()
 }
 
 /// The kinds of the engine's own operations.

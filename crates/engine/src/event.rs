@@ -65,6 +65,26 @@ pub enum What {
         counts: Counts,
         /// How long it took, in seconds.
         seconds: f64,
+        /// What the kind tells about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<serde_json::Value>,
+    },
+    /// A scope failed for its data: it is as it was, and the work goes on without it.
+    GaveUp {
+        /// The step, from 0.
+        step: usize,
+        /// The scope.
+        scope: String,
+        /// What to do about it.
+        #[schemars(with = "String")]
+        class: targets::db::Class,
+        /// What failed, with causes.
+        error: String,
+    },
+    /// What all batches came to.
+    Summed {
+        /// As the kind tells it.
+        result: serde_json::Value,
     },
     /// What an operation that only looks has found, looking again after the operations before it.
     Found {

@@ -49,6 +49,13 @@ fn role(scene: &Scene, all: &mut Vec<Finding>) {
             "the database cannot be written: it is a standby, or a read-only file",
             "connect to the primary server, or give this user the right to write the file",
         ));
+    } else if let Some(allow) = &server.lacks {
+        all.push(Finding::forbid(
+            "permission",
+            &server.database,
+            "this user may not write what every run needs: Sexton's own tables, or files beside the database",
+            format!("let someone who may run `{allow}`"),
+        ));
     }
     let oldest = if server.engine == "postgresql" { 120_000 } else { 0 };
     if server.version_number < oldest {
@@ -176,27 +183,18 @@ mod tests {
     }
 
     fn item() -> Item {
-        Item {
-            operation: crate::request::OperationRequest {
-                name: "logs".into(),
-                kind: "purge".into(),
-                title: "Logs".into(),
-                database: "main".into(),
-                severity: Default::default(),
-                backup: false,
-                options: serde_json::Value::Null,
-                manners: Default::default(),
-                needs: vec![],
-                expected_seconds: None,
-            },
-            engine: "sqlite".into(),
-            steps: vec![],
-            findings: vec![],
-            undo: crate::plan::Undo::NotNeeded,
-            transactional: true,
+        let operation = crate::request::OperationRequest {
+            name: "logs".into(),
+            kind: "purge".into(),
+            title: "Logs".into(),
+            database: "main".into(),
+            severity: Default::default(),
+            backup: false,
+            options: serde_json::Value::Null,
+            manners: Default::default(),
+            needs: vec![],
             expected_seconds: None,
-            skipped: None,
-            result: None,
-        }
+        };
+        Item::of(&operation, "sqlite")
     }
 }

@@ -8,7 +8,8 @@ use crate::event::{Counts, What};
 use crate::finding::Finding;
 use crate::plan::{Item, Undo};
 use crate::run::Run;
-use crate::undo;
+use crate::undo::{self, Point};
+use crate::words::{count, rows};
 use targets::db::{Facts, Limits, Session, Sql};
 
 impl Run<'_, '_> {
@@ -29,6 +30,7 @@ impl Run<'_, '_> {
         for table in tables.iter().filter(|table| table.change != undo::Change::Insert) {
             remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
         }
+        remembered += undo::count_moved(facts, point)?;
         let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
         if remembered == done {
             return Ok(Vec::new());
@@ -36,26 +38,66 @@ impl Run<'_, '_> {
         Ok(vec![Finding::warning(
             "undo_rows",
             point,
-            format!("{done} rows were deleted or changed, but {remembered} are remembered"),
+            format!("deleted or changed: {}, but remembered: {}", rows(done), count(remembered)),
             "somebody else wrote to the undo tables: keep a backup before undoing",
         )])
     }
 
-    /// Forgets undo points whose time is over. A failure here must not keep the run from its work.
+    /// What was told about the batches of an operation so far.
+    pub(crate) fn details(&self, n: usize) -> Vec<serde_json::Value> {
+        let mut all = Vec::new();
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            match &event.what {
+                What::Advanced { detail: Some(serde_json::Value::Array(several)), .. } => {
+                    all.extend(several.iter().cloned())
+                }
+                What::Advanced { detail: Some(one), .. } => all.push(one.clone()),
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// Forgets undo points whose time is over, and exemptions of rows that are gone. A failure here must not keep the run from its work.
     pub(crate) fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
         let now = self.engine.clock().now();
         let expired = match undo::points(session) {
             Ok(points) => points,
             Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
         };
+        if let Err(error) = undo::forget_gone(session, limits) {
+            tracing::warn!(%error, "exemptions of rows that are gone cannot be ended");
+        }
         for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
-            match undo::drop_point(session, limits, point) {
+            let dropped = undo::discard_files(session, self.engine.stores(), limits, &point.id)
+                .and_then(|()| undo::drop_point(session, limits, point));
+            match dropped {
                 Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
                 Err(error) => {
                     tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
                 }
             }
         }
+    }
+
+    /// Where nothing is to be put back, files that were set aside are removed at the end of the run.
+    pub(crate) fn discard_at_once(
+        &self,
+        item: &Item,
+        point: &str,
+        session: &mut dyn Session,
+        limits: &Limits,
+    ) -> Option<Finding> {
+        if item.undo != Undo::Nothing {
+            return None;
+        }
+        let error = undo::discard_files(session, self.engine.stores(), limits, point).err()?;
+        Some(Finding::warning(
+            "quarantine_left",
+            point,
+            format!("files that were set aside could not be removed: {error}"),
+            format!("remove the folder `{}/{point}` of the store", crate::quarantine::QUARANTINE),
+        ))
     }
 
     /// The list of the archive files of this operation, chained, beside the files themselves.
@@ -84,18 +126,36 @@ impl Run<'_, '_> {
     }
 
     /// A death between a commit and its event leaves the log behind the checkpoint, which is the truth.
-    pub(crate) fn catch_up(&mut self, n: usize, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    pub(crate) fn catch_up(
+        &mut self,
+        n: usize,
+        checkpoint: &Checkpoint,
+        point: Option<&Point>,
+    ) -> Result<(), Failure> {
         let mut missing = checkpoint.counts.clone();
+        let mut newest = 0;
         for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            if let What::Advanced { batch, .. } = &event.what {
+                newest = *batch as i64;
+            }
             if let What::Advanced { step, counts, .. } = &event.what
                 && let Some(left) = missing.get_mut(*step)
             {
                 *left = left.without(counts);
             }
         }
+        // What the lost events told is kept with the undo points of their scopes.
+        let scopes = point.map(|point| point.scopes.as_slice()).unwrap_or_default();
+        let told: Vec<_> = scopes
+            .iter()
+            .filter(|scope| scope.batch > newest)
+            .filter_map(|scope| scope.detail.clone())
+            .collect();
+        let mut detail = (!told.is_empty()).then(|| told.into());
         for (step, counts) in missing.into_iter().enumerate() {
             if counts != Counts::default() {
-                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0 })?;
+                let detail = detail.take();
+                self.log(n, What::Advanced { step, batch: checkpoint.batch, counts, seconds: 0.0, detail })?;
             }
         }
         Ok(())
@@ -103,9 +163,9 @@ impl Run<'_, '_> {
 }
 
 /// An error that is given up on, with whoever most likely stands in the way (S1-070).
-pub(crate) fn name_the_blocker(failure: Failure, session: &mut dyn Session) -> Failure {
+pub(crate) fn name_the_blocker(failure: Failure, facts: &mut dyn Facts) -> Failure {
     let Failure::Error(error) = failure else { return failure };
-    let help = match session.pulse().ok().and_then(|pulse| pulse.oldest) {
+    let help = match facts.pulse().ok().and_then(|pulse| pulse.oldest) {
         Some(other) => format!(
             "the oldest open transaction is pid {} ({}, {:.0} s): {}; end it with `select pg_terminate_backend({})`, or \
              allow more time with `--lock-timeout` and `--statement-timeout`",

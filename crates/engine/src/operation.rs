@@ -8,6 +8,7 @@ use crate::event::Counts;
 use crate::finding::Finding;
 use crate::plan::{Step, Undo};
 use crate::request::{Manners, OperationRequest, Severity};
+use crate::scopes::GivenUp;
 use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,19 @@ pub struct Batch {
     pub next: Option<Cursor>,
 }
 
+/// What an operation has come to after its last batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Done<'a> {
+    /// What was to be done.
+    pub steps: &'a [Step],
+    /// The result of the plan.
+    pub planned: Option<&'a serde_json::Value>,
+    /// What was told about the batches.
+    pub details: &'a [serde_json::Value],
+    /// The undo point.
+    pub point: &'a str,
+}
+
 /// A kind with its options.
 pub trait Operation: Send {
     /// Turns facts into steps. `facts` is a session on which the database itself refuses writes.
@@ -119,8 +133,30 @@ pub trait Operation: Send {
         let _ = (step, rows, facts);
         Ok(Some(cursor.clone()))
     }
+    /// The same for kinds that look into file stores too: what the engine calls.
+    fn aim_with_stores(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        rows: u64,
+        facts: &mut dyn Facts,
+        stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
+        let _ = stores;
+        self.aim(step, cursor, rows, facts)
+    }
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
+    /// Whether a batch that failed for its data is a scope that can be passed over; else the operation fails with it.
+    fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
+        let _ = (step, aim, error);
+        Ok(None)
+    }
+    /// The result for the report, where it is more than the plan could tell; none leaves that of the plan.
+    fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
+        let _ = (done, facts);
+        Ok(None)
+    }
     /// Checks the result after the last batch. Findings of level warning make the run partial.
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>>;
     /// Under which name progress is kept in the target; `point` is the id of the undo point of this operation.

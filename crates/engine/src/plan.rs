@@ -8,6 +8,7 @@ use crate::finding::Finding;
 use crate::request::{OperationRequest, Request};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use targets::db::Class;
 
 /// The version of every document Sexton writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -49,6 +50,20 @@ pub struct Item {
     /// The kind's result, for kinds that only look (`stats`, `bloat`, …).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<serde_json::Value>,
+    /// Why it could not be planned; a run of it has failed before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Unplanned>,
+}
+
+/// Why an operation could not be planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unplanned {
+    /// What to do about it.
+    pub class: Class,
+    /// What failed, with causes.
+    pub error: String,
+    /// What to do next.
+    pub help: Option<String>,
 }
 
 /// What can be put back afterwards.
@@ -110,6 +125,13 @@ pub struct Step {
     pub task: serde_json::Value,
 }
 
+impl Step {
+    /// Whether it only tells what it found, also in a run.
+    pub fn only_reports(&self) -> bool {
+        self.action == "report"
+    }
+}
+
 /// Rows that hang on the doomed ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dependants {
@@ -161,6 +183,27 @@ impl Plan {
 }
 
 impl Item {
+    /// An operation that could not be planned.
+    pub fn unplanned(operation: &OperationRequest, why: Unplanned) -> Self {
+        Self { failed: Some(why), ..Self::of(operation, "") }
+    }
+
+    /// An operation that has nothing to do yet, on a database of this engine.
+    pub(crate) fn of(operation: &OperationRequest, engine: &str) -> Self {
+        Self {
+            operation: operation.clone(),
+            engine: engine.to_owned(),
+            steps: Vec::new(),
+            findings: Vec::new(),
+            undo: Undo::NotNeeded,
+            transactional: true,
+            expected_seconds: operation.expected_seconds,
+            skipped: None,
+            result: None,
+            failed: None,
+        }
+    }
+
     /// Rows it is about, over all steps.
     pub fn matched(&self) -> u64 {
         self.steps.iter().map(|step| step.matched).sum()

@@ -134,7 +134,7 @@ pub struct OperationReport {
     pub findings: Vec<Finding>,
     /// Why it was skipped or stopped.
     pub reason: Option<String>,
-    /// The result, for kinds that only look.
+    /// The result, for kinds that look or tell more than counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<serde_json::Value>,
 }
@@ -187,6 +187,21 @@ pub struct ReportedBackup {
 }
 
 impl Report {
+    /// Whether something of it is at work, or was when its process died.
+    pub fn is_open(&self) -> bool {
+        self.metadata.finished_at.is_none() && !self.status.is_over()
+    }
+
+    /// Says that its process is gone.
+    pub(crate) fn interrupt(&mut self) {
+        self.status = Status::Interrupted;
+        for operation in &mut self.operations {
+            if !operation.status.is_over() && operation.status != Status::New {
+                operation.status = Status::Interrupted;
+            }
+        }
+    }
+
     /// Folds plan and events into the report. The same events give the same report, at any time.
     pub fn fold(run_id: &str, plan: &Plan, events: &[Event]) -> Report {
         let operations: Vec<OperationReport> = plan
@@ -202,10 +217,10 @@ impl Report {
         let status = Status::of_run(&statuses);
         let started_at = events.first().map_or(plan.now, |event| event.at);
         let last = events.last().map_or(started_at, |event| event.at);
+        // A run that was resumed is over only when it came to its end again.
         let finished_at = events
-            .iter()
-            .rev()
-            .find(|event| event.item.is_none() && event.what == What::Finished)
+            .last()
+            .filter(|event| event.item.is_none() && event.what == What::Finished)
             .map(|event| event.at);
         let mut totals = Counts::default();
         for operation in &operations {
@@ -330,7 +345,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.batch_size = report.batch_size.max(counts.rows());
             }
             // What stopped an earlier attempt is mended by the next one: a run that was completed has no errors (W-064).
-            What::Started { resumed: true } => {
+            What::Started { resumed: true } | What::Planned { .. } => {
                 report.errors.clear();
                 report.error_class = None;
                 report.reason = None;
@@ -339,7 +354,18 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
             What::BackedUp { path, .. } => report.backup_path = Some(path.clone()),
-            What::Verified { findings } => report.findings.extend(findings.iter().cloned()),
+            What::Verified { findings } => {
+                for finding in findings {
+                    if !report.findings.contains(finding) {
+                        report.findings.push(finding.clone());
+                    }
+                }
+            }
+            What::GaveUp { class, scope, error, .. } => {
+                report.error_class.get_or_insert(*class);
+                report.errors.push(format!("{scope}: {error}"));
+            }
+            What::Summed { result } => report.result = Some(result.clone()),
             What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {
@@ -391,15 +417,18 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" => Counts { deleted: rows, ..Counts::default() },
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }
         "archive" => Counts { changed: rows, archived: rows, ..Counts::default() },
+        "merge" => Counts { deleted: rows, ..Counts::default() },
+        "change" => Counts { changed: rows, ..Counts::default() },
         "restore" => Counts { restored: rows, ..Counts::default() },
         _ => Counts::default(),
     };
-    Counts { dependants: hanging(&["cascade", "set_null", "archive"]), ..counts }
+    const HANGING: [&str; 8] = ["cascade", "set_null", "archive", "move", "rename", "fold", "fields", "park"];
+    Counts { dependants: hanging(&HANGING), ..counts }
 }
 
 fn said(finding: &Finding) -> String {
@@ -415,14 +444,17 @@ fn errors_of(n: usize, item: &Item, events: &[Event]) -> Vec<ReportedError> {
         target,
     };
     let own: Vec<&Event> = events.iter().filter(|event| event.item == Some(n)).collect();
-    let attempt =
-        own.iter().rposition(|event| matches!(event.what, What::Started { resumed: true })).unwrap_or(0);
+    let begins = |what: &What| matches!(what, What::Started { resumed: true } | What::Planned { .. });
+    let attempt = own.iter().rposition(|event| begins(&event.what)).unwrap_or(0);
     own[attempt..]
         .iter()
         .flat_map(|event| match &event.what {
             What::Failed { class, error, step, .. } => {
                 let target = step.and_then(|step| item.steps.get(step)).map(|step| step.id.clone());
                 vec![of(*class, "failed", error.clone(), target)]
+            }
+            What::GaveUp { class, scope, error, .. } => {
+                vec![of(*class, "scope_failed", error.clone(), Some(scope.clone()))]
             }
             What::Refused { findings } => findings
                 .iter()

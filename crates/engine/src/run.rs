@@ -5,17 +5,19 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::error::{Error, Failure, chain};
-use crate::event::{Counts, StopReason, What};
+use crate::error::{Class, Error, Failure, chain};
+use crate::event::{Counts, Event, StopReason, What};
+use crate::finding::Level;
 use crate::guard;
 use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
-use crate::operation::{Batch, Operation};
+use crate::operation::{Batch, Cursor, Done, Operation};
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Undo};
+use crate::plan::{Item, Plan, Step, Undo, Unplanned};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::retry;
+use crate::scopes::{self, GivenUp};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
@@ -62,7 +64,9 @@ impl Run<'_, '_> {
                 now[n] = Status::Skipped;
                 continue;
             }
-            let outcome = self.item(n, before.can_resume());
+            let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
+            let resumed = before.can_resume() && self.journal.events().iter().any(started);
+            let outcome = self.item(n, resumed);
             if let Err(failure) = outcome {
                 self.fail(n, &failure)?;
                 match failure {
@@ -135,12 +139,17 @@ impl Run<'_, '_> {
         let plan = self.plan;
         let item = &plan.items[n];
         let faults = self.engine.faults();
+        if let Some(Unplanned { class, error, help }) = &item.failed {
+            let (class, error, help) = (*class, error.clone(), help.clone());
+            return self.log(n, What::Failed { class, error, help, step: None });
+        }
         if let Some(reason) = &item.skipped {
             return self.log(n, What::Skipped { reason: reason.clone() });
         }
         // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
         let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
-        let nothing = !blocked && item.steps.iter().all(|step| step.exact && step.matched == 0);
+        let idle = |step: &Step| step.only_reports() || (step.exact && step.matched == 0);
+        let nothing = !blocked && item.steps.iter().all(idle);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(
@@ -148,15 +157,28 @@ impl Run<'_, '_> {
                     What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() },
                 )?;
             }
-            // What operations before it have changed is not in what the plan found.
-            let looks = item.steps.is_empty() && item.result.is_some();
-            if looks && n > 0 && !plan.request.dry_run {
+            let looks = item.steps.is_empty() && item.result.is_some() && !plan.request.dry_run;
+            let mut findings = item.findings.clone();
+            if looks && n > 0 {
+                // What operations before it have changed is not in what the plan found.
                 let again = self.engine.plan_item(&item.operation, self.engine.clock().now())?;
+                findings = again.findings;
                 if let Some(result) = again.result {
                     self.log(n, What::Found { result })?;
                 }
             }
+            // What an operation that only looks has found decides how it ends.
+            findings.retain(|found| found.level > Level::Note);
+            if looks && !findings.is_empty() {
+                self.log(n, What::Verified { findings })?;
+            }
             return self.log(n, What::Finished);
+        }
+        let refused = forbidding(&item.findings, plan.request.force);
+        if !resumed && !refused.is_empty() {
+            // Before the lock: whoever may not write here cannot take it either.
+            self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
+            return self.log(n, What::Refused { findings: refused });
         }
         let database = self.engine.database(&item.operation.database)?;
         let operation = self.engine.operation(&item.operation)?;
@@ -219,8 +241,15 @@ impl Run<'_, '_> {
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = database.read()?;
+        let details = self.details(n);
+        let done =
+            Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point: &work.point };
+        if let Some(result) = operation.result(&done, facts.as_mut())? {
+            self.log(n, What::Summed { result })?;
+        }
         let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
         findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
+        findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
         session.unlock()?;
@@ -264,7 +293,8 @@ impl Run<'_, '_> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
-        self.catch_up(n, &checkpoint)?;
+        let known = undo::read_point(session, &work.point)?;
+        self.catch_up(n, &checkpoint, known.as_ref())?;
         let mut memory = work.memory(session)?;
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
@@ -288,7 +318,7 @@ impl Run<'_, '_> {
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             let step = checkpoint.step;
-            let (counts, took) =
+            let Came { counts, took, detail } =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
@@ -300,7 +330,7 @@ impl Run<'_, '_> {
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
                 let batch = checkpoint.batch;
-                self.log(n, What::Advanced { step, batch, counts, seconds: took.as_secs_f64() })?;
+                self.log(n, What::Advanced { step, batch, counts, seconds: took.as_secs_f64(), detail })?;
             }
             if checkpoint.step > step {
                 self.log(n, What::StepDone { step })?;
@@ -349,7 +379,7 @@ impl Run<'_, '_> {
         memory: &mut Memory,
         pace: &mut Pace,
         done: u64,
-    ) -> Result<(Counts, Duration), Failure> {
+    ) -> Result<Came, Failure> {
         let mut waits = retry::waits();
         let mut attempt = 1;
         loop {
@@ -358,14 +388,15 @@ impl Run<'_, '_> {
                 None => pace.rows(),
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
-                Ok((counts, took)) => {
+                Ok(done) => {
+                    let Came { counts, took, .. } = done;
                     if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
                         pace.learn(took);
                     } else {
                         // Nothing to do there: look further ahead next time.
                         pace.learn(took.max(Duration::from_millis(1)));
                     }
-                    return Ok((counts, took));
+                    return Ok(done);
                 }
                 Err(failure) => failure,
             };
@@ -391,7 +422,7 @@ impl Run<'_, '_> {
             self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
             self.engine.clock().sleep(wait);
             if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
-                return Ok((counts, Duration::ZERO));
+                return Ok(Came { counts, ..Came::default() });
             }
         }
     }
@@ -426,16 +457,47 @@ impl Run<'_, '_> {
         memory: &mut Memory,
         rows: u64,
         retry: bool,
-    ) -> Result<(Counts, Duration), Failure> {
-        let faults = self.engine.faults();
+    ) -> Result<Came, Failure> {
         let clock = self.engine.clock();
         let step = &work.item.steps[checkpoint.step];
         let began: Instant = clock.tick();
-        let Some(aim) = work.operation.aim(step, &checkpoint.cursor, rows, session)? else {
+        let stores = self.engine.stores();
+        let aim = work.operation.aim_with_stores(step, &checkpoint.cursor, rows, session, stores)?;
+        let Some(aim) = aim else {
             checkpoint.step += 1;
             checkpoint.cursor = Default::default();
-            return Ok((Counts::default(), Duration::ZERO));
+            return Ok(Came::default());
         };
+        let outcome = match self.attempt(work, session, checkpoint, memory, &aim, rows, retry) {
+            Err(Failure::Error(error)) if error.class == Class::Data => {
+                let class = error.class;
+                let failure = Failure::Error(error);
+                let said = chain(&failure);
+                match work.operation.give_up(step, &aim, &said)? {
+                    Some(given_up) => self.pass_over(work, session, checkpoint, given_up, class, said),
+                    None => Err(failure),
+                }
+            }
+            outcome => outcome,
+        };
+        let (counts, detail) = outcome?;
+        Ok(Came { counts, took: clock.tick().duration_since(began), detail })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a batch is made of")]
+    fn attempt(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &mut Memory,
+        aim: &Cursor,
+        rows: u64,
+        retry: bool,
+    ) -> Result<(Counts, Option<serde_json::Value>), Failure> {
+        let faults = self.engine.faults();
+        let clock = self.engine.clock();
+        let step = &work.item.steps[checkpoint.step];
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         // Both are put in place only after the commit: a batch that is rolled back has happened to nobody.
         let mut new_memory = memory.clone();
@@ -446,33 +508,37 @@ impl Run<'_, '_> {
             Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
         let notes;
-        let counts = {
+        let (counts, detail) = {
             let mut tx = session.begin(&work.limits)?;
             faults.point("begun")?;
             let number = new_checkpoint.batch as i64;
             let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
-            let outcome = work.operation.act(step, &aim, rows, &mut handle);
+            let outcome = work.operation.act(step, aim, rows, &mut handle);
             if let Some(name) = handle.fired() {
                 return Err(Failure::Fault(name));
             }
             let Batch { counts, next } = outcome?;
+            let told = std::mem::take(handle.told_mut());
             notes = handle.take_notes();
             faults.point("changed")?;
-            match next {
-                Some(cursor) => new_checkpoint.cursor = cursor,
-                None => {
-                    new_checkpoint.step += 1;
-                    new_checkpoint.cursor = Default::default();
-                }
-            }
+            new_checkpoint.go_on_at(next);
             new_checkpoint.counts[checkpoint.step].add(&counts);
-            if memory.tables.is_empty() && !new_memory.tables.is_empty() {
+            let first = memory.tables.is_empty() && !new_memory.tables.is_empty();
+            if !new_memory.forget && (first || (new_memory.files && !memory.files)) {
                 undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
+            }
+            if let Some(scope) = &told.scope {
+                scopes::install(tx.as_mut(), work.dialect)?;
+                if !new_memory.forget {
+                    let detail = told.detail.as_ref();
+                    undo::open_scope(tx.as_mut(), work.dialect, &work.point, number, scope, detail)?;
+                }
+                scopes::forget_failure(tx.as_mut(), work.dialect, &work.item.operation.name, scope)?;
             }
             new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now())?;
             faults.point("checkpointed")?;
             tx.commit()?;
-            counts
+            (counts, told.detail)
         };
         faults.point("committed")?;
         *memory = new_memory;
@@ -480,7 +546,39 @@ impl Run<'_, '_> {
         for text in notes {
             self.log(work.n, What::Noted { text })?;
         }
-        Ok((counts, clock.tick().duration_since(began)))
+        Ok((counts, detail))
+    }
+
+    /// A scope that failed was rolled back: it is remembered as failed, and the checkpoint passes over it.
+    fn pass_over(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        given_up: GivenUp,
+        class: Class,
+        error: String,
+    ) -> Result<(Counts, Option<serde_json::Value>), Failure> {
+        let faults = self.engine.faults();
+        let now = self.engine.clock().now();
+        let step = checkpoint.step;
+        let counts = Counts { failed: 1, ..Counts::default() };
+        let mut passed = checkpoint.clone();
+        passed.batch += 1;
+        passed.counts[step].add(&counts);
+        passed.go_on_at(given_up.next);
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        faults.point("before a scope is passed over")?;
+        let mut tx = session.begin(&work.limits)?;
+        scopes::install(tx.as_mut(), work.dialect)?;
+        let operation = &work.item.operation.name;
+        scopes::note_failure(tx.as_mut(), work.dialect, operation, &given_up.scope, &error, now)?;
+        passed.write(tx.as_mut(), work.dialect, &name, now)?;
+        faults.point("scope passed over")?;
+        tx.commit()?;
+        *checkpoint = passed;
+        self.log(work.n, What::GaveUp { step, scope: given_up.scope, class, error })?;
+        Ok((counts, Some(given_up.detail)))
     }
 }
 
@@ -498,8 +596,19 @@ impl Run<'_, '_> {
             expires_at: until,
             state: PointState::Open,
             tables: Vec::new(),
+            scopes: Vec::new(),
+            scope: None,
+            batch: None,
         }
     }
+}
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+struct Came {
+    counts: Counts,
+    took: Duration,
+    detail: Option<serde_json::Value>,
 }
 
 /// What stays the same while one operation executes.

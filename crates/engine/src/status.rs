@@ -16,6 +16,8 @@ pub enum Status {
     Ready,
     /// At work, or died at work.
     Running,
+    /// Died at work; can be resumed. No event says so: it is seen by whoever looks whether the process still lives.
+    Interrupted,
     /// All batches done, check pending.
     Verifying,
     /// Done.
@@ -41,6 +43,8 @@ impl Status {
         let next = match (self, what) {
             // A process that died before it changed anything begins again.
             (New | Planned | Ready, What::Planned { .. }) => Planned,
+            // So does one that could not be planned, or had no backup: nothing was started.
+            (Failed, What::Planned { .. }) => Planned,
             (Planned, What::Guarded { .. }) => Ready,
             (Planned, What::Found { .. }) => Planned,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
@@ -50,7 +54,7 @@ impl Status {
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,
             (Running, What::Advanced { .. } | What::Retried { .. } | What::Paused { .. }) => Running,
             (Running, What::Noted { .. }) => Running,
-            (Running, What::StepDone { .. }) => Running,
+            (Running, What::StepDone { .. } | What::GaveUp { .. } | What::Summed { .. }) => Running,
             (Running, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
                 Partial
             }
@@ -59,6 +63,10 @@ impl Status {
             (Running, What::Stopped { .. }) => TimedOut,
             (_, What::Failed { .. }) if !self.is_over() => Failed,
             (Verifying, What::Finished) => Completed,
+            // An operation that only looks.
+            (Planned, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
+                Partial
+            }
             // A dry run, or an operation that only looks.
             (Planned | Ready, What::Finished) => Completed,
             (Partial | Failed | Refused | Cancelled | TimedOut | Skipped, What::Finished) => self,
@@ -76,7 +84,7 @@ impl Status {
     /// Whether `resume` has something to do.
     pub fn can_resume(self) -> bool {
         use Status::*;
-        matches!(self, Running | Verifying | Failed | Cancelled | TimedOut)
+        matches!(self, Running | Interrupted | Verifying | Failed | Cancelled | TimedOut)
     }
 
     /// As the documents spell it, with spaces.
@@ -116,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_batch_cannot_follow_a_refusal() {
-        let advanced = What::Advanced { step: 0, batch: 1, counts: Default::default(), seconds: 0.0 };
+        let advanced =
+            What::Advanced { step: 0, batch: 1, counts: Default::default(), seconds: 0.0, detail: None };
         assert!(Status::Refused.after(&advanced).is_err());
         assert!(Status::Completed.after(&What::Started { resumed: true }).is_err());
     }

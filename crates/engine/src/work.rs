@@ -7,6 +7,7 @@ use crate::archive::Written;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
+use crate::scopes::Told;
 use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
 use targets::db::{
     BATCH, Below, Dialect, Link, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
@@ -50,13 +51,15 @@ pub struct Memory {
     pub tables: Vec<Remembered>,
     /// The data refused something: from now on each statement that may be refused gets a savepoint of its own.
     pub(crate) careful: bool,
+    /// Files were set aside.
+    pub files: bool,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, careful: false, scratches: Vec::new() }
+        Self { point: point.to_owned(), forget, tables, careful: false, files: false, scratches: Vec::new() }
     }
 }
 
@@ -82,6 +85,7 @@ pub struct Work<'a> {
     files: u64,
     notes: Vec<String>,
     fired: Option<&'static str>,
+    told: Told,
 }
 
 impl<'a> Work<'a> {
@@ -92,7 +96,17 @@ impl<'a> Work<'a> {
         batch: i64,
         retry: bool,
     ) -> Self {
-        Self { tx, setting, memory, batch, retry, files: 0, notes: Vec::new(), fired: None }
+        Self {
+            tx,
+            setting,
+            memory,
+            batch,
+            retry,
+            files: 0,
+            notes: Vec::new(),
+            fired: None,
+            told: Told::default(),
+        }
     }
 
     /// How this database spells things.
@@ -161,6 +175,16 @@ impl<'a> Work<'a> {
     /// The number of the batch.
     pub fn batch(&self) -> i64 {
         self.batch
+    }
+
+    /// What the operation told about this batch.
+    pub(crate) fn told_mut(&mut self) -> &mut Told {
+        &mut self.told
+    }
+
+    /// Whether what changes can be put back.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.memory.forget
     }
 
     /// The fault that fired inside a verb, if any: the engine then dies without tidying up.
@@ -292,7 +316,7 @@ impl<'a> Work<'a> {
             }
         }
         let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
-        let added = self.tx.execute(&dialect.put_back(table, &aside, &names, Range { from: 0, to: end }))?;
+        let added = self.tx.execute(&dialect.put_back(table, &aside, &names, Range::of(0, end)))?;
         if added != asked {
             return Err(Error::data(format!("{added} of {asked} rows could be added to `{}`", table.name))
                 .help("a trigger or rule interferes: nothing was changed"));
@@ -300,6 +324,13 @@ impl<'a> Work<'a> {
         self.empty(&aside)?;
         self.may_die("after an insert")?;
         Ok(added)
+    }
+
+    /// Makes a table that is not there yet, for rows that move. It stays when the run is undone: its rows are taken away.
+    pub fn add_table(&mut self, create: &Sql) -> Result<()> {
+        self.may_die("before a table is made")?;
+        self.tx.execute(create)?;
+        self.may_die("after a table was made")
     }
 
     /// Drops a partition whose rows all satisfy `condition` (over `t`) still; how many rows it had, or none when some
@@ -360,8 +391,7 @@ impl<'a> Work<'a> {
         self.tx.execute(&dialect.empty(table))?;
         let end = self.tx.count(&dialect.undo_end(&aside))? as i64;
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let back =
-            self.tx.execute(&dialect.put_back_or_end(table, &aside, &names, Range { from: 0, to: end }))?;
+        let back = self.tx.execute(&dialect.put_back_or_end(table, &aside, &names, Range::of(0, end)))?;
         if back != kept {
             return Err(Error::data(format!("{back} of {kept} rows of `{}` could be put back", table.name))
                 .help("a trigger or rule interferes: nothing was changed"));
@@ -403,7 +433,7 @@ impl<'a> Work<'a> {
     }
 
     /// All rows at once, for results known to be small.
-    pub(crate) fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
+    pub fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
         self.tx.rows(sql)
     }
 
@@ -515,7 +545,13 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    fn may_die(&mut self, name: &'static str) -> Result<()> {
+    /// Notes that the undo point is about files too.
+    pub(crate) fn remembers_files(&mut self) {
+        self.memory.files = true;
+    }
+
+    /// A fault point inside a verb.
+    pub(crate) fn may_die(&mut self, name: &'static str) -> Result<()> {
         match self.setting.faults.point(name) {
             Ok(()) => Ok(()),
             Err(Failure::Error(error)) => Err(error),

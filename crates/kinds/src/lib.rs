@@ -4,6 +4,9 @@
 //! between databases is asked of the contract.
 
 mod accounts;
+mod files;
+mod merge;
+mod orphans;
 mod purge;
 mod queue;
 mod sweep;
@@ -12,5 +15,12 @@ use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge, &accounts::Accounts, &queue::Queue]
+    vec![
+        &purge::Purge,
+        &orphans::Orphans,
+        &merge::Merge,
+        &accounts::Accounts,
+        &files::FilesKind,
+        &queue::Queue,
+    ]
 }

@@ -19,6 +19,47 @@ pub struct File {
     pub modified_us: i64,
 }
 
+/// What lies under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    /// What sort of thing it is.
+    pub sort: Sort,
+    /// Its own size in bytes; 0 for anything but a file.
+    pub bytes: u64,
+    /// Last change, microseconds since 1970.
+    pub modified_us: i64,
+    /// What is the same for all names of one file, when it has several (hard links).
+    pub shared: Option<(u64, u64)>,
+}
+
+/// What sort of thing lies under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link. It is never followed.
+    Link,
+    /// Anything else: a pipe, a device, or a thing whose name cannot be spoken of here.
+    Other,
+}
+
+/// What became of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It is there now.
+    Done,
+    /// There was nothing to move.
+    Missing,
+    /// Something lies there already; nothing was overwritten.
+    Taken,
+}
+
+/// Told of everything that [`Files::walk`] comes across; says whether to go into a folder. An error is a place that
+/// cannot be looked at.
+pub type Each<'a> = dyn FnMut(&str, Result<About>) -> Result<bool> + 'a;
+
 /// A place for files.
 pub trait Files: Send + Sync {
     /// The name used in messages; never with a secret.
@@ -32,6 +73,30 @@ pub trait Files: Send + Sync {
     fn list(&self, prefix: &str) -> Result<Vec<File>>;
     /// Removes a file; false when there was none.
     fn remove(&self, name: &str) -> Result<bool>;
+
+    /// Comes across everything below a folder (the whole store when `folder` is empty), each folder before what is in it,
+    /// in no order besides. Links are told and never followed. False when there is no such folder.
+    fn walk(&self, folder: &str, each: &mut Each) -> Result<bool>;
+    /// What lies under a name; none when nothing does.
+    fn look(&self, name: &str) -> Result<Option<About>>;
+    /// Moves a file, or a folder with everything in it, to a free name in the same store, making the folders on the way.
+    /// A bucket, which has no folders, goes on where an interrupted move of one stopped.
+    fn move_to(&self, from: &str, to: &str) -> Result<Moved>;
+    /// Makes moves from and to these names durable, where a store does not do so by itself.
+    fn settle(&self, names: &[&str]) -> Result<()> {
+        let _ = names;
+        Ok(())
+    }
+    /// Removes a folder with everything below it, and the folders above it that this leaves empty. Links are removed, not
+    /// followed. False when there was none.
+    fn remove_tree(&self, name: &str) -> Result<bool>;
+    /// What stands before the names of its files where others speak of them: `/srv/files`, `s3://bucket/prefix`.
+    fn roots(&self) -> Vec<String>;
+    /// The name of the file that a path really leads to, links followed; none when it leads out of the store or nowhere.
+    fn locate(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
 }
 
 /// A file being written. Dropped without `finish` it leaves nothing behind.
@@ -40,10 +105,12 @@ pub trait NewFile: Write + Send {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
+/// The most bytes that a name may have.
+pub const LONGEST_NAME: usize = 1000;
+
 /// Refuses names that could lead out of a store or that not every store can hold.
 pub fn check_name(name: &str) -> Result<()> {
     const LONGEST_PART: usize = 240;
-    const LONGEST: usize = 1000;
     let complain = |why: &str| {
         Err(Error::usage(format!("`{}` cannot be the name of a file in a store: {why}", name.escape_debug()))
             .help("use a relative name such as `folder/file.txt`"))
@@ -54,7 +121,7 @@ pub fn check_name(name: &str) -> Result<()> {
     if name.starts_with('/') {
         return complain("it begins at the root");
     }
-    if name.len() > LONGEST {
+    if name.len() > LONGEST_NAME {
         return complain("it is longer than 1000 bytes");
     }
     if name.contains(|c: char| c.is_ascii_control()) {

@@ -9,6 +9,9 @@ use engine::{
     Engine, Failure, Kind, Manners, OperationRequest, Plan, Report, Request, Severity, Status, Stop, Trigger,
 };
 
+use std::path::Path;
+
+type Stock = Box<dyn Fn(&Path)>;
 type After = Box<dyn Fn(&Place, &Report)>;
 
 /// One story, told by [`Story::tell`].
@@ -23,6 +26,7 @@ pub struct Story {
     given: Box<dyn Fn(&Place)>,
     meanwhile: Box<dyn Fn(&Place)>,
     after: After,
+    stock: Option<Stock>,
 }
 
 /// Further than any story has points; a loop that reaches it is a bug.
@@ -47,12 +51,20 @@ impl Story {
             given: Box::new(|_| {}),
             meanwhile: Box::new(|_| {}),
             after: Box::new(|_, _| {}),
+            stock: None,
         }
     }
 
     /// What is there before.
     pub fn given(mut self, given: impl Fn(&Place) + 'static) -> Self {
         self.given = Box::new(given);
+        self
+    }
+
+    /// What is in the folder of the file store before. It belongs to what undo must give back: names, bytes and times of
+    /// files, and folders.
+    pub fn stocked(mut self, stock: impl Fn(&Path) + 'static) -> Self {
+        self.stock = Some(Box::new(stock));
         self
     }
 
@@ -100,13 +112,25 @@ impl Story {
     /// Tells it on one.
     pub fn tell_on(&self, place: &Place) {
         (self.given)(place);
-        let before = place.dump();
         let workshop = Workshop::new(place, self.catalogue.clone());
+        if let Some(stock) = &self.stock {
+            stock(&workshop.store());
+        }
+        let before = self.dump(place, &workshop);
         self.once(place, &workshop, &before);
         if self.faults && self.undoes {
             self.fault_loop(place, &workshop, &before);
             assert_eq!(place.leftovers(), Vec::<String>::new(), "something of ours is left behind");
         }
+    }
+
+    /// Database and, where the story has one, file store.
+    fn dump(&self, place: &Place, workshop: &Workshop) -> String {
+        let mut dump = place.dump();
+        if self.stock.is_some() {
+            dump.push_str(&tree(&workshop.store()));
+        }
+        dump
     }
 
     /// The request of the story.
@@ -117,7 +141,7 @@ impl Story {
     fn once(&self, place: &Place, workshop: &Workshop, before: &str) {
         let engine = workshop.engine();
         let plan = plan(&engine, &self.request());
-        assert_eq!(place.dump(), before, "planning changed something");
+        assert_eq!(self.dump(place, workshop), before, "planning changed something");
         assert_eq!(place.leftovers(), Vec::<String>::new(), "planning left something behind");
         let report = run(&engine, &plan);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
@@ -132,13 +156,26 @@ impl Story {
             return;
         }
         self.undo(&engine, &report.run_id);
-        assert_eq!(place.dump(), before, "undo did not give back what was there");
+        if self.stock.is_none() {
+            assert_eq!(self.dump(place, workshop), before, "undo did not give back what was there");
+        } else {
+            // The quarantine goes with its undo point.
+            let now = self.dump(place, workshop);
+            let lines = |text: &str| -> Vec<String> {
+                let ours = |line: &&str| !line.contains(".sexton-quarantine");
+                text.lines().filter(ours).map(str::to_owned).collect()
+            };
+            assert_eq!(lines(&now), lines(before), "undo did not give back what was there");
+        }
         let again =
             engine.undo_request(&report.run_id, Some("test"), "tester").unwrap_or_else(|e| panic!("{e}"));
         let again = run(&engine, &crate::story::plan(&engine, &again));
         assert!(matches!(again.status, Status::Skipped | Status::Completed), "{again:#?}");
-        assert_eq!(place.dump(), before, "undoing again changed something");
+        if self.stock.is_none() {
+            assert_eq!(self.dump(place, workshop), before, "undoing again changed something");
+        }
         forget(&engine);
+        assert_eq!(self.dump(place, workshop), before, "forgetting the undo point changed something");
     }
 
     fn undo(&self, engine: &Engine, run_id: &str) {
@@ -202,7 +239,14 @@ impl Story {
                 self.undo(&workshop.engine(), run_id);
             }
         }
-        assert_eq!(place.dump(), before, "after a death at point {nth} and undo, something is different");
+        if self.stock.is_some() {
+            forget(&workshop.engine());
+        }
+        assert_eq!(
+            self.dump(place, workshop),
+            before,
+            "after a death at point {nth} and undo, something is different"
+        );
     }
 }
 
@@ -254,4 +298,29 @@ pub fn forget(engine: &Engine) {
     for point in engine.undo_points("test").unwrap_or_else(|error| panic!("{error:?}")) {
         engine.drop_undo("test", &point.id, "tester").unwrap_or_else(|error| panic!("{error:?}"));
     }
+}
+
+/// Everything in a folder: names, and of files bytes and times. Links are not followed.
+pub fn tree(folder: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut lines = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let about = path.symlink_metadata().unwrap_or_else(|error| panic!("{error}"));
+            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            if about.is_dir() {
+                lines.push(format!("\n{name}/"));
+                folders.push(path);
+            } else if about.is_file() {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                lines.push(format!("\n{name} {}.{:09} {bytes:02x?}", about.mtime(), about.mtime_nsec()));
+            } else {
+                lines.push(format!("\n{name} -> {:?}", std::fs::read_link(&path)));
+            }
+        }
+    }
+    lines.sort();
+    lines.concat()
 }

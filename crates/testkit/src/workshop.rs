@@ -15,6 +15,15 @@ pub struct Workshop {
     catalogue: Vec<&'static dyn Kind>,
     clock: Arc<dyn Clock>,
     run_logs: Vec<engine::RunLog>,
+    stores: Option<Arc<dyn Stores>>,
+}
+
+struct Given(Arc<dyn Stores>);
+
+impl Stores for Given {
+    fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
+        self.0.store(name)
+    }
 }
 
 struct One(Arc<dyn Database>);
@@ -50,6 +59,7 @@ impl Workshop {
             catalogue,
             clock: Arc::new(SystemClock),
             run_logs: Vec::new(),
+            stores: None,
         }
     }
 
@@ -62,7 +72,14 @@ impl Workshop {
             catalogue,
             clock: Arc::new(SystemClock),
             run_logs: Vec::new(),
+            stores: None,
         }
+    }
+
+    /// The same with other file stores.
+    pub fn storing(mut self, stores: Arc<dyn Stores>) -> Self {
+        self.stores = Some(stores);
+        self
     }
 
     /// The same with another database, such as one with every right.
@@ -109,7 +126,10 @@ impl Workshop {
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
             databases: Box::new(One(Arc::clone(&self.database))),
-            stores: Box::new(Folder(self.store())),
+            stores: match &self.stores {
+                Some(stores) => Box::new(Given(Arc::clone(stores))),
+                None => Box::new(Folder(self.store())),
+            },
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
             log_folder: Some(self.folder.path().to_owned()),
             clock,

@@ -10,6 +10,7 @@
 mod connect;
 mod failure;
 mod transfer;
+mod tree;
 
 use object_store::aws::AmazonS3;
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
@@ -19,7 +20,7 @@ use secrecy::SecretString;
 use std::io::Read;
 use std::sync::Arc;
 use targets::db::{Error, Result};
-use targets::files::{File, Files, NewFile, check_name};
+use targets::files::{About, Each, File, Files, Moved, NewFile, check_name};
 use tokio::runtime::Runtime;
 use transfer::{Download, Upload};
 
@@ -147,6 +148,27 @@ impl Files for Bucket {
         let deleted = self.shared.runtime.block_on(self.shared.store.delete(&path));
         deleted.map_err(|error| self.shared.failed("remove", name, error))?;
         Ok(true)
+    }
+
+    fn walk(&self, folder: &str, each: &mut Each) -> Result<bool> {
+        tree::walk(&self.shared, folder, each)
+    }
+
+    fn look(&self, name: &str) -> Result<Option<About>> {
+        tree::look(&self.shared, name)
+    }
+
+    fn move_to(&self, from: &str, to: &str) -> Result<Moved> {
+        tree::move_to(&self.shared, from, to)
+    }
+
+    fn remove_tree(&self, name: &str) -> Result<bool> {
+        tree::remove_tree(&self.shared, name)
+    }
+
+    fn roots(&self) -> Vec<String> {
+        let bucket = format!("s3://{}/{}", self.shared.bucket, self.shared.prefix);
+        vec![bucket.trim_end_matches('/').to_owned()]
     }
 }
 

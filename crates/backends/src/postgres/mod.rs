@@ -15,6 +15,7 @@ mod message;
 mod moment;
 mod passfile;
 mod pulse;
+mod references;
 mod schema;
 mod session;
 mod tls;

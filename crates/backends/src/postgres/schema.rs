@@ -1,4 +1,4 @@
-//! Reads the catalogue: six queries for all tables together, however many there are.
+//! Reads the catalogue: seven queries for all tables together, however many there are.
 //!
 //! Tables that somebody holds locked against everyone are described without size and defaults, because asking for those
 //! would wait. Sexton's own schema, the system's and temporary ones are left out.
@@ -6,8 +6,8 @@
 use super::session::Connected;
 use std::collections::HashMap;
 use targets::db::{
-    Action, Column, Facts, Family, ForeignKey, Generated, Index, Key, Result, Row, Schema, Sql, Table,
-    TableKind, TableName, Trigger, Value,
+    Action, Column, Facts, Family, ForeignKey, Generated, Index, Key, Result, Rights, Row, Schema, Sql,
+    Table, TableKind, TableName, Trigger, Value,
 };
 
 const OURS: &str = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'sexton')
@@ -35,6 +35,7 @@ pub(super) fn read(session: &mut Connected) -> Result<Schema> {
     grouped(session, INDEXES, &mut |table, row| add_index_column(&mut found, table, row))?;
     grouped(session, REFERENCES, &mut add_reference)?;
     grouped(session, TRIGGERS, &mut |table, row| table.triggers.push(trigger(row)))?;
+    grouped(session, RULES, &mut |table, row| table.rules.push(trigger(row)))?;
     grouped(session, PARENTS, &mut |table, row| table.parents.push(name(&row[1], &row[2])))?;
     grouped(session, CHILDREN, &mut |table, row| table.children.push(name(&row[1], &row[2])))?;
     let names: HashMap<TableName, usize> =
@@ -59,7 +60,10 @@ const TABLES: &str = "
       select relation from pg_locks where mode = 'AccessExclusiveLock' and granted and relation is not null)
     select c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::double precision, c.relpages,
            case when c.relkind in ('r', 'm') and c.oid not in (select relation from locked)
-                then pg_total_relation_size(c.oid) end
+                then pg_total_relation_size(c.oid) end,
+           has_table_privilege(c.oid, 'select'), has_table_privilege(c.oid, 'insert'),
+           has_any_column_privilege(c.oid, 'update'), has_table_privilege(c.oid, 'delete'),
+           pg_has_role(c.relowner, 'usage')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'f', 'v', 'm') and {OURS}
     order by n.nspname, c.relname";
@@ -83,6 +87,14 @@ fn table(row: &Row) -> Table {
         indexes: Vec::new(),
         references: Vec::new(),
         triggers: Vec::new(),
+        rules: Vec::new(),
+        rights: Rights {
+            select: row[7].as_bool() == Some(true),
+            insert: row[8].as_bool() == Some(true),
+            update: row[9].as_bool() == Some(true),
+            delete: row[10].as_bool() == Some(true),
+            owner: row[11].as_bool() == Some(true),
+        },
         parents: Vec::new(),
         children: Vec::new(),
         rowid: None,
@@ -210,7 +222,8 @@ impl FoundIndex {
 const REFERENCES: &str = "
     select k.conrelid, k.conname, pn.nspname, p.relname, k.confdeltype::text, k.convalidated, a.attname, pa.attname,
            k.convalidated and not c.relhasrules and not c.relrowsecurity and not exists (
-             select from pg_trigger g where g.tgconstraint = k.oid and g.tgenabled not in ('O', 'A'))
+             select from pg_trigger g where g.tgconstraint = k.oid and g.tgenabled not in ('O', 'A')),
+           exists (select 1 from pg_trigger g where g.tgconstraint = k.oid and g.tgrelid = k.conrelid and g.tgenabled in ('O', 'A'))
     from pg_constraint k
     join pg_class c on c.oid = k.conrelid
     join pg_namespace n on n.oid = c.relnamespace
@@ -243,7 +256,8 @@ fn add_reference(table: &mut Table, row: &Row) {
             _ => Action::NoAction,
         },
         validated: row[5].as_bool() == Some(true),
-        enforced: row[8].as_bool() == Some(true),
+        acts_on_all: row[8].as_bool() == Some(true),
+        checks_writes: row[9].as_bool() == Some(true),
     });
 }
 
@@ -265,6 +279,16 @@ fn trigger(row: &Row) -> Trigger {
         enabled: row[3].as_bool() == Some(true),
     }
 }
+
+/// In the shape of triggers: the bits say on what.
+const RULES: &str = "
+    select r.ev_class, r.rulename, case r.ev_type when '2' then 16 when '3' then 4 when '4' then 8 else 0 end,
+           r.ev_enabled in ('O', 'A')
+    from pg_rewrite r
+    join pg_class c on c.oid = r.ev_class
+    join pg_namespace n on n.oid = c.relnamespace
+    where r.ev_type <> '1' and {OURS}
+    order by r.ev_class, r.rulename";
 
 const PARENTS: &str = "
     select i.inhrelid, n.nspname, c.relname

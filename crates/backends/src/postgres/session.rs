@@ -221,7 +221,19 @@ impl Facts for Connected {
     fn server(&mut self) -> Result<Server> {
         let sql = "select current_setting('server_version'), current_database()::text, current_user::text,
             pg_is_in_recovery(), coalesce((select rolsuper from pg_roles where rolname = current_user), false),
-            (extract(epoch from clock_timestamp()) * 1000000)::bigint, pg_database_size(current_database())";
+            (extract(epoch from clock_timestamp()) * 1000000)::bigint, pg_database_size(current_database()),
+            case
+              when to_regnamespace('sexton') is null
+              then case when not has_database_privilege(current_database(), 'create')
+                        then format('create schema sexton authorization %I', current_user) end
+              when not has_schema_privilege('sexton', 'usage') or not has_schema_privilege('sexton', 'create')
+              then format('grant usage, create on schema sexton to %I', current_user)
+              when exists (select from pg_class c
+                           where c.relnamespace = to_regnamespace('sexton') and c.relkind = 'r'
+                             and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
+                                      and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete')))
+              then format('grant all on all tables in schema sexton to %I', current_user)
+            end";
         let rows = self.rows(&Sql::new(sql))?;
         let row = rows.first().ok_or_else(|| protocol("no answer about itself"))?;
         let text = |n: usize| row[n].as_text().unwrap_or_default().to_owned();
@@ -237,6 +249,7 @@ impl Facts for Connected {
             superuser: row[4].as_bool().unwrap_or(false),
             clock_us: row[5].as_int().unwrap_or(0),
             bytes: row[6].as_int().unwrap_or(0) as u64,
+            lacks: row[7].as_text().map(str::to_owned),
         })
     }
 

@@ -46,10 +46,11 @@ fn failed(host: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
 
 fn config(address: &Address) -> Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
+    let lenient = |chain| Arc::new(Lenient { chain, provider: provider.clone() });
     let verifier: Arc<dyn ServerCertVerifier> = match address.tls {
         TlsMode::VerifyFull => trusting(address, &provider)?,
-        TlsMode::VerifyCa => Arc::new(AnyName(trusting(address, &provider)?)),
-        _ => Arc::new(Anyone(provider.clone())),
+        TlsMode::VerifyCa => lenient(Some(trusting(address, &provider)?)),
+        _ => lenient(None),
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -97,50 +98,15 @@ fn unreadable(file: &Path, error: impl std::error::Error + Send + Sync + 'static
         .because(error)
 }
 
-/// Accepts any certificate: `prefer` and `require` ask for secrecy only.
+/// Checks no more than was asked for: the chain but not the name (`verify-ca`), or nothing (`prefer` and `require` ask for
+/// secrecy only). That the server has the certificate's key is checked in any case.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    chain: Option<Arc<dyn ServerCertVerifier>>,
+    provider: Arc<CryptoProvider>,
 }
 
-/// Checks the chain but not the name: `verify-ca`.
-#[derive(Debug)]
-struct AnyName(Arc<dyn ServerCertVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         cert: &CertificateDer<'_>,
@@ -149,7 +115,8 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        match self.0.verify_server_cert(cert, chain, name, ocsp, now) {
+        let Some(verifier) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        match verifier.verify_server_cert(cert, chain, name, ocsp, now) {
             // The name is the last thing that is checked, so the chain was good.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -164,7 +131,7 @@ impl ServerCertVerifier for AnyName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, signature)
+        verify_tls12_signature(message, cert, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -173,10 +140,10 @@ impl ServerCertVerifier for AnyName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, signature)
+        verify_tls13_signature(message, cert, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -8,11 +8,11 @@
 //! the deletion follows the index. `order by … desc limit changes()` instead of the subtraction takes 2.2 s.
 
 use super::place::{self, Place};
-use super::{age, walk};
+use super::{age, references, walk};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Generated, Range, Result, Row, Sql, Table, TableKind,
-    TableName, Take, UndoTable, Value, after, quote,
+    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result, Row,
+    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -91,7 +91,12 @@ impl Dialect for SqliteDialect {
         let mut columns = vec![format!("{ROW} integer primary key"), BATCH.to_owned(), AT.to_owned()];
         columns.extend(undo.columns.iter().map(|column| quote(column)));
         columns.extend(place::extra_keys(table, undo).into_iter().map(|(_, name)| name));
-        columns.extend((0..undo.after.len()).map(after));
+        columns.extend(
+            undo.after
+                .iter()
+                .enumerate()
+                .map(|(n, column)| format!("{}{}", after(n), table.column(column).map_or("", affinity))),
+        );
         vec![Sql::new(begin).table(&undo.name).text(" (").text(&columns.join(", ")).text(")")]
     }
 
@@ -165,6 +170,25 @@ impl Dialect for SqliteDialect {
         among(table, scratch, &Sql::default())
     }
 
+    fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql> {
+        let mut all = vec![
+            Sql::new("drop table if exists temp.").name(name),
+            Sql::new("create temporary table ").name(name).text(" as ").add(select),
+        ];
+        for (n, columns) in indexes.iter().enumerate() {
+            all.push(
+                Sql::new("create index temp.")
+                    .name(&format!("{name}_{}", n + 1))
+                    .text(" on ")
+                    .name(name)
+                    .text(" (")
+                    .names("", columns.iter().map(String::as_str))
+                    .text(")"),
+            );
+        }
+        all
+    }
+
     // the write lock is held from the start of the transaction
     fn lock_whole(&self, _: &Table) -> Option<Sql> {
         None
@@ -183,15 +207,26 @@ impl Dialect for SqliteDialect {
         1_000
     }
 
+    fn undo_span(&self, undo: &UndoTable, batch: i64) -> Sql {
+        Sql::new(&format!("select min({ROW}), max({ROW}) + 1 from "))
+            .table(&undo.name)
+            .text(&format!(" where {BATCH} = "))
+            .bind(batch)
+    }
+
     fn undo_range(&self, range: Range) -> Sql {
-        Sql::new("u.")
+        let sql = Sql::new("u.")
             .text(ROW)
             .text(" >= ")
             .bind(range.from)
             .text(" and u.")
             .text(ROW)
             .text(" < ")
-            .bind(range.to)
+            .bind(range.to);
+        match range.batch {
+            Some(batch) => sql.text(&format!(" and u.{BATCH} = ")).bind(batch),
+            None => sql,
+        }
     }
 
     fn put_back(&self, table: &Table, undo: &UndoTable, columns: &[&str], range: Range) -> Sql {
@@ -206,6 +241,22 @@ impl Dialect for SqliteDialect {
 
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age> {
         age::conditions(column, unit, cutoff)
+    }
+
+    fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql> {
+        references::read_as(text, column)
+    }
+
+    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql> {
+        Ok(references::json_items(column, path))
+    }
+
+    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
+        Ok(references::json_without(column, path, gone))
+    }
+
+    fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String> {
+        references::keep(table, key, declared)
     }
 
     fn epoch(&self, instant: &Sql) -> Sql {
@@ -226,6 +277,19 @@ impl Dialect for SqliteDialect {
 
     fn inward(&self, _column: &Column, value: Value) -> Sql {
         Sql::default().bind(value)
+    }
+}
+
+/// What makes a column of ours turn a new value into what the table's own column will make of it: '1' into 1, or the
+/// other way round. Values that lie in the table already need none.
+fn affinity(column: &Column) -> &'static str {
+    match column.family {
+        Family::Integer => " integer",
+        Family::Text => " text",
+        Family::Real => " real",
+        Family::Any if column.declared.is_empty() || column.declared.eq_ignore_ascii_case("any") => "",
+        Family::Any | Family::Json => " numeric",
+        _ => "",
     }
 }
 

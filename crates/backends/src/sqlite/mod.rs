@@ -11,6 +11,7 @@ mod errors;
 mod lock;
 mod place;
 mod pulse;
+mod references;
 mod schema;
 mod session;
 mod triggers;

@@ -13,8 +13,8 @@ use super::triggers;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use targets::db::{
-    Action, Column, Family, ForeignKey, Generated, Index, Key, Result, Schema, Table, TableKind, TableName,
-    Trigger, quote,
+    Action, Column, Family, ForeignKey, Generated, Index, Key, Result, Rights, Schema, Table, TableKind,
+    TableName, Trigger, quote,
 };
 
 /// Reads all of it, as of one moment.
@@ -142,6 +142,8 @@ fn table(
         indexes: indexed.into_iter().map(|indexed| indexed.index).collect(),
         references: Vec::new(),
         triggers: triggers_of(conn, &listed.name)?,
+        rules: Vec::new(),
+        rights: Rights::default(),
         parents: Vec::new(),
         children: Vec::new(),
         rowid,
@@ -343,7 +345,8 @@ fn references(
                 parent_columns: Vec::new(),
                 on_delete: action(&on_delete),
                 validated: false,
-                enforced: false,
+                acts_on_all: false,
+                checks_writes: false,
             });
         }
         let Some(reference) = references.last_mut() else { continue };

@@ -116,6 +116,13 @@ impl Link {
         Ok(count)
     }
 
+    /// A folder in which SQLite cannot make its journal, nor Sexton its lock.
+    fn lacks(&self) -> Option<String> {
+        let real = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let folder = real.parent()?;
+        (!pulse::may(folder, libc::W_OK)).then(|| format!("chmod u+w {}", folder.display()))
+    }
+
     /// The integer that a pragma returns.
     fn pragma(&self, name: &str) -> Result<i64> {
         self.conn
@@ -212,6 +219,7 @@ impl Facts for Link {
             version_number: rusqlite::version_number().max(0) as u32,
             database: self.path.display().to_string(),
             read_only: !pulse::may(&self.path, libc::W_OK),
+            lacks: self.lacks(),
             superuser: true,
             clock_us: self.value(&clock)?.as_int().unwrap_or(0),
             bytes: (self.pragma("page_count")? * self.pragma("page_size")?).max(0) as u64,

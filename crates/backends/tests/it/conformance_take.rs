@@ -39,7 +39,7 @@ pub fn put_back(session: &mut dyn Session, table: &Table, undo: &UndoTable) -> u
     let end = session.count(&end).unwrap() as i64;
     let stride = session.dialect().undo_stride();
     let remove = session.dialect().remove_own();
-    let ranges = (0..end).step_by(stride as usize).map(|from| Range { from, to: (from + stride).min(end) });
+    let ranges = (0..end).step_by(stride as usize).map(|from| Range::of(from, (from + stride).min(end)));
     let statements: Vec<Sql> =
         ranges.map(|range| session.dialect().put_back(table, undo, &columns, range)).collect();
     let mut tx = session.begin(&Limits::default()).unwrap();
@@ -310,7 +310,7 @@ fn a_row_whose_key_is_taken_makes_putting_back_fail() {
         let (_, undo) = take(&mut *session, table, |_| {});
         place.script("insert into t values (2, 'new')");
         let before = place.dump();
-        let back = session.dialect().put_back(table, &undo, &["id", "x"], Range { from: 0, to: 1 << 20 });
+        let back = session.dialect().put_back(table, &undo, &["id", "x"], Range::of(0, 1 << 20));
         let mut tx = session.begin(&Limits::default()).unwrap();
         assert_eq!(tx.execute(&back).unwrap_err().class, targets::db::Class::Data);
         drop(tx);
@@ -329,8 +329,7 @@ fn a_column_that_is_gone_is_left_out_when_putting_back() {
     };
     place.script("alter table t drop column gone");
     let schema = session.schema().unwrap();
-    let back =
-        session.dialect().put_back(schema.find("t").unwrap(), &undo, &["id"], Range { from: 0, to: 9 });
+    let back = session.dialect().put_back(schema.find("t").unwrap(), &undo, &["id"], Range::of(0, 9));
     let mut tx = session.begin(&Limits::default()).unwrap();
     assert_eq!(tx.execute(&back).unwrap(), 1);
     tx.commit().unwrap();

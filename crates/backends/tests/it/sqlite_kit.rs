@@ -117,7 +117,7 @@ pub fn put_back(session: &mut dyn Session, table: &Table, undo: &UndoTable) -> t
     let columns: Vec<&str> = undo.columns.iter().map(String::as_str).collect();
     let mut tx = session.begin(&Limits::default())?;
     let end = tx.rows(&dialect.undo_end(undo))?[0][0].as_int().unwrap();
-    let range = targets::db::Range { from: 0, to: end };
+    let range = targets::db::Range::of(0, end);
     let count = tx.execute(&dialect.put_back(table, undo, &columns, range))?;
     tx.commit()?;
     Ok(count)

@@ -276,7 +276,7 @@ fn undo_rows_are_counted_in_ranges_that_leave_nothing_out() {
     let end = session.count(&dialect.undo_end(&undo)).unwrap() as i64;
     let within = |from, to| {
         Sql::new("select count(*) from sexton_undo_1 as u where ")
-            .add(&dialect.undo_range(Range { from, to }))
+            .add(&dialect.undo_range(Range::of(from, to)))
     };
     assert_eq!(session.count(&within(0, 2)).unwrap() + session.count(&within(2, end)).unwrap(), 3);
 }

@@ -20,6 +20,7 @@ pub use names::{file_name, manifest_name};
 pub use restore::RestoreArchive;
 pub use value_json::{AsJson, from_json};
 
+use crate::words::{count, rows};
 use seal::Tally;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -161,7 +162,7 @@ pub fn verify(store: &dyn Files, name: &str, expected: &Written) -> Result<()> {
     let (_, found) = inspect(store, name)?;
     let about = format!("archive `{name}` in `{}`", store.label());
     if found.rows != expected.rows {
-        let what = format!("{about} holds {} rows where {} were written", found.rows, expected.rows);
+        let what = format!("{about} holds {}, written were {}", rows(found.rows), count(expected.rows));
         return Err(Error::system(what).help(EXCHANGED));
     }
     if (found.bytes, &found.sha256) != (expected.bytes, &expected.sha256) {

@@ -101,7 +101,7 @@ pub fn read(
     // Without columns the library counts no rows.
     let counted = reader.metadata().file_metadata().num_rows();
     if !stored.is_empty() && u64::try_from(counted) != Ok(rows) {
-        return Err(place.damaged(format!("it has {counted} rows where {rows} were written")));
+        return Err(place.damaged(format!("rows in it: {counted}, written: {rows}")));
     }
     let count = usize::try_from(rows).map_err(|error| place.damaged(error))?;
     let mut columns = Vec::with_capacity(stored.len());

@@ -3,8 +3,10 @@
 //! A database like any other, reached through the same contract, so it is SQLite by default and PostgreSQL when
 //! several workers share it. It is never the truth about the maintained data: that lies in its checkpoint.
 
+mod presences;
 mod runs;
 
+pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 
 use crate::error::{Error, Result};
@@ -30,6 +32,7 @@ impl State {
         if session.count(&there)? == 0 {
             create(session.as_mut(), &limits)?;
         }
+        presences::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

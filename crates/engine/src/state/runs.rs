@@ -2,9 +2,10 @@
 
 use super::State;
 use crate::error::{Error, Result};
-use crate::event::Event;
+use crate::event::{Event, What};
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::words::rows;
 use jiff::Timestamp;
 use targets::db::{Sql, Value};
 
@@ -17,12 +18,23 @@ pub struct RunRecord {
     pub plan: Plan,
     /// What happened.
     pub events: Vec<Event>,
+    /// Its process died before the end, as far as can be told. Only [`crate::Engine::run_record`] looks.
+    pub interrupted: bool,
 }
 
 impl RunRecord {
     /// The report, folded from the events.
     pub fn report(&self) -> Report {
-        Report::fold(&self.id, &self.plan, &self.events)
+        let mut report = Report::fold(&self.id, &self.plan, &self.events);
+        if self.interrupted {
+            report.interrupt();
+        }
+        report
+    }
+
+    /// Whether it came to its end.
+    pub fn is_finished(&self) -> bool {
+        self.events.last().is_some_and(|event| event.item.is_none() && event.what == What::Finished)
     }
 }
 
@@ -120,7 +132,7 @@ impl State {
             Sql::new("update ")
                 .table(&self.own("audit"))
                 .text(" set detail = detail || ")
-                .bind(format!("; {}, {} rows", report.status.name(), report.totals.rows()))
+                .bind(format!("; {}, {}", report.status.name(), rows(report.totals.rows())))
                 .text(" where action in ('run', 'dry run') and detail like ")
                 .bind(format!("{run} by %")),
             Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run),
@@ -140,6 +152,7 @@ impl State {
         self.write(&[
             Sql::new("delete from ").table(&self.own("events")).text(" where run in (").add(&old).text(")"),
             Sql::new("delete from ").table(&runs).text(" where id in (").add(&old).text(")"),
+            self.forget_presences(before),
         ])
     }
 
@@ -151,9 +164,9 @@ impl State {
             select.text(" order by started_at desc, id desc limit 1")
         } else {
             select
-                .text(" where substr(id, 1, ")
+                .text(" where substr(id, 1, cast(")
                 .bind(prefix.chars().count() as i64)
-                .text(") = ")
+                .text(" as integer)) = ")
                 .bind(prefix)
                 .text(" order by id limit 5")
         };
@@ -194,7 +207,7 @@ impl State {
                 Error::system(format!("an event of run `{id}` cannot be read")).because(error)
             })?);
         }
-        Ok(RunRecord { id: id.to_owned(), plan, events })
+        Ok(RunRecord { id: id.to_owned(), plan, events, interrupted: false })
     }
 
     /// Reports of the last runs, newest first: at most `limit`, not older than `since`, of one operation if named.
@@ -255,9 +268,22 @@ impl State {
         Ok(self.rows(&select)?.first().and_then(|row| row.first()).and_then(Value::as_int).unwrap_or(0) > 0)
     }
 
-    /// Forgets a request to stop: the run is resumed.
-    pub fn clear_stop(&self, run: &str) -> Result<()> {
-        self.write(&[Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run)])
+    /// Notes that a run goes on: with the same plan, or with another one, which the audit trail tells.
+    pub fn reopen_run(&self, run: &str, plan: &Plan, otherwise: Option<&Audit>) -> Result<()> {
+        let runs = self.own("runs");
+        let mut statements = vec![
+            // The report of the first attempt is no longer what the run came to.
+            Sql::new("update ").table(&runs).text(" set report = null where id = ").bind(run),
+            Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run),
+        ];
+        if let Some(audit) = otherwise {
+            let text = serde_json::to_string(plan)
+                .map_err(|error| Error::system("cannot store the plan").because(error))?;
+            let update = Sql::new("update ").table(&runs).text(" set plan = ").bind(text);
+            statements.push(update.text(" where id = ").bind(run));
+            statements.push(self.audit_row(audit));
+        }
+        self.write(&statements)
     }
 
     /// Adds a line to the audit trail.

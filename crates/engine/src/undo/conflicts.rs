@@ -3,6 +3,7 @@
 use super::point::Point;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::words::rows;
 use crate::work::Work;
 use serde::Serialize;
 use targets::db::{Dialect, Facts, Range, Row, Sql, TableName, Value};
@@ -17,11 +18,11 @@ pub(crate) fn reported_conflicts(facts: &mut dyn Facts, point: &str) -> Result<V
     let mut findings = Vec::new();
     for row in facts.rows(&select)? {
         let reason = row.first().and_then(Value::as_text).unwrap_or("unknown").to_owned();
-        let count = row.get(1).and_then(Value::as_int).unwrap_or(0);
+        let count = row.get(1).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
         findings.push(Finding::warning(
             "undo_conflict",
             point,
-            format!("{count} rows could not be put back: {reason}"),
+            format!("{} could not be put back: {reason}", rows(count)),
             format!("look at them with `sexton undo show {point}`, make room, then `sexton undo apply {point}` again"),
         ));
     }
@@ -56,7 +57,7 @@ pub fn conflicts_of(facts: &mut dyn Facts, point: &Point, limit: usize) -> Resul
                 return Ok(all);
             }
             let position = row.first().and_then(Value::as_int).unwrap_or(0);
-            let range = facts.dialect().undo_range(Range { from: position, to: position + 1 });
+            let range = facts.dialect().undo_range(Range::of(position, position + 1));
             let select = Sql::new("select ")
                 .names("u.", columns.iter().map(String::as_str))
                 .text(" from ")

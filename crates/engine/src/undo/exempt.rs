@@ -163,6 +163,42 @@ pub fn release(session: &mut dyn Session, limits: &targets::db::Limits, source: 
     Ok(true)
 }
 
+/// Ends the exemptions of rows that were deleted since: a new row with the key of one is another row. Rows of partitions
+/// may have moved to another one, so theirs stay.
+pub(crate) fn forget_gone(session: &mut dyn Session, limits: &targets::db::Limits) -> Result<()> {
+    let tables = exempted(session)?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let schema = session.schema()?;
+    for source in tables {
+        let Some(table) = schema.table(&source).filter(|table| table.parents.is_empty()) else { continue };
+        let Some(exemption) = find(session, &source)? else { continue };
+        let same: Vec<String> = exemption
+            .columns
+            .iter()
+            .map(|column| format!("t.{} = e.{}", quote(column), quote(column)))
+            .collect();
+        let gone = Sql::new("not exists (select 1 from ")
+            .table(&table.name)
+            .text(" as t where ")
+            .text(&same.join(" and "))
+            .text(")");
+        let any = Sql::new("select count(*) from (select 1 as one from ")
+            .table(&exemption.keys)
+            .text(" as e where ")
+            .add(&gone)
+            .text(" limit 1) as sample");
+        if session.count(&any)? == 0 {
+            continue;
+        }
+        let mut tx = session.begin(limits)?;
+        tx.execute(&Sql::new("delete from ").table(&exemption.keys).text(" as e where ").add(&gone))?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
 /// The tables that have exemptions.
 pub fn exempted(facts: &mut (impl Facts + ?Sized)) -> Result<Vec<TableName>> {
     if !super::point::installed(facts)? {

@@ -6,25 +6,31 @@
 
 mod conflicts;
 mod exempt;
+mod files_back;
 mod order;
 mod point;
 mod put_back;
 mod rows_back;
+mod scopes;
 mod tally;
 
 pub use conflicts::{Conflict, conflicts_of};
 pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use files_back::{MovedFile, moved_files, restored_files};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
 pub use put_back::PutBack;
+pub use scopes::Scope;
 pub use tally::{Tally, will_be_spent};
 
 pub(crate) use conflicts::reported_conflicts;
-pub(crate) use exempt::add as exempt_rows;
+pub(crate) use exempt::{add as exempt_rows, forget_gone};
+pub(crate) use files_back::{count_moved, discard_files, record as record_files, release_files};
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
+pub(crate) use scopes::{id as scope_id, open as open_scope, parse as parse_scope_id};
 pub(crate) use tally::count as count_rows;
 
 /// The id of the undo point of the n-th operation of a run.

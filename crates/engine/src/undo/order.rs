@@ -33,7 +33,8 @@ pub(super) fn parents_come_later(
 }
 
 /// Added rows first, for they may hold what others need back; then deleted rows, parents before children; then changed
-/// rows. Within that, last touched first.
+/// rows. Within that, last touched first. But what was changed in a table after rows of it went may hold what those had:
+/// it is set back before them.
 pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
     let of = |change: Change| {
         let mut tables: Vec<&Remembered> =
@@ -43,9 +44,20 @@ pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembe
     };
     let deleted = of(Change::Delete);
     let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
-    let mut ordered = of(Change::Insert);
+    // A reference that is set back needs its parent there.
+    let refers = |table: &Remembered| {
+        let references = schema.table(&table.source).map(|table| table.references.as_slice());
+        let mut columns = references.unwrap_or_default().iter().flat_map(|key| &key.columns);
+        columns.any(|column| table.undo.after.contains(column))
+    };
+    let after_deletes = |table: &&Remembered| {
+        deleted.iter().any(|gone| gone.source == table.source && gone.seq < table.seq) && !refers(table)
+    };
+    let (mut ordered, changed): (Vec<&Remembered>, Vec<&Remembered>) =
+        of(Change::Update).into_iter().partition(after_deletes);
+    ordered.splice(0..0, of(Change::Insert));
     ordered.extend(parents_first(&names, schema).into_iter().map(|n| deleted[n]));
-    ordered.extend(of(Change::Update));
+    ordered.extend(changed);
     ordered
 }
 

@@ -1,5 +1,6 @@
 //! The bookkeeping of undo points inside the maintained database.
 
+use super::scopes::{self, Scope};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,15 @@ pub struct Point {
     pub state: PointState,
     /// What it remembers, in the order in which the tables were first touched.
     pub tables: Vec<Remembered>,
+    /// The parts of it that can be put back one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Scope>,
+    /// For such a part: what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// For such a part: its batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<i64>,
 }
 
 /// The remembered rows of one table.
@@ -272,12 +282,14 @@ pub fn points(facts: &mut dyn Facts) -> Result<Vec<Point>> {
         }
         all.push(point);
     }
+    scopes::read(facts, &mut all)?;
     Ok(all)
 }
 
-/// The undo point whose id is `id`.
+/// The undo point whose id is `id`, which may be a part of one.
 pub fn read_point(facts: &mut dyn Facts, id: &str) -> Result<Option<Point>> {
-    Ok(points(facts)?.into_iter().find(|point| point.id == id))
+    let mut all = points(facts)?.into_iter().flat_map(Point::with_parts);
+    Ok(all.find(|point| point.id == id))
 }
 
 fn point_from(row: &Row) -> Result<Point> {
@@ -296,11 +308,18 @@ fn point_from(row: &Row) -> Result<Point> {
             _ => PointState::Open,
         },
         tables: Vec::new(),
+        scopes: Vec::new(),
+        scope: None,
+        batch: None,
     })
 }
 
 /// Forgets an undo point and its rows.
 pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> Result<()> {
+    if scopes::drop_part(session, limits, point)? {
+        return Ok(());
+    }
+    let scopes_too = scopes::forget(session, point)?;
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
     let mut tx = session.begin(limits)?;
     for table in &point.tables {
@@ -317,17 +336,21 @@ pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> 
     let of_its_undo =
         Sql::new("delete from ").table(&own[2]).text(" where point = ").bind(format!("undo:{}", point.id));
     tx.execute(&of_its_undo)?;
+    for statement in &scopes_too {
+        tx.execute(statement)?;
+    }
     tx.commit()
 }
 
 /// Removes Sexton's own tables when no undo point, archive or exemption needs them. Checkpoints of runs that changed
 /// nothing more are forgotten with them. True when they went.
 pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
-    if !installed(session)? {
+    if !installed(session)? || !super::files_back::tidy_files(session, limits)? {
         return Ok(false);
     }
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
     let remove = session.dialect().remove_own();
+    let Some(more) = crate::scopes::unneeded(session)? else { return Ok(false) };
     let tallies = session.dialect().own(super::tally::NAME);
     let counted = session.dialect().exists(&tallies);
     let mut tx = session.begin(limits)?;
@@ -339,7 +362,7 @@ pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
     if !super::tally::drop_if_empty(tx.as_mut(), &tallies, &counted)? {
         return Ok(false);
     }
-    for table in &own {
+    for table in own.iter().chain(&more) {
         tx.execute(&Sql::new("drop table ").table(table))?;
     }
     if let Some(remove) = remove {

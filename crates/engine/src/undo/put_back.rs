@@ -5,9 +5,11 @@
 //! can be tried again later. Progress belongs to the undo point, so an interrupted undo goes on where it stopped.
 
 use super::conflicts::{conflicts, positions, reported_conflicts};
+use super::files_back::{self, FileTask};
 use super::order::{in_order, own_references, parents_come_later};
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
+use super::scopes;
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -34,6 +36,11 @@ impl Operation for PutBack {
                 .help("`sexton undo list` shows those there are"));
         };
         let mut planned = Planned { undo: Some(Undo::NotNeeded), ..Planned::default() };
+        partly_back(&point, &mut planned.findings);
+        if point.state == PointState::Used && point.scope.is_some() {
+            return Err(Error::usage(format!("everything of `{}` was put back already", point.id))
+                .help("`sexton undo list` shows what can be put back"));
+        }
         if point.state == PointState::Used {
             planned.skipped = Some(format!("everything of `{}` was put back already", point.id));
             return Ok(planned);
@@ -60,24 +67,29 @@ impl Operation for PutBack {
             };
             let matched = match &retry {
                 Some(positions) => positions.len() as u64,
-                None => facts.count(&Sql::new("select count(*) from ").table(&remembered.undo.name))?,
+                None => facts.count(&scopes::rows_of(&remembered.undo, point.batch))?,
             };
-            let end = facts.count(&facts.dialect().undo_end(&remembered.undo))? as i64;
+            let (start, end) = scopes::span(facts, &remembered.undo, point.batch)?;
             let own_parents = remembered.change == Change::Delete && own_references(table).next().is_some();
             let task = Task {
                 remembered: remembered.clone(),
                 table: table.clone(),
                 columns,
+                start,
                 end,
+                batch: point.batch,
                 stride,
                 retry,
                 own_parents,
-                backwards: own_parents && end > stride && parents_come_later(remembered, table, facts)?,
+                backwards: own_parents
+                    && end - start > stride
+                    && parents_come_later(remembered, table, facts)?,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);
             planned.steps.push(step(&task, matched));
         }
+        planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
         if let Some(last) = planned.steps.last_mut() {
             last.task["last"] = true.into();
         }
@@ -85,6 +97,13 @@ impl Operation for PutBack {
     }
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+        if let Some(task) = FileTask::of(step) {
+            let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
         let task: Task = read_task(step)?;
         let at = aim.0.as_i64().unwrap_or(0);
         let mut counts = Counts::default();
@@ -98,42 +117,35 @@ impl Operation for PutBack {
                 // `stride` positions hold about a thousand rows.
                 let stride = (i128::from(task.stride) * i128::from(rows) / 1000)
                     .clamp(1, i128::from(i64::MAX / 2)) as i64;
-                let done = at.saturating_add(stride).min(task.end);
-                let range = match task.backwards {
-                    true => Range { from: task.end - done, to: task.end - at },
-                    false => Range { from: at, to: done },
+                let all = task.end - task.start;
+                let done = at.saturating_add(stride).min(all);
+                let (from, to) = match task.backwards {
+                    true => (task.end - done, task.end - at),
+                    false => (task.start + at, task.start + done),
                 };
+                let range = Range { from, to, batch: task.batch };
                 if range.from < range.to {
                     let failed = put_back_range(&task, range, work, &mut counts, &self.point)?;
                     counts.failed += if task.own_parents { 0 } else { failed };
                 }
-                if done >= task.end && task.own_parents {
+                if done >= all && task.own_parents {
                     let early = conflicts(&self.point, task.remembered.seq, work.dialect());
                     let early = positions(work.rows(&early)?);
                     counts.failed += try_again(&task, early, work, &mut counts, &self.point)?;
                 }
-                (done < task.end).then(|| Cursor(done.into()))
+                (done < all).then(|| Cursor(done.into()))
             }
         };
         if next.is_none() && task.last {
-            let own = work.dialect().own("undo_conflicts");
-            let open = work.count(
-                &Sql::new("select count(*) from ")
-                    .table(&own)
-                    .text(" where point = ")
-                    .bind(self.point.clone()),
-            )?;
-            let state = if open == 0 { PointState::Used } else { PointState::Partly };
-            let dialect = work.dialect();
-            set_state(work.tx(), dialect, &self.point, state)?;
-            super::tally::forget(work.tx(), dialect, &self.point)?;
+            self.finish(task.batch, work)?;
         }
         Ok(Batch { counts, next })
     }
 
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = reported_conflicts(facts, &self.point)?;
-        for step in steps {
+        findings.extend(files_back::file_conflicts(facts, &self.point)?);
+        for step in steps.iter().filter(|step| FileTask::of(step).is_none()) {
             let task: Task = read_task(step)?;
             parents_missing(&task, facts, &mut findings)?;
             if task.table.key.is_none()
@@ -160,6 +172,27 @@ impl Operation for PutBack {
     }
 }
 
+impl PutBack {
+    /// Notes how far the point, or the scope whose batch this is, was put back.
+    fn finish(&self, scope: Option<i64>, work: &mut Work) -> Result<()> {
+        let own = work.dialect().own("undo_conflicts");
+        let select =
+            Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
+        let open = work.count(&select)? + files_back::open_files(work, &self.point)?;
+        let state = if open == 0 { PointState::Used } else { PointState::Partly };
+        if scope.is_some() {
+            return scopes::set_state(work, &self.point, state);
+        }
+        let dialect = work.dialect();
+        set_state(work.tx(), dialect, &self.point, state)?;
+        super::tally::forget(work.tx(), dialect, &self.point)?;
+        match state {
+            PointState::Used => scopes::all_used(work, &self.point),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Finding>) -> Vec<String> {
     let mut left = Vec::new();
     for column in &remembered.undo.columns {
@@ -177,6 +210,19 @@ fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Findi
     left
 }
 
+/// What was put back of a scope alone cannot be put back once more with the whole run.
+fn partly_back(point: &Point, findings: &mut Vec<Finding>) {
+    for scope in point.scopes.iter().filter(|scope| scope.state == PointState::Partly) {
+        let id = scopes::id(&point.id, scope.batch);
+        findings.push(Finding::refuse(
+            "scope_partly_back",
+            &id,
+            format!("scope {} was put back but for rows in conflict", scope.key),
+            format!("put that one back first: `sexton undo apply {id}`"),
+        ));
+    }
+}
+
 fn newer_points(
     facts: &mut dyn Facts,
     point: &Point,
@@ -187,7 +233,8 @@ fn newer_points(
         let same_table = newer.tables.iter().any(|table| {
             point.tables.iter().any(|own| own.source == table.source && own.change == Change::Update)
         });
-        if newer.created_at > point.created_at && newer.state == PointState::Open && same_table {
+        let same_rows = scopes::may_meet(point, &newer);
+        if newer.created_at > point.created_at && newer.state == PointState::Open && same_table && same_rows {
             findings.push(Finding::refuse(
                 "newer_undo_point",
                 &newer.id,
@@ -276,7 +323,7 @@ fn step(task: &Task, matched: u64) -> Step {
         dependants: Vec::new(),
         unreadable: 0,
         exempt: 0,
-        batches: ((task.end + task.stride - 1) / task.stride.max(1)).max(1) as u64,
+        batches: ((task.end - task.start + task.stride - 1) / task.stride.max(1)).max(1) as u64,
         way: format!("{what} from {}", task.remembered.undo.name),
         statements: Vec::new(),
         facts: Vec::new(),

@@ -14,7 +14,13 @@ pub(super) struct Task {
     pub remembered: Remembered,
     pub table: Table,
     pub columns: Vec<String>,
+    /// Where its rows begin.
+    #[serde(default)]
+    pub start: i64,
     pub end: i64,
+    /// Only the rows of this batch.
+    #[serde(default)]
+    pub batch: Option<i64>,
     pub stride: i64,
     /// Only these rows: what was in conflict last time.
     pub retry: Option<Vec<i64>>,
@@ -40,14 +46,16 @@ pub(crate) fn put_back_all(
         remembered: remembered.clone(),
         table: table.clone(),
         columns: columns.to_vec(),
+        start: 0,
         end,
+        batch: None,
         stride: end,
         retry: None,
         own_parents: false,
         backwards: false,
         last: false,
     };
-    counts.failed += put_back_range(&task, Range { from: 0, to: end }, work, counts, point)?;
+    counts.failed += put_back_range(&task, Range::of(0, end), work, counts, point)?;
     Ok(())
 }
 
@@ -72,8 +80,8 @@ pub(super) fn put_back_range(
             Err(_) if !single => {
                 let middle = range.from + (range.to - range.from) / 2;
                 // The last pushed is next: the first half goes first.
-                pending.push(Range { from: middle, to: range.to });
-                pending.push(Range { from: range.from, to: middle });
+                pending.push(Range { from: middle, ..range });
+                pending.push(Range { to: middle, ..range });
             }
             Err(reason) => {
                 failed += 1;
@@ -169,8 +177,8 @@ fn change_again(task: &Task, range: Range, work: &mut Work) -> Result<std::resul
         });
     }
     for (n, column) in changed.iter().enumerate() {
-        task.table.expect_column(column)?;
-        conditions.push(dialect.same(&Sql::new("t.").name(column), &Sql::new("u.").text(&after(n))));
+        let (is, was) = (Sql::new("t.").name(column), Sql::new("u.").text(&after(n)));
+        conditions.push(dialect.same_of(task.table.expect_column(column)?, &is, &was));
     }
     let rows = work.tx().execute(
         &Sql::new("update ")
@@ -201,8 +209,8 @@ fn take_away(task: &Task, range: Range, work: &mut Work) -> Result<std::result::
     };
     let mut same = Vec::new();
     for column in &task.columns {
-        task.table.expect_column(column)?;
-        same.push(dialect.same(&Sql::new("t.").name(column), &Sql::new("u.").name(column)));
+        let (is, was) = (Sql::new("t.").name(column), Sql::new("u.").name(column));
+        same.push(dialect.same_of(task.table.expect_column(column)?, &is, &was));
     }
     let mut delete = Sql::new("delete from ").table(&task.table.name).text(" as t where ");
     let key = &task.remembered.key;
@@ -249,7 +257,7 @@ pub(super) fn try_again(
     loop {
         let mut left = Vec::new();
         for position in &positions {
-            let range = Range { from: *position, to: position + 1 };
+            let range = Range::of(*position, position + 1);
             match put_back_range(task, range, work, counts, point)? {
                 0 => forget_conflict(work, point, task.remembered.seq, *position)?,
                 _ => left.push(*position),

@@ -37,7 +37,7 @@ fn accounts(
     };
     let rule = which(&options.target(), &table, facts, planning)?;
     if let Some(raw) = &rule.raw {
-        sweep::check_condition(&table, raw, facts)?;
+        sweep::check_condition(&table, "t", raw, facts)?;
     }
     let zone = engine::age::zone(options.zone.as_deref().unwrap_or("UTC"))?;
     let dialect = facts.dialect();
@@ -206,6 +206,9 @@ fn expired(
         table,
         rule: rule.condition,
         newest: None,
+        joins: false,
+        joined: None,
+        aside: None,
         unreadable: rule.unreadable,
         facts: rule.facts,
         act: Act::Delete,

@@ -1,8 +1,8 @@
 //! `action = "mark"`: which values are written, and how rows that carry them are recognised again.
 
 use super::options::{Action, Target};
-use engine::{Error, Planning, Result};
-use targets::db::{Column, Dialect, EpochUnit, Family, Sql, Table, Value};
+use engine::{Class, Error, Planning, Result};
+use targets::db::{Column, Dialect, EpochUnit, Facts, Family, Generated, Sql, Table, Value};
 
 /// The new values of the columns that are set.
 pub fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<(String, Value)>> {
@@ -22,6 +22,10 @@ pub fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<
                 None => Value::Real(number.as_f64().unwrap_or_default()),
             },
             serde_json::Value::Null => Value::Null,
+            // SQLite keeps JSON as text.
+            json if matches!(column.family, Family::Json | Family::Text | Family::Any) => {
+                Value::Text(json.to_string())
+            }
             _ => {
                 return Err(Error::usage(format!(
                     "`mark.{}` must be a text, a number, true, false or null",
@@ -32,6 +36,43 @@ pub fn marks(target: &Target, table: &Table, planning: &Planning) -> Result<Vec<
         all.push((name.clone(), value));
     }
     Ok(all)
+}
+
+/// Lets the database read each new value as one of its column, so that what it cannot hold is found before the first
+/// batch.
+pub fn check(table: &Table, marks: &[(String, Value)], facts: &mut dyn Facts) -> Result<()> {
+    for (name, value) in marks {
+        let column = table.expect_column(name)?;
+        let wrong = |what: String, help: &str| Err(Error::usage(format!("`mark.{name}`: {what}")).help(help));
+        if column.generated != Generated::No {
+            return wrong(
+                "the database computes this column".to_owned(),
+                "set the columns that it is computed from",
+            );
+        }
+        if column.not_null && *value == Value::Null {
+            return wrong("the column is NOT NULL".to_owned(), "give it another value");
+        }
+        let read = Sql::new("select ").add(&facts.dialect().inward(column, value.clone()));
+        let held = match facts.value(&read) {
+            Ok(held) => held,
+            Err(error) if matches!(error.class, Class::Data | Class::Usage) => {
+                return Err(error
+                    .while_doing(&format!("`mark.{name}` is no value of type `{}`", column.declared))
+                    .help("write it as the database would: `'{\"a\": 1}'` for JSON, `'{a,b}'` for a list"));
+            }
+            Err(error) => return Err(error),
+        };
+        if let (Value::Text(asked), Value::Text(held), Family::Text) = (value, &held, column.family)
+            && asked.trim_end() != held.trim_end()
+        {
+            return wrong(
+                format!("`{asked}` does not fit into `{}`, it would become `{held}`", column.declared),
+                "give a shorter value, or a wider column",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The moment of the run, in the form in which the column holds times.

@@ -2,10 +2,11 @@
 
 use super::bulk;
 use super::earlier::Earlier;
-use super::mark::marks;
+use super::mark::{self, marks};
 use super::options::{Action, Options, Target};
 use super::rows::which;
 use crate::sweep::{self, Act, Policy, Sweep, Undo};
+use engine::words::{either, rows};
 use engine::{Error, Finding, Planned, Planning, Result, Step};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -48,9 +49,10 @@ fn plan_target(
     sweep::check_table(&table)?;
     let rule = which(target, &table, facts, planning)?;
     if let Some(condition) = &rule.raw {
-        sweep::check_condition(&table, condition, facts)?;
+        sweep::check_condition(&table, "t", condition, facts)?;
     }
     let mark = marks(target, &table, planning)?;
+    mark::check(&table, &mark, facts)?;
     let act = match target.action {
         Action::Delete => Act::Delete,
         Action::Mark => Act::Mark(inward(&table, &mark, facts)?),
@@ -69,11 +71,14 @@ fn plan_target(
         id: target.id.clone().unwrap_or_else(|| table.name.to_string()),
         label: target.label.clone(),
         rule: earlier.narrow(target, &table, rule.condition, findings),
+        joins: false,
+        joined: None,
         newest,
         unreadable: rule.unreadable,
         facts: rule.facts,
         act,
         archive: target.archive.clone().map(|store| (store, target.archive_format)),
+        aside: None,
         dependants,
         relations: target.relations.clone(),
         triggers: target.triggers,
@@ -84,7 +89,10 @@ fn plan_target(
     earlier.note(target, &sweep.table, &task.rule, &mark, facts.dialect());
     check_ages(target, &sweep.table, &step, findings);
     bulk::choose(options, target, &mut step, &mut task, facts)?;
-    step.exact = !earlier.takes_along(&sweep.table.name);
+    if task.refill || !task.drop.is_empty() {
+        sweep::check_owner(&sweep.table, findings);
+    }
+    step.exact &= !earlier.takes_along(&sweep.table.name);
     earlier.note_children(&task.children);
     task.write(step, facts.dialect())
 }
@@ -111,7 +119,11 @@ fn check_ages(target: &Target, table: &Table, step: &Step, findings: &mut Vec<Fi
     findings.push(Finding::warning(
         "unreadable_ages",
         &table.name,
-        format!("{} rows stay because `{column}` holds no time that can be read", step.unreadable),
+        format!(
+            "{} {} because `{column}` holds no time that can be read",
+            rows(step.unreadable),
+            either(step.unreadable, "stays", "stay")
+        ),
         "name another column, or say how to read this one: `epoch_unit`, `zone`",
     ));
 }

@@ -39,7 +39,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             shown.push(("and".to_owned(), "no attempts left".to_owned()));
         }
         if let Some(raw) = &rule.condition {
-            sweep::check_condition(jobs.table, raw, facts)?;
+            sweep::check_condition(jobs.table, "t", raw, facts)?;
             condition = condition.text(" and (").add(&Sql::raw(raw)).text("\n)");
             shown.push(("where".to_owned(), raw.clone()));
         }
@@ -63,6 +63,9 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             triggers: options.triggers,
             undo: options.undo,
             newest: None,
+            joins: false,
+            joined: None,
+            aside: None,
         };
         let (step, task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
         planned.steps.push(task.write(step, facts.dialect())?);

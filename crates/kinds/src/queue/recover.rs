@@ -143,6 +143,9 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         triggers: options.triggers,
         undo: options.undo,
         newest: None,
+        joins: false,
+        joined: None,
+        aside: None,
     };
     let (mut step, mut task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
     if step.matched > 0 {

@@ -54,6 +54,9 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         triggers: options.triggers,
         undo: options.undo,
         newest: None,
+        joins: false,
+        joined: None,
+        aside: None,
     };
     let (step, task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
     planned.steps.push(task.write(step, facts.dialect())?);

@@ -59,7 +59,7 @@ fn are_plain<'a>(
             // Of several columns the key may set some to NULL only.
             let whole = asked == Action::Cascade || key.columns.len() == 1;
             let refuses = matches!(key.on_delete, Action::NoAction | Action::Restrict);
-            key.enforced && whole && (key.on_delete == asked || (refuses && !forgets))
+            key.acts_on_all && whole && (key.on_delete == asked || (refuses && !forgets))
         });
         // A table met twice would be counted twice.
         kept && !fires

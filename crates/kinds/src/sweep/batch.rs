@@ -161,7 +161,7 @@ fn handle(
         .iter()
         .filter(|child| child.policy == Policy::Restrict && child.acts_by_itself)
         .collect();
-    if children.is_empty() && silent.is_empty() && task.archive.is_none() {
+    if children.is_empty() && silent.is_empty() && task.archive.is_none() && task.aside.is_none() {
         counts.deleted = work.delete(doomed).map_err(came_late)?;
         return Ok(true);
     }
@@ -193,7 +193,14 @@ fn handle(
     if let Some(archive) = &task.archive {
         counts.archived += write_archive(archive, &here, work)?;
     }
+    let aside = task.aside.as_ref().map(|aside| aside.put(&here, work)).transpose()?;
     counts.deleted = work.delete(&here).map_err(came_late)?;
+    if let Some(aside) = aside.filter(|aside| *aside != counts.deleted) {
+        return Err(Error::data(format!(
+            "{aside} rows of `{}` were put aside but {} deleted",
+            task.table.name, counts.deleted
+        )));
+    }
     Ok(true)
 }
 

@@ -5,7 +5,7 @@ use super::plan::Sweep;
 use super::policy::{Policy, Triggers, Undo};
 use super::relations::Child;
 use engine::{Error, Finding, Result};
-use targets::db::{Facts, Sql, Table, TableKind};
+use targets::db::{Facts, Sql, Table, TableKind, Trigger, quote};
 
 /// Refuses what is no table.
 pub fn check_table(table: &Table) -> Result<()> {
@@ -19,9 +19,9 @@ pub fn check_table(table: &Table) -> Result<()> {
     }
 }
 
-/// Lets the database read the condition before anything is counted, so that its complaint is about the condition.
-pub fn check_condition(table: &Table, condition: &str, facts: &mut dyn Facts) -> Result<()> {
-    let start = || Sql::new("select 1 from ").table(&table.name).text(" as t where ");
+/// Lets the database read a condition over the alias `alias` before anything is counted, so that its complaint is about the condition.
+pub fn check_condition(table: &Table, alias: &str, condition: &str, facts: &mut dyn Facts) -> Result<()> {
+    let start = || Sql::new("select 1 from ").table(&table.name).text(&format!(" as {alias} where "));
     // On its own first: `a) or (b` is no condition, but inside brackets it would step out of them, past the age.
     let alone = start().add(&Sql::raw(condition)).text("\n");
     let enclosed = start().text("(").add(&Sql::raw(condition)).text("\n)");
@@ -35,18 +35,9 @@ pub fn check_condition(table: &Table, condition: &str, facts: &mut dyn Facts) ->
     })
 }
 
-/// Finds triggers that would fire on the rows or on those that hang on them.
-pub fn check_triggers(
-    table: &Table,
-    leaves: &[Table],
-    children: &[Child],
-    sweep: &Sweep,
-    findings: &mut Vec<Finding>,
-) {
-    let mut tables: Vec<(&Table, bool)> = leaves.iter().map(|leaf| (leaf, sweep.act.updates())).collect();
-    if !leaves.iter().any(|leaf| leaf.name == table.name) {
-        tables.push((table, sweep.act.updates()));
-    }
+/// The tables whose rows are updated (true) or deleted (false).
+pub fn touched<'a>(leaves: &'a [Table], children: &'a [Child], updates: bool) -> Vec<(&'a Table, bool)> {
+    let mut tables: Vec<(&Table, bool)> = leaves.iter().map(|leaf| (leaf, updates)).collect();
     let mut below: Vec<&Child> = children.iter().collect();
     while let Some(child) = below.pop() {
         below.extend(&child.children);
@@ -55,6 +46,46 @@ pub fn check_triggers(
             Policy::SetNull => tables.extend(child.leaves.iter().map(|leaf| (leaf, true))),
             Policy::Cascade | Policy::Archive => tables.extend(child.leaves.iter().map(|leaf| (leaf, false))),
         }
+    }
+    tables
+}
+
+/// Finds rewrite rules: they take the place of what would be done, or add to it, and cannot be counted.
+pub fn check_rules(
+    table: &Table,
+    leaves: &[Table],
+    children: &[Child],
+    updates: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let mut tables = touched(leaves, children, updates);
+    if !leaves.iter().any(|leaf| leaf.name == table.name) {
+        tables.push((table, updates));
+    }
+    for (table, updates) in tables {
+        let meets = |rule: &&Trigger| rule.enabled && if updates { rule.on_update } else { rule.on_delete };
+        for rule in table.rules.iter().filter(meets) {
+            findings.push(Finding::forbid(
+                "rule",
+                &table.name,
+                format!("rule `{}` rewrites what would be done to its rows", rule.name),
+                format!("alter table {} disable rule {}", table.name.quoted(), quote(&rule.name)),
+            ));
+        }
+    }
+}
+
+/// Finds triggers that would fire on the rows or on those that hang on them.
+pub fn check_triggers(
+    table: &Table,
+    leaves: &[Table],
+    children: &[Child],
+    sweep: &Sweep,
+    findings: &mut Vec<Finding>,
+) {
+    let mut tables = touched(leaves, children, sweep.act.updates());
+    if !leaves.iter().any(|leaf| leaf.name == table.name) {
+        tables.push((table, sweep.act.updates()));
     }
     for (table, updates) in tables {
         for trigger in table.triggers.iter().filter(|trigger| trigger.enabled) {

@@ -1,6 +1,7 @@
 //! How many rows a sweep is about, of how many, and which way leads to them. Read-only.
 
-use super::task::Walk;
+use super::plan::Sweep;
+use super::task::{Joined, Walk};
 use engine::{Planning, Result};
 use targets::db::{Facts, Sql, Table, Value};
 
@@ -32,16 +33,12 @@ impl Sizes {
 
 /// Counts in one walk through the table, or by the index when one finds the rows: then the table is not read, and its
 /// size is only found out as far as the guard on the share needs it.
-pub fn measure(
-    table: &Table,
-    condition: &Sql,
-    unreadable: Option<&Sql>,
-    planning: &Planning,
-    facts: &mut dyn Facts,
-) -> Result<Sizes> {
+pub fn measure(sweep: &Sweep, condition: &Sql, planning: &Planning, facts: &mut dyn Facts) -> Result<Sizes> {
+    let (table, unreadable) = (&sweep.table, sweep.unreadable.as_ref());
     let access =
         facts.access(&Sql::new("select 1 from ").table(&table.name).text(" as t where ").add(condition))?;
-    if let Some(index) = access.index {
+    let index = access.index.filter(|_| !sweep.joins);
+    if index.is_some() || (sweep.joins && is_large(table)) {
         let matched = count_rows(table, condition, facts)?;
         // Far enough to tell whether the share is refused, and, where nothing else says, whether the rows are few.
         let most = planning.request.manners.max_percent;
@@ -70,16 +67,31 @@ pub fn measure(
             Some(unreadable) if total_exact || total < 1_000_000 => count_rows(table, unreadable, facts)?,
             _ => 0,
         };
-        return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index: Some(index) });
+        return Ok(Sizes { matched, total: Some(total), total_exact, unreadable, index });
     }
+    in_one_walk(sweep, condition, &Sql::default(), facts)
+}
+
+/// Whether statistics say that the table is so large that counting it takes its time, for which they are good enough.
+pub fn is_large(table: &Table) -> bool {
+    table.rows_estimate.is_some_and(|rows| rows > 2 * COUNTED_WHOLE)
+}
+
+/// Counts in one walk through the table and what is joined to it.
+pub fn measure_joined(sweep: &Sweep, joined: &Joined, facts: &mut dyn Facts) -> Result<Sizes> {
+    in_one_walk(sweep, &joined.condition, &joined.from, facts)
+}
+
+fn in_one_walk(sweep: &Sweep, condition: &Sql, joined: &Sql, facts: &mut dyn Facts) -> Result<Sizes> {
     let when = |condition: &Sql| Sql::new(", count(case when ").add(condition).text(" then 1 end)");
     let nothing = Sql::new("1 = 0");
     let select = Sql::new("select count(*)")
         .add(&when(condition))
-        .add(&when(unreadable.unwrap_or(&nothing)))
+        .add(&when(sweep.unreadable.as_ref().unwrap_or(&nothing)))
         .text(" from ")
-        .table(&table.name)
-        .text(" as t");
+        .table(&sweep.table.name)
+        .text(" as t")
+        .add(joined);
     let row = facts.rows(&select)?.into_iter().next().unwrap_or_default();
     let number = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0).max(0) as u64;
     Ok(Sizes {

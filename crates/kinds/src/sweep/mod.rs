@@ -6,6 +6,7 @@
 
 mod along;
 mod archive;
+mod aside;
 mod batch;
 mod checks;
 mod measure;
@@ -14,18 +15,23 @@ mod newest;
 mod plan;
 mod policy;
 mod relations;
+mod rights;
+mod rings;
 mod task;
 mod values;
 mod verify;
 
 pub use archive::write_archive;
+pub use aside::Aside;
 pub use batch::one_of;
 pub use checks::{check_condition, check_table};
+pub use measure::is_large;
 pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
-pub use relations::Child;
-pub use task::{Act, Archive, Counted, Task};
+pub use relations::{Child, create_index};
+pub use rights::check_owner;
+pub use task::{Act, Archive, Counted, Joined, Task};
 pub use values::Setting;
 pub use verify::verify;
 

@@ -1,13 +1,17 @@
 //! From a rule to a step: which rows, how many, who hangs on them, which way through the table. Read-only.
 
 use super::along::{self, Hands, MOST_EACH};
+use super::aside::Aside;
 use super::batch::CHILDREN_PER_ROW;
-use super::checks::{check_rest, check_triggers};
-use super::measure::{choose_walk, count_rows, measure};
+use super::checks::{check_rest, check_rules, check_triggers};
+use super::measure::{choose_walk, count_rows, is_large, measure, measure_joined};
 use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 use super::relations::{self, Hanging};
-use super::task::{Act, Archive, Task};
+use super::rights::check_rights;
+use super::rings::{self, Kept};
+use super::task::{Act, Archive, Joined, Task};
+use engine::words::{either, rows};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -24,6 +28,10 @@ pub struct Sweep {
     pub rule: Sql,
     /// How many rows of each group stay, where the rule says so: it is part of the rule too.
     pub newest: Option<Newest>,
+    /// The rule looks every row up in another table: no index of this one leads to the rows.
+    pub joins: bool,
+    /// The same rule for counting, where it can be written so.
+    pub joined: Option<Joined>,
     /// Rows that the rule cannot judge, over `t`.
     pub unreadable: Option<Sql>,
     /// What a person checks: the cut-off and the like.
@@ -32,6 +40,8 @@ pub struct Sweep {
     pub act: Act,
     /// The file store in which they are kept for the record first, and in which form.
     pub archive: Option<(String, ArchiveFormat)>,
+    /// The table to which they move.
+    pub aside: Option<Aside>,
     /// What happens to rows that refer to doomed ones.
     pub dependants: Policy,
     /// The same for single relations.
@@ -70,7 +80,18 @@ pub fn plan(
         Act::Delete => relations::children(schema, table, &hanging, &mut Vec::new(), findings)?,
         Act::Mark(_) | Act::Change(_) => Vec::new(),
     };
-    let mut sizes = measure(table, &condition, sweep.unreadable.as_ref(), planning, facts)?;
+    // A large table's size is known well enough from statistics.
+    let joined = sweep.joined.as_ref().filter(|_| !is_large(table)).map(|joined| match &exempt {
+        Some(exempt) => Joined {
+            condition: joined.condition.clone().text(" and ").add(exempt),
+            from: joined.from.clone(),
+        },
+        None => joined.clone(),
+    });
+    let mut sizes = match &joined {
+        Some(joined) => measure_joined(sweep, joined, facts)?,
+        None => measure(sweep, &condition, planning, facts)?,
+    };
     let doomed = match relations::tree(table, &children, &|from| from.text("(").add(&condition).text(")")) {
         Some(tree) if sizes.matched > 0 => {
             sizes.matched = count_rows(table, &tree, facts)?;
@@ -78,9 +99,9 @@ pub fn plan(
         }
         _ => doomed(table, &condition),
     };
-    let plain = match sweep.archive {
-        None => along::hands(table, &children, sweep.undo == Undo::None, facts.dialect()),
-        Some(_) => None,
+    let plain = match (&sweep.archive, &sweep.aside) {
+        (None, None) => along::hands(table, &children, sweep.undo == Undo::None, facts.dialect()),
+        _ => None,
     };
     let (dependants, most_each) = match sizes.matched {
         0 => (Vec::new(), 0),
@@ -94,12 +115,31 @@ pub fn plan(
         findings.push(Finding::forbid(
             "dependants",
             &table.name,
-            format!("{restricted} rows refer to doomed ones: {}", said(&dependants)),
+            format!(
+                "{} {} to doomed ones: {}",
+                rows(restricted),
+                either(restricted, "refers", "refer"),
+                said(&dependants)
+            ),
             "say what happens to them: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
         ));
     }
     check_triggers(table, &leaves, &children, sweep, findings);
+    check_rules(table, &leaves, &children, sweep.act.updates(), findings);
+    check_rights(sweep, &leaves, &children, findings);
     check_rest(sweep, table, &leaves, &children, findings);
+
+    let mut exact = true;
+    if sizes.matched > 0 && restricted == 0 {
+        let kept = rings::kept(table, &children, &condition, facts)?;
+        rings::tell(table, kept, findings);
+        match kept {
+            Kept::Rows(rows) => sizes.matched = sizes.matched.saturating_sub(rows),
+            Kept::Unknown => exact = false,
+        }
+        // What hangs on the rows of a ring is counted, and stays with them.
+        exact &= kept == Kept::Rows(0) || dependants.iter().all(|hanging| hanging.rows == 0);
+    }
 
     let (walk, way) = choose_walk(&leaves, &sizes, facts);
     let way = if newest.is_some() { "by a list of ranks, group by group".to_owned() } else { way };
@@ -115,6 +155,8 @@ pub fn plan(
     let task = Task {
         table: table.clone(),
         leaves,
+        joins: sweep.joins,
+        joined,
         condition: running,
         rule: condition,
         walk,
@@ -125,6 +167,7 @@ pub fn plan(
         newest,
         act: sweep.act.clone(),
         archive: archive(sweep, planning)?,
+        aside: sweep.aside.clone(),
         counted: None,
         drop: Vec::new(),
         refill: false,
@@ -133,6 +176,7 @@ pub fn plan(
         label: sweep.label.clone().unwrap_or_else(|| sweep.id.clone()),
         id: sweep.id.clone(),
         action: match (&sweep.act, &sweep.archive) {
+            (Act::Delete, None) if sweep.aside.is_some() => "quarantine".to_owned(),
             (Act::Delete, None) => "delete".to_owned(),
             (Act::Delete, Some(_)) => "archive_and_delete".to_owned(),
             (Act::Mark(_), _) => "archive".to_owned(),
@@ -140,7 +184,7 @@ pub fn plan(
         },
         object: table.name.to_string(),
         matched: sizes.matched,
-        exact: true,
+        exact,
         total: sizes.total,
         total_exact: sizes.total_exact,
         dependants,

@@ -6,7 +6,7 @@
 use super::policy::{Policy, Relation};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Action, Dialect, Facts, ForeignKey, Index, Key, Schema, Sql, Table, Value};
+use targets::db::{Action, Dialect, Facts, ForeignKey, Index, Key, Schema, Sql, Table, Value, quote};
 
 /// One relation to the doomed rows of its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -203,9 +203,16 @@ fn check(child: &Child, parent: &Table, findings: &mut Vec<Finding>) {
                 "no index begins with ({}): the whole table is read for every batch",
                 child.columns.join(", ")
             ),
-            format!("create index on {} ({})", child.table.name.quoted(), child.columns.join(", ")),
+            create_index(&child.table, &child.columns.iter().map(String::as_str).collect::<Vec<_>>()),
         ));
     }
+}
+
+/// The statement that makes a missing index, on either database.
+pub fn create_index(table: &Table, columns: &[&str]) -> String {
+    let name = format!("{}_{}_idx", table.name.name, columns.join("_"));
+    let columns: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+    format!("create index {} on {} ({})", quote(&name), table.name.quoted(), columns.join(", "))
 }
 
 impl Child {
@@ -271,7 +278,7 @@ impl Child {
         }
     }
 
-    fn joined(&self, child: &str, parent: &str) -> Sql {
+    pub(super) fn joined(&self, child: &str, parent: &str) -> Sql {
         let same: Vec<Sql> = self
             .columns
             .iter()
@@ -329,7 +336,7 @@ pub fn tree(table: &Table, children: &[Child], first: &dyn Fn(Sql) -> Sql) -> Op
 }
 
 /// The key under an alias, as one operand.
-fn key_of(key: &Key, prefix: &str) -> Sql {
+pub(super) fn key_of(key: &Key, prefix: &str) -> Sql {
     let columns = Sql::default().names(prefix, key.columns.iter().map(String::as_str));
     if key.columns.len() > 1 { Sql::new("(").add(&columns).text(")") } else { columns }
 }

@@ -2,6 +2,7 @@
 //! does exactly what was approved.
 
 use super::along::Hands;
+use super::aside::Aside;
 use super::newest::Newest;
 use super::policy::{ArchiveFormat, Policy};
 use super::relations::Child;
@@ -21,6 +22,12 @@ pub struct Task {
     pub condition: Sql,
     /// The same without looking at who refers to them.
     pub rule: Sql,
+    /// The rule looks every row up in another table.
+    #[serde(default)]
+    pub joins: bool,
+    /// The same rule for counting, where it can be written so.
+    #[serde(default)]
+    pub joined: Option<Joined>,
     /// How to go through the table.
     pub walk: Walk,
     /// No batch may have more rows than asked for.
@@ -42,6 +49,9 @@ pub struct Task {
     pub act: Act,
     /// Where they are archived, if at all.
     pub archive: Option<Archive>,
+    /// The table to which they move, if any.
+    #[serde(default)]
+    pub aside: Option<Aside>,
     /// How often a row may be changed like this before it gets other values.
     #[serde(default)]
     pub counted: Option<Counted>,
@@ -66,6 +76,17 @@ impl Act {
     pub fn updates(&self) -> bool {
         !matches!(self, Act::Delete)
     }
+}
+
+/// A rule that looks every row up in other tables, written as a join: it tells at once how many rows there are and how
+/// many satisfy it. Measured on 2 000 000 rows with 200 000 parents: between 0.4 and 1 of the time of the anti-join that only
+/// counts the latter on SQLite, 1.25 of it on PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    /// What follows `from table as t`; gives each row once.
+    pub from: Sql,
+    /// Which rows, over `t` and what is joined.
+    pub condition: Sql,
 }
 
 /// Changes that are counted, row by row, and told, row by row.
@@ -167,6 +188,16 @@ impl Task {
             batch: 1,
             below: Vec::new(),
         };
+        if let Some(aside) = &self.aside {
+            if aside.is_new {
+                all.push(aside.create().shown());
+            }
+            all.push(format!(
+                "insert into {} select t.*, … from {} as t where …",
+                aside.table.name.quoted(),
+                leaf.name.quoted()
+            ));
+        }
         match &self.act {
             Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),
             Act::Mark(changes) | Act::Change(changes) => {

@@ -1,6 +1,7 @@
 //! After the last batch: what is left, and why.
 
 use super::task::{Task, Walk};
+use engine::words::{either, rows};
 use engine::{Counts, Finding, Result, Step};
 use targets::db::{Facts, Sql};
 
@@ -11,15 +12,25 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
         let task = Task::read(step)?;
         let count = |condition: &Sql, facts: &mut dyn Facts| {
             let count = match task.walk {
-                Walk::Physical => facts.dialect().count_left(&task.table.name, condition),
-                Walk::Few => Sql::new("select count(*) from ")
+                Walk::Physical if !task.joins => facts.dialect().count_left(&task.table.name, condition),
+                _ => Sql::new("select count(*) from ")
                     .table(&task.table.name)
                     .text(" as t where ")
                     .add(condition),
             };
             facts.count(&count)
         };
-        let left = count(&task.condition, facts)?;
+        let left = match &task.joined {
+            Some(joined) if !task.restricts() => facts.count(
+                &Sql::new("select count(case when ")
+                    .add(&joined.condition)
+                    .text(" then 1 end) from ")
+                    .table(&task.table.name)
+                    .text(" as t")
+                    .add(&joined.from),
+            )?,
+            _ => count(&task.condition, facts)?,
+        };
         let held = if task.restricts() { count(&task.rule, facts)?.saturating_sub(left) } else { 0 };
         let kept = left > 0 && done.rows() + done.skipped == 0;
         if kept {
@@ -27,14 +38,14 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
             findings.push(Finding::warning(
                 "rows_kept",
                 &task.table.name,
-                format!("{left} rows match the rule still, and none was changed"),
+                format!("{} the rule still, and none was changed", matching(left)),
                 "see whether a trigger or a policy of the table keeps them, or a lock of others",
             ));
         } else if left > 0 {
             findings.push(Finding::note(
                 "rows_left",
                 &task.table.name,
-                format!("{left} rows match the rule still: they were locked, or came during the run"),
+                format!("{} the rule still: locked, or come during the run", matching(left)),
                 "run it again",
             ));
         }
@@ -42,7 +53,7 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
             findings.push(Finding::note(
                 "rows_held",
                 &task.table.name,
-                format!("{held} rows match the rule, but other rows refer to them"),
+                format!("{} the rule, but other rows refer to them", matching(held)),
                 "say what happens to those: `dependants = \"cascade\"`, `\"set_null\"` or `\"archive\"`",
             ));
         }
@@ -52,12 +63,18 @@ pub fn verify(steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Resul
                 "rows_gone",
                 &task.table.name,
                 format!(
-                    "{} of the planned rows were removed or changed by others meanwhile",
-                    step.matched - known
+                    "removed or changed by others meanwhile: {} of the planned {}",
+                    engine::words::count(step.matched - known),
+                    rows(step.matched)
                 ),
                 "",
             ));
         }
     }
     Ok(findings)
+}
+
+/// `1 row matches`, `2 rows match`.
+fn matching(number: u64) -> String {
+    format!("{} {}", rows(number), either(number, "matches", "match"))
 }

@@ -30,6 +30,14 @@ fn options(undo: &str) -> Json {
     json!({"table": "parents", "where": "old = 1", "dependants": "cascade", "undo": undo, "triggers": "fire"})
 }
 
+/// Only a superuser may disable the triggers of a foreign key.
+fn change(stage: &Stage, script: &str) {
+    match script.contains("disable trigger") {
+        true => stage.place.admin_script(script),
+        false => stage.place.script(script),
+    }
+}
+
 /// Plans, runs, and tells who handled the children, how many rows went, and what is left.
 fn outcome(stage: &Stage, options: Json) -> (Json, (u64, u64), Vec<String>) {
     let engine = stage.engine();
@@ -73,7 +81,8 @@ fn whatever_could_get_in_between_makes_it_go_the_careful_way() {
     let reasons = [
         format!("{nothing}; create trigger t before delete on toys for each row execute function nothing()"),
         format!("{nothing}; create trigger t before delete on parents for each row execute function nothing()"),
-        "create rule r as on delete to toys do also select 1".to_owned(),
+        "alter table parents disable trigger all".to_owned(),
+        "create rule r as on update to toys do also select 1".to_owned(),
         "alter table children enable row level security".to_owned(),
         "drop index toys_child".to_owned(),
         "create table more () inherits (toys)".to_owned(),
@@ -87,7 +96,7 @@ fn whatever_could_get_in_between_makes_it_go_the_careful_way() {
     for reason in reasons {
         for undo in ["none", "rows"] {
             let stage = stage(&family("on delete cascade"));
-            stage.place.script(&reason);
+            change(&stage, &reason);
             let more = if reason.starts_with("insert") { 1500 } else { 0 };
             let (hands, counts, left) = outcome(&stage, options(undo));
             assert_eq!((hands, counts), (Json::Null, (2, 6 + more)), "{undo}: {reason}");
@@ -106,13 +115,14 @@ fn whatever_could_get_in_between_makes_it_go_the_careful_way() {
 fn a_key_that_is_gone_since_the_plan_leaves_no_orphans() {
     for change in [
         "alter table children drop constraint children_parent_fkey",
+        "alter table parents disable trigger all",
         "alter table toys drop constraint toys_child_fkey, add foreign key (child) references children (id)",
     ] {
         let stage = stage(&family("on delete cascade"));
         let engine = stage.engine();
         let plan = testkit::story::plan(&engine, &stage.request(options("none"), |_| {}));
         assert_eq!(plan.items[0].steps[0].task["hands"], "database");
-        stage.place.script(change);
+        self::change(&stage, change);
         let report = testkit::story::run(&engine, &plan);
         let done = &report.operations[0];
         assert_eq!((done.rows_deleted, done.rows_dependent), (2, 6), "{change}: {report:#?}");

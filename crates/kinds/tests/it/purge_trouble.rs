@@ -1,37 +1,13 @@
 //! What goes wrong around a purge, and what is left then: earlier batches, a clear error, and a way on.
 
-use crate::stage::{Stage, both, codes, shown};
+use crate::stage::{Stage, both, codes, options, patient, rows};
 use crate::tampered::Tampered;
-use engine::{Class, Failure, SetClock, Status, Stop, What};
+use engine::{Class, SetClock, Status, Stop};
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use std::sync::Arc;
-use targets::db::{Limits, Session, Sql};
+use targets::db::Sql;
 use testkit::{Place, Workshop, story};
-
-/// So many rows, all doomed by `n > 0`.
-fn rows(count: u32) -> (String, String) {
-    (
-        format!(
-            "create table t (id integer primary key, n integer not null, body text);
-             with recursive c(i) as (select 1 union all select i + 1 from c where i < {count})
-             insert into t select i, 1, 'row ' || i from c;"
-        ),
-        format!(
-            "create table t (id int primary key, n int not null, body text);
-             insert into t select i, 1, 'row ' || i from generate_series(1, {count}) i;"
-        ),
-    )
-}
-
-fn options() -> serde_json::Value {
-    json!({"table": "t", "where": "n > 0"})
-}
-
-/// A clock that does not really sleep between tries.
-fn patient() -> Arc<SetClock> {
-    Arc::new(SetClock::standing(Timestamp::now()))
-}
 
 #[test]
 fn mistyped_names_and_conditions_are_refused_with_the_nearest_name() {
@@ -67,47 +43,6 @@ fn mistyped_names_and_conditions_are_refused_with_the_nearest_name() {
             assert!(refusal.contains("two targets have the id"), "{refusal}");
         },
     );
-}
-
-#[test]
-fn a_role_that_may_not_delete_changes_nothing_and_is_told_what_to_grant() {
-    let stage = Stage::new(Place::postgres());
-    stage.place.admin_script("create table t (id int primary key, n int); insert into t values (1, 1), (2, 1); grant select on t to public");
-    let before = stage.place.dump();
-    let report = stage.run(options());
-    assert_eq!(
-        (report.status, report.operations[0].error_class),
-        (Status::Failed, Some(Class::System)),
-        "{report:#?}"
-    );
-    assert!(
-        report.operations[0].errors[0].contains("permission denied"),
-        "{:?}",
-        report.operations[0].errors
-    );
-    let help =
-        stage.engine().run_record("latest").unwrap().events.iter().find_map(|event| match &event.what {
-            What::Failed { help, .. } => help.clone(),
-            _ => None,
-        });
-    assert!(help.unwrap().contains("grant"));
-    assert_eq!(stage.place.dump(), before);
-    assert!(stage.engine().undo_points("test").unwrap().is_empty());
-
-    // nor one that may not make Sexton's own tables
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(5).1);
-    stage.place.admin_script(
-        "do $$ begin execute format('alter database %I owner to %I', current_database(), current_user);
-           execute format('revoke create on database %I from public', current_database()); end $$",
-    );
-    let report = stage.run(options());
-    assert_eq!(
-        (report.status, report.operations[0].error_class),
-        (Status::Failed, Some(Class::System)),
-        "{report:#?}"
-    );
-    assert_eq!(stage.number("select count(*) from t"), 5);
 }
 
 #[test]
@@ -162,125 +97,6 @@ fn an_error_names_the_target_it_happened_to() {
             assert_eq!(report.errors[0].target.as_deref(), Some("b"), "also before the first batch is through");
         },
     );
-}
-
-/// Holds a row (SQLite: the write lock) until the transaction is dropped.
-fn hold<'a>(session: &'a mut dyn Session, row: i64) -> Box<dyn targets::db::Tx + 'a> {
-    let lock = session.dialect().name() == "postgresql";
-    let mut tx = session.begin(&Limits::default()).unwrap();
-    if lock {
-        tx.execute(&Sql::new("select 1 from t where id = ").bind(row).text(" for update")).unwrap();
-    }
-    tx
-}
-
-#[test]
-fn a_lock_of_somebody_else_is_waited_for_and_the_batch_tried_again() {
-    // S3-044, S1-048, W-063
-    let (sqlite, postgres) = rows(30);
-    both(&sqlite, &postgres, |stage| {
-        let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
-        let engine = workshop.engine();
-        let plan = story::plan(
-            &engine,
-            &stage.request(options(), |manners| {
-                manners.batch_size = Some(10);
-                manners.lock_timeout = 0.05;
-            }),
-        );
-        // Sexton's own tables are there already, so that the batch itself meets the lock.
-        engine.run(&plan, &asked(), &mut |_| {}).unwrap();
-        let database = stage.place.database();
-        let mut session = database.open().unwrap();
-        let mut held = Some(hold(session.as_mut(), 5));
-        let report = engine
-            .run(&plan, &Stop::default(), &mut |event| {
-                if matches!(event.what, What::Retried { .. }) {
-                    held = None;
-                }
-            })
-            .unwrap();
-        let done = &report.operations[0];
-        assert_eq!(
-            (report.status, done.rows_deleted, done.retries),
-            (Status::Completed, 30, 1),
-            "{report:#?}"
-        );
-    });
-}
-
-/// A stop that is asked for before the first batch.
-fn asked() -> Stop {
-    let stop = Stop::default();
-    stop.ask();
-    stop
-}
-
-#[test]
-fn rows_that_stay_locked_are_passed_over_and_met_again_in_the_end() {
-    // W-063
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(30).1);
-    let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
-    let engine = workshop.engine();
-    let plan = story::plan(
-        &engine,
-        &stage.request(options(), |manners| {
-            manners.batch_size = Some(10);
-            manners.lock_timeout = 0.05;
-        }),
-    );
-    let database = stage.place.database();
-    let mut session = database.open().unwrap();
-    let mut held = Some(hold(session.as_mut(), 5));
-    let mut batches = 0;
-    let report = engine
-        .run(&plan, &Stop::default(), &mut |event| {
-            if matches!(event.what, What::Advanced { .. }) {
-                batches += 1;
-                if batches == 3 {
-                    held = None;
-                }
-            }
-        })
-        .unwrap();
-    let done = &report.operations[0];
-    // all rows lie on one page, so each batch meets the lock
-    assert_eq!((report.status, done.rows_deleted, done.retries), (Status::Completed, 30, 3), "{report:#?}");
-    assert_eq!(done.batches, 4, "three of 10, 9, 10 and the one that was passed over");
-    drop(held);
-}
-
-#[test]
-fn a_lock_that_is_never_given_back_ends_the_run_in_time_and_it_can_be_resumed() {
-    // S1-048, W-063
-    let (sqlite, postgres) = rows(30);
-    both(&sqlite, &postgres, |stage| {
-        let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
-        let engine = workshop.engine();
-        let plan = story::plan(
-            &engine,
-            &stage.request(options(), |manners| {
-                manners.batch_size = Some(10);
-                manners.lock_timeout = 0.02;
-            }),
-        );
-        let database = stage.place.database();
-        let mut session = database.open().unwrap();
-        let held = hold(session.as_mut(), 5);
-        let report = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap();
-        let done = &report.operations[0];
-        assert_eq!(
-            (report.status, done.error_class),
-            (Status::Failed, Some(Class::Transient)),
-            "{report:#?}"
-        );
-        // SQLite has one lock for all rows
-        assert_eq!(done.rows_deleted, if stage.place.is_sqlite() { 0 } else { 29 });
-        drop(held);
-        let resumed = engine.resume(&report.run_id, &Stop::default(), &mut |_| {}).unwrap();
-        assert_eq!((resumed.status, resumed.operations[0].rows_deleted), (Status::Completed, 30));
-    });
 }
 
 #[test]
@@ -406,33 +222,6 @@ fn too_little_free_disk_is_refused_before_anything_is_written() {
     assert_eq!(codes(&plan), ["disk"]);
     assert!(plan.items[0].findings[0].remedy.contains("free space"));
     assert_eq!(story::run(&stage.engine(), &plan).status, Status::Refused);
-}
-
-#[test]
-fn a_second_run_is_told_who_maintains_the_database() {
-    let (sqlite, postgres) = rows(5);
-    both(&sqlite, &postgres, |stage| {
-        let database = stage.place.database();
-        let mut session = database.open().unwrap();
-        assert!(session.try_lock("run abc (process 7)").unwrap());
-        let engine = stage.engine();
-        let plan = story::plan(&engine, &stage.request(options(), |_| {}));
-        let failure = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap_err();
-        assert!(matches!(failure, Failure::Busy { .. }), "{failure:?}");
-        let told = shown(&failure);
-        assert!(told.contains("abc") && told.contains("help:"), "{told}");
-        assert_eq!(stage.number("select count(*) from t"), 5);
-        // the log does not take it for running
-        let logged = engine.run_record("latest").unwrap().report();
-        assert_eq!(
-            (logged.status, logged.operations[0].error_class),
-            (Status::Failed, Some(Class::Transient))
-        );
-        assert!(logged.metadata.finished_at.is_some());
-        session.unlock().unwrap();
-        let resumed = engine.resume("latest", &Stop::default(), &mut |_| {}).unwrap();
-        assert_eq!((resumed.status, resumed.operations[0].rows_deleted), (Status::Completed, 5));
-    });
 }
 
 #[test]
@@ -598,28 +387,6 @@ fn a_dry_run_writes_nothing_anywhere() {
 }
 
 #[test]
-fn a_long_transaction_of_somebody_else_is_warned_about() {
-    // S1-047
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(5).1);
-    let request = stage.request(options(), |manners| manners.old_transaction = 0.0);
-    std::thread::scope(|threads| {
-        threads
-            .spawn(|| stage.place.script("set application_name = 'app'; begin; select pg_sleep(1); commit"));
-        let warned = (0..100).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-            let plan = story::plan(&stage.engine(), &request);
-            let found = plan.items[0].findings.iter().find(|finding| finding.code == "old_transaction");
-            found.is_some_and(|found| {
-                assert!(found.object.starts_with("pid ") && found.what.contains("pg_sleep"), "{found:?}");
-                found.remedy.contains("pg_terminate_backend")
-            })
-        });
-        assert!(warned, "nobody sees the transaction that is open for a second");
-    });
-}
-
-#[test]
 fn nothing_stays_open_after_a_run() {
     // S3-053, S3-055
     let stage = Stage::new(Place::postgres());
@@ -642,100 +409,6 @@ fn nothing_stays_open_after_a_run() {
         stage.number(sessions) == 0
     });
     assert!(gone, "a session is left");
-}
-
-#[test]
-fn a_row_that_comes_below_a_doomed_one_during_the_batch_stays_with_it() {
-    // the application's insert holds the parent, so the batch waits for it and then must look again
-    for on_delete in ["", "on delete cascade", "on delete set null"] {
-        let stage = Stage::new(Place::postgres());
-        stage.place.script(&rows(10).1);
-        stage.place.script(&format!(
-            "create table c (id int primary key, t int references t (id) {on_delete}); create index on c (t)"
-        ));
-        let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
-        let engine = workshop.engine();
-        let plan = story::plan(&engine, &stage.request(options(), |manners| manners.batch_size = Some(20)));
-        let report = std::thread::scope(|threads| {
-            threads.spawn(|| {
-                stage.place.script("set application_name = 'app'; begin; insert into c values (1, 5); select pg_sleep(0.5); commit")
-            });
-            let sleeps = "select count(*) from pg_stat_activity where application_name = 'app' and query like '%pg_sleep%' and wait_event = 'PgSleep'";
-            let waits = (0..200).any(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(2));
-                stage.number(sleeps) == 1
-            });
-            assert!(waits);
-            engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap()
-        });
-        let done = &report.operations[0];
-        assert_eq!(
-            (report.status, done.rows_deleted, done.retries),
-            (Status::Completed, 9, 1),
-            "{on_delete}: {report:#?}"
-        );
-        assert_eq!(stage.list("select t from c"), ["5"], "{on_delete}");
-        assert!(done.findings.iter().any(|finding| finding.code == "rows_held"), "{:?}", done.findings);
-    }
-}
-
-#[test]
-fn a_row_that_comes_two_levels_below_a_doomed_one_is_not_taken_along_silently() {
-    for on_delete in ["", "on delete cascade"] {
-        let script = format!(
-            "create table a (id integer primary key); create table b (id integer primary key, a integer references a (id));
-             create table c (id integer primary key, b integer references b (id) {on_delete});
-             create index b_a on b (a); create index c_b on c (b);
-             insert into a values (1); insert into b values (1, 1);"
-        );
-        both(&script, &script, |stage| {
-            let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
-            let engine = workshop.engine();
-            let options =
-                json!({"table": "a", "where": "id = 1", "relations": [{"table": "b", "policy": "cascade"}]});
-            let plan = story::plan(&engine, &stage.request(options, |_| {}));
-            stage.place.script("insert into c values (1, 1)");
-            let before = stage.place.dump();
-            let report = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap();
-            assert_eq!(report.status, Status::Failed, "{report:#?}");
-            assert!(
-                report.operations[0].errors[0].contains("rows of `c`"),
-                "{:?}",
-                report.operations[0].errors
-            );
-            assert_eq!(stage.place.dump(), before);
-        });
-    }
-}
-
-#[test]
-fn whoever_holds_a_lock_for_good_is_named() {
-    // S1-070, S1-086, S2-086
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(30).1);
-    let workshop = Workshop::new(&stage.place, kinds::catalogue()).at(patient());
-    let engine = workshop.engine();
-    let plan = story::plan(&engine, &stage.request(options(), |manners| manners.lock_timeout = 0.05));
-    let mut advice = None;
-    let report = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            stage.place.script("begin; select 1 from t where id = 5 for update; select pg_sleep(2); commit")
-        });
-        while stage.place.rows("select 1 from pg_stat_activity where query like '%pg_sleep(2)%' and state = 'active' and pid <> pg_backend_pid()").is_empty() {
-            std::thread::yield_now();
-        }
-        engine
-            .run(&plan, &Stop::default(), &mut |event| {
-                if let What::Failed { help, .. } = &event.what {
-                    advice = help.clone();
-                }
-            })
-            .unwrap()
-    });
-    assert_eq!((report.status, report.totals.deleted), (Status::Failed, 29), "{report:#?}");
-    let advice = advice.unwrap_or_default();
-    assert!(advice.contains("pid ") && advice.contains("for update"), "{advice}");
-    assert!(advice.contains("--lock-timeout"), "{advice}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //!
 //! Where a story would check too much or too little, tests speak these words themselves. It judges nothing.
 
-use engine::{Engine, Event, Failure, Manners, Plan, Report, Request, Stop};
-use serde_json::Value as Json;
+use engine::{Engine, Event, Failure, Manners, Plan, Report, Request, SetClock, Stop};
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
 use targets::db::Value;
 use testkit::{Place, Story, Workshop, story};
 
@@ -46,8 +48,18 @@ impl Stage {
         Self { place, workshop }
     }
 
+    /// The same place with an engine whose file stores are others.
+    pub fn storing(self, stores: std::sync::Arc<dyn engine::Stores>) -> Self {
+        Self { workshop: self.workshop.storing(stores), ..self }
+    }
+
     pub fn engine(&self) -> Engine {
         self.workshop.engine()
+    }
+
+    /// The same with a state of its own and a clock that does not really sleep between tries.
+    pub fn patient(&self) -> Workshop {
+        Workshop::new(&self.place, kinds::catalogue()).at(patient())
     }
 
     pub fn request(&self, options: Json, change: impl FnOnce(&mut Manners)) -> Request {
@@ -145,4 +157,28 @@ fn text(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         other => other.to_string(),
     }
+}
+
+/// So many rows, all doomed by `n > 0`.
+pub fn rows(count: u32) -> (String, String) {
+    (
+        format!(
+            "create table t (id integer primary key, n integer not null, body text);
+             with recursive c(i) as (select 1 union all select i + 1 from c where i < {count})
+             insert into t select i, 1, 'row ' || i from c;"
+        ),
+        format!(
+            "create table t (id int primary key, n int not null, body text);
+             insert into t select i, 1, 'row ' || i from generate_series(1, {count}) i;"
+        ),
+    )
+}
+
+pub fn options() -> serde_json::Value {
+    json!({"table": "t", "where": "n > 0"})
+}
+
+/// A clock that does not really sleep between tries.
+pub fn patient() -> Arc<SetClock> {
+    Arc::new(SetClock::standing(Timestamp::now()))
 }

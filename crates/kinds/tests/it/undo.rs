@@ -294,3 +294,28 @@ fn a_trigger_that_interferes_with_the_way_back_is_told() {
         },
     );
 }
+
+#[test]
+fn a_new_row_with_the_key_of_a_restored_one_that_was_deleted_is_no_longer_exempt() {
+    both(
+        "create table t (id integer primary key, old integer not null); insert into t values (1, 1), (2, 1), (3, 0);
+         create table other (id integer primary key); insert into other values (1);",
+        "create table t (id int primary key, old int not null); insert into t values (1, 1), (2, 1), (3, 0);
+         create table other (id int primary key); insert into other values (1);",
+        |stage| {
+            let rule = || json!({"table": "t", "where": "old = 1"});
+            let report = stage.run(rule());
+            stage.undo(&report.run_id);
+            assert_eq!(stage.plan(rule()).items[0].steps[0].exempt, 2);
+            // the application deletes one; any run that works on the database notices
+            stage.place.script("delete from t where id = 1");
+            stage.run(json!({"table": "other", "where": "id = 1"}));
+            stage.place.script("insert into t values (1, 1)");
+            let plan = stage.plan(rule());
+            assert_eq!((plan.matched(), plan.items[0].steps[0].exempt), (1, 1));
+            let report = stage.run(rule());
+            assert_eq!(report.totals.deleted, 1);
+            assert_eq!(stage.list("select id from t order by id"), ["2", "3"]);
+        },
+    );
+}

@@ -4,9 +4,11 @@ use super::console::Console;
 use super::progress::Progress;
 use super::trouble::Trouble;
 use super::{consent, documents, signals, text};
-use crate::config::Config;
+use crate::config::{self, Config, Override};
 use crate::exit::Exit;
-use engine::{Engine, Event, Level, Plan, Report, Request, Status, Stop, What, is_refused};
+use engine::{
+    Changes, Engine, Event, Failure, Level, Manners, Plan, Report, Request, Status, Stop, What, is_refused,
+};
 
 /// A command at work.
 pub struct Act<'a> {
@@ -21,8 +23,20 @@ pub struct Act<'a> {
 impl Act<'_> {
     /// Plans a request and runs it.
     pub fn request(&self, request: &Request) -> Result<Exit, Trouble> {
-        let plan = self.engine.plan(request)?;
-        self.plan(plan)
+        let prepared = self.engine.prepare(request)?;
+        if let (1, Some(_)) = (prepared.plan.items.len(), prepared.failures.first()) {
+            return self.unplanned(request, prepared.failures.into_iter().next());
+        }
+        self.plan(prepared.plan)
+    }
+
+    /// Nothing could be planned: that is told as the error it is, and the run stands in the log as failed (S1-042).
+    pub fn unplanned(&self, request: &Request, failure: Option<Failure>) -> Result<Exit, Trouble> {
+        let Some(failure) = failure else { return Ok(Exit::Done) };
+        if let Err(error) = self.engine.log_unplanned(request, &failure) {
+            tracing::warn!(%error, "the failed run cannot be logged");
+        }
+        Err(failure.into())
     }
 
     /// Runs a plan, if whoever is asked allows it.
@@ -39,15 +53,21 @@ impl Act<'_> {
         self.tell(&outcome?, &plan)
     }
 
-    /// Goes on with an earlier run. It was allowed when it began.
-    pub fn resume(&self, id: &str) -> Result<Exit, Trouble> {
-        let record =
-            self.engine.run_record(&self.latest(id, |report| report.operations.iter().any(can_resume))?)?;
+    /// Goes on with an earlier run, with other limits where some are said. It was allowed when it began; what could not
+    /// be planned then was not.
+    pub fn resume(&self, id: &str, said: &[Override], force: bool) -> Result<Exit, Trouble> {
+        let id = self.latest(id, |report| report.operations.iter().any(can_resume))?;
+        let change = |manners: &mut Manners| config::override_manners(manners, said);
+        let run = self.engine.resumable(&id, &Changes { manners: Some(&change), force })?;
+        if run.new {
+            self.show(&run.plan);
+            consent::ask(&run.plan, self.console)?;
+        }
         let stop = Stop::default();
         let listening = signals::listen(&stop);
-        let outcome = self.watched(&record.plan, |watch| self.engine.resume(&record.id, &stop, watch));
+        let outcome = self.watched(&run.plan, |watch| self.engine.resume_as(&run, &stop, watch));
         drop(listening);
-        self.tell(&outcome?, &record.plan)
+        self.tell(&outcome?, &run.plan)
     }
 
     /// Shows the plan: in full where a person will be asked about it.
@@ -69,7 +89,7 @@ impl Act<'_> {
         for item in &plan.items {
             let name = &item.operation.name;
             let known = ["undo", "restore-archive"].contains(&item.operation.kind.as_str())
-                || self.engine.reports(1_000, None, Some(name))?.iter().any(|report| report.metadata.dry_run);
+                || self.engine.reports(1_000, None, Some(name))?.iter().any(|report| looked_at(report, name));
             if !known {
                 return Err(Trouble::refused(
                     format!("`{name}` had no dry run yet, and `first_run_dry` asks for one; nothing was run"),
@@ -83,7 +103,7 @@ impl Act<'_> {
     fn watched(
         &self,
         plan: &Plan,
-        run: impl FnOnce(&mut dyn FnMut(&Event)) -> Result<Report, engine::Failure>,
+        run: impl FnOnce(&mut dyn FnMut(&Event)) -> Result<Report, Failure>,
     ) -> Result<Report, Trouble> {
         let mut progress = Progress::new(self.console, plan, self.engine.clock());
         let mut failed: Option<Option<String>> = None;
@@ -148,6 +168,16 @@ impl Act<'_> {
     }
 }
 
+/// Not what is still at work.
 fn can_resume(operation: &engine::OperationReport) -> bool {
     operation.status.can_resume()
+        && operation.status != Status::Running
+        && operation.status != Status::Verifying
+}
+
+fn looked_at(report: &Report, name: &str) -> bool {
+    let done = |operation: &engine::OperationReport| {
+        operation.operation == *name && operation.status != Status::Failed
+    };
+    report.metadata.dry_run && report.operations.iter().any(done)
 }

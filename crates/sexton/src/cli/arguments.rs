@@ -198,13 +198,42 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
 }
 
 fn one_off(kind: &'static dyn Kind) -> Command {
-    Command::new(kind.name())
+    let command = Command::new(kind.name())
         .about(kind.title())
         .long_about(format!("{}.\n\n{}\n\nNeeds no configuration.", kind.title(), kind.about()))
         .arg(dry_run())
         .arg(force().help_heading("What to run"))
         .arg(flags::set().help_heading("What to run"))
-        .args(flags::of_kind(kind))
+        .args(flags::of_kind(kind));
+    if super::scan::scans(kind) { command.subcommand(scan(kind)) } else { command }
+}
+
+/// Of kinds that can look at a whole database.
+fn scan(kind: &'static dyn Kind) -> Command {
+    Command::new("scan")
+        .about(format!("Look at the whole database for what `{}` would mend; changes nothing", kind.name()))
+        .long_about(
+            "Look at the whole database, read-only: every declared reference, and every column that by name and type looks like \
+             one. Shows rows, NULLs and orphans of each, the lines of the configuration that would mend them, and the \
+             statements that would keep the next ones away. Ends with 5 when there are orphans.",
+        )
+        .after_help(format!(
+            "Examples:\n  sexton {0} scan --database app.db\n  sexton {0} scan --database app.db --rows 1000000 --output json",
+            kind.name()
+        ))
+        .arg(
+            Arg::new("rows")
+                .long("rows")
+                .value_name("N")
+                .value_parser(clap::value_parser!(u64))
+                .help("Look at about this many rows of each table, the first ones [default: all]"),
+        )
+        .arg(
+            Arg::new("tables")
+                .value_name("TABLE")
+                .num_args(0..)
+                .help("Only references of these tables [default: all]"),
+        )
 }
 
 fn id(help: &'static str) -> Arg {
@@ -214,7 +243,14 @@ fn id(help: &'static str) -> Arg {
 fn resume() -> Command {
     Command::new("resume")
         .about("Go on with a run that was stopped, failed or died")
+        .long_about(
+            "Go on with a run that was stopped, failed or died: nothing that was committed is done again. Limits that are said \
+             here hold from now on, for every operation of the run that goes on.",
+        )
+        .after_help("Examples:\n  sexton resume latest\n  sexton resume 7f3 --batch-size 100 --max-seconds 3600")
         .arg(id("The run: its id, the first letters of it, or `latest`"))
+        .arg(force())
+        .args(flags::of_limits())
 }
 
 fn stop() -> Command {

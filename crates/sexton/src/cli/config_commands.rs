@@ -50,7 +50,8 @@ fn check(
         }));
         return Ok(Exit::Done);
     }
-    let shown = wanted.file.as_deref().unwrap_or(std::path::Path::new(config::FILE));
+    // Also one that a variable names.
+    let shown = file.strip_prefix(&environment.folder).unwrap_or(file);
     console.data(&format!(
         "{} is good: {}, {}, {}",
         shown.display(),

@@ -3,6 +3,7 @@
 //! The shapes are a written contract (`docs/reference/json.md`): keys are added, never renamed or removed.
 
 use super::console::Output;
+use engine::words::either;
 use engine::{Plan, Report, SCHEMA_VERSION, Status};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
@@ -113,7 +114,7 @@ fn result(report: &Report, plan: &Plan) -> Json {
 fn message(status: Status, rows: u64, dry_run: bool) -> String {
     let status = status.name();
     let would = if dry_run { " would be" } else { "" };
-    format!("{status}: {rows} rows{would} processed")
+    format!("{status}: {rows} {}{would} processed", either(rows, "row", "rows"))
 }
 
 /// The age of a target in days, where its options have one.

@@ -20,10 +20,10 @@ macro_rules! files {
     };
 }
 
-const EXAMPLES: [Example; 3] = [
+const EXAMPLES: [Example; 4] = [
     Example {
         name: "e0",
-        files: files!("e0": "README.md", "schema.sql", "seed.sql", "sexton.toml"),
+        files: files!("e0": "README.md", "schema.sql", "seed.sql", "store.txt", "sexton.toml"),
         scripts: &["schema.sql", "seed.sql"],
     },
     Example {
@@ -36,7 +36,37 @@ const EXAMPLES: [Example; 3] = [
         files: files!("e2": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
     },
+    Example {
+        name: "e3",
+        files: files!("e3": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
+        scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+    },
 ];
+
+/// The files of an example's store, one a line: name and size.
+const STORE: &str = "store.txt";
+
+/// Makes these files, two days old: younger ones would be left alone.
+fn fill_store(folder: &Path, list: &str) -> std::io::Result<()> {
+    let two_days = std::time::Duration::from_secs(2 * 86_400);
+    let mut folders = std::collections::BTreeSet::new();
+    for (name, size) in list.lines().filter_map(|line| line.rsplit_once(' ')) {
+        let path = folder.join(name);
+        for above in path.ancestors().skip(1).take_while(|above| above.starts_with(folder)) {
+            folders.insert(above.to_owned());
+        }
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(&path, vec![b'.'; size.parse().unwrap_or(0)])?;
+        make_older(&path, two_days)?;
+    }
+    folders.iter().try_for_each(|folder| make_older(folder, two_days))
+}
+
+fn make_older(path: &Path, age: std::time::Duration) -> std::io::Result<()> {
+    let file = std::fs::File::open(path)?;
+    let now = file.metadata()?.modified()?;
+    file.set_modified(now - age)
+}
 
 /// The names of the examples.
 pub fn names() -> Vec<&'static str> {
@@ -67,6 +97,9 @@ pub fn example(matches: &ArgMatches, console: &Console) -> Result<Exit, Trouble>
     std::fs::create_dir_all(folder).map_err(failed)?;
     for (file, text) in example.files {
         std::fs::write(folder.join(file), text).map_err(failed)?;
+    }
+    for (_, text) in example.files.iter().filter(|(file, _)| *file == STORE) {
+        fill_store(&folder.join("collaterals"), text).map_err(failed)?;
     }
     let scripts: Vec<&str> = example
         .scripts

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use engine::Kind;
 
 /// Flags that belong to commands; an option of this name has no flag and is set with `--set`.
-const TAKEN: [&str; 22] = [
+const TAKEN: [&str; 25] = [
     "config",
     "profile",
     "output",
@@ -31,6 +31,9 @@ const TAKEN: [&str; 22] = [
     "limit",
     "since",
     "schedule",
+    "scan",
+    "scan-rows",
+    "scan-only",
 ];
 
 /// One flag made from a schema.
@@ -71,6 +74,11 @@ pub fn of_operations(catalogue: &[&'static dyn Kind]) -> Vec<Arg> {
 /// All options of a kind and all manners, for its subcommand.
 pub fn of_kind(kind: &dyn Kind) -> Vec<Arg> {
     of_options(kind).iter().chain(&of_manners()).map(argument).collect()
+}
+
+/// All manners, for `resume`.
+pub fn of_limits() -> Vec<Arg> {
+    of_manners().iter().map(argument).collect()
 }
 
 /// What was said, in the order of the flags. Only arguments made here are looked at.

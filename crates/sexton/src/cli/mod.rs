@@ -19,6 +19,7 @@ mod progress;
 mod reference;
 mod run;
 mod runs;
+mod scan;
 mod signals;
 mod table;
 mod text;
@@ -155,9 +156,24 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> E
                     .document(&Trouble::usage(first, "`sexton help` lists all commands").json(str::to_owned));
             }
             console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
+            if let Some(flag) = before_a_minus(error, &asked) {
+                console.note_help(&format!(
+                    "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
+                ));
+            }
             Exit::Usage
         }
     }
+}
+
+/// The flag before a value such as `-5d`, which is taken for a flag of its own.
+fn before_a_minus<'a>(error: &clap::Error, asked: &[&'a str]) -> Option<&'a str> {
+    let minus = |argument: &str| {
+        argument.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let n = asked.iter().position(|argument| minus(argument))?;
+    let flag = asked.get(n.checked_sub(1)?).filter(|flag| flag.starts_with("--"))?;
+    matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidValue).then_some(flag)
 }
 
 fn start_log(config: &Config) {

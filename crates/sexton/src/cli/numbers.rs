@@ -1,29 +1,8 @@
 //! Figures for people: thousands set apart, durations, dates, sizes.
 
+pub use engine::words::{count, of, rows};
+
 use jiff::{Timestamp, tz::TimeZone};
-
-/// `912004` as `912 004`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 row`, `2 rows`.
-pub fn of(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
-
-/// `1 row`, `2 rows`.
-pub fn rows(number: u64) -> String {
-    of(number, "row", "rows")
-}
 
 /// `0.6 s`, `12 s`, `4 min 10 s`, `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {

@@ -3,7 +3,7 @@
 use super::act::Act;
 use super::console::Output;
 use super::trouble::Trouble;
-use super::{choice, flags, text};
+use super::{choice, flags, scan, text};
 use crate::exit::Exit;
 use clap::ArgMatches;
 use engine::{Kind, Plan, Request};
@@ -63,15 +63,14 @@ fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Resul
     stored.request.force = matches.get_flag("force");
     stored.request.actor = actor.to_owned();
     stored.request.dry_run = matches.get_flag("dry-run");
-    let plan = act.engine.recheck(&stored).map_err(|failure| Trouble {
+    match act.engine.recheck(&stored) {
+        Ok(plan) => act.plan(plan),
         // It could have been run; that it is not is the protection the file was saved for (W-123).
-        exit: match failure.class() {
-            engine::Class::Data => Exit::Refused,
-            _ => Exit::of_failure(&failure),
-        },
-        ..Trouble::from(failure)
-    })?;
-    act.plan(plan)
+        Err(failure) if failure.class() == engine::Class::Data => {
+            Err(Trouble { exit: Exit::Refused, ..Trouble::from(failure) })
+        }
+        Err(failure) => act.unplanned(&stored.request, Some(failure)),
+    }
 }
 
 /// A kind as a command of its own.
@@ -81,6 +80,9 @@ pub fn one_off(
     matches: &ArgMatches,
     actor: &str,
 ) -> Result<Exit, Trouble> {
+    if let Some(("scan", own)) = matches.subcommand() {
+        return scan::scan(act, kind, own, actor);
+    }
     let said = flags::overrides(matches, &[kind])?;
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::the_database(named, act.config)?;
@@ -93,7 +95,8 @@ pub fn one_off(
 
 /// `sexton resume`.
 pub fn resume(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
-    act.resume(super::id_of(matches))
+    let said = flags::overrides(matches, &[])?;
+    act.resume(super::id_of(matches), &said, matches.get_flag("force"))
 }
 
 /// `sexton restore-archive`.

@@ -1,7 +1,7 @@
 //! `runs`, `report` and `audit`: what happened before.
 
 use super::act::Act;
-use super::numbers::{count, duration, minute};
+use super::numbers::{count, duration, minute, of};
 use super::table::Table;
 use super::trouble::Trouble;
 use super::{documents, text};
@@ -53,6 +53,10 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         ]);
     }
     act.console.data(&table.text());
+    for report in reports.iter().filter(|report| report.status == Status::Interrupted) {
+        let line = format!("resume  sexton resume {}   (its process is gone)", act.short_id(&report.run_id));
+        act.console.data(&line);
+    }
     Ok(Exit::Done)
 }
 
@@ -108,7 +112,7 @@ pub fn report(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         return Ok(Exit::Done);
     }
     if sums.is_empty() {
-        act.console.note(&format!("no runs in this time ({dry_runs} dry runs)"));
+        act.console.note(&format!("no runs in this time ({})", of(dry_runs as u64, "dry run", "dry runs")));
         return Ok(Exit::Done);
     }
     let mut table = Table::new(

@@ -3,7 +3,7 @@
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
 use super::table::Table;
-use engine::{Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
+use engine::{Class, Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
 
 const INDENT: &str = "       ";
 
@@ -13,6 +13,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     let place = format!("{} on {}", about.name, about.database);
     if let Some(reason) = &item.skipped {
         return format!("{place}: skipped, {reason}");
+    }
+    if let Some(why) = &item.failed {
+        return format!("{place}: cannot be planned, {}", why.error);
     }
     if item.steps.is_empty() {
         return match item.result {
@@ -30,7 +33,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
             "about {}",
             of(item.steps.iter().map(|step| step.batches).sum(), "batch", "batches")
         ));
-        parts.push(dependants(item));
+        if !item.steps.iter().all(|step| is_about_files(&step.action)) {
+            parts.push(dependants(item));
+        }
         parts.extend(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
             parts.push(format!("usually {}", duration(seconds)));
@@ -57,12 +62,25 @@ fn counted(item: &Item) -> String {
         }
         None => String::new(),
     };
-    let noun = if item.matched() == 1 && of_total.is_empty() { "row" } else { "rows" };
+    let files = item.steps.iter().all(|step| is_about_files(&step.action));
+    let noun = match (item.matched() == 1 && of_total.is_empty(), files) {
+        (true, false) => "row",
+        (false, false) => "rows",
+        (true, true) => "file or folder",
+        (false, true) => "files and folders",
+    };
     let places = match tables.as_slice() {
         [one] => format!("in {}", one.object),
+        [first, ..] if files && tables.iter().all(|step| step.object == first.object) => {
+            format!("in {}", first.object)
+        }
         several => format!("in {} tables", several.len()),
     };
     format!("{about}{matched}{of_total} {noun} {places}")
+}
+
+fn is_about_files(action: &str) -> bool {
+    ["quarantine", "remove", "report"].contains(&action)
 }
 
 fn dependants(item: &Item) -> String {
@@ -101,8 +119,8 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
             lines.push(format!("{INDENT}severity   {}", severity(item)));
         }
         for finding in &item.findings {
-            // Without details, what refuses is told with the outcome.
-            if detailed || finding.level == Level::Warning {
+            // Without details, what refuses is told with the outcome, and so is what an operation that only looks has found.
+            if detailed || (finding.level == Level::Warning && !item.steps.is_empty()) {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
@@ -256,7 +274,10 @@ pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
         |status: &[Status]| report.operations.iter().any(|operation| status.contains(&operation.status));
     let open = report.operations.iter().any(|operation| !operation.status.is_over());
     if open || any(&[Status::Failed, Status::Cancelled, Status::TimedOut]) {
-        lines.push(format!("resume sexton resume {short_id}"));
+        // What took too long, or waited for too long, goes better in small bites (S2-090).
+        let slow = report.operations.iter().any(|operation| operation.error_class == Some(Class::Transient));
+        let limits = if slow { " --batch-size 100 --max-seconds 3600" } else { "" };
+        lines.push(format!("resume sexton resume {short_id}{limits}"));
     }
     if report.operations.iter().any(|operation| operation.undo_id.is_some()) {
         lines.push(format!("undo   sexton undo {short_id}"));
@@ -273,7 +294,7 @@ fn outcome_line(operation: &OperationReport, several: bool, console: &Console) -
         Status::Cancelled | Status::TimedOut => ("stopped", Style::Warn),
         Status::Skipped => ("skipped", Style::Faint),
         Status::Failed => ("failed", Style::Bad),
-        // At work in another process, or dead: only the lock of the database knows.
+        Status::Interrupted => ("died", Style::Bad),
         _ => ("so far", Style::Warn),
     };
     let word = console.paint(style, &format!("{word:<6}"));
@@ -287,24 +308,32 @@ fn said(operation: &OperationReport) -> String {
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
+        Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", rows(counts.restored))
         }
         Status::Completed if operation.dry_run => {
-            format!("{} would be processed; nothing was changed", rows(counts.rows()))
+            let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+            format!("{}{size} would be processed; nothing was changed", things(operation, counts.rows()))
         }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)
         }
+        Status::Partial if operation.batches == 0 && operation.result.is_some() => {
+            format!("{} looked, and found something", operation.operation)
+        }
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {
-            let mut text = done;
+            let mut text = if counts.restored > 0 { done } else { things(operation, counts.rows()) };
             if operation.status.can_resume() || !operation.status.is_over() {
-                text = format!("{} of {}", count(counts.rows()), rows(operation.rows_matched));
+                text = format!("{} of {}", count(counts.rows()), things(operation, operation.rows_matched));
             }
             text = format!("{text} in {}", of(operation.batches, "batch", "batches"));
             if operation.rows_dependent > 0 {
                 text = format!("{text}, {}", of(operation.rows_dependent, "dependant", "dependants"));
+            }
+            if let Some(freed) = freed(operation) {
+                text = format!("{text}, {}", bytes(freed));
             }
             text = format!("{text}, {}", duration(operation.duration_seconds));
             if operation.rows_failed > 0 {
@@ -316,6 +345,17 @@ fn said(operation: &OperationReport) -> String {
             }
         }
     }
+}
+
+/// So many rows, or files.
+fn things(operation: &OperationReport, number: u64) -> String {
+    let files = operation.targets.iter().any(|target| is_about_files(&target.action));
+    if files { of(number, "file or folder", "files and folders") } else { rows(number) }
+}
+
+/// What removed files took (S0-058).
+fn freed(operation: &OperationReport) -> Option<u64> {
+    operation.result.as_ref()?.pointer("/cleanup/total_space_freed")?.as_u64()
 }
 
 /// The counts of an operation.

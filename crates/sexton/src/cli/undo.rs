@@ -1,7 +1,7 @@
 //! `undo`: put back what a run changed; list, show and forget undo points.
 
 use super::act::Act;
-use super::numbers::minute;
+use super::numbers::{bytes, minute, of};
 use super::table::Table;
 use super::trouble::Trouble;
 use super::{choice, consent};
@@ -53,7 +53,9 @@ fn all(act: &Act, matches: &ArgMatches) -> Result<Vec<(String, Point)>, Trouble>
     let mut points = Vec::new();
     for name in &names {
         match act.engine.undo_points(name) {
-            Ok(of_database) => points.extend(of_database.into_iter().map(|point| (name.clone(), point))),
+            Ok(of_database) => points.extend(
+                of_database.into_iter().flat_map(Point::with_parts).map(|point| (name.clone(), point)),
+            ),
             Err(failure) if names.len() > 1 => act.console.note(&format!("warning: `{name}`: {failure}")),
             Err(failure) => return Err(failure.into()),
         }
@@ -76,11 +78,28 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     }
     let mut table = Table::new(["id", "database", "operation", "made", "kept until", "state", "tables"], &[]);
     for (database, point) in &points {
-        let tables: Vec<String> = point.tables.iter().map(|table| table.source.to_string()).collect();
+        let mut tables: Vec<String> = Vec::new();
+        for table in &point.tables {
+            let name = table.source.to_string();
+            if !tables.contains(&name) {
+                tables.push(name);
+            }
+        }
+        if tables.is_empty() {
+            // The names of stores, for points that have set files aside.
+            for file in act.engine.undo_files(database, &point.id, FILES_SHOWN)? {
+                if !tables.contains(&file.store) {
+                    tables.push(file.store);
+                }
+            }
+        }
         table.row([
             point.id.clone(),
             database.clone(),
-            point.operation.clone(),
+            match &point.scope {
+                Some(scope) => format!("{}: {scope}", point.operation),
+                None => point.operation.clone(),
+            },
             minute(point.created_at),
             point.expires_at.map_or_else(|| "for ever".to_owned(), minute),
             state(point),
@@ -93,13 +112,16 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
 
 /// How many rows in conflict are listed.
 const CONFLICTS_SHOWN: usize = 100;
+/// How many files that were set aside are listed.
+const FILES_SHOWN: u64 = 1_000;
 
 fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (database, point) = find(act, matches)?;
     let conflicts = act.engine.undo_conflicts(&database, &point, CONFLICTS_SHOWN)?;
+    let files = act.engine.undo_files(&database, &point.id, FILES_SHOWN)?;
     if !act.console.is_text() {
         act.console.document(
-            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts }),
+            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts, "files": files }),
         );
         return Ok(Exit::Done);
     }
@@ -111,6 +133,7 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         format!("kept until  {}", point.expires_at.map_or_else(|| "for ever".to_owned(), minute)),
         format!("state       {}", state(&point)),
     ];
+    lines.extend(point.scope.iter().map(|scope| format!("scope       {scope}")));
     for table in &point.tables {
         let change = match table.change {
             engine::undo::Change::Delete => "deleted rows of",
@@ -118,6 +141,21 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             engine::undo::Change::Insert => "rows added to",
         };
         lines.push(format!("remembers   {change} {}", table.source));
+    }
+    for file in &files {
+        let what = if file.folder {
+            of(file.files, "file in the folder", "files in the folder")
+        } else {
+            "the file".to_owned()
+        };
+        let reason =
+            file.reason.as_ref().map(|reason| format!(" ({}: {reason})", file.state)).unwrap_or_default();
+        lines.push(format!(
+            "remembers   {what} {} in {}, {}{reason}",
+            file.name,
+            file.store,
+            bytes(file.bytes)
+        ));
     }
     for conflict in &conflicts {
         let key: Vec<String> =
@@ -143,7 +181,8 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
     } else if matches.get_flag("all") {
         let points = all(act, matches)?;
         consent::confirm("Forget all undo points? Nothing can then be put back.", act.console)?;
-        for (database, point) in &points {
+        // With a point go its parts.
+        for (database, point) in points.iter().filter(|(_, point)| point.batch.is_none()) {
             act.engine.drop_undo(database, &point.id, actor)?;
         }
         points.len()

@@ -71,9 +71,8 @@ impl Environment {
     pub fn actor(&self) -> String {
         ["SEXTON_ACTOR", "SUDO_USER", "USER", "LOGNAME"]
             .iter()
-            .find_map(|name| self.variable(name))
-            .unwrap_or("unknown")
-            .to_owned()
+            .find_map(|name| self.variable(name).map(str::to_owned))
+            .unwrap_or_else(account)
     }
 
     /// Where programs keep their state for this user.
@@ -86,6 +85,24 @@ impl Environment {
     }
 }
 
+/// The account under which this process runs: its name, else its number. Jobs of a scheduler often have no `USER`.
+fn account() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next());
+    let Some(uid) = uid else { return "unknown".to_owned() };
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    named(uid, &accounts).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The name of an account: `name:password:uid:…`.
+fn named(uid: &str, accounts: &str) -> Option<String> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
+}
+
 fn unquoted(value: &str) -> String {
     for quote in ['"', '\''] {
         if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
@@ -94,4 +111,16 @@ fn unquoted(value: &str) -> String {
     }
     // A comment after an unquoted value needs a blank before it: `#` is common in passwords.
     value.split_once(" #").map_or(value, |(value, _)| value.trim_end()).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn an_account_is_found_by_its_number() {
+        let accounts = "root:x:0:0::/root:/bin/sh\nbroken\njobs:x:42:42::/:/bin/false\n";
+        assert_eq!(named("42", accounts).as_deref(), Some("jobs"));
+        assert_eq!(named("4", accounts), None);
+    }
 }

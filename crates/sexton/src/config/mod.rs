@@ -16,7 +16,7 @@ mod whole;
 
 pub use document::{Node, Value};
 pub use environment::Environment;
-pub use operations::{MANNERS, Override, Overrides};
+pub use operations::{MANNERS, Override, Overrides, override_manners};
 pub use problem::{Problem, Problems, nearest};
 pub use schema::{Property, Schema};
 pub use sections::{LogFormat, LogLevel, Order};

@@ -59,6 +59,18 @@ pub fn manners_of(table: &Node) -> Map<String, Json> {
         .collect()
 }
 
+/// Changes manners as flags say.
+pub fn override_manners(manners: &mut Manners, said: &[Override]) -> Result<()> {
+    let wrong = |error| Error::usage("the manners cannot be read").because(error);
+    let mut json = serde_json::to_value(&*manners).map_err(wrong)?;
+    for one in said {
+        check_override(&manners_schema(), one)?;
+        json[&one.key] = one.value.json();
+    }
+    *manners = serde_json::from_value(json).map_err(wrong)?;
+    Ok(())
+}
+
 impl Config {
     /// The names of all operations, in the order of the file.
     pub fn operation_names(&self) -> Vec<&str> {

@@ -94,9 +94,17 @@ fn the_application_is_told_of_runs_that_changed_or_failed() {
 fn the_learning_platform_loses_what_is_over() {
     // S2-006, S2-007, S2-008, S2-014: four tables, rows on each side of now and of a year
     on_both("e2", "E2_DATABASE", |desk| {
-        let preview = desk.sexton("run --group weekly --dry-run --output json").ends(0).json();
-        let report = desk.sexton("run --group weekly --yes --output json").ends(0).json();
-        let wanted = [("expired_tokens", 2_000), ("cached_data", 1_121), ("old_logs", 2_820)];
+        let preview = desk.sexton("run daily weekly --dry-run --output json").ends(0).json();
+        let report = desk.sexton("run daily weekly --yes --output json").ends(0).json();
+        let wanted = [
+            ("expired_tokens", 2_000),
+            ("cached_data", 1_121),
+            ("old_logs", 2_820),
+            ("orphaned_achievements", 198),
+            ("orphaned_leaderboard", 60),
+            ("orphaned_prerequisites", 12),
+            ("orphaned_progress", 282),
+        ];
         let mut wanted: Vec<_> = wanted.map(|(name, rows)| (name.to_owned(), rows)).into();
         wanted.sort();
         let mut done = processed(&report);

@@ -23,9 +23,9 @@ fn suspended_accounts_are_archived_monthly_and_come_back_when_asked_for() {
     // S2-009, S2-012, X-22, W-074, W-034
     desks(|desk| {
         let before = desk.sexton("digest").ends(0).stdout;
-        desk.sexton("run monthly").ends(3);
+        desk.sexton("run inactive_accounts").ends(3);
         assert_eq!(desk.sexton("digest").ends(0).stdout, before);
-        let report = desk.sexton("run monthly --yes --output json").ends(0).json();
+        let report = desk.sexton("run inactive_accounts --yes --output json").ends(0).json();
         assert_eq!(report["inactive_accounts"]["severity"], "CRITICAL");
         assert_eq!(
             (report["inactive_accounts"]["rows_changed"].as_u64(), desk.count("archived_accounts")),
@@ -44,7 +44,7 @@ fn suspended_accounts_are_archived_monthly_and_come_back_when_asked_for() {
             "sessions",
             "api_logs",
         ] {
-            assert_eq!(desk.count(&format!("{table} where user_id between 481 and 490")), 0, "{table}");
+            assert_eq!(desk.count(&format!("{table} where user_id between 601 and 610")), 0, "{table}");
             let orphans =
                 format!("{table} where user_id is not null and user_id not in (select id from users)");
             assert_eq!(desk.count(&orphans), 0, "{table}");
@@ -52,16 +52,16 @@ fn suspended_accounts_are_archived_monthly_and_come_back_when_asked_for() {
         desk.sexton("undo latest --yes").ends(0);
         assert_eq!(desk.sexton("digest").ends(0).stdout, before);
         desk.sexton("undo release").ends(0);
-        desk.sexton("run monthly --yes").ends(0);
+        desk.sexton("run inactive_accounts --yes").ends(0);
         let back =
-            "run inactive_accounts --yes --output json --set action=restore --set accounts=[\\\"481\\\"]";
+            "run inactive_accounts --yes --output json --set action=restore --set accounts=[\\\"601\\\"]";
         let report = desk.sexton(&back.replace('\\', "")).ends(0).json();
         assert_eq!(report["inactive_accounts"]["rows_restored"], 3);
         assert_eq!(
-            desk.count("users where id = 481 and status = 'suspended' and email = 'user481@example.org'"),
+            desk.count("users where id = 601 and status = 'suspended' and email = 'user601@example.org'"),
             1
         );
-        assert_eq!((desk.count("achievements where user_id = 481"), desk.count("archived_accounts")), (1, 9));
-        assert_eq!(desk.count("api_logs where user_id = 481"), 40);
+        assert_eq!((desk.count("achievements where user_id = 601"), desk.count("archived_accounts")), (1, 9));
+        assert_eq!(desk.count("api_logs where user_id = 601"), 2);
     });
 }

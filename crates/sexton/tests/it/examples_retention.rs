@@ -128,21 +128,24 @@ fn e1_sessions_go_when_their_time_is_over_and_running_twice_does_no_harm() {
 }
 
 #[test]
-fn e2_runs_its_weekly_group_in_order() {
-    // S2-006, S2-007, S2-008, S2-011, S2-001, S2-014
+fn e2_runs_its_groups_in_order() {
+    // S2-006, S2-007, S2-008, S2-011, S2-001, S2-014, S2-024
     both("E2_DATABASE", E2, |desk| {
         let tokens = desk.count(&format!("refresh_tokens where {}", older(desk, "expires_at", 0)));
         let sessions = desk.count(&format!("sessions where {}", older(desk, "expires_at", 0)));
         let cache =
             desk.count(&format!("cache_entries where not is_valid or {}", older(desk, "expires_at", 0))) + 10;
-        let report = json(&desk.sexton("run weekly --yes --output report"));
+        let report = json(&desk.sexton("run daily weekly --yes --output report"));
         let names: Vec<&str> = report["operations"]
             .as_array()
             .unwrap()
             .iter()
             .map(|one| one["operation"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["expired_tokens", "cached_data", "old_logs"]);
+        let orphans =
+            ["achievements", "progress", "leaderboard", "prerequisites"].map(|of| format!("orphaned_{of}"));
+        let [first, second, third, fourth] = orphans.each_ref().map(String::as_str);
+        assert_eq!(names, ["expired_tokens", "cached_data", first, second, third, fourth, "old_logs"]);
         assert_eq!(report["operations"][0]["rows_deleted"], tokens + sessions);
         assert_eq!(report["operations"][1]["rows_deleted"], cache);
         assert_eq!(report["operations"][1]["rows_matched"], cache, "a row of two rules is counted once");

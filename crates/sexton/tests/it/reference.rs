@@ -42,9 +42,22 @@ fn completions_and_manual_page_are_made_from_the_same_tree() {
 fn every_command_has_help() {
     // S1-010
     let desk = Desk::empty();
-    for line in
-        ["", "init", "plan", "run", "resume", "stop", "undo", "runs", "report", "audit", "config", "purge"]
-    {
+    for line in [
+        "",
+        "init",
+        "plan",
+        "run",
+        "resume",
+        "stop",
+        "undo",
+        "runs",
+        "report",
+        "audit",
+        "config",
+        "purge",
+        "orphans",
+        "orphans scan",
+    ] {
         let said = desk.sexton(&format!("{line} --help")).ends(0);
         assert!(said.stdout.contains("Usage: sexton"), "{line}");
         assert_eq!(said.stderr, "", "{line}");

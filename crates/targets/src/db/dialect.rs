@@ -2,7 +2,7 @@
 //!
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
-use super::{Column, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
+use super::{Column, ForeignKey, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
 
 /// Spelling of one database.
 pub trait Dialect: Send + Sync {
@@ -25,6 +25,11 @@ pub trait Dialect: Send + Sync {
     fn breather(&self) -> std::time::Duration;
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
+    /// The same for two values of this column's type, which may know no equality of its own.
+    fn same_of(&self, column: &Column, a: &Sql, b: &Sql) -> Sql {
+        let _ = column;
+        self.same(a, b)
+    }
 
     /// `value` is one of those that `select` gives, each of which is looked up in a sorted index on `value`.
     fn probed(&self, value: &Sql, select: &Sql) -> Sql;
@@ -60,12 +65,18 @@ pub trait Dialect: Send + Sync {
     fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Makes a temporary table of this name from a query, with an index on each list of columns, for the rest of the
+    /// transaction; one that is there already is made anew.
+    fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql>;
     /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.
     fn lock_whole(&self, table: &Table) -> Option<Sql>;
     /// Empties the table at once, without looking at its rows.
     fn empty(&self, table: &Table) -> Sql;
     /// How far an undo table reaches: a query for one integer, the exclusive end of its last range. Ranges start at 0.
     fn undo_end(&self, undo: &UndoTable) -> Sql;
+    /// Where the rows of one batch lie in an undo table: a query for two integers, the first position and the exclusive
+    /// end, or two NULLs when there are none. Rows of other batches may lie between.
+    fn undo_span(&self, undo: &UndoTable, batch: i64) -> Sql;
     /// How many positions of an undo table to begin with, about a thousand rows' worth.
     fn undo_stride(&self) -> i64;
     /// The undo rows of this range, over `u`.
@@ -94,6 +105,18 @@ pub trait Dialect: Send + Sync {
     }
     /// Tests the age of rows by a column.
     fn age(&self, column: &Column, unit: EpochUnit, cutoff: &Cutoff) -> Result<Age>;
+    /// `text`, an expression, read as a value of the type of `column`: NULL where it cannot be. None where there is no
+    /// reading that everybody would agree on.
+    fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql>;
+    /// A from-item `j` with one column `value`: what lies at the end of `path` in a JSON column over `t`, one scalar or
+    /// the scalars of a list. No rows where the column is no JSON.
+    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql>;
+    /// The value that a JSON column over `t` has without the items that satisfy `gone`, over `j.value`: they leave the
+    /// list; one that stands alone becomes null.
+    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql>;
+    /// What makes the database refuse orphans of a reference from now on: statements, or a comment that says what to do.
+    /// `declared`: it is there, but was never checked.
+    fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String>;
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
     fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,

@@ -18,8 +18,8 @@ pub use command::{Command, Performed};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
 pub use error::{Class, Error, GAVE_WAY, Result};
 pub use schema::{
-    Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Schema, Table, TableKind, TableName,
-    Trigger,
+    Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
+    TableName, Trigger,
 };
 pub use server::{Access, Limits, List, OldTransaction, Pulse, Server};
 pub use sql::{Sql, quote};

@@ -182,7 +182,10 @@ pub struct ForeignKey {
     /// Whether what it declares happens to every row, and its effects are counted (see `Dialect::taken_along`): it is
     /// validated, none of its triggers is off, and no rule or row security of the referring table gets in between.
     #[serde(default)]
-    pub enforced: bool,
+    pub acts_on_all: bool,
+    /// Whether the database checks every row that is written, also where older ones break it (SQLite: each connection decides).
+    #[serde(default)]
+    pub checks_writes: bool,
 }
 
 /// What a purge of the parent does to the rows of a reference.
@@ -211,6 +214,28 @@ pub struct Trigger {
     pub enabled: bool,
 }
 
+/// What the user we are connected as may do with the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rights {
+    /// Read them.
+    pub select: bool,
+    /// Add some.
+    pub insert: bool,
+    /// Change them, at least in one column.
+    pub update: bool,
+    /// Delete them.
+    pub delete: bool,
+    /// All that an owner may: empty the table, drop its partitions.
+    pub owner: bool,
+}
+
+impl Default for Rights {
+    /// Every right, as in a database that knows none.
+    fn default() -> Self {
+        Self { select: true, insert: true, update: true, delete: true, owner: true }
+    }
+}
+
 /// One table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
@@ -230,6 +255,12 @@ pub struct Table {
     pub references: Vec<ForeignKey>,
     /// Triggers made by users.
     pub triggers: Vec<Trigger>,
+    /// PostgreSQL: rewrite rules, which take the place of a statement or add to it.
+    #[serde(default)]
+    pub rules: Vec<Trigger>,
+    /// What we may do with its rows.
+    #[serde(default)]
+    pub rights: Rights,
     /// The tables this one is a partition of or inherits from.
     pub parents: Vec<TableName>,
     /// Partitions of it, or tables that inherit from it, one level down.
@@ -293,7 +324,13 @@ impl Schema {
             let (schema, table) = name.split_once('.')?;
             self.table(&TableName::within(schema, table))
         };
-        bare(name).or_else(qualified).ok_or_else(|| {
+        // As a statement or a message spells it: `"schema"."table"`, or only one of the two in quotes.
+        let quoted = || match unquoted(name)?.as_slice() {
+            [table] => bare(table),
+            [schema, table] => self.table(&TableName::within(schema, table)),
+            _ => None,
+        };
+        bare(name).or_else(qualified).or_else(quoted).ok_or_else(|| {
             let mut names: Vec<String> = self.tables.iter().map(|table| table.name.to_string()).collect();
             names.sort_by_key(|known| distance(known, name));
             names.truncate(3);
@@ -329,6 +366,42 @@ impl Schema {
     }
 }
 
+/// The parts of a name of which at least one is in double quotes; none where quotes do not match.
+fn unquoted(name: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = name.trim();
+    while !rest.is_empty() || parts.is_empty() {
+        let mut part = String::new();
+        rest = match rest.strip_prefix('"') {
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                part.push_str(&rest[..end]);
+                &rest[end..]
+            }
+            Some(mut inner) => loop {
+                let end = inner.find('"')?;
+                part.push_str(&inner[..end]);
+                inner = &inner[end + 1..];
+                match inner.strip_prefix('"') {
+                    Some(more) => {
+                        part.push('"');
+                        inner = more;
+                    }
+                    None => break inner,
+                }
+            },
+        };
+        parts.push(part);
+        rest = match rest.strip_prefix('.') {
+            Some(more) if !more.is_empty() => more,
+            Some(_) => return None,
+            None if rest.is_empty() => break,
+            None => return None,
+        };
+    }
+    name.contains('"').then_some(parts)
+}
+
 /// Edit distance without case, for "the nearest name".
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =
@@ -344,4 +417,20 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquoted;
+
+    #[test]
+    fn names_are_read_as_statements_write_them() {
+        let parts = |name: &str| unquoted(name).map(|parts| parts.join("|"));
+        assert_eq!(parts(r#""public"."t""#).as_deref(), Some("public|t"));
+        assert_eq!(parts(r#"public."a.b""#).as_deref(), Some("public|a.b"));
+        assert_eq!(parts(r#""a ""b""""#).as_deref(), Some(r#"a "b""#));
+        for wrong in ["public.t", "\"t", "\"a\"b", "\"a\".", ""] {
+            assert_eq!(parts(wrong), None, "{wrong}");
+        }
+    }
 }

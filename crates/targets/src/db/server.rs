@@ -22,6 +22,8 @@ pub struct Server {
     pub user: String,
     /// Whether it cannot be written at all: a standby, a read-only file.
     pub read_only: bool,
+    /// What would have to be allowed before Sexton's own tables can be made and written; none when nothing is missing.
+    pub lacks: Option<String>,
     /// Whether a transaction pooler stands between us and the server.
     pub pooled: bool,
     /// Whether this role may do anything.

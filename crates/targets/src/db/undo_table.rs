@@ -89,4 +89,14 @@ pub struct Range {
     pub from: i64,
     /// Exclusive.
     pub to: i64,
+    /// Only the rows of this batch.
+    #[serde(default)]
+    pub batch: Option<i64>,
+}
+
+impl Range {
+    /// All rows of these positions.
+    pub fn of(from: i64, to: i64) -> Self {
+        Self { from, to, batch: None }
+    }
 }

@@ -1,7 +1,7 @@
 //! The text of a drafted configuration. It passes `sexton config check`.
 
 use super::guess::{Guess, Sort, undeclared};
-use crate::cli::numbers::{bytes, count, of};
+use crate::cli::numbers::{bytes, of, rows};
 use std::fmt::Write;
 use targets::db::{Schema, Server};
 
@@ -42,8 +42,8 @@ pub fn draft(place: &str, server: &Server, schema: &Schema, guesses: &[Guess]) -
 fn operation(guess: &Guess) -> String {
     let mut text = String::new();
     let size = match (guess.rows, guess.bytes) {
-        (Some(rows), Some(size)) => format!(", about {} rows, {}", count(rows), bytes(size)),
-        (Some(rows), None) => format!(", about {} rows", count(rows)),
+        (Some(number), Some(size)) => format!(", about {}, {}", rows(number), bytes(size)),
+        (Some(number), None) => format!(", about {}", rows(number)),
         (None, Some(size)) => format!(", {}", bytes(size)),
         (None, None) => String::new(),
     };

@@ -1,0 +1,209 @@
+//! Walking, moving and removing in file stores: the same in a folder and in a bucket, and never through a link.
+
+use crate::s3_server::S3Server;
+use backends::local_files::LocalFiles;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use targets::files::{About, Files, Moved, Sort};
+
+fn on_every_store(story: impl Fn(&dyn Files)) {
+    let folder = tempfile::tempdir().unwrap();
+    story(&LocalFiles::new("folder", folder.path()));
+    let server = S3Server::start();
+    story(&server.bucket("s3://bucket"));
+    let server = S3Server::start();
+    fs::create_dir_all(server.folder.path().join("bucket/other")).unwrap();
+    fs::write(server.folder.path().join("bucket/other/file"), "not ours").unwrap();
+    story(&server.bucket("s3://bucket/our/prefix/"));
+}
+
+fn write(store: &dyn Files, name: &str, text: &str) {
+    let mut file = store.create(name).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.finish().unwrap();
+}
+
+fn read(store: &dyn Files, name: &str) -> String {
+    let mut text = String::new();
+    store.open(name).unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Everything below a folder, but for `passed` and what is in it.
+fn walked(store: &dyn Files, folder: &str, passed: &str) -> BTreeMap<String, About> {
+    let mut all = BTreeMap::new();
+    store
+        .walk(folder, &mut |name, about| {
+            if name == passed {
+                return Ok(false);
+            }
+            assert!(all.insert(name.to_owned(), about.unwrap()).is_none(), "{name} came twice");
+            Ok(true)
+        })
+        .unwrap();
+    all
+}
+
+fn names(store: &dyn Files, folder: &str, passed: &str) -> Vec<String> {
+    walked(store, folder, passed).into_keys().collect()
+}
+
+#[test]
+fn a_walk_comes_across_every_file_and_folder_and_passes_what_it_is_told_to() {
+    on_every_store(|store| {
+        for name in ["a/b/1", "a/b/2", "a/b.c", "a-b/3", "4", "a/b/c/d/5"] {
+            write(store, name, name);
+        }
+        let all =
+            ["4", "a", "a-b", "a-b/3", "a/b", "a/b.c", "a/b/1", "a/b/2", "a/b/c", "a/b/c/d", "a/b/c/d/5"];
+        assert_eq!(names(store, "", ""), all);
+        assert_eq!(names(store, "a/b", ""), ["a/b/1", "a/b/2", "a/b/c", "a/b/c/d", "a/b/c/d/5"]);
+        assert_eq!(names(store, "", "a/b"), ["4", "a", "a-b", "a-b/3", "a/b.c"]);
+        let about = walked(store, "", "")["a/b.c"];
+        assert_eq!((about.sort, about.bytes), (Sort::File, 5));
+        assert_eq!(store.look("a/b.c").unwrap(), Some(about));
+        assert_eq!(store.look("a/b").unwrap().map(|about| about.sort), Some(Sort::Folder));
+        assert_eq!(store.look("a/x").unwrap(), None);
+        assert!(!store.walk("nowhere", &mut |_, _| Ok(true)).unwrap());
+    });
+}
+
+#[test]
+fn a_move_takes_a_file_or_a_whole_folder_and_overwrites_nothing() {
+    on_every_store(|store| {
+        for name in ["a/1", "a/b/2", "c"] {
+            write(store, name, name);
+        }
+        assert_eq!(store.move_to("c", "deep/er/c").unwrap(), Moved::Done);
+        assert_eq!(read(store, "deep/er/c"), "c");
+        assert_eq!(store.move_to("c", "elsewhere").unwrap(), Moved::Missing);
+        write(store, "c", "another");
+        assert_eq!(store.move_to("c", "deep/er/c").unwrap(), Moved::Taken);
+        assert_eq!((read(store, "c"), read(store, "deep/er/c")), ("another".into(), "c".into()));
+        assert_eq!(store.move_to("a", "q/a").unwrap(), Moved::Done);
+        assert_eq!(names(store, "q", ""), ["q/a", "q/a/1", "q/a/b", "q/a/b/2"]);
+        assert_eq!(store.look("a").unwrap(), None);
+        store.settle(&["a", "q/a"]).unwrap();
+        for bad in ["../x", "/x", ""] {
+            assert!(store.move_to("c", bad).is_err() && store.move_to(bad, "d").is_err());
+        }
+    });
+}
+
+#[test]
+fn a_tree_goes_with_the_folders_above_it_that_it_leaves_empty() {
+    on_every_store(|store| {
+        for name in ["q/one/x/1", "q/one/2", "q/two/3", "kept"] {
+            write(store, name, name);
+        }
+        assert!(store.remove_tree("q/one").unwrap());
+        assert!(!store.remove_tree("q/one").unwrap());
+        assert_eq!(names(store, "", ""), ["kept", "q", "q/two", "q/two/3"]);
+        assert!(store.remove_tree("q/two").unwrap());
+        assert_eq!(names(store, "", ""), ["kept"]);
+    });
+}
+
+#[test]
+fn an_interrupted_move_of_a_folder_in_a_bucket_is_gone_on_with() {
+    let server = S3Server::start();
+    let store = server.bucket("s3://bucket");
+    for name in ["a/1", "a/2", "q/a/1"] {
+        write(&store, name, &name[name.len() - 1..]);
+    }
+    assert_eq!(store.move_to("a", "q/a").unwrap(), Moved::Done);
+    assert_eq!(names(&store, "", ""), ["q", "q/a", "q/a/1", "q/a/2"]);
+    write(&store, "a/1", "other");
+    assert_eq!(store.move_to("a", "q/a").unwrap(), Moved::Taken);
+    assert_eq!((read(&store, "a/1"), read(&store, "q/a/1")), ("other".into(), "1".into()));
+}
+
+// W-023
+#[test]
+fn links_are_told_never_followed_and_removed_as_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(outside.path().join("inner")).unwrap();
+    fs::write(outside.path().join("inner/secret"), "secret").unwrap();
+    let store = LocalFiles::new("folder", folder.path());
+    write(&store, "a/1", "one");
+    symlink(outside.path(), folder.path().join("a/out")).unwrap();
+    symlink(outside.path().join("inner/secret"), folder.path().join("a/file")).unwrap();
+    symlink("../a", folder.path().join("a/round")).unwrap();
+    let all = walked(&store, "", "");
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "a/1", "a/file", "a/out", "a/round"]);
+    assert!(
+        ["a/file", "a/out", "a/round"]
+            .iter()
+            .all(|name| (all[*name].sort, all[*name].bytes) == (Sort::Link, 0))
+    );
+    assert!(store.look("a/out/inner").is_err());
+    assert!(store.walk("a/out", &mut |_, _| Ok(true)).is_err());
+    for (from, to) in [("a/out/inner/secret", "x"), ("a/1", "a/out/1"), ("a/file", "x"), ("a/out", "x")] {
+        assert!(store.move_to(from, to).is_err(), "{from} was moved to {to}");
+    }
+    assert!(store.remove_tree("a/out/inner").is_err());
+    assert!(store.remove_tree("a").unwrap());
+    assert_eq!(fs::read_to_string(outside.path().join("inner/secret")).unwrap(), "secret");
+    assert_eq!(names(&store, "", ""), [""; 0]);
+}
+
+#[test]
+fn a_move_within_a_folder_keeps_times_to_the_nanosecond() {
+    // W-025
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalFiles::new("folder", folder.path());
+    write(&store, "a/1", "one");
+    let before = fs::metadata(folder.path().join("a/1")).unwrap();
+    store.move_to("a/1", "q/w/1").unwrap();
+    store.move_to("q/w/1", "a/1").unwrap();
+    let after = fs::metadata(folder.path().join("a/1")).unwrap();
+    assert_eq!(
+        (before.mtime(), before.mtime_nsec(), before.ino()),
+        (after.mtime(), after.mtime_nsec(), after.ino())
+    );
+}
+
+#[test]
+fn names_that_cannot_be_spoken_of_are_told_as_something_else() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"a\xff")), "").unwrap();
+    fs::write(folder.path().join("line\nend"), "").unwrap();
+    let store = LocalFiles::new("folder", folder.path());
+    let all = walked(&store, "", "");
+    assert_eq!(all.len(), 2);
+    assert!(all.values().all(|about| about.sort == Sort::Other));
+}
+
+#[test]
+fn the_names_of_one_file_are_known_to_be_one() {
+    // W-026
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalFiles::new("folder", folder.path());
+    write(&store, "a", "one");
+    write(&store, "b", "two");
+    fs::hard_link(folder.path().join("a"), folder.path().join("c")).unwrap();
+    let all = walked(&store, "", "");
+    assert!(all["a"].shared.is_some() && all["a"].shared == all["c"].shared && all["b"].shared.is_none());
+}
+
+#[test]
+fn a_store_says_what_stands_before_its_names() {
+    // W-018
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().canonicalize().unwrap().join("real");
+    fs::create_dir(&real).unwrap();
+    symlink(&real, folder.path().join("alias")).unwrap();
+    let store = LocalFiles::new("folder", folder.path().join("alias"));
+    write(&store, "a/1", "one");
+    let roots = store.roots();
+    assert!(roots.contains(&real.display().to_string()), "{roots:?}");
+    assert!(roots.contains(&folder.path().join("alias").display().to_string()), "{roots:?}");
+    assert_eq!(store.locate(&format!("{}/a/../a/1", real.display())), Some("a/1".into()));
+    assert_eq!(store.locate("/etc/passwd"), None);
+    let server = S3Server::start();
+    assert_eq!(server.bucket("s3://bucket/some/prefix/").roots(), ["s3://bucket/some/prefix"]);
+}

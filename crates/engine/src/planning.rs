@@ -1,0 +1,186 @@
+//! From a request to a plan: what each operation would do, and what stands in its way.
+//!
+//! Every session used here is one on which the database refuses writes. Looking fails at the first operation that cannot
+//! be planned; what is to be run goes on with the others, and the failure is a part of the run (W-031).
+
+use crate::engine::Engine;
+use crate::error::{Error, Failure, chain};
+use crate::finding::Finding;
+use crate::guard::{self, Scene};
+use crate::housekeeping::name_the_blocker;
+use crate::operation::Planning;
+use crate::plan::{Item, Plan, Undo, Unplanned};
+use crate::request::{OperationRequest, Request};
+use crate::status::Status;
+use crate::words::{count, rows};
+use jiff::Timestamp;
+use targets::db::{Class, Facts};
+
+/// A plan that is to be run, with what could not be planned.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Runs, also where some of it could not be planned: those operations fail, and are logged as failed.
+    pub plan: Plan,
+    /// Why operations could not be planned, in their order.
+    pub failures: Vec<Failure>,
+}
+
+impl Engine {
+    /// What a request would do. Every session it uses is one on which the database refuses writes.
+    pub fn plan(&self, request: &Request) -> Result<Plan, Failure> {
+        self.plan_at(request, self.clock().now())
+    }
+
+    /// The same, measured from another moment: that of a stored plan.
+    pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
+        let mut items = Vec::new();
+        for operation in &request.operations {
+            items.push(self.plan_item(operation, now)?);
+        }
+        Ok(Plan::seal(request.clone(), now, items))
+    }
+
+    /// Plans what is to be run: an operation that cannot be planned is one of several that fail.
+    pub fn prepare(&self, request: &Request) -> Result<Prepared, Failure> {
+        let now = self.clock().now();
+        let mut failures = Vec::new();
+        let mut items = Vec::new();
+        for operation in &request.operations {
+            items.push(self.plan_or_fail(operation, now, &mut failures)?);
+        }
+        Ok(Prepared { plan: Plan::seal(request.clone(), now, items), failures })
+    }
+
+    /// Writes a run into the log that failed before it could be planned.
+    pub fn log_unplanned(&self, request: &Request, failure: &Failure) -> Result<(), Failure> {
+        let items = request.operations.iter().map(|operation| Item::unplanned(operation, told(failure)));
+        let plan = Plan::seal(request.clone(), self.clock().now(), items.collect());
+        self.run(&plan, &crate::stop::Stop::default(), &mut |_| {}).map(drop)
+    }
+
+    pub(crate) fn plan_or_fail(
+        &self,
+        operation: &OperationRequest,
+        now: Timestamp,
+        failures: &mut Vec<Failure>,
+    ) -> Result<Item, Failure> {
+        match self.plan_item(operation, now) {
+            Err(Failure::Fault(name)) => Err(Failure::Fault(name)),
+            Err(failure) => {
+                let item = Item::unplanned(operation, told(&failure));
+                failures.push(failure);
+                Ok(item)
+            }
+            Ok(item) => Ok(item),
+        }
+    }
+
+    pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+        let database = self.database(&request.database)?;
+        let operation = self.operation(request)?;
+        let mut facts = database.read()?;
+        let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
+        let planning = Planning {
+            now,
+            request,
+            keep_undo: &self.parts.keep_undo,
+            stores: self.parts.stores.as_ref(),
+            earlier: &earlier,
+        };
+        let planned =
+            operation.plan(facts.as_mut(), &planning).map_err(|error| with_reason(error, facts.as_mut()))?;
+        let mut item = Item {
+            steps: planned.steps,
+            findings: planned.findings,
+            undo: planned.undo.unwrap_or(Undo::NotNeeded),
+            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            skipped: planned.skipped,
+            result: planned.result,
+            ..Item::of(request, database.dialect().name())
+        };
+        if item.skipped.is_none() && !item.steps.is_empty() {
+            let scene = Scene {
+                server: &facts.server()?,
+                pulse: &facts.pulse()?,
+                item: &item,
+                now,
+                newest_run: self.newest_run()?,
+            };
+            let found = guard::findings(&scene)?;
+            item.findings.extend(found);
+        }
+        if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
+            && *bytes > most
+        {
+            item.findings.push(Finding::refuse(
+                "undo_size",
+                &request.name,
+                format!("its undo rows would take about {} MB, the limit is {} MB", bytes >> 20, most >> 20),
+                "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
+            ));
+        }
+        if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
+            item.findings.push(Finding::refuse(
+                "no_backup",
+                &request.name,
+                "it needs a backup, and no backup is configured",
+                "configure `[backup]`, or set `backup = false` for this operation",
+            ));
+        }
+        // The worst comes first; what was found first stays first among equals.
+        item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        Ok(item)
+    }
+
+    /// The usual duration of an operation: the median of its last real runs that were completed.
+    fn usual_seconds(&self, operation: &str) -> Option<f64> {
+        let state = self.state.get()?;
+        let reports = state.reports(20, None, Some(operation)).ok()?;
+        let mut seconds: Vec<f64> = reports
+            .iter()
+            .filter(|report| !report.metadata.dry_run)
+            .flat_map(|report| &report.operations)
+            .filter(|done| done.operation == operation && done.status == Status::Completed)
+            .map(|done| done.duration_seconds)
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied()
+    }
+
+    /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more
+    /// than a tenth (W-123). Gives the plan to run, measured from the stored moment.
+    pub fn recheck(&self, stored: &Plan) -> Result<Plan, Failure> {
+        let fresh = self.plan_at(&stored.request, stored.now)?;
+        if fresh.fingerprint != stored.fingerprint {
+            return Err(Error::data("the plan no longer fits: tables, references or options have changed")
+                .help("look at a new plan with `sexton plan`")
+                .into());
+        }
+        let (then, now) = (stored.matched(), fresh.matched());
+        if now as f64 > then as f64 * 1.1 + 10.0 {
+            return Err(Error::data(format!("the plan had {}, now there are {}", rows(then), count(now)))
+                .help("look at a new plan with `sexton plan`")
+                .into());
+        }
+        Ok(fresh)
+    }
+}
+
+/// An error with what most likely stands in the way: somebody's lock, or a right that is missing.
+fn with_reason(error: Error, facts: &mut dyn Facts) -> Failure {
+    if error.class == Class::Transient {
+        return name_the_blocker(error.into(), facts);
+    }
+    let lacks = match error.code.as_deref() {
+        Some("42501") => facts.server().ok().and_then(|server| server.lacks),
+        _ => None,
+    };
+    match lacks {
+        Some(allow) => error.help(format!("let someone who may run `{allow}`")).into(),
+        None => error.into(),
+    }
+}
+
+fn told(failure: &Failure) -> Unplanned {
+    Unplanned { class: failure.class(), error: chain(failure), help: failure.help().map(str::to_owned) }
+}

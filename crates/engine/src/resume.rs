@@ -1,0 +1,108 @@
+//! Going on with a run that was stopped, failed or died: with other limits where asked, and with a plan of its own for
+//! what could not be planned the first time.
+//!
+//! What was planned stays as it was, measured from the same moment; what was committed is never done again.
+
+use crate::engine::Engine;
+use crate::error::{Error, Failure, Result};
+use crate::event::Event;
+use crate::journal::Watch;
+use crate::plan::Plan;
+use crate::presence::Life;
+use crate::report::{Report, status_of};
+use crate::request::Manners;
+use crate::state::Audit;
+use crate::status::Status;
+use crate::stop::Stop;
+
+/// What is to be otherwise than at the first attempt.
+#[derive(Default)]
+pub struct Changes<'a> {
+    /// Other limits and manners, for every operation that goes on.
+    pub manners: Option<&'a dyn Fn(&mut Manners) -> Result<()>>,
+    /// Override findings and limits that may be overridden.
+    pub force: bool,
+}
+
+/// A run that can go on.
+#[derive(Debug)]
+pub struct Resumable {
+    /// Its id.
+    pub id: String,
+    /// What is left of it to do, and what is done.
+    pub plan: Plan,
+    /// Operations that could not be planned then and can be now: nobody has seen and allowed them yet.
+    pub new: bool,
+}
+
+impl Engine {
+    /// Goes on with a run that was stopped, failed, or died.
+    pub fn resume(&self, prefix: &str, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        let run = self.resumable(prefix, &Changes::default())?;
+        self.resume_as(&run, stop, watch)
+    }
+
+    /// What going on with a run would do.
+    pub fn resumable(&self, prefix: &str, changes: &Changes) -> Result<Resumable, Failure> {
+        let state = self.state()?;
+        let record = state.run(&state.find_run(prefix)?)?;
+        let statuses = statuses_of(&record.plan, &record.events);
+        let open = |status: &Status| status.can_resume() || !status.is_over();
+        if !statuses.iter().any(open) {
+            let status = Status::of_run(&statuses);
+            return Err(Error::usage(format!(
+                "run `{}` is over ({}): there is nothing to resume",
+                record.id,
+                status.name()
+            ))
+            .help("start a new one with `sexton run`")
+            .into());
+        }
+        if !record.is_finished()
+            && let Life::At(holder) = self.life(&record)
+        {
+            let database = record.report().metadata.database;
+            return Err(Failure::Busy { database, holder });
+        }
+        let mut plan = record.plan;
+        plan.request.force |= changes.force;
+        let mut new = false;
+        for (item, _) in plan.items.iter_mut().zip(&statuses).filter(|(_, status)| open(status)) {
+            if let Some(change) = changes.manners {
+                change(&mut item.operation.manners)?;
+            }
+            if item.failed.is_some() {
+                // Why it fails again is told by the run.
+                *item = self.plan_or_fail(&item.operation, plan.now, &mut Vec::new())?;
+                new |= item.failed.is_none();
+            }
+        }
+        Ok(Resumable { id: record.id, plan, new })
+    }
+
+    /// Goes on with a run.
+    pub fn resume_as(&self, run: &Resumable, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        let state = self.state()?;
+        let record = state.run(&run.id)?;
+        let otherwise = (record.plan != run.plan).then(|| {
+            let limits: Vec<_> =
+                run.plan.items.iter().map(|item| (&item.operation.name, &item.operation.manners)).collect();
+            Audit {
+                at: self.clock().now(),
+                actor: run.plan.request.actor.clone(),
+                action: "resume otherwise".to_owned(),
+                object: run.id.clone(),
+                detail: serde_json::to_string(&limits).unwrap_or_default(),
+            }
+        });
+        let _presence = self.present(&run.id)?;
+        state.reopen_run(&run.id, &run.plan, otherwise.as_ref())?;
+        self.execute(&run.id, &run.plan, record.events, None, stop, watch)
+    }
+}
+
+/// Where each operation of a run stands after these events.
+pub(crate) fn statuses_of(plan: &Plan, events: &[Event]) -> Vec<Status> {
+    let of = |n: usize| events.iter().filter(move |event| event.item == Some(n));
+    (0..plan.items.len()).map(|n| status_of(of(n))).collect()
+}

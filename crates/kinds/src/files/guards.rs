@@ -1,0 +1,213 @@
+//! When what was found is more often a mistake than the truth: a wrong or empty database, a disk that is not mounted, paths
+//! of another place, a column that nobody named.
+//!
+//! Guards only look. A place that could not be looked at, and values that could not be read, forbid any removal.
+
+use super::judge::Judged;
+use super::listing::Listing;
+use super::marks::Marks;
+use super::options::{Options, TEMPORARY};
+use super::result::bytes;
+use engine::{Finding, Manners};
+
+/// Fewer orphans than this say nothing about shares.
+const FEW: u64 = 10;
+
+/// What stands against acting on this judgement, and what else is worth telling.
+pub fn guards(
+    options: &Options,
+    listing: &Listing,
+    marks: &Marks,
+    judged: &Judged,
+    manners: &Manners,
+) -> Vec<Finding> {
+    let mut all = Vec::new();
+    trouble(listing, marks, &mut all);
+    references(options, listing, marks, judged, &mut all);
+    shares(options, judged, manners, &mut all);
+    notes(options, listing, marks, judged, &mut all);
+    all
+}
+
+fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
+    if let Some((place, error)) = listing.problems.first() {
+        let others = match listing.problems.len() {
+            1 => String::new(),
+            several => format!(" and {} others", several - 1),
+        };
+        // W-021: half a listing must not go on to removal.
+        all.push(Finding::forbid(
+            "unreadable",
+            place,
+            format!(
+                "`{place}`{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete"
+            ),
+            "give this user the right to read it, or name it in `ignore`",
+        ));
+    }
+    for (column, count) in &marks.broken {
+        all.push(Finding::forbid(
+            "broken_references",
+            column,
+            format!("{count} values cannot be read as JSON, so the files that they mean are not known"),
+            "mend these values, or leave their rows out with `where`",
+        ));
+    }
+}
+
+fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
+    let orphans = orphans(judged);
+    if let Some(ids) = &options.ids {
+        let (folders, live) = judged.folders;
+        if marks.ids == 0 && folders > 0 {
+            all.push(Finding::refuse(
+                "empty_references",
+                ids,
+                format!("it has no ids at all, so each of {folders} folders would be an orphan"),
+                "look whether this is the right database; if it is, `--force`",
+            ));
+        } else if live == 0 && folders > 0 {
+            all.push(Finding::refuse(
+                "nothing_matches",
+                ids,
+                format!("none of {folders} folders is named after one of its {} ids", marks.ids),
+                "look whether store and database belong together; if they do, `--force`",
+            ));
+        }
+    }
+    if orphans == 0 || options.references.is_empty() {
+        return;
+    }
+    if marks.values == 0 {
+        all.push(Finding::refuse(
+            "empty_references",
+            &options.store,
+            "the columns of `references` hold no value at all, so every file would be an orphan",
+            "look whether this is the right database and whether a column is missing; if all is right, `--force`",
+        ));
+    } else if marks.met == 0 && !listing.files.is_empty() && marks.missing.iter().any(|(_, count)| *count > 0)
+        || (marks.met == 0 && !marks.elsewhere.is_empty())
+    {
+        let sample = marks.elsewhere.first().map(|(_, _, sample)| sample.as_str());
+        let sample = sample.or_else(|| marks.missing_names.first().map(String::as_str)).unwrap_or_default();
+        all.push(Finding::refuse(
+            "nothing_matches",
+            &options.store,
+            format!("no row refers to a file that is there; they say such things as `{sample}`"),
+            "say what stands before the names: `prefixes = [\"…\"]`, or another `base`; if all is right, `--force`",
+        ));
+    }
+}
+
+fn orphans(judged: &Judged) -> u64 {
+    let files = judged.classes.iter().filter(|found| found.class != TEMPORARY);
+    files.map(|found| found.doomed.len() as u64 + found.left).sum()
+}
+
+/// W-017, W-124.
+fn shares(options: &Options, judged: &Judged, manners: &Manners, all: &mut Vec<Finding>) {
+    for found in judged.classes.iter().filter(|found| found.class != TEMPORARY) {
+        let orphans = found.doomed.len() as u64 + found.left;
+        let percent = 100.0 * orphans as f64 / found.judged.max(1) as f64;
+        if orphans >= FEW && percent > manners.max_percent {
+            all.push(Finding::refuse(
+                "share_of_files",
+                &found.class,
+                format!(
+                    "{orphans} of {} would go ({percent:.0} %, the limit is {} %)",
+                    found.judged, manners.max_percent
+                ),
+                "look at the plan; if it is right, allow it with `--max-percent 100`, or with `--force`",
+            ));
+        }
+    }
+    if manners.max_percent >= 100.0 {
+        return;
+    }
+    let whole = |(files, orphans): &(u64, u64)| files == orphans && *files >= FEW;
+    for (prefix, (files, _)) in judged.prefixes.iter().filter(|(_, both)| whole(both)) {
+        if judged.prefixes.len() > 1 {
+            all.push(Finding::refuse(
+                "whole_folder",
+                format!("{}/{prefix}", options.store),
+                format!("all {files} files in it would go: a column that refers to them may be missing"),
+                "name it in `references`, or the folder in `ignore`; if all is right, `--force`",
+            ));
+        }
+    }
+}
+
+fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
+    let names = || marks.missing_names.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>();
+    for (column, count) in &marks.missing {
+        all.push(Finding::warning(
+            "missing_files",
+            column,
+            match count {
+                1 => format!("a row refers to a file that is not there, see {}", names().join(", ")),
+                _ => format!(
+                    "{count} references point at files that are not there, such as {}",
+                    names().join(", ")
+                ),
+            },
+            "bring them back from a backup, or mend the rows",
+        ));
+    }
+    for (column, count, sample) in &marks.elsewhere {
+        all.push(Finding::note(
+            "elsewhere",
+            column,
+            match count {
+                1 => format!("a reference leads out of the store: `{sample}`"),
+                _ => format!("{count} references lead out of the store, such as `{sample}`"),
+            },
+            "if these files are in the store, say what stands before their names: `prefixes = [\"…\"]`",
+        ));
+    }
+    if judged.unknown_count > 0 {
+        let some: Vec<String> = judged.unknown.iter().take(3).map(|name| format!("`{name}`")).collect();
+        all.push(Finding::note(
+            "unknown",
+            &options.store,
+            match judged.unknown_count {
+                1 => format!("one thing is unknown and stays: {}", some.join(", ")),
+                several => format!("{several} things are unknown and stay, such as {}", some.join(", ")),
+            },
+            "name them in `ignore`, `keep` or `classes`",
+        ));
+    }
+    for folder in &judged.kept {
+        all.push(Finding::note(
+            "referenced_inside",
+            folder,
+            "its id is gone, but rows refer to files in it, so it stays",
+            "remove these rows first",
+        ));
+    }
+    let left: u64 = judged.classes.iter().map(|found| found.left).sum();
+    if left > 0 {
+        all.push(Finding::note(
+            "max_files",
+            &options.store,
+            format!("{left} more would go and wait for the next run (`max_files` is {})", options.max_files),
+            "run it again, or raise `max_files`",
+        ));
+    }
+    if listing.exists && listing.files.is_empty() && marks.values > 0 {
+        all.push(Finding::warning(
+            "empty_store",
+            &options.store,
+            format!("it is empty, but rows hold {} references", marks.values),
+            "look whether the disk is mounted; `marker` makes sure of it",
+        ));
+    }
+    let shared = listing.shared.len();
+    if shared > 0 && judged.freed > 0 {
+        all.push(Finding::note(
+            "hard_links",
+            &options.store,
+            format!("{shared} files have several names; {} are counted once each", bytes(judged.freed)),
+            "",
+        ));
+    }
+}
