@@ -45,6 +45,8 @@ pub struct Parts {
     pub stores: Box<dyn Stores>,
     /// Where Sexton remembers its runs. Opened at the first need: looking needs no state.
     pub state: Box<dyn Fn() -> Result<Arc<dyn Database>> + Send + Sync>,
+    /// Whether it is there already, so that looking may ask it how long something usually takes.
+    pub state_is_there: Box<dyn Fn() -> bool + Send + Sync>,
     /// Where the JSON-lines copy of the run log goes.
     pub log_folder: Option<PathBuf>,
     /// Tells the time.

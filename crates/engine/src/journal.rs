@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::event::{Event, What};
 use crate::state::State;
+use crate::told::tell;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -67,7 +68,7 @@ impl<'a> Journal<'a> {
     /// Appends an event.
     pub fn append(&mut self, item: Option<usize>, what: What) -> Result<()> {
         let event = Event { run: self.run.clone(), item, at: self.clock.now(), what };
-        crate::told::tell(&event, &self.all);
+        tell(&event);
         if let Some(file) = &mut self.file {
             let mut line = serde_json::to_string(&event).unwrap_or_default();
             line.push('\n');

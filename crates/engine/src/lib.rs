@@ -6,6 +6,7 @@
 pub mod age;
 pub mod archive;
 mod backup;
+mod batch;
 mod checkpoint;
 mod clock;
 mod digest;
@@ -63,5 +64,6 @@ pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{Audit, RunRecord};
 pub use status::Status;
 pub use stop::Stop;
+pub use told::LOG;
 pub use window::check as check_window;
 pub use work::{Chosen, Rows, Work};

@@ -134,7 +134,9 @@ impl Engine {
 
     /// The usual duration of an operation: the median of its last real runs that were completed.
     fn usual_seconds(&self, operation: &str) -> Option<f64> {
-        let state = self.state.get()?;
+        // Looking must not make a state where there is none.
+        let state =
+            (self.state.get().is_some() || (self.parts.state_is_there)()).then(|| self.state().ok())??;
         let reports = state.reports(20, None, Some(operation)).ok()?;
         let mut seconds: Vec<f64> = reports
             .iter()

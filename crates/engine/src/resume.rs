@@ -15,11 +15,14 @@ use crate::state::Audit;
 use crate::status::Status;
 use crate::stop::Stop;
 
+/// Sets other limits; refuses what is none.
+pub type Adjust<'a> = dyn Fn(&mut Manners) -> Result<()> + 'a;
+
 /// What is to be otherwise than at the first attempt.
 #[derive(Default)]
 pub struct Changes<'a> {
     /// Other limits and manners, for every operation that goes on.
-    pub manners: Option<&'a dyn Fn(&mut Manners) -> Result<()>>,
+    pub manners: Option<&'a Adjust<'a>>,
     /// Override findings and limits that may be overridden.
     pub force: bool,
 }

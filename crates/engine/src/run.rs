@@ -3,29 +3,27 @@
 //! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
 //! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
 
+use crate::batch::{Came, Execution};
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::error::{Class, Error, Failure, chain};
+use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, Event, StopReason, What};
 use crate::finding::Level;
 use crate::guard;
-use crate::housekeeping::name_the_blocker;
 use crate::journal::Journal;
-use crate::operation::{Batch, Cursor, Done, Operation};
+use crate::operation::Done;
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Step, Undo, Unplanned};
+use crate::plan::{Item, Plan, Step, Unplanned};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
-use crate::retry;
-use crate::scopes::{self, GivenUp};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
-use crate::undo::{self, Point, PointState};
+use crate::told::tell_outcome;
+use crate::undo;
 use crate::window::Window;
-use crate::work::{AGAIN_WITH_CARE, Memory, Setting, Work};
-use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, GAVE_WAY, Limits, Session};
+use std::time::Duration;
+use targets::db::{Command, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -83,6 +81,7 @@ impl Run<'_, '_> {
         self.journal.flush()?;
         let report = Report::fold(self.id, self.plan, self.journal.events());
         self.engine.state()?.finish_run(self.id, &report)?;
+        tell_outcome(&report);
         self.engine.tell_applications(&report);
         // A run that could not even begin is told as such; among others it is one failure of several.
         match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
@@ -369,270 +368,6 @@ impl Run<'_, '_> {
         let most = (planned as f64 * GROWTH).ceil() as u64 + 100;
         let exact = work.item.steps[checkpoint.step].exact;
         Ok((exact && done > most && !self.plan.request.force).then_some(StopReason::Grown))
-    }
-
-    fn batch_with_retries(
-        &mut self,
-        work: &Execution,
-        session: &mut dyn Session,
-        checkpoint: &mut Checkpoint,
-        memory: &mut Memory,
-        pace: &mut Pace,
-        done: u64,
-    ) -> Result<Came, Failure> {
-        let mut waits = retry::waits();
-        let mut attempt = 1;
-        loop {
-            let rows = match work.manners.max_rows {
-                Some(most) => pace.rows().min(most.saturating_sub(done).max(1)),
-                None => pace.rows(),
-            };
-            let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
-                Ok(done) => {
-                    let Came { counts, took, .. } = done;
-                    if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
-                        pace.learn(took);
-                    } else {
-                        // Nothing to do there: look further ahead next time.
-                        pace.learn(took.max(Duration::from_millis(1)));
-                    }
-                    return Ok(done);
-                }
-                Err(failure) => failure,
-            };
-            let Failure::Error(error) = &failure else { return Err(failure) };
-            if !retry::may_retry(error.class) {
-                return Err(failure);
-            }
-            if error.code.as_deref() == Some(AGAIN_WITH_CARE) {
-                memory.careful = true;
-                continue;
-            }
-            if error.code.as_deref() == Some(GAVE_WAY) {
-                // The log may be long: whoever came should not have to move it.
-                session.perform(&Command::Checkpoint)?;
-                self.log(work.n, What::Retried { error: chain(&failure), attempt: attempt + 1 })?;
-                return Ok(Default::default());
-            }
-            let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
-            if matches!(error.code.as_deref(), Some("57014" | "9")) {
-                pace.shrink();
-            }
-            attempt += 1;
-            self.log(work.n, What::Retried { error: chain(&failure), attempt })?;
-            self.engine.clock().sleep(wait);
-            if let Some(counts) = self.committed_after_all(work, session, checkpoint, memory)? {
-                return Ok(Came { counts, ..Came::default() });
-            }
-        }
-    }
-
-    /// A commit may have happened although its answer was lost: then the checkpoint in the database is ahead of ours, and
-    /// the batch must not be done again. An error of this look is left to the next try, which meets it too.
-    fn committed_after_all(
-        &mut self,
-        work: &Execution,
-        session: &mut dyn Session,
-        checkpoint: &mut Checkpoint,
-        memory: &mut Memory,
-    ) -> Result<Option<Counts>, Failure> {
-        let name = work.operation.checkpoint(&work.point, &work.item.steps);
-        let Ok(Some(there)) = Checkpoint::read(session, &name) else { return Ok(None) };
-        if there.batch <= checkpoint.batch {
-            return Ok(None);
-        }
-        let before = checkpoint.counts.get(checkpoint.step).copied().unwrap_or_default();
-        let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
-        *memory = work.memory(session)?;
-        *checkpoint = there;
-        Ok(Some(counts))
-    }
-
-    /// One transaction: the change, its undo rows and the checkpoint.
-    fn batch(
-        &mut self,
-        work: &Execution,
-        session: &mut dyn Session,
-        checkpoint: &mut Checkpoint,
-        memory: &mut Memory,
-        rows: u64,
-        retry: bool,
-    ) -> Result<Came, Failure> {
-        let clock = self.engine.clock();
-        let step = &work.item.steps[checkpoint.step];
-        let began: Instant = clock.tick();
-        let stores = self.engine.stores();
-        let aim = work.operation.aim_with_stores(step, &checkpoint.cursor, rows, session, stores)?;
-        let Some(aim) = aim else {
-            checkpoint.step += 1;
-            checkpoint.cursor = Default::default();
-            return Ok(Came::default());
-        };
-        let outcome = match self.attempt(work, session, checkpoint, memory, &aim, rows, retry) {
-            Err(Failure::Error(error)) if error.class == Class::Data => {
-                let class = error.class;
-                let failure = Failure::Error(error);
-                let said = chain(&failure);
-                match work.operation.give_up(step, &aim, &said)? {
-                    Some(given_up) => self.pass_over(work, session, checkpoint, given_up, class, said),
-                    None => Err(failure),
-                }
-            }
-            outcome => outcome,
-        };
-        let (counts, detail) = outcome?;
-        Ok(Came { counts, took: clock.tick().duration_since(began), detail })
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all that a batch is made of")]
-    fn attempt(
-        &mut self,
-        work: &Execution,
-        session: &mut dyn Session,
-        checkpoint: &mut Checkpoint,
-        memory: &mut Memory,
-        aim: &Cursor,
-        rows: u64,
-        retry: bool,
-    ) -> Result<(Counts, Option<serde_json::Value>), Failure> {
-        let faults = self.engine.faults();
-        let clock = self.engine.clock();
-        let step = &work.item.steps[checkpoint.step];
-        let name = work.operation.checkpoint(&work.point, &work.item.steps);
-        // Both are put in place only after the commit: a batch that is rolled back has happened to nobody.
-        let mut new_memory = memory.clone();
-        let mut new_checkpoint = checkpoint.clone();
-        new_checkpoint.batch += 1;
-
-        let setting =
-            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
-        faults.point("before a batch")?;
-        let notes;
-        let (counts, detail) = {
-            let mut tx = session.begin(&work.limits)?;
-            faults.point("begun")?;
-            let number = new_checkpoint.batch as i64;
-            let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
-            let outcome = work.operation.act(step, aim, rows, &mut handle);
-            if let Some(name) = handle.fired() {
-                return Err(Failure::Fault(name));
-            }
-            let Batch { counts, next } = outcome?;
-            let told = std::mem::take(handle.told_mut());
-            notes = handle.take_notes();
-            faults.point("changed")?;
-            new_checkpoint.go_on_at(next);
-            new_checkpoint.counts[checkpoint.step].add(&counts);
-            let first = memory.tables.is_empty() && !new_memory.tables.is_empty();
-            if !new_memory.forget && (first || (new_memory.files && !memory.files)) {
-                undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
-            }
-            if let Some(scope) = &told.scope {
-                scopes::install(tx.as_mut(), work.dialect)?;
-                if !new_memory.forget {
-                    let detail = told.detail.as_ref();
-                    undo::open_scope(tx.as_mut(), work.dialect, &work.point, number, scope, detail)?;
-                }
-                scopes::forget_failure(tx.as_mut(), work.dialect, &work.item.operation.name, scope)?;
-            }
-            new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now())?;
-            faults.point("checkpointed")?;
-            tx.commit()?;
-            (counts, told.detail)
-        };
-        faults.point("committed")?;
-        *memory = new_memory;
-        *checkpoint = new_checkpoint;
-        for text in notes {
-            self.log(work.n, What::Noted { text })?;
-        }
-        Ok((counts, detail))
-    }
-
-    /// A scope that failed was rolled back: it is remembered as failed, and the checkpoint passes over it.
-    fn pass_over(
-        &mut self,
-        work: &Execution,
-        session: &mut dyn Session,
-        checkpoint: &mut Checkpoint,
-        given_up: GivenUp,
-        class: Class,
-        error: String,
-    ) -> Result<(Counts, Option<serde_json::Value>), Failure> {
-        let faults = self.engine.faults();
-        let now = self.engine.clock().now();
-        let step = checkpoint.step;
-        let counts = Counts { failed: 1, ..Counts::default() };
-        let mut passed = checkpoint.clone();
-        passed.batch += 1;
-        passed.counts[step].add(&counts);
-        passed.go_on_at(given_up.next);
-        let name = work.operation.checkpoint(&work.point, &work.item.steps);
-        faults.point("before a scope is passed over")?;
-        let mut tx = session.begin(&work.limits)?;
-        scopes::install(tx.as_mut(), work.dialect)?;
-        let operation = &work.item.operation.name;
-        scopes::note_failure(tx.as_mut(), work.dialect, operation, &given_up.scope, &error, now)?;
-        passed.write(tx.as_mut(), work.dialect, &name, now)?;
-        faults.point("scope passed over")?;
-        tx.commit()?;
-        *checkpoint = passed;
-        self.log(work.n, What::GaveUp { step, scope: given_up.scope, class, error })?;
-        Ok((counts, Some(given_up.detail)))
-    }
-}
-
-impl Run<'_, '_> {
-    fn undo_point(&self, work: &Execution) -> Point {
-        let until = match &work.item.undo {
-            Undo::Rows { until, .. } => Some(*until),
-            _ => None,
-        };
-        Point {
-            id: work.point.clone(),
-            operation: work.item.operation.name.clone(),
-            actor: self.plan.request.actor.clone(),
-            created_at: self.engine.clock().now(),
-            expires_at: until,
-            state: PointState::Open,
-            tables: Vec::new(),
-            scopes: Vec::new(),
-            scope: None,
-            batch: None,
-        }
-    }
-}
-
-/// What a batch came to.
-#[derive(Debug, Default)]
-struct Came {
-    counts: Counts,
-    took: Duration,
-    detail: Option<serde_json::Value>,
-}
-
-/// What stays the same while one operation executes.
-struct Execution<'a> {
-    /// The place of the operation in the request.
-    n: usize,
-    dialect: &'a dyn Dialect,
-    operation: &'a dyn Operation,
-    item: &'a Item,
-    manners: &'a Manners,
-    limits: Limits,
-    point: String,
-    began: Instant,
-}
-
-impl Execution<'_> {
-    /// What was remembered by earlier attempts.
-    fn memory(&self, session: &mut dyn Session) -> Result<Memory, Failure> {
-        let forget = !matches!(self.item.undo, Undo::Rows { .. });
-        if forget {
-            return Ok(Memory::new(&self.point, true, Vec::new()));
-        }
-        let known = undo::read_point(session, &self.point)?;
-        Ok(Memory::new(&self.point, false, known.map(|point: Point| point.tables).unwrap_or_default()))
     }
 }
 

@@ -1,42 +1,77 @@
-//! What the log of the program says about a run: start, outcome and figures at `info`, findings at `warn`, failures at
-//! `error`, single rows at `info`, everything else at `debug`.
-//!
-//! These lines have the target `run`, so that a surface that tells of the run itself can leave them out.
+//! What the log of the program says about a run: what it is about to do and what it came to at `info`, findings and waits
+//! at `warn`, failures at `error`, single rows at `info`, single batches at `debug`.
 
-use crate::event::{Counts, Event, What};
-use crate::finding::{Finding, Level};
-use tracing::{debug, error, info, warn};
+use crate::event::{Event, What};
+use crate::finding::Level;
+use crate::report::Report;
 
-/// Writes the lines of one event; `so_far` are those before it.
-pub fn tell(event: &Event, so_far: &[Event]) {
-    let (run, item) = (event.run.as_str(), event.item.unwrap_or(0));
-    let found = |findings: &[Finding]| {
-        for finding in findings.iter().filter(|finding| finding.level > Level::Note) {
-            warn!(target: "run", run, item, object = %finding.object, code = %finding.code, "{}", finding.what);
+/// The target of log lines about runs, so that a surface which shows runs by itself can leave them out.
+pub const LOG: &str = "sexton_run";
+
+/// The log lines of an event: failures at error, findings and waits at warning, single batches at debug, all else at
+/// info.
+pub(crate) fn tell(event: &Event) {
+    let Event { run, item, what, .. } = event;
+    match what {
+        What::Failed { class, error, .. } => {
+            tracing::error!(target: LOG, %run, item, %class, "failed: {error}");
         }
-    };
-    match &event.what {
-        What::Planned { matched, .. } => info!(target: "run", run, item, matched, "planned"),
-        What::Guarded { findings } | What::Verified { findings } => found(findings),
-        What::Refused { findings } => {
-            for finding in findings {
-                error!(target: "run", run, item, object = %finding.object, code = %finding.code, "refused: {}", finding.what);
-            }
+        What::Retried { error, attempt } => {
+            tracing::warn!(target: LOG, %run, item, attempt, "tried again: {error}");
         }
-        What::Noted { text } => info!(target: "run", run, item, "{text}"),
-        What::Stopped { reason } => warn!(target: "run", run, item, "{}", reason.said()),
-        What::Skipped { reason } => info!(target: "run", run, item, "skipped: {reason}"),
-        What::Failed { error, .. } => error!(target: "run", run, item, "failed: {error}"),
-        What::Finished if event.item.is_some() => {
-            let mut total = Counts::default();
-            for earlier in so_far.iter().filter(|earlier| earlier.item == event.item) {
-                if let What::Advanced { counts, .. } = &earlier.what {
-                    total.add(counts);
+        What::Paused { reason, seconds } => {
+            tracing::warn!(target: LOG, %run, item, seconds, "paused: {reason}");
+        }
+        What::Advanced { step, batch, counts, seconds, .. } => {
+            let rows = counts.rows();
+            tracing::debug!(target: LOG, %run, item, step, batch, rows, seconds, "a batch is committed");
+        }
+        What::Guarded { findings } | What::Refused { findings } | What::Verified { findings } => {
+            tracing::info!(target: LOG, %run, item, findings = findings.len(), "{}", name(what));
+            for found in findings {
+                let (object, text) = (&found.object, &found.what);
+                match found.level {
+                    Level::Note => {
+                        tracing::info!(target: LOG, %run, item, code = found.code, "{object}: {text}")
+                    }
+                    _ => tracing::warn!(target: LOG, %run, item, code = found.code, "{object}: {text}"),
                 }
             }
-            let Counts { deleted, changed, archived, restored, dependants, skipped, failed } = total;
-            info!(target: "run", run, item, deleted, changed, archived, restored, dependants, skipped, failed, "finished");
         }
-        what => debug!(target: "run", run, item, event = ?what),
+        What::Planned { matched, .. } => tracing::info!(target: LOG, %run, item, matched, "planned"),
+        What::Skipped { reason } => tracing::info!(target: LOG, %run, item, "skipped: {reason}"),
+        What::Stopped { reason } => tracing::info!(target: LOG, %run, item, "stopped: {}", reason.said()),
+        What::StepDone { step } => tracing::info!(target: LOG, %run, item, step, "a step is done"),
+        What::BackedUp { path, bytes, .. } => {
+            tracing::info!(target: LOG, %run, item, bytes, "backed up: {path}")
+        }
+        What::Started { resumed } => tracing::info!(target: LOG, %run, item, resumed, "started"),
+        What::Noted { text } => tracing::info!(target: LOG, %run, item, "{text}"),
+        What::GaveUp { scope, class, error, .. } => {
+            tracing::error!(target: LOG, %run, item, %class, "{scope} failed and is passed over: {error}");
+        }
+        What::Found { .. } => tracing::debug!(target: LOG, %run, item, "looked again"),
+        What::Summed { .. } => tracing::debug!(target: LOG, %run, item, "summed up"),
+        What::Finished => tracing::debug!(target: LOG, %run, item, "finished"),
+    }
+}
+
+fn name(what: &What) -> &'static str {
+    match what {
+        What::Guarded { .. } => "guarded",
+        What::Refused { .. } => "refused",
+        _ => "verified",
+    }
+}
+
+/// What the operations of a run came to, each on a line.
+pub(crate) fn tell_outcome(report: &Report) {
+    for done in &report.operations {
+        let (rows, dependants) =
+            (done.targets.iter().map(|target| target.counts.rows()).sum::<u64>(), done.rows_dependent);
+        tracing::info!(
+            target: LOG, run = %report.run_id, operation = done.operation, rows, dependants, batches = done.batches,
+            seconds = done.duration_seconds, "over: {}", done.status.name()
+        );
     }
 }

@@ -30,6 +30,14 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
         databases: Box::new(Known { databases }),
         stores: Box::new(KnownStores { stores: config.stores.clone() }),
         state: Box::new(move || open_state(&state)),
+        state_is_there: {
+            let state = config.state.clone();
+            Box::new(move || match &state {
+                StatePlace::Folder(folder) => folder.join(STATE).exists(),
+                // Opened only by what runs: looking should not need a second server.
+                StatePlace::Database(_) => false,
+            })
+        },
         log_folder: config.log_folder.clone(),
         clock: match config.now {
             Some(now) => Arc::new(SetClock::moving(now)),
@@ -42,6 +50,9 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
         backups: None,
     })
 }
+
+/// The file of the state in its folder.
+const STATE: &str = "state.db";
 
 struct Known {
     databases: Vec<DatabaseSetting>,
@@ -138,7 +149,7 @@ fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
         StatePlace::Database(url) => return Ok(connect_to("state", url)),
         StatePlace::Folder(folder) => folder,
     };
-    let file = folder.join("state.db");
+    let file = folder.join(STATE);
     if !file.exists() {
         // Plans and reports say what is in a database.
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);

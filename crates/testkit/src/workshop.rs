@@ -131,6 +131,7 @@ impl Workshop {
                 None => Box::new(Folder(self.store())),
             },
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
+            state_is_there: Box::new(|| false),
             log_folder: Some(self.folder.path().to_owned()),
             clock,
             keep_undo: Age("30 days".to_owned()),

@@ -186,7 +186,7 @@ fn start_log(config: &Config) {
     };
     // Unless they were asked for, a command does not say the same thing twice.
     let of_runs = config.log_level.map_or(LevelFilter::OFF, |_| LevelFilter::from_level(level));
-    let targets = Targets::new().with_default(level).with_target("run", of_runs);
+    let targets = Targets::new().with_default(level).with_target(engine::LOG, of_runs);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process (there is none outside of tests) keeps the first log.
     let _ = match config.log_format {

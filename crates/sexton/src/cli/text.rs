@@ -38,7 +38,7 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         }
         parts.extend(kept(&item.undo, plan));
         if let Some(seconds) = item.expected_seconds {
-            parts.push(format!("usually {}", duration(seconds)));
+            parts.push(format!("expected to take {}", duration(seconds)));
         }
     }
     format!("{place}: {}", parts.join(", "))
@@ -117,6 +117,9 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
                 lines.extend(details(step, item.steps.len() > 1, console));
             }
             lines.push(format!("{INDENT}severity   {}", severity(item)));
+            lines.push(format!("{INDENT}expected   {}", expected(item)));
+            let backup = if item.operation.backup { "a fresh one is needed first" } else { "none is needed" };
+            lines.push(format!("{INDENT}backup     {backup}"));
         }
         for finding in &item.findings {
             // Without details, what refuses is told with the outcome, and so is what an operation that only looks has found.
@@ -146,6 +149,13 @@ fn shortened(result: &serde_json::Value) -> serde_json::Value {
         Json::Array(list) => list.iter().map(shortened).collect(),
         Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), shortened(value))).collect(),
         other => other.clone(),
+    }
+}
+
+fn expected(item: &Item) -> String {
+    match item.expected_seconds {
+        Some(seconds) => duration(seconds),
+        None => "not known before its first run".to_owned(),
     }
 }
 

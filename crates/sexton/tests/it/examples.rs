@@ -118,3 +118,20 @@ fn the_learning_platform_loses_what_is_over() {
         assert_eq!(desk.count("refresh_tokens"), 1_000);
     });
 }
+
+#[test]
+fn a_plan_says_how_long_it_takes_whether_it_needs_a_backup_and_what_it_changes() {
+    // S2-080, S2-098, S1-051: expected and real duration both in the report
+    on_both("e1", "E1_DATABASE", |desk| {
+        let text = desk.sexton("plan --all").ends(0).stdout;
+        for (name, expected) in [("cleanup", "10 min 0 s"), ("logs", "5 min 0 s"), ("sessions", "60 s")] {
+            let own = &text[text.find(&format!("plan   {name} on")).unwrap()..];
+            let own = &own[..own[4..].find("plan   ").map_or(own.len(), |end| end + 4)];
+            assert!(own.contains(&format!("expected   {expected}")), "{own}");
+            assert!(own.contains("backup     none is needed") && own.contains(" rows in "), "{own}");
+        }
+        let report = desk.sexton("run sessions --output report").ends(0).json();
+        assert_eq!(report["operations"][0]["expected_seconds"], 60.0);
+        assert!(report["operations"][0]["duration_seconds"].as_f64().unwrap() < 60.0);
+    });
+}

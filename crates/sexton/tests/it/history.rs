@@ -76,3 +76,45 @@ fn every_run_is_in_the_audit_trail_with_its_outcome() {
     said(1, &["tester", "\"run\"", "logs", "300d", "completed, 101 rows"]);
     said(2, &["\"run\"", "; timed out, 5 rows; timed out, 10 rows"]);
 }
+
+#[test]
+fn how_long_an_operation_takes_is_learned_from_its_runs() {
+    // S2-098
+    let desk = Desk::ready();
+    let text = desk.sexton("plan logs").ends(0).stdout;
+    assert!(text.contains("expected   not known before its first run"), "{text}");
+    assert!(!desk.file(".sexton").join("state.db").exists(), "looking makes no state");
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("undo latest --yes").ends(0);
+    desk.sexton("undo release --yes").ends(0);
+    let text = desk.sexton("plan logs").ends(0).stdout;
+    assert!(text.contains("expected to take 0."), "{text}");
+    let report = desk.sexton("run logs --yes --output report").ends(0).json();
+    assert!(report["operations"][0]["expected_seconds"].as_f64().is_some(), "{report}");
+}
+
+#[test]
+fn each_log_level_says_as_much_as_it_promises() {
+    // S0-106: what happens at info, findings at warning, failures at error, single batches at debug
+    let lines = |level: &str, break_it: bool| {
+        let desk = Desk::ready_with(&format!("[log]\nlevel = \"{level}\""));
+        desk.place.script("create table hang (id integer, log integer references audit_log (id))");
+        if break_it {
+            desk.place.script("create trigger no before delete on audit_log when old.id = 200 begin select raise(abort, 'no'); end");
+        }
+        let said = desk.sexton("run logs --yes --batch-size 100 --set triggers=fire");
+        assert_eq!(said.code, i32::from(break_it), "{}", said.shown());
+        let count = |word: &str| {
+            said.stderr.lines().filter(|line| line.contains(word) && line.contains("sexton_run")).count()
+        };
+        [count("ERROR"), count("WARN"), count("INFO"), count("DEBUG")]
+    };
+    assert_eq!(lines("error", false), [0, 0, 0, 0]);
+    assert_eq!(lines("error", true), [1, 0, 0, 0]);
+    let [errors, warnings, ..] = lines("warn", false);
+    assert_eq!((errors, warnings), (0, 1), "the missing index");
+    let [_, _, infos, debugs] = lines("info", false);
+    assert!(infos >= 6 && debugs == 0, "{infos} {debugs}");
+    let [_, _, more, debugs] = lines("debug", false);
+    assert!(more == infos && debugs >= 4, "a line for each batch: {debugs}");
+}

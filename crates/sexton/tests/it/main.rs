@@ -13,6 +13,7 @@ mod examples_orphans;
 mod examples_queue;
 mod examples_retention;
 mod files;
+mod footprint;
 mod guides;
 mod history;
 mod init;
