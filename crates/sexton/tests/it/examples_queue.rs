@@ -83,7 +83,7 @@ fn the_statistics_are_printed_and_come_as_a_command_result() {
     let unknown = desk.sexton("run cleanup-task --output result --config e0/sexton.toml").ends(2).json();
     assert!(unknown["error"].as_str().unwrap().contains("cleanup-task"), "{unknown}");
     desk.write("missing.toml", "[database.main]\nurl = \"e0/app.db\"\n[operation.stats]\nkind = \"queue\"\ntable = \"jobs\"\naction = \"stats\"\n");
-    let missing = desk.sexton("run stats --output result --config missing.toml").ends(0).json();
+    let missing = desk.sexton("run stats --output result --config missing.toml").ends(5).json();
     assert_eq!(missing["result"]["stats"]["total_tasks"], 0);
     assert!(missing["result"]["stats"]["error"].as_str().unwrap().contains("`jobs`"), "{missing}");
 }
@@ -96,7 +96,7 @@ fn the_log_has_a_line_for_each_reset_and_one_before_and_after() {
     let lines = |level: &str| {
         desk.write("e0/logged.toml", &format!("{level}\n{config}"));
         let said = desk.sexton("run detect-stale --max-rows 3 --batch-size 3 --config e0/logged.toml");
-        let lines = said.stderr.lines().filter(|line| line.contains(" run: ")).map(str::to_owned);
+        let lines = said.stderr.lines().filter(|line| line.contains(" sexton_run: ")).map(str::to_owned);
         lines.collect::<Vec<String>>()
     };
     assert_eq!(lines(""), Vec::<String>::new());
