@@ -2,7 +2,7 @@
 
 use crate::age::Age;
 use crate::archive::RestoreArchive;
-use crate::backup::Backups;
+use crate::backup::{BackupPolicy, Gate};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
@@ -54,8 +54,8 @@ pub struct Parts {
     pub keep_runs: Age,
     /// Tables of applications that want a row for each run.
     pub run_logs: Vec<RunLog>,
-    /// Takes backups, when configured.
-    pub backups: Option<Box<dyn Backups>>,
+    /// How backups are made and kept; none when they are switched off.
+    pub backups: Option<BackupPolicy>,
 }
 
 /// The engine.
@@ -110,7 +110,13 @@ impl Engine {
         let operation = self.operation(request)?;
         let mut facts = database.read()?;
         let planning =
-            Planning { now, request, keep_undo: &self.parts.keep_undo, stores: self.parts.stores.as_ref() };
+            Planning {
+                now,
+                request,
+                keep_undo: &self.parts.keep_undo,
+                stores: self.parts.stores.as_ref(),
+                backups: self.parts.backups.as_ref(),
+            };
         let planned = operation.plan(facts.as_mut(), &planning)?;
         let mut item = Item {
             operation: request.clone(),
@@ -131,7 +137,12 @@ impl Engine {
                 now,
                 newest_run: self.newest_run()?,
             };
-            let found = guard::findings(&scene)?;
+            let mut found = guard::findings(&scene)?;
+            if let Some(wish) = operation.backup() {
+                // It writes nothing into the database: a standby or a full disk there are no reason against it.
+                found.retain(|finding| !["read_only", "disk"].contains(&finding.code.as_str()));
+                found.extend(self.room_for_backup(request, &wish, scene.server.bytes));
+            }
             item.findings.extend(found);
         }
         if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
@@ -144,13 +155,9 @@ impl Engine {
                 "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
             ));
         }
-        if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
-            item.findings.push(crate::finding::Finding::refuse(
-                "no_backup",
-                &request.name,
-                "it needs a backup, and no backup is configured",
-                "configure `[backup]`, or set `backup = false` for this operation",
-            ));
+        if request.backup && !item.steps.is_empty() {
+            let bytes = facts.server()?.bytes;
+            item.findings.push(self.foresee_backup(request, bytes, now));
         }
         // The worst comes first; what was found first stays first among equals.
         item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
@@ -206,7 +213,8 @@ impl Engine {
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
+        Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default() }
+            .execute(&statuses)
     }
 
     /// Goes on with a run that was stopped, failed, or died.
@@ -475,10 +483,8 @@ impl Engine {
         Ok(kind.operation(&request.options).map_err(|error| error.while_doing(&request.name))?)
     }
 
-    pub(crate) fn backups(&self) -> Result<&dyn Backups, Failure> {
-        self.parts.backups.as_deref().ok_or_else(|| {
-            Error::usage("a backup is needed, and none is configured").help("configure `[backup]`").into()
-        })
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     pub(crate) fn stop_asked(&self, run: &str) -> Result<bool, Failure> {

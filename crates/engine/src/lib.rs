@@ -5,7 +5,7 @@
 
 pub mod age;
 pub mod archive;
-mod backup;
+pub mod backup;
 mod checkpoint;
 mod clock;
 mod digest;
@@ -33,7 +33,7 @@ pub mod undo;
 mod window;
 mod work;
 
-pub use backup::{Backup, Backups};
+pub use backup::BackupPolicy;
 pub use checkpoint::Checkpoint;
 pub use clock::{Clock, SetClock, SystemClock};
 pub use digest::TableDigest;

@@ -3,6 +3,7 @@
 //! A [`Kind`] is one entry of the catalogue. With options it becomes an [`Operation`], which turns facts into
 //! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
 
+use crate::backup::{BackupPolicy, BackupWish};
 use crate::error::Result;
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -61,6 +62,8 @@ pub struct Planning<'a> {
     pub keep_undo: &'a crate::age::Age,
     /// The named file stores.
     pub stores: &'a dyn Stores,
+    /// How backups are made and kept; none when they are switched off.
+    pub backups: Option<&'a BackupPolicy>,
 }
 
 /// Finds a file store of the configuration by its name.
@@ -116,6 +119,10 @@ pub trait Operation: Send {
     fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
         let _ = steps;
         point.to_owned()
+    }
+    /// What is to be backed up how, when the operation is a backup and nothing else: `act` is then never asked.
+    fn backup(&self) -> Option<BackupWish> {
+        None
     }
     /// Limits that this operation has unless the request says otherwise.
     fn manners(&self, asked: &Manners) -> Manners {

@@ -43,7 +43,8 @@ impl Status {
             (New | Planned | Ready, What::Planned { .. }) => Planned,
             (Planned, What::Guarded { .. }) => Ready,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
-            (Ready, What::BackedUp { .. }) => Ready,
+            // An attempt that failed for want of a backup gets one when it is resumed.
+            (Ready | Failed, What::BackedUp { .. }) => Ready,
             (New | Planned | Ready, What::Skipped { .. }) => Skipped,
             // A process that died left `Running` or `Verifying` behind; resuming starts from there.
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,

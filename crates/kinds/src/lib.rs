@@ -3,6 +3,7 @@
 //! A kind turns facts into a plan and does batches through `engine::Work`. It names no back end: what differs
 //! between databases is asked of the contract.
 
+mod backup;
 mod purge;
 mod sweep;
 
@@ -10,5 +11,5 @@ use engine::Kind;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
-    vec![&purge::Purge]
+    vec![&purge::Purge, &backup::Backup]
 }

@@ -32,6 +32,14 @@ pub trait Files: Send + Sync {
     fn list(&self, prefix: &str) -> Result<Vec<File>>;
     /// Removes a file; false when there was none.
     fn remove(&self, name: &str) -> Result<bool>;
+    /// Bytes that still fit, where the store can tell.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+    /// What a person types to reach a file.
+    fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.label())
+    }
 }
 
 /// A file being written. Dropped without `finish` it leaves nothing behind.

@@ -12,6 +12,7 @@ mod postgres_pooler;
 mod postgres_wire;
 mod s3_server;
 mod sqlite_ages;
+mod sqlite_copies;
 mod sqlite_errors;
 mod sqlite_kit;
 mod sqlite_locks;

@@ -1,5 +1,7 @@
 //! Stories: one file per kind, told on both databases.
 
+mod backup;
+mod backup_gate;
 mod engine_manners;
 mod engine_report;
 mod identity;

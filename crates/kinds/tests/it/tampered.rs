@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
+    Copies,     Access, Command, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
     Session, Sql, Table, Take, Taken, Tx,
 };
 
@@ -55,6 +55,10 @@ impl Database for Tampered {
 
     fn open(&self) -> Result<Box<dyn Session>> {
         Ok(Box::new(Watched { inner: self.inner.open()?, hooks: Arc::clone(&self.hooks) }))
+    }
+
+    fn copies(&self) -> &dyn Copies {
+        self.inner.copies()
     }
 }
 
