@@ -57,6 +57,8 @@ impl Status {
             (Running, What::Stopped { reason: StopReason::Asked }) => Cancelled,
             (Running, What::Stopped { .. }) => TimedOut,
             (_, What::Failed { .. }) if !self.is_over() => Failed,
+            // Resuming may fail before work begins again.
+            (Failed | Cancelled | TimedOut, What::Failed { .. }) => Failed,
             (Verifying, What::Finished) => Completed,
             // A dry run, or an operation that only looks.
             (Planned | Ready, What::Finished) => Completed,

@@ -49,7 +49,7 @@ impl Engine {
             Ok(format!("a backup will be taken first, at most {} MB, into `{}`", expected.div_ceil(1_000_000), policy.store))
         })();
         match foreseen {
-            Ok(what) => Finding::note("backup", &request.database, what, "`sexton backup list` shows those there are"),
+            Ok(what) => Finding::note("backup", &request.database, what, ""),
             Err(error) => {
                 let help = error.help.clone().unwrap_or_else(|| remedy.to_owned());
                 let what = format!("there can be no backup: {}", crate::error::chain(&error));

@@ -79,9 +79,7 @@ pub(super) fn fetch(store: &dyn Files, backup: &Backup, identity: Option<&str>, 
         })();
         // The checksum tells better than a decoder what is wrong with damaged bytes.
         let _ = io::copy(&mut sum, &mut io::sink());
-        if poured.is_ok() || sum.bytes > 0 {
-            sum.compare(store, file)?;
-        }
+        sum.compare(store, file)?;
         poured?;
     }
     Ok(())
