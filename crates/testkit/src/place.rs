@@ -129,6 +129,11 @@ impl Place {
             .unwrap_or_else(|error| panic!("on {}: {error}\nin {sql}", self.name()));
     }
 
+    /// An application that stays connected.
+    pub fn connect(&self) -> backends::testing::Application {
+        backends::testing::Application::connect(&parsed(&self.url())).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Runs a script as the superuser, on another database of the server.
     pub fn admin_script_outside(&self, sql: &str) {
         if let Kind::Postgres { .. } = self.kind {

@@ -4,6 +4,7 @@
 //! so a process that dies leaves none behind. An operation that needs a backup does not begin without a fresh one that was
 //! read back and checked. How a database is dumped is the back end's business, where files lie that of the store.
 
+mod bech32;
 mod check;
 mod gate;
 mod keep;
@@ -22,6 +23,7 @@ pub(crate) use gate::Gate;
 pub use keep::Pruned;
 pub use manifest::{Backup, Proof, StoredPart, Verified};
 pub use newer::{Lost, LostTable};
+pub use seal::check_recipients;
 pub use restore::{Restored, Revived};
 pub use rows::MissingRows;
 

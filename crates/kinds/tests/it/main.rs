@@ -2,6 +2,8 @@
 
 mod backup;
 mod backup_gate;
+mod backup_keep;
+mod backup_restore;
 mod engine_manners;
 mod engine_report;
 mod identity;
