@@ -284,8 +284,8 @@ impl<R: BufRead> Read for Opened<R> {
 mod tests {
     use super::*;
 
-    const RECIPIENT: &str = "RECIPIENT_HERE";
-    const IDENTITY: &str = "# a key file\nIDENTITY_HERE\n";
+    const RECIPIENT: &str = "age1xse43vfalu3jevaae6av0x84wv7r48yvlqluc74dw28qrl8j05eq7556nz";
+    const IDENTITY: &str = "# a key file\nAGE-SECRET-KEY-1267MMFK7QAGC5W7CHD66KX964URMKZ25836P0NT2LE0PER7UDV7QMP0KSE\n";
 
     fn sealed(plain: &[u8]) -> Vec<u8> {
         let mut sealed = Sealed::new(Vec::new(), Some(RECIPIENT)).unwrap();
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_file_made_by_age_itself_is_opened() {
-        let made = BASE64.decode("VECTOR_HERE").unwrap();
+        let made = BASE64.decode("YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBLVmY3dS9wV29yTkNQNFRJSm5BR085SFlyVnpzSkEzVGEzYUpRQnZBQmljCk82Q3dER2hQRFBrRTF4dU1xZitGOGU5bm9uV3ZueldxK1FmcGgxd01NTkEKLT4gYEFeLWdyZWFzZSAtWwprMm1RdlZPMzJOZ0VSbEw5NWoycGd1LzhzakRRa3pYNG9QcnY2R3BNa1JWd3RoZ252bis4Ci0tLSAwTHVMQWowdy9lTE1vVGxQWWJkd2pzeWdGSGVoY2dLc21qYVViSlhLR3RzCqLpJzxKry6B4BFy5Zm4rLeX1VFhI72NGwnubhOZ9p/JV52YpJNhA73iDbfmoraLcQ0/Ng").unwrap();
         assert_eq!(read(&made, IDENTITY).unwrap(), b"made by age itself\n");
     }
 

@@ -283,6 +283,7 @@ fn said(operation: &OperationReport) -> String {
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
+        Status::Failed if operation.kind == "backup" => "there is no backup".to_owned(),
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", rows(counts.restored))
         }

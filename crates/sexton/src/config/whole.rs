@@ -278,6 +278,12 @@ fn check_names(node: Option<&Node>, section: &str, tree: &Node, problems: &mut V
 fn check_backup(backup: &Node, tree: &Node, problems: &mut Vec<Problem>) {
     let store = backup.entry("store").filter(|store| store.text() != Some(super::backups::STORE));
     check_names(store, "store", tree, problems);
+    if let Some((node, recipient)) = backup.entry("recipient").and_then(|node| Some((node, node.text()?)))
+        && let Err(error) = engine::backup::check_recipients(recipient)
+    {
+        let problem = Problem::new(&node.path, node.span.clone(), error.what);
+        problems.push(problem.help(error.help.unwrap_or_default()));
+    }
     for assertion in backup.entry("assertions").map(Node::items).unwrap_or_default() {
         check_names(assertion.entry("database"), "database", tree, problems);
     }
