@@ -6,6 +6,7 @@
 //! not how fast. It deliberately measures through `engine::Engine`, not through the command line.
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)] // a benchmark is a program whose output is text
 
+mod backup;
 mod child;
 mod stage;
 mod table;
@@ -16,7 +17,7 @@ use table::{Ratio, Table};
 
 /// The one test of this file, for test runners that ask.
 const TEST: &str = "the_benchmark_of_purge_works_on_twenty_thousand_rows";
-const CASES: [&str; 8] = ["plain", "rows", "archive", "list", "undo", "few", "others", "scale"];
+const CASES: [&str; 9] = ["plain", "rows", "archive", "list", "undo", "few", "others", "backup", "scale"];
 
 struct Flags {
     rows: u64,
@@ -76,7 +77,7 @@ fn read(arguments: &[String]) -> Flags {
         large: 50_000_000,
         rounds: 3,
         folder: std::env::temp_dir().join("sexton-bench"),
-        cases: CASES[..7].iter().map(|case| (*case).to_owned()).collect(),
+        cases: CASES[..8].iter().map(|case| (*case).to_owned()).collect(),
         smoke: false,
         ..Flags::smoke()
     };
@@ -135,6 +136,9 @@ fn measure(flags: &Flags, kind: Kind) {
     }
     if flags.wants("others") {
         others(flags, &stage, &mut table);
+    }
+    if flags.wants("backup") {
+        backup::measure(flags, &stage, &mut table);
     }
     if flags.wants("scale") {
         scale(flags, &stage, &mut table);

@@ -109,14 +109,13 @@ impl Engine {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         let mut facts = database.read()?;
-        let planning =
-            Planning {
-                now,
-                request,
-                keep_undo: &self.parts.keep_undo,
-                stores: self.parts.stores.as_ref(),
-                backups: self.parts.backups.as_ref(),
-            };
+        let planning = Planning {
+            now,
+            request,
+            keep_undo: &self.parts.keep_undo,
+            stores: self.parts.stores.as_ref(),
+            backups: self.parts.backups.as_ref(),
+        };
         let planned = operation.plan(facts.as_mut(), &planning)?;
         let mut item = Item {
             operation: request.clone(),

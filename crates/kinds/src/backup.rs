@@ -5,7 +5,8 @@
 
 use engine::backup::BackupWish;
 use engine::{
-    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Work,
 };
 use targets::db::Facts;
 
@@ -61,7 +62,10 @@ impl Operation for Wish {
         let facts = [
             ("database", format!("{} bytes", server.bytes)),
             ("into", store.place("")),
-            ("kept", format!("{}, and the newest {} in any case", policy.keep.0, policy.keep_at_least.max(1))),
+            (
+                "kept",
+                format!("{}, and the newest {} in any case", policy.keep.0, policy.keep_at_least.max(1)),
+            ),
             ("encrypted", policy.recipient.as_ref().map_or("no", |_| "yes").to_owned()),
         ];
         let step = Step {

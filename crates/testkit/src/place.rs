@@ -13,10 +13,16 @@ pub struct Place {
 }
 
 enum Kind {
-    Sqlite { folder: tempfile::TempDir },
-    Postgres { name: String },
+    Sqlite {
+        folder: tempfile::TempDir,
+    },
+    Postgres {
+        name: String,
+    },
     /// Made and removed by somebody else.
-    Elsewhere { url: String },
+    Elsewhere {
+        url: String,
+    },
 }
 
 /// Runs the same test on both databases.
@@ -131,7 +137,8 @@ impl Place {
 
     /// An application that stays connected.
     pub fn connect(&self) -> backends::testing::Application {
-        backends::testing::Application::connect(&parsed(&self.url())).unwrap_or_else(|error| panic!("{error}"))
+        backends::testing::Application::connect(&parsed(&self.url()))
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Runs a script as the superuser, on another database of the server.

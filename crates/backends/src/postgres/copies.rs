@@ -42,7 +42,8 @@ impl Copies for Postgres {
     fn look(&self, how: &Dumping, folder: &Path) -> Result<Contents> {
         let tools = self.tools(how)?;
         let custom = folder.join(PART);
-        let (what, format) = if custom.exists() { (custom.as_path(), "custom") } else { (folder, "directory") };
+        let (what, format) =
+            if custom.exists() { (custom.as_path(), "custom") } else { (folder, "directory") };
         let said = std::process::Command::new(&tools.restore)
             .arg("--list")
             .arg(what)
@@ -90,7 +91,8 @@ impl Copies for Postgres {
             Wire::open(&Address::parse(&url)?)?.script(&sql, &mut |_| {})
         };
         rename(&live, aside).map_err(|error| {
-            let help = format!("stop what uses `{live}`, then try again: a database in use cannot be replaced");
+            let help =
+                format!("stop what uses `{live}`, then try again: a database in use cannot be replaced");
             error.while_doing(&format!("putting `{live}` aside")).help(help)
         })?;
         if let Err(error) = rename(revived, &live) {
@@ -131,7 +133,10 @@ impl Postgres {
         let listed = if directory {
             let folder = how.scratch.join("dump");
             let _ = std::fs::remove_dir_all(&folder);
-            dump.arg("--format=directory").arg(format!("--jobs={}", how.jobs.max(1))).arg("--file").arg(&folder);
+            dump.arg("--format=directory")
+                .arg(format!("--jobs={}", how.jobs.max(1)))
+                .arg("--file")
+                .arg(&folder);
             let said = dump.output().map_err(|error| failed("cannot start `pg_dump`", error))?;
             if !said.status.success() {
                 return Err(complaint("pg_dump", &self.label, &String::from_utf8_lossy(&said.stderr)));
@@ -152,15 +157,17 @@ impl Postgres {
             found.tables = counted.tables;
         }
         if found.tables.is_empty() && !self.read()?.schema()?.tables.is_empty() {
-            return Err(Error::system(format!("the dump of `{}` holds no table, and the database has some", self.label))
-                .help("this role must be able to read everything: `grant pg_read_all_data to ROLE`"));
+            return Err(Error::system(format!(
+                "the dump of `{}` holds no table, and the database has some",
+                self.label
+            ))
+            .help("this role must be able to read everything: `grant pg_read_all_data to ROLE`"));
         }
         Ok(found)
     }
 
     fn fill(&self, tools: &Tools, how: &Dumping, folder: &Path, name: &str) -> Result<()> {
-        let address =
-            Address { database: name.to_owned(), ..Address::parse(&self.url.expose())? };
+        let address = Address { database: name.to_owned(), ..Address::parse(&self.url.expose())? };
         let custom = folder.join(PART);
         let mut restore = command(&tools.restore, &address);
         // The name may hold what libpq would take for a connection string of its own.
@@ -210,9 +217,12 @@ impl Counted {
         let mut tables = Vec::new();
         for (schema, name) in names {
             let mut rows = None;
-            wire.script(&format!("select count(*) from only {}.{}", quote(&schema), quote(&name)), &mut |row| {
-                rows = row.into_iter().next().flatten().and_then(|text| text.parse().ok());
-            })?;
+            wire.script(
+                &format!("select count(*) from only {}.{}", quote(&schema), quote(&name)),
+                &mut |row| {
+                    rows = row.into_iter().next().flatten().and_then(|text| text.parse().ok());
+                },
+            )?;
             tables.push(Held { name: table_name(&schema, &name), rows });
         }
         Ok(Self { _wire: wire, snapshot, tables })

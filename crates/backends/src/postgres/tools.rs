@@ -20,9 +20,25 @@ pub(super) struct Tools {
 
 /// What libpq would read from the environment and what the database URL says better.
 const FOREIGN: [&str; 19] = [
-    "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE",
-    "PGSERVICEFILE", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGOPTIONS", "PGAPPNAME",
-    "PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS", "PGREQUIRESSL", "PGCLIENTENCODING",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGDATABASE",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGPASSFILE",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGOPTIONS",
+    "PGAPPNAME",
+    "PGCONNECT_TIMEOUT",
+    "PGTARGETSESSIONATTRS",
+    "PGREQUIRESSL",
+    "PGCLIENTENCODING",
 ];
 
 impl Tools {
@@ -151,12 +167,15 @@ pub(super) fn complaint(program: &str, label: &str, said: &str) -> Error {
     let lower = said.to_ascii_lowercase();
     let what = format!("`{program}` failed on database `{label}`");
     let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
-    let error = if has(&["does not exist", "cache lookup failed", "could not open relation"]) && has(&["relation"]) {
+    let error = if has(&["does not exist", "cache lookup failed", "could not open relation"])
+        && has(&["relation"])
+    {
         Error::transient(what).help("a table went while it was being dumped; try again")
     } else if has(&["lock timeout", "canceling statement due to lock"]) {
         Error::transient(what).help("somebody holds a lock on a table; try again in quieter hours")
     } else if has(&["permission denied"]) {
-        Error::system(what).help("this role must be able to read everything: `grant pg_read_all_data to ROLE`")
+        Error::system(what)
+            .help("this role must be able to read everything: `grant pg_read_all_data to ROLE`")
     } else if has(&["no space left"]) {
         Error::system(what).help("the disk is full: make room there, then run it again")
     } else if has(&["server version mismatch"]) {

@@ -32,12 +32,13 @@ impl Copies for Sqlite {
         let place = how.scratch.join(PART);
         self.copy_to(&place)?;
         let label = format!("copy of {}", self.label);
-        let mut file =
-            File::open(&place).map_err(|error| failed("cannot read the copy in the scratch folder", error))?;
+        let mut file = File::open(&place)
+            .map_err(|error| failed("cannot read the copy in the scratch folder", error))?;
         std::thread::scope(|scope| {
             let checked = scope.spawn(|| look_at(&label, &place));
             let sent = each(PART, &mut file);
-            let checked = checked.join().unwrap_or_else(|_| Err(Error::system("the check of the copy failed")));
+            let checked =
+                checked.join().unwrap_or_else(|_| Err(Error::system("the check of the copy failed")));
             sent.and(checked)
         })
     }
@@ -54,14 +55,11 @@ impl Copies for Sqlite {
                 .help("name a new file, or move that one away"));
         }
         let parent = place.parent().unwrap_or(Path::new("/"));
-        let part = parent.join(format!(
-            ".{}.sexton-part",
-            place.file_name().unwrap_or_default().to_string_lossy()
-        ));
+        let part =
+            parent.join(format!(".{}.sexton-part", place.file_name().unwrap_or_default().to_string_lossy()));
         let write = || -> std::io::Result<()> {
             let mut from = File::open(folder.join(PART))?;
-            let mut to =
-                File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+            let mut to = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
             std::io::copy(&mut from, &mut to)?;
             to.sync_all()?;
             // unlike a rename, a link never replaces a file that came meanwhile
@@ -189,8 +187,9 @@ fn look_at(label: &str, place: &Path) -> Result<Contents> {
     .map_err(during)?;
     let found: String = conn.query_row("pragma quick_check(5)", [], |row| row.get(0)).map_err(during)?;
     if found != "ok" {
-        return Err(Error::system(format!("the {label} is damaged: {found}"))
-            .help("check the database itself: `sqlite3 FILE 'pragma integrity_check'`; use an older backup"));
+        return Err(Error::system(format!("the {label} is damaged: {found}")).help(
+            "check the database itself: `sqlite3 FILE 'pragma integrity_check'`; use an older backup",
+        ));
     }
     let mut tables = Vec::new();
     let mut sum: u64 = 0xcbf2_9ce4_8422_2325;

@@ -64,4 +64,3 @@ impl Drop for End<'_> {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
-

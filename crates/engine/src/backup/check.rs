@@ -79,9 +79,8 @@ impl Engine {
     /// The one backup that is meant: by its id, by the beginning of it or of its run's id, by its path, or `latest`.
     pub fn find_backup(&self, wanted: &str, database: Option<&str>) -> Result<Backup, Failure> {
         let (all, broken) = self.backups(database)?;
-        let by_path = |backup: &Backup| {
-            backup.path == wanted || backup.files.iter().any(|file| file.name == wanted)
-        };
+        let by_path =
+            |backup: &Backup| backup.path == wanted || backup.files.iter().any(|file| file.name == wanted);
         let mut found: Vec<Backup> = match wanted {
             "latest" => all.into_iter().take(1).collect(),
             _ => all
@@ -129,7 +128,9 @@ impl Engine {
                 }
                 Ok(Checked { backup, failure: None, help: None })
             }
-            Err(error) => Ok(Checked { failure: Some(crate::error::chain(&error)), help: error.help, backup }),
+            Err(error) => {
+                Ok(Checked { failure: Some(crate::error::chain(&error)), help: error.help, backup })
+            }
         }
     }
 

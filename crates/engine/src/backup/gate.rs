@@ -46,7 +46,11 @@ impl Engine {
             let store = self.stores().store(&policy.store)?;
             enough_room(store.as_ref(), policy, &request.database, bytes)?;
             let expected = expected_bytes(store.as_ref(), policy, &request.database, bytes)?;
-            Ok(format!("a backup will be taken first, at most {} MB, into `{}`", expected.div_ceil(1_000_000), policy.store))
+            Ok(format!(
+                "a backup will be taken first, at most {} MB, into `{}`",
+                expected.div_ceil(1_000_000),
+                policy.store
+            ))
         })();
         match foreseen {
             Ok(what) => Finding::note("backup", &request.database, what, ""),
@@ -81,9 +85,9 @@ impl Engine {
         let oldest = policy.fresh.before(now)?;
         let (backups, _) = list(store.as_ref(), policy, Some(database))?;
         // One from the future is a wrong clock's and proves nothing.
-        Ok(backups.into_iter().find(|backup| {
-            backup.verified.is_some() && backup.taken_at >= oldest && backup.taken_at <= now
-        }))
+        Ok(backups
+            .into_iter()
+            .find(|backup| backup.verified.is_some() && backup.taken_at >= oldest && backup.taken_at <= now))
     }
 }
 
@@ -136,7 +140,13 @@ impl Run<'_, '_> {
         self.log(n, What::Finished)
     }
 
-    fn pass(&mut self, n: usize, item: &Item, policy: &BackupPolicy, may_be_earlier: bool) -> Result<(), Failure> {
+    fn pass(
+        &mut self,
+        n: usize,
+        item: &Item,
+        policy: &BackupPolicy,
+        may_be_earlier: bool,
+    ) -> Result<(), Failure> {
         let database = &item.operation.database;
         match self.fresh(database, policy, may_be_earlier) {
             Ok((backup, reused)) => {
@@ -152,17 +162,25 @@ impl Run<'_, '_> {
     }
 
     /// One of this run, else (where one of before will do) the newest fresh one, else a new one.
-    fn fresh(&mut self, database: &str, policy: &BackupPolicy, may_be_earlier: bool) -> Result<(Backup, bool), Failure> {
+    fn fresh(
+        &mut self,
+        database: &str,
+        policy: &BackupPolicy,
+        may_be_earlier: bool,
+    ) -> Result<(Backup, bool), Failure> {
         let now = self.engine.clock().now();
         let oldest = policy.fresh.before(now)?;
-        let of_this_run = self.gate.taken.iter().find(|backup| backup.database == database && backup.taken_at >= oldest);
+        let of_this_run =
+            self.gate.taken.iter().find(|backup| backup.database == database && backup.taken_at >= oldest);
         if let Some(backup) = of_this_run {
             return Ok((backup.clone(), true));
         }
         if may_be_earlier && let Some(backup) = self.engine.newest_fresh(database, policy, now)? {
             match self.engine.backup_is_whole(&backup) {
                 Ok(()) => return Ok((backup, true)),
-                Err(error) => tracing::warn!(%error, backup = %backup.id, "a fresh backup is damaged; taking a new one"),
+                Err(error) => {
+                    tracing::warn!(%error, backup = %backup.id, "a fresh backup is damaged; taking a new one")
+                }
             }
         }
         Ok((self.engine.take_backup(database, self.id, policy)?, false))

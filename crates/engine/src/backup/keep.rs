@@ -120,6 +120,9 @@ fn leftovers(
 /// Whether the name is one that only a backup has: `…/main-20261120T170502Z-7f3….zst`.
 fn is_stamped(name: &str) -> bool {
     name.split(['-', '/', '.']).any(|word| {
-        word.len() == 16 && word.ends_with('Z') && word.as_bytes()[8] == b'T' && word[..8].bytes().all(|b| b.is_ascii_digit())
+        word.len() == 16
+            && word.ends_with('Z')
+            && word.as_bytes()[8] == b'T'
+            && word[..8].bytes().all(|b| b.is_ascii_digit())
     })
 }

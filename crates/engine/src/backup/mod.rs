@@ -23,9 +23,9 @@ pub(crate) use gate::Gate;
 pub use keep::Pruned;
 pub use manifest::{Backup, Proof, StoredPart, Verified};
 pub use newer::{Lost, LostTable};
-pub use seal::check_recipients;
 pub use restore::{Restored, Revived};
 pub use rows::MissingRows;
+pub use seal::check_recipients;
 
 use crate::age::Age;
 use secrecy::SecretString;

@@ -55,7 +55,13 @@ impl Engine {
         live.copies().revive(&how, scratch.path(), place)?;
         self.audit(actor, "restore backup", &backup.id, place)?;
         let seconds = self.clock().tick().duration_since(began).as_secs_f64();
-        Ok(Restored { backup: backup.id.clone(), database: place.to_owned(), seconds, before: None, aside: None })
+        Ok(Restored {
+            backup: backup.id.clone(),
+            database: place.to_owned(),
+            seconds,
+            before: None,
+            aside: None,
+        })
     }
 
     /// Makes a backup a database beside the live one, to be compared and then put in its place, or to take rows from.
@@ -118,12 +124,12 @@ impl Revived<'_> {
             }
         }
         let began = engine.clock().tick();
-        let before = engine
-            .take_backup(&name, &run, policy)
-            .map_err(|failure| match failure {
-                Failure::Error(error) => Error { what: format!("nothing was restored: {}", error.what), ..error }.into(),
-                other => other,
-            })?;
+        let before = engine.take_backup(&name, &run, policy).map_err(|failure| match failure {
+            Failure::Error(error) => {
+                Error { what: format!("nothing was restored: {}", error.what), ..error }.into()
+            }
+            other => other,
+        })?;
         self.database = None;
         let stamp = engine.clock().now().strftime("%Y%m%dT%H%M%SZ").to_string().to_lowercase();
         let aside = self.live.copies().replace(&self.name, &format!("sexton_before_{stamp}"))?;

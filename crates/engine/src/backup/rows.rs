@@ -74,9 +74,12 @@ impl Engine {
         let places: Vec<usize> =
             key.iter().filter_map(|name| columns.iter().position(|column| column == name)).collect();
         if places.len() != key.len() {
-            return Err(Error::usage(format!("the key of `{}` is another one than in the backup", here.name))
-                .help("restore the whole backup beside it: `sexton backup restore ID --into NAME`")
-                .into());
+            return Err(Error::usage(format!(
+                "the key of `{}` is another one than in the backup",
+                here.name
+            ))
+            .help("restore the whole backup beside it: `sexton backup restore ID --into NAME`")
+            .into());
         }
         let (mut looked_at, mut missing) = (0, 0);
         old.query(&select, &mut |row| {
@@ -93,8 +96,8 @@ impl Engine {
             None => error,
         })?;
         files.finish()?;
-        let request = (missing > 0)
-            .then(|| self.restore_request(&store_name, &run, None, &backup.database, actor));
+        let request =
+            (missing > 0).then(|| self.restore_request(&store_name, &run, None, &backup.database, actor));
         Ok(MissingRows { looked_at, missing, request })
     }
 }

@@ -100,7 +100,8 @@ pub fn check_recipients(recipients: &str) -> Result<()> {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::system(format!("an encrypted backup is damaged: {why}")).help("use another backup: `sexton backup list`")
+    Error::system(format!("an encrypted backup is damaged: {why}"))
+        .help("use another backup: `sexton backup list`")
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {
@@ -119,7 +120,10 @@ fn public_key(recipient: &str) -> Result<[u8; 32]> {
 
 /// The private key in the content of a key file.
 fn secret_key(identity: &str) -> Result<PrivateKey> {
-    let line = identity.lines().map(str::trim).find(|line| line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-1"));
+    let line = identity
+        .lines()
+        .map(str::trim)
+        .find(|line| line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-1"));
     let bytes = line.and_then(|line| bech32::decode(line, "age-secret-key-"));
     bytes.and_then(|bytes| PrivateKey::from_private_key(&X25519, &bytes).ok()).ok_or_else(|| {
         Error::usage("the identity of `[backup]` is no age identity")
@@ -285,7 +289,8 @@ mod tests {
     use super::*;
 
     const RECIPIENT: &str = "age1xse43vfalu3jevaae6av0x84wv7r48yvlqluc74dw28qrl8j05eq7556nz";
-    const IDENTITY: &str = "# a key file\nAGE-SECRET-KEY-1267MMFK7QAGC5W7CHD66KX964URMKZ25836P0NT2LE0PER7UDV7QMP0KSE\n";
+    const IDENTITY: &str =
+        "# a key file\nAGE-SECRET-KEY-1267MMFK7QAGC5W7CHD66KX964URMKZ25836P0NT2LE0PER7UDV7QMP0KSE\n";
 
     fn sealed(plain: &[u8]) -> Vec<u8> {
         let mut sealed = Sealed::new(Vec::new(), Some(RECIPIENT)).unwrap();

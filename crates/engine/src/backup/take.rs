@@ -134,7 +134,9 @@ fn fill(
     };
     backup.files.push(last.finish()?);
     if backup.plain_bytes() == 0 {
-        return Err(Error::system("the dump is empty").help("look at the database, and at the log of its server"));
+        return Err(
+            Error::system("the dump is empty").help("look at the database, and at the log of its server")
+        );
     }
     Ok(())
 }

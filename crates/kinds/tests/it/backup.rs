@@ -56,7 +56,8 @@ fn a_backup_says_where_it_is_and_restores_into_a_new_database() {
         let report = back_up(stage, json!({}));
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         let result = report.operations[0].result.clone().unwrap();
-        for key in ["path", "format", "size_bytes", "sha256", "duration_seconds", "verified", "tool_version"] {
+        for key in ["path", "format", "size_bytes", "sha256", "duration_seconds", "verified", "tool_version"]
+        {
             assert!(!result[key].is_null(), "{key} in {result}");
         }
         let named = report.backup.unwrap();
@@ -79,10 +80,7 @@ fn a_backup_says_where_it_is_and_restores_into_a_new_database() {
         assert_eq!(restored.database, place);
         let url = match stage.place.is_sqlite() {
             true => place.clone(),
-            false => stage.place.admin_url().replace(
-                &engine.describe("test").unwrap().0.database,
-                &place,
-            ),
+            false => stage.place.admin_url().replace(&engine.describe("test").unwrap().0.database, &place),
         };
         assert_eq!(testkit::Place::elsewhere(&url).dump(), before);
         let again = workshop.restore_into(&backup, &place, "tester").unwrap_err();

@@ -67,7 +67,11 @@ fn one_backup_serves_the_whole_run_and_for_an_hour() {
     // W-118
     shop(|stage| {
         let engine = stage.engine();
-        let request = together(vec![purge("a", "id <= 10"), purge("b", "id between 11 and 20"), purge("c", "id between 21 and 30")]);
+        let request = together(vec![
+            purge("a", "id <= 10"),
+            purge("b", "id between 11 and 20"),
+            purge("c", "id between 21 and 30"),
+        ]);
         let report = run(&engine, &request);
         assert_eq!((report.status, report.totals.deleted, taken(stage)), (Status::Completed, 30, 1));
         let paths: Vec<_> = report.operations.iter().map(|done| done.backup_path.clone()).collect();
@@ -152,7 +156,11 @@ fn a_run_that_failed_for_want_of_a_backup_gets_one_when_it_is_resumed() {
         assert_eq!((again.status, again.totals.deleted), (Status::Failed, 0), "still no backup");
         std::fs::remove_file(stage.workshop.store()).unwrap();
         let again = stage.engine().resume(&report.run_id, &Stop::default(), &mut |_| {}).unwrap();
-        assert_eq!((again.status, again.totals.deleted, taken(stage)), (Status::Completed, 10, 1), "{again:#?}");
+        assert_eq!(
+            (again.status, again.totals.deleted, taken(stage)),
+            (Status::Completed, 10, 1),
+            "{again:#?}"
+        );
     });
 }
 
@@ -250,7 +258,10 @@ fn no_secret_is_on_a_command_line() {
             return;
         }
         let seen = stage.workshop.folder().join("seen");
-        let script = format!("echo \"$0 $@\" >> '{0}'; tr '\\0' ' ' < /proc/$$/cmdline >> '{0}'; echo \"env=$PGPASSWORD\" >> '{0}'; exit 1", seen.display());
+        let script = format!(
+            "echo \"$0 $@\" >> '{0}'; tr '\\0' ' ' < /proc/$$/cmdline >> '{0}'; echo \"env=$PGPASSWORD\" >> '{0}'; exit 1",
+            seen.display()
+        );
         let folder = programs(stage, &script);
         let url = stage.place.url().replace("app@", "app:s3cret-w0rd@");
         let database = testkit::database_at(&url);

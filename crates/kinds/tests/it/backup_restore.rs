@@ -76,7 +76,9 @@ fn rows_that_are_missing_come_back_and_what_is_there_is_never_overwritten() {
     // W-119
     shop(|stage| {
         back_up(stage, json!({}));
-        stage.place.script("delete from purchase where id between 11 and 30; update purchase set at = null where id = 31");
+        stage.place.script(
+            "delete from purchase where id between 11 and 30; update purchase set at = null where id = 31",
+        );
         let engine = admin(stage);
         let backup = engine.find_backup("latest", None).unwrap();
         let find = |condition: Option<&str>| {
@@ -87,12 +89,20 @@ fn rows_that_are_missing_come_back_and_what_is_there_is_never_overwritten() {
         assert_eq!((some.looked_at, some.missing), (15, 5));
         let damaged = stage.place.dump();
         let report = story::run(&engine, &story::plan(&engine, &some.request.unwrap()));
-        assert_eq!((report.status, report.operations[0].rows_restored), (Status::Completed, 5), "{report:#?}");
+        assert_eq!(
+            (report.status, report.operations[0].rows_restored),
+            (Status::Completed, 5),
+            "{report:#?}"
+        );
         assert_ne!(stage.place.dump(), damaged);
         let rest = find(None);
         assert_eq!((rest.looked_at, rest.missing), (2_000, 15));
         story::run(&engine, &story::plan(&engine, &rest.request.unwrap()));
-        assert_eq!(stage.number("select count(*) from purchase where at is null"), 1, "changed rows stay changed");
+        assert_eq!(
+            stage.number("select count(*) from purchase where at is null"),
+            1,
+            "changed rows stay changed"
+        );
         assert!(find(None).request.is_none());
         stage.place.script2(
             "update purchase set at = (select datetime('now')) where id = 31",

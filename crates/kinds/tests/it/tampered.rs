@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Copies,     Access, Command, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema, Server,
-    Session, Sql, Table, Take, Taken, Tx,
+    Access, Command, Copies, Database, Dialect, Error, Facts, Limits, Performed, Pulse, Result, Row, Schema,
+    Server, Session, Sql, Table, Take, Taken, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;

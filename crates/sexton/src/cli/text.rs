@@ -290,7 +290,9 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.dry_run => {
             format!("{} would be processed; nothing was changed", rows(counts.rows()))
         }
-        Status::Completed if operation.kind == "backup" && operation.backup_path.is_some() => backed_up(operation),
+        Status::Completed if operation.kind == "backup" && operation.backup_path.is_some() => {
+            backed_up(operation)
+        }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)
         }

@@ -16,7 +16,12 @@ pub fn usual_store(state: &Path) -> StoreSetting {
 }
 
 /// How backups are made and kept. Paths begin at `folder`.
-pub fn policy(section: BackupSection, folder: &Path, state: &Path, identity: Option<SecretString>) -> BackupPolicy {
+pub fn policy(
+    section: BackupSection,
+    folder: &Path,
+    state: &Path,
+    identity: Option<SecretString>,
+) -> BackupPolicy {
     BackupPolicy {
         store: section.store.unwrap_or_else(|| STORE.to_owned()),
         keep: section.keep,

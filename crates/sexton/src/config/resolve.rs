@@ -2,12 +2,12 @@
 //!
 //! What can go wrong here is what lies outside the file: variables that are not set, URLs that are none.
 
+use super::backups;
 use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
 use super::schema::bytes;
-use super::backups;
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{BackupSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection};
 use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};

@@ -78,7 +78,11 @@ fn backups_are_made_listed_verified_drilled_and_removed() {
         bytes[middle] ^= 1;
         std::fs::write(&file, bytes).unwrap();
         let said = desk.sexton("backup verify latest").ends(5);
-        assert!(said.stderr.contains("is not what was written") && said.stderr.contains("help:"), "{}", said.stderr);
+        assert!(
+            said.stderr.contains("is not what was written") && said.stderr.contains("help:"),
+            "{}",
+            said.stderr
+        );
         desk.sexton("backup drill").ends(1);
         desk.sexton("backup verify nonsense").ends(2);
     });
@@ -99,7 +103,8 @@ fn a_backup_comes_before_the_deletion_whatever_the_order() {
         let list = desk.sexton("backup list --output json").ends(0).json();
         assert_eq!(list["backups"].as_array().unwrap().len(), 1);
         let by_name = desk.sexton("run copy --output json").ends(0).json();
-        for key in ["path", "format", "size_bytes", "sha256", "duration_seconds", "verified", "tool_version"] {
+        for key in ["path", "format", "size_bytes", "sha256", "duration_seconds", "verified", "tool_version"]
+        {
             assert!(!by_name["copy"][key].is_null(), "{key} in {by_name}");
         }
     });
@@ -113,10 +118,15 @@ fn a_failed_clean_up_is_recovered_with_the_printed_commands() {
         let id = id(&desk);
         desk.place.script("insert into orders values (1001, 'new')");
         let said = desk.sexton(&format!("backup restore {id} --replace --dry-run")).ends(0);
-        assert!(said.stdout.contains("orders: 1 newer or changed row would go, 10 rows would come back"), "{}", said.stdout);
+        assert!(
+            said.stdout.contains("orders: 1 newer or changed row would go, 10 rows would come back"),
+            "{}",
+            said.stdout
+        );
         desk.sexton(&format!("backup restore {id} --replace")).ends(3);
         assert_eq!(desk.count("orders"), 291, "nobody could be asked, so nothing was done");
-        let said = desk.sexton(&format!("backup restore {id} --table orders --where 't.id <= 4' --yes")).ends(0);
+        let said =
+            desk.sexton(&format!("backup restore {id} --table orders --where 't.id <= 4' --yes")).ends(0);
         assert!(said.stderr.contains("4 rows missing"), "{}", said.stderr);
         assert_eq!(desk.count("orders"), 295);
         let said = desk.sexton(&format!("backup restore {id} --replace --yes")).ends(0);
@@ -126,7 +136,9 @@ fn a_failed_clean_up_is_recovered_with_the_printed_commands() {
         assert_eq!(desk.count("orders"), 295);
         desk.sexton("run trim --batch-size 100 --max-seconds 3600 --yes").ends(0);
         desk.sexton("backup restore latest").ends(2);
-        if let Some(aside) = said.stdout.lines().find_map(|line| line.split('`').nth(1).filter(|_| line.starts_with("aside"))) {
+        if let Some(aside) =
+            said.stdout.lines().find_map(|line| line.split('`').nth(1).filter(|_| line.starts_with("aside")))
+        {
             desk.place.admin_script_outside(&format!("drop database if exists \"{aside}\""));
         }
     });
@@ -149,11 +161,18 @@ fn the_log_survives_when_the_database_is_restored_or_gone() {
 fn encrypted_backups_need_the_identity_to_be_read() {
     both(|desk| {
         let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
-        let with = |more: &str| desk.write("sexton.toml", &format!("{config}\n[backup]\nrecipient = \"age1xse43vfalu3jevaae6av0x84wv7r48yvlqluc74dw28qrl8j05eq7556nz\"\n{more}\n"));
+        let with = |more: &str| {
+            desk.write("sexton.toml", &format!("{config}\n[backup]\nrecipient = \"age1xse43vfalu3jevaae6av0x84wv7r48yvlqluc74dw28qrl8j05eq7556nz\"\n{more}\n"))
+        };
         with("");
         desk.sexton("backup create").ends(0);
         let id = id(&desk);
-        assert!(desk.sexton("backup list --output json").json()["backups"][0]["path"].as_str().unwrap().ends_with(".age"));
+        assert!(
+            desk.sexton("backup list --output json").json()["backups"][0]["path"]
+                .as_str()
+                .unwrap()
+                .ends_with(".age")
+        );
         desk.sexton("backup verify latest").ends(0);
         let said = desk.sexton("backup drill").ends(2);
         assert!(said.stderr.contains("encrypted"), "{}", said.stderr);

@@ -89,7 +89,8 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         act.console.note("there is no backup yet; `sexton backup create` takes one");
         return Ok(exit);
     }
-    let mut table = Table::new(["id", "database", "taken (UTC)", "size", "of", "rows", "checked"], &[3, 4, 5]);
+    let mut table =
+        Table::new(["id", "database", "taken (UTC)", "size", "of", "rows", "checked"], &[3, 4, 5]);
     for backup in &backups {
         let rows: Option<u64> = backup.contents.tables.iter().map(|table| table.rows).sum();
         table.row([
@@ -219,13 +220,22 @@ fn prune(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> 
         return Ok(Exit::Done);
     }
     for backup in &pruned.removed {
-        act.console.data(&format!("{}  {}, taken {}", if dry_run { "goes" } else { "gone" }, backup.id, minute(backup.taken_at)));
+        act.console.data(&format!(
+            "{}  {}, taken {}",
+            if dry_run { "goes" } else { "gone" },
+            backup.id,
+            minute(backup.taken_at)
+        ));
     }
     for backup in &pruned.kept_for_runs {
         act.console.data(&format!("kept  {}: run {} came to no good end", backup.id, backup.run));
     }
     if !pruned.leftovers.is_empty() {
-        act.console.data(&of(pruned.leftovers.len() as u64, "file without a backup", "files without a backup"));
+        act.console.data(&of(
+            pruned.leftovers.len() as u64,
+            "file without a backup",
+            "files without a backup",
+        ));
     }
     if pruned.removed.is_empty() && pruned.leftovers.is_empty() {
         act.console.note("there is nothing to remove");

@@ -51,7 +51,9 @@ fn tell(act: &Act, restored: &Restored) {
         duration(restored.seconds)
     )];
     if let Some(aside) = &restored.aside {
-        lines.push(format!("aside  what was there before is kept as `{aside}`; drop it when it is no longer needed"));
+        lines.push(format!(
+            "aside  what was there before is kept as `{aside}`; drop it when it is no longer needed"
+        ));
     }
     if let Some(before) = &restored.before {
         lines.push(format!("back   sexton backup restore {before} --replace"));
