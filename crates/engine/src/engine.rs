@@ -2,7 +2,7 @@
 
 use crate::age::Age;
 use crate::archive::RestoreArchive;
-use crate::backup::{BackupPolicy, Gate};
+use crate::backup::{BackupPolicy, Gate, check_format};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
@@ -108,6 +108,9 @@ impl Engine {
     fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
+        if let Some(wish) = operation.backup() {
+            check_format(&wish, database.as_ref())?;
+        }
         let mut facts = database.read()?;
         let planning = Planning {
             now,

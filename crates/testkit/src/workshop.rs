@@ -17,6 +17,7 @@ pub struct Workshop {
     clock: Arc<dyn Clock>,
     run_logs: Vec<engine::RunLog>,
     backups: Option<BackupPolicy>,
+    files: Option<Arc<dyn Files>>,
 }
 
 struct One(Arc<dyn Database>);
@@ -31,14 +32,14 @@ impl Databases for One {
     }
 }
 
-struct Folder(PathBuf);
+struct Store(Arc<dyn Files>);
 
-impl Stores for Folder {
+impl Stores for Store {
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
         if name != "store" {
             return Err(Error::usage(format!("there is no store `{name}`")).help("the stores are store"));
         }
-        Ok(Arc::new(backends::local_files::LocalFiles::new("store", &self.0)))
+        Ok(Arc::clone(&self.0))
     }
 }
 
@@ -67,6 +68,7 @@ impl Workshop {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         Self {
             backups: Some(backups(folder.path())),
+            files: None,
             folder,
             database: place.database(),
             catalogue,
@@ -80,6 +82,7 @@ impl Workshop {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         Self {
             backups: Some(backups(folder.path())),
+            files: None,
             folder,
             database: crate::place::database_at(url),
             catalogue,
@@ -100,6 +103,12 @@ impl Workshop {
         self
     }
 
+    /// The same with another file store behind the name `store`.
+    pub fn storing(mut self, files: Arc<dyn Files>) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// The same with a table of the application that wants a row for each run.
     pub fn telling(mut self, log: engine::RunLog) -> Self {
         self.run_logs.push(log);
@@ -113,6 +122,9 @@ impl Workshop {
 
     /// The file store itself.
     pub fn files(&self) -> Arc<dyn Files> {
+        if let Some(files) = &self.files {
+            return Arc::clone(files);
+        }
         Arc::new(backends::local_files::LocalFiles::new("store", self.store()))
     }
 
@@ -160,7 +172,7 @@ impl Workshop {
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
             databases: Box::new(One(database)),
-            stores: Box::new(Folder(self.store())),
+            stores: Box::new(Store(self.files())),
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
             log_folder: Some(self.folder.path().to_owned()),
             clock,

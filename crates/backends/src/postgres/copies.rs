@@ -15,7 +15,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use targets::db::{Class, Contents, Copies, Database, Dumping, EachPart, Error, Held, Result, Url, quote};
+use targets::db::{
+    Class, Contents, Copies, Database, Dumping, EachPart, Error, Held, Result, Table, TableKind, Url, quote,
+};
 use targets::files::failed;
 
 /// The one part of a dump in the custom format.
@@ -156,7 +158,8 @@ impl Postgres {
         if let Some(counted) = counted {
             found.tables = counted.tables;
         }
-        if found.tables.is_empty() && !self.read()?.schema()?.tables.is_empty() {
+        let holds_rows = |table: &Table| table.kind == TableKind::Ordinary;
+        if found.tables.is_empty() && self.read()?.schema()?.tables.iter().any(holds_rows) {
             return Err(Error::system(format!(
                 "the dump of `{}` holds no table, and the database has some",
                 self.label

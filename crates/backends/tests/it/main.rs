@@ -1,5 +1,6 @@
 //! Conformance: what the contract in `targets` promises, on real databases and file stores, in one binary.
 
+mod bucket_backup;
 mod conformance_age;
 mod conformance_errors;
 mod conformance_places;

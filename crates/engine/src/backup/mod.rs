@@ -26,6 +26,7 @@ pub use newer::{Lost, LostTable};
 pub use restore::{Restored, Revived};
 pub use rows::MissingRows;
 pub use seal::check_recipients;
+pub(crate) use take::check_format;
 
 use crate::age::Age;
 use secrecy::SecretString;

@@ -2,7 +2,7 @@
 
 use super::manifest::{Backup, Proof, Verified, list};
 use super::scratch::Scratch;
-use super::{BackupPolicy, check, names, pipe};
+use super::{BackupPolicy, BackupWish, check, names, pipe};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, Result};
 use targets::db::{Contents, Database, Dumping};
@@ -89,6 +89,19 @@ impl Engine {
     pub(crate) fn backup_is_whole(&self, backup: &Backup) -> Result<()> {
         let store = self.stores().store(&backup.store)?;
         check::whole(store.as_ref(), backup)
+    }
+}
+
+/// Refuses a form that the database does not have. In `[backup]` it may be that of the other kind of database.
+pub(crate) fn check_format(wish: &BackupWish, database: &dyn Database) -> Result<()> {
+    let formats = database.copies().formats();
+    match &wish.format {
+        Some(format) if !formats.contains(&format.as_str()) => Err(Error::usage(format!(
+            "there is no form `{format}` of a backup of {}",
+            database.dialect().name()
+        ))
+        .help(format!("the forms are {}", formats.join(", ")))),
+        _ => Ok(()),
     }
 }
 

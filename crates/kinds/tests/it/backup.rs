@@ -186,3 +186,40 @@ fn a_drill_asks_what_must_be_true_and_measures_against_the_goal() {
         assert_eq!(slow.findings[0].code, "restore_time");
     });
 }
+
+#[test]
+fn a_dump_in_the_directory_format_with_several_jobs_restores_too() {
+    shop(|stage| {
+        if stage.place.is_sqlite() {
+            return;
+        }
+        let engine = stage.workshop.also(stage.place.admin_database(), |policy| policy.jobs = 2);
+        let options = json!({"format": "directory", "jobs": 2, "verify": "restore"});
+        let request = story::request("backup", options, manners(), false);
+        let report = story::run(&engine, &story::plan(&engine, &request));
+        assert_eq!(report.status, Status::Completed, "{report:#?}");
+        assert!(files(stage).len() > 3, "{:?}", files(stage));
+        let backup = engine.find_backup("latest", None).unwrap();
+        assert_eq!(backup.contents.format, "directory");
+        assert_eq!(engine.drill(&backup, "tester").unwrap().rows, 2_500);
+        engine.prune_backups(None, false, "tester").unwrap();
+        assert_eq!(engine.backups(None).unwrap().0.len(), 1);
+        let wrong = engine.plan(&story::request("backup", json!({"format": "tar"}), manners(), false));
+        assert!(shown(&wrong.unwrap_err()).contains("no form"));
+    });
+}
+
+#[test]
+fn sexton_tables_and_views_and_empty_databases_are_no_obstacle() {
+    both("create view v as select 1 as one", "create view v as select 1 as one", |stage| {
+        assert_eq!(back_up(stage, json!({})).status, Status::Completed);
+        stage.place.script("create table t (id integer primary key); insert into t values (1), (2)");
+        let engine = stage.engine();
+        let purge = story::request("purge", json!({"table": "t", "where": "t.id = 1"}), manners(), false);
+        story::run(&engine, &story::plan(&engine, &purge));
+        let admin = stage.workshop.also_at(stage.place.admin_database());
+        let request = story::request("backup", json!({"verify": "restore"}), manners(), false);
+        let report = story::run(&admin, &story::plan(&admin, &request));
+        assert_eq!(report.status, Status::Completed, "{report:#?}");
+    });
+}

@@ -6,6 +6,7 @@ use engine::{Engine, Report, Request, Status, Stop, What};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use targets::files::{File, Files, NewFile};
 use testkit::story;
 
 /// A purge that needs a backup.
@@ -272,5 +273,65 @@ fn no_secret_is_on_a_command_line() {
         assert!(seen.contains("env=s3cret-w0rd"), "it gets the password: {seen}");
         assert_eq!(seen.matches("s3cret-w0rd").count(), seen.matches("env=s3cret-w0rd").count(), "{seen}");
         assert!(!serde_json::to_string(&report).unwrap().contains("s3cret-w0rd"));
+    });
+}
+
+#[test]
+fn a_table_that_goes_while_the_dump_begins_is_no_reason_to_give_up() {
+    shop(|stage| {
+        if stage.place.is_sqlite() {
+            return;
+        }
+        let once = stage.workshop.folder().join("once");
+        let script = format!(
+            "case $0 in *pg_dump) if [ ! -e '{0}' ]; then touch '{0}'; echo 'pg_dump: error: query failed: ERROR:  relation \"public.gone\" does not exist' >&2; exit 1; fi; exec /usr/bin/env pg_dump \"$@\";; *) exec /usr/bin/env pg_restore \"$@\";; esac",
+            once.display()
+        );
+        let engine = with_programs(stage, programs(stage, &script));
+        let report = run(&engine, &purge("a", "id <= 10"));
+        assert_eq!((report.status, report.totals.deleted), (Status::Completed, 10), "{report:#?}");
+        assert!(once.exists());
+    });
+}
+
+/// A store that says how little room there is.
+struct Small(std::sync::Arc<dyn Files>);
+
+impl Files for Small {
+    fn label(&self) -> &str {
+        self.0.label()
+    }
+    fn create(&self, _name: &str) -> engine::Result<Box<dyn NewFile>> {
+        panic!("nothing may be written");
+    }
+    fn open(&self, name: &str) -> engine::Result<Box<dyn std::io::Read + Send>> {
+        self.0.open(name)
+    }
+    fn list(&self, prefix: &str) -> engine::Result<Vec<File>> {
+        self.0.list(prefix)
+    }
+    fn remove(&self, name: &str) -> engine::Result<bool> {
+        self.0.remove(name)
+    }
+    fn free_bytes(&self) -> engine::Result<Option<u64>> {
+        Ok(Some(1_234))
+    }
+}
+
+#[test]
+fn without_room_for_the_backup_it_is_refused_before_anything_is_written() {
+    // S2-046, S2-081, W-038
+    shop(|stage| {
+        let small = std::sync::Arc::new(Small(stage.workshop.files()));
+        let workshop = testkit::Workshop::new(&stage.place, kinds::catalogue()).storing(small);
+        let engine = workshop.engine();
+        for request in [story::request("backup", json!({}), manners(), false), purge("a", "id <= 10")] {
+            let plan = engine.plan(&request).unwrap();
+            let report = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap();
+            assert_eq!(report.status, Status::Refused, "{report:#?}");
+            let why = &report.errors[0].message;
+            assert!(why.contains("bytes are needed") && why.contains("1234 bytes are free"), "{why}");
+        }
+        assert_eq!(stage.number("select count(*) from purchase"), 2_000);
     });
 }
