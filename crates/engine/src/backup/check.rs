@@ -35,6 +35,8 @@ pub struct Drill {
     pub taken_at: jiff::Timestamp,
     /// When the drill was.
     pub at: jiff::Timestamp,
+    /// The name of the scratch database, which is gone again.
+    pub scratch: String,
     /// How long fetching, unpacking and restoring took.
     pub restore_seconds: f64,
     /// Tables found.
@@ -190,6 +192,7 @@ impl Engine {
             database: backup.database.clone(),
             taken_at: backup.taken_at,
             at: self.clock().now(),
+            scratch: name.clone(),
             restore_seconds,
             tables: 0,
             rows: 0,

@@ -100,6 +100,11 @@ impl Revived<'_> {
         self.live.as_ref()
     }
 
+    /// The name of the database that it is for now.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Which backup it is.
     pub fn backup(&self) -> &Backup {
         &self.backup
@@ -132,7 +137,7 @@ impl Revived<'_> {
         })?;
         self.database = None;
         let stamp = engine.clock().now().strftime("%Y%m%dT%H%M%SZ").to_string().to_lowercase();
-        let aside = self.live.copies().replace(&self.name, &format!("sexton_before_{stamp}"))?;
+        let aside = self.live.copies().replace(&self.name, &format!("sexton_before_{stamp}_{run}"))?;
         engine.audit(actor, "restore backup", &self.backup.id, &format!("{name}, before: {}", before.id))?;
         let seconds = self.seconds + engine.clock().tick().duration_since(began).as_secs_f64();
         Ok(Restored {

@@ -158,7 +158,8 @@ fn a_backup_is_proved_by_restoring_it_into_a_scratch_database() {
         assert!(drill.restore_seconds > 0.0);
         assert!(admin.audit_trail(5).unwrap().iter().any(|line| line.action == "restore drill"));
         if !stage.place.is_sqlite() {
-            let left = stage.list("select count(*) from pg_database where datname like 'sexton_drill_%'");
+            let there = format!("select count(*) from pg_database where datname = '{}'", drill.scratch);
+            let left = stage.list(&there);
             assert_eq!(left, ["0"]);
         }
     });

@@ -11,6 +11,11 @@ fn admin(stage: &Stage) -> Engine {
     stage.workshop.also_at(stage.place.admin_database())
 }
 
+/// Whether a database of this name is on the server.
+fn there(name: &str) -> String {
+    format!("select count(*) from pg_database where datname = '{name}'")
+}
+
 #[test]
 fn what_newer_rows_would_go_is_counted_before_the_live_database_is_replaced() {
     // W-119, S2-042
@@ -32,21 +37,19 @@ fn what_newer_rows_would_go_is_counted_before_the_live_database_is_replaced() {
             (table.newer, table.back)
         };
         assert_eq!((of("purchase"), of("customer"), lost.newer()), ((2, 40), (1, 1), 3));
+        let scratch = revived.name().to_owned();
         let restored = revived.replace("tester").unwrap();
         assert_eq!(stage.place.dump(), before);
 
         // the present state was backed up first, so the way back is open
         let undo = engine.find_backup(restored.before.as_deref().unwrap(), None).unwrap();
-        engine.revive_backup(&undo).unwrap().replace("tester").unwrap();
+        let again = engine.revive_backup(&undo).unwrap().replace("tester").unwrap();
         assert_eq!(stage.place.dump(), destroyed);
         assert!(engine.audit_trail(5).unwrap().iter().any(|line| line.action == "restore backup"));
         if !stage.place.is_sqlite() {
-            assert_eq!(
-                stage.list("select count(*) from pg_database where datname like 'sexton_drill_%'"),
-                ["0"]
-            );
-            for name in stage.list("select datname from pg_database where datname like 'sexton_before_%'") {
-                stage.place.admin_script_outside(&format!("drop database if exists {name}"));
+            assert_eq!(stage.list(&there(&scratch)), ["0"]);
+            for aside in [restored.aside, again.aside].into_iter().flatten() {
+                stage.place.admin_script_outside(&format!("drop database if exists {aside}"));
             }
         }
     });
@@ -128,12 +131,14 @@ fn a_failed_replacement_on_postgres_leaves_the_live_database_where_it_was() {
         let backup = engine.find_backup("latest", None).unwrap();
         let now = stage.place.dump();
         let revived = engine.revive_backup(&backup).unwrap();
+        let scratch = revived.name().to_owned();
+        assert_eq!(stage.list(&there(&scratch)), ["1"]);
         // an application that stays connected
         let guest = stage.place.connect();
         let error = revived.replace("tester").unwrap_err();
         assert!(shown(&error).contains("stop what uses"), "{}", shown(&error));
         drop(guest);
         assert_eq!(stage.place.dump(), now);
-        assert_eq!(stage.list("select count(*) from pg_database where datname like 'sexton_drill_%'"), ["0"]);
+        assert_eq!(stage.list(&there(&scratch)), ["0"]);
     });
 }
