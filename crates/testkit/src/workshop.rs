@@ -59,6 +59,7 @@ fn backups(folder: &Path) -> BackupPolicy {
         identity: None,
         assertions: Vec::new(),
         restore_within: None,
+        external: Vec::new(),
     }
 }
 

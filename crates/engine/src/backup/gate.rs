@@ -3,6 +3,7 @@
 //!
 //! One backup serves a whole run. When it fails, everything else that needs it is skipped with the reason.
 
+use super::external::{External, Outside, newest};
 use super::manifest::{Backup, list};
 use super::take::{enough_room, expected_bytes};
 use super::{BackupPolicy, BackupWish, Proof};
@@ -39,6 +40,14 @@ impl Engine {
             return Finding::forbid("no_backup", &request.name, what, remedy);
         };
         let foreseen = (|| -> Result<String> {
+            if let Some((external, newest)) = outside(policy, &request.database, now)? {
+                return Ok(format!(
+                    "{} has the backup `{}` of {}",
+                    external.tool.name(),
+                    newest.label,
+                    newest.at
+                ));
+            }
             if let Some(backup) = self.newest_fresh(&request.database, policy, now)? {
                 let minutes = now.duration_since(backup.taken_at).as_mins().max(0);
                 return Ok(format!("the backup `{}` will do, it is {minutes} min old", backup.id));
@@ -148,6 +157,19 @@ impl Run<'_, '_> {
         may_be_earlier: bool,
     ) -> Result<(), Failure> {
         let database = &item.operation.database;
+        if may_be_earlier {
+            match outside(policy, database, self.engine.clock().now()) {
+                Ok(None) => {}
+                Ok(Some((external, newest))) => {
+                    self.log(n, looked_after(external, newest))?;
+                    return self.engine.faults().point("backed up");
+                }
+                Err(error) => {
+                    self.gate.failed.push(database.clone());
+                    return Err(self.with_log_place(error.into()));
+                }
+            }
+        }
         match self.fresh(database, policy, may_be_earlier) {
             Ok((backup, reused)) => {
                 self.log(n, backed_up(&backup, reused))?;
@@ -195,6 +217,32 @@ impl Run<'_, '_> {
             None => log,
         };
         Error { help: Some(help), ..error }.into()
+    }
+}
+
+/// The newest backup by another tool, where one looks after the database.
+fn outside<'a>(
+    policy: &'a BackupPolicy,
+    database: &str,
+    now: Timestamp,
+) -> Result<Option<(&'a External, Outside)>> {
+    let Some(external) = policy.external.iter().find(|external| external.database == database) else {
+        return Ok(None);
+    };
+    Ok(Some((external, newest(external, now)?)))
+}
+
+fn looked_after(external: &External, newest: Outside) -> What {
+    What::BackedUp {
+        path: format!("{}:{}", external.tool.name(), newest.label),
+        bytes: newest.bytes,
+        sha256: String::new(),
+        verified: false,
+        format: "external".to_owned(),
+        seconds: 0.0,
+        tool_version: external.tool.name().to_owned(),
+        restored: false,
+        reused: true,
     }
 }
 

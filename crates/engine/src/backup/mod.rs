@@ -6,6 +6,7 @@
 
 mod bech32;
 mod check;
+mod external;
 mod gate;
 mod keep;
 mod manifest;
@@ -19,6 +20,7 @@ mod seal;
 mod take;
 
 pub use check::{Assertion, Checked, Drill};
+pub use external::{External, Tool};
 pub(crate) use gate::Gate;
 pub use keep::Pruned;
 pub use manifest::{Backup, Proof, StoredPart, Verified};
@@ -62,6 +64,8 @@ pub struct BackupPolicy {
     pub assertions: Vec<Assertion>,
     /// How long restoring may take.
     pub restore_within: Option<Age>,
+    /// Databases that other tools look after.
+    pub external: Vec<External>,
 }
 
 /// What one operation says otherwise.

@@ -335,3 +335,34 @@ fn without_room_for_the_backup_it_is_refused_before_anything_is_written() {
         assert_eq!(stage.number("select count(*) from purchase"), 2_000);
     });
 }
+
+#[test]
+fn where_another_tool_looks_after_the_database_its_state_is_read() {
+    // S4-054
+    shop(|stage| {
+        let state = stage.workshop.folder().join("state.json");
+        let told = |stop: i64| {
+            let answer =
+                json!([{"backup": [{"label": "20261120F", "error": false, "timestamp": {"stop": stop}}]}]);
+            std::fs::write(&state, answer.to_string()).unwrap();
+        };
+        let engine = stage.workshop.also(stage.place.database(), |policy| {
+            policy.external = vec![engine::backup::External {
+                database: "test".to_owned(),
+                tool: engine::backup::Tool::Pgbackrest,
+                command: format!("cat {}", state.display()),
+                max_age: engine::age::Age("1 day".to_owned()),
+            }];
+        });
+        let now = jiff::Timestamp::now().as_second();
+        told(now - 3_600);
+        let report = run(&engine, &purge("a", "id <= 10"));
+        assert_eq!((report.status, taken(stage)), (Status::Completed, 0), "{report:#?}");
+        assert_eq!(report.operations[0].backup_path.as_deref(), Some("pgBackRest:20261120F"));
+        told(now - 3 * 86_400);
+        let report = run(&engine, &purge("b", "id between 11 and 20"));
+        assert_eq!(report.status, Status::Refused, "{report:#?}");
+        assert!(report.errors[0].message.contains("older than 1 day"), "{:?}", report.errors);
+        assert_eq!(stage.number("select count(*) from purchase"), 1_990);
+    });
+}

@@ -3,7 +3,7 @@
 use super::sections::BackupSection;
 use super::{StorePlace, StoreSetting};
 use engine::BackupPolicy;
-use engine::backup::Assertion;
+use engine::backup::{Assertion, External};
 use secrecy::SecretString;
 use std::path::Path;
 
@@ -40,5 +40,15 @@ pub fn policy(
             .map(|assertion| Assertion { database: assertion.database, sql: assertion.sql })
             .collect(),
         restore_within: section.restore_within,
+        external: section
+            .external
+            .into_iter()
+            .map(|one| External {
+                database: one.database,
+                tool: one.tool,
+                command: one.command,
+                max_age: one.max_age,
+            })
+            .collect(),
     }
 }

@@ -5,7 +5,7 @@
 
 use engine::Severity;
 use engine::age::Age;
-use engine::backup::Proof;
+use engine::backup::{Proof, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -201,6 +201,8 @@ pub struct BackupSection {
     pub restore_within: Option<Age>,
     /// What must be true in a restored database; asked in a drill.
     pub assertions: Vec<AssertionSection>,
+    /// Databases that another tool looks after: the gate then reads its state instead of taking a backup.
+    pub external: Vec<ExternalSection>,
 }
 
 /// What must be true in a restored database.
@@ -212,6 +214,26 @@ pub struct AssertionSection {
     pub database: Option<String>,
     /// A query whose first value is true, or a number that is not 0.
     pub sql: String,
+}
+
+/// A database that another tool looks after.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalSection {
+    /// Which.
+    #[schemars(extend("format" = "database"))]
+    pub database: String,
+    /// `pgbackrest`, `wal-g`, `barman` or `litestream`.
+    pub tool: Tool,
+    /// The command that tells its state, such as `pgbackrest --stanza=main info --output=json`. No shell.
+    pub command: String,
+    /// How old the newest base backup may be. Default: 1 day.
+    #[serde(default = "a_day")]
+    pub max_age: Age,
+}
+
+fn a_day() -> Age {
+    Age("1 day".to_owned())
 }
 
 impl Default for BackupSection {
@@ -231,6 +253,7 @@ impl Default for BackupSection {
             identity: None,
             restore_within: None,
             assertions: Vec::new(),
+            external: Vec::new(),
         }
     }
 }

@@ -284,8 +284,9 @@ fn check_backup(backup: &Node, tree: &Node, problems: &mut Vec<Problem>) {
         let problem = Problem::new(&node.path, node.span.clone(), error.what);
         problems.push(problem.help(error.help.unwrap_or_default()));
     }
-    for assertion in backup.entry("assertions").map(Node::items).unwrap_or_default() {
-        check_names(assertion.entry("database"), "database", tree, problems);
+    let lists = ["assertions", "external"].into_iter().filter_map(|name| backup.entry(name));
+    for one in lists.flat_map(Node::items) {
+        check_names(one.entry("database"), "database", tree, problems);
     }
 }
 
