@@ -48,7 +48,7 @@ pub fn command(kind: &'static dyn Kind) -> Command {
                 .about("Bring a backup back: as a new database, in the place of the live one, or single rows")
                 .long_about(
                     "Bring a backup back. `--into` makes a new database of it. `--table` brings back the rows of one table that \
-                     are missing now; nothing is overwritten, and it can be undone. `--replace` puts it in the place of the live \
+                     are missing now; nothing is overwritten. `--replace` puts it in the place of the live \
                      database: what was written since is counted and shown first, and a backup of the present state is taken. \
                      Try `sexton undo` first: it brings back what one run changed and nothing else.",
                 )
