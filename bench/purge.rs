@@ -6,6 +6,7 @@
 //! not how fast. It deliberately measures through `engine::Engine`, not through the command line.
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)] // a benchmark is a program whose output is text
 
+mod backup;
 mod child;
 mod merge;
 mod stage;
@@ -17,10 +18,10 @@ use table::{Ratio, Table};
 
 /// The one test of this file, for test runners that ask.
 const TEST: &str = "the_benchmark_of_purge_works_on_twenty_thousand_rows";
-const CASES: [&str; 10] =
-    ["plain", "rows", "archive", "list", "undo", "few", "others", "merge", "queue", "scale"];
+const CASES: [&str; 11] =
+    ["plain", "rows", "archive", "list", "undo", "few", "others", "merge", "queue", "backup", "scale"];
 /// Cases that need the table of events.
-const OF_EVENTS: [&str; 8] = ["plain", "rows", "archive", "list", "undo", "few", "others", "scale"];
+const OF_EVENTS: [&str; 9] = ["plain", "rows", "archive", "list", "undo", "few", "others", "backup", "scale"];
 
 struct Flags {
     rows: u64,
@@ -147,6 +148,9 @@ fn measure(flags: &Flags, kind: Kind) {
     }
     if flags.wants("queue") {
         queue(flags, &stage, &mut table);
+    }
+    if flags.wants("backup") {
+        backup::measure(flags, &stage, &mut table);
     }
     if flags.wants("scale") {
         scale(flags, &stage, &mut table);

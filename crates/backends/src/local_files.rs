@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs;
 use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use targets::db::{Error, Result};
 use targets::files::{About, Each, File, Files, Moved, NewFile, check_name, failed};
@@ -29,19 +30,26 @@ const PART: &str = ".sexton-part";
 pub struct LocalFiles {
     label: String,
     folder: PathBuf,
+    parents: bool,
 }
 
 impl LocalFiles {
     /// A store in `folder`, which is touched only when something is asked. The first file written creates it, if its parent is there.
     pub fn new(label: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
-        Self { label: label.into(), folder: folder.into() }
+        Self { label: label.into(), folder: folder.into(), parents: false }
+    }
+
+    /// The same, but the folders above it may be missing too: for places that nobody has named.
+    pub fn with_parents(mut self) -> Self {
+        self.parents = true;
+        self
     }
 
     /// The store's folder; none when it is missing but could be created.
     fn base(&self) -> Result<Option<OwnedFd>> {
         match rustix::fs::open(&self.folder, FOLDER, Mode::empty()) {
             Ok(base) => Ok(Some(base)),
-            Err(Errno::NOENT) if self.parent().is_dir() => Ok(None),
+            Err(Errno::NOENT) if self.parents || self.parent().is_dir() => Ok(None),
             Err(Errno::NOENT) => {
                 let what = format!("folder `{}` of `{}` does not exist", self.folder.display(), self.label);
                 Err(Error::system(what).help(format!("mkdir -p '{}'", self.folder.display())))
@@ -58,6 +66,10 @@ impl LocalFiles {
             return Ok(base);
         }
         let doing = || format!("cannot create folder `{}` of `{}`", self.folder.display(), self.label);
+        if self.parents {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(self.parent());
+            made.map_err(|error| failed(&doing(), error))?;
+        }
         match rustix::fs::mkdir(&self.folder, FOLDER_FOR_US) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(failed(&doing(), errno.into())),
@@ -77,7 +89,7 @@ impl LocalFiles {
     }
 
     /// The folder that `name` lies in and the last part of `name`; none when the folder is missing.
-    fn place<'a>(&self, name: &'a str) -> Result<Option<(OwnedFd, &'a str)>> {
+    fn folder_of<'a>(&self, name: &'a str) -> Result<Option<(OwnedFd, &'a str)>> {
         check_name(name)?;
         let Some(base) = self.base()? else { return Ok(None) };
         self.way(base, name, false)
@@ -195,7 +207,7 @@ impl Files for LocalFiles {
             Error::system(format!("there is no file `{name}` in `{}`", self.label))
                 .help(format!("look at what is there: ls -la '{}'", self.folder.display()))
         };
-        let (folder, last) = self.place(name)?.ok_or_else(missing)?;
+        let (folder, last) = self.folder_of(name)?.ok_or_else(missing)?;
         // Without NONBLOCK a named pipe would keep us waiting for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&folder, last, flags, Mode::empty()) {
@@ -222,7 +234,7 @@ impl Files for LocalFiles {
     }
 
     fn remove(&self, name: &str) -> Result<bool> {
-        let Some((folder, last)) = self.place(name)? else { return Ok(false) };
+        let Some((folder, last)) = self.folder_of(name)? else { return Ok(false) };
         match rustix::fs::statat(&folder, last, AtFlags::SYMLINK_NOFOLLOW).map(|stat| kind(&stat)) {
             Ok(FileType::RegularFile) => {}
             Ok(FileType::Symlink) => return Err(self.is_link(last, name)),
@@ -263,6 +275,23 @@ impl Files for LocalFiles {
 
     fn locate(&self, path: &str) -> Option<String> {
         tree::locate(&self.folder, path)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        let doing = || format!("cannot look at the free space of `{}`", self.label);
+        let there = match self.base()? {
+            Some(base) => rustix::fs::fstatvfs(&base),
+            None => {
+                let there = self.folder.ancestors().find(|folder| folder.is_dir());
+                rustix::fs::statvfs(there.unwrap_or(Path::new(".")))
+            }
+        };
+        let about = there.map_err(|errno| failed(&doing(), errno.into()))?;
+        Ok(Some(about.f_bavail.saturating_mul(about.f_frsize)))
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
     }
 }
 

@@ -48,6 +48,17 @@ pub(crate) fn of(facts: &mut dyn Facts) -> Result<Vec<TableDigest>> {
 
 /// Adds the hash of a row: a sum does not depend on the order, and counts a row that occurs twice twice.
 fn add(sum: &mut [u64; 4], row: &Row) {
+    for (part, word) in sum.iter_mut().zip(hash_of(row)) {
+        *part = part.wrapping_add(word);
+    }
+}
+
+/// A number that two rows share only when they are the same, as far as 64 bits can tell.
+pub(crate) fn row_hash(row: &Row) -> u64 {
+    hash_of(row)[0]
+}
+
+fn hash_of(row: &Row) -> [u64; 4] {
     let mut hash = Sha256::new();
     for value in row {
         let (kind, bytes): (u8, &[u8]) = match value {
@@ -65,9 +76,11 @@ fn add(sum: &mut [u64; 4], row: &Row) {
         hash.update(bytes);
     }
     let hash = hash.finalize();
-    for (part, bytes) in sum.iter_mut().zip(hash.chunks_exact(8)) {
-        let mut word = [0; 8];
-        word.copy_from_slice(bytes);
-        *part = part.wrapping_add(u64::from_le_bytes(word));
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(hash.chunks_exact(8)) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(bytes);
+        *word = u64::from_le_bytes(eight);
     }
+    words
 }

@@ -2,7 +2,7 @@
 
 use crate::age::Age;
 use crate::archive::RestoreArchive;
-use crate::backup::Backups;
+use crate::backup::{BackupPolicy, Gate};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
@@ -59,8 +59,8 @@ pub struct Parts {
     pub keep_runs: Age,
     /// Tables of applications that want a row for each run.
     pub run_logs: Vec<RunLog>,
-    /// Takes backups, when configured.
-    pub backups: Option<Box<dyn Backups>>,
+    /// How backups are made and kept; none when they are switched off.
+    pub backups: Option<BackupPolicy>,
 }
 
 /// The engine.
@@ -149,7 +149,8 @@ impl Engine {
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal }.execute(&statuses)
+        Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default() }
+            .execute(&statuses)
     }
 
     /// The request that puts an undo point back: that of a run (its id, a prefix, or `latest`), or `run.n` for the n-th
@@ -441,10 +442,8 @@ impl Engine {
         Ok(kind.operation(&request.options).map_err(|error| error.while_doing(&request.name))?)
     }
 
-    pub(crate) fn backups(&self) -> Result<&dyn Backups, Failure> {
-        self.parts.backups.as_deref().ok_or_else(|| {
-            Error::usage("a backup is needed, and none is configured").help("configure `[backup]`").into()
-        })
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     pub(crate) fn stop_asked(&self, run: &str) -> Result<bool, Failure> {

@@ -47,8 +47,23 @@ pub enum What {
         bytes: u64,
         /// Its checksum.
         sha256: String,
-        /// Whether it was restored in a drill.
+        /// Whether it was read back from the store and checked.
         verified: bool,
+        /// The form of the dump.
+        #[serde(default)]
+        format: String,
+        /// How long it took; 0 for one that was there already.
+        #[serde(default)]
+        seconds: f64,
+        /// The program that dumped it, with its version.
+        #[serde(default)]
+        tool_version: String,
+        /// Whether it was restored into a scratch database too.
+        #[serde(default)]
+        restored: bool,
+        /// Whether it was there already.
+        #[serde(default)]
+        reused: bool,
     },
     /// Work begins (again, when `resumed`).
     Started {

@@ -5,7 +5,7 @@
 
 pub mod age;
 pub mod archive;
-mod backup;
+pub mod backup;
 mod batch;
 mod checkpoint;
 mod clock;
@@ -42,7 +42,7 @@ mod window;
 pub mod words;
 mod work;
 
-pub use backup::{Backup, Backups};
+pub use backup::BackupPolicy;
 pub use checkpoint::Checkpoint;
 pub use clock::{Clock, SetClock, SystemClock};
 pub use digest::TableDigest;

@@ -3,6 +3,7 @@
 //! A [`Kind`] is one entry of the catalogue. With options it becomes an [`Operation`], which turns facts into
 //! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
 
+use crate::backup::{BackupPolicy, BackupWish};
 use crate::error::Result;
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -62,6 +63,8 @@ pub struct Planning<'a> {
     pub keep_undo: &'a crate::age::Age,
     /// The named file stores.
     pub stores: &'a dyn Stores,
+    /// How backups are made and kept; none when they are switched off.
+    pub backups: Option<&'a BackupPolicy>,
     /// What earlier runs of this operation found, newest first, where it only looks and the log can be read.
     pub earlier: &'a [Earlier],
 }
@@ -167,6 +170,11 @@ pub trait Operation: Send {
     /// Whether planning wants to know what earlier runs found.
     fn looks_back(&self) -> bool {
         false
+    }
+
+    /// What is to be backed up how, when the operation is a backup and nothing else: `act` is then never asked.
+    fn backup(&self) -> Option<BackupWish> {
+        None
     }
     /// Limits that this operation has unless the request says otherwise.
     fn manners(&self, asked: &Manners) -> Manners {

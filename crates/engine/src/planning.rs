@@ -3,6 +3,7 @@
 //! Every session used here is one on which the database refuses writes. Looking fails at the first operation that cannot
 //! be planned; what is to be run goes on with the others, and the failure is a part of the run (W-031).
 
+use crate::backup::check_format;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::finding::Finding;
@@ -78,6 +79,9 @@ impl Engine {
     pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
+        if let Some(wish) = operation.backup() {
+            check_format(&wish, database.as_ref())?;
+        }
         let mut facts = database.read()?;
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
         let planning = Planning {
@@ -85,6 +89,7 @@ impl Engine {
             request,
             keep_undo: &self.parts.keep_undo,
             stores: self.parts.stores.as_ref(),
+            backups: self.parts.backups.as_ref(),
             earlier: &earlier,
         };
         let planned =
@@ -106,7 +111,12 @@ impl Engine {
                 now,
                 newest_run: self.newest_run()?,
             };
-            let found = guard::findings(&scene)?;
+            let mut found = guard::findings(&scene)?;
+            if let Some(wish) = operation.backup() {
+                // It writes nothing into the database: a standby or a full disk there are no reason against it.
+                found.retain(|finding| !["read_only", "disk"].contains(&finding.code.as_str()));
+                found.extend(self.room_for_backup(request, &wish, scene.server.bytes));
+            }
             item.findings.extend(found);
         }
         if let (Undo::Rows { bytes: Some(bytes), .. }, Some(most)) = (&item.undo, self.parts.undo_max_bytes)
@@ -119,13 +129,9 @@ impl Engine {
                 "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
             ));
         }
-        if request.backup && self.parts.backups.is_none() && !item.steps.is_empty() {
-            item.findings.push(Finding::refuse(
-                "no_backup",
-                &request.name,
-                "it needs a backup, and no backup is configured",
-                "configure `[backup]`, or set `backup = false` for this operation",
-            ));
+        if request.backup && !item.steps.is_empty() {
+            let bytes = facts.server()?.bytes;
+            item.findings.push(self.foresee_backup(request, bytes, now));
         }
         // The worst comes first; what was found first stays first among equals.
         item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));

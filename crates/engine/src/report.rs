@@ -182,7 +182,7 @@ pub struct ReportedBackup {
     pub size_bytes: u64,
     /// Its checksum.
     pub sha256: String,
-    /// Whether it was restored in a drill.
+    /// Whether it was read back from the store and checked.
     pub verified: bool,
 }
 
@@ -258,7 +258,7 @@ impl Report {
             errors: plan.items.iter().enumerate().flat_map(|(n, item)| errors_of(n, item, events)).collect(),
             recommendations: recommendations(&operations),
             backup: events.iter().rev().find_map(|event| match &event.what {
-                What::BackedUp { path, bytes, sha256, verified } => Some(ReportedBackup {
+                What::BackedUp { path, bytes, sha256, verified, .. } => Some(ReportedBackup {
                     path: path.clone(),
                     size_bytes: *bytes,
                     sha256: sha256.clone(),
@@ -353,7 +353,12 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
             What::Found { result } => report.result = Some(result.clone()),
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
-            What::BackedUp { path, .. } => report.backup_path = Some(path.clone()),
+            What::BackedUp { path, .. } => {
+                report.backup_path = Some(path.clone());
+                if item.operation.kind == "backup" {
+                    report.result = backup_result(&event.what);
+                }
+            }
             What::Verified { findings } => {
                 for finding in findings {
                     if !report.findings.contains(finding) {
@@ -407,6 +412,22 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
     }
     report.targets = targets;
     report
+}
+
+/// R1c.
+fn backup_result(what: &What) -> Option<serde_json::Value> {
+    let What::BackedUp { path, bytes, sha256, verified, format, seconds, tool_version, .. } = what else {
+        return None;
+    };
+    Some(serde_json::json!({
+        "path": path,
+        "format": format,
+        "size_bytes": bytes,
+        "sha256": sha256,
+        "duration_seconds": seconds,
+        "verified": verified,
+        "tool_version": tool_version,
+    }))
 }
 
 /// What a run of this step would count.

@@ -3,6 +3,7 @@
 //! Architecture invariant: the change, its undo rows and the checkpoint commit in one transaction of the database
 //! being maintained; everything written elsewhere comes after that commit and may be lost without harm.
 
+use crate::backup::Gate;
 use crate::batch::{Came, Execution};
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
@@ -13,7 +14,7 @@ use crate::guard;
 use crate::journal::Journal;
 use crate::operation::Done;
 use crate::pace::Pace;
-use crate::plan::{Item, Plan, Step, Unplanned};
+use crate::plan::{Plan, Step, Unplanned};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::status::Status;
@@ -39,6 +40,8 @@ pub(crate) struct Run<'a, 'j> {
     /// When the newest other run in the log began.
     pub newest: Option<jiff::Timestamp>,
     pub journal: &'a mut Journal<'j>,
+    /// The backups of this run.
+    pub gate: Gate,
 }
 
 /// How work on one operation ended, other than by an error.
@@ -103,6 +106,9 @@ impl Run<'_, '_> {
         };
         if let Some(name) = operation.needs.iter().find(|name| failed(name)) {
             return Some(format!("it needs `{name}`, which did not succeed"));
+        }
+        if let Some(reason) = self.gate.reason_to_skip(operation) {
+            return Some(reason);
         }
         let earlier_failed = statuses[..n].iter().any(|status| bad(*status));
         if earlier_failed && !request.go_on {
@@ -188,6 +194,9 @@ impl Run<'_, '_> {
         }
         let limits = limits_of(&manners);
 
+        if let Some(wish) = operation.backup() {
+            return self.only_back_up(n, item, &wish, resumed);
+        }
         faults.point("before the lock")?;
         let mut session = database.open()?;
         self.lock(session.as_mut(), &item.operation.database)?;
@@ -207,8 +216,9 @@ impl Run<'_, '_> {
             }
             self.log(n, What::Guarded { findings })?;
             faults.point("guarded")?;
-            self.back_up(n, item)?;
         }
+        // Also when resuming: an attempt that failed for want of a backup must not get past it the second time.
+        self.back_up(n, item)?;
         self.log(n, What::Started { resumed })?;
         faults.point("started")?;
 
@@ -268,23 +278,6 @@ impl Run<'_, '_> {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
-    }
-
-    fn back_up(&mut self, n: usize, item: &Item) -> Result<(), Failure> {
-        if !item.operation.backup {
-            return Ok(());
-        }
-        let backup = self.engine.backups()?.fresh(&item.operation.database, self.engine.clock().now())?;
-        self.log(
-            n,
-            What::BackedUp {
-                path: backup.path,
-                bytes: backup.bytes,
-                sha256: backup.sha256,
-                verified: backup.verified,
-            },
-        )?;
-        self.engine.faults().point("backed up")
     }
 
     /// The loop over steps and batches.

@@ -48,7 +48,8 @@ impl Status {
             (Planned, What::Guarded { .. }) => Ready,
             (Planned, What::Found { .. }) => Planned,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
-            (Ready, What::BackedUp { .. }) => Ready,
+            // An attempt that failed for want of a backup gets one when it is resumed.
+            (Ready | Failed, What::BackedUp { .. }) => Ready,
             (New | Planned | Ready, What::Skipped { .. }) => Skipped,
             // A process that died left `Running` or `Verifying` behind; resuming starts from there.
             (Ready | Running | Verifying | Failed | Cancelled | TimedOut, What::Started { .. }) => Running,
@@ -62,6 +63,8 @@ impl Status {
             (Running, What::Stopped { reason: StopReason::Asked }) => Cancelled,
             (Running, What::Stopped { .. }) => TimedOut,
             (_, What::Failed { .. }) if !self.is_over() => Failed,
+            // Resuming may fail before work begins again.
+            (Failed | Cancelled | TimedOut, What::Failed { .. }) => Failed,
             (Verifying, What::Finished) => Completed,
             // An operation that only looks.
             (Planned, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {

@@ -4,6 +4,7 @@
 //! between databases is asked of the contract.
 
 mod accounts;
+mod backup;
 mod files;
 mod merge;
 mod orphans;
@@ -22,5 +23,6 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &accounts::Accounts,
         &files::FilesKind,
         &queue::Queue,
+        &backup::Backup,
     ]
 }

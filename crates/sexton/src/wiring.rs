@@ -47,7 +47,7 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
         undo_max_bytes: config.undo_max_bytes,
         keep_runs: config.keep_runs.clone(),
         run_logs: config.run_logs.clone(),
-        backups: None,
+        backups: config.backups.clone(),
     })
 }
 
@@ -113,6 +113,9 @@ impl Stores for KnownStores {
             return Err(Error::usage(format!("there is no store `{name}`")).help(help));
         };
         match &known.place {
+            StorePlace::Folder(folder) if known.usual => {
+                Ok(Arc::new(LocalFiles::new(name, folder).with_parents()))
+            }
             StorePlace::Folder(folder) => Ok(Arc::new(LocalFiles::new(name, folder))),
             StorePlace::Bucket { url, endpoint, region, access_key, secret_key } => {
                 let credentials = match (access_key, secret_key) {

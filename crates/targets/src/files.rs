@@ -97,6 +97,15 @@ pub trait Files: Send + Sync {
         let _ = path;
         None
     }
+
+    /// Bytes that still fit, where the store can tell.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+    /// What a person types to reach a file.
+    fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.label())
+    }
 }
 
 /// A file being written. Dropped without `finish` it leaves nothing behind.

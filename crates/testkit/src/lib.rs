@@ -13,7 +13,7 @@ pub mod story;
 mod workshop;
 
 pub use cluster::PASSWORD;
-pub use place::{Place, both};
+pub use place::{Place, both, database_at};
 pub use server::Server;
 #[cfg(debug_assertions)]
 pub use story::Story;

@@ -13,8 +13,16 @@ pub struct Place {
 }
 
 enum Kind {
-    Sqlite { folder: tempfile::TempDir },
-    Postgres { name: String },
+    Sqlite {
+        folder: tempfile::TempDir,
+    },
+    Postgres {
+        name: String,
+    },
+    /// Made and removed by somebody else.
+    Elsewhere {
+        url: String,
+    },
 }
 
 /// Runs the same test on both databases.
@@ -61,6 +69,11 @@ impl Place {
         Self { kind: Kind::Postgres { name } }
     }
 
+    /// A database that somebody else made and removes.
+    pub fn elsewhere(url: &str) -> Self {
+        Self { kind: Kind::Elsewhere { url: url.to_owned() } }
+    }
+
     /// `SQLite` or `PostgreSQL`, for messages.
     pub fn name(&self) -> &'static str {
         if self.is_sqlite() { "SQLite" } else { "PostgreSQL" }
@@ -68,7 +81,10 @@ impl Place {
 
     /// Whether it is a SQLite file.
     pub fn is_sqlite(&self) -> bool {
-        matches!(self.kind, Kind::Sqlite { .. })
+        match &self.kind {
+            Kind::Elsewhere { url } => matches!(parsed(url), Url::Sqlite { .. }),
+            kind => matches!(kind, Kind::Sqlite { .. }),
+        }
     }
 
     /// Where it is, as the application's role.
@@ -76,13 +92,14 @@ impl Place {
         match &self.kind {
             Kind::Sqlite { folder } => folder.path().join("app.db").display().to_string(),
             Kind::Postgres { name } => Cluster::running().url(APP, name),
+            Kind::Elsewhere { url } => url.clone(),
         }
     }
 
     /// Where it is, as the superuser; the same as [`Place::url`] on SQLite.
     pub fn admin_url(&self) -> String {
         match &self.kind {
-            Kind::Sqlite { .. } => self.url(),
+            Kind::Sqlite { .. } | Kind::Elsewhere { .. } => self.url(),
             Kind::Postgres { name } => Cluster::running().url(ADMIN, name),
         }
     }
@@ -118,6 +135,19 @@ impl Place {
             .unwrap_or_else(|error| panic!("on {}: {error}\nin {sql}", self.name()));
     }
 
+    /// An application that stays connected.
+    pub fn connect(&self) -> backends::testing::Application {
+        backends::testing::Application::connect(&parsed(&self.url()))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Runs a script as the superuser, on another database of the server.
+    pub fn admin_script_outside(&self, sql: &str) {
+        if let Kind::Postgres { .. } = self.kind {
+            Cluster::running().administer(sql).unwrap_or_else(|error| panic!("{error}\nin {sql}"));
+        }
+    }
+
     /// The rows of a query, past the back end: raw values from SQLite, text from PostgreSQL.
     pub fn rows(&self, sql: &str) -> Vec<Row> {
         backends::testing::rows(&parsed(&self.url()), sql)
@@ -127,16 +157,13 @@ impl Place {
     /// Everything that belongs to the user, exact to the bit, in one order: two dumps are equal when the databases are.
     /// What Sexton keeps for itself is left out.
     pub fn dump(&self) -> String {
-        match &self.kind {
-            Kind::Sqlite { .. } => dump::sqlite(self),
-            Kind::Postgres { .. } => dump::postgres(self),
-        }
+        if self.is_sqlite() { dump::sqlite(self) } else { dump::postgres(self) }
     }
 
     /// What Sexton has left in the database or beside it.
     pub fn leftovers(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Postgres { .. } => dump::left_in_postgres(self),
+            Kind::Postgres { .. } | Kind::Elsewhere { .. } => dump::left_in_postgres(self),
             Kind::Sqlite { folder } => {
                 let mut left = dump::left_in_sqlite(self);
                 for entry in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
@@ -167,7 +194,8 @@ fn parsed(url: &str) -> Url {
     Url::parse(url).unwrap_or_else(|error| panic!("{error}"))
 }
 
-pub(crate) fn database_at(url: &str) -> Arc<dyn Database> {
+/// The back end under test, for a database anywhere.
+pub fn database_at(url: &str) -> Arc<dyn Database> {
     match parsed(url) {
         Url::Sqlite { path } => Arc::new(backends::sqlite::Sqlite::new("test", &path)),
         url => Arc::new(backends::postgres::Postgres::new("test", url)),

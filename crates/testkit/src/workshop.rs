@@ -2,7 +2,8 @@
 
 use crate::Place;
 use engine::age::Age;
-use engine::{Clock, Databases, Engine, Error, Kind, Parts, Result, Stores, SystemClock};
+use engine::backup::Proof;
+use engine::{BackupPolicy, Clock, Databases, Engine, Error, Kind, Parts, Result, Stores, SystemClock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use targets::db::Database;
@@ -15,6 +16,8 @@ pub struct Workshop {
     catalogue: Vec<&'static dyn Kind>,
     clock: Arc<dyn Clock>,
     run_logs: Vec<engine::RunLog>,
+    backups: Option<BackupPolicy>,
+    files: Option<Arc<dyn Files>>,
     stores: Option<Arc<dyn Stores>>,
 }
 
@@ -38,14 +41,34 @@ impl Databases for One {
     }
 }
 
-struct Folder(PathBuf);
+struct Store(Arc<dyn Files>);
 
-impl Stores for Folder {
+impl Stores for Store {
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
         if name != "store" {
             return Err(Error::usage(format!("there is no store `{name}`")).help("the stores are store"));
         }
-        Ok(Arc::new(backends::local_files::LocalFiles::new("store", &self.0)))
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+/// Backups in the store, with the usual settings.
+fn backups(folder: &Path) -> BackupPolicy {
+    BackupPolicy {
+        store: "store".to_owned(),
+        keep: Age("30 days".to_owned()),
+        keep_at_least: 3,
+        verify: Proof::Quick,
+        fresh: Age("1 hour".to_owned()),
+        format: None,
+        jobs: 1,
+        programs: None,
+        scratch: folder.join("scratch"),
+        recipient: None,
+        identity: None,
+        assertions: Vec::new(),
+        restore_within: None,
+        external: Vec::new(),
     }
 }
 
@@ -54,6 +77,8 @@ impl Workshop {
     pub fn new(place: &Place, catalogue: Vec<&'static dyn Kind>) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         Self {
+            backups: Some(backups(folder.path())),
+            files: None,
             folder,
             database: place.database(),
             catalogue,
@@ -67,6 +92,8 @@ impl Workshop {
     pub fn over(url: &str, catalogue: Vec<&'static dyn Kind>) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         Self {
+            backups: Some(backups(folder.path())),
+            files: None,
             folder,
             database: crate::place::database_at(url),
             catalogue,
@@ -94,6 +121,12 @@ impl Workshop {
         self
     }
 
+    /// The same with another file store behind the name `store`.
+    pub fn keeping(mut self, files: Arc<dyn Files>) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// The same with a table of the application that wants a row for each run.
     pub fn telling(mut self, log: engine::RunLog) -> Self {
         self.run_logs.push(log);
@@ -107,6 +140,9 @@ impl Workshop {
 
     /// The file store itself.
     pub fn files(&self) -> Arc<dyn Files> {
+        if let Some(files) = &self.files {
+            return Arc::clone(files);
+        }
         Arc::new(backends::local_files::LocalFiles::new("store", self.store()))
     }
 
@@ -120,15 +156,43 @@ impl Workshop {
         self.engine_at(Arc::clone(&self.clock))
     }
 
+    /// The same with the same state, over another database or with other rights.
+    pub fn also_at(&self, database: Arc<dyn Database>) -> Engine {
+        self.also(database, |_| {})
+    }
+
+    /// The same with another way of making backups.
+    pub fn also(&self, database: Arc<dyn Database>, change: impl FnOnce(&mut BackupPolicy)) -> Engine {
+        let mut backups = self.backups.clone();
+        if let Some(policy) = &mut backups {
+            change(policy);
+        }
+        self.assembled(database, Arc::clone(&self.clock), backups)
+    }
+
+    /// The same without backups.
+    pub fn without_backups(&self, database: Arc<dyn Database>) -> Engine {
+        self.assembled(database, Arc::clone(&self.clock), None)
+    }
+
     /// The same with the same state, on a machine with another clock.
     pub fn engine_at(&self, clock: Arc<dyn Clock>) -> Engine {
+        self.assembled(Arc::clone(&self.database), clock, self.backups.clone())
+    }
+
+    fn assembled(
+        &self,
+        database: Arc<dyn Database>,
+        clock: Arc<dyn Clock>,
+        backups: Option<BackupPolicy>,
+    ) -> Engine {
         let state = self.folder.path().join("state.db");
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
-            databases: Box::new(One(Arc::clone(&self.database))),
+            databases: Box::new(One(database)),
             stores: match &self.stores {
                 Some(stores) => Box::new(Given(Arc::clone(stores))),
-                None => Box::new(Folder(self.store())),
+                None => Box::new(Store(self.files())),
             },
             state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
             state_is_there: Box::new(|| false),
@@ -138,7 +202,7 @@ impl Workshop {
             undo_max_bytes: None,
             keep_runs: Age("365 days".to_owned()),
             run_logs: self.run_logs.clone(),
-            backups: None,
+            backups,
         })
     }
 }

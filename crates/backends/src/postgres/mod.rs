@@ -8,6 +8,7 @@ mod address;
 mod age;
 mod age_text;
 mod connect;
+mod copies;
 mod dialect;
 mod errors;
 mod lock;
@@ -19,6 +20,7 @@ mod references;
 mod schema;
 mod session;
 mod tls;
+mod tools;
 mod transaction;
 mod values;
 mod wire;
@@ -26,7 +28,7 @@ mod wire;
 use address::Address;
 use dialect::Spelling;
 use session::Connected;
-use targets::db::{Database, Dialect, Facts, Result, Session, Url};
+use targets::db::{Copies, Database, Dialect, Facts, Result, Session, Url};
 
 /// A PostgreSQL database.
 pub struct Postgres {
@@ -63,6 +65,10 @@ impl Database for Postgres {
 
     fn open(&self) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.connect(false)?))
+    }
+
+    fn copies(&self) -> &dyn Copies {
+        self
     }
 }
 

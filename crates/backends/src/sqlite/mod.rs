@@ -6,6 +6,7 @@
 //! our own would drop the locks that SQLite holds in this process.
 
 mod age;
+mod copies;
 mod dialect;
 mod errors;
 mod lock;
@@ -25,7 +26,7 @@ use rusqlite::{Connection, OpenFlags};
 use session::Link;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use targets::db::{Database, Dialect, Error, Facts, Limits, Result, Session};
+use targets::db::{Copies, Database, Dialect, Error, Facts, Limits, Result, Session};
 
 /// A SQLite file.
 #[derive(Debug, Clone)]
@@ -166,6 +167,10 @@ impl Database for Sqlite {
 
     fn open(&self) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.connect(true)?))
+    }
+
+    fn copies(&self) -> &dyn Copies {
+        self
     }
 }
 

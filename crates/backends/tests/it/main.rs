@@ -1,5 +1,6 @@
 //! Conformance: what the contract in `targets` promises, on real databases and file stores, in one binary.
 
+mod bucket_backup;
 mod conformance_age;
 mod conformance_errors;
 mod conformance_places;
@@ -13,6 +14,7 @@ mod postgres_pooler;
 mod postgres_wire;
 mod s3_server;
 mod sqlite_ages;
+mod sqlite_copies;
 mod sqlite_errors;
 mod sqlite_kit;
 mod sqlite_locks;

@@ -16,12 +16,13 @@ mod seal;
 mod value_json;
 
 pub use manifest::{Entry, Manifest};
+pub(crate) use names::escape;
 pub use names::{file_name, manifest_name};
 pub use restore::RestoreArchive;
 pub use value_json::{AsJson, from_json};
 
 use crate::words::{count, rows};
-use seal::Tally;
+pub(crate) use seal::{Tally, hex};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use targets::db::{Error, Family, Result, Row, TableName};

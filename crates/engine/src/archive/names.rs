@@ -31,7 +31,8 @@ fn stem(operation: &str, table: &TableName, run: &str) -> String {
     format!("{}/{table}/{}", shorten(escape(operation)), shorten(escape(run)))
 }
 
-fn escape(name: &str) -> String {
+/// What is no plain character becomes `=` and two hex digits.
+pub(crate) fn escape(name: &str) -> String {
     if name.is_empty() {
         return "=".to_owned();
     }

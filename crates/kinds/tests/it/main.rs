@@ -1,6 +1,10 @@
 //! Stories: one file per kind, told on both databases.
 
 mod accounts;
+mod backup;
+mod backup_gate;
+mod backup_keep;
+mod backup_restore;
 mod engine_manners;
 mod engine_report;
 mod files;

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Database, Dialect, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse, Result, Row,
-    Schema, Server, Session, Sql, Table, Take, Taken, Tx,
+    Access, Command, Copies, Database, Dialect, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
+    Result, Row, Schema, Server, Session, Sql, Table, Take, Taken, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -74,6 +74,10 @@ impl Database for Tampered {
 
     fn open(&self) -> Result<Box<dyn Session>> {
         Ok(Box::new(Watched { inner: self.inner.open()?, hooks: Arc::clone(&self.hooks) }))
+    }
+
+    fn copies(&self) -> &dyn Copies {
+        self.inner.copies()
     }
 }
 

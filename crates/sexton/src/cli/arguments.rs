@@ -38,7 +38,10 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(digest())
         .subcommand(config());
     for kind in catalogue {
-        command = command.subcommand(one_off(*kind));
+        command = command.subcommand(match kind.name() {
+            "backup" => super::backup::command(*kind),
+            _ => one_off(*kind),
+        });
     }
     command
         .subcommand(example())
@@ -147,7 +150,8 @@ fn force() -> Arg {
         .help("Override the guards that may be overridden")
 }
 
-fn dry_run() -> Arg {
+/// `--dry-run`.
+pub fn dry_run() -> Arg {
     Arg::new("dry-run")
         .long("dry-run")
         .action(ArgAction::SetTrue)
@@ -197,7 +201,8 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
         .args(flags::of_operations(catalogue))
 }
 
-fn one_off(kind: &'static dyn Kind) -> Command {
+/// A kind as a command of its own.
+pub fn one_off(kind: &'static dyn Kind) -> Command {
     let command = Command::new(kind.name())
         .about(kind.title())
         .long_about(format!("{}.\n\n{}\n\nNeeds no configuration.", kind.title(), kind.about()))

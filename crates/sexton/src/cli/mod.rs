@@ -4,6 +4,7 @@
 
 mod act;
 mod arguments;
+mod backup;
 mod choice;
 mod config_commands;
 mod consent;
@@ -100,7 +101,10 @@ fn dispatch(
         "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
         _ => {}
     }
-    let config = config::load(&wanted, environment, catalogue)?;
+    let mut config = config::load(&wanted, environment, catalogue)?;
+    if name == "backup" {
+        backup::choose_store(own, &mut config);
+    }
     console.hide(&config.secrets);
     start_log(&config);
     let named = last.get_one::<String>("database").map(String::as_str);
@@ -123,6 +127,7 @@ fn dispatch(
         "digest" => digest::digest(&act, named),
         "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
+            Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(
                 format!("there is no command `{kind}`"),

@@ -110,6 +110,7 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
         ("group", "`[group.NAME]`"),
         ("state", "`[state]`"),
         ("undo", "`[undo]`"),
+        ("backup", "`[backup]`"),
         ("log", "`[log]`"),
     ] {
         let Some(section) = schema.property(name) else { continue };

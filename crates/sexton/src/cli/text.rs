@@ -23,6 +23,12 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
             None => format!("{place}: nothing to do"),
         };
     }
+    if let [Step { action, facts, .. }] = item.steps.as_slice()
+        && action == "backup"
+    {
+        let told = |name: &str| facts.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+        return format!("{place}: into {}, kept {}", told("into"), told("kept"));
+    }
     let mut parts = vec![counted(item)];
     let exempt: u64 = item.steps.iter().map(|step| step.exempt).sum();
     if exempt > 0 {
@@ -312,12 +318,20 @@ fn outcome_line(operation: &OperationReport, several: bool, console: &Console) -
     format!("{word} {name}{}", said(operation))
 }
 
+fn backed_up(operation: &OperationReport) -> String {
+    let result = operation.result.as_ref();
+    let size = result.and_then(|result| result["size_bytes"].as_u64()).unwrap_or(0);
+    let path = operation.backup_path.as_deref().unwrap_or_default();
+    format!("{} in {path}, {}", bytes(size), duration(operation.duration_seconds))
+}
+
 fn said(operation: &OperationReport) -> String {
     let counts = counts_of(operation);
     let done = done_rows(&counts);
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
+        Status::Failed if operation.kind == "backup" => "there is no backup".to_owned(),
         Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", rows(counts.restored))
@@ -325,6 +339,9 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.dry_run => {
             let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
             format!("{}{size} would be processed; nothing was changed", things(operation, counts.rows()))
+        }
+        Status::Completed if operation.kind == "backup" && operation.backup_path.is_some() => {
+            backed_up(operation)
         }
         Status::Completed if operation.batches == 0 && operation.result.is_some() => {
             format!("{} looked", operation.operation)

@@ -4,6 +4,7 @@
 //! [`Config`] that exists is right in itself; whether databases and tables exist is found out by planning. The
 //! only module that reads the environment.
 
+mod backups;
 mod document;
 mod environment;
 mod operations;
@@ -19,11 +20,12 @@ pub use environment::Environment;
 pub use operations::{MANNERS, Override, Overrides, override_manners};
 pub use problem::{Problem, Problems, nearest};
 pub use schema::{Property, Schema};
+use sections::BackupSection;
 pub use sections::{LogFormat, LogLevel, Order};
 pub use whole::{manners_schema, operation_schema, schema_of_file};
 
 use engine::age::Age;
-use engine::{Kind, RunLog, Severity};
+use engine::{BackupPolicy, Kind, RunLog, Severity};
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use std::path::{Path, PathBuf};
@@ -71,6 +73,8 @@ pub struct Config {
     pub order: Order,
     /// Whether a real run needs an earlier dry run.
     pub first_run_dry: bool,
+    /// How backups are made and kept; none when they are switched off.
+    pub backups: Option<BackupPolicy>,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -95,6 +99,8 @@ pub struct StoreSetting {
     pub name: String,
     /// Where it is.
     pub place: StorePlace,
+    /// It is there without being configured.
+    pub usual: bool,
 }
 
 /// Where a file store is.
@@ -306,15 +312,16 @@ impl Config {
     /// What holds when there is no file.
     pub fn empty(environment: &Environment) -> Result<Config, Fault> {
         let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
+        let usual_backups = backups::policy(BackupSection::default(), &environment.folder, &state, None);
         Ok(Config {
             file: None,
             databases: Vec::new(),
-            stores: Vec::new(),
             operations: Vec::new(),
             groups: Vec::new(),
             manners: Map::new(),
             go_on: true,
             log_folder: Some(state.clone()),
+            stores: vec![backups::usual_store(&state)],
             state: StatePlace::Folder(state),
             keep_undo: sections::UndoSection::default().keep,
             undo_max_bytes: None,
@@ -324,6 +331,7 @@ impl Config {
             log_format: LogFormat::default(),
             order: Order::default(),
             first_run_dry: false,
+            backups: Some(usual_backups),
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })

@@ -2,13 +2,14 @@
 //!
 //! What can go wrong here is what lies outside the file: variables that are not set, URLs that are none.
 
+use super::backups;
 use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
 use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
-use super::sections::{LogSection, OnError, OperationSection, RunLogSection, UndoSection};
+use super::sections::{BackupSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection};
 use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
 use engine::{Kind, RunLog};
 use secrecy::SecretString;
@@ -30,12 +31,22 @@ pub fn config(
     let databases = outside.databases(tree);
     let stores = outside.stores(tree);
     let state = outside.state(tree);
+    let identity = outside.identity(tree);
     let secrets = outside.secrets;
     if !sound {
         return None;
     }
     let log: LogSection = section(tree, "log");
     let undo: UndoSection = section(tree, "undo");
+    let backup: BackupSection = section(tree, "backup");
+    let state_folder = match &state {
+        StatePlace::Folder(state) => state.clone(),
+        StatePlace::Database(_) => folder.join(".sexton"),
+    };
+    let mut stores = stores;
+    if !stores.iter().any(|store| store.name == backups::STORE) {
+        stores.push(backups::usual_store(&state_folder));
+    }
     let log_folder = match (&log.folder, &state) {
         (Some(own), _) => Some(folder.join(own)),
         (None, StatePlace::Folder(state)) => Some(state.clone()),
@@ -66,6 +77,7 @@ pub fn config(
         log_folder,
         order: value(tree.entry("order")),
         first_run_dry: value(tree.entry("first_run_dry")),
+        backups: backup.enabled.then(|| backups::policy(backup, folder, &state_folder, identity)),
         secrets,
         now: None,
     })
@@ -158,7 +170,7 @@ impl Outside<'_> {
                     }
                 }
             };
-            all.push(StoreSetting { name: name.clone(), place });
+            all.push(StoreSetting { name: name.clone(), place, usual: false });
         }
         all
     }
@@ -178,6 +190,11 @@ impl Outside<'_> {
         }
         let folder = state.and_then(|state| state.entry("folder")).and_then(Node::text).unwrap_or(".sexton");
         StatePlace::Folder(self.folder.join(folder))
+    }
+
+    fn identity(&mut self, tree: &Node) -> Option<SecretString> {
+        let identity = tree.entry("backup")?.entry("identity")?;
+        self.secret(identity)
     }
 
     fn url(&mut self, node: &Node) -> Option<Url> {

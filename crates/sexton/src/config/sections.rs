@@ -5,6 +5,7 @@
 
 use engine::Severity;
 use engine::age::Age;
+use engine::backup::{Proof, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct File {
     pub state: StateSection,
     /// What can be put back, and for how long.
     pub undo: UndoSection,
+    /// Backups: where, for how long, and how they are checked.
+    pub backup: BackupSection,
     /// The log of the program, the copy of the run log, and for how long runs are remembered.
     pub log: LogSection,
     /// Tables of applications that get a row for each run, by any name.
@@ -159,6 +162,99 @@ pub struct UndoSection {
 impl Default for UndoSection {
     fn default() -> Self {
         Self { keep: Age("30 days".to_owned()), max_size: None }
+    }
+}
+
+/// Backups.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupSection {
+    /// Without backups, operations that need one are refused.
+    pub enabled: bool,
+    /// The file store. Default: the folder `backups` inside the state folder.
+    pub store: Option<String>,
+    /// For how long they are kept.
+    pub keep: Age,
+    /// How many of each database are kept however old they are.
+    #[schemars(range(min = 1))]
+    pub keep_at_least: usize,
+    /// `quick`: read back and compared; `restore`: restored into a scratch database and counted too.
+    pub verify: Proof,
+    /// How old a backup may be to count for an operation that needs one.
+    pub fresh: Age,
+    /// PostgreSQL: `custom`, or `directory` for several tables at a time.
+    pub format: Option<String>,
+    /// How many tables at a time, with `directory`, and when restoring.
+    #[schemars(range(min = 1))]
+    pub jobs: usize,
+    /// The folder of `pg_dump` and `pg_restore`. Default: those that fit the server, from the search path or the usual
+    /// folders.
+    pub programs: Option<String>,
+    /// The folder for files in the making. Default: inside the state folder. SQLite needs as much room there as the
+    /// database has.
+    pub scratch: Option<String>,
+    /// Encrypt to this age recipient (`age1…`). Who has only this file can make backups but not read them.
+    pub recipient: Option<String>,
+    /// The age identity for reading encrypted backups: `${NAME}` or `file:/path`.
+    pub identity: Option<String>,
+    /// How long restoring may take; a drill that takes longer finds fault.
+    pub restore_within: Option<Age>,
+    /// What must be true in a restored database; asked in a drill.
+    pub assertions: Vec<AssertionSection>,
+    /// Databases that another tool looks after: the gate then reads its state instead of taking a backup.
+    pub external: Vec<ExternalSection>,
+}
+
+/// What must be true in a restored database.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssertionSection {
+    /// Of this database only. Default: of all.
+    #[schemars(extend("format" = "database"))]
+    pub database: Option<String>,
+    /// A query whose first value is true, or a number that is not 0.
+    pub sql: String,
+}
+
+/// A database that another tool looks after.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalSection {
+    /// Which.
+    #[schemars(extend("format" = "database"))]
+    pub database: String,
+    /// `pgbackrest`, `wal-g`, `barman` or `litestream`.
+    pub tool: Tool,
+    /// The command that tells its state, such as `pgbackrest --stanza=main info --output=json`. No shell.
+    pub command: String,
+    /// How old the newest base backup may be. Default: 1 day.
+    #[serde(default = "a_day")]
+    pub max_age: Age,
+}
+
+fn a_day() -> Age {
+    Age("1 day".to_owned())
+}
+
+impl Default for BackupSection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            store: None,
+            keep: Age("30 days".to_owned()),
+            keep_at_least: 3,
+            verify: Proof::Quick,
+            fresh: Age("1 hour".to_owned()),
+            format: None,
+            jobs: 1,
+            programs: None,
+            scratch: None,
+            recipient: None,
+            identity: None,
+            restore_within: None,
+            assertions: Vec::new(),
+            external: Vec::new(),
+        }
     }
 }
 

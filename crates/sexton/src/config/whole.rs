@@ -90,6 +90,9 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
         check_database(run_log, tree, problems);
     }
+    if let Some(backup) = tree.entry("backup") {
+        check_backup(backup, tree, problems);
+    }
     for (_, store) in tree.entry("store").map(Node::entries).unwrap_or_default() {
         check_store(store, problems);
     }
@@ -269,6 +272,21 @@ fn check_names(node: Option<&Node>, section: &str, tree: &Node, problems: &mut V
             true => problem.help(format!("add a table `[{section}.{name}]`")),
             false => problem,
         });
+    }
+}
+
+fn check_backup(backup: &Node, tree: &Node, problems: &mut Vec<Problem>) {
+    let store = backup.entry("store").filter(|store| store.text() != Some(super::backups::STORE));
+    check_names(store, "store", tree, problems);
+    if let Some((node, recipient)) = backup.entry("recipient").and_then(|node| Some((node, node.text()?)))
+        && let Err(error) = engine::backup::check_recipients(recipient)
+    {
+        let problem = Problem::new(&node.path, node.span.clone(), error.what);
+        problems.push(problem.help(error.help.unwrap_or_default()));
+    }
+    let lists = ["assertions", "external"].into_iter().filter_map(|name| backup.entry(name));
+    for one in lists.flat_map(Node::items) {
+        check_names(one.entry("database"), "database", tree, problems);
     }
 }
 

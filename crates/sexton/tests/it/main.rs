@@ -2,6 +2,7 @@
 //!
 //! Every test runs the real program in a folder and an environment of its own.
 
+mod backup;
 mod config_faults;
 mod config_rules;
 mod crash;

@@ -5,6 +5,7 @@
 //! anything, and then only inside a [`Tx`], which rolls back when dropped.
 
 mod command;
+mod copies;
 mod dialect;
 mod error;
 mod schema;
@@ -15,6 +16,7 @@ mod url;
 mod value;
 
 pub use command::{Command, Performed};
+pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
 pub use error::{Class, Error, GAVE_WAY, Result};
 pub use schema::{
@@ -40,6 +42,8 @@ pub trait Database: Send + Sync {
     fn read(&self) -> Result<Box<dyn Facts>>;
     /// A session that may change data. Never creates a missing database.
     fn open(&self) -> Result<Box<dyn Session>>;
+    /// Whole copies of it.
+    fn copies(&self) -> &dyn Copies;
 }
 
 /// What can be found out without changing anything.

@@ -1,0 +1,179 @@
+//! What is known of one backup. Written last and beside its files; sealed, so that a change of it is found.
+
+use super::{BackupPolicy, names};
+use crate::archive::hex;
+use crate::error::{Error, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::io::{Read as _, Write as _};
+use targets::db::Contents;
+use targets::files::{Files, failed};
+
+/// The version of the manifest.
+const FORMAT: u32 = 1;
+const LARGEST: u64 = 64 << 20;
+
+/// How far a backup was checked.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Read back from the store, compared by checksum, and understood by the database's own program.
+    #[default]
+    Quick,
+    /// Also restored into a scratch database and counted.
+    Restore,
+}
+
+/// A check that a backup passed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verified {
+    /// How.
+    pub how: Proof,
+    /// When.
+    pub at: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPart {
+    /// In the store.
+    pub name: String,
+    /// What the database calls it.
+    pub part: String,
+    /// As stored.
+    pub bytes: u64,
+    /// Of the stored bytes.
+    pub sha256: String,
+    /// Before compression and encryption.
+    pub plain_bytes: u64,
+}
+
+/// A copy of a whole database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Of this document.
+    #[serde(rename = "sexton_backup")]
+    pub version: u32,
+    /// Its name.
+    pub id: String,
+    /// Which database, as the configuration names it.
+    pub database: String,
+    /// `sqlite` or `postgresql`.
+    pub engine: String,
+    /// The run that took it.
+    pub run: String,
+    /// The moment whose state it holds.
+    pub taken_at: Timestamp,
+    /// How long it took, without checks.
+    pub seconds: f64,
+    /// What it holds.
+    #[serde(flatten)]
+    pub contents: Contents,
+    /// `age` when encrypted.
+    pub encryption: Option<String>,
+    /// The files.
+    pub files: Vec<StoredPart>,
+    /// The best check that it passed.
+    pub verified: Option<Verified>,
+    /// SHA-256 over everything else.
+    pub seal: String,
+    /// The file store it is in. Not written: a store may be moved.
+    #[serde(skip)]
+    pub store: String,
+    /// What a person types to reach its first file. Not written either.
+    #[serde(skip)]
+    pub path: String,
+}
+
+impl Backup {
+    /// Bytes in the store.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Bytes before compression.
+    pub fn plain_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.plain_bytes).sum()
+    }
+
+    /// One checksum for the whole: that of the file, or of the checksums of all files.
+    pub fn sha256(&self) -> String {
+        match self.files.as_slice() {
+            [only] => only.sha256.clone(),
+            several => {
+                let mut hash = Sha256::new();
+                several.iter().for_each(|file| hash.update(&file.sha256));
+                hex(&hash.finalize())
+            }
+        }
+    }
+
+    /// Makes it durable in the store. From here on the backup exists.
+    pub(super) fn write(&mut self, store: &dyn Files) -> Result<()> {
+        self.version = FORMAT;
+        self.seal = self.digest();
+        let name = names::manifest(&self.database, &self.id);
+        let doing = format!("cannot write `{name}` in `{}`", store.label());
+        let mut json = serde_json::to_vec_pretty(self).map_err(|error| failed(&doing, error.into()))?;
+        json.push(b'\n');
+        let mut file = store.create(&name)?;
+        file.write_all(&json).map_err(|error| failed(&doing, error))?;
+        file.finish()
+    }
+
+    fn read(store: &dyn Files, store_name: &str, name: &str) -> Result<Self> {
+        let about = format!("`{name}` in `{}`", store.label());
+        let damaged = |why: &str| {
+            Error::system(format!("the manifest {about} is damaged: {why}"))
+                .help("bring it back from a copy of the store, or use another backup")
+        };
+        let mut json = Vec::new();
+        let read = store.open(name)?.take(LARGEST).read_to_end(&mut json);
+        read.map_err(|error| failed(&format!("cannot read {about}"), error))?;
+        let mut backup: Self = serde_json::from_slice(&json).map_err(|error| damaged(&error.to_string()))?;
+        if backup.version != FORMAT {
+            return Err(Error::usage(format!("the manifest {about} has version {}", backup.version))
+                .help(format!("this program reads version {FORMAT}; install the one that wrote it")));
+        }
+        if backup.seal != backup.digest() {
+            return Err(damaged("its seal does not fit"));
+        }
+        store_name.clone_into(&mut backup.store);
+        backup.path = store.place(backup.files.first().map_or(name, |file| file.name.as_str()));
+        Ok(backup)
+    }
+
+    fn digest(&self) -> String {
+        let unsealed = Self { seal: String::new(), ..self.clone() };
+        // Both ways of reading a number back give the same text, so the text may be summed.
+        hex(&Sha256::digest(serde_json::to_vec(&unsealed).unwrap_or_default()))
+    }
+}
+
+/// All backups in the policy's store, newest first, and what is wrong with the manifests that cannot be read.
+pub(super) fn list(
+    store: &dyn Files,
+    policy: &BackupPolicy,
+    database: Option<&str>,
+) -> Result<(Vec<Backup>, Vec<Error>)> {
+    let (mut backups, mut broken) = (Vec::new(), Vec::new());
+    let prefix = database.map(names::folder).unwrap_or_default();
+    for file in store.list(&prefix)? {
+        let is_manifest = file.name.ends_with(".json") && file.name.matches('/').count() == 1;
+        if !is_manifest {
+            continue;
+        }
+        match Backup::read(store, &policy.store, &file.name) {
+            Ok(backup) if database.is_none_or(|wanted| wanted == backup.database) => backups.push(backup),
+            Ok(_) => {}
+            Err(error) => broken.push(error),
+        }
+    }
+    backups.sort_by(|a, b| (b.taken_at, &b.id).cmp(&(a.taken_at, &a.id)));
+    Ok((backups, broken))
+}
