@@ -78,14 +78,17 @@ fn told<T>(result: Result<T, String>) -> T {
 /// Statements separated by `;;`; the rows of the first one count.
 fn statement(url: &str, statements: &str) -> Outcome {
     let mut application = application(url);
-    let mut rows = None;
+    let (mut deleted, mut written) = (None, None);
     for statement in statements.split(";;") {
         let changed = told(application.change(statement));
-        if ["delete", "insert", "update"].iter().any(|verb| statement.trim_start().starts_with(verb)) {
-            rows.get_or_insert(changed);
+        let begins = |verb: &str| statement.trim_start().starts_with(verb);
+        if begins("delete") {
+            deleted.get_or_insert(changed);
+        } else if begins("insert") || begins("update") {
+            written.get_or_insert(changed);
         }
     }
-    Outcome { rows: rows.unwrap_or(0), ..Outcome::default() }
+    Outcome { rows: deleted.or(written).unwrap_or(0), ..Outcome::default() }
 }
 
 /// What a careful script does: a thousand ids, then their rows, each in a transaction.

@@ -167,6 +167,10 @@ pub trait Operation: Send {
         let _ = steps;
         point.to_owned()
     }
+    /// Whether it looks and never changes anything: then what it finds decides how it ends.
+    fn only_looks(&self) -> bool {
+        false
+    }
     /// Whether planning wants to know what earlier runs found.
     fn looks_back(&self) -> bool {
         false

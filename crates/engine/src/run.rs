@@ -162,7 +162,7 @@ impl Run<'_, '_> {
                     What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() },
                 )?;
             }
-            let looks = item.steps.is_empty() && item.result.is_some() && !plan.request.dry_run;
+            let looks = !plan.request.dry_run && self.engine.operation(&item.operation)?.only_looks();
             let mut findings = item.findings.clone();
             if looks && n > 0 {
                 // What operations before it have changed is not in what the plan found.

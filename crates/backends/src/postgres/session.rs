@@ -15,7 +15,7 @@ use super::wire::Wire;
 use super::{lock, pulse, schema};
 use std::time::Duration;
 use targets::db::{
-    Access, Class, Command, Dialect, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
+    Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
     Server, Session, Sql, Table, TableName, Tx, Value,
 };
 
@@ -273,7 +273,7 @@ impl Facts for Connected {
         super::access::read(&plan)
     }
 
-    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Edge>> {
         let from = from.and_then(|row| row.first()).and_then(Value::as_int).unwrap_or(0);
         let sql = Sql::new("select case when c.reltuples >= 1 and c.relpages > 0 then c.reltuples / c.relpages else 50 end::double precision, pg_relation_size(c.oid) / current_setting('block_size')::bigint from pg_class c where c.oid = cast(")
             .bind(table.name.quoted())
@@ -286,7 +286,8 @@ impl Facts for Connected {
             return Ok(None);
         }
         let window = (rows as f64 / per_page).ceil().clamp(1.0, 4_294_967_295.0) as i64;
-        Ok(Some(vec![Value::Int((from + window).min(pages))]))
+        let end = from.saturating_add(window);
+        Ok(Some(Edge { end: vec![Value::Int(end.min(pages))], last: end >= pages }))
     }
 
     fn edge_of(

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema, Server,
-    Session, Sql, Table, TableName, Take, Taken, Tx, Value,
+    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
+    Server, Session, Sql, Table, TableName, Take, Taken, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -245,7 +245,7 @@ impl Facts for Link {
         Ok(Access { index: first.and_then(|line| index_of(line)), rows: None, text: lines.join("\n") })
     }
 
-    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Edge>> {
         walk::edge(self, table, from, rows)
     }
 

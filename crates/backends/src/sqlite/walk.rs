@@ -6,7 +6,7 @@
 
 use super::place::{self, Place};
 use super::session::Link;
-use targets::db::{Error, Result, Row, Sql, Table, Value};
+use targets::db::{Edge, Error, Result, Row, Sql, Table, Value};
 
 /// The rows between two positions, over `t`.
 pub(super) fn window(table: &Table, from: Option<&Row>, to: Option<&Row>) -> Sql {
@@ -21,7 +21,7 @@ pub(super) fn window(table: &Table, from: Option<&Row>, to: Option<&Row>) -> Sql
 }
 
 /// See [`targets::db::Facts::edge`].
-pub(super) fn edge(link: &mut Link, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+pub(super) fn edge(link: &mut Link, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Edge>> {
     let Some(place) = place::of(table) else {
         return Err(Error::usage(format!("`{}` has no rows of its own to walk through", table.name))
             .help("name an ordinary table"));
@@ -39,7 +39,7 @@ pub(super) fn edge(link: &mut Link, table: &Table, from: Option<&Row>, rows: u64
             .text(" limit 1")
     };
     if let Some(next) = first(link, &select("").text(" offset ").bind(rows))? {
-        return Ok(Some(next));
+        return Ok(Some(Edge { end: next, last: false }));
     }
     let Some(mut last) = first(link, &select(" desc"))? else {
         return Ok(None);
@@ -48,7 +48,7 @@ pub(super) fn edge(link: &mut Link, table: &Table, from: Option<&Row>, rows: u64
         (Place::Rowid(_), [Value::Int(rowid)]) if *rowid < i64::MAX => last = vec![Value::Int(rowid + 1)],
         _ => last.push(Value::Bool(true)),
     }
-    Ok(Some(last))
+    Ok(Some(Edge { end: last, last: true }))
 }
 
 /// See [`targets::db::Facts::edge_of`]. A place holds one row, so the next window begins where this one ends.

@@ -1,6 +1,6 @@
 //! Taking rows and putting them back is the identity, for every shape of table.
 
-use targets::db::{Limits, Range, Row, Session, Sql, Table, Take, Taken, UndoTable, Value};
+use targets::db::{Edge, Limits, Range, Row, Session, Sql, Table, Take, Taken, UndoTable, Value};
 use testkit::Place;
 use testkit::both;
 
@@ -214,13 +214,14 @@ fn a_walk_visits_every_row_exactly_once() {
         let table = schema.find("t").unwrap();
         assert!(session.dialect().walks(table));
         let (mut from, mut seen, mut windows): (Option<Row>, u64, u32) = (None, 0, 0);
-        while let Some(to) = session.edge(table, from.as_ref(), 700).unwrap() {
+        while let Some(Edge { end: to, last }) = session.edge(table, from.as_ref(), 700).unwrap() {
             let window = session.dialect().window(table, from.as_ref(), Some(&to));
             let here = session.count(&Sql::new("select count(*) from t as t where ").add(&window)).unwrap();
             assert!((1..3000).contains(&here), "{here} rows in one window");
             seen += here;
             windows += 1;
             from = Some(to);
+            assert_eq!(last, seen == 5000, "the last window says so");
         }
         assert_eq!(seen, 5000);
         assert!((2..50).contains(&windows), "{windows} windows");

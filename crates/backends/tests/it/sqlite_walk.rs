@@ -1,7 +1,7 @@
 //! The physical walk meets every row once, whatever the keys look like.
 
 use crate::sqlite_kit::*;
-use targets::db::{Database, Row, Sql};
+use targets::db::{Database, Edge, Row, Sql};
 
 /// Walks with a stride and returns how many rows each window holds.
 fn walk(kit: &Kit, name: &str, stride: u64) -> Vec<u64> {
@@ -10,7 +10,7 @@ fn walk(kit: &Kit, name: &str, stride: u64) -> Vec<u64> {
     assert!(dialect.walks(&table));
     let mut facts = kit.database().read().unwrap();
     let (mut from, mut counts): (Option<Row>, Vec<u64>) = (None, Vec::new());
-    while let Some(to) = facts.edge(&table, from.as_ref(), stride).unwrap() {
+    while let Some(Edge { end: to, .. }) = facts.edge(&table, from.as_ref(), stride).unwrap() {
         let window = dialect.window(&table, from.as_ref(), Some(&to));
         let sql = Sql::new("select count(*) from ").table(&table.name).text(" as t where ").add(&window);
         counts.push(facts.count(&sql).unwrap());
@@ -57,7 +57,10 @@ fn an_empty_position_is_the_beginning() {
     let kit = Kit::new("create table t (v); insert into t values (1), (2), (3)");
     let table = kit.table("t");
     let mut facts = kit.database().read().unwrap();
-    assert_eq!(facts.edge(&table, Some(&Vec::new()), 2).unwrap(), Some(ints(&[3])));
+    assert_eq!(
+        facts.edge(&table, Some(&Vec::new()), 2).unwrap(),
+        Some(Edge { end: ints(&[3]), last: false })
+    );
     assert_eq!(facts.edge(&table, Some(&ints(&[4])), 2).unwrap(), None);
 }
 

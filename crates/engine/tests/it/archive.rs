@@ -355,7 +355,9 @@ fn the_manifest_counts_the_rows_and_finds_what_was_changed() {
     // Another valid archive in place of the right one.
     let right = store.bytes(&manifest.files()[0].written.name);
     store.write(Format::JsonLines, 1, header(&["id", "text", "none"]), &plain_rows(9));
-    assert!(complaint(&manifest).contains("7f3-000001.jsonl.zst` in `archive` holds 9 rows where 10"));
+    assert!(
+        complaint(&manifest).contains("7f3-000001.jsonl.zst` in `archive` holds 9 rows, written were 10")
+    );
     let mut other = plain_rows(10);
     other[4][1] = Value::from("forged");
     store.write(Format::JsonLines, 1, header(&["id", "text", "none"]), &other);

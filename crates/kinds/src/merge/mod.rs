@@ -95,6 +95,10 @@ impl Operation for Options {
         Ok(findings)
     }
 
+    fn only_looks(&self) -> bool {
+        self.mode != Mode::Merge
+    }
+
     fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
         let task = Task::read(step)?;
         let mut place = Place::read(aim)?;

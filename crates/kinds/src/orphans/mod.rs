@@ -64,6 +64,10 @@ impl Operation for Options {
         plan::plan(self, facts, planning)
     }
 
+    fn only_looks(&self) -> bool {
+        self.scan
+    }
+
     fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
         sweep::aim(step, cursor, rows, facts)
     }

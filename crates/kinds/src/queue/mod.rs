@@ -81,6 +81,10 @@ impl Operation for Options {
         sweep::verify(steps, counts, facts)
     }
 
+    fn only_looks(&self) -> bool {
+        self.action == Action::Stats
+    }
+
     fn looks_back(&self) -> bool {
         self.action == Action::Stats
     }

@@ -41,9 +41,9 @@ pub fn aim(
             (place.to, place.next) = found.map_or((None, None), |(end, next)| (Some(end), Some(next)));
             return Ok(Some(place));
         }
-        if let Some(end) = facts.edge(leaf, place.from.as_ref(), rows)? {
-            place.next = Some(end.clone());
-            place.to = Some(end);
+        if let Some(edge) = facts.edge(leaf, place.from.as_ref(), rows)? {
+            place.next = (!edge.last).then(|| edge.end.clone());
+            place.to = Some(edge.end);
             return Ok(Some(place));
         }
         place.leaf += 1;

@@ -6,7 +6,7 @@ use engine::{Engine, Report, Request, Status, Stop, What};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use targets::files::{File, Files, NewFile};
+use targets::files::{About, Each, File, Files, Moved, NewFile};
 use testkit::story;
 
 /// A purge that needs a backup.
@@ -315,6 +315,21 @@ impl Files for Small {
     }
     fn free_bytes(&self) -> engine::Result<Option<u64>> {
         Ok(Some(1_234))
+    }
+    fn walk(&self, folder: &str, each: &mut Each) -> engine::Result<bool> {
+        self.0.walk(folder, each)
+    }
+    fn look(&self, name: &str) -> engine::Result<Option<About>> {
+        self.0.look(name)
+    }
+    fn move_to(&self, _from: &str, _to: &str) -> engine::Result<Moved> {
+        panic!("nothing may be moved");
+    }
+    fn remove_tree(&self, _name: &str) -> engine::Result<bool> {
+        panic!("nothing may be removed");
+    }
+    fn roots(&self) -> Vec<String> {
+        self.0.roots()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Copies, Database, Dialect, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
+    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
     Result, Row, Schema, Server, Session, Sql, Table, Take, Taken, Tx,
 };
 
@@ -102,7 +102,7 @@ impl Facts for Watched {
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         self.inner.access(sql)
     }
-    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>> {
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Edge>> {
         self.inner.edge(table, from, rows)
     }
     fn edge_of(

@@ -25,7 +25,13 @@ fn the_daily_group_resets_requeues_cleans_and_counts() {
     let desk = ready();
     let before = desk.sexton("digest --config e0/sexton.toml").ends(0).stdout;
     let report = document(&desk, "run daily --yes");
-    let wanted = [("detect-stale", 600), ("requeue-failed", 900), ("cleanup-tasks", 3_498), ("stats", 0)];
+    let wanted = [
+        ("detect-stale", 600),
+        ("requeue-failed", 900),
+        ("cleanup-tasks", 3_498),
+        ("cleanup-files", 0),
+        ("stats", 0),
+    ];
     assert_eq!(processed(&report), wanted.map(|(name, rows)| (name.to_owned(), rows)));
     let details = &report["cleanup-tasks"]["details"];
     assert_eq!(

@@ -23,7 +23,7 @@ pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
 };
-pub use server::{Access, Limits, List, OldTransaction, Pulse, Server};
+pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server};
 pub use sql::{Sql, quote};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
 pub use url::Url;
@@ -58,9 +58,9 @@ pub trait Facts: Send {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// How the database would find the rows of `sql`, without running it.
     fn access(&mut self, sql: &Sql) -> Result<Access>;
-    /// The end (exclusive) of a window of the physical walk that starts at `from` (none: the beginning) and
-    /// holds about `rows` rows; none when nothing is left. Needs [`Dialect::walks`].
-    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Row>>;
+    /// The end of a window of the physical walk that starts at `from` (none: the beginning) and holds about `rows` rows;
+    /// none when nothing is left. Needs [`Dialect::walks`].
+    fn edge(&mut self, table: &Table, from: Option<&Row>, rows: u64) -> Result<Option<Edge>>;
     /// Like `edge`, but the window holds exactly `rows` rows that satisfy `condition` (over `t`): its end (exclusive), and
     /// where the next window begins, which may be before the end where places hold several rows. None when fewer are left.
     fn edge_of(

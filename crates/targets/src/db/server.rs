@@ -2,8 +2,9 @@
 
 use super::TableName;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
 
 /// Version, role, clock, size.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,10 +58,9 @@ pub struct List {
 impl List {
     /// A list in this table, made now.
     pub fn new(table: TableName) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let id = format!("{since}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { table, id }
+        // The only source of chance in the standard library: two lists may be made in the same moment.
+        let chance = || RandomState::new().build_hasher().finish();
+        Self { table, id: format!("{:016x}{:016x}", chance(), chance()) }
     }
 }
 
@@ -113,4 +113,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self { lock: Duration::from_secs(2), statement: Duration::from_secs(30) }
     }
+}
+
+/// Where a window of the physical walk ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// Exclusive.
+    pub end: super::Row,
+    /// Nothing lay behind it: a walk that went on would follow those who append rows for ever.
+    pub last: bool,
 }
