@@ -5,10 +5,10 @@
 //! (as a test runs it) it does everything once on 20 000 rows and checks what came out, not how fast.
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)] // a benchmark is a program whose output is text
 
-use engine::Manners;
+use engine::{Engine, Manners, OperationRequest, Plan, Request, Severity, Trigger};
 use std::time::Instant;
 use targets::db::{Url, Value};
-use testkit::{Server, Workshop, story};
+use testkit::{Server, Workshop};
 
 /// The one test of this file, for test runners that ask.
 const TEST: &str = "the_benchmark_of_orphans_works_on_twenty_thousand_rows";
@@ -95,8 +95,8 @@ fn measure(name: &str, place: &str, rows: u64, rounds: u64) {
     let engine = workshop.engine();
     let manners = Manners { max_percent: 100.0, min_free_disk_mb: 0, ..Manners::default() };
     let operation = serde_json::json!({"table": "events", "columns": ["user_id"], "parent": "users"});
-    let planned = story::request("orphans", operation, manners.clone(), false);
-    let looked = story::request("orphans", serde_json::json!({"scan": true}), manners, false);
+    let planned = request(operation, manners.clone());
+    let looked = request(serde_json::json!({"scan": true}), manners);
     let (mut base, mut plans, mut looks) = (Vec::new(), Vec::new(), Vec::new());
     // The first round warms the caches and is not told, where there are several.
     for round in 0..rounds + u64::from(rounds > 1) {
@@ -104,10 +104,10 @@ fn measure(name: &str, place: &str, rows: u64, rounds: u64) {
         let found = backends::testing::rows(&url, ANTI_JOIN).unwrap_or_else(|why| panic!("{why}"));
         let by_hand = began.elapsed().as_secs_f64();
         let began = Instant::now();
-        let plan = story::plan(&engine, &planned);
+        let plan = planned_by(&engine, &planned);
         let by_plan = began.elapsed().as_secs_f64();
         let began = Instant::now();
-        let look = story::plan(&engine, &looked);
+        let look = planned_by(&engine, &looked);
         let by_look = began.elapsed().as_secs_f64();
         let orphans = match found.first().and_then(|row| row.first()) {
             Some(Value::Int(number)) => *number as u64,
@@ -145,4 +145,32 @@ fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn request(options: serde_json::Value, manners: Manners) -> Request {
+    let operation = OperationRequest {
+        name: "bench".to_owned(),
+        kind: "orphans".to_owned(),
+        title: "bench".to_owned(),
+        database: "test".to_owned(),
+        severity: Severity::Low,
+        backup: false,
+        options,
+        manners,
+        needs: Vec::new(),
+        expected_seconds: None,
+    };
+    Request {
+        operations: vec![operation],
+        dry_run: false,
+        actor: "bench".to_owned(),
+        trigger: Trigger::Cli,
+        correlation_id: "bench".to_owned(),
+        force: false,
+        go_on: true,
+    }
+}
+
+fn planned_by(engine: &Engine, request: &Request) -> Plan {
+    engine.plan(request).unwrap_or_else(|error| panic!("planning failed: {error:?}"))
 }
