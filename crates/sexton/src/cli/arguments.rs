@@ -33,6 +33,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(stop())
         .subcommand(undo())
         .subcommand(runs())
+        .subcommand(status())
         .subcommand(report())
         .subcommand(audit())
         .subcommand(digest())
@@ -344,6 +345,18 @@ fn runs() -> Command {
             Command::new("show")
                 .about("Everything about one run")
                 .arg(id("The run: its id, the first letters of it, or `latest`")),
+        )
+}
+
+fn status() -> Command {
+    Command::new("status")
+        .about("Show whether something is at work, and what the runs of each operation came to")
+        .after_help("Example:\n  sexton status cleanup --output json")
+        .arg(
+            Arg::new("operation")
+                .value_name("OPERATION")
+                .num_args(0..)
+                .help("Only these operations; without any, all of the configuration"),
         )
 }
 

@@ -22,6 +22,7 @@ mod run;
 mod runs;
 mod scan;
 mod signals;
+mod status;
 mod table;
 mod text;
 mod trouble;
@@ -122,6 +123,7 @@ fn dispatch(
         "stop" => run::stop(&act, own, &actor),
         "undo" => undo::undo(&act, own, &actor),
         "runs" => runs::runs(&act, own),
+        "status" => status::status(&act, own),
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
         "digest" => digest::digest(&act, named),

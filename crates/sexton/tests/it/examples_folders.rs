@@ -79,6 +79,29 @@ fn check_clean_verify_and_put_back() {
 }
 
 #[test]
+fn the_statistics_are_those_of_the_run_log() {
+    // S3-025, S3-030, R5, W-076, W-114, X-46
+    on_both(|desk| {
+        let none = desk.sexton("status cleanup --output json").ends(0).json();
+        assert_eq!((&none["running"], &none["statistics"]["total_runs"]), (&false.into(), &0.into()));
+        assert_eq!(none["statistics"]["success_rate"], serde_json::Value::Null);
+        desk.sexton("run cleanup --dry-run").ends(0);
+        desk.sexton("run cleanup --yes --set cleanup.max_scopes=4").ends(0);
+        desk.sexton("run cleanup --yes").ends(0);
+        let two = &desk.sexton("status cleanup --output json").ends(0).json()["statistics"];
+        assert_eq!(
+            (&two["total_runs"], &two["successful_runs"], &two["failed_runs"]),
+            (&2.into(), &2.into(), &0.into())
+        );
+        assert_eq!((&two["applications_cleaned"], &two["folders_removed"]), (&9.into(), &22.into()));
+        assert_eq!(two["success_rate"], 1.0);
+        let said = desk.sexton("status").ends(0).stdout;
+        assert!(said.contains("22 folders removed") && said.contains("never"), "{said}");
+        desk.sexton("status clean").ends(2);
+    });
+}
+
+#[test]
 fn the_limit_of_a_run_leaves_the_rest_to_the_next() {
     // S3-019, S3-020
     on_both(|desk| {
