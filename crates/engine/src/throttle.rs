@@ -13,7 +13,7 @@ const WAIT_STEP: Duration = Duration::from_millis(250);
 /// How long somebody who was seen is thought to be there.
 const SEEN: Duration = Duration::from_secs(60);
 /// A log may grow to this, and to an eighth of the free disk, while nobody else has to read through it.
-const LOG_ALONE: u64 = 1 << 30;
+const LOG_ALONE: u64 = 256 << 20;
 /// Where less of it than this may wait, it is moved after each batch: two long ones fill as much.
 const LOG_SHORT_MB: u64 = 2048;
 

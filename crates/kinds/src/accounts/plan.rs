@@ -4,7 +4,7 @@ use super::hanging::{self, Hanging};
 use super::options::{Options, Policy, Relation};
 use super::{EXPIRE, act::Task};
 use crate::purge::{Target, which};
-use crate::sweep::{self, Act, Archive, Setting, Sweep, Triggers};
+use crate::sweep::{self, Act, Archive, Setting, Sweep};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
 use targets::db::{EpochUnit, Facts, Schema, Sql, Table};
 
@@ -165,19 +165,7 @@ fn triggers(
             trigger.enabled && if updates { trigger.on_update } else { trigger.on_delete }
         };
         for trigger in table.triggers.iter().filter(fires) {
-            let what =
-                format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
-            findings.push(match options.triggers {
-                Triggers::Refuse => Finding::refuse(
-                    "trigger",
-                    &table.name,
-                    what,
-                    "look at the trigger; allow it with `triggers = \"fire\"`",
-                ),
-                Triggers::Fire => {
-                    Finding::warning("trigger", &table.name, what, "what it does cannot be undone")
-                }
-            });
+            findings.push(options.triggers.finding(table, trigger));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a merge can be told. The doc comments are the help texts of flags, config keys and the API.
 
+use crate::sweep::Triggers;
 use engine::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -169,17 +170,6 @@ pub enum Mode {
     Check,
     /// Look for every fault.
     Verify,
-}
-
-/// What to do about triggers on the rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Triggers {
-    /// Do not run.
-    #[default]
-    Refuse,
-    /// Let them fire; what they do is not undone.
-    Fire,
 }
 
 /// What can be put back afterwards.

@@ -3,7 +3,7 @@
 
 use super::count::{Counted, count};
 use super::members::{MAP, gone, map};
-use super::options::{Options, Same, Triggers, Undo};
+use super::options::{Options, Same, Undo};
 use super::references;
 use super::result::{self, Detail};
 use super::survivor;
@@ -254,19 +254,7 @@ fn check_triggers(options: &Options, task: &Task, findings: &mut Vec<Finding>) {
                 continue;
             }
             told.push(name);
-            let what =
-                format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
-            findings.push(match options.triggers {
-                Triggers::Refuse => Finding::refuse(
-                    "trigger",
-                    &table.name,
-                    what,
-                    "look at the trigger; allow it with `triggers = \"fire\"`",
-                ),
-                Triggers::Fire => {
-                    Finding::warning("trigger", &table.name, what, "what it does cannot be undone")
-                }
-            });
+            findings.push(options.triggers.finding(table, trigger));
         }
     }
 }

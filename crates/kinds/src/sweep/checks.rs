@@ -2,7 +2,7 @@
 //! missing key. Read-only.
 
 use super::plan::Sweep;
-use super::policy::{Policy, Triggers, Undo};
+use super::policy::{Policy, Undo};
 use super::relations::Child;
 use engine::{Error, Finding, Result};
 use targets::db::{Facts, Sql, Table, TableKind, Trigger, quote};
@@ -93,15 +93,7 @@ pub fn check_triggers(
             if !fires {
                 continue;
             }
-            let what =
-                format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
-            let remedy = "look at the trigger; allow it with `triggers = \"fire\"`";
-            findings.push(match sweep.triggers {
-                Triggers::Refuse => Finding::refuse("trigger", &table.name, what, remedy),
-                Triggers::Fire => {
-                    Finding::warning("trigger", &table.name, what, "what it does cannot be undone")
-                }
-            });
+            findings.push(sweep.triggers.finding(table, trigger));
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! The doc comments are the help texts of flags, config keys and the API.
 
+use engine::Finding;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use targets::db::{Table, Trigger};
 
 /// What happens to rows that refer to the doomed ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +67,22 @@ pub enum Triggers {
     Refuse,
     /// Let them fire; what they do is not undone.
     Fire,
+}
+
+impl Triggers {
+    /// What is told of a trigger that fires on rows of the table.
+    pub fn finding(self, table: &Table, trigger: &Trigger) -> Finding {
+        let what = format!("trigger `{}` fires on every row; what it does is not remembered", trigger.name);
+        match self {
+            Triggers::Refuse => Finding::refuse(
+                "trigger",
+                &table.name,
+                what,
+                "look at the trigger; allow it with `triggers = \"fire\"`",
+            ),
+            Triggers::Fire => Finding::warning("trigger", &table.name, what, "what it does cannot be undone"),
+        }
+    }
 }
 
 /// The form of an archive.

@@ -1,7 +1,7 @@
 //! Laws that hold for any tables, rows and policies: run then undo is the identity, nothing is lost in between, a
 //! second run finds nothing, and no reference is left dangling.
 
-use crate::stage::{Stage, manners};
+use crate::stage::{Stage, cases, manners};
 use engine::{Plan, Status};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -273,15 +273,6 @@ fn hold_the_laws(case: &Case, place: Place) {
     assert_eq!(stage.place.dump(), before, "undo did not give back what was there");
     story::forget(&engine);
     assert_eq!(stage.place.leftovers(), Vec::<String>::new());
-}
-
-fn cases(number: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: number,
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    }
 }
 
 proptest! {

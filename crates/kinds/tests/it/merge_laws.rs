@@ -2,7 +2,7 @@
 //! is the identity, whole or scope by scope.
 
 use crate::merge::cells;
-use crate::stage::{Stage, manners};
+use crate::stage::{Stage, cases, manners};
 use engine::{Manners, Status};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -175,15 +175,6 @@ fn hold_the_laws(case: &Case, place: Place) {
     assert_eq!(stage.place.dump(), before, "undo did not give back what was there");
     story::forget(&engine);
     assert_eq!(stage.place.leftovers(), Vec::<String>::new());
-}
-
-fn cases(number: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: number,
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    }
 }
 
 // S3-002, S3-004, S3-008, W-082, W-083, W-112

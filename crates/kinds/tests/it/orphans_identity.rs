@@ -2,6 +2,7 @@
 //! identity.
 
 use crate::orphans_stage::{Stage, manners};
+use crate::stage::cases;
 use engine::Status;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -184,15 +185,6 @@ fn hold_the_laws(case: &Case, place: Place) {
     assert_eq!(stage.place.dump(), before, "undo did not give back what was there");
     story::forget(&engine);
     assert_eq!(stage.place.leftovers(), Vec::<String>::new());
-}
-
-fn cases(number: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: number,
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    }
 }
 
 proptest! {

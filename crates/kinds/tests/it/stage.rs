@@ -182,3 +182,13 @@ pub fn options() -> serde_json::Value {
 pub fn patient() -> Arc<SetClock> {
     Arc::new(SetClock::standing(Timestamp::now()))
 }
+
+/// So many random cases; what fails is told, not kept in a file.
+pub fn cases(number: u32) -> proptest::prelude::ProptestConfig {
+    proptest::prelude::ProptestConfig {
+        cases: number,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Default::default()
+    }
+}
