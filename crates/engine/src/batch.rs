@@ -145,7 +145,7 @@ impl Run<'_, '_> {
         let step = &work.item.steps[checkpoint.step];
         let began: Instant = clock.tick();
         let stores = self.engine.stores();
-        let aim = work.operation.aim_with_stores(step, &checkpoint.cursor, rows, session, stores)?;
+        let aim = work.operation.aim(step, &checkpoint.cursor, rows, session, stores)?;
         let aimed = clock.tick().duration_since(began);
         let Some(aim) = aim else {
             checkpoint.step += 1;

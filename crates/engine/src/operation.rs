@@ -132,12 +132,7 @@ pub trait Operation: Send {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned>;
     /// Looks, outside any transaction, what the next batch of about `rows` rows should be; what it returns is given to
     /// `act`. None when nothing is left of the step.
-    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
-        let _ = (step, rows, facts);
-        Ok(Some(cursor.clone()))
-    }
-    /// The same for kinds that look into file stores too: what the engine calls.
-    fn aim_with_stores(
+    fn aim(
         &self,
         step: &Step,
         cursor: &Cursor,
@@ -145,8 +140,8 @@ pub trait Operation: Send {
         facts: &mut dyn Facts,
         stores: &dyn Stores,
     ) -> Result<Option<Cursor>> {
-        let _ = stores;
-        self.aim(step, cursor, rows, facts)
+        let _ = (step, rows, facts, stores);
+        Ok(Some(cursor.clone()))
     }
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;

@@ -100,7 +100,7 @@ impl Revived<'_> {
         self.live.as_ref()
     }
 
-    /// The name of the database that it is for now.
+    /// The name that the database has beside the live one.
     pub fn name(&self) -> &str {
         &self.name
     }

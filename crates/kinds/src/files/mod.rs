@@ -77,7 +77,7 @@ impl Operation for Options {
         plan::plan(self, facts, planning)
     }
 
-    fn aim_with_stores(
+    fn aim(
         &self,
         step: &Step,
         cursor: &Cursor,

@@ -14,7 +14,8 @@ pub use options::Options;
 
 use crate::sweep;
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Stores, Work,
 };
 use targets::db::Facts;
 
@@ -68,7 +69,14 @@ impl Operation for Options {
         self.scan
     }
 
-    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        rows: u64,
+        facts: &mut dyn Facts,
+        _stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
         sweep::aim(step, cursor, rows, facts)
     }
 

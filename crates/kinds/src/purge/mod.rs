@@ -15,7 +15,8 @@ pub use rows::which;
 
 use crate::sweep;
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Stores, Work,
 };
 use targets::db::Facts;
 
@@ -60,7 +61,14 @@ impl Operation for Options {
         plan::plan(self, facts, planning)
     }
 
-    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        rows: u64,
+        facts: &mut dyn Facts,
+        _stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
         sweep::aim(step, cursor, rows, facts)
     }
 

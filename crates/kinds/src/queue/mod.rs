@@ -19,7 +19,8 @@ pub use options::Options;
 
 use crate::sweep;
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
+    Stores, Work,
 };
 use options::Action;
 use targets::db::Facts;
@@ -69,7 +70,14 @@ impl Operation for Options {
         }
     }
 
-    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        rows: u64,
+        facts: &mut dyn Facts,
+        _stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
         sweep::aim(step, cursor, rows, facts)
     }
 
