@@ -7,6 +7,7 @@ mod accounts;
 mod backup;
 mod files;
 mod merge;
+pub mod migrate;
 mod orphans;
 mod purge;
 mod queue;

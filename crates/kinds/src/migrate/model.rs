@@ -1,0 +1,101 @@
+//! What a migration is to us, whichever tool its files were written for.
+//!
+//! Pure data: conventions of directories make it, the graph orders it, the runner and the linter read it. It knows
+//! nothing of databases, nor of what has been applied; that is [`Applied`], read from a history.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One migration of a directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Migration {
+    /// What people type and other migrations name: unique in its directory.
+    pub id: String,
+    /// Its place among the others, where its name has one.
+    pub number: Option<u64>,
+    /// As the history of its tool spells it: `20240131120000`, `1.2`, `0001`.
+    pub version: String,
+    /// What it does, in words.
+    pub description: String,
+    /// Ids that must be in before it.
+    pub depends_on: Vec<String>,
+    /// Ids that must not be in beside it.
+    pub conflicts: Vec<String>,
+    /// The way there.
+    pub up: Script,
+    /// The way back.
+    pub down: Option<Script>,
+    /// Run again whenever it has changed (Flyway's R), after all others.
+    pub repeatable: bool,
+    /// Whether a backup must be taken before it.
+    pub backup: bool,
+    /// How long it is expected to take, where its author says so.
+    pub expected_seconds: Option<f64>,
+    /// Queries that must give true before it runs.
+    pub assert_before: Vec<String>,
+    /// Queries that must give true before it is recorded.
+    pub assert_after: Vec<String>,
+    /// Of what it does, immune to line endings and trailing space.
+    pub checksum: String,
+    /// As its tool computes it, where the history of the tool keeps one.
+    pub foreign_checksum: Option<String>,
+}
+
+/// One way, up or down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Script {
+    /// Relative to the directory.
+    pub file: PathBuf,
+    /// In order.
+    pub statements: Vec<Statement>,
+    /// Whether the author allows (and nothing in it forbids) one transaction for all of it.
+    pub transaction: bool,
+}
+
+/// One statement, as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Without the semicolon that ends it, without comments around it.
+    pub sql: String,
+    /// Where it begins in its file, from 1.
+    pub line: u32,
+    /// Whether the database refuses it in a transaction, and why.
+    pub outside: Option<String>,
+}
+
+/// What a history says of one migration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The id in the directory; the version as the history spells it when no file has it.
+    pub id: String,
+    /// As the history spells it.
+    pub version: String,
+    /// What it did, in words.
+    pub description: Option<String>,
+    /// What it is now.
+    pub state: State,
+    /// Since when.
+    pub at: Option<jiff::Timestamp>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+    /// What the history keeps of the file.
+    pub checksum: Option<String>,
+}
+
+/// What a migration is in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not in.
+    Pending,
+    /// In.
+    Applied,
+    /// Marked as in, without having run here.
+    Baseline,
+    /// Some of its statements are in.
+    Interrupted,
+    /// Tried, nothing of it is in.
+    Failed,
+    /// Was in, taken out again.
+    RolledBack,
+}
