@@ -5,6 +5,7 @@
 
 mod accounts;
 mod backup;
+mod check;
 mod files;
 mod merge;
 pub mod migrate;
@@ -25,5 +26,6 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &files::FilesKind,
         &queue::Queue,
         &backup::Backup,
+        &check::Check,
     ]
 }

@@ -466,6 +466,10 @@ impl Dialect for Spelling {
         Sql::new("cast(extract(epoch from ").add(instant).text(") as double precision)")
     }
 
+    fn row_id(&self, _: &Table) -> Option<Sql> {
+        Some(Sql::new("t.ctid::text"))
+    }
+
     fn dead_rows(&self, table: &TableName) -> Option<Sql> {
         Some(
             Sql::new("select coalesce(sum(s.n_dead_tup), 0)::bigint from pg_stat_user_tables as s where s.relid = cast(")

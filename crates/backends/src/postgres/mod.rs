@@ -19,6 +19,7 @@ mod pulse;
 mod references;
 mod schema;
 mod session;
+mod soundness;
 mod tls;
 mod tools;
 mod transaction;

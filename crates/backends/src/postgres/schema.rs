@@ -243,8 +243,10 @@ fn add_reference(table: &mut Table, row: &Row) {
         last.parent_columns.push(parent_column);
         return;
     }
+    let number = table.references.len() as i64;
     table.references.push(ForeignKey {
         name: constraint,
+        number,
         columns: vec![column],
         parent: name(&row[2], &row[3]),
         parent_columns: vec![parent_column],

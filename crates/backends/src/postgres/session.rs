@@ -12,11 +12,11 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::Wire;
-use super::{lock, pulse, schema};
+use super::{lock, pulse, schema, soundness};
 use std::time::Duration;
 use targets::db::{
     Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Sql, Table, TableName, Tx, Value,
+    Server, Session, Soundness, Sql, Table, TableName, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -259,6 +259,10 @@ impl Facts for Connected {
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask(sql, each)
+    }
+
+    fn soundness(&mut self, most: usize) -> Result<Soundness> {
+        soundness::check(self, most)
     }
 
     fn access(&mut self, sql: &Sql) -> Result<Access> {

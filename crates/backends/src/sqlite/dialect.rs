@@ -263,6 +263,10 @@ impl Dialect for SqliteDialect {
         Sql::new("unixepoch(").add(instant).text(", 'subsec')")
     }
 
+    fn row_id(&self, table: &Table) -> Option<Sql> {
+        table.rowid.as_ref().map(|rowid| Sql::new("t.").text(rowid))
+    }
+
     fn row_bytes(&self, table: &Table) -> String {
         let each: Vec<String> = table
             .stored()

@@ -15,6 +15,7 @@ mod pulse;
 mod references;
 mod schema;
 mod session;
+mod soundness;
 mod triggers;
 mod values;
 mod walk;

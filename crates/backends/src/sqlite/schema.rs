@@ -340,6 +340,7 @@ fn references(
         if last.replace(id) != Some(id) {
             references.push(ForeignKey {
                 name: String::new(),
+                number: id,
                 columns: Vec::new(),
                 parent: parent.name.clone(),
                 parent_columns: Vec::new(),

@@ -7,7 +7,7 @@
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, walk, whole_milliseconds};
+use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
     Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Sql, Table, TableName, Take, Taken, Tx, Value,
+    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -233,6 +233,10 @@ impl Facts for Link {
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.run(sql, each)
+    }
+
+    fn soundness(&mut self, most: usize) -> Result<Soundness> {
+        soundness::check(self, most)
     }
 
     fn access(&mut self, sql: &Sql) -> Result<Access> {

@@ -5,6 +5,7 @@ mod backup;
 mod backup_gate;
 mod backup_keep;
 mod backup_restore;
+mod check;
 mod engine_manners;
 mod engine_report;
 mod files;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Sql, Table, Take, Taken, Tx,
+    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -116,6 +116,9 @@ impl Facts for Watched {
     }
     fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
         self.inner.list(name, select, order)
+    }
+    fn soundness(&mut self, most: usize) -> Result<Soundness> {
+        self.inner.soundness(most)
     }
     fn pulse(&mut self) -> Result<Pulse> {
         self.inner.pulse()

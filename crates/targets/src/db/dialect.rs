@@ -98,6 +98,11 @@ pub trait Dialect: Send + Sync {
 
     /// Seconds since 1970, with fractions, of an [`Age::instant`].
     fn epoch(&self, instant: &Sql) -> Sql;
+    /// What the database itself calls the row over `t`, where it has a name that a person could look it up by.
+    fn row_id(&self, table: &Table) -> Option<Sql> {
+        let _ = table;
+        None
+    }
     /// A query for one integer: how many dead rows the table drags along, where the database counts them.
     fn dead_rows(&self, table: &TableName) -> Option<Sql> {
         let _ = table;

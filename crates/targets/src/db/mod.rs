@@ -10,6 +10,7 @@ mod dialect;
 mod error;
 mod schema;
 mod server;
+mod soundness;
 mod sql;
 mod undo_table;
 mod url;
@@ -24,6 +25,7 @@ pub use schema::{
     TableName, Trigger,
 };
 pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server};
+pub use soundness::Soundness;
 pub use sql::{Sql, quote};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
 pub use url::Url;
@@ -73,6 +75,8 @@ pub trait Facts: Send {
     /// Keeps the rows of `select` for as long as the session lasts, sorted by the columns `order`, unless its list has this
     /// name already; there is one list at a time. None where sessions do not last or may not keep anything.
     fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>>;
+    /// Has the database check its own pages, rows and indexes, which reads all of them; the first `most` faults are kept.
+    fn soundness(&mut self, most: usize) -> Result<Soundness>;
     /// The signals a throttle looks at, now. What the database cannot tell is none.
     fn pulse(&mut self) -> Result<Pulse>;
 

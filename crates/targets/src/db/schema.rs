@@ -169,6 +169,9 @@ pub enum Action {
 pub struct ForeignKey {
     /// The name of the constraint (SQLite: made from the columns).
     pub name: String,
+    /// Its number among the references of its table, as the database counts them.
+    #[serde(default)]
+    pub number: i64,
     /// The referring columns.
     pub columns: Vec<String>,
     /// The table referred to.
