@@ -8,6 +8,7 @@ use super::point::PointState;
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
+use crate::left_behind::take_back;
 use crate::operation::{Batch, Cursor, Stores};
 use crate::plan::Step;
 use crate::quarantine::{QUARANTINE, place_of};
@@ -150,6 +151,35 @@ pub(crate) fn count_moved(facts: &mut dyn Facts, point: &str) -> Result<u64> {
     facts.count(&select)
 }
 
+/// The names of what a point has set aside in a store, in whatever state.
+pub(crate) fn moved_names(
+    facts: &mut (impl Facts + ?Sized),
+    point: &str,
+    store: &str,
+) -> Result<HashSet<String>> {
+    if !installed(facts)? {
+        return Ok(HashSet::new());
+    }
+    let select = Sql::new("select name from ")
+        .table(&facts.dialect().own(MOVED))
+        .text(" where point = ")
+        .bind(point)
+        .text(" and store = ")
+        .bind(store);
+    let rows = facts.rows(&select)?;
+    Ok(rows.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect())
+}
+
+/// The stores in which files wait.
+pub(crate) fn stores_with_files(facts: &mut (impl Facts + ?Sized)) -> Result<Vec<String>> {
+    if !installed(facts)? {
+        return Ok(Vec::new());
+    }
+    let select = Sql::new("select distinct store from ").table(&facts.dialect().own(MOVED));
+    let rows = facts.rows(&select)?;
+    Ok(rows.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect())
+}
+
 /// The names that an undo brought back to a store: they are not swept again.
 pub fn restored_files(facts: &mut dyn Facts, store: &str) -> Result<HashSet<String>> {
     if !installed(facts)? {
@@ -190,8 +220,19 @@ pub(crate) fn discard_files(
     let own = session.dialect().own(MOVED);
     let of_point = |what: &str| Sql::new(what).text(" from ").table(&own).text(" where point = ").bind(point);
     for row in session.rows(&of_point("select distinct store"))? {
-        let store = row.first().and_then(Value::as_text).unwrap_or_default();
-        stores.store(store)?.remove_tree(&format!("{QUARANTINE}/{point}"))?;
+        let name = row.first().and_then(Value::as_text).unwrap_or_default();
+        let store = stores.store(name)?;
+        // What was never committed was never to go.
+        let taken = take_back(store.as_ref(), point, &moved_names(session, point, name)?)?;
+        if let Some(first) = taken.stuck.first() {
+            return Err(Error::system(format!(
+                "files that `{point}` moved and never committed wait still: {first}"
+            ))
+            .help(format!(
+                "move what is in the way, or take them from `{QUARANTINE}/{point}/files` of `{name}`"
+            )));
+        }
+        store.remove_tree(&format!("{QUARANTINE}/{point}"))?;
     }
     let mut tx = session.begin(limits)?;
     tx.execute(&of_point("delete"))?;
@@ -258,7 +299,7 @@ pub(super) fn steps(facts: &mut dyn Facts, point: &str, state: PointState) -> Re
         steps.push(Step {
             id: format!("files of {store}"),
             label: format!("files of {store}"),
-            action: "restore".to_owned(),
+            action: "restore_files".to_owned(),
             object: store.clone(),
             matched,
             exact: true,
