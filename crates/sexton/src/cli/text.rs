@@ -1,5 +1,6 @@
 //! Plans and reports for people.
 
+use super::about_files::{acts_on_files, folders_and_files, freed, is_about_files, only_reports, things};
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
 use super::table::Table;
@@ -82,10 +83,6 @@ fn counted(item: &Item) -> String {
         several => format!("in {} tables", several.len()),
     };
     format!("{counted} {places}")
-}
-
-fn is_about_files(action: &str) -> bool {
-    ["quarantine", "remove", "report", "restore_files"].contains(&action)
 }
 
 fn dependants(item: &Item) -> String {
@@ -382,40 +379,6 @@ fn said(operation: &OperationReport) -> String {
             }
         }
     }
-}
-
-/// Its configuration says that it only reports.
-fn only_reports(operation: &OperationReport) -> bool {
-    operation.rows_matched > 0 && operation.targets.iter().all(|target| target.action == "report")
-}
-
-fn acts_on_files(operation: &OperationReport) -> bool {
-    operation.targets.iter().any(|target| is_about_files(&target.action))
-}
-
-/// So many rows, or files.
-fn things(operation: &OperationReport, number: u64) -> String {
-    if acts_on_files(operation) { folders_and_files(number, operation.result.as_ref()) } else { rows(number) }
-}
-
-/// So many folders and files, where the result tells them apart (S0-058).
-fn folders_and_files(number: u64, result: Option<&serde_json::Value>) -> String {
-    let listed = |list: &str| Some(result?.pointer(list)?.as_array()?.len() as u64);
-    let folders = listed("/cleanup/removed_directories").unwrap_or(0);
-    let files = listed("/cleanup/removed_files").unwrap_or(0);
-    if number == 0 || folders + files != number {
-        return of(number, "file or folder", "files and folders");
-    }
-    match (folders, files) {
-        (folders, 0) => of(folders, "folder", "folders"),
-        (0, files) => of(files, "file", "files"),
-        _ => format!("{} and {}", of(folders, "folder", "folders"), of(files, "file", "files")),
-    }
-}
-
-/// What removed files took (S0-058).
-fn freed(operation: &OperationReport) -> Option<u64> {
-    operation.result.as_ref()?.pointer("/cleanup/total_space_freed")?.as_u64()
 }
 
 /// The counts of an operation.
