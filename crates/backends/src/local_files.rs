@@ -9,6 +9,7 @@
 //! create nothing.
 
 mod tree;
+mod walk;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
@@ -250,7 +251,7 @@ impl Files for LocalFiles {
     }
 
     fn walk(&self, folder: &str, each: &mut Each) -> Result<bool> {
-        tree::walk(self, folder, each)
+        walk::walk(self, folder, each)
     }
 
     fn look(&self, name: &str) -> Result<Option<About>> {

@@ -166,6 +166,10 @@ pub trait Operation: Send {
     fn only_looks(&self) -> bool {
         false
     }
+    /// The file stores in which it sets files aside.
+    fn stores(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Whether planning wants to know what earlier runs found.
     fn looks_back(&self) -> bool {
         false

@@ -16,6 +16,9 @@ use targets::files::{About, Files, Moved, Sort};
 /// The folder of a store in which files wait. No walk goes into it.
 pub const QUARANTINE: &str = ".sexton-quarantine";
 
+/// The code of the finding that files wait there of which the database knows nothing.
+pub const LEFT_BEHIND: &str = "quarantine";
+
 /// One file, or one folder with everything in it, that is to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doomed {

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::operation::Done;
 use crate::pace::Pace;
 use crate::plan::{Plan, Step, Unplanned};
+use crate::quarantine::LEFT_BEHIND;
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::status::Status;
@@ -154,7 +155,8 @@ impl Run<'_, '_> {
         // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
         let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
         let idle = |step: &Step| step.only_reports() || (step.exact && step.matched == 0);
-        let nothing = !blocked && item.steps.iter().all(idle);
+        let left_behind = item.findings.iter().any(|finding| finding.code == LEFT_BEHIND);
+        let nothing = !blocked && !left_behind && item.steps.iter().all(idle);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(
@@ -233,6 +235,7 @@ impl Run<'_, '_> {
             began: self.engine.clock().tick(),
         };
         undo::install(session.as_mut(), &work.limits)?;
+        self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
         self.forget_expired(session.as_mut(), &work.limits);
         let ended = self.batches(n, &work, session.as_mut())?;
         // Nobody who comes later should have to read through a long log or pay for moving it.

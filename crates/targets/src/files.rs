@@ -170,6 +170,9 @@ pub fn failed(doing: &str, error: io::Error) -> Error {
         }
         ErrorKind::PermissionDenied => (Error::system, Some("look at owner and mode with `ls -la`")),
         ErrorKind::ReadOnlyFilesystem => (Error::system, Some("the file system is mounted read-only")),
+        ErrorKind::NotADirectory => {
+            (Error::system, Some("a file is where a folder should be; look at the name"))
+        }
         ErrorKind::NotFound => (Error::system, Some("it does not exist; look at the name")),
         ErrorKind::TimedOut
         | ErrorKind::Interrupted

@@ -483,6 +483,14 @@ impl Dialect for Spelling {
         "(pg_column_size(t.*) + 28)".to_owned()
     }
 
+    fn new_key(&self, table: &Table, column: &Column) -> Option<Sql> {
+        if column.identity {
+            let sequence = Sql::new("nextval(pg_get_serial_sequence(").bind(table.name.quoted());
+            return Some(sequence.text(", ").bind(column.name.clone()).text("))"));
+        }
+        column.default.as_deref().map(|default| Sql::new("(").add(&Sql::raw(default)).text(")"))
+    }
+
     fn outward(&self, column: &Column) -> String {
         let name = Sql::new("t.").name(&column.name).shown();
         match column.family {

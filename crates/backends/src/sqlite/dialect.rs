@@ -275,6 +275,23 @@ impl Dialect for SqliteDialect {
         format!("({} + 4)", each.join(" + "))
     }
 
+    fn new_key(&self, table: &Table, column: &Column) -> Option<Sql> {
+        if column.family != Family::Integer {
+            return column.default.as_deref().map(|default| Sql::new("(").add(&Sql::raw(default)).text(")"));
+        }
+        let newest = |select: Sql| Sql::new("coalesce((").add(&select).text("), 0)");
+        let of_rows = newest(Sql::new("select max(").name(&column.name).text(") from ").table(&table.name));
+        // Numbers of rows that are gone are not given again where the column counts up.
+        let given = newest(
+            Sql::new("select max(seq) from sqlite_sequence where name = ").bind(table.name.name.clone()),
+        );
+        let newest = match column.identity {
+            true => Sql::new("max(").add(&of_rows).text(", ").add(&given).text(")"),
+            false => of_rows,
+        };
+        Some(newest.text(" + row_number() over ()"))
+    }
+
     fn outward(&self, column: &Column) -> String {
         format!("t.{}", quote(&column.name))
     }

@@ -7,6 +7,7 @@
 mod conflicts;
 mod exempt;
 mod files_back;
+mod moved_files;
 mod order;
 mod point;
 mod put_back;
@@ -16,7 +17,7 @@ mod tally;
 
 pub use conflicts::{Conflict, conflicts_of};
 pub use exempt::{Exemption, exempted, not_exempt, release};
-pub use files_back::{MovedFile, moved_files, restored_files};
+pub use moved_files::{MovedFile, moved_files, restored_files};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
@@ -26,7 +27,9 @@ pub use tally::{Tally, will_be_spent};
 
 pub(crate) use conflicts::reported_conflicts;
 pub(crate) use exempt::{add as exempt_rows, forget_gone};
-pub(crate) use files_back::{count_moved, discard_files, record as record_files, release_files};
+pub(crate) use moved_files::{
+    count_moved, discard_files, moved_names, record as record_files, release_files, stores_with_files,
+};
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;

@@ -9,6 +9,7 @@ mod archive;
 mod aside;
 mod batch;
 mod checks;
+mod counted;
 mod measure;
 mod moment;
 mod newest;
@@ -23,15 +24,15 @@ mod verify;
 
 pub use archive::write_archive;
 pub use aside::Aside;
-pub use batch::one_of;
 pub use checks::{check_condition, check_table};
+pub use counted::one_of;
 pub use measure::is_large;
 pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::{Child, create_index};
 pub use rights::check_owner;
-pub use task::{Act, Archive, Counted, Joined, Task};
+pub use task::{Act, Archive, Counted, Joined, Onward, Task};
 pub use values::Setting;
 pub use verify::verify;
 

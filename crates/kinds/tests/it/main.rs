@@ -13,6 +13,7 @@ mod files_bucket;
 mod files_guards;
 mod files_kit;
 mod files_law;
+mod files_left;
 mod files_references;
 mod files_trouble;
 mod identity;

@@ -2,6 +2,7 @@
 //!
 //! Calls only the engine. The only module that writes to stdout and stderr.
 
+mod about_files;
 mod act;
 mod arguments;
 mod backup;

@@ -1,5 +1,6 @@
 //! Plans and reports for people.
 
+use super::about_files::{acts_on_files, folders_and_files, freed, is_about_files, only_reports, things};
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
 use super::table::Table;
@@ -69,11 +70,10 @@ fn counted(item: &Item) -> String {
         None => String::new(),
     };
     let files = item.steps.iter().all(|step| is_about_files(&step.action));
-    let noun = match (item.matched() == 1 && of_total.is_empty(), files) {
-        (true, false) => "row",
-        (false, false) => "rows",
-        (true, true) => "file or folder",
-        (false, true) => "files and folders",
+    let noun = if item.matched() == 1 && of_total.is_empty() { "row" } else { "rows" };
+    let counted = match files {
+        true => folders_and_files(item.matched(), item.result.as_ref()),
+        false => format!("{about}{matched}{of_total} {noun}"),
     };
     let places = match tables.as_slice() {
         [one] => format!("in {}", one.object),
@@ -82,11 +82,7 @@ fn counted(item: &Item) -> String {
         }
         several => format!("in {} tables", several.len()),
     };
-    format!("{about}{matched}{of_total} {noun} {places}")
-}
-
-fn is_about_files(action: &str) -> bool {
-    ["quarantine", "remove", "report"].contains(&action)
+    format!("{counted} {places}")
 }
 
 fn dependants(item: &Item) -> String {
@@ -133,8 +129,9 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
-        // Where nothing is done, the result is all there is to tell.
-        if let Some(result) = item.result.as_ref().filter(|_| detailed || item.steps.is_empty()) {
+        // Where nothing is done, the result is all there is to tell; of files the steps tell what is worth it.
+        let files = !item.steps.is_empty() && item.steps.iter().all(|step| is_about_files(&step.action));
+        if let Some(result) = item.result.as_ref().filter(|_| (detailed && !files) || item.steps.is_empty()) {
             let text = serde_json::to_string_pretty(&shortened(result)).unwrap_or_default();
             lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
         }
@@ -214,7 +211,9 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
         ));
     }
     if step.exempt > 0 {
-        facts.push(("exempt".to_owned(), format!("{} restored by an undo stay", rows(step.exempt))));
+        let what =
+            if is_about_files(&step.action) { of(step.exempt, "one", "ones") } else { rows(step.exempt) };
+        facts.push(("exempt".to_owned(), format!("{what} restored by an undo stay")));
     }
     if step.matched > 0 && !step.way.is_empty() {
         facts.push(("way".to_owned(), step.way.clone()));
@@ -327,14 +326,13 @@ fn backed_up(operation: &OperationReport) -> String {
 
 fn said(operation: &OperationReport) -> String {
     let counts = counts_of(operation);
-    let done = done_rows(&counts);
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
         Status::Failed if operation.kind == "backup" => "there is no backup".to_owned(),
         Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
         Status::Completed if operation.dry_run && counts.restored > 0 => {
-            format!("{} would be put back; nothing was changed", rows(counts.restored))
+            format!("{} would be put back; nothing was changed", things(operation, counts.restored))
         }
         Status::Completed if operation.dry_run => {
             let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
@@ -343,7 +341,13 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.kind == "backup" && operation.backup_path.is_some() => {
             backed_up(operation)
         }
-        Status::Completed if operation.batches == 0 && operation.result.is_some() => {
+        Status::Completed if operation.batches == 0 && only_reports(operation) => {
+            let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+            format!("{}{size} would go; nothing was changed", things(operation, operation.rows_matched))
+        }
+        Status::Completed
+            if operation.batches == 0 && operation.result.is_some() && !acts_on_files(operation) =>
+        {
             format!("{} looked", operation.operation)
         }
         Status::Partial if operation.batches == 0 && operation.result.is_some() => {
@@ -351,7 +355,10 @@ fn said(operation: &OperationReport) -> String {
         }
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {
-            let mut text = if counts.restored > 0 { done } else { things(operation, counts.rows()) };
+            let mut text = match counts.restored {
+                0 => things(operation, counts.rows()),
+                restored => format!("{} put back", things(operation, restored)),
+            };
             if operation.status.can_resume() || !operation.status.is_over() {
                 text = format!("{} of {}", count(counts.rows()), things(operation, operation.rows_matched));
             }
@@ -374,17 +381,6 @@ fn said(operation: &OperationReport) -> String {
     }
 }
 
-/// So many rows, or files.
-fn things(operation: &OperationReport, number: u64) -> String {
-    let files = operation.targets.iter().any(|target| is_about_files(&target.action));
-    if files { of(number, "file or folder", "files and folders") } else { rows(number) }
-}
-
-/// What removed files took (S0-058).
-fn freed(operation: &OperationReport) -> Option<u64> {
-    operation.result.as_ref()?.pointer("/cleanup/total_space_freed")?.as_u64()
-}
-
 /// The counts of an operation.
 pub fn counts_of(operation: &OperationReport) -> Counts {
     let mut counts = Counts::default();
@@ -392,10 +388,6 @@ pub fn counts_of(operation: &OperationReport) -> Counts {
         counts.add(&target.counts);
     }
     counts
-}
-
-fn done_rows(counts: &Counts) -> String {
-    if counts.restored > 0 { format!("{} put back", rows(counts.restored)) } else { rows(counts.rows()) }
 }
 
 /// One run in full.

@@ -116,4 +116,5 @@ fn the_log_has_a_line_for_each_reset_and_one_before_and_after() {
     let resets = all.iter().filter(|line| line.contains("reset task-")).count();
     assert_eq!(resets, 3, "{all:?}");
     assert!(all.iter().any(|line| line.contains("planned") && line.contains("matched=59")), "{all:?}");
+    assert!(all.iter().any(|line| line.contains("over: ") && line.contains("rows=3")), "no total: {all:?}");
 }

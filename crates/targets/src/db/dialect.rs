@@ -122,6 +122,9 @@ pub trait Dialect: Send + Sync {
     /// What makes the database refuse orphans of a reference from now on: statements, or a comment that says what to do.
     /// `declared`: it is there, but was never checked.
     fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String>;
+    /// An expression for a key that no row of `table` has, another one for each row of a select without grouping; none
+    /// where the column has no way to make one.
+    fn new_key(&self, table: &Table, column: &Column) -> Option<Sql>;
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
     fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,
