@@ -10,6 +10,9 @@ use targets::db::Sql;
 /// How the mapping is called, in the plan (where it is part of a statement) and in a batch (where it is a temporary table).
 pub const MAP: &str = "sexton_map";
 
+/// The frame of a window that both `row_number` and `first_value` can use: SQLite makes one passage of it.
+pub const ROWS: &str = "rows between unbounded preceding and current row";
+
 /// The mapping of rows that go (`o0`, …) to the row that stays (`n0`, …), by all values of the node, with the scope `s`,
 /// its depth in the tree (`level`), its rank (`nth`), its values to take over (`f0`, …) and its age (`a`). `scope` is a value
 /// for the scope column, `groups` the most groups to look at.

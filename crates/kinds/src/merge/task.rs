@@ -104,6 +104,9 @@ pub struct Clash {
     pub through: Vec<usize>,
     /// The other columns that must be the same.
     pub beside: Vec<String>,
+    /// The rows that the unique key is about, as a query for their keys, where it is not about all.
+    #[serde(default)]
+    pub only: Option<Sql>,
     /// Columns that make rows the same thing.
     pub same: Vec<String>,
     /// What happens to rows that are not the same thing; to all where `same` is empty.
