@@ -31,7 +31,10 @@ mod tests {
     fn the_condition_is_what_stands_behind_the_columns() {
         for (statement, expected) in [
             ("create unique index i on t (a) where b = 1", Some("b = 1")),
-            ("CREATE INDEX \"where (\" ON [t(] (a, lower(b)) /* where */ WHERE a IN (1, 2) and c", Some("a IN (1, 2) and c")),
+            (
+                "CREATE INDEX \"where (\" ON [t(] (a, lower(b)) /* where */ WHERE a IN (1, 2) and c",
+                Some("a IN (1, 2) and c"),
+            ),
             ("create index i on t (case when a then 1 end) -- where\n where a > ')'", Some("a > ')'")),
             ("create index i on t (a)", None),
             ("create index i on t (a) where", None),

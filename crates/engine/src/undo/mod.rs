@@ -7,7 +7,9 @@
 mod conflicts;
 mod exempt;
 mod files_back;
+mod made;
 mod order;
+mod parents;
 mod point;
 mod put_back;
 mod rows_back;

@@ -145,7 +145,10 @@ fn reference(
         findings.push(Finding::warning(
             "unforeseen_key",
             &child.name,
-            format!("the unique index `{}` has an expression: whether rows get in each other's way is not known", index.name),
+            format!(
+                "the unique index `{}` has an expression: whether rows get in each other's way is not known",
+                index.name
+            ),
             "where they do, nothing is changed and the error names the index",
         ));
     }
@@ -211,8 +214,7 @@ fn clashes(child: &Table, columns: &[String], options: &Options) -> Result<Vec<C
     let whole = child.uniques.iter().map(|unique| (unique.columns.clone(), None));
     for (unique, only) in whole.chain(partial_uniques(child)) {
         let through: Vec<usize> = (0..columns.len()).filter(|n| unique.contains(&columns[*n])).collect();
-        let beside: Vec<String> =
-            unique.iter().filter(|column| !columns.contains(column)).cloned().collect();
+        let beside: Vec<String> = unique.iter().filter(|column| !columns.contains(column)).cloned().collect();
         let known = clashes.iter().any(|other| {
             other.through == through
                 && same_set(&other.beside, &beside)
@@ -251,17 +253,19 @@ fn clashes(child: &Table, columns: &[String], options: &Options) -> Result<Vec<C
 /// Unique keys that are about some rows only, with a query for the keys of these.
 fn partial_uniques(child: &Table) -> impl Iterator<Item = (Vec<String>, Option<Sql>)> + '_ {
     let key = child.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
-    child.indexes.iter().filter(|index| index.unique && index.valid && !key.is_empty()).filter_map(move |index| {
-        let columns: Vec<String> = index.columns.iter().cloned().collect::<Option<_>>()?;
-        let only = Sql::new("select ")
-            .names("", key.iter().map(String::as_str))
-            .text(" from ")
-            .table(&child.name)
-            .text(" where (")
-            .add(&Sql::raw(index.only.as_deref()?))
-            .text("\n)");
-        Some((columns, Some(only)))
-    })
+    child.indexes.iter().filter(|index| index.unique && index.valid && !key.is_empty()).filter_map(
+        move |index| {
+            let columns: Vec<String> = index.columns.iter().cloned().collect::<Option<_>>()?;
+            let only = Sql::new("select ")
+                .names("", key.iter().map(String::as_str))
+                .text(" from ")
+                .table(&child.name)
+                .text(" where (")
+                .add(&Sql::raw(index.only.as_deref()?))
+                .text("\n)");
+            Some((columns, Some(only)))
+        },
+    )
 }
 
 fn clash(

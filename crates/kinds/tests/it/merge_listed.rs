@@ -48,7 +48,8 @@ fn what_others_change_after_the_rows_were_compared_is_respected() {
     // S3-004, W-087: 3 is no `a` any more, the `b` that was to stay is gone, 6 has another number and 20 is new
     both("", "", |stage| {
         stage.place.script(NAMES);
-        let options = json!({"table": "p", "by": ["name"], "survivor": ["lowest_key"], "fields": {"n": "sum"}});
+        let options =
+            json!({"table": "p", "by": ["name"], "survivor": ["lowest_key"], "fields": {"n": "sum"}});
         let (workshop, report) = run_while(
             stage,
             options,
@@ -144,7 +145,11 @@ fn behind_a_pooler_every_batch_compares_again() {
             let manners = Manners { batch_size: Some(2), ..manners() };
             let plan = story::plan(&engine, &story::request("merge", options, manners, false));
             let report = story::run(&engine, &plan);
-            assert_eq!((report.status, report.totals.deleted), (Status::Completed, plan.matched()), "{report:#?}");
+            assert_eq!(
+                (report.status, report.totals.deleted),
+                (Status::Completed, plan.matched()),
+                "{report:#?}"
+            );
             stage_undo(&workshop, &report);
             assert_eq!(stage.place.dump(), before);
         }

@@ -33,8 +33,13 @@ impl Tampered {
         inner: Arc<dyn Database>,
         begun: impl FnMut(u64, &mut dyn Tx) + Send + 'static,
     ) -> Arc<Self> {
-        let hooks =
-            Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(begun)), lost: 0, gives_way: 0, lists: true };
+        let hooks = Hooks {
+            count: AtomicU64::new(0),
+            begun: Mutex::new(Box::new(begun)),
+            lost: 0,
+            gives_way: 0,
+            lists: true,
+        };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 
