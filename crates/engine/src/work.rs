@@ -53,13 +53,23 @@ pub struct Memory {
     pub(crate) careful: bool,
     /// Files were set aside.
     pub files: bool,
+    /// Tables that were made.
+    made: Vec<TableName>,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, careful: false, files: false, scratches: Vec::new() }
+        Self {
+            point: point.to_owned(),
+            forget,
+            tables,
+            careful: false,
+            files: false,
+            made: Vec::new(),
+            scratches: Vec::new(),
+        }
     }
 }
 
@@ -326,10 +336,12 @@ impl<'a> Work<'a> {
         Ok(added)
     }
 
-    /// Makes a table that is not there yet, for rows that move. It stays when the run is undone: its rows are taken away.
-    pub fn add_table(&mut self, create: &Sql) -> Result<()> {
+    /// Makes a table that is not there yet, for rows that move. When the run is undone its rows are taken away, and it goes
+    /// where nothing else is in it.
+    pub fn add_table(&mut self, table: &TableName, create: &Sql) -> Result<()> {
         self.may_die("before a table is made")?;
         self.tx.execute(create)?;
+        self.memory.made.push(table.clone());
         self.may_die("after a table was made")
     }
 
@@ -518,6 +530,7 @@ impl<'a> Work<'a> {
             source: table.name.clone(),
             undo: undo.clone(),
             key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
+            made: change == Change::Insert && self.memory.made.contains(&table.name),
         };
         record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
         self.memory.tables.push(remembered);

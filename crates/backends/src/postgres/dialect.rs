@@ -383,6 +383,11 @@ impl Dialect for Spelling {
         all
     }
 
+    fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql> {
+        let rows = Sql::new("select 1 ").add(&Self::source(table)).text(" where ").add(condition);
+        Some(Sql::new("select count(*) from (").add(&rows).text(" for update of t) as held"))
+    }
+
     fn lock_whole(&self, table: &Table) -> Option<Sql> {
         Some(Sql::new("lock table only ").table(&table.name).text(" in access exclusive mode"))
     }

@@ -190,6 +190,11 @@ impl Dialect for SqliteDialect {
     }
 
     // the write lock is held from the start of the transaction
+    fn hold(&self, _: &Table, _: &Sql) -> Option<Sql> {
+        None
+    }
+
+    // the same
     fn lock_whole(&self, _: &Table) -> Option<Sql> {
         None
     }

@@ -11,6 +11,7 @@ mod dialect;
 mod errors;
 mod lock;
 mod place;
+mod predicate;
 mod pulse;
 mod references;
 mod schema;

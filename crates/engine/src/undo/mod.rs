@@ -7,8 +7,10 @@
 mod conflicts;
 mod exempt;
 mod files_back;
+mod made;
 mod moved_files;
 mod order;
+mod parents;
 mod point;
 mod put_back;
 mod rows_back;

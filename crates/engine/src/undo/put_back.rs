@@ -6,7 +6,9 @@
 
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
+use super::made;
 use super::order::{in_order, own_references, parents_come_later};
+use super::parents::parents_missing;
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
 use super::scopes;
@@ -145,9 +147,10 @@ impl Operation for PutBack {
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = reported_conflicts(facts, &self.point)?;
         findings.extend(files_back::file_conflicts(facts, &self.point)?);
-        for step in steps.iter().filter(|step| FileTask::of(step).is_none()) {
-            let task: Task = read_task(step)?;
-            parents_missing(&task, facts, &mut findings)?;
+        let steps = steps.iter().filter(|step| FileTask::of(step).is_none());
+        let all: Vec<Task> = steps.map(read_task).collect::<Result<_>>()?;
+        for task in &all {
+            parents_missing(task, &all, facts, &mut findings)?;
             if task.table.key.is_none()
                 && task.table.rowid.is_none()
                 && task.remembered.change == Change::Delete
@@ -187,7 +190,10 @@ impl PutBack {
         set_state(work.tx(), dialect, &self.point, state)?;
         super::tally::forget(work.tx(), dialect, &self.point)?;
         match state {
-            PointState::Used => scopes::all_used(work, &self.point),
+            PointState::Used => {
+                made::remove(work, &self.point)?;
+                scopes::all_used(work, &self.point)
+            }
             _ => Ok(()),
         }
     }
@@ -262,47 +268,6 @@ fn warn_of_triggers(task: &Task, findings: &mut Vec<Finding>) {
             ));
         }
     }
-}
-
-/// Restored rows whose parents are gone: SQLite does not refuse them, so they are told.
-fn parents_missing(task: &Task, facts: &mut dyn Facts, findings: &mut Vec<Finding>) -> Result<()> {
-    if task.remembered.change != Change::Delete {
-        return Ok(());
-    }
-    for key in &task.table.references {
-        let gone = |column: &String| !task.columns.contains(column);
-        if key.columns.iter().any(gone) || key.parent_columns.len() != key.columns.len() {
-            continue;
-        }
-        let given: Vec<Sql> =
-            key.columns.iter().map(|column| Sql::new("u.").name(column).text(" is not null")).collect();
-        let same: Vec<Sql> = key
-            .columns
-            .iter()
-            .zip(&key.parent_columns)
-            .map(|(column, parent)| Sql::new("p.").name(parent).text(" = u.").name(column))
-            .collect();
-        let orphans = facts.count(
-            &Sql::new("select count(*) from ")
-                .table(&task.remembered.undo.name)
-                .text(" as u where ")
-                .add(&Sql::join(&given, " and "))
-                .text(" and not exists (select 1 from ")
-                .table(&key.parent)
-                .text(" as p where ")
-                .add(&Sql::join(&same, " and "))
-                .text(")"),
-        )?;
-        if orphans > 0 && task.table.name.schema.is_none() {
-            findings.push(Finding::note(
-                "parent_missing",
-                &task.table.name,
-                format!("{orphans} restored rows refer to rows of `{}` that do not exist", key.parent),
-                "they were orphans before, or their parents were removed since: put those back first (`sexton undo list`)",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn step(task: &Task, matched: u64) -> Step {

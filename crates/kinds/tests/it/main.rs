@@ -20,6 +20,7 @@ mod identity;
 mod merge;
 mod merge_clashes;
 mod merge_laws;
+mod merge_listed;
 mod merge_looks;
 mod merge_others;
 mod merge_scopes;

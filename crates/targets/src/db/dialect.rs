@@ -68,6 +68,9 @@ pub trait Dialect: Send + Sync {
     /// Makes a temporary table of this name from a query, with an index on each list of columns, for the rest of the
     /// transaction; one that is there already is made anew.
     fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql>;
+    /// Locks the rows that satisfy the condition, over `t`, until the end of the transaction: a query for how many they are.
+    /// None where a transaction keeps all others out anyway.
+    fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql>;
     /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.
     fn lock_whole(&self, table: &Table) -> Option<Sql>;
     /// Empties the table at once, without looking at its rows.

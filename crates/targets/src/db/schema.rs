@@ -141,6 +141,9 @@ pub struct Index {
     pub unique: bool,
     /// Whether it has a WHERE.
     pub partial: bool,
+    /// The WHERE, in SQL over the bare columns; none where there is none, or it cannot be read.
+    #[serde(default)]
+    pub only: Option<String>,
     /// Whether the database uses it (PostgreSQL: `indisvalid`).
     pub valid: bool,
     /// Whether its entries are in order (a b-tree), so that many values are looked up in one passage.
