@@ -8,4 +8,5 @@ pub mod graph;
 pub mod history;
 pub mod model;
 pub mod problem;
+pub mod run;
 pub mod script;

@@ -21,6 +21,8 @@ mod merge_laws;
 mod merge_looks;
 mod merge_others;
 mod merge_scopes;
+mod migrate;
+mod migrate_kit;
 mod orphans;
 mod orphans_identity;
 mod orphans_scan;
