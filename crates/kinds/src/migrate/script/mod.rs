@@ -48,3 +48,6 @@ pub(crate) fn words(sql: &str, language: Language, most: usize) -> Vec<String> {
         .map(|token| sql[token.start..token.end].to_ascii_uppercase())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
