@@ -98,7 +98,7 @@ fn read(path: &Path, stem: &str, text: &str, language: Language) -> Result<Migra
     }
     let [up, down] = draft.statements;
     let off = Convention::Native.off();
-    let mode = |on: bool| if on { Transactions::On(off) } else { Transactions::Off(off) };
+    let mode = |on: bool| if on { Transactions::On(off) } else { Transactions::Off };
     let mut migration = draft.migration;
     migration.up = compose(path, up, found.problems, language, mode(draft.transaction[0]));
     if !down.is_empty() {
