@@ -9,12 +9,14 @@ mod aim;
 mod book;
 mod clashes;
 mod look;
+mod new;
 mod options;
 mod own;
 mod plan;
 mod status;
 mod task;
 
+pub use new::new_files;
 pub use options::Options;
 
 use engine::{
