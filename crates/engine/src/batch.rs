@@ -75,20 +75,21 @@ impl Run<'_, '_> {
                 Some(most) => pace.rows().min(most.saturating_sub(done).max(1)),
                 None => pace.rows(),
             };
-            let failure = match self.batch(work, session, checkpoint, memory, (rows, pace.target()), attempt > 1) {
-                Ok(done) => {
-                    let Came { counts, took, .. } = &done;
-                    let (counts, took) = (*counts, *took);
-                    if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
-                        pace.learn(took);
-                    } else {
-                        // Nothing to do there: look further ahead next time.
-                        pace.learn(took.max(Duration::from_millis(1)));
+            let failure =
+                match self.batch(work, session, checkpoint, memory, (rows, pace.target()), attempt > 1) {
+                    Ok(done) => {
+                        let Came { counts, took, .. } = &done;
+                        let (counts, took) = (*counts, *took);
+                        if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
+                            pace.learn(took);
+                        } else {
+                            // Nothing to do there: look further ahead next time.
+                            pace.learn(took.max(Duration::from_millis(1)));
+                        }
+                        return Ok(done);
                     }
-                    return Ok(done);
-                }
-                Err(failure) => failure,
-            };
+                    Err(failure) => failure,
+                };
             let Failure::Error(error) = &failure else { return Err(failure) };
             if !retry::may_retry(error.class) {
                 return Err(failure);
@@ -199,7 +200,8 @@ impl Run<'_, '_> {
             faults.point("before a command is noted")?;
             let mut tx = session.begin(&work.limits)?;
             let setting = self.setting(work);
-            let mut handle = Work::new(tx.as_mut(), &setting, &mut memory, checkpoint.batch as i64 + 1, false);
+            let mut handle =
+                Work::new(tx.as_mut(), &setting, &mut memory, checkpoint.batch as i64 + 1, false);
             let noted = work.operation.begin(&work.item.steps[checkpoint.step], aim, &mut handle);
             if let Some(name) = handle.fired() {
                 return Err(Failure::Fault(name));
@@ -297,7 +299,8 @@ impl Run<'_, '_> {
                     // It is the first of the next batch, and fails there alone.
                     Err(failure) => {
                         let back = tx.execute(&Sql::new("rollback to savepoint sexton_step"));
-                        if back.and_then(|_| tx.execute(&Sql::new("release savepoint sexton_step"))).is_err() {
+                        if back.and_then(|_| tx.execute(&Sql::new("release savepoint sexton_step"))).is_err()
+                        {
                             return Err(failure);
                         }
                         break;

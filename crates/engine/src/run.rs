@@ -264,12 +264,7 @@ impl Run<'_, '_> {
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.
-    fn lock(
-        &mut self,
-        session: &mut dyn Session,
-        database: &str,
-        patience: Duration,
-    ) -> Result<(), Failure> {
+    fn lock(&mut self, session: &mut dyn Session, database: &str, patience: Duration) -> Result<(), Failure> {
         let clock = self.engine.clock();
         let began = clock.tick();
         let holder = format!("run {} (process {})", self.id, std::process::id());
@@ -313,8 +308,7 @@ impl Run<'_, '_> {
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             let step = checkpoint.step;
-            let came =
-                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);
+            let came = self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);
             let Came { counts, took, detail, more } =
                 came.inspect_err(|failure| self.note_failure(work, session, &checkpoint, failure))?;
             // At once: whoever commits before the log is moved moves it.

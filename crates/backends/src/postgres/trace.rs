@@ -17,7 +17,9 @@ pub(super) fn of(statement: &str) -> Trace {
             [name, ..] => gone("to_regclass", name),
             [] => Trace::Unknown,
         },
-        ["alter", "type", _, "add", "value", ..] => added_value(&words[2], without(&words[5..], &["if", "not", "exists"])),
+        ["alter", "type", _, "add", "value", ..] => {
+            added_value(&words[2], without(&words[5..], &["if", "not", "exists"]))
+        }
         ["alter", "table", .., "detach", "partition", _, "concurrently"] => detached(&words),
         ["create", "database", ..] => known(&words[2..], "select 1 from pg_database where datname = ", true),
         ["drop", "database", ..] => known(
@@ -25,13 +27,19 @@ pub(super) fn of(statement: &str) -> Trace {
             "select 1 from pg_database where datname = ",
             false,
         ),
-        ["create", "tablespace", ..] => known(&words[2..], "select 1 from pg_tablespace where spcname = ", true),
+        ["create", "tablespace", ..] => {
+            known(&words[2..], "select 1 from pg_tablespace where spcname = ", true)
+        }
         ["drop", "tablespace", ..] => known(
             without(&words[2..], &["if", "exists"]),
             "select 1 from pg_tablespace where spcname = ",
             false,
         ),
-        ["vacuum" | "analyze" | "reindex" | "cluster" | "checkpoint" | "refresh" | "discard" | "set" | "reset", ..]
+        [
+            "vacuum" | "analyze" | "reindex" | "cluster" | "checkpoint" | "refresh" | "discard" | "set"
+            | "reset",
+            ..,
+        ]
         | ["alter", "system", ..] => Trace::Again,
         _ => Trace::Unknown,
     }
@@ -161,7 +169,9 @@ fn words(statement: &str) -> Vec<String> {
                     }
                 }
             }
-            c if c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';') => all.push(std::mem::take(&mut word)),
+            c if c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';') => {
+                all.push(std::mem::take(&mut word))
+            }
             c => word.push(c),
         }
     }

@@ -33,7 +33,9 @@ pub(super) fn rebuild(link: &Link, table: &TableName, create: &str) -> Result<Ve
         return Err(Error::usage(format!("what should be made of `{name}` is no `create table {name} (…)`"))
             .help("write the whole definition of the table as it should be, under its own name"));
     };
-    let counter = match rows(link, &Sql::new("select 1 from sqlite_schema where name = 'sqlite_sequence'"))?.is_empty() {
+    let counter = match rows(link, &Sql::new("select 1 from sqlite_schema where name = 'sqlite_sequence'"))?
+        .is_empty()
+    {
         true => None,
         false => rows(link, &Sql::new("select seq from sqlite_sequence where name = ").bind(name.as_str()))?
             .first()
@@ -166,7 +168,8 @@ fn identifier(text: &str) -> Option<(String, &str)> {
             Some((text[1..end].to_owned(), &text[end + 1..]))
         }
         None => {
-            let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
+            let end =
+                text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
             (end > 0).then(|| (text[..end].to_owned(), &text[end..]))
         }
     }

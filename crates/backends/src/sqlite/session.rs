@@ -181,6 +181,8 @@ impl Link {
         if !self.conn.is_autocommit() {
             self.conn.execute_batch("rollback").map_err(failed)?;
         }
+        // Whatever it set: children are Sexton's own business on this connection.
+        self.conn.execute_batch("pragma foreign_keys = off").map_err(failed)?;
         done?;
         Ok(Performed { statement: sql.to_owned(), notices: Vec::new() })
     }

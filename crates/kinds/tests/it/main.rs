@@ -23,6 +23,8 @@ mod merge_others;
 mod merge_scopes;
 mod migrate;
 mod migrate_kit;
+mod migrate_outside;
+mod migrate_trouble;
 mod orphans;
 mod orphans_identity;
 mod orphans_scan;

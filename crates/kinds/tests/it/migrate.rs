@@ -16,7 +16,10 @@ fn pending_ones_go_in_in_order_each_with_its_record_and_a_second_run_does_nothin
         assert_eq!(yard.place.leftovers(), Vec::<String>::new());
         assert!(plan.items[0].findings.iter().any(|finding| finding.what == "from 0 to 3"), "{plan:#?}");
         let report = yard.up();
-        assert_eq!(yard.history(), ["apply 0001_users applied 2", "apply 0002_orders applied 3", "apply 0003_note applied 2"]);
+        assert_eq!(
+            yard.history(),
+            ["apply 0001_users applied 2", "apply 0002_orders applied 3", "apply 0003_note applied 2"]
+        );
         assert_eq!(yard.list("select note from orders"), ["old"]);
         assert_eq!(report.operations[0].result.as_ref().unwrap()["current"], 3);
         let after = yard.place.dump();
@@ -104,7 +107,9 @@ fn die_everywhere(options: serde_json::Value, files: &[(&str, &str)], given: &[&
             drop(engine);
             if died {
                 match yard.resume(&id) {
-                    Ok(report) => assert_eq!(report.status, Status::Completed, "resumed after {nth}: {report:#?}"),
+                    Ok(report) => {
+                        assert_eq!(report.status, Status::Completed, "resumed after {nth}: {report:#?}")
+                    }
                     // dead before the run was noted, or after its last event
                     Err(_) if yard.place.dump() == wanted => {}
                     Err(_) if nth == 1 => drop(yard.done(options.clone())),

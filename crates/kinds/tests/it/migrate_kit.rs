@@ -113,7 +113,12 @@ impl Yard {
     pub fn states(&self) -> Vec<(String, String)> {
         let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
         let status = self.status();
-        status["migrations"].as_array().unwrap().iter().map(|one| (text(&one["id"]), text(&one["state"]))).collect()
+        status["migrations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (text(&one["id"]), text(&one["state"])))
+            .collect()
     }
 
     /// One state.
@@ -124,13 +129,15 @@ impl Yard {
     /// The history: what was done to which, and what it is since.
     pub fn history(&self) -> Vec<String> {
         let table = if self.place.is_sqlite() { "sexton_migrations" } else { "sexton.migrations" };
-        let sql = format!("select action || ' ' || id || ' ' || state || ' ' || done from {table} order by seq");
+        let sql =
+            format!("select action || ' ' || id || ' ' || state || ' ' || done from {table} order by seq");
         self.list(&sql)
     }
 
     /// The first column of a query, as text.
     pub fn list(&self, sql: &str) -> Vec<String> {
-        let text = |value: &targets::db::Value| value.as_text().map_or_else(|| value.to_string(), str::to_owned);
+        let text =
+            |value: &targets::db::Value| value.as_text().map_or_else(|| value.to_string(), str::to_owned);
         self.place.rows(sql).iter().map(|row| row.first().map(text).unwrap_or_default()).collect()
     }
 

@@ -17,6 +17,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     if let Some(why) = &item.failed {
         return format!("{place}: cannot be planned, {}", why.error);
     }
+    if item.steps.is_empty() && item.findings.iter().any(|finding| finding.level == Level::Refuse) {
+        return format!("{place}: nothing can be done");
+    }
     if item.steps.is_empty() {
         return match item.result {
             Some(_) => format!("{place}: only looks"),
@@ -68,7 +71,9 @@ fn migrations(item: &Item) -> String {
         match ids.as_slice() {
             [] => {}
             [one] => parts.push(format!("{verb} {one}")),
-            [first, .., last] => parts.push(format!("{verb} {} migrations, {first} to {last}", count(ids.len() as u64))),
+            [first, .., last] => {
+                parts.push(format!("{verb} {} migrations, {first} to {last}", count(ids.len() as u64)))
+            }
         }
     }
     parts.join(", ")

@@ -26,6 +26,9 @@ use files::File;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
+/// What marks the definition of a table that is made anew.
+pub const REBUILD: &str = "-- sexton:rebuild ";
+
 /// How to read a directory.
 #[derive(Debug, Clone)]
 pub struct Reading {

@@ -7,17 +7,21 @@ use super::aim::part_at;
 use super::book::{self, Fact};
 use super::own::{self, Entry};
 use super::task::{Deed, Phase, Place, Task};
+use crate::migrate::directory::REBUILD;
 use crate::migrate::model::{Part, State, Statement};
 use engine::{Batch, Class, Counts, Cursor, Error, Result, Work};
 use serde_json::json;
 use std::time::Instant;
 use targets::db::{Row, TableName, Value};
 
-/// What marks a definition as that of a table that is made anew.
-pub const REBUILD: &str = "-- sexton:rebuild ";
-
 /// One batch.
-pub fn act(task: &Task, aim: &Cursor, last: Option<String>, began: Option<Instant>, work: &mut Work) -> Result<Batch> {
+pub fn act(
+    task: &Task,
+    aim: &Cursor,
+    last: Option<String>,
+    began: Option<Instant>,
+    work: &mut Work,
+) -> Result<Batch> {
     let done = |next: Option<Cursor>| Batch { counts: Counts::default(), next };
     match task.deed {
         Deed::Prepare => {
@@ -57,7 +61,8 @@ pub fn act(task: &Task, aim: &Cursor, last: Option<String>, began: Option<Instan
         (true, _) => State::RolledBack,
         (false, _) => State::Interrupted,
     };
-    let entry = Entry { done: at as u64, duration_ms: Some(took.as_millis() as u64), ..entry(task, state, work) };
+    let entry =
+        Entry { done: at as u64, duration_ms: Some(took.as_millis() as u64), ..entry(task, state, work) };
     // A migration in one transaction has no row of its own attempt yet.
     let known = if task.is_plain() { 0 } else { work.record(&own::update(&table(task, work), &entry))? };
     if known == 0 {
@@ -239,8 +244,13 @@ fn breaks_references(task: &Task, new: &[Row]) -> Error {
         })
         .collect();
     let more = if new.len() > shown.len() { ", …" } else { "" };
-    Error::data(format!("`{}` would break {} references: {}{more}", task.brief.id, new.len(), shown.join(", ")))
-        .help("move these rows too, or delete them in a statement before: `sexton orphans scan` shows them")
+    Error::data(format!(
+        "`{}` would break {} references: {}{more}",
+        task.brief.id,
+        new.len(),
+        shown.join(", ")
+    ))
+    .help("move these rows too, or delete them in a statement before: `sexton orphans scan` shows them")
 }
 
 /// Queries whose first value must be true; what stands beside it is shown when it is not.
@@ -253,14 +263,19 @@ fn assert_all(task: &Task, queries: &[String], when: &str, work: &mut Work) -> R
         let holds = match row.first() {
             Some(Value::Bool(truth)) => *truth,
             Some(Value::Int(number)) => *number != 0,
-            Some(Value::Text(text)) => ["t", "true", "yes", "on", "1"].contains(&text.to_ascii_lowercase().as_str()),
+            Some(Value::Text(text)) => {
+                ["t", "true", "yes", "on", "1"].contains(&text.to_ascii_lowercase().as_str())
+            }
             _ => false,
         };
         if !holds {
             let said: Vec<String> = row.iter().skip(1).map(told).collect();
             let said = if said.is_empty() { String::new() } else { format!(": {}", said.join(", ")) };
-            return Err(Error::data(format!("`{}` needs {when} it what is not true{said} ({query})", task.brief.id))
-                .help("put that right, then `sexton migrate up`"));
+            return Err(Error::data(format!(
+                "`{}` needs {when} it what is not true{said} ({query})",
+                task.brief.id
+            ))
+            .help("put that right, then `sexton migrate up`"));
         }
     }
     Ok(())

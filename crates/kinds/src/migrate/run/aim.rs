@@ -41,12 +41,19 @@ fn is_over(task: &Task, scene: &Scene) -> Result<bool> {
     Ok(match task.deed {
         Deed::Prepare => scene.own_there && (scene.history.is_none() || scene.history_there),
         Deed::Apply if moved(state) => {
-            return Err(Error::data(format!("somebody else has begun `{}` meanwhile, and stopped", task.brief.id))
-                .help("look at it with `sexton migrate status`, then `sexton migrate resume`"));
+            return Err(Error::data(format!(
+                "somebody else has begun `{}` meanwhile, and stopped",
+                task.brief.id
+            ))
+            .help("look at it with `sexton migrate status`, then `sexton migrate resume`"));
         }
         Deed::Apply if task.brief.repeatable => {
             let same = |kept: &String| *kept == task.brief.checksum;
-            state.is_in() && scene.known(&task.brief.id).and_then(|known| known.applied.checksum.as_ref()).is_some_and(same)
+            state.is_in()
+                && scene
+                    .known(&task.brief.id)
+                    .and_then(|known| known.applied.checksum.as_ref())
+                    .is_some_and(same)
         }
         Deed::Apply | Deed::Baseline => state.is_in(),
         Deed::Revert => !state.is_in() && state != State::Interrupted,

@@ -102,7 +102,8 @@ pub struct Fact<'a> {
 pub fn apply(history: &History, fact: &Fact) -> Vec<Sql> {
     let table = &history.table;
     let one = fact.migration;
-    let insert = |columns: &str| Sql::new("insert into ").table(table).text(&format!(" ({columns}) values ("));
+    let insert =
+        |columns: &str| Sql::new("insert into ").table(table).text(&format!(" ({columns}) values ("));
     let number = || one.number.map(|number| number as i64).or_else(|| one.version.parse().ok()).unwrap_or(0);
     let checksum = one.foreign_checksum.clone();
     vec![match history.shape {
@@ -110,7 +111,12 @@ pub fn apply(history: &History, fact: &Fact) -> Vec<Sql> {
         Shape::Dirty => return only(history, Some(&one.version)),
         Shape::Goose => goose(history, number()),
         Shape::Flyway => {
-            return vec![flyway(history, fact, if one.repeatable { None } else { Some(&one.version) }, "SQL")];
+            return vec![flyway(
+                history,
+                fact,
+                if one.repeatable { None } else { Some(&one.version) },
+                "SQL",
+            )];
         }
         Shape::Sqlx => insert("version, description, success, checksum, execution_time")
             .bind(number())
@@ -131,11 +137,9 @@ pub fn apply(history: &History, fact: &Fact) -> Vec<Sql> {
             .text(", ")
             .bind(checksum.unwrap_or_default())
             .text(")"),
-        Shape::Plain => insert("version, description")
-            .bind(number())
-            .text(", ")
-            .bind(one.description.as_str())
-            .text(")"),
+        Shape::Plain => {
+            insert("version, description").bind(number()).text(", ").bind(one.description.as_str()).text(")")
+        }
     }]
 }
 
@@ -146,7 +150,9 @@ pub fn revert(history: &History, fact: &Fact) -> Vec<Sql> {
         Sql::new("delete from ").table(&history.table).text(&format!(" where {column} = ")).bind(version)
     };
     let text = || Value::Text(one.version.clone());
-    let number = || Value::Int(one.number.map(|number| number as i64).or_else(|| one.version.parse().ok()).unwrap_or(0));
+    let number = || {
+        Value::Int(one.number.map(|number| number as i64).or_else(|| one.version.parse().ok()).unwrap_or(0))
+    };
     vec![match history.shape {
         Shape::Versions | Shape::Diesel => delete("version", text()),
         Shape::Dirty => return only(history, fact.last.as_deref()),
@@ -174,7 +180,8 @@ fn only(history: &History, version: Option<&str>) -> Vec<Sql> {
 fn flyway(history: &History, fact: &Fact, version: Option<&String>, sort: &str) -> Sql {
     let one = fact.migration;
     let checksum = one.foreign_checksum.as_ref().and_then(|text| text.parse::<i64>().ok());
-    let checksum = checksum.filter(|_| sort == "SQL").map_or("null".to_owned(), |checksum| checksum.to_string());
+    let checksum =
+        checksum.filter(|_| sort == "SQL").map_or("null".to_owned(), |checksum| checksum.to_string());
     let text = |value: &str| Sql::new("cast(").bind(value).text(" as text)");
     let version = version.map_or(Sql::new("null"), |version| text(version));
     let file = fact.script.file.display().to_string();

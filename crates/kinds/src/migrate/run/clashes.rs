@@ -18,12 +18,14 @@ pub fn find(steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
             tasks.push(task);
         }
     }
-    let says_anything = tasks.iter().flat_map(|task| &task.script.statements).any(|one| touch(&one.sql).is_some());
+    let says_anything =
+        tasks.iter().flat_map(|task| &task.script.statements).any(|one| touch(&one.sql).is_some());
     if !says_anything {
         return Ok(Vec::new());
     }
     let schema = facts.schema()?;
-    let mut there: BTreeSet<String> = schema.tables.iter().map(|table| table.name.name.to_lowercase()).collect();
+    let mut there: BTreeSet<String> =
+        schema.tables.iter().map(|table| table.name.name.to_lowercase()).collect();
     let mut all = Vec::new();
     for task in &tasks {
         for statement in &task.script.statements {
@@ -31,12 +33,14 @@ pub fn find(steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
             let (name, id) = (touched.name, &task.brief.id);
             let at = format!("{}, line {}", task.script.file.display(), statement.line);
             match touched.how {
-                How::Make if there.contains(&name) && is_in_reach(&schema, &name) => all.push(Finding::forbid(
-                    "object_exists",
-                    id,
-                    format!("it makes the table `{name}`, which is there already ({at})"),
-                    format!("if the database has all of it already: `sexton migrate baseline --to {id}`"),
-                )),
+                How::Make if there.contains(&name) && is_in_reach(&schema, &name) => {
+                    all.push(Finding::forbid(
+                        "object_exists",
+                        id,
+                        format!("it makes the table `{name}`, which is there already ({at})"),
+                        format!("if the database has all of it already: `sexton migrate baseline --to {id}`"),
+                    ))
+                }
                 How::Change if !there.contains(&name) => all.push(Finding::forbid(
                     "object_missing",
                     id,
@@ -81,8 +85,11 @@ struct Touched {
 /// The table that a statement makes, changes or drops.
 fn touch(sql: &str) -> Option<Touched> {
     let head: String = sql.chars().take(300).collect();
-    let words: Vec<&str> =
-        head.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).take(12).collect();
+    let words: Vec<&str> = head
+        .split(|c: char| c.is_whitespace() || c == '(')
+        .filter(|word| !word.is_empty())
+        .take(12)
+        .collect();
     let is = |n: usize, word: &str| words.get(n).is_some_and(|found| found.eq_ignore_ascii_case(word));
     let (how, at) = match () {
         _ if is(0, "create") && is(1, "table") && is(2, "if") => return None,

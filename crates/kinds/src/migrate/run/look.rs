@@ -50,7 +50,13 @@ impl Scene {
         };
         let directory = Directory::read(&options.directory, &reading)?;
         let (history, history_there) = counting(options, directory.convention, &found, &entries);
-        let known = known(facts, history.as_ref().filter(|_| history_there), &entries, &directory.migrations, history.is_some())?;
+        let known = known(
+            facts,
+            history.as_ref().filter(|_| history_there),
+            &entries,
+            &directory.migrations,
+            history.is_some(),
+        )?;
         let applied = known.iter().map(|known| known.applied.clone()).collect();
         let others = found.into_iter().filter(|other| Some(other) != history.as_ref()).collect();
         let policy = options.policy(directory.convention);
@@ -70,7 +76,12 @@ impl Scene {
 }
 
 /// The history of another tool that counts, and whether it is there.
-fn counting(options: &Options, convention: Convention, found: &[History], own: &[Entry]) -> (Option<History>, bool) {
+fn counting(
+    options: &Options,
+    convention: Convention,
+    found: &[History],
+    own: &[Entry],
+) -> (Option<History>, bool) {
     let adopted = own.iter().any(|entry| entry.action == "adopt");
     let shape = match options.shape(convention) {
         _ if adopted && options.history == Which::Auto => None,

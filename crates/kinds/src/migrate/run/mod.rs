@@ -20,8 +20,8 @@ pub use new::new_files;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Severity,
-    Step, Stores, Work,
+    Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result,
+    Severity, Step, Stores, Work,
 };
 use look::Scene;
 use options::Action;
@@ -77,7 +77,11 @@ struct Migrating {
 
 impl Migrating {
     /// Looks once.
-    fn with_scene<T>(&self, facts: &mut dyn Facts, use_it: impl FnOnce(&Scene, &mut dyn Facts) -> T) -> Result<T> {
+    fn with_scene<T>(
+        &self,
+        facts: &mut dyn Facts,
+        use_it: impl FnOnce(&Scene, &mut dyn Facts) -> T,
+    ) -> Result<T> {
         let mut scene = self.scene.borrow_mut();
         if scene.is_none() {
             *scene = Some(Scene::of(&self.options, facts)?);
@@ -159,7 +163,11 @@ impl Operation for Migrating {
         let state = scene.state(&task.brief.id);
         task.is_plain()
             && match task.deed {
-                Deed::Apply => !task.brief.repeatable && !state.is_in() && state != crate::migrate::model::State::Interrupted,
+                Deed::Apply => {
+                    !task.brief.repeatable
+                        && !state.is_in()
+                        && state != crate::migrate::model::State::Interrupted
+                }
                 Deed::Baseline | Deed::Adopt | Deed::Accept => true,
                 Deed::Prepare | Deed::Revert => false,
             }
@@ -192,7 +200,8 @@ impl Operation for Migrating {
     fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
         let scene = Scene::of(&self.options, facts)?;
         let document = status::document(&self.options, &scene);
-        let wanted: Vec<&str> = done.steps.iter().map(|step| step.id.as_str()).filter(|id| *id != "history").collect();
+        let wanted: Vec<&str> =
+            done.steps.iter().map(|step| step.id.as_str()).filter(|id| *id != "history").collect();
         Ok(Some(json!({
             "current": document["current"],
             "target": document["target"],

@@ -15,7 +15,8 @@ pub fn new_files(options: &serde_json::Value, name: &str, now: Timestamp) -> Res
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let name = words.map(str::to_lowercase).collect::<Vec<_>>().join("_");
     if name.is_empty() {
-        return Err(Error::usage("a migration needs a name").help("say what it does: `sexton migrate new 'add orders'`"));
+        return Err(Error::usage("a migration needs a name")
+            .help("say what it does: `sexton migrate new 'add orders'`"));
     }
     let folder = &options.directory;
     let cannot = |error: std::io::Error, path: &Path| {

@@ -155,9 +155,9 @@ impl Options {
     pub fn convention(&self) -> Result<Option<Convention>> {
         match self.convention.as_str() {
             "auto" => Ok(None),
-            name => Convention::named(name).map(Some).map_err(|problem| {
-                Error::usage(problem.what.clone()).help(problem.help.clone())
-            }),
+            name => Convention::named(name)
+                .map(Some)
+                .map_err(|problem| Error::usage(problem.what.clone()).help(problem.help.clone())),
         }
     }
 

@@ -119,10 +119,13 @@ pub fn insert(table: &TableName, entry: &Entry) -> Sql {
 fn values(entry: &Entry) -> Sql {
     let text = |value: &str| Sql::new("cast(").bind(value).text(" as text)");
     let number = |value: Option<u64>| {
-        Sql::new("cast(").bind(value.map_or(Value::Null, |value| Value::Int(value as i64))).text(" as bigint)")
+        Sql::new("cast(")
+            .bind(value.map_or(Value::Null, |value| Value::Int(value as i64)))
+            .text(" as bigint)")
     };
     let at = entry.at.map(|at| at.to_string()).unwrap_or_default();
-    let error = Sql::new("cast(").bind(entry.error.clone().map_or(Value::Null, Value::Text)).text(" as text)");
+    let error =
+        Sql::new("cast(").bind(entry.error.clone().map_or(Value::Null, Value::Text)).text(" as text)");
     Sql::join(
         &[
             text(&entry.id),

@@ -89,13 +89,19 @@ impl Draft<'_> {
             // One that stopped in the middle is taken out by what of it is in.
             if let Target::Only(name) = target
                 && let Ok(one) = find(&self.scene.directory.migrations, name)
-                && let Some(known) = self.scene.known(&one.id).filter(|known| known.applied.state == State::Interrupted)
+                && let Some(known) =
+                    self.scene.known(&one.id).filter(|known| known.applied.state == State::Interrupted)
             {
                 planned.findings.push(half_way_back(one, known));
                 planned.steps.extend(self.revert(one, known));
                 continue;
             }
-            match graph::back(&self.scene.directory.migrations, &self.scene.applied, target, &self.scene.policy) {
+            match graph::back(
+                &self.scene.directory.migrations,
+                &self.scene.applied,
+                target,
+                &self.scene.policy,
+            ) {
                 Ok(Sequence { steps, warnings }) => {
                     planned.findings.extend(warnings.0.iter().map(warned));
                     planned.steps.extend(steps.into_iter().filter_map(|one| self.taken_out(one)));
@@ -110,7 +116,8 @@ impl Draft<'_> {
         let mut planned = self.down()?;
         let again: Vec<String> = planned.steps.iter().map(|step| step.id.clone()).collect();
         for id in again.iter().rev() {
-            let one = find(&self.scene.directory.migrations, id).map_err(|problem| Problems::from(problem))?;
+            let one =
+                find(&self.scene.directory.migrations, id).map_err(|problem| Problems::from(problem))?;
             planned.steps.push(self.step(one, Deed::Apply, one.up.clone()));
         }
         Ok(planned)
@@ -123,7 +130,9 @@ impl Draft<'_> {
         match graph::pending(migrations, &self.scene.applied, &to, &self.scene.policy) {
             Ok(Sequence { steps, warnings }) => {
                 planned.findings.extend(warnings.0.iter().map(warned));
-                planned.steps.extend(steps.into_iter().map(|one| self.step(one, Deed::Baseline, Script::default())));
+                planned
+                    .steps
+                    .extend(steps.into_iter().map(|one| self.step(one, Deed::Baseline, Script::default())));
             }
             Err(problems) => planned.findings.extend(refused(&problems)),
         }
@@ -216,7 +225,8 @@ impl Draft<'_> {
         }
         let nothing = Migration { id: "history".to_owned(), ..Migration::default() };
         let step = self.step(&nothing, Deed::Prepare, Script::default());
-        Step { object: made.join(", "), label: "history".to_owned(), ..step }
+        let facts = vec![("makes".to_owned(), made.join(", "))];
+        Step { object: made.join(", "), facts, ..step }
     }
 
     fn step(&self, one: &Migration, deed: Deed, script: Script) -> Step {
@@ -264,7 +274,12 @@ impl Draft<'_> {
             exempt: 0,
             batches: 1,
             way,
-            statements: task.script.statements.iter().map(|statement| format!("{};", statement.sql)).collect(),
+            statements: task
+                .script
+                .statements
+                .iter()
+                .map(|statement| format!("{};", statement.sql))
+                .collect(),
             facts,
             task: serde_json::to_value(&task).unwrap_or_default(),
         }

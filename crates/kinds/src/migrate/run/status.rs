@@ -22,16 +22,18 @@ pub fn document(options: &Options, scene: &Scene) -> Json {
     let (pending, problems): (Vec<String>, Json) = match &way {
         Ok(sequence) => (sequence.ids().into_iter().map(str::to_owned).collect(), json!(sequence.warnings)),
         Err(problems) => {
-            let waiting = standings.iter().filter(|one| !one.state.is_in() && files.contains_key(one.id.as_str()));
+            let waiting =
+                standings.iter().filter(|one| !one.state.is_in() && files.contains_key(one.id.as_str()));
             (waiting.map(|one| one.id.clone()).collect(), json!(problems))
         }
     };
     let current = current(&standings, &files);
-    let wanted = options.target.clone().and_then(|target| graph::find(migrations, &target).ok()).or_else(|| {
-        graph::order(migrations, &scene.policy).ok().and_then(|sequence| {
-            sequence.steps.iter().copied().rfind(|one| !one.repeatable)
-        })
-    });
+    let wanted =
+        options.target.clone().and_then(|target| graph::find(migrations, &target).ok()).or_else(|| {
+            graph::order(migrations, &scene.policy)
+                .ok()
+                .and_then(|sequence| sequence.steps.iter().copied().rfind(|one| !one.repeatable))
+        });
     let all: Vec<Json> = standings
         .iter()
         .map(|standing| one(standing, files.get(standing.id.as_str()).copied(), scene))
@@ -55,8 +57,11 @@ pub fn document(options: &Options, scene: &Scene) -> Json {
 }
 
 fn one(standing: &Standing, file: Option<&Migration>, scene: &Scene) -> Json {
-    let known = scene.known(&standing.id).filter(|_| !matches!(standing.state, crate::migrate::model::State::Applied));
-    let changed = if standing.state.is_in() && file.is_some() { json!(!standing.changed) } else { Json::Null };
+    let known = scene
+        .known(&standing.id)
+        .filter(|_| !matches!(standing.state, crate::migrate::model::State::Applied));
+    let changed =
+        if standing.state.is_in() && file.is_some() { json!(!standing.changed) } else { Json::Null };
     let mut json = json!({
         "id": standing.id,
         "number": file.and_then(|file| file.number).or_else(|| standing.version.parse().ok()),
@@ -102,9 +107,10 @@ pub fn versions(scene: &Scene, steps: &[Step]) -> (String, String) {
     let files: HashMap<&str, &Migration> = migrations.iter().map(|one| (one.id.as_str(), one)).collect();
     let told = |applied: &[Applied]| {
         let standings = graph::standings(migrations, applied);
-        current(&standings, &files).map_or_else(|| "0".to_owned(), |one| {
-            version(one).as_str().map_or_else(|| version(one).to_string(), str::to_owned)
-        })
+        current(&standings, &files).map_or_else(
+            || "0".to_owned(),
+            |one| version(one).as_str().map_or_else(|| version(one).to_string(), str::to_owned),
+        )
     };
     let mut after = scene.applied.clone();
     for step in steps {

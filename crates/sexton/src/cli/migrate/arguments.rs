@@ -36,7 +36,11 @@ fn to(help: &'static str) -> Arg {
 }
 
 fn ids() -> Arg {
-    Arg::new("ids").value_name("ID").required(true).num_args(1..).help("Id, version or number; or the beginning of an id")
+    Arg::new("ids")
+        .value_name("ID")
+        .required(true)
+        .num_args(1..)
+        .help("Id, version or number; or the beginning of an id")
 }
 
 /// The commands.

@@ -21,7 +21,12 @@ use engine::{Kind, Request, SCHEMA_VERSION, Severity};
 use serde_json::{Value as Json, json};
 
 /// `sexton migrate …`.
-pub fn migrate(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+pub fn migrate(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    actor: &str,
+) -> Result<Exit, Trouble> {
     let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
     match command {
         "status" => status(act, &looked_at(act, kind, own, actor)?),
@@ -67,7 +72,10 @@ fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result
     let names = || known.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(named) = named {
         return known.iter().find(|one| one.name == *named).map(|one| (*one).clone()).ok_or_else(|| {
-            Trouble::usage(format!("there is no migration `{named}` in the configuration"), format!("there are {}", names()))
+            Trouble::usage(
+                format!("there is no migration `{named}` in the configuration"),
+                format!("there are {}", names()),
+            )
         });
     }
     let database = matches.get_one::<String>("database").map(String::as_str);
@@ -150,7 +158,14 @@ fn status(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
     for one in looked_at["migrations"].as_array().into_iter().flatten() {
         let at = one["applied_at"].as_str().and_then(|at| at.parse().ok()).map(minute).unwrap_or_default();
         let took = one["duration_ms"].as_u64().map(|ms| duration(ms as f64 / 1000.0)).unwrap_or_default();
-        table.row([word(&one["id"]), state(one), at, took, yes(&one["reversible"]), word(&one["description"])]);
+        table.row([
+            word(&one["id"]),
+            state(one),
+            at,
+            took,
+            yes(&one["reversible"]),
+            word(&one["description"]),
+        ]);
     }
     if !table.is_empty() {
         act.console.data(&table.text());
@@ -164,7 +179,10 @@ fn status(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
     ));
     problems(act, looked_at);
     for other in looked_at["other_histories"].as_array().into_iter().flatten() {
-        act.console.note(&format!("the table {} looks like the history of another tool, and does not count", word(other)));
+        act.console.note(&format!(
+            "the table {} looks like the history of another tool, and does not count",
+            word(other)
+        ));
     }
     Ok(Exit::Done)
 }
