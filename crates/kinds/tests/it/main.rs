@@ -21,6 +21,8 @@ mod merge_laws;
 mod merge_looks;
 mod merge_others;
 mod merge_scopes;
+mod migrate_history;
+mod migrate_read;
 mod orphans;
 mod orphans_identity;
 mod orphans_scan;

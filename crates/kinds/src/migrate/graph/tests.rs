@@ -55,11 +55,15 @@ fn all(migrations: &[Migration]) -> Vec<String> {
 }
 
 fn up(migrations: &[Migration], applied: &[&str], target: Target) -> Result<Vec<String>, String> {
-    pending(migrations, &is_in(applied), &target, &Policy::default()).map(ids).map_err(|problems| told(&problems))
+    pending(migrations, &is_in(applied), &target, &Policy::default())
+        .map(ids)
+        .map_err(|problems| told(&problems))
 }
 
 fn down(migrations: &[Migration], applied: &[&str], target: Target) -> Result<Vec<String>, String> {
-    back(migrations, &is_in(applied), &target, &Policy::default()).map(ids).map_err(|problems| told(&problems))
+    back(migrations, &is_in(applied), &target, &Policy::default())
+        .map(ids)
+        .map_err(|problems| told(&problems))
 }
 
 fn ids(sequence: Sequence<'_>) -> Vec<String> {
@@ -108,7 +112,10 @@ fn a_ring_or_a_missing_parent_is_told_with_the_ids() {
 fn numbers_left_out_are_refused_where_numbers_are_counted() {
     // S0-015, W-003
     let gap = up(&[one("1_a"), one("3_c")], &[], to("3")).unwrap_err();
-    assert!(gap.contains("there is no migration 2 → bring the file back, or say `gaps = \"allow\"`"), "{gap}");
+    assert!(
+        gap.contains("there is no migration 2 → bring the file back, or say `gaps = \"allow\"`"),
+        "{gap}"
+    );
     assert!(up(&[one("2_b")], &[], Target::All).unwrap_err().contains("there is no migration 1"));
     assert!(up(&[one("1_a"), one("5_e")], &[], Target::All).unwrap_err().contains("no migrations 2 to 4"));
     assert_eq!(up(&[one("0_a"), one("1_b")], &[], Target::All).unwrap(), ["0_a", "1_b"]);
@@ -124,7 +131,8 @@ fn numbers_left_out_are_refused_where_numbers_are_counted() {
 fn two_of_one_number_or_id_are_refused() {
     let same = order(&[one("1_a"), one("2_b"), one("2_c")], &Policy::default()).unwrap_err();
     assert_eq!(told(&same), "`2_b` and `2_c` have the same number → give `2_c` a number that is free");
-    let twice = [one("1_a"), Migration { up: Script { file: "z.sql".into(), ..Script::default() }, ..one("1_a") }];
+    let twice =
+        [one("1_a"), Migration { up: Script { file: "z.sql".into(), ..Script::default() }, ..one("1_a") }];
     let same = order(&twice, &Policy { duplicates: Stance::Allow, ..Policy::default() }).unwrap_err();
     assert_eq!(told(&same), "`1_a.sql` and `z.sql` have the same id `1_a` → give one of them another id");
     let zero = order(&versions(&["1", "1.0"]), &Policy::default()).unwrap_err();
@@ -133,7 +141,8 @@ fn two_of_one_number_or_id_are_refused() {
 
 #[test]
 fn several_ends_are_refused_where_only_dependencies_give_an_order() {
-    let heads = order(&[one("a"), needing("b", &["a"]), needing("c", &["a"])], &Policy::default()).unwrap_err();
+    let heads =
+        order(&[one("a"), needing("b", &["a"]), needing("c", &["a"])], &Policy::default()).unwrap_err();
     assert!(told(&heads).contains("nothing comes after `b` and `c`"), "{heads}");
     all(&[one("a"), needing("b", &["a"]), needing("c", &["a"]), needing("d", &["b", "c"])]);
     all(&[one("a"), one("b")]);
@@ -175,7 +184,8 @@ fn a_late_one_is_refused_and_may_be_allowed() {
     let three = [one("1_a"), one("2_b"), one("3_c")];
     let late = up(&three, &["1_a", "3_c"], Target::All).unwrap_err();
     assert!(late.starts_with("`2_b` should have come before some that are in → "), "{late}");
-    let branches = pending(&three, &is_in(&["1_a", "3_c"]), &Target::All, &Policy::of(Convention::Sqlx)).unwrap();
+    let branches =
+        pending(&three, &is_in(&["1_a", "3_c"]), &Target::All, &Policy::of(Convention::Sqlx)).unwrap();
     assert_eq!((branches.ids(), branches.warnings.0.len()), (vec!["2_b"], 1));
     assert!(standings(&three, &is_in(&["1_a", "3_c"]))[1].out_of_order);
 }
@@ -234,7 +244,10 @@ fn what_cannot_run_is_refused_only_when_it_is_to_run() {
     let empty = Migration { up: Script::default(), ..one("3_c") };
     let three = [one("1_a"), odd, empty];
     let told = up(&three, &["1_a"], Target::All).unwrap_err();
-    assert!(told.contains("`2_b.sql`, line 3: odd → mend it") && told.contains("`3_c` has no statement"), "{told}");
+    assert!(
+        told.contains("`2_b.sql`, line 3: odd → mend it") && told.contains("`3_c` has no statement"),
+        "{told}"
+    );
     assert_eq!(up(&three, &["1_a", "2_b", "3_c"], Target::All).unwrap(), Vec::<String>::new());
     assert_eq!(up(&three, &[], Target::By(1)).unwrap(), ["1_a"]);
 }
@@ -266,7 +279,8 @@ fn the_way_back_keeps_what_others_need_and_refuses_what_has_none() {
 #[test]
 fn a_name_may_be_an_id_a_version_a_number_or_a_beginning() {
     let some = [one("0001_users"), one("0002_orders"), one("0003_order_items")];
-    let id = |name: &str| find(&some, name).map(|found| found.id.clone()).map_err(|problem| problem.to_string());
+    let id =
+        |name: &str| find(&some, name).map(|found| found.id.clone()).map_err(|problem| problem.to_string());
     for name in ["0002_orders", "0002", "2", "0002_o"] {
         assert_eq!(id(name).unwrap(), "0002_orders", "{name}");
     }
