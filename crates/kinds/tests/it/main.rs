@@ -21,10 +21,15 @@ mod merge_laws;
 mod merge_looks;
 mod merge_others;
 mod merge_scopes;
+<<<<<<< HEAD
 mod migrate;
 mod migrate_kit;
 mod migrate_outside;
 mod migrate_trouble;
+=======
+mod migrate_history;
+mod migrate_read;
+>>>>>>> k-mread
 mod orphans;
 mod orphans_identity;
 mod orphans_scan;

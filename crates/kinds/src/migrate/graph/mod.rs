@@ -80,3 +80,6 @@ impl Judgement {
 fn by_id(applied: &[Applied]) -> HashMap<&str, &Applied> {
     applied.iter().map(|entry| (entry.id.as_str(), entry)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
     let scene = Scene::of(options, facts)?;
     let draft = Draft { options, scene: &scene };
     let mut planned = match options.action {
-        Action::Status => Planned { result: Some(status::document(options, &scene)), ..Planned::default() },
+        Action::Status => look(options, &scene),
         Action::Up | Action::Apply | Action::Resume => draft.up()?,
         Action::Down | Action::Revert => draft.down()?,
         Action::Redo => draft.redo()?,
@@ -36,6 +36,24 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
         planned.steps.insert(0, draft.prepare());
     }
     Ok(planned)
+}
+
+/// Only what there is, with a warning when something is to be done (S0-030).
+fn look(options: &Options, scene: &Scene) -> Planned {
+    let document = status::document(options, scene);
+    let mut findings = Vec::new();
+    if document["migration_needed"] == true {
+        let count = document["pending"].as_array().map_or(0, Vec::len);
+        let database = scene.directory.path.display();
+        let what = format!("{count} of the migrations in `{database}` are not in");
+        findings.push(Finding::warning(
+            "migration_needed",
+            "schema",
+            what,
+            "bring them in: `sexton migrate up`",
+        ));
+    }
+    Planned { result: Some(document), findings, ..Planned::default() }
 }
 
 struct Draft<'a> {
