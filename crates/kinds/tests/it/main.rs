@@ -21,15 +21,12 @@ mod merge_laws;
 mod merge_looks;
 mod merge_others;
 mod merge_scopes;
-<<<<<<< HEAD
 mod migrate;
+mod migrate_history;
 mod migrate_kit;
 mod migrate_outside;
-mod migrate_trouble;
-=======
-mod migrate_history;
 mod migrate_read;
->>>>>>> k-mread
+mod migrate_trouble;
 mod orphans;
 mod orphans_identity;
 mod orphans_scan;
