@@ -74,13 +74,7 @@ pub(super) fn flyway(files: &[File], language: Language, found: &mut Found) {
     }
 }
 
-fn flyway_script(
-    file: &File,
-    files: &[File],
-    text: &str,
-    language: Language,
-    found: &mut Found,
-) -> Script {
+fn flyway_script(file: &File, files: &[File], text: &str, language: Language, found: &mut Found) -> Script {
     let conf = files.iter().find(|other| {
         other.folder() == file.folder()
             && other.name.strip_suffix(".conf").is_some_and(|name| name == file.name)
