@@ -90,7 +90,7 @@ impl Directory {
         for migration in &mut found.migrations {
             migration.checksum = checksum::ours(&migration.up.statements);
         }
-        found.migrations.sort_by(|a, b| super::graph::by_place(a, b));
+        found.migrations.sort_by_cached_key(super::graph::place_key);
         found.used.sort();
         let ignored = files.iter().filter(|file| found.used.binary_search(&file.path).is_err());
         let ignored = ignored.map(|file| file.path.clone()).collect();

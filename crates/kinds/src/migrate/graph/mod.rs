@@ -12,7 +12,7 @@ mod standing;
 
 pub use back::back;
 pub use find::find;
-pub use order::{by_place, order};
+pub use order::{PlaceKey, order, place_key};
 pub use pending::pending;
 pub use policy::{Policy, Stance};
 pub use standing::{Standing, is_changed, standings};

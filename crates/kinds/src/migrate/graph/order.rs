@@ -31,13 +31,13 @@ pub(super) fn ordered<'a>(
     steps
 }
 
-/// Those with a place by it, then the others by their id; repeatable ones last.
-pub fn by_place(a: &Migration, b: &Migration) -> Ordering {
-    let key = |migration: &Migration| {
-        let place = migration.place();
-        (migration.repeatable, place.is_none(), place)
-    };
-    key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
+/// What migrations are sorted by: those with a place by it, then the others by their id; repeatable ones last.
+pub type PlaceKey = (bool, bool, Option<Vec<u64>>, String);
+
+/// Sorts migrations of which none depends on another.
+pub fn place_key(migration: &Migration) -> PlaceKey {
+    let place = migration.place();
+    (migration.repeatable, place.is_none(), place, migration.id.clone())
 }
 
 /// Which migrations each one waits for, as indexes.
@@ -92,7 +92,7 @@ impl Ord for Ready {
 fn arrange<'a>(migrations: &'a [Migration], judgement: &mut Judgement) -> Vec<&'a Migration> {
     let parents = parents(migrations, judgement);
     let mut sorted: Vec<usize> = (0..migrations.len()).collect();
-    sorted.sort_by(|a, b| by_place(&migrations[*a], &migrations[*b]));
+    sorted.sort_by_cached_key(|index| place_key(&migrations[*index]));
     let mut rank = vec![0_u32; migrations.len()];
     for (n, index) in sorted.iter().enumerate() {
         rank[*index] = n as u32;

@@ -1,7 +1,7 @@
 //! What each migration is in a database: the answer to `status`.
 
 use super::by_id;
-use super::order::by_place;
+use super::order::place_key;
 use crate::migrate::model::{Applied, Migration, State};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -46,7 +46,7 @@ pub fn standings(migrations: &[Migration], applied: &[Applied]) -> Vec<Standing>
     let mut all: Vec<Migration> = migrations.iter().cloned().chain(gone).collect();
     match super::order(&all, &super::Policy::lenient()).map(|sequence| rank(&sequence)) {
         Ok(rank) => all.sort_by_key(|migration| rank.get(&migration.id).copied()),
-        Err(_) => all.sort_by(by_place),
+        Err(_) => all.sort_by_cached_key(place_key),
     }
     all.into_iter()
         .map(|migration| {
