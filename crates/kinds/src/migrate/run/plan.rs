@@ -134,9 +134,10 @@ impl Draft<'_> {
         let mut planned = self.down()?;
         let again: Vec<String> = planned.steps.iter().map(|step| step.id.clone()).collect();
         for id in again.iter().rev() {
-            let one =
-                find(&self.scene.directory.migrations, id).map_err(|problem| Problems::from(problem))?;
-            planned.steps.push(self.step(one, Deed::Apply, one.up.clone()));
+            let one = find(&self.scene.directory.migrations, id).map_err(Problems::from)?;
+            let mut step = self.step(one, Deed::Apply, one.up.clone());
+            step.task["again"] = true.into();
+            planned.steps.push(step);
         }
         Ok(planned)
     }
@@ -272,6 +273,7 @@ impl Draft<'_> {
             assert_after: if deed == Deed::Apply { one.assert_after.clone() } else { Vec::new() },
             done: 0,
             begun: false,
+            again: false,
             assume: self.options.assume,
             table: self.options.table.clone(),
             history: self.scene.history.clone(),
