@@ -4,9 +4,10 @@ use kinds::migrate::directory::{Convention, Directory, Reading};
 use kinds::migrate::history::Shape;
 use kinds::migrate::model::{Migration, Script};
 use kinds::migrate::problem::Problems;
-use kinds::migrate::script::Language;
+use kinds::migrate::script::{self, Language, Transactions, syntax};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use testkit::Place;
 
 const POSTGRES: Language = Language::Postgres { major: Some(15) };
 
@@ -199,6 +200,47 @@ fn files_of_flyway() {
 }
 
 #[test]
+fn flyway_is_not_asked_for_values_where_it_replaces_none() {
+    let files: [(&str, &[u8]); 2] =
+        [("V1__a.sql", b"select '${a}';"), ("V1__a.sql.conf", b"placeholderReplacement = false\n")];
+    let folder = folder(&files);
+    let directory = Directory::read(folder.path(), &Reading::new(POSTGRES)).unwrap();
+    assert_eq!(directory.migrations[0].up.problems, []);
+    assert_eq!(directory.why, "`V1__a.sql.conf` is there");
+}
+
+#[test]
+fn a_convention_that_fits_no_file_is_an_error() {
+    let told = broken("dbmate", Convention::Flyway);
+    assert!(
+        told[0].contains("is named as flyway names its files → say `convention = \"dbmate\"`"),
+        "{told:?}"
+    );
+    let told = broken("structure", Convention::Goose);
+    assert!(
+        told[0].ends_with("is named as goose names its files → say `convention = \"structure\"`"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_dump_of_rails_from_sqlite_leaves_out_what_sqlite_makes_itself() {
+    let text = b"CREATE TABLE IF NOT EXISTS \"schema_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS \"a\" (\"id\" integer PRIMARY KEY AUTOINCREMENT NOT NULL);
+CREATE TABLE sqlite_sequence(name,seq);
+INSERT INTO \"schema_migrations\" (version) VALUES
+('20240101090000');
+";
+    let folder = folder(&[("structure.sql", text)]);
+    let directory = Directory::read(folder.path(), &Reading::new(Language::Sqlite)).unwrap();
+    let place = Place::sqlite();
+    for statement in &directory.migrations[0].up.statements {
+        place.script(&statement.sql);
+    }
+    assert_eq!(place.rows("select version from schema_migrations").len(), 1);
+}
+
+#[test]
 fn files_of_sqlx() {
     let directory = read("sqlx", Language::Sqlite);
     assert_eq!(directory.why, "`20240102000000_alone.sql` is there");
@@ -363,4 +405,93 @@ fn a_thousand_files_are_read_at_once() {
     let directory = Directory::read(folder.path(), &Reading::new(POSTGRES)).unwrap();
     assert_eq!(directory.migrations.len(), 1000);
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// The `pg_dump` of the newest server that is installed.
+fn pg_dump() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = versions.map(|version| version.path().join("bin/pg_dump")).filter(|path| path.exists()).max();
+    found.unwrap_or_else(|| PathBuf::from("pg_dump"))
+}
+
+const RICH: &str = r#"
+    create type mood as enum ('so; so', 'fine');
+    create table letters (id bigint generated always as identity primary key, body text default 'it''s; $$ fine',
+        "odd;name" mood, changed timestamp, tags text[] default array[';', E'\\;']);
+    create table answers (id bigint primary key, letter bigint references letters (id) on delete cascade,
+        check (id > 0 or id < 0));
+    create function touch() returns trigger language plpgsql as $body$
+        begin new.changed := now(); /* ; */ perform $q$ ; $q$; return new; end $body$;
+    create trigger letters_touch before update on letters for each row execute function touch();
+    create function twice(n integer) returns integer language sql
+        begin atomic; select case when n > 0 then case when n > 9 then 9 else n * 2 end else 0 end; end;
+    create procedure two() language sql begin atomic; insert into answers (id) values (1); delete from answers; end;
+    create rule keep as on delete to letters do instead (insert into answers (id) values (7); update answers set id = 8);
+    create view shown as select body || ';' as body from letters;
+    comment on table letters is 'one; two -- three /* four';
+    insert into letters (body, "odd;name") values (E'a;\nb', 'so; so'), ('-- no comment', 'fine');
+"#;
+
+#[test]
+fn a_real_dump_runs_statement_by_statement() {
+    let (from, to) = (Place::postgres(), Place::postgres());
+    from.script(RICH);
+    let dump = |more: &[&str]| {
+        let mut command = std::process::Command::new(pg_dump());
+        let outcome = command.args(more).arg(from.admin_url()).output().unwrap();
+        assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let text = dump(&["--inserts", "--no-owner", "--no-privileges"]);
+    let folder = folder(&[("structure.sql", text.as_bytes())]);
+    let directory = Directory::read(folder.path(), &Reading::new(POSTGRES)).unwrap();
+    let up = &directory.migrations[0].up;
+    assert_eq!(up.problems, []);
+    assert_eq!(syntax::faults(up, POSTGRES), [], "the second opinion knows all that a dump holds");
+    let mut application = to.connect();
+    for statement in &up.statements {
+        let line = text.lines().nth(statement.line as usize - 1).unwrap();
+        assert!(statement.sql.starts_with(line.trim_end_matches(';')), "line {}: {line}", statement.line);
+        application.script(&statement.sql).unwrap_or_else(|error| panic!("{error}\nin {}", statement.sql));
+    }
+    // tables are listed in the order in which they were made
+    let sorted = |place: &Place| {
+        let mut lines: Vec<String> = place.dump().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&from), sorted(&to));
+    // one that holds its rows for psql is refused, each table with its line
+    let text = dump(&["--no-owner"]);
+    let script = script::read(Path::new("x.sql"), &text, POSTGRES, Transactions::AsWritten);
+    assert_eq!(script.problems.len(), text.matches(" FROM stdin;").count(), "{:?}", script.problems);
+    assert!(script.statements.last().unwrap().sql.starts_with("ALTER TABLE"), "it goes on after the data");
+}
+
+#[test]
+fn a_script_of_sqlite_runs_statement_by_statement() {
+    let text = r#"PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE "odd;name" ([a;b] integer primary key, `c;d` text default 'it''s; fine', changed text);
+INSERT INTO "odd;name" VALUES(1,'a;
+b',NULL);
+CREATE TABLE log (what text check (what <> ';')); -- ;
+CREATE TRIGGER touched AFTER UPDATE ON "odd;name" WHEN new.changed IS old.changed
+BEGIN
+  INSERT INTO log SELECT CASE WHEN new."c;d" = 'end;' THEN 'end' ELSE 'x' END;
+  UPDATE "odd;name" SET changed = CASE WHEN 1 THEN 'now' END WHERE "a;b" = new."a;b"; /* end; */
+END;
+CREATE VIEW shown AS SELECT ';' AS semi FROM log;
+CREATE INDEX part ON log (what) WHERE what <> 'a;';
+COMMIT;
+"#;
+    let (whole, single) = (Place::sqlite(), Place::sqlite());
+    whole.script(text);
+    let script = script::read(Path::new("x.sql"), text, Language::Sqlite, Transactions::Off);
+    assert_eq!((script.problems.len(), script.statements.len(), script.parts().len()), (0, 7, 2));
+    assert_eq!(syntax::faults(&script, Language::Sqlite), []);
+    for statement in &script.statements {
+        single.script(&statement.sql);
+    }
+    assert_eq!(whole.dump(), single.dump());
 }

@@ -79,16 +79,19 @@ fn flyway_script(file: &File, files: &[File], text: &str, language: Language, fo
         other.folder() == file.folder()
             && other.name.strip_suffix(".conf").is_some_and(|name| name == file.name)
     });
-    let off = conf.and_then(|conf| found.open(conf)).is_some_and(|conf| {
+    let conf = conf.and_then(|conf| found.open(conf)).unwrap_or_default();
+    let says_no = |wanted: &str| {
         conf.lines().any(|line| {
             let (key, value) = line.split_once('=').unwrap_or_default();
-            key.trim() == "executeInTransaction" && value.trim().eq_ignore_ascii_case("false")
+            key.trim() == wanted && value.trim().eq_ignore_ascii_case("false")
         })
-    });
+    };
+    let off = says_no("executeInTransaction");
     let words = Convention::Flyway.off();
     let mode = if off { Transactions::Off } else { Transactions::On(words) };
     let mut script = script::read(&file.path, text, language, mode);
-    if let Some((n, line)) = text.lines().enumerate().find(|(_, line)| line.contains("${")) {
+    let holder = text.lines().enumerate().find(|(_, line)| line.contains("${"));
+    if let Some((n, line)) = holder.filter(|_| !says_no("placeholderReplacement")) {
         let start = line.find("${").unwrap_or_default();
         let end = line[start..].find('}').map_or(line.len(), |end| start + end + 1);
         let what = format!("`{}` is a placeholder of Flyway", &line[start..end]);
