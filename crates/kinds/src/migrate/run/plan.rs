@@ -32,6 +32,11 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
         planned.findings.extend(clashes::find(&planned.steps, facts)?);
     }
     planned.findings.extend(draft.about(&planned.steps, facts)?);
+    let asks = |step: &Step| {
+        let runs = ["apply", "revert"].contains(&step.action.as_str());
+        runs && scene.directory.migrations.iter().any(|one| one.id == step.id && one.backup)
+    };
+    planned.needs_backup = planned.steps.iter().any(asks);
     if !scene.own_there || (scene.history.is_some() && !scene.history_there) {
         planned.steps.insert(0, draft.prepare());
     }
