@@ -22,6 +22,7 @@ mod session;
 mod soundness;
 mod tls;
 mod tools;
+mod trace;
 mod transaction;
 mod values;
 mod wire;

@@ -13,6 +13,7 @@ mod lock;
 mod place;
 mod predicate;
 mod pulse;
+mod rebuild;
 mod references;
 mod schema;
 mod session;
