@@ -24,7 +24,7 @@ mod verify;
 pub use archive::write_archive;
 pub use aside::Aside;
 pub use batch::one_of;
-pub use checks::{check_condition, check_table};
+pub use checks::{about_condition, check_condition, check_table};
 pub use measure::is_large;
 pub use newest::Newest;
 pub use plan::{Sweep, plan, undo};

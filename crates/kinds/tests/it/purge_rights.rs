@@ -142,3 +142,15 @@ fn a_rule_that_takes_the_place_of_a_delete_is_a_finding_and_no_raw_error() {
     assert_eq!(codes(&stage.plan(options())), Vec::<&str>::new());
     assert_eq!(stage.run(options()).totals.deleted, 5);
 }
+
+#[test]
+fn a_right_that_is_missing_elsewhere_is_not_mistaken_for_one_of_our_own() {
+    let stage = Stage::new(Place::postgres());
+    stage.place.admin_script("create schema others; create table others.t (id int primary key, n int)");
+    let refusal = stage.refusal(json!({"table": "others.t", "where": "n = 1"}));
+    assert!(refusal.contains("grant usage on schema \"others\""), "{refusal}");
+    assert!(!refusal.contains("the condition"), "nothing is wrong with it: {refusal}");
+    stage.place.admin_script("grant usage on schema others to public");
+    let refusal = stage.refusal(json!({"table": "others.t", "where": "n = 1"}));
+    assert!(refusal.contains("on \"t\" to"), "{refusal}");
+}

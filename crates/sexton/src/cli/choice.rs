@@ -182,7 +182,7 @@ pub fn database(named: Option<&str>, config: &Config) -> Result<Option<DatabaseS
     if !is_place(named) {
         let names: Vec<&str> = config.databases.iter().map(|known| known.name.as_str()).collect();
         let mut trouble = unknown("database", named, &names);
-        if names.is_empty() {
+        if names.is_empty() || std::path::Path::new(named).exists() {
             trouble.help = Some(format!("a path has a `/` in it: `--database ./{named}`"));
         }
         return Err(Trouble { exit: Exit::Usage, ..trouble });
