@@ -233,7 +233,7 @@ impl Run<'_, '_> {
             point: undo::point_id(self.id, n),
             began: self.engine.clock().tick(),
         };
-        undo::install(session.as_mut(), &work.limits)?;
+        self.install(n, session.as_mut(), &work.limits)?;
         self.forget_expired(session.as_mut(), &work.limits);
         let ended = self.batches(n, &work, session.as_mut())?;
         // Nobody who comes later should have to read through a long log or pay for moving it.

@@ -62,11 +62,7 @@ impl Engine {
 
     /// The same from the undo points alone, when the log does not know the run: it was lost, or is another one. The points
     /// lie in the databases themselves (W-115).
-    fn undo_without_log(
-        &self,
-        id: &str,
-        database: Option<&str>,
-    ) -> Result<Vec<OperationRequest>, Failure> {
+    fn undo_without_log(&self, id: &str, database: Option<&str>) -> Result<Vec<OperationRequest>, Failure> {
         let names = database.map_or_else(|| self.database_names(), |name| vec![name.to_owned()]);
         let mut points: Vec<(String, Point)> = Vec::new();
         for name in names {
@@ -80,7 +76,8 @@ impl Engine {
         let run_of = |point: &Point| undo::parse_point_id(&point.id).0.to_owned();
         if id == "latest" {
             points.retain(|(_, point)| point.state == undo::PointState::Open);
-            let newest = points.iter().max_by_key(|(_, point)| point.created_at).map(|(_, point)| run_of(point));
+            let newest =
+                points.iter().max_by_key(|(_, point)| point.created_at).map(|(_, point)| run_of(point));
             points.retain(|(_, point)| Some(run_of(point)) == newest);
         } else if points.iter().any(|(_, point)| point.id == id) && id.contains('.') {
             points.retain(|(_, point)| point.id == id);

@@ -76,7 +76,12 @@ impl Server {
         }
         let log = std::fs::File::create(folder.join("log")).map_err(told("cannot make the log"))?;
         let mut command = account.command(&binaries.join("postgres"));
-        command.arg("-D").arg(&data).arg("-k").arg(folder).args(["-c", "listen_addresses=", "-p", &port.to_string()]);
+        command.arg("-D").arg(&data).arg("-k").arg(folder).args([
+            "-c",
+            "listen_addresses=",
+            "-p",
+            &port.to_string(),
+        ]);
         for setting in settings {
             command.args(["-c", setting]);
         }

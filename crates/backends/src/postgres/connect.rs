@@ -279,9 +279,11 @@ fn is_let_in(address: &Address, scram: Option<&Scram>) -> Result<()> {
 }
 
 fn unbound() -> Error {
-    Error::system("the log-in cannot be bound to the TLS connection, and `channel_binding=require` asks for it")
-        .help("use TLS and scram-sha-256 at the server, or write channel_binding=prefer")
-        .code("28000")
+    Error::system(
+        "the log-in cannot be bound to the TLS connection, and `channel_binding=require` asks for it",
+    )
+    .help("use TLS and scram-sha-256 at the server, or write channel_binding=prefer")
+    .code("28000")
 }
 
 fn answer(wire: &mut Wire, bytes: &[u8]) -> Result<()> {

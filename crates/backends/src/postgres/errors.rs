@@ -68,7 +68,9 @@ impl Report {
             "53300" => "the server has no free connections: raise max_connections or close some",
             "55P03" => "somebody holds a lock on these rows or this table; the batch can be tried again",
             "57014" => "the statement took longer than allowed; make batches smaller or raise the limit",
-            "57P01" => "an administrator ended this session, or the server was restarted; go on with `sexton resume`",
+            "57P01" => {
+                "an administrator ended this session, or the server was restarted; go on with `sexton resume`"
+            }
             "57P03" => "the server is starting up or shutting down; try again in a moment",
             "25006" => "this session or this server is read-only; use the primary server",
             _ => "",

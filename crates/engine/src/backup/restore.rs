@@ -93,8 +93,11 @@ impl Revived<'_> {
     /// The backup as a database. Never the live one in its stead: what is read here is told as what was backed up.
     pub(super) fn database(&self) -> Result<&dyn Database> {
         self.database.as_deref().ok_or_else(|| {
-            Error::system(format!("the backup `{}` is no longer a database beside the live one", self.backup.id))
-                .help(format!("restore it again: `sexton backup restore {}`", self.backup.id))
+            Error::system(format!(
+                "the backup `{}` is no longer a database beside the live one",
+                self.backup.id
+            ))
+            .help(format!("restore it again: `sexton backup restore {}`", self.backup.id))
         })
     }
 

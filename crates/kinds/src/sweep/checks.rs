@@ -33,7 +33,9 @@ pub fn check_condition(table: &Table, alias: &str, condition: &str, facts: &mut 
 pub fn about_condition(table: &Table, condition: &str, error: Error) -> Error {
     let help = match error.class {
         Class::Transient | Class::System => return error,
-        Class::Data => "leave out the rows for which it cannot be computed: `… and column is not null`".to_owned(),
+        Class::Data => {
+            "leave out the rows for which it cannot be computed: `… and column is not null`".to_owned()
+        }
         Class::Usage => match &error.help {
             // PostgreSQL names the column that was probably meant.
             Some(hint) if error.code.as_deref().is_some_and(|code| code.starts_with("42")) => hint.clone(),

@@ -183,14 +183,24 @@ fn a_row_that_comes_below_a_doomed_one_during_the_batch_stays_with_it() {
         stage.place.script(&format!(
             "create table c (id int primary key, t int references t (id) {on_delete}); create index on c (t)"
         ));
-        let (_workshop, engine, plan) =
-            planned(&stage, options(), |manners| manners.batch_size = Some(20));
+        let (_workshop, engine, plan) = planned(&stage, options(), |manners| manners.batch_size = Some(20));
         let report = std::thread::scope(|threads| {
             threads.spawn(|| {
-                stage.place.script("set application_name = 'app'; begin; insert into c values (1, 5); select pg_sleep(0.5); commit")
+                // It commits when the batch waits for it, so that the test does not depend on how fast either is.
+                stage.place.script(
+                    "set application_name = 'app'; begin; insert into c values (1, 5);
+                     do $$ begin
+                       for i in 1..2000 loop
+                         exit when exists (
+                           select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
+                         perform pg_sleep(0.005);
+                       end loop;
+                     end $$;
+                     commit",
+                )
             });
             let sleeps = "select count(*) from pg_stat_activity where application_name = 'app' and query like '%pg_sleep%' and wait_event = 'PgSleep'";
-            let waits = (0..200).any(|_| {
+            let waits = (0..2000).any(|_| {
                 std::thread::sleep(std::time::Duration::from_millis(2));
                 stage.number(sleeps) == 1
             });

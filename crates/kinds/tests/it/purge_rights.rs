@@ -154,3 +154,17 @@ fn a_right_that_is_missing_elsewhere_is_not_mistaken_for_one_of_our_own() {
     let refusal = stage.refusal(json!({"table": "others.t", "where": "n = 1"}));
     assert!(refusal.contains("on \"t\" to"), "{refusal}");
 }
+
+#[test]
+fn a_rule_that_adds_to_what_an_undo_does_is_told_of_before() {
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&format!(
+        "{}; create table log (id int); create rule r as on insert to t do also insert into log values (new.id)",
+        rows(5).1
+    ));
+    let report = stage.run(options());
+    assert_eq!((report.status, report.totals.deleted), (Status::Completed, 5), "{report:#?}");
+    assert_eq!(stage.undo_findings(&report.run_id), ["rule"]);
+    assert_eq!(stage.undo(&report.run_id).operations[0].rows_restored, 5);
+    assert_eq!(stage.number("select count(*) from t"), 5);
+}

@@ -55,7 +55,10 @@ fn can_be_put_back(act: &Act, id: &str) -> Result<(), Trouble> {
     }
     let names: Vec<String> = report.operations.iter().map(|done| format!("`{}`", done.operation)).collect();
     Err(Trouble::usage(
-        format!("the last run that changed something, {id} of {}, keeps nothing to put back", names.join(", ")),
+        format!(
+            "the last run that changed something, {id} of {}, keeps nothing to put back",
+            names.join(", ")
+        ),
         "`sexton undo list` shows earlier runs that can be put back; name one of them",
     ))
 }

@@ -6,27 +6,27 @@ use crate::tidy::{all, root};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The groups of the ledger that are done. A row of one of them must not lose its test.
-const FINISHED: &[&str] = &[
-    "RET", "EXP", "ORP", "DUP", "FS", "TQ", "BAK", "LOG", "REP", "CLI", "SAF", "PRF", "CFG", "DOC",
-];
+const FINISHED: &[&str] =
+    &["RET", "EXP", "ORP", "DUP", "FS", "TQ", "BAK", "LOG", "REP", "CLI", "SAF", "PRF", "CFG", "DOC"];
 
 /// Rows of these groups about what is not there yet: other kinds, the daemon, the move between databases.
 const WAITING: &[&str] = &[
-    "S0-001", "S0-096", "S0-100", "S0-101", "S0-109", "S1-001", "S1-009", "S1-036", "S1-066", "S1-067", "S1-071",
-    "S1-072", "S1-075", "S1-082", "S2-083", "S3-057", "S4-036", "S4-038", "S4-039", "S4-042", "S4-043", "S4-045",
-    "S4-050", "S4-051", "S4-056", "S4-057",
+    "S0-001", "S0-096", "S0-100", "S0-101", "S0-109", "S1-001", "S1-009", "S1-036", "S1-066", "S1-067",
+    "S1-071", "S1-072", "S1-075", "S1-082", "S2-083", "S3-057", "S4-036", "S4-038", "S4-039", "S4-042",
+    "S4-043", "S4-045", "S4-050", "S4-051", "S4-056", "S4-057",
 ];
 
 /// Contradictions of the described systems that are decided and done (X-…).
 const DECIDED: &[u32] = &[
-    1, 2, 3, 6, 7, 8, 14, 16, 17, 21, 22, 27, 29, 31, 33, 35, 36, 38, 39, 40, 41, 42, 43, 45, 46, 47, 48, 49, 50, 51,
+    1, 2, 3, 6, 7, 8, 14, 16, 17, 21, 22, 27, 29, 31, 33, 35, 36, 38, 39, 40, 41, 42, 43, 45, 46, 47, 48, 49,
+    50, 51,
 ];
 
 /// Their weaknesses that are done better (W-…).
 const BETTER: &[u32] = &[
-    12, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 38, 41, 42, 44, 52,
-    54, 55, 56, 58, 59, 60, 63, 64, 65, 68, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 87, 88, 107, 108, 110,
-    111, 112, 113, 114, 115, 116, 118, 119, 122, 123, 124, 125,
+    12, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 38, 41, 42,
+    44, 52, 54, 55, 56, 58, 59, 60, 63, 64, 65, 68, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 87,
+    88, 107, 108, 110, 111, 112, 113, 114, 115, 116, 118, 119, 122, 123, 124, 125,
 ];
 
 /// The rows of the ledger, each with its group.
@@ -71,9 +71,11 @@ fn named() -> BTreeSet<String> {
 #[test]
 fn what_is_finished_has_a_test_that_names_it() {
     let (ledger, named) = (ledger(), named());
-    let of_groups =
-        ledger.iter().filter(|(id, group)| FINISHED.contains(&group.as_str()) && !WAITING.contains(&id.as_str()));
-    let entries = DECIDED.iter().map(|n| format!("X-{n:02}")).chain(BETTER.iter().map(|n| format!("W-{n:03}")));
+    let of_groups = ledger
+        .iter()
+        .filter(|(id, group)| FINISHED.contains(&group.as_str()) && !WAITING.contains(&id.as_str()));
+    let entries =
+        DECIDED.iter().map(|n| format!("X-{n:02}")).chain(BETTER.iter().map(|n| format!("W-{n:03}")));
     let finished: BTreeSet<String> = of_groups.map(|(id, _)| id.clone()).chain(entries).collect();
     assert!(finished.len() > 250, "only {} rows are said to be finished", finished.len());
     assert_eq!(finished.difference(&named).collect::<Vec<_>>(), Vec::<&String>::new());
