@@ -17,7 +17,6 @@ use crate::pace::Pace;
 use crate::plan::{Plan, Step, Unplanned};
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
-use crate::retry;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
@@ -299,12 +298,7 @@ impl Run<'_, '_> {
                 return Ok(Ended::Stopped(reason));
             }
             let stop = self.stop.clone();
-            let waited = match throttle.wait(last_rows, session, &|| stop.asked()) {
-                // A connection that was lost while nothing was done is the batch's to open again, as often as it may.
-                Err(error) if retry::may_retry(error.class) => Waited::Go(None),
-                waited => waited?,
-            };
-            match waited {
+            match throttle.wait(last_rows, session, &|| stop.asked())? {
                 Waited::Go(None) => {}
                 Waited::Go(Some((reason, seconds))) => self.log(n, What::Paused { reason, seconds })?,
                 Waited::Stopped => return Ok(Ended::Stopped(StopReason::Asked)),
