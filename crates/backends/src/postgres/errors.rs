@@ -92,7 +92,7 @@ fn missing_right(message: &str) -> Option<Option<String>> {
         "table" | "view" => format!("select, insert, update, delete on {}", quote(name)),
         _ => return None,
     };
-    Some(Some(format!("let someone who may run `grant {rights} to` this role")))
+    Some(Some(format!("let someone who may run `grant {rights} to ROLE`")))
 }
 
 /// The class of a SQLSTATE.

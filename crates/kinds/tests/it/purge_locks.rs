@@ -247,7 +247,7 @@ fn a_row_that_comes_two_levels_below_a_doomed_one_is_not_taken_along_silently() 
 
 #[test]
 fn whoever_holds_a_lock_for_good_is_named() {
-    // S1-070, S1-086, S2-086
+    // S1-070, S2-086
     let stage = on_postgres(30);
     let (_workshop, engine, plan) = planned(&stage, options(), |manners| manners.lock_timeout = 0.05);
     let mut advice = None;

@@ -41,6 +41,9 @@ pub fn operations<'a>(
     for name in many("group") {
         chosen.extend(group(config, name)?);
     }
+    if chosen.is_empty() && config.operations.is_empty() {
+        return Err(no_operations(config));
+    }
     if chosen.is_empty() {
         return Err(Trouble::usage(
             "nothing to run was named",
