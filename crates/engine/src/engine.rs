@@ -9,16 +9,17 @@ use crate::fault::Faults;
 use crate::finding::Level;
 use crate::journal::{Journal, Watch};
 use crate::operation::{Earlier, Kind, Operation, Stores};
-use crate::plan::{Item, Plan, Undo};
+use crate::plan::{Item, Plan};
 use crate::presence::Life;
 use crate::report::Report;
-use crate::request::{Manners, OperationRequest, Request, Severity, Trigger};
+use crate::request::OperationRequest;
 use crate::run::Run;
 use crate::run_log::RunLog;
 use crate::state::{Audit, RunRecord, State};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::undo::{self, Point, PutBack};
+use crate::undo_request::{RESTORE, UNDO};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -45,7 +46,7 @@ pub struct Parts {
     pub stores: Box<dyn Stores>,
     /// Where Sexton remembers its runs. Opened at the first need: looking needs no state.
     pub state: Box<dyn Fn() -> Result<Arc<dyn Database>> + Send + Sync>,
-    /// Whether it is there already, so that looking may ask it how long something usually takes.
+    /// Whether its place is there already: looking may ask it how long something usually takes, but makes nothing.
     pub state_is_there: Box<dyn Fn() -> bool + Send + Sync>,
     /// Where the JSON-lines copy of the run log goes.
     pub log_folder: Option<PathBuf>,
@@ -67,13 +68,15 @@ pub struct Parts {
 pub struct Engine {
     pub(crate) parts: Parts,
     pub(crate) state: OnceLock<State>,
+    /// Whether looking may ask the state; found out once.
+    state_to_ask: OnceLock<bool>,
     faults: Faults,
 }
 
 impl Engine {
     /// An engine made of these parts. Connects to nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, state: OnceLock::new(), faults: Faults::default() }
+        Self { parts, state: OnceLock::new(), state_to_ask: OnceLock::new(), faults: Faults::default() }
     }
 
     /// What Sexton knows how to do.
@@ -151,91 +154,6 @@ impl Engine {
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
         Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default() }
             .execute(&statuses)
-    }
-
-    /// The request that puts an undo point back: that of a run (its id, a prefix, or `latest`), or `run.n` for the n-th
-    /// operation of it. A run with several operations is put back in reverse order. Without the run in the log,
-    /// `database` must say where the point is.
-    pub fn undo_request(&self, id: &str, database: Option<&str>, actor: &str) -> Result<Request, Failure> {
-        if let Some((point, batch)) = undo::parse_scope_id(id) {
-            return self.undo_scope_request(point, batch, database, actor);
-        }
-        let (prefix, _) = undo::parse_point_id(id);
-        let state = self.state()?;
-        let mut operations = Vec::new();
-        match (state.find_run(prefix), database) {
-            (Ok(run), _) => {
-                let record = state.run(&run)?;
-                let report = record.report();
-                let one = id.contains('.').then(|| undo::parse_point_id(id).1);
-                let mut before = Vec::new();
-                for (n, done) in report.operations.iter().enumerate().rev() {
-                    let point = undo::point_id(&run, n);
-                    if one.is_some_and(|one| one != n) {
-                        continue;
-                    }
-                    // The log of a run that died may end before the batches that were committed.
-                    let died = !done.dry_run && !done.status.is_over();
-                    let remembered = done.undo_id.is_some()
-                        || (died && self.undo_points(&done.database)?.iter().any(|known| known.id == point));
-                    if !remembered {
-                        continue;
-                    }
-                    operations.push(match &record.plan.items[n].undo {
-                        Undo::Archive { store } => restore_operation(store, &point, None, &done.database),
-                        _ => undo_operation(&point, &before, &done.database),
-                    });
-                    before.push(point);
-                }
-            }
-            (Err(_), Some(database)) => operations.push(undo_operation(id, &[], database)),
-            (Err(error), None) => return Err(error.into()),
-        }
-        if operations.is_empty() {
-            return Err(Error::usage(format!("run `{id}` changed nothing that could be put back"))
-                .help("`sexton undo list` shows what can")
-                .into());
-        }
-        Ok(own_request(operations, actor))
-    }
-
-    /// The same for one scope of a run: `run-3` or `run.2-3`.
-    fn undo_scope_request(
-        &self,
-        point: &str,
-        batch: i64,
-        database: Option<&str>,
-        actor: &str,
-    ) -> Result<Request, Failure> {
-        let (prefix, n) = undo::parse_point_id(point);
-        let state = self.state()?;
-        let (point, database) = match (state.find_run(prefix), database) {
-            (Ok(run), _) => {
-                let items = state.run(&run)?.plan.items;
-                let item = items.get(n).ok_or_else(|| {
-                    Error::usage(format!("run `{run}` has no operation {}", n + 1))
-                        .help("`sexton undo list` shows what can be put back")
-                })?;
-                (undo::point_id(&run, n), item.operation.database.clone())
-            }
-            (Err(_), Some(database)) => (point.to_owned(), database.to_owned()),
-            (Err(error), None) => return Err(error.into()),
-        };
-        let id = undo::scope_id(&point, batch);
-        Ok(own_request(vec![undo_operation(&id, &[], &database)], actor))
-    }
-
-    /// The request that brings archived rows back into `database`: those of one operation of a run, found in a store by
-    /// the run's id, with or without the run in the log.
-    pub fn restore_request(
-        &self,
-        store: &str,
-        run: &str,
-        table: Option<&str>,
-        database: &str,
-        actor: &str,
-    ) -> Request {
-        own_request(vec![restore_operation(store, run, table, database)], actor)
     }
 
     /// What a database says about itself and its tables, for surfaces that draft a configuration.
@@ -415,6 +333,16 @@ impl Engine {
         Ok(self.state.get_or_init(|| state))
     }
 
+    /// The state for those who only look: none where there is none yet, or none that answers.
+    pub(crate) fn state_to_ask(&self) -> Option<&State> {
+        let there = self.state.get().is_some()
+            || *self.state_to_ask.get_or_init(|| {
+                (self.parts.state_is_there)()
+                    && (self.parts.state)().and_then(|database| State::is_there(&database)).unwrap_or(false)
+            });
+        there.then(|| self.state().ok())?
+    }
+
     pub(crate) fn stores(&self) -> &dyn Stores {
         self.parts.stores.as_ref()
     }
@@ -456,55 +384,6 @@ impl Engine {
             Some(state) => Ok(state.newest_start()?),
             None => Ok(None),
         }
-    }
-}
-
-/// The kinds of the engine's own operations.
-const UNDO: &str = "undo";
-const RESTORE: &str = "restore-archive";
-
-fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
-    Request {
-        operations,
-        dry_run: false,
-        actor: actor.to_owned(),
-        trigger: Trigger::Cli,
-        correlation_id: new_id(),
-        force: false,
-        go_on: false,
-    }
-}
-
-fn undo_operation(point: &str, after: &[String], database: &str) -> OperationRequest {
-    let title = format!("Put back what {point} changed");
-    let options = serde_json::json!({ "point": point, "after": after });
-    own_operation(format!("undo {point}"), UNDO, title, database, options)
-}
-
-fn restore_operation(store: &str, point: &str, table: Option<&str>, database: &str) -> OperationRequest {
-    let options = serde_json::json!({ "store": store, "run": point, "table": table });
-    let title = format!("Bring back what {point} archived");
-    own_operation(format!("restore {point}"), RESTORE, title, database, options)
-}
-
-fn own_operation(
-    name: String,
-    kind: &str,
-    title: String,
-    database: &str,
-    options: serde_json::Value,
-) -> OperationRequest {
-    OperationRequest {
-        name,
-        kind: kind.to_owned(),
-        title,
-        database: database.to_owned(),
-        severity: Severity::Low,
-        backup: false,
-        options,
-        manners: Manners::default(),
-        needs: Vec::new(),
-        expected_seconds: None,
     }
 }
 

@@ -157,13 +157,20 @@ fn share(scene: &Scene, all: &mut Vec<Finding>) {
                 "share_of_rows",
                 &step.object,
                 format!(
-                    "{} of {} rows would go ({percent:.0} %, the limit is {most} %)",
-                    step.matched, total
+                    "{} of {} rows would go ({}, the limit is {most} %)",
+                    step.matched,
+                    total,
+                    shown(percent, most)
                 ),
                 "look at the plan; if it is right, allow it with `--max-percent 100`, or with `--force`",
             ));
         }
     }
+}
+
+/// As short as it can be said without looking like the limit itself.
+fn shown(percent: f64, limit: f64) -> String {
+    if percent.round() > limit { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
 #[cfg(test)]

@@ -3,16 +3,38 @@
 
 use crate::archive::Manifest;
 use crate::checkpoint::Checkpoint;
-use crate::error::Failure;
+use crate::error::{Failure, chain};
 use crate::event::{Counts, What};
 use crate::finding::Finding;
 use crate::plan::{Item, Undo};
+use crate::retry;
 use crate::run::Run;
 use crate::undo::{self, Point};
 use crate::words::{count, rows};
 use targets::db::{Facts, Limits, Session, Sql};
 
 impl Run<'_, '_> {
+    /// Makes Sexton's own tables where they are missing, and waits for others as a batch does.
+    pub(crate) fn install(
+        &mut self,
+        n: usize,
+        session: &mut dyn Session,
+        limits: &Limits,
+    ) -> Result<(), Failure> {
+        let mut waits = retry::waits(retry::USUAL);
+        let mut attempt = 1;
+        loop {
+            let Err(error) = undo::install(session, limits) else { return Ok(()) };
+            if !retry::may_retry(error.class) {
+                return Err(error.into());
+            }
+            let Some(wait) = waits.next() else { return Err(name_the_blocker(error.into(), session)) };
+            attempt += 1;
+            self.log(n, What::Retried { error: chain(&error), attempt })?;
+            self.engine.clock().sleep(wait);
+        }
+    }
+
     /// The undo rows are counted: as many as rows were deleted or changed.
     pub(crate) fn everything_remembered(
         &self,

@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::event::{Event, What};
 use crate::state::State;
 use crate::told::tell;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,10 @@ impl<'a> Journal<'a> {
         watch: &'a mut Watch<'a>,
     ) -> Self {
         let file = folder.and_then(|folder| {
-            let opened = File::options().create(true).append(true).open(folder.join("runs.jsonl"));
-            opened
+            // What is in it says what is in a database.
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            let open = || File::options().create(true).append(true).open(folder.join("runs.jsonl"));
+            made.and_then(|()| open())
                 .inspect_err(|error| tracing::warn!(%error, "the copy of the run log cannot be written"))
                 .ok()
         });

@@ -39,6 +39,7 @@ mod stop;
 mod throttle;
 mod told;
 pub mod undo;
+mod undo_request;
 mod window;
 pub mod words;
 mod work;

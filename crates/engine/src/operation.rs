@@ -183,7 +183,7 @@ pub trait Operation: Send {
     }
     /// How often a batch is tried again when others are in its way.
     fn retries(&self) -> usize {
-        3
+        crate::retry::USUAL
     }
     /// Whether a batch that failed for its data is a scope that can be passed over; else the operation fails with it.
     fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {

@@ -14,13 +14,14 @@ use targets::db::Class;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What a request would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     /// Of this document.
     pub schema_version: u32,
     /// What was asked.
     pub request: Request,
     /// The one moment all ages are measured from.
+    #[schemars(with = "String")]
     pub now: jiff::Timestamp,
     /// One per operation, in order.
     pub items: Vec<Item>,
@@ -29,7 +30,7 @@ pub struct Plan {
 }
 
 /// What one operation would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Item {
     /// What was asked.
     pub operation: OperationRequest,
@@ -56,9 +57,10 @@ pub struct Item {
 }
 
 /// Why an operation could not be planned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Unplanned {
     /// What to do about it.
+    #[schemars(with = "String")]
     pub class: Class,
     /// What failed, with causes.
     pub error: String,
@@ -67,12 +69,13 @@ pub struct Unplanned {
 }
 
 /// What can be put back afterwards.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "keep")]
 pub enum Undo {
     /// Undo rows in the database.
     Rows {
         /// Until then.
+        #[schemars(with = "String")]
         until: jiff::Timestamp,
         /// About how many bytes they will take, when known.
         bytes: Option<u64>,
@@ -89,7 +92,7 @@ pub enum Undo {
 }
 
 /// One part of an operation: usually one table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Step {
     /// Stable within the operation: the target's id.
     pub id: String,
@@ -133,7 +136,7 @@ impl Step {
 }
 
 /// Rows that hang on the doomed ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Dependants {
     /// The table that refers.
     pub table: String,

@@ -141,10 +141,7 @@ impl Engine {
 
     /// The usual duration of an operation: the median of its last real runs that were completed.
     fn usual_seconds(&self, operation: &str) -> Option<f64> {
-        // Looking must not make a state where there is none.
-        let state =
-            (self.state.get().is_some() || (self.parts.state_is_there)()).then(|| self.state().ok())??;
-        let reports = state.reports(20, None, Some(operation)).ok()?;
+        let reports = self.state_to_ask()?.reports(20, None, Some(operation)).ok()?;
         let mut seconds: Vec<f64> = reports
             .iter()
             .filter(|report| !report.metadata.dry_run)
@@ -181,7 +178,7 @@ fn with_reason(error: Error, facts: &mut dyn Facts) -> Failure {
         return name_the_blocker(error.into(), facts);
     }
     let lacks = match error.code.as_deref() {
-        Some("42501") => facts.server().ok().and_then(|server| server.lacks),
+        Some("42501") if error.help.is_none() => facts.server().ok().and_then(|server| server.lacks),
         _ => None,
     };
     match lacks {

@@ -33,7 +33,7 @@ pub enum Trigger {
 }
 
 /// One operation, fully resolved: defaults, operation, schedule and flags are merged already.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OperationRequest {
     /// Its name in the configuration (for a one-off: the kind's name).
     pub name: String,
@@ -60,7 +60,7 @@ pub struct OperationRequest {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Request {
     /// In the order in which they run.
     pub operations: Vec<OperationRequest>,

@@ -16,6 +16,9 @@ pub fn waits(times: usize) -> impl Iterator<Item = Duration> {
         .build()
 }
 
+/// How often a transaction is usually tried again.
+pub const USUAL: usize = 3;
+
 /// Whether a whole transaction that failed with this class may be tried again.
 pub fn may_retry(class: Class) -> bool {
     class == Class::Transient

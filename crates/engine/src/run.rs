@@ -232,7 +232,7 @@ impl Run<'_, '_> {
             point: undo::point_id(self.id, n),
             began: self.engine.clock().tick(),
         };
-        undo::install(session.as_mut(), &work.limits)?;
+        self.install(n, session.as_mut(), &work.limits)?;
         self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
         self.forget_expired(session.as_mut(), &work.limits);
         let ended = self.batches(n, &work, session.as_mut())?;

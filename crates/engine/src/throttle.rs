@@ -155,7 +155,11 @@ impl<'a> Throttle<'a> {
             return Ok(Verdict::Go);
         }
         self.last_look = Some(now);
-        let pulse = facts.pulse()?;
+        let pulse = match facts.pulse() {
+            // A connection that was lost while nothing was done is the batch's to open again, as often as it may.
+            Err(error) if crate::retry::may_retry(error.class) => return Ok(Verdict::Go),
+            pulse => pulse?,
+        };
         if !pulse.alone {
             self.last_seen = Some(now);
         }

@@ -43,8 +43,7 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
             let state = config.state.clone();
             Box::new(move || match &state {
                 StatePlace::Folder(folder) => folder.join(STATE).exists(),
-                // Opened only by what runs: looking should not need a second server.
-                StatePlace::Database(_) => false,
+                StatePlace::Database(_) => true,
             })
         },
         log_folder: config.log_folder.clone(),

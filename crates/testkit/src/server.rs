@@ -1,9 +1,11 @@
 //! A PostgreSQL server of one's own that keeps data as safely as a real one does, for measuring.
 //!
-//! Settings are the server's defaults but for those asked for; it listens on a socket only. It stops when dropped, and
-//! by itself when the process that started it dies; its folder is the caller's to remove.
+//! Settings are the server's defaults but for those asked for; it listens on a socket only, unless TLS is asked for. It
+//! stops when dropped, and by itself when the process that started it dies; its folder is the caller's to remove.
 
 use crate::cluster::{ADMIN, Account, binaries, told};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -13,12 +15,52 @@ use targets::db::Url;
 /// The running server.
 pub struct Server {
     folder: PathBuf,
+    port: u16,
     process: Child,
 }
 
 impl Server {
     /// Makes a cluster in this folder, or takes the one that is there, and starts it with these settings.
     pub fn start(folder: &Path, settings: &[&str]) -> Result<Self, String> {
+        Self::start_at(folder, 5432, settings)
+    }
+
+    /// The same on a port of this machine too, with TLS and these files. On the port it asks everybody for a password, by
+    /// SCRAM.
+    pub fn start_with_tls(folder: &Path, certificate: &Path, key: &Path) -> Result<Self, String> {
+        let account = Account::to_run_as()?;
+        std::fs::create_dir_all(folder).map_err(told("cannot make a folder"))?;
+        for (file, name) in [(certificate, "server.pem"), (key, "server.key.pem")] {
+            let copy = folder.join(name);
+            std::fs::copy(file, &copy).map_err(told("cannot copy a certificate"))?;
+            std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600))
+                .map_err(told("cannot protect a key"))?;
+            account.own(&copy)?;
+        }
+        let who = folder.join("pg_hba.conf");
+        std::fs::write(&who, "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+            .map_err(told("cannot write pg_hba.conf"))?;
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(told("no port is free"))?;
+        let port = listener.local_addr().map_err(told("no port is free"))?.port();
+        drop(listener);
+        let path = |name: &str, file: &str| format!("{name}={}", folder.join(file).display());
+        let settings = [
+            "listen_addresses=127.0.0.1".to_owned(),
+            "fsync=off".to_owned(),
+            "ssl=on".to_owned(),
+            path("ssl_cert_file", "server.pem"),
+            path("ssl_key_file", "server.key.pem"),
+            path("hba_file", "pg_hba.conf"),
+        ];
+        Self::start_at(folder, port, &settings.each_ref().map(String::as_str))
+    }
+
+    /// The port, where it listens on one.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn start_at(folder: &Path, port: u16, settings: &[&str]) -> Result<Self, String> {
         let binaries = binaries()?;
         let account = Account::to_run_as()?;
         std::fs::create_dir_all(folder).map_err(told("cannot make a folder"))?;
@@ -34,7 +76,12 @@ impl Server {
         }
         let log = std::fs::File::create(folder.join("log")).map_err(told("cannot make the log"))?;
         let mut command = account.command(&binaries.join("postgres"));
-        command.arg("-D").arg(&data).arg("-k").arg(folder).args(["-c", "listen_addresses="]);
+        command.arg("-D").arg(&data).arg("-k").arg(folder).args([
+            "-c",
+            "listen_addresses=",
+            "-p",
+            &port.to_string(),
+        ]);
         for setting in settings {
             command.args(["-c", setting]);
         }
@@ -51,14 +98,14 @@ impl Server {
             .stderr(log)
             .spawn()
             .map_err(told("cannot run postgres"))?;
-        let mut server = Self { folder: folder.to_owned(), process };
+        let mut server = Self { folder: folder.to_owned(), port, process };
         server.wait_until_it_answers()?;
         Ok(server)
     }
 
     /// The URL of a database on it, as the superuser.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{ADMIN}@/{database}?host={}", self.folder.display())
+        format!("postgres://{ADMIN}@/{database}?host={}&port={}", self.folder.display(), self.port)
     }
 
     /// Its main process, the parent of all others.

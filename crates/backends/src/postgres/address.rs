@@ -30,6 +30,14 @@ pub(super) enum TlsMode {
     VerifyFull,
 }
 
+/// Whether a log-in is bound to the TLS connection: libpq's three words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binding {
+    Disable,
+    Prefer,
+    Require,
+}
+
 /// Everything needed to connect.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
@@ -38,6 +46,7 @@ pub(super) struct Address {
     pub password: Option<SecretString>,
     pub database: String,
     pub tls: TlsMode,
+    pub binding: Binding,
     pub root_cert: Option<PathBuf>,
     pub client_cert: Option<(PathBuf, PathBuf)>,
     pub connect_timeout: Duration,
@@ -87,6 +96,7 @@ struct Parts {
     hosts: Vec<String>,
     ports: Vec<String>,
     tls: String,
+    binding: String,
     root_cert: String,
     client_cert: String,
     client_key: String,
@@ -122,13 +132,14 @@ impl Parts {
             | "keepalives_interval"
             | "keepalives_count"
             | "tcp_user_timeout" => {}
-            "channel_binding" | "gssencmode" if value != "require" => {}
+            "channel_binding" => self.binding = value,
+            "gssencmode" if value != "require" => {}
             "sslnegotiation" if value == "postgres" => {}
             _ => {
                 return Err(Error::usage(format!("the database URL has the option `{key}`, which is not supported"))
                     .help(
                         "supported are user, password, passfile, dbname, host, hostaddr, port, sslmode, sslrootcert, \
-                         sslcert, sslkey, connect_timeout, options, target_session_attrs",
+                         sslcert, sslkey, channel_binding, connect_timeout, options, target_session_attrs",
                     ));
             }
         }
@@ -157,6 +168,17 @@ impl Parts {
                     "the database URL has `sslmode={other}`, which does not exist"
                 ))
                 .help("use disable, allow, prefer, require, verify-ca or verify-full"));
+            }
+        };
+        let binding = match self.binding.as_str() {
+            "disable" => Binding::Disable,
+            "" | "prefer" => Binding::Prefer,
+            "require" => Binding::Require,
+            other => {
+                return Err(Error::usage(format!(
+                    "the database URL has `channel_binding={other}`, which does not exist"
+                ))
+                .help("use disable, prefer or require"));
             }
         };
         let read_write_only = match self.session.as_str() {
@@ -198,6 +220,7 @@ impl Parts {
             password: (!password.is_empty()).then(|| SecretString::from(password)),
             database,
             tls,
+            binding,
             root_cert: path(self.root_cert).filter(|file| file != Path::new("system")),
             client_cert: path(self.client_cert).zip(path(self.client_key)),
             connect_timeout: Duration::from_secs(timeout),

@@ -1,9 +1,10 @@
 //! From an address to a connection that has been let in: sockets, TLS, log-in.
 //!
-//! Every step has the address's time limit. Passwords go out as SCRAM or MD5 answers; in clear text only where the
-//! server asks for it over TLS or a socket.
+//! Every step has the address's time limit. Passwords go out as SCRAM answers, bound to the TLS connection where the server
+//! offers that, or as MD5 answers; in clear text only where the server asks for it over TLS or a socket.
 
-use super::address::{Address, Host, TlsMode};
+use super::address::{Address, Binding, Host, TlsMode};
+use super::binding::end_point;
 use super::errors::{Report, lost, protocol, unreachable};
 use super::message::Message;
 use super::tls;
@@ -178,14 +179,19 @@ fn authenticate(wire: &mut Wire, address: &Address, clear_text_is_safe: bool) ->
                 .code("28P01")
         })
     };
-    let mut scram = None;
+    let certificate = match wire.stream() {
+        Stream::Tls(stream) => stream.conn.peer_certificates().and_then(|chain| chain.first()),
+        _ => None,
+    };
+    let bound_to = certificate.filter(|_| address.binding != Binding::Disable).and_then(|it| end_point(it));
+    let mut scram: Option<Scram> = None;
     loop {
         let (tag, range) = wire.next()?;
         let body = wire.body(range).to_vec();
         let rest = body.get(4..).unwrap_or_default();
         match (tag, body.first_chunk().map(|kind| i32::from_be_bytes(*kind))) {
             (b'E', _) => return Err(Report::read(&body).into_error()),
-            (b'R', Some(0)) => return Ok(()),
+            (b'R', Some(0)) => return is_let_in(address, scram.as_ref()),
             (b'R', Some(3)) if clear_text_is_safe => answer(wire, &[password()?, &[0]].concat())?,
             (b'R', Some(3)) => {
                 return Err(Error::system("the server asks for the password in clear text, without TLS")
@@ -198,24 +204,23 @@ fn authenticate(wire: &mut Wire, address: &Address, clear_text_is_safe: bool) ->
                 answer(wire, &[hash.as_bytes(), &[0]].concat())?;
             }
             (b'R', Some(10)) => {
-                if !rest.split(|byte| *byte == 0).any(|name| name == b"SCRAM-SHA-256") {
-                    return Err(protocol("no way to log in that is known here"));
-                }
-                let state = sasl::ScramSha256::new(password()?, sasl::ChannelBinding::unsupported());
-                let mut first = b"SCRAM-SHA-256\0".to_vec();
-                first.extend((state.message().len() as i32).to_be_bytes());
-                first.extend(state.message());
+                let offers: Vec<&[u8]> = rest.split(|byte| *byte == 0).collect();
+                let own = Scram::begin(address, &offers, bound_to.clone(), password()?)?;
+                let mut first = [own.mechanism.as_bytes(), &[0]].concat();
+                first.extend((own.state.message().len() as i32).to_be_bytes());
+                first.extend(own.state.message());
                 answer(wire, &first)?;
-                scram = Some(state);
+                scram = Some(own);
             }
             (b'R', Some(kind @ (11 | 12))) => {
-                let state = scram.as_mut().ok_or_else(|| protocol("an answer without a question"))?;
-                let step = if kind == 11 { state.update(rest) } else { state.finish(rest) };
+                let own = scram.as_mut().ok_or_else(|| protocol("an answer without a question"))?;
+                let step = if kind == 11 { own.state.update(rest) } else { own.state.finish(rest) };
                 step.map_err(|error| protocol("the log-in went wrong").because(error))?;
                 if kind == 11 {
-                    let next = state.message().to_vec();
+                    let next = own.state.message().to_vec();
                     answer(wire, &next)?;
                 }
+                own.proved = kind == 12;
             }
             (b'R', Some(kind)) => {
                 return Err(Error::system(format!(
@@ -229,6 +234,56 @@ fn authenticate(wire: &mut Wire, address: &Address, clear_text_is_safe: bool) ->
             _ => return Err(protocol("an unexpected message before the log-in")),
         }
     }
+}
+
+/// A log-in by challenge, in which the server too proves that it knows the password.
+struct Scram {
+    state: sasl::ScramSha256,
+    mechanism: &'static str,
+    /// The server has given its proof.
+    proved: bool,
+}
+
+impl Scram {
+    /// Chooses the strongest way that both sides know. `bound_to` is the certificate's hash, where there is one.
+    fn begin(
+        address: &Address,
+        offers: &[&[u8]],
+        bound_to: Option<Vec<u8>>,
+        password: &[u8],
+    ) -> Result<Self> {
+        let offered = |mechanism: &str| offers.contains(&mechanism.as_bytes());
+        let (mechanism, binding) = match bound_to {
+            Some(hash) if offered(sasl::SCRAM_SHA_256_PLUS) => {
+                (sasl::SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(hash))
+            }
+            _ if address.binding == Binding::Require => return Err(unbound()),
+            // So said, a server that has offered it knows that somebody in between took the offer away.
+            Some(_) => (sasl::SCRAM_SHA_256, sasl::ChannelBinding::unrequested()),
+            None => (sasl::SCRAM_SHA_256, sasl::ChannelBinding::unsupported()),
+        };
+        if !offered(mechanism) {
+            return Err(protocol("no way to log in that is known here"));
+        }
+        Ok(Self { state: sasl::ScramSha256::new(password, binding), mechanism, proved: false })
+    }
+}
+
+/// Whether the server's word that all is well may be believed.
+fn is_let_in(address: &Address, scram: Option<&Scram>) -> Result<()> {
+    if scram.is_some_and(|scram| !scram.proved) {
+        return Err(protocol("it has not proved that it knows the password"));
+    }
+    let bound = scram.is_some_and(|scram| scram.mechanism == sasl::SCRAM_SHA_256_PLUS);
+    if address.binding == Binding::Require && !bound { Err(unbound()) } else { Ok(()) }
+}
+
+fn unbound() -> Error {
+    Error::system(
+        "the log-in cannot be bound to the TLS connection, and `channel_binding=require` asks for it",
+    )
+    .help("use TLS and scram-sha-256 at the server, or write channel_binding=prefer")
+    .code("28000")
 }
 
 fn answer(wire: &mut Wire, bytes: &[u8]) -> Result<()> {

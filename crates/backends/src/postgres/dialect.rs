@@ -12,6 +12,8 @@ use targets::db::{
     Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone, quote,
 };
 
+/// The schema of Sexton's own tables.
+pub(super) const OWN: &str = "sexton";
 /// Positions of an undo table: page times this, plus the number of the row in its page.
 const PAGE: i64 = 1 << 16;
 
@@ -163,7 +165,7 @@ impl Dialect for Spelling {
     }
 
     fn own(&self, name: &str) -> TableName {
-        TableName::within("sexton", name)
+        TableName::within(OWN, name)
     }
 
     fn prepare_own(&self) -> Option<Sql> {

@@ -1,7 +1,7 @@
 //! Sorts what the server and the network report by what to do about it.
 
 use std::collections::HashMap;
-use targets::db::{Class, Error};
+use targets::db::{Class, Error, quote};
 
 /// What the server sent as an error or a notice, by field letter.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,11 @@ impl Report {
 
     fn help(&self, code: &str) -> Option<String> {
         let table = self.field(b't');
+        if code == "42501"
+            && let Some(named) = missing_right(self.message())
+        {
+            return named;
+        }
         let own = match code {
             "42501" if table.is_empty() => {
                 "grant the missing right to this role, for example `grant select, insert, update, delete on TABLE to \
@@ -63,6 +68,9 @@ impl Report {
             "53300" => "the server has no free connections: raise max_connections or close some",
             "55P03" => "somebody holds a lock on these rows or this table; the batch can be tried again",
             "57014" => "the statement took longer than allowed; make batches smaller or raise the limit",
+            "57P01" => {
+                "an administrator ended this session, or the server was restarted; go on with `sexton resume`"
+            }
             "57P03" => "the server is starting up or shutting down; try again in a moment",
             "25006" => "this session or this server is read-only; use the primary server",
             _ => "",
@@ -70,6 +78,21 @@ impl Report {
         let hint = self.field(b'H');
         [own, hint].into_iter().find(|help| !help.is_empty()).map(str::to_owned)
     }
+}
+
+/// What would grant the right that a message says is missing, where the server speaks English and Sexton's own tables are
+/// not the matter: then whoever asks knows better which rights those take, and there is no help here.
+fn missing_right(message: &str) -> Option<Option<String>> {
+    let (sort, name) = message.strip_prefix("permission denied for ")?.split_once(' ')?;
+    if name == super::dialect::OWN {
+        return Some(None);
+    }
+    let rights = match sort {
+        "schema" => format!("usage on schema {}", quote(name)),
+        "table" | "view" => format!("select, insert, update, delete on {}", quote(name)),
+        _ => return None,
+    };
+    Some(Some(format!("let someone who may run `grant {rights} to ROLE`")))
 }
 
 /// The class of a SQLSTATE.

@@ -7,6 +7,7 @@ mod access;
 mod address;
 mod age;
 mod age_text;
+mod binding;
 mod connect;
 mod copies;
 mod dialect;

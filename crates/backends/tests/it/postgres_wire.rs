@@ -6,10 +6,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use targets::db::{Class, Database, Error, Sql, Url, Value};
-use testkit::{PASSWORD, Place};
+use testkit::{PASSWORD, Place, Server};
 
 fn connect(url: &str) -> Result<(), Error> {
     let mut facts = Postgres::new("main", Url::parse(url).unwrap()).read()?;
@@ -114,6 +115,37 @@ fn each_word_for_tls_checks_what_it_says() {
     let error = with("localhost", "sslmode=verify-full&sslrootcert=/nowhere.pem").unwrap_err();
     assert!(error.what.contains("/nowhere.pem"), "{error:?}");
     assert!(with("localhost", "sslmode=disable").is_err(), "this server speaks only through TLS");
+}
+
+#[test]
+fn a_log_in_through_tls_is_bound_to_the_certificate_that_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let server = folder.path().join("server");
+    let server =
+        Server::start_with_tls(&server, &certificate("server.pem"), &certificate("server.key.pem")).unwrap();
+    let role = format!("create role scram login password '{PASSWORD}'");
+    backends::testing::script(&Url::parse(&server.url("postgres")).unwrap(), &role).unwrap();
+    let at = |port: u16, database: &str, options: &str| {
+        let password = encoded(PASSWORD);
+        connect(&format!("postgres://scram:{password}@127.0.0.1:{port}/{database}?{options}"))
+    };
+    // The server takes a bound log-in only if it proves its own certificate.
+    at(server.port(), "postgres", "sslmode=require&channel_binding=require").unwrap();
+    for options in ["sslmode=require", "sslmode=require&channel_binding=disable", "sslmode=disable"] {
+        at(server.port(), "postgres", options).unwrap();
+    }
+    let error = at(server.port(), "postgres", "sslmode=disable&channel_binding=require").unwrap_err();
+    assert!(error.what.contains("cannot be bound") && error.help.is_some(), "{error:?}");
+
+    // Behind something that ends TLS there is nothing to be bound to.
+    let place = Place::postgres();
+    let front = listening(&place, true);
+    at(front, "app", "sslmode=require").unwrap();
+    let error = at(front, "app", "sslmode=require&channel_binding=require").unwrap_err();
+    assert!(error.what.contains("cannot be bound"), "{error:?}");
+    let error = at(front, "app", "channel_binding=perhaps").unwrap_err();
+    assert_eq!(error.class, Class::Usage, "{error:?}");
 }
 
 #[test]

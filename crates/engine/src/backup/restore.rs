@@ -10,7 +10,7 @@ use super::scratch::Scratch;
 use super::take::dumping;
 use super::{check, pipe};
 use crate::engine::Engine;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, Result};
 use serde::Serialize;
 use std::sync::Arc;
 use targets::db::Database;
@@ -90,9 +90,15 @@ impl Engine {
 }
 
 impl Revived<'_> {
-    /// The backup as a database.
-    pub(super) fn database(&self) -> &dyn Database {
-        self.database.as_deref().unwrap_or(self.live.as_ref())
+    /// The backup as a database. Never the live one in its stead: what is read here is told as what was backed up.
+    pub(super) fn database(&self) -> Result<&dyn Database> {
+        self.database.as_deref().ok_or_else(|| {
+            Error::system(format!(
+                "the backup `{}` is no longer a database beside the live one",
+                self.backup.id
+            ))
+            .help(format!("restore it again: `sexton backup restore {}`", self.backup.id))
+        })
     }
 
     /// The live database.
@@ -112,7 +118,7 @@ impl Revived<'_> {
 
     /// What would be lost if the backup took the place of the live database, and what would come back.
     pub fn lost(&self) -> Result<Lost, Failure> {
-        Ok(newer::compare(self.live.read()?.as_mut(), self.database().read()?.as_mut())?)
+        Ok(newer::compare(self.live.read()?.as_mut(), self.database()?.read()?.as_mut())?)
     }
 
     /// Puts it in the place of the live database, after a backup of the present state.

@@ -40,7 +40,7 @@ impl Engine {
     ) -> Result<MissingRows, Failure> {
         let backup = revived.backup();
         let mut live = revived.live().read()?;
-        let mut old = revived.database().read()?;
+        let mut old = revived.database()?.read()?;
         let (now, then) = (live.schema()?, old.schema()?);
         let (here, there) = (now.find(table)?, then.find(table)?);
         let columns = stored(there);

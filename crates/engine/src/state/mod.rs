@@ -10,6 +10,7 @@ pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 
 use crate::error::{Error, Result};
+use crate::retry;
 use std::sync::{Arc, Mutex, MutexGuard};
 use targets::db::{Database, Limits, Session, Sql, Value};
 
@@ -25,7 +26,7 @@ pub struct State {
 impl State {
     /// Opens the state and brings it to this version's format. A newer format is refused.
     pub fn open(database: &Arc<dyn Database>) -> Result<Self> {
-        let mut session = database.open()?;
+        let mut session = database.open().map_err(elsewhere)?;
         let limits = Limits::default();
         let meta = session.dialect().own("meta");
         let there = session.dialect().exists(&meta);
@@ -44,27 +45,64 @@ impl State {
         Ok(Self { session: Mutex::new(session), limits })
     }
 
+    /// Whether there is a state in this database. Writes nothing.
+    pub fn is_there(database: &Arc<dyn Database>) -> Result<bool> {
+        let mut facts = database.read()?;
+        let there = facts.dialect().exists(&facts.dialect().own("meta"));
+        Ok(facts.count(&there)? > 0)
+    }
+
     /// The session, also after a panic elsewhere: each use is one transaction of its own.
     fn session(&self) -> MutexGuard<'_, Box<dyn Session>> {
         self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Runs statements in one transaction.
+    /// Runs statements in one transaction. They may be run twice, when the answer to a commit was lost.
     fn write(&self, statements: &[Sql]) -> Result<()> {
-        let mut session = self.session();
-        let mut tx = session.begin(&self.limits)?;
-        for statement in statements {
-            tx.execute(statement)?;
-        }
-        tx.commit()
+        patiently(|| {
+            let mut session = self.session();
+            let mut tx = session.begin(&self.limits)?;
+            for statement in statements {
+                tx.execute(statement)?;
+            }
+            tx.commit()
+        })
     }
 
     fn rows(&self, sql: &Sql) -> Result<Vec<Vec<Value>>> {
-        self.session().rows(sql)
+        patiently(|| self.session().rows(sql))
     }
 
     fn own(&self, name: &str) -> targets::db::TableName {
         self.session().dialect().own(name)
+    }
+}
+
+/// Whatever is wrong with the place of the state, it may be put elsewhere.
+fn elsewhere(error: Error) -> Error {
+    let or = "choose another place for the state: `[state]` with `folder = \"…\"`";
+    match &error.help {
+        Some(help) => {
+            let both = format!("{help}; or {or}");
+            error.help(both)
+        }
+        None => error.help(or),
+    }
+}
+
+/// Tries again what others or a restart of the server were in the way of: a run should not end because of its log.
+fn patiently<T>(attempt: impl Fn() -> Result<T>) -> Result<T> {
+    let mut waits = retry::waits(retry::USUAL);
+    loop {
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        match waits.next().filter(|_| retry::may_retry(error.class)) {
+            Some(wait) => std::thread::sleep(wait),
+            None if error.what.contains("`state`") => return Err(error),
+            None => return Err(error.while_doing("the state")),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl State {
             .bind(names.join(","))
             .text(", ")
             .bind(text)
-            .text(")");
+            .text(") on conflict (id) do nothing");
         self.write(&[begun, noted])
     }
 
@@ -111,7 +111,7 @@ impl State {
                     .bind((first + n as u64) as i64)
                     .text(", ")
                     .bind(body)
-                    .text(")"),
+                    .text(") on conflict (run, seq) do nothing"),
             );
         }
         self.write(&statements)
@@ -156,10 +156,9 @@ impl State {
         ])
     }
 
-    /// The run whose id begins with `prefix`, or the newest for `latest`. Several matches are an error that lists them.
-    pub fn find_run(&self, prefix: &str) -> Result<String> {
-        let runs = self.own("runs");
-        let select = Sql::new("select id from ").table(&runs);
+    /// The runs whose ids begin with `prefix`, a few of them; the newest for `latest`.
+    pub fn runs_like(&self, prefix: &str) -> Result<Vec<String>> {
+        let select = Sql::new("select id from ").table(&self.own("runs"));
         let select = if prefix == "latest" {
             select.text(" order by started_at desc, id desc limit 1")
         } else {
@@ -170,8 +169,12 @@ impl State {
                 .bind(prefix)
                 .text(" order by id limit 5")
         };
-        let found: Vec<String> =
-            self.rows(&select)?.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect();
+        Ok(self.rows(&select)?.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect())
+    }
+
+    /// The run whose id begins with `prefix`, or the newest for `latest`. Several matches are an error that lists them.
+    pub fn find_run(&self, prefix: &str) -> Result<String> {
+        let found = self.runs_like(prefix)?;
         match found.as_slice() {
             [one] => Ok(one.clone()),
             [] if prefix == "latest" => {

@@ -253,7 +253,9 @@ fn newer_points(
 }
 
 fn warn_of_triggers(task: &Task, findings: &mut Vec<Finding>) {
-    for trigger in task.table.triggers.iter().filter(|trigger| trigger.enabled) {
+    let triggers = task.table.triggers.iter().map(|trigger| ("trigger", trigger));
+    let rules = task.table.rules.iter().map(|rule| ("rule", rule));
+    for (sort, trigger) in triggers.chain(rules).filter(|(_, trigger)| trigger.enabled) {
         let fires = match task.remembered.change {
             Change::Delete => trigger.on_insert,
             Change::Update => trigger.on_update,
@@ -261,9 +263,9 @@ fn warn_of_triggers(task: &Task, findings: &mut Vec<Finding>) {
         };
         if fires {
             findings.push(Finding::warning(
-                "trigger",
+                sort,
                 &task.table.name,
-                format!("trigger `{}` fires when rows are put back", trigger.name),
+                format!("{sort} `{}` fires when rows are put back", trigger.name),
                 "see whether what it does is wanted; sexton checks afterwards that the rows are as they were",
             ));
         }

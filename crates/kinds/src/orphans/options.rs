@@ -1,6 +1,6 @@
 //! What `orphans` can be told. The doc comments are the help texts of flags, config keys and the API.
 
-use crate::sweep::{ArchiveFormat, Policy, Relation, Triggers, Undo};
+use crate::sweep::{ArchiveFormat, Policy, Relation, Triggers, Undo, read_options};
 use engine::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,22 +148,9 @@ impl Mend {
 }
 
 impl Options {
-    /// Reads options. An unknown one is refused: a mistyped limit must not be taken for none. (Serde cannot do that
-    /// by itself beside the target written directly.)
+    /// Reads options.
     pub fn read(options: &serde_json::Value) -> Result<Options> {
-        let wrong = |why: String| Error::usage(format!("the options of `orphans` cannot be read: {why}"));
-        let schema = schemars::schema_for!(Options);
-        let known = schema.get("properties").and_then(|properties| properties.as_object());
-        if let (Some(given), Some(known)) = (options.as_object(), known)
-            && let Some(name) = given.keys().find(|name| !known.contains_key(*name))
-        {
-            let names: Vec<&str> = known.keys().map(String::as_str).collect();
-            return Err(wrong(format!("there is no option `{name}`"))
-                .help(format!("the options are {}", names.join(", "))));
-        }
-        serde_json::from_value(options.clone()).map_err(|error| {
-            wrong(error.to_string()).help("`sexton help orphans` shows the options and what they take")
-        })
+        read_options("orphans", options)
     }
 
     /// Refuses what is wrong whatever the database is like, so that `sexton config check` finds it.

@@ -1,6 +1,6 @@
 //! What a purge can be told. The doc comments are the help texts of flags, config keys and the API.
 
-use crate::sweep::{ArchiveFormat, Policy, Relation, Triggers, Undo};
+use crate::sweep::{ArchiveFormat, EpochUnitSchema, Policy, Relation, Triggers, Undo, read_options};
 use engine::age::Age;
 use engine::{Error, Result};
 use schemars::JsonSchema;
@@ -91,17 +91,6 @@ pub struct Target {
     pub bulk: Bulk,
 }
 
-/// The same names as `EpochUnit`, which lives where no schema is known.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum EpochUnitSchema {
-    Auto,
-    Seconds,
-    Milliseconds,
-    Microseconds,
-}
-
 /// One more age.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,22 +135,9 @@ impl Options {
         targets.iter().try_for_each(Target::check)
     }
 
-    /// Reads options. An unknown one is refused: a mistyped limit must not be taken for none. (Serde cannot do that
-    /// by itself beside the target written directly.)
+    /// Reads options.
     pub fn read(options: &serde_json::Value) -> Result<Options> {
-        let wrong = |why: String| Error::usage(format!("the options of a purge cannot be read: {why}"));
-        let schema = schemars::schema_for!(Options);
-        let known = schema.get("properties").and_then(|properties| properties.as_object());
-        if let (Some(given), Some(known)) = (options.as_object(), known)
-            && let Some(name) = given.keys().find(|name| !known.contains_key(*name))
-        {
-            let names: Vec<&str> = known.keys().map(String::as_str).collect();
-            return Err(wrong(format!("there is no option `{name}`"))
-                .help(format!("the options are {}", names.join(", "))));
-        }
-        serde_json::from_value(options.clone()).map_err(|error| {
-            wrong(error.to_string()).help("`sexton help purge` shows the options and what they take")
-        })
+        read_options("purge", options)
     }
 
     /// All targets, the one written directly first.

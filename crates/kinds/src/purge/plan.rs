@@ -7,8 +7,14 @@ use super::options::{Action, Options, Target};
 use super::rows::which;
 use crate::sweep::{self, Act, Policy, Sweep, Undo};
 use engine::words::{either, rows};
-use engine::{Error, Finding, Planned, Planning, Result, Step};
-use targets::db::{Facts, Schema, Sql, Table};
+use engine::{Class, Error, Finding, Planned, Planning, Result, Step};
+use targets::db::{EpochUnit, Facts, Family, Schema, Sql, Table};
+
+/// From so many rows on, a column without one readable time is the wrong one.
+const MANY: u64 = 100;
+/// So many of the doomed rows are looked at for doubtful times.
+const SAMPLE: i64 = 100;
+const EIGHTIES: jiff::Timestamp = jiff::Timestamp::constant(315_532_800, 0);
 
 /// The least size of a batch that must look through the whole table first.
 const RANKED: u64 = 20_000;
@@ -85,9 +91,15 @@ fn plan_target(
         undo: options.undo,
         table,
     };
-    let (mut step, mut task) = sweep::plan(&sweep, schema, facts, planning, findings)?;
+    // A condition that can be read may still fail on the rows.
+    let planned = sweep::plan(&sweep, schema, facts, planning, findings);
+    let (mut step, mut task) = planned.map_err(|error| match (&rule.raw, error.class) {
+        (Some(condition), Class::Data) => sweep::about_condition(&sweep.table, condition, error),
+        _ => error,
+    })?;
     earlier.note(target, &sweep.table, &task.rule, &mark, facts.dialect());
-    check_ages(target, &sweep.table, &step, findings);
+    check_ages(target, &sweep.table, &step, findings)?;
+    check_numbers(target, &sweep.table, &step, &task.rule, facts, findings)?;
     bulk::choose(options, target, &mut step, &mut task, facts)?;
     if task.refill || !task.drop.is_empty() {
         sweep::check_owner(&sweep.table, findings);
@@ -110,11 +122,17 @@ fn inward(
     Ok(all)
 }
 
-/// A column of which most values are no time is the wrong one, or counts in another unit: nothing would ever go.
-fn check_ages(target: &Target, table: &Table, step: &Step, findings: &mut Vec<Finding>) {
-    let Some(column) = target.age_column.as_ref().or(target.expires.as_ref()) else { return };
-    if step.unreadable == 0 || step.unreadable.saturating_mul(2) < step.total.unwrap_or(0) {
-        return;
+/// A column of which most values are no time is the wrong one, or counts in another unit: nothing would ever go. Of many
+/// values not one: that is a mistake.
+fn check_ages(target: &Target, table: &Table, step: &Step, findings: &mut Vec<Finding>) -> Result<()> {
+    let Some(column) = target.age_column.as_ref().or(target.expires.as_ref()) else { return Ok(()) };
+    let total = step.total.unwrap_or(0);
+    if step.unreadable == 0 || step.unreadable.saturating_mul(2) < total {
+        return Ok(());
+    }
+    if step.unreadable >= total && total >= MANY {
+        return Err(Error::usage(format!("`{column}` of `{}` holds no time that can be read", table.name))
+            .help("name another column, or say how to read this one: `epoch_unit`, `zone`"));
     }
     findings.push(Finding::warning(
         "unreadable_ages",
@@ -126,4 +144,39 @@ fn check_ages(target: &Target, table: &Table, step: &Step, findings: &mut Vec<Fi
         ),
         "name another column, or say how to read this one: `epoch_unit`, `zone`",
     ));
+    Ok(())
+}
+
+/// Numbers that would be times of the seventies are most likely a key or a count, by which every row is too old (W-124).
+fn check_numbers(
+    target: &Target,
+    table: &Table,
+    step: &Step,
+    rule: &Sql,
+    facts: &mut dyn Facts,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let Some(name) = target.age_column.as_ref().or(target.expires.as_ref()) else { return Ok(()) };
+    let column = table.expect_column(name)?;
+    let number = matches!(column.family, Family::Integer | Family::Real | Family::Numeric);
+    if !number || target.epoch_unit != EpochUnit::Auto || step.matched == 0 {
+        return Ok(());
+    }
+    let eighties = engine::age::cutoff(EIGHTIES, &jiff::tz::TimeZone::UTC);
+    let before = facts.dialect().age(column, target.epoch_unit, &eighties)?.older;
+    let some = Sql::new("select * from ").table(&table.name).text(" as t where ").add(rule);
+    let later = Sql::new("select count(*) from (")
+        .add(&some.text(" limit ").bind(SAMPLE))
+        .text(") as t where not (")
+        .add(&before)
+        .text(")");
+    if facts.count(&later)? == 0 {
+        findings.push(Finding::refuse(
+            "doubtful_ages",
+            &table.name,
+            format!("the numbers in `{name}` would be times of before 1980"),
+            "name another column; if they are times, say what they count: `epoch_unit = \"seconds\"`",
+        ));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::claims::Claims;
 use super::merge::merged;
 use super::presets;
-use crate::sweep::{Policy, Relation, Triggers, Undo};
+use crate::sweep::{EpochUnitSchema, Policy, Relation, Triggers, Undo};
 use engine::age::Age;
 use engine::{Error, Result};
 use schemars::JsonSchema;
@@ -249,17 +249,6 @@ pub struct Rule {
     /// A further condition in SQL, over the alias `t`.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-}
-
-/// The same names as `EpochUnit`, which lives where no schema is known.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum EpochUnitSchema {
-    Auto,
-    Seconds,
-    Milliseconds,
-    Microseconds,
 }
 
 impl Default for Options {

@@ -4,7 +4,7 @@
 use super::plan::Sweep;
 use super::policy::{Policy, Undo};
 use super::relations::Child;
-use engine::{Error, Finding, Result};
+use engine::{Class, Error, Finding, Result};
 use targets::db::{Facts, Sql, Table, TableKind, Trigger, quote};
 
 /// Refuses what is no table.
@@ -25,14 +25,30 @@ pub fn check_condition(table: &Table, alias: &str, condition: &str, facts: &mut 
     // On its own first: `a) or (b` is no condition, but inside brackets it would step out of them, past the age.
     let alone = start().add(&Sql::raw(condition)).text("\n");
     let enclosed = start().text("(").add(&Sql::raw(condition)).text("\n)");
-    facts.access(&alone).and_then(|_| facts.access(&enclosed)).map(|_| ()).map_err(|error| {
-        let help = error.help.clone();
-        let error = error.while_doing(&format!("the condition `{condition}`"));
-        match help {
-            Some(_) => error,
-            None => error.help("write it as SQL over the table, such as `status = 'done'`"),
+    let read = facts.access(&alone).and_then(|_| facts.access(&enclosed));
+    read.map(|_| ()).map_err(|error| about_condition(table, condition, error))
+}
+
+/// A complaint of the database about a condition, with something to compare it with. A lock or a missing right is none.
+pub fn about_condition(table: &Table, condition: &str, error: Error) -> Error {
+    let help = match error.class {
+        Class::Transient | Class::System => return error,
+        Class::Data => {
+            "leave out the rows for which it cannot be computed: `… and column is not null`".to_owned()
         }
-    })
+        Class::Usage => match &error.help {
+            // PostgreSQL names the column that was probably meant.
+            Some(hint) if error.code.as_deref().is_some_and(|code| code.starts_with("42")) => hint.clone(),
+            _ => {
+                let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+                format!(
+                    "write it as SQL over the table, such as `status = 'done'`; its columns are {}",
+                    names.join(", ")
+                )
+            }
+        },
+    };
+    error.while_doing(&format!("the condition `{condition}`")).help(help)
 }
 
 /// The tables whose rows are updated (true) or deleted (false).

@@ -13,6 +13,7 @@ mod counted;
 mod measure;
 mod moment;
 mod newest;
+mod options;
 mod plan;
 mod policy;
 mod relations;
@@ -24,10 +25,12 @@ mod verify;
 
 pub use archive::write_archive;
 pub use aside::Aside;
-pub use checks::{check_condition, check_table};
+
+pub use checks::{about_condition, check_condition, check_table};
 pub use counted::one_of;
 pub use measure::is_large;
 pub use newest::Newest;
+pub use options::{EpochUnitSchema, read_options};
 pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::{Child, create_index};

@@ -671,3 +671,34 @@ fn what_has_expired_or_is_flagged_goes_without_being_remembered() {
         },
     );
 }
+
+const NUMBERED: &str = "create table t (id integer primary key, note text);
+    insert into t with recursive c(i) as (select 1 union all select i + 1 from c where i < 150) select i, 'x' || i from c";
+
+#[test]
+fn numbers_that_would_be_times_of_long_ago_are_taken_for_none() {
+    // W-124: the key is no age
+    both(NUMBERED, NUMBERED, |stage| {
+        let options = json!({"table": "t", "age_column": "id", "older_than": "1 day"});
+        assert_eq!(codes(&stage.plan(options.clone())), ["doubtful_ages"]);
+        assert_eq!(stage.run(options).status, Status::Refused);
+        assert_eq!(stage.number("select count(*) from t"), 150);
+        let said = json!({"table": "t", "age_column": "id", "older_than": "1 day", "epoch_unit": "seconds"});
+        assert_eq!(codes(&stage.plan(said)), Vec::<&str>::new());
+        stage.place.script("update t set id = id + 1000000000");
+        let times = json!({"table": "t", "age_column": "id", "older_than": "1 day"});
+        assert_eq!(codes(&stage.plan(times)), Vec::<&str>::new());
+    });
+}
+
+#[test]
+fn a_column_of_many_rows_without_one_time_is_a_mistake() {
+    // W-013
+    both(NUMBERED, NUMBERED, |stage| {
+        let refusal = stage.refusal(json!({"table": "t", "age_column": "note", "older_than": "1 day"}));
+        assert!(refusal.contains("`note` of `t` holds no time") && refusal.contains("help:"), "{refusal}");
+        stage.place.script("update t set note = '2001-01-01' where id = 1");
+        let plan = stage.plan(json!({"table": "t", "age_column": "note", "older_than": "1 day"}));
+        assert_eq!((codes(&plan), plan.matched()), (vec!["unreadable_ages"], 1));
+    });
+}

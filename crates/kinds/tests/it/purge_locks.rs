@@ -1,10 +1,38 @@
 //! Purges that meet locks of others: rows, tables, the right to maintain; who waits, who gives way, who is named.
 
 use crate::stage::{Stage, both, options, rows, shown};
-use engine::{Class, Failure, Status, Stop, What};
-use serde_json::json;
+use engine::{Class, Engine, Failure, Manners, Plan, Status, Stop, What};
+use serde_json::{Value as Json, json};
 use targets::db::{Limits, Session, Sql};
-use testkit::{Place, story};
+use testkit::{Place, Workshop, story};
+
+/// A PostgreSQL database with so many doomed rows.
+fn on_postgres(count: u32) -> Stage {
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&rows(count).1);
+    stage
+}
+
+/// A purge of all rows that waits so many seconds for a lock, in batches of ten.
+fn impatient(stage: &Stage, seconds: f64) -> (Workshop, Engine, Plan) {
+    planned(stage, options(), |manners| {
+        manners.batch_size = Some(10);
+        manners.lock_timeout = seconds;
+    })
+}
+
+/// A plan, and what runs it without really sleeping between tries.
+fn planned(stage: &Stage, options: Json, change: impl FnOnce(&mut Manners)) -> (Workshop, Engine, Plan) {
+    let workshop = stage.patient();
+    let engine = workshop.engine();
+    let plan = story::plan(&engine, &stage.request(options, change));
+    (workshop, engine, plan)
+}
+
+/// Somebody else's session.
+fn somebody(stage: &Stage) -> Box<dyn Session> {
+    stage.place.database().open().unwrap()
+}
 
 /// Holds a row (SQLite: the write lock) until the transaction is dropped.
 fn hold<'a>(session: &'a mut dyn Session, row: i64) -> Box<dyn targets::db::Tx + 'a> {
@@ -21,19 +49,10 @@ fn a_lock_of_somebody_else_is_waited_for_and_the_batch_tried_again() {
     // S3-044, S1-048, W-063
     let (sqlite, postgres) = rows(30);
     both(&sqlite, &postgres, |stage| {
-        let workshop = stage.patient();
-        let engine = workshop.engine();
-        let plan = story::plan(
-            &engine,
-            &stage.request(options(), |manners| {
-                manners.batch_size = Some(10);
-                manners.lock_timeout = 0.05;
-            }),
-        );
+        let (_workshop, engine, plan) = impatient(stage, 0.05);
         // Sexton's own tables are there already, so that the batch itself meets the lock.
         engine.run(&plan, &asked(), &mut |_| {}).unwrap();
-        let database = stage.place.database();
-        let mut session = database.open().unwrap();
+        let mut session = somebody(stage);
         let mut held = Some(hold(session.as_mut(), 5));
         let report = engine
             .run(&plan, &Stop::default(), &mut |event| {
@@ -61,19 +80,9 @@ fn asked() -> Stop {
 #[test]
 fn rows_that_stay_locked_are_passed_over_and_met_again_in_the_end() {
     // W-063
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(30).1);
-    let workshop = stage.patient();
-    let engine = workshop.engine();
-    let plan = story::plan(
-        &engine,
-        &stage.request(options(), |manners| {
-            manners.batch_size = Some(10);
-            manners.lock_timeout = 0.05;
-        }),
-    );
-    let database = stage.place.database();
-    let mut session = database.open().unwrap();
+    let stage = on_postgres(30);
+    let (_workshop, engine, plan) = impatient(&stage, 0.05);
+    let mut session = somebody(&stage);
     let mut held = Some(hold(session.as_mut(), 5));
     let mut batches = 0;
     let report = engine
@@ -95,20 +104,11 @@ fn rows_that_stay_locked_are_passed_over_and_met_again_in_the_end() {
 
 #[test]
 fn a_lock_that_is_never_given_back_ends_the_run_in_time_and_it_can_be_resumed() {
-    // S1-048, W-063
+    // S1-048, W-063, W-088
     let (sqlite, postgres) = rows(30);
     both(&sqlite, &postgres, |stage| {
-        let workshop = stage.patient();
-        let engine = workshop.engine();
-        let plan = story::plan(
-            &engine,
-            &stage.request(options(), |manners| {
-                manners.batch_size = Some(10);
-                manners.lock_timeout = 0.02;
-            }),
-        );
-        let database = stage.place.database();
-        let mut session = database.open().unwrap();
+        let (_workshop, engine, plan) = impatient(stage, 0.02);
+        let mut session = somebody(stage);
         let held = hold(session.as_mut(), 5);
         let report = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap();
         let done = &report.operations[0];
@@ -119,6 +119,9 @@ fn a_lock_that_is_never_given_back_ends_the_run_in_time_and_it_can_be_resumed() 
         );
         // SQLite has one lock for all rows
         assert_eq!(done.rows_deleted, if stage.place.is_sqlite() { 0 } else { 29 });
+        if stage.place.is_sqlite() {
+            assert_eq!(done.retries, 3, "then it is enough");
+        }
         drop(held);
         let resumed = engine.resume(&report.run_id, &Stop::default(), &mut |_| {}).unwrap();
         assert_eq!((resumed.status, resumed.operations[0].rows_deleted), (Status::Completed, 30));
@@ -129,8 +132,7 @@ fn a_lock_that_is_never_given_back_ends_the_run_in_time_and_it_can_be_resumed() 
 fn a_second_run_is_told_who_maintains_the_database() {
     let (sqlite, postgres) = rows(5);
     both(&sqlite, &postgres, |stage| {
-        let database = stage.place.database();
-        let mut session = database.open().unwrap();
+        let mut session = somebody(stage);
         assert!(session.try_lock("run abc (process 7)").unwrap());
         let engine = stage.engine();
         let plan = story::plan(&engine, &stage.request(options(), |_| {}));
@@ -155,8 +157,7 @@ fn a_second_run_is_told_who_maintains_the_database() {
 #[test]
 fn a_long_transaction_of_somebody_else_is_warned_about() {
     // S1-047
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(5).1);
+    let stage = on_postgres(5);
     let request = stage.request(options(), |manners| manners.old_transaction = 0.0);
     std::thread::scope(|threads| {
         threads
@@ -178,20 +179,28 @@ fn a_long_transaction_of_somebody_else_is_warned_about() {
 fn a_row_that_comes_below_a_doomed_one_during_the_batch_stays_with_it() {
     // the application's insert holds the parent, so the batch waits for it and then must look again
     for on_delete in ["", "on delete cascade", "on delete set null"] {
-        let stage = Stage::new(Place::postgres());
-        stage.place.script(&rows(10).1);
+        let stage = on_postgres(10);
         stage.place.script(&format!(
             "create table c (id int primary key, t int references t (id) {on_delete}); create index on c (t)"
         ));
-        let workshop = stage.patient();
-        let engine = workshop.engine();
-        let plan = story::plan(&engine, &stage.request(options(), |manners| manners.batch_size = Some(20)));
+        let (_workshop, engine, plan) = planned(&stage, options(), |manners| manners.batch_size = Some(20));
         let report = std::thread::scope(|threads| {
             threads.spawn(|| {
-                stage.place.script("set application_name = 'app'; begin; insert into c values (1, 5); select pg_sleep(0.5); commit")
+                // It commits when the batch waits for it, so that the test does not depend on how fast either is.
+                stage.place.script(
+                    "set application_name = 'app'; begin; insert into c values (1, 5);
+                     do $$ begin
+                       for i in 1..2000 loop
+                         exit when exists (
+                           select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
+                         perform pg_sleep(0.005);
+                       end loop;
+                     end $$;
+                     commit",
+                )
             });
             let sleeps = "select count(*) from pg_stat_activity where application_name = 'app' and query like '%pg_sleep%' and wait_event = 'PgSleep'";
-            let waits = (0..200).any(|_| {
+            let waits = (0..2000).any(|_| {
                 std::thread::sleep(std::time::Duration::from_millis(2));
                 stage.number(sleeps) == 1
             });
@@ -219,11 +228,9 @@ fn a_row_that_comes_two_levels_below_a_doomed_one_is_not_taken_along_silently() 
              insert into a values (1); insert into b values (1, 1);"
         );
         both(&script, &script, |stage| {
-            let workshop = stage.patient();
-            let engine = workshop.engine();
             let options =
                 json!({"table": "a", "where": "id = 1", "relations": [{"table": "b", "policy": "cascade"}]});
-            let plan = story::plan(&engine, &stage.request(options, |_| {}));
+            let (_workshop, engine, plan) = planned(stage, options, |_| {});
             stage.place.script("insert into c values (1, 1)");
             let before = stage.place.dump();
             let report = engine.run(&plan, &Stop::default(), &mut |_| {}).unwrap();
@@ -240,12 +247,9 @@ fn a_row_that_comes_two_levels_below_a_doomed_one_is_not_taken_along_silently() 
 
 #[test]
 fn whoever_holds_a_lock_for_good_is_named() {
-    // S1-070, S1-086, S2-086
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(30).1);
-    let workshop = stage.patient();
-    let engine = workshop.engine();
-    let plan = story::plan(&engine, &stage.request(options(), |manners| manners.lock_timeout = 0.05));
+    // S1-070, S2-086
+    let stage = on_postgres(30);
+    let (_workshop, engine, plan) = planned(&stage, options(), |manners| manners.lock_timeout = 0.05);
     let mut advice = None;
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -271,10 +275,8 @@ fn whoever_holds_a_lock_for_good_is_named() {
 #[test]
 fn whoever_keeps_the_plan_waiting_is_named() {
     // S1-070
-    let stage = Stage::new(Place::postgres());
-    stage.place.script(&rows(5).1);
-    let database = stage.place.database();
-    let mut other = database.open().unwrap();
+    let stage = on_postgres(5);
+    let mut other = somebody(&stage);
     other.value(&Sql::new("select set_config('application_name', 'app', false)")).unwrap();
     let mut tx = other.begin(&Limits::default()).unwrap();
     tx.execute(&Sql::new("lock table t in access exclusive mode")).unwrap();

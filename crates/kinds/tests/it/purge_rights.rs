@@ -142,3 +142,29 @@ fn a_rule_that_takes_the_place_of_a_delete_is_a_finding_and_no_raw_error() {
     assert_eq!(codes(&stage.plan(options())), Vec::<&str>::new());
     assert_eq!(stage.run(options()).totals.deleted, 5);
 }
+
+#[test]
+fn a_right_that_is_missing_elsewhere_is_not_mistaken_for_one_of_our_own() {
+    let stage = Stage::new(Place::postgres());
+    stage.place.admin_script("create schema others; create table others.t (id int primary key, n int)");
+    let refusal = stage.refusal(json!({"table": "others.t", "where": "n = 1"}));
+    assert!(refusal.contains("grant usage on schema \"others\""), "{refusal}");
+    assert!(!refusal.contains("the condition"), "nothing is wrong with it: {refusal}");
+    stage.place.admin_script("grant usage on schema others to public");
+    let refusal = stage.refusal(json!({"table": "others.t", "where": "n = 1"}));
+    assert!(refusal.contains("on \"t\" to ROLE"), "{refusal}");
+}
+
+#[test]
+fn a_rule_that_adds_to_what_an_undo_does_is_told_of_before() {
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&format!(
+        "{}; create table log (id int); create rule r as on insert to t do also insert into log values (new.id)",
+        rows(5).1
+    ));
+    let report = stage.run(options());
+    assert_eq!((report.status, report.totals.deleted), (Status::Completed, 5), "{report:#?}");
+    assert_eq!(stage.undo_findings(&report.run_id), ["rule"]);
+    assert_eq!(stage.undo(&report.run_id).operations[0].rows_restored, 5);
+    assert_eq!(stage.number("select count(*) from t"), 5);
+}

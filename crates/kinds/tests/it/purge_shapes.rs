@@ -244,7 +244,7 @@ fn names_that_need_quotes_are_just_names() {
         both(&script, &script, |stage| {
             let before = stage.place.dump();
             let report = stage.run(json!({
-                "table": name, "age_column": "from", "older_than": "1 day", "keep_newest": 1, "per": ["order"],
+                "table": name, "age_column": "from", "epoch_unit": "seconds", "older_than": "1 day", "keep_newest": 1, "per": ["order"],
                 "where": "\"from\" > 0", "dependants": "cascade", "relations": [{"table": name, "columns": [format!("c {name}")], "policy": "cascade"}],
             }));
             assert_eq!(

@@ -446,3 +446,29 @@ fn a_run_that_was_mended_by_resuming_has_no_errors() {
         assert_eq!(mended.operations[0].error_class, None);
     });
 }
+
+#[test]
+fn a_condition_that_fails_on_a_row_is_named_with_its_help() {
+    let stage = Stage::new(Place::postgres());
+    stage.place.script(&rows(10).1);
+    let refusal = stage.refusal(json!({"table": "t", "where": "1 / (id - 5) > 0"}));
+    assert!(refusal.contains("the condition `1 / (id - 5) > 0`: division by zero"), "{refusal}");
+    assert!(refusal.contains("help: leave out the rows"), "{refusal}");
+}
+
+#[test]
+fn a_condition_over_columns_that_are_not_there_is_told_which_there_are() {
+    both(&rows(5).0, &rows(5).1, |stage| {
+        let refusal = stage.refusal(json!({"table": "t", "where": "status = 'old'"}));
+        assert!(refusal.contains("the condition `status = 'old'`"), "{refusal}");
+        assert!(refusal.contains("its columns are id, n, body"), "{refusal}");
+    });
+}
+
+#[test]
+fn the_nearest_table_may_be_in_another_schema() {
+    let stage = Stage::new(Place::postgres());
+    stage.place.script("create schema audit; create table audit.log (id int); create table blogs (id int)");
+    let refusal = stage.refusal(json!({"table": "log", "where": "id = 1"}));
+    assert!(refusal.contains("the nearest names are audit.log"), "{refusal}");
+}

@@ -119,8 +119,11 @@ impl Act<'_> {
         let report = run(&mut watch)?;
         drop(progress);
         for operation in &report.operations {
-            for error in &operation.errors {
-                self.console.note_error(&format!("{}: {error}", operation.operation));
+            for (n, error) in operation.errors.iter().enumerate() {
+                // What failed at every attempt alike is told once.
+                if !operation.errors[..n].contains(error) {
+                    self.console.note_error(&format!("{}: {error}", operation.operation));
+                }
             }
             if operation.status == Status::Refused {
                 for finding in operation.findings.iter().filter(|finding| finding.level == Level::Refuse) {
@@ -138,7 +141,7 @@ impl Act<'_> {
     fn tell(&self, report: &Report, plan: &Plan) -> Result<Exit, Trouble> {
         if self.console.is_text() {
             let id = self.short_id(&report.run_id);
-            self.console.data(&text::outcome(report, &id, self.console));
+            self.console.data(&text::outcome(report, &id, true, self.console));
             let refused = plan.items.iter().any(|item| is_refused(item, plan.request.force));
             if refused && plan.request.dry_run {
                 self.console.note("a real run would be refused, see above");

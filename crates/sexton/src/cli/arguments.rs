@@ -380,7 +380,9 @@ fn config() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
-            Command::new("check").about("Find every mistake of the configuration; connects to nothing"),
+            Command::new("check")
+                .about("Find every mistake of the configuration; connects to nothing")
+                .arg(Arg::new("file").value_name("FILE").help("The configuration, as with --config")),
         )
         .subcommand(
             Command::new("example")

@@ -41,6 +41,9 @@ pub fn operations<'a>(
     for name in many("group") {
         chosen.extend(group(config, name)?);
     }
+    if chosen.is_empty() && config.operations.is_empty() {
+        return Err(no_operations(config));
+    }
     if chosen.is_empty() {
         return Err(Trouble::usage(
             "nothing to run was named",
@@ -182,7 +185,7 @@ pub fn database(named: Option<&str>, config: &Config) -> Result<Option<DatabaseS
     if !is_place(named) {
         let names: Vec<&str> = config.databases.iter().map(|known| known.name.as_str()).collect();
         let mut trouble = unknown("database", named, &names);
-        if names.is_empty() {
+        if names.is_empty() || std::path::Path::new(named).exists() {
             trouble.help = Some(format!("a path has a `/` in it: `--database ./{named}`"));
         }
         return Err(Trouble { exit: Exit::Usage, ..trouble });

@@ -17,10 +17,14 @@ pub fn config(
     catalogue: &[&'static dyn Kind],
     console: &Console,
 ) -> Result<Exit, Trouble> {
-    match matches.subcommand_name() {
-        Some("example") => console.data(config::EXAMPLE),
-        Some("schema") => console.document(&config::schema_of_file(catalogue)),
-        _ => return check(wanted, environment, catalogue, console),
+    match matches.subcommand() {
+        Some(("example", _)) => console.data(config::EXAMPLE),
+        Some(("check", own)) => {
+            let file = own.get_one::<String>("file").map(std::path::PathBuf::from);
+            let wanted = Wanted { file: file.or_else(|| wanted.file.clone()), ..wanted.clone() };
+            return check(&wanted, environment, catalogue, console);
+        }
+        _ => console.document(&config::schema_of_file(catalogue)),
     }
     Ok(Exit::Done)
 }

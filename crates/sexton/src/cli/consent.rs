@@ -17,7 +17,11 @@ pub fn ask(plan: &Plan, console: &Console) -> Result<(), Trouble> {
     let names: Vec<&str> = waiting.iter().map(|item| item.operation.name.as_str()).collect();
     if !console.can_ask() {
         return Err(Trouble::refused(
-            format!("{} needs consent, and nobody can be asked here; nothing was run", quoted(&names)),
+            format!(
+                "{} {} consent, and nobody can be asked here; nothing was run",
+                quoted(&names),
+                if names.len() == 1 { "needs" } else { "need" }
+            ),
             "look at it with `--dry-run`, then allow it with `--yes`",
         ));
     }

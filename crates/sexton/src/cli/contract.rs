@@ -1,5 +1,6 @@
 //! The written contract of the JSON documents, as JSON Schemas: what the reference shows and tests check against.
 
+use super::contract_lists;
 use super::documents::{ABOUT, FIGURES};
 use engine::{Event, OperationReport, Report};
 use serde_json::{Map, Value as Json, json};
@@ -9,13 +10,17 @@ pub fn schemas() -> Json {
     let report =
         described(schemars::schema_for!(Report).to_value(), "`--output report`: the canonical report.");
     let event = described(schemars::schema_for!(Event).to_value(), "`--events`: one line each.");
-    json!({
+    let mut all = json!({
         "Run by operation": by_operation(),
         "Run report": report,
         "Event": event,
         "Command result": result(),
         "Error": error(),
-    })
+    });
+    for (name, schema) in contract_lists::schemas() {
+        all[name] = schema;
+    }
+    all
 }
 
 fn described(mut schema: Json, about: &str) -> Json {

@@ -11,6 +11,7 @@ mod config_commands;
 mod consent;
 mod console;
 mod contract;
+mod contract_lists;
 mod digest;
 mod documents;
 mod example;

@@ -21,7 +21,9 @@ pub fn plan(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Troubl
     }
     match act.console.output {
         Output::Text => act.console.data(&text::plan(&plan, act.console, true)),
-        Output::Result => act.console.document(&json!({ "success": true, "result": plan })),
+        Output::Result => act.console.document(&json!({
+            "schema_version": engine::SCHEMA_VERSION, "success": true, "result": plan
+        })),
         Output::Json | Output::Report => act.console.document(&json!(plan)),
     }
     Ok(Exit::Done)

@@ -304,13 +304,15 @@ fn finding_lines(finding: &Finding, force: bool, console: &Console) -> Vec<Strin
     lines
 }
 
-/// What a run came to: one line an operation, then how to undo or resume it.
-pub fn outcome(report: &Report, short_id: &str, console: &Console) -> String {
+/// What a run came to: one line an operation, then how to undo or resume it. `after_plan`: the plan stands just above, so
+/// that what it found need not be told again where nothing was done.
+pub fn outcome(report: &Report, short_id: &str, after_plan: bool, console: &Console) -> String {
     let mut lines: Vec<String> = Vec::new();
     let several = report.operations.len() > 1;
     for operation in &report.operations {
         lines.push(outcome_line(operation, several, console));
-        if operation.status != Status::Refused {
+        let told = after_plan && operation.batches == 0 && !operation.targets.is_empty();
+        if operation.status != Status::Refused && !told {
             let new = operation.findings.iter().filter(|finding| finding.level > Level::Note);
             lines.extend(
                 new.flat_map(|finding| finding_lines(finding, true, console))
@@ -464,7 +466,7 @@ pub fn run(report: &Report, console: &Console) -> String {
         lines.push("dry run  nothing was changed".to_owned());
     }
     lines.push(String::new());
-    lines.push(outcome(report, &report.run_id, console));
+    lines.push(outcome(report, &report.run_id, false, console));
     let mut table = Table::new(["target", "table", "rows", "done", "dependants"], &[2, 3, 4]);
     for target in report.operations.iter().flat_map(|operation| &operation.targets) {
         table.row([

@@ -4,11 +4,11 @@ use super::act::Act;
 use super::numbers::{bytes, minute, of};
 use super::table::Table;
 use super::trouble::Trouble;
-use super::{choice, consent};
+use super::{choice, consent, text};
 use crate::exit::Exit;
 use clap::ArgMatches;
-use engine::SCHEMA_VERSION;
 use engine::undo::Point;
+use engine::{OperationReport, Report, SCHEMA_VERSION};
 use serde_json::json;
 
 /// `sexton undo …`.
@@ -26,18 +26,41 @@ pub fn undo(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Troubl
 fn apply(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::database(named, act.config)?.map(|database| database.name);
-    // An undo that was run, or only looked at, is not what "latest" means here.
-    let fits = |report: &engine::Report| {
-        let changed = |operation: &engine::OperationReport| {
-            operation.undo_id.is_some() || (!operation.dry_run && !operation.status.is_over())
-        };
-        report.operations.iter().any(|operation| changed(operation) && operation.kind != "undo")
-    };
-    let id = act.latest(super::id_of(matches), fits)?;
+    let id = act.latest(super::id_of(matches), changed_something)?;
+    if super::id_of(matches) == "latest" {
+        can_be_put_back(act, &id)?;
+    }
     let mut request = act.engine.undo_request(&id, database.as_deref(), actor)?;
     request.dry_run = matches.get_flag("dry-run");
     request.force = matches.get_flag("force");
     act.request(&request)
+}
+
+/// An undo that was run, or a run that only looked, is not what "latest" means here.
+fn changed_something(report: &Report) -> bool {
+    let changed = |done: &OperationReport| {
+        done.undo_id.is_some()
+            || (!done.dry_run && (!done.status.is_over() || text::counts_of(done).rows() > 0))
+    };
+    report.operations.iter().any(|done| changed(done) && done.kind != "undo")
+}
+
+/// Refuses to put back an earlier run in the place of the last one: nobody who says `latest` means that.
+fn can_be_put_back(act: &Act, id: &str) -> Result<(), Trouble> {
+    let Ok(record) = act.engine.run_record(id) else { return Ok(()) };
+    let report = record.report();
+    let remembers = |done: &OperationReport| done.undo_id.is_some() || !done.status.is_over();
+    if !changed_something(&report) || report.operations.iter().any(remembers) {
+        return Ok(());
+    }
+    let names: Vec<String> = report.operations.iter().map(|done| format!("`{}`", done.operation)).collect();
+    Err(Trouble::usage(
+        format!(
+            "the last run that changed something, {id} of {}, keeps nothing to put back",
+            names.join(", ")
+        ),
+        "`sexton undo list` shows earlier runs that can be put back; name one of them",
+    ))
 }
 
 /// The undo points of a database, or of all. One that cannot be reached does not hide the others.

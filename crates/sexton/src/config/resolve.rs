@@ -47,11 +47,7 @@ pub fn config(
     if !stores.iter().any(|store| store.name == backups::STORE) {
         stores.push(backups::usual_store(&state_folder));
     }
-    let log_folder = match (&log.folder, &state) {
-        (Some(own), _) => Some(folder.join(own)),
-        (None, StatePlace::Folder(state)) => Some(state.clone()),
-        (None, StatePlace::Database(_)) => None,
-    };
+    let log_folder = log.folder.as_ref().map_or_else(|| state_folder.clone(), |own| folder.join(own));
     let run_logs =
         entries(tree, "run_log").iter().filter_map(|(_, node)| run_log(node, &databases)).collect();
     let operations = entries(tree, "operation")
@@ -74,7 +70,7 @@ pub fn config(
         run_logs,
         log_level: log.level,
         log_format: log.format,
-        log_folder,
+        log_folder: Some(log_folder),
         order: value(tree.entry("order")),
         first_run_dry: value(tree.entry("first_run_dry")),
         backups: backup.enabled.then(|| backups::policy(backup, folder, &state_folder, identity)),

@@ -281,7 +281,7 @@ pub struct LogSection {
     pub level: Option<LogLevel>,
     /// The form of these lines: `text` or `json`.
     pub format: LogFormat,
-    /// The folder for `runs.jsonl`, the copy of the run log. Default: the state folder.
+    /// The folder for `runs.jsonl`, the copy of the run log. Default: the state folder, or `.sexton` beside this file.
     pub folder: Option<String>,
     /// For how long runs are remembered. The last run of each operation always is.
     pub keep: Age,

@@ -76,6 +76,33 @@ fn a_refusal_and_a_failure_are_documents_too() {
 }
 
 #[test]
+fn plans_lists_and_short_answers_are_documents_of_the_contract() {
+    // W-111
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    for (line, name) in [
+        ("plan --all", "Plan"),
+        ("runs list", "Runs"),
+        ("undo list", "Undo points"),
+        ("undo show latest", "Undo point"),
+        ("audit", "Audit trail"),
+        ("report", "Sums"),
+        ("status", "Status"),
+        ("digest", "Digest"),
+        ("config check", "Answer"),
+        ("init ./app.db", "Answer"),
+        ("undo release", "Answer"),
+        ("undo drop --all --yes", "Answer"),
+    ] {
+        let document = desk.sexton(&format!("{line} --output json")).ends(0).json();
+        assert_fits(&desk, name, &document);
+        assert_eq!(document["schema_version"], 1, "{line}");
+    }
+    let document = desk.sexton("plan logs --output result").ends(0).json();
+    assert_fits(&desk, "Command result", &document);
+}
+
+#[test]
 fn the_map_form_has_what_scripts_of_old_expect() {
     // S1-035, R1
     let desk = Desk::ready();

@@ -21,6 +21,16 @@ fn the_last_runs_are_listed_newest_first() {
 }
 
 #[test]
+fn the_report_of_a_run_is_kept_as_it_was_told() {
+    // S0-064, S1-043
+    let desk = Desk::ready();
+    for form in ["report", "json"] {
+        let told = desk.sexton(&format!("run logs --yes --output {form}")).ends(0).json();
+        assert_eq!(desk.sexton(&format!("runs show latest --output {form}")).ends(0).json(), told);
+    }
+}
+
+#[test]
 fn a_report_sums_up_real_runs_by_operation() {
     // S2-092, W-114
     let desk = Desk::ready();

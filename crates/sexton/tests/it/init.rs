@@ -62,3 +62,17 @@ fn a_password_of_the_url_does_not_get_into_the_draft() {
     let said = desk.sexton(&format!("init {url}")).ends(0);
     assert!(said.stdout.contains("[operation.audit_log]"), "{}", said.stdout);
 }
+
+#[test]
+fn a_log_is_known_by_its_schema_and_its_only_moment() {
+    let desk = Desk::at(testkit::Place::postgres());
+    desk.place.script(
+        "create schema audit; create table audit.entries (id bigint primary key, at timestamptz);
+         create table app_log (id bigint primary key, noticed timestamptz);
+         create table two_logs (id bigint primary key, noticed timestamptz, forgotten timestamptz)",
+    );
+    let said = desk.sexton(&format!("init {}", desk.place.url())).ends(0).stdout;
+    assert!(said.contains("table = \"audit.entries\"\nage_column = \"at\""), "{said}");
+    assert!(said.contains("table = \"app_log\"\nage_column = \"noticed\""), "{said}");
+    assert!(!said.contains("two_logs"), "{said}");
+}

@@ -3,8 +3,10 @@
 //! Every test runs the real program in a folder and an environment of its own.
 
 mod backup;
+mod bad_input;
 mod config_faults;
 mod config_rules;
+mod coverage;
 mod crash;
 mod documents;
 mod examples;

@@ -202,3 +202,32 @@ fn resume_takes_every_limit_and_refuses_what_is_none() {
     desk.sexton("resume latest --force --max-rows 1000").ends(0);
     assert_eq!(desk.count("audit_log"), 89);
 }
+
+#[test]
+fn a_state_on_a_server_is_asked_like_one_in_a_file_and_the_log_is_a_file_too() {
+    // S2-098, W-115
+    let (desk, state) = desk_with_state(Place::postgres());
+    let text = desk.sexton("plan logs").ends(0).stdout;
+    assert!(text.contains("expected   not known before its first run"), "{text}");
+    assert!(state.try_script("select 1 from sexton.meta").is_err(), "looking makes no state");
+    desk.sexton("run logs --yes").ends(0);
+    assert_eq!(desk.runs().len(), 1);
+    let plan = desk.sexton("plan logs --output json").ends(0).json();
+    assert!(plan["items"][0]["expected_seconds"].as_f64().is_some(), "{plan}");
+}
+
+#[test]
+fn a_run_outlives_the_loss_of_its_connections_between_two_batches() {
+    // S3-044, W-115
+    let (desk, state) = desk_with_state(Place::postgres());
+    let mut running = slow_run(&desk, &state, "run logs --yes --batch-size 40 --pause 0.1");
+    for place in [&state, &desk.place] {
+        place.admin_script(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and application_name = 'sexton' and pid <> pg_backend_pid()",
+        );
+    }
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!((status(&desk).as_str(), desk.count("audit_log")), ("completed", 89));
+    assert_eq!(desk.sexton("runs show latest --output report").json()["operations"][0]["rows_deleted"], 311);
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 const LONGEST: usize = 600;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -22,7 +22,7 @@ fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
     }
 }
 
-fn all() -> Vec<(String, String)> {
+pub fn all() -> Vec<(String, String)> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(root().join("crates")).unwrap().flatten() {
         for part in ["src", "tests"] {

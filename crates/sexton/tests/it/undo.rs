@@ -95,3 +95,30 @@ fn an_undo_can_be_forced_past_guards_that_allow_it() {
     desk.sexton("undo latest --force").ends(0);
     assert_eq!(desk.count("audit_log"), 400);
 }
+
+#[test]
+fn the_last_run_is_meant_also_when_it_keeps_nothing() {
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("run sessions").ends(0);
+    assert_snapshot!(desk.sexton("undo latest").ends(2).shown());
+    assert_eq!(desk.count("audit_log"), 89, "an earlier run is not put back in its place");
+    desk.sexton(&format!("undo {}", desk.runs()[0])).ends(0);
+    assert_eq!(desk.count("audit_log"), 400);
+}
+
+#[test]
+fn what_was_changed_is_put_back_without_the_log_of_the_run() {
+    // W-077, W-115: what it takes lies in the database itself
+    for short in [true, false] {
+        let desk = Desk::ready();
+        let before = desk.place.dump();
+        desk.sexton("run logs --yes").ends(0);
+        let run = if short { desk.runs()[0][..4].to_owned() } else { "latest".to_owned() };
+        std::fs::remove_dir_all(desk.file(".sexton")).unwrap();
+        desk.sexton(&format!("undo {run}")).ends(0);
+        assert_eq!(desk.place.dump(), before);
+        let said = desk.sexton("undo nosuch").ends(2);
+        assert!(said.stderr.contains("no undo point `nosuch`"), "{}", said.stderr);
+    }
+}

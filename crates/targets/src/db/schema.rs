@@ -337,9 +337,12 @@ impl Schema {
             _ => None,
         };
         bare(name).or_else(qualified).or_else(quoted).ok_or_else(|| {
-            let mut names: Vec<String> = self.tables.iter().map(|table| table.name.to_string()).collect();
-            names.sort_by_key(|known| distance(known, name));
-            names.truncate(3);
+            // Who leaves out the schema is nearest to the name alone.
+            let mut tables: Vec<&Table> = self.tables.iter().collect();
+            tables.sort_by_key(|known| {
+                distance(&known.name.to_string(), name).min(distance(&known.name.name, name))
+            });
+            let names: Vec<String> = tables.iter().take(3).map(|known| known.name.to_string()).collect();
             let error = Error::usage(format!("there is no table `{name}`"));
             if names.is_empty() {
                 error.help("the database has no tables that this user can see")

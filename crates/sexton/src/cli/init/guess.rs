@@ -61,7 +61,7 @@ const EXPIRY: [&str; 8] = [
     "valid_until",
     "expires_on",
 ];
-const CREATED: [&str; 14] = [
+const CREATED: [&str; 20] = [
     "created_at",
     "inserted_at",
     "logged_at",
@@ -74,6 +74,12 @@ const CREATED: [&str; 14] = [
     "date_created",
     "time",
     "ts",
+    "at",
+    "created_time",
+    "event_time",
+    "log_time",
+    "logged",
+    "created_date",
     "sent_at",
     "updated_at",
 ];
@@ -91,7 +97,9 @@ fn has_own_rows(table: &Table) -> bool {
 }
 
 fn guess(table: &Table) -> Option<Guess> {
-    let name = table.name.name.to_lowercase();
+    // A schema says what its tables are for: `audit.entries`.
+    let schema = table.name.schema.as_deref().unwrap_or_default();
+    let name = format!("{schema} {}", table.name.name).to_lowercase();
     let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
     let found = |sort, age_column: &Column, status: Option<&Column>| Guess {
         table: table.name.to_string(),
@@ -119,7 +127,7 @@ fn guess(table: &Table) -> Option<Guess> {
     }
     if log {
         let sort = if named(&AUDITS) { Sort::Audit } else { Sort::Log };
-        return Some(found(sort, time_column(table, &CREATED)?, None));
+        return Some(found(sort, time_column(table, &CREATED).or_else(|| only_moment(table))?, None));
     }
     None
 }
@@ -132,6 +140,15 @@ fn time_column<'a>(table: &'a Table, names: &[&str]) -> Option<&'a Column> {
             .iter()
             .find(|column| column.name.eq_ignore_ascii_case(name) && holds_time(column.family))
     })
+}
+
+/// The one column that can only be a moment.
+fn only_moment(table: &Table) -> Option<&Column> {
+    let mut moments = table
+        .columns
+        .iter()
+        .filter(|column| matches!(column.family, Family::Timestamp | Family::TimestampTz));
+    moments.next().filter(|_| moments.next().is_none())
 }
 
 /// SQLite keeps times as text or numbers.

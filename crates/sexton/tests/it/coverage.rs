@@ -1,0 +1,95 @@
+//! The ledger of requirements against the tests: what is said to be finished has a test that names it.
+//!
+//! A test names a row by its id in a comment, as CONTRIBUTING.md says; whether it proves the row is for its reader to judge.
+
+use crate::tidy::{all, root};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The groups of the ledger that are done. A row of one of them must not lose its test.
+const FINISHED: &[&str] =
+    &["RET", "EXP", "ORP", "DUP", "FS", "TQ", "BAK", "LOG", "REP", "CLI", "SAF", "PRF", "CFG", "DOC"];
+
+/// Rows of these groups about what is not there yet: other kinds, the daemon, the move between databases.
+const WAITING: &[&str] = &[
+    "S0-001", "S0-096", "S0-100", "S0-101", "S0-109", "S1-001", "S1-009", "S1-036", "S1-066", "S1-067",
+    "S1-071", "S1-072", "S1-075", "S1-082", "S2-083", "S3-057", "S4-036", "S4-038", "S4-039", "S4-042",
+    "S4-043", "S4-045", "S4-050", "S4-051", "S4-056", "S4-057",
+];
+
+/// Contradictions of the described systems that are decided and done (X-…).
+const DECIDED: &[u32] = &[
+    1, 2, 3, 6, 7, 8, 14, 16, 17, 21, 22, 27, 29, 31, 33, 35, 36, 38, 39, 40, 41, 42, 43, 45, 46, 47, 48, 49,
+    50, 51,
+];
+
+/// Their weaknesses that are done better (W-…).
+const BETTER: &[u32] = &[
+    12, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 38, 41, 42,
+    44, 52, 54, 55, 56, 58, 59, 60, 63, 64, 65, 68, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 87,
+    88, 107, 108, 110, 111, 112, 113, 114, 115, 116, 118, 119, 122, 123, 124, 125,
+];
+
+/// The rows of the ledger, each with its group.
+fn ledger() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(root().join("docs/requirements.md")).unwrap();
+    let mut rows = BTreeMap::new();
+    for line in text.lines() {
+        let mut cells = line.strip_prefix("| ").unwrap_or_default().split(" | ");
+        if let (Some(id), Some(group)) = (cells.next(), cells.next())
+            && is_id(id)
+        {
+            rows.insert(id.to_owned(), group.to_owned());
+        }
+    }
+    assert!(rows.len() > 500, "the ledger was not read: {} rows", rows.len());
+    rows
+}
+
+fn is_id(word: &str) -> bool {
+    word.split_once('-').is_some_and(|(series, number)| {
+        ["S0", "S1", "S2", "S3", "S4", "W", "X"].contains(&series)
+            && (2..=3).contains(&number.len())
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+/// The ids that tests name.
+fn named() -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for (name, text) in all().iter().filter(|(name, _)| !name.ends_with("/coverage.rs")) {
+        let tests = if name.contains("/tests/") {
+            text.as_str()
+        } else {
+            text.split_once("#[cfg(test)]").map_or("", |(_, tests)| tests)
+        };
+        let words = tests.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        ids.extend(words.filter(|word| is_id(word)).map(str::to_owned));
+    }
+    ids
+}
+
+#[test]
+fn what_is_finished_has_a_test_that_names_it() {
+    let (ledger, named) = (ledger(), named());
+    let of_groups = ledger
+        .iter()
+        .filter(|(id, group)| FINISHED.contains(&group.as_str()) && !WAITING.contains(&id.as_str()));
+    let entries =
+        DECIDED.iter().map(|n| format!("X-{n:02}")).chain(BETTER.iter().map(|n| format!("W-{n:03}")));
+    let finished: BTreeSet<String> = of_groups.map(|(id, _)| id.clone()).chain(entries).collect();
+    assert!(finished.len() > 250, "only {} rows are said to be finished", finished.len());
+    assert_eq!(finished.difference(&named).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn what_is_said_of_the_ledger_is_in_the_ledger() {
+    let ledger = ledger();
+    let groups: BTreeSet<&str> = ledger.values().map(String::as_str).collect();
+    for group in FINISHED {
+        assert!(groups.contains(group), "there is no group `{group}`");
+    }
+    for id in WAITING {
+        let group = ledger.get(*id).unwrap_or_else(|| panic!("there is no `{id}`"));
+        assert!(FINISHED.contains(&group.as_str()), "`{id}` is in a group that is not said to be finished");
+    }
+}
