@@ -463,6 +463,10 @@ impl<'a> Work<'a> {
         self.tx.execute(insert).map(|_| ())
     }
 
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        self.memory
+    }
+
     pub(crate) fn tx(&mut self) -> &mut dyn Tx {
         self.tx
     }
@@ -525,7 +529,7 @@ impl<'a> Work<'a> {
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
-    fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
+    pub(crate) fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
         let known = self.memory.scratches.iter().find(|(source, known)| {
             *source == table.name && known.columns == columns && known.after == after
         });

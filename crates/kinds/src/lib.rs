@@ -5,6 +5,7 @@
 
 mod accounts;
 mod backup;
+mod convert;
 mod files;
 mod merge;
 pub mod migrate;
@@ -24,6 +25,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &accounts::Accounts,
         &files::FilesKind,
         &queue::Queue,
+        &convert::Convert,
         &backup::Backup,
     ]
 }

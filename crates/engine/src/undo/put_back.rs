@@ -10,6 +10,7 @@ use super::order::{in_order, own_references, parents_come_later};
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
 use super::scopes;
+use super::written::{self, WrittenTask};
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -89,6 +90,7 @@ impl Operation for PutBack {
             warn_of_triggers(&task, &mut planned.findings);
             planned.steps.push(step(&task, matched));
         }
+        planned.steps.extend(written::steps(facts, &point.id, point.state)?);
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
         if let Some(last) = planned.steps.last_mut() {
             last.task["last"] = true.into();
@@ -99,6 +101,13 @@ impl Operation for PutBack {
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
         if let Some(task) = FileTask::of(step) {
             let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
+        if let Some(task) = WrittenTask::of(step) {
+            let batch = written::take_away(&task, aim, rows, work, &self.point)?;
             if batch.next.is_none() && task.last {
                 self.finish(None, work)?;
             }
@@ -145,7 +154,9 @@ impl Operation for PutBack {
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = reported_conflicts(facts, &self.point)?;
         findings.extend(files_back::file_conflicts(facts, &self.point)?);
-        for step in steps.iter().filter(|step| FileTask::of(step).is_none()) {
+        findings.extend(written::conflicts(facts, &self.point)?);
+        let of_rows = |step: &&Step| FileTask::of(step).is_none() && WrittenTask::of(step).is_none();
+        for step in steps.iter().filter(of_rows) {
             let task: Task = read_task(step)?;
             parents_missing(&task, facts, &mut findings)?;
             if task.table.key.is_none()
@@ -178,7 +189,8 @@ impl PutBack {
         let own = work.dialect().own("undo_conflicts");
         let select =
             Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
-        let open = work.count(&select)? + files_back::open_files(work, &self.point)?;
+        let files = files_back::open_files(work, &self.point)? + written::open(work, &self.point)?;
+        let open = work.count(&select)? + files;
         let state = if open == 0 { PointState::Used } else { PointState::Partly };
         if scope.is_some() {
             return scopes::set_state(work, &self.point, state);
@@ -186,6 +198,7 @@ impl PutBack {
         let dialect = work.dialect();
         set_state(work.tx(), dialect, &self.point, state)?;
         super::tally::forget(work.tx(), dialect, &self.point)?;
+        super::done::forget(work.tx(), dialect, &self.point)?;
         match state {
             PointState::Used => scopes::all_used(work, &self.point),
             _ => Ok(()),
