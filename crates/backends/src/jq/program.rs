@@ -119,7 +119,10 @@ impl Compiled {
 fn said(exception: Exn<'_, Val>) -> String {
     const SHOWN: usize = 500;
     let text = match exception.get_err() {
-        Ok(error) => error.to_string(),
+        Ok(error) => match error.into_val() {
+            Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+            value => value.to_string(),
+        },
         Err(_) => "it ended before its end".to_owned(),
     };
     match text.char_indices().nth(SHOWN) {

@@ -182,7 +182,12 @@ pub(super) fn steps(facts: &mut dyn Facts, point: &str, state: PointState) -> Re
     if !exists(facts, &own)? {
         return Ok(Vec::new());
     }
-    let select = there(facts.dialect(), "store, count(*)", point).text(" group by store order by store");
+    // A step that is done already keeps its place: an undo that died goes on where it stopped.
+    let select = Sql::new("select store, count(case when state in ('written', 'conflict') then 1 end) from ")
+        .table(&own)
+        .text(" where point = ")
+        .bind(point)
+        .text(" group by store order by store");
     let mut steps = Vec::new();
     for row in facts.rows(&select)? {
         let store = row.first().and_then(Value::as_text).unwrap_or_default().to_owned();
@@ -219,14 +224,18 @@ pub(super) fn take_away(
     work: &mut Work,
     point: &str,
 ) -> Result<Batch> {
+    let most = rows.clamp(1, 5_000) as usize;
     let select = there(work.dialect(), "position, name, sha256, made", point)
         .text(" and store = ")
         .bind(task.written_to.clone())
         .text(" and position < ")
         .bind(aim.0.as_i64().unwrap_or(i64::MAX))
         .text(" order by position desc limit ")
-        .bind(rows.min(5_000) as i64);
-    let files = work.rows(&select)?;
+        .bind(most as i64 + 1);
+    let mut files = work.rows(&select)?;
+    // The last batch knows that it is the last: what is to be done at the end commits with it.
+    let more = files.len() > most;
+    files.truncate(most);
     let Some(last) = files.last().and_then(|row| row.first()).and_then(Value::as_int) else {
         return Ok(Batch { counts: Counts::default(), next: None });
     };
@@ -251,7 +260,7 @@ pub(super) fn take_away(
         note(work, point, position(row), reason)?;
     }
     store.settle(&names)?;
-    Ok(Batch { counts, next: Some(Cursor(last.into())) })
+    Ok(Batch { counts, next: more.then(|| Cursor(last.into())) })
 }
 
 fn position(row: &Row) -> i64 {

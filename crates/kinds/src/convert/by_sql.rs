@@ -62,12 +62,10 @@ pub fn act(
             Rows::all(leaf, between)
         }
     };
-    if work.expects_refusals() && !task.key.is_empty() {
+    // What is marked no longer satisfies the condition, so the rows are listed first.
+    if task.remember || (work.expects_refusals() && !task.key.is_empty()) {
         part_by_part(task, leaf, changes, &wanted, &mut counts, work)?;
     } else {
-        if task.remember {
-            work.mark_converted(&task.operation, leaf, &task.key, &wanted.condition, false)?;
-        }
         let refused = if task.key.is_empty() { |error| error } else { with_care };
         counts.changed = work.change(&wanted, changes).map_err(refused)?;
     }
@@ -109,7 +107,7 @@ fn part_by_part(
     let keys = work.rows(&select)?;
     let parted = work.as_far_as_possible(&keys, &mut |work, some: &[Row]| {
         work.bring(KEYS, leaf, &task.key, &[], some, &task.key)?;
-        let condition = among(task, KEYS).text(" and (").add(&task.condition).text(")");
+        let condition = among(task, KEYS).text(" and (").add(&task.rule).text(")");
         if task.remember {
             work.mark_converted(&task.operation, leaf, &task.key, &condition, false)?;
         }

@@ -128,10 +128,9 @@ fn value(json: &str, column: &Column) -> Result<Value, String> {
         // Elsewhere than in PostgreSQL a JSON column is a text.
         _ if family == Json => Ok(Value::Text(json.to_owned())),
         Some(b't' | b'f') => match family {
-            Bool | Any | Other => Ok(Value::Bool(json == "true")),
-            Integer | Numeric if column.declared.to_ascii_lowercase().contains("bool") => {
-                Ok(Value::Bool(json == "true"))
-            }
+            // SQLite has 1 and 0 for them.
+            Bool | Integer | Any | Other => Ok(Value::Bool(json == "true")),
+            Numeric if column.declared.to_ascii_lowercase().contains("bool") => Ok(Value::Bool(json == "true")),
             _ => wrong("true or false"),
         },
         Some(b'"') => match (family, serde_json::from_str::<String>(json)) {

@@ -80,9 +80,12 @@ fn task(
         None => rule.clone(),
     };
     let walks = leaves.iter().all(|leaf| facts.dialect().walks(leaf));
+    let exact_batches = planning.request.manners.batch_size.is_some();
+    // Windows of counted rows may begin where the one before ended, and meet a row that failed once more.
+    let physical = walks && !remember && (key.is_empty() || !exact_batches);
     let way = match options.has_program() {
         true => by_program(options, schema, table, planning)?,
-        false => by_sql(options, table, walks && !remember)?,
+        false => by_sql(options, table, physical)?,
     };
     Ok(Task {
         operation,
@@ -91,7 +94,7 @@ fn task(
         key,
         condition,
         rule,
-        exact_batches: planning.request.manners.batch_size.is_some(),
+        exact_batches,
         remember,
         way,
     })

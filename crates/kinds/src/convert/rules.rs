@@ -16,7 +16,7 @@ use targets::db::{Schema, Sql};
 pub struct Rule {
     /// The column of the row it is made from. Default: the column of the same name.
     pub from: Option<String>,
-    /// What stands for NULL and for an empty text.
+    /// What stands for NULL, and for an empty text. Without it, where something is made of the value, that is NULL.
     pub default: Option<Json>,
     /// The text is JSON: its value is taken.
     pub json: bool,
@@ -106,7 +106,8 @@ impl Rule {
         steps.extend(self.cast.map(|cast| cast.expression().to_owned()));
         let made = if steps.is_empty() { ".".to_owned() } else { steps.join(" | ") };
         let empty = self.default.as_ref().unwrap_or(&Json::Null);
-        let nothing = if self.default.is_some() { ". == null or . == \"\"" } else { ". == null" };
+        let copied = steps.is_empty() && self.lookup.is_none() && self.default.is_none();
+        let nothing = if copied { ". == null" } else { ". == null or . == \"\"" };
         if self.lookup.is_some() {
             let found = Json::from(looked_up(column));
             return format!(
@@ -127,9 +128,9 @@ impl Cast {
             Cast::Number => "tonumber",
             Cast::Text => "(if type == \"string\" then . else tojson end)",
             Cast::Boolean => {
-                "(tostring | ascii_downcase | if IN(\"true\", \"t\", \"yes\", \"y\", \"on\", \"1\") then true \
-                 elif IN(\"false\", \"f\", \"no\", \"n\", \"off\", \"0\") then false \
-                 else error(\"\\(.) is neither true nor false\") end)"
+                "(tostring | ascii_downcase as $word | {true: true, t: true, yes: true, y: true, on: true, \"1\": true, \
+                 false: false, f: false, no: false, n: false, off: false, \"0\": false} \
+                 | if has($word) then .[$word] else error(\"\\($word) is neither true nor false\") end)"
             }
         }
     }

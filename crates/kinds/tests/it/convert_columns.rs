@@ -85,7 +85,7 @@ fn rules_for_columns_are_declared() {
             "columns": {
                 "n2": {"from": "n", "as": "integer", "default": default},
                 "caps2": {"from": "caps", "json": true, "default": []},
-                "owner2": {"from": "owner", "default": null, "lookup": {"table": "ids", "from": "old_id", "to": "new_id"}},
+                "owner2": {"from": "owner", "lookup": {"table": "ids", "from": "old_id", "to": "new_id"}},
                 "owner3": {"from": "owner", "default": "nobody", "map": {"a": "A"}},
                 "yes2": {"from": "yes", "as": "boolean"},
             },
@@ -155,7 +155,6 @@ fn rows_for_another_table_come_and_go_whatever_dies() {
     options["where"] = "id in ('a', 'd')".into();
     Story::new(kinds::catalogue(), "convert", options)
         .given(|place| place.script2(AGENTS.0, AGENTS.1))
-        .manners(|manners| manners.batch_size = Some(1))
         .after(|place, _| assert_eq!(place.rows("select agent_id from agent_capabilities").len(), 3))
         .tell();
 }
