@@ -50,7 +50,8 @@ impl Work<'_> {
         let into = into.text(") values ");
         for some in rows.chunks((MOST_PARAMETERS / given.len().max(1)).clamp(1, 500)) {
             let tuples = some.iter().map(|row| {
-                let values = given.iter().zip(row).map(|(column, value)| dialect.inward(column, value.clone()));
+                let values =
+                    given.iter().zip(row).map(|(column, value)| dialect.inward(column, value.clone()));
                 Sql::new("(").add(&Sql::join(&values.collect::<Vec<_>>(), ", ")).text(")")
             });
             let insert = into.clone().add(&Sql::join(&tuples.collect::<Vec<_>>(), ", "));

@@ -529,7 +529,12 @@ impl<'a> Work<'a> {
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
-    pub(crate) fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
+    pub(crate) fn scratch(
+        &mut self,
+        table: &Table,
+        columns: &[String],
+        after: &[String],
+    ) -> Result<UndoTable> {
         let known = self.memory.scratches.iter().find(|(source, known)| {
             *source == table.name && known.columns == columns && known.after == after
         });

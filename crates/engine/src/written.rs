@@ -78,7 +78,8 @@ impl Work<'_> {
             outcomes.push(outcome.err());
         }
         // What an attempt that died has left and this one does not come to is the next batch's.
-        let left = earlier.into_values().filter(|one| one.batch >= batch && !names.contains(&one.name.as_str()));
+        let left =
+            earlier.into_values().filter(|one| one.batch >= batch && !names.contains(&one.name.as_str()));
         let left = left.map(|one| Intent { batch: batch + 1, ..one });
         write_list(files, &point, intents.iter().flatten().cloned().chain(left))?;
         self.may_die("before files are written")?;

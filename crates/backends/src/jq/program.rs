@@ -15,7 +15,8 @@ const DEEPEST: usize = 2_000;
 /// The most bytes that a program may give for one row.
 const MOST_BYTES: usize = 64 << 20;
 /// Functions that reach outside.
-const OUTSIDE: [&str; 7] = ["env", "now", "halt", "stderr_empty", "debug_empty", "localtime", "strflocaltime"];
+const OUTSIDE: [&str; 7] =
+    ["env", "now", "halt", "stderr_empty", "debug_empty", "localtime", "strflocaltime"];
 
 /// What native functions may see.
 #[derive(Clone)]
@@ -157,9 +158,11 @@ fn unreadable(code: &str, errors: &load::Errors<&str, ()>) -> String {
     for (_, error) in errors {
         match error {
             load::Error::Io(errors) => all.extend(errors.iter().map(|(part, why)| at(code, part, why))),
-            load::Error::Lex(errors) => all.extend(errors.iter().map(|(expected, part): &lex::Error<&str>| {
-                at(code, part, &format!("expected {}", expected.as_str()))
-            })),
+            load::Error::Lex(errors) => {
+                all.extend(errors.iter().map(|(expected, part): &lex::Error<&str>| {
+                    at(code, part, &format!("expected {}", expected.as_str()))
+                }))
+            }
             load::Error::Parse(errors) => {
                 all.extend(errors.iter().map(|(expected, part): &parse::Error<&str>| {
                     at(code, part, &format!("expected {}", expected.as_str()))
@@ -172,10 +175,11 @@ fn unreadable(code: &str, errors: &load::Errors<&str, ()>) -> String {
 
 fn unknown(code: &str, errors: &jaq_core::compile::Errors<&str, ()>) -> String {
     let each = errors.iter().flat_map(|(_, errors)| errors);
-    let said = each.map(|(name, what)| match OUTSIDE.contains(name) || ["input", "inputs", "$ENV"].contains(name) {
-        true => at(code, name, &format!("`{name}` is not there: a program sees its row, nothing else")),
-        false => at(code, name, &format!("there is no {} `{name}`", what.as_str())),
-    });
+    let said =
+        each.map(|(name, what)| match OUTSIDE.contains(name) || ["input", "inputs", "$ENV"].contains(name) {
+            true => at(code, name, &format!("`{name}` is not there: a program sees its row, nothing else")),
+            false => at(code, name, &format!("there is no {} `{name}`", what.as_str())),
+        });
     said.collect::<Vec<_>>().join("; ")
 }
 
@@ -206,7 +210,11 @@ mod tests {
     }
 
     fn gives(text: &str, row: &str, wanted: &[&str]) {
-        assert_eq!(give(text, row), Outcome::Given(wanted.iter().map(|one| (*one).to_owned()).collect()), "{text}");
+        assert_eq!(
+            give(text, row),
+            Outcome::Given(wanted.iter().map(|one| (*one).to_owned()).collect()),
+            "{text}"
+        );
     }
 
     #[test]

@@ -167,7 +167,12 @@ impl Worker {
     }
 
     /// Gives rows to the worker and takes answers until all are there; else why there will be no more.
-    fn converse(&mut self, rows: &[String], careful: bool, outcomes: &mut Vec<Outcome>) -> Result<Option<String>> {
+    fn converse(
+        &mut self,
+        rows: &[String],
+        careful: bool,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Option<String>> {
         let patience = self.patience;
         let peer = self.peer()?;
         let mut request = vec![u8::from(careful)];
@@ -232,8 +237,10 @@ impl Running for Worker {
             if let Some(reason) = self.converse(rest, true, &mut outcomes)? {
                 self.deaths = if outcomes.len() > again || again > before { 1 } else { self.deaths + 1 };
                 if self.deaths >= HOPELESS {
-                    return Err(Error::data(format!("the jq program brings its worker down again and again: {reason}"))
-                        .help("correct the program: it recurses without end, loops, or needs too much memory"));
+                    return Err(Error::data(format!(
+                        "the jq program brings its worker down again and again: {reason}"
+                    ))
+                    .help("correct the program: it recurses without end, loops, or needs too much memory"));
                 }
                 outcomes.push(Outcome::Failed(reason));
             }
@@ -252,7 +259,8 @@ mod tests {
 
     #[test]
     fn rows_come_back_in_their_order_however_many_there_are() {
-        let mut running = InProcess.start(&program("if . == 7 then error(\"seven\") else ., . + 1 end")).ok().unwrap();
+        let mut running =
+            InProcess.start(&program("if . == 7 then error(\"seven\") else ., . + 1 end")).ok().unwrap();
         let rows: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
         let outcomes = running.transform(&rows).unwrap();
         assert_eq!(outcomes.len(), 5_000);

@@ -329,7 +329,11 @@ pub(super) fn conflicts(facts: &mut dyn Facts, point: &str) -> Result<Vec<Findin
         Finding::warning(
             "undo_conflict",
             point,
-            format!("{count} files that were written could not be removed, such as `{}`: {}", text(2), text(0)),
+            format!(
+                "{count} files that were written could not be removed, such as `{}`: {}",
+                text(2),
+                text(0)
+            ),
             format!("move what is there away, then `sexton undo apply {point}` again"),
         )
     });

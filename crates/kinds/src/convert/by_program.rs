@@ -55,7 +55,9 @@ pub fn prepare(
     let mut prepared = Prepared { place, ..Prepared::default() };
     for source in sources {
         let outcome = match &source.json {
-            Ok(_) => outcomes.next().ok_or_else(|| Error::system("the jq program left a row without an answer"))?,
+            Ok(_) => {
+                outcomes.next().ok_or_else(|| Error::system("the jq program left a row without an answer"))?
+            }
             Err(_) => Outcome::Given(Vec::new()),
         };
         let made = made(&source, outcome, target, &task.table, per_value, &mut prepared.told.counts);

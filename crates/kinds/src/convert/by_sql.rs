@@ -10,7 +10,13 @@ use targets::db::{Facts, Row, Sql, Table};
 const KEYS: &str = "sexton_keys";
 
 /// Where the next window lies; none when nothing is left.
-pub fn aim(task: &Task, physical: bool, mut place: Place, rows: u64, facts: &mut dyn Facts) -> Result<Option<Place>> {
+pub fn aim(
+    task: &Task,
+    physical: bool,
+    mut place: Place,
+    rows: u64,
+    facts: &mut dyn Facts,
+) -> Result<Option<Place>> {
     while let Some(leaf) = task.leaves.get(place.leaf) {
         if !physical {
             let dialect = facts.dialect();
@@ -126,5 +132,11 @@ fn part_by_part(
 /// The rows of `t` whose keys are in a temporary table.
 pub fn among(task: &Task, name: &str) -> Sql {
     let keys = |prefix: &str| Sql::default().names(prefix, task.key.iter().map(String::as_str));
-    Sql::new("(").add(&keys("t.")).text(") in (select ").add(&keys("k.")).text(" from ").name(name).text(" as k)")
+    Sql::new("(")
+        .add(&keys("t."))
+        .text(") in (select ")
+        .add(&keys("k."))
+        .text(" from ")
+        .name(name)
+        .text(" as k)")
 }

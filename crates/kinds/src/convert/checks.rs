@@ -18,8 +18,12 @@ pub fn all(options: &Options, task: &Task, findings: &mut Vec<Finding>) {
         _ => (task.leaves.iter().collect(), false),
     };
     for table in into {
-        let fires = |trigger: &&Trigger| trigger.enabled && if inserts { trigger.on_insert } else { trigger.on_update };
-        findings.extend(table.triggers.iter().filter(fires).map(|trigger| options.triggers.finding(table, trigger)));
+        let fires = |trigger: &&Trigger| {
+            trigger.enabled && if inserts { trigger.on_insert } else { trigger.on_update }
+        };
+        findings.extend(
+            table.triggers.iter().filter(fires).map(|trigger| options.triggers.finding(table, trigger)),
+        );
         findings.extend(table.rules.iter().filter(fires).map(|rule| {
             Finding::forbid(
                 "rule",
@@ -28,7 +32,8 @@ pub fn all(options: &Options, task: &Task, findings: &mut Vec<Finding>) {
                 format!("alter table {} disable rule {}", table.name.quoted(), quote(&rule.name)),
             )
         }));
-        let (may, right) = if inserts { (table.rights.insert, "insert") } else { (table.rights.update, "update") };
+        let (may, right) =
+            if inserts { (table.rights.insert, "insert") } else { (table.rights.update, "update") };
         if !may || !table.rights.select {
             findings.push(Finding::forbid(
                 "permission",

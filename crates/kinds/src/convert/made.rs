@@ -96,11 +96,14 @@ fn content(value: &str, text: bool) -> Result<Vec<u8>, String> {
 
 fn rows(results: &[&[String]], columns: &[String], table: &Table) -> Result<Vec<Row>, String> {
     let row = |result: &[String]| {
-        columns.iter().zip(result).map(|(name, json)| {
-            let column = table.expect_column(name).map_err(|error| error.what)?;
-            value(json, column).map_err(|why| format!("`{name}`: {why}"))
-        })
-        .collect::<Result<Row, String>>()
+        columns
+            .iter()
+            .zip(result)
+            .map(|(name, json)| {
+                let column = table.expect_column(name).map_err(|error| error.what)?;
+                value(json, column).map_err(|why| format!("`{name}`: {why}"))
+            })
+            .collect::<Result<Row, String>>()
     };
     results.iter().map(|result| row(result)).collect()
 }
@@ -130,7 +133,9 @@ fn value(json: &str, column: &Column) -> Result<Value, String> {
         Some(b't' | b'f') => match family {
             // SQLite has 1 and 0 for them.
             Bool | Integer | Any | Other => Ok(Value::Bool(json == "true")),
-            Numeric if column.declared.to_ascii_lowercase().contains("bool") => Ok(Value::Bool(json == "true")),
+            Numeric if column.declared.to_ascii_lowercase().contains("bool") => {
+                Ok(Value::Bool(json == "true"))
+            }
             _ => wrong("true or false"),
         },
         Some(b'"') => match (family, serde_json::from_str::<String>(json)) {

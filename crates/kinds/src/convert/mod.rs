@@ -21,8 +21,8 @@ mod told;
 use by_program::{Making, Prepared};
 use engine::words::{either, rows as rows_of};
 use engine::{
-    Batch, Counts, Cursor, Done, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
-    Stores, Work,
+    Batch, Counts, Cursor, Done, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity,
+    Step, Stores, Work,
 };
 use options::Options;
 use std::cell::RefCell;
@@ -63,7 +63,12 @@ impl Kind for Convert {
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         let options = Options::read(options)?;
         options.check()?;
-        Ok(Box::new(Conversion { options, running: None.into(), prepared: None.into(), failures: None.into() }))
+        Ok(Box::new(Conversion {
+            options,
+            running: None.into(),
+            prepared: None.into(),
+            failures: None.into(),
+        }))
     }
 }
 
@@ -95,7 +100,9 @@ impl Operation for Conversion {
         let place = Place::read(cursor)?;
         let (program, making) = match &task.way {
             Way::Set { physical, .. } => {
-                return by_sql::aim(&task, *physical, place, rows, facts)?.map(|place| place.cursor()).transpose();
+                return by_sql::aim(&task, *physical, place, rows, facts)?
+                    .map(|place| place.cursor())
+                    .transpose();
             }
             Way::Program { program, inputs, target, per_value } => {
                 (program, Making { task: &task, inputs, target, per_value: *per_value })
@@ -130,7 +137,11 @@ impl Operation for Conversion {
         let sum = told::sum(done.details);
         let first = sum.as_ref().and_then(|sum| sum["failures"].get(0));
         *self.failures.borrow_mut() = first.map(|first| {
-            format!("{}: {}", first["row"].as_str().unwrap_or_default(), first["reason"].as_str().unwrap_or_default())
+            format!(
+                "{}: {}",
+                first["row"].as_str().unwrap_or_default(),
+                first["reason"].as_str().unwrap_or_default()
+            )
         });
         Ok(sum)
     }
@@ -148,7 +159,11 @@ impl Operation for Conversion {
                 findings.push(Finding::warning(
                     "still_matches",
                     &task.table.name,
-                    format!("{} {} `where` still: it does not tell what is left", rows_of(left), either(left, "satisfies", "satisfy")),
+                    format!(
+                        "{} {} `where` still: it does not tell what is left",
+                        rows_of(left),
+                        either(left, "satisfies", "satisfy")
+                    ),
                     "write a `where` that tells, such as `slug is null`, or say `remember = true`",
                 ));
             } else if left > known {

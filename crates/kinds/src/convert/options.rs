@@ -138,7 +138,10 @@ impl Options {
                 );
             }
             (false, true) => {
-                return wrong("`set` is SQL, `jq` and `columns` are jq: rows are converted by one of them", "say one of them");
+                return wrong(
+                    "`set` is SQL, `jq` and `columns` are jq: rows are converted by one of them",
+                    "say one of them",
+                );
             }
             _ => {}
         }
@@ -170,7 +173,10 @@ impl Options {
             );
         }
         if self.per_value {
-            return wrong("a row has one value for each column", "leave `per_value` out, or say `into = \"table\"`");
+            return wrong(
+                "a row has one value for each column",
+                "leave `per_value` out, or say `into = \"table\"`",
+            );
         }
         if self.existing == Existing::Replace {
             return wrong("`existing` is about files and rows of other tables", "leave it out");

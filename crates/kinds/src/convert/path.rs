@@ -40,8 +40,14 @@ impl Path {
                 (_, Some(column), _) => Piece::Column(column.name.clone()),
                 (_, None, Some(Json::String(text))) => Piece::Text(text.clone()),
                 _ => {
-                    return Err(Error::usage(format!("`file` names `{{{name}}}`, which is no column and no text of `args`"))
-                        .help(format!("the columns of `{}` are {}", table.name, names(table))));
+                    return Err(Error::usage(format!(
+                        "`file` names `{{{name}}}`, which is no column and no text of `args`"
+                    ))
+                    .help(format!(
+                        "the columns of `{}` are {}",
+                        table.name,
+                        names(table)
+                    )));
                 }
             });
             rest = behind;
@@ -84,7 +90,10 @@ impl Path {
                         return Err(format!("`{column}` is empty, so its file would have no name"));
                     }
                     if value.contains('/') || value.contains('\\') {
-                        return Err(format!("`{column}` holds `{}`, which could lead elsewhere", value.escape_debug()));
+                        return Err(format!(
+                            "`{column}` holds `{}`, which could lead elsewhere",
+                            value.escape_debug()
+                        ));
                     }
                     name.push_str(value);
                 }

@@ -52,7 +52,9 @@ fn task(
     let key = match (&table.key, &table.rowid) {
         (Some(key), _) => key.columns.clone(),
         // By a rowid rows can be told apart, but not be found again after an undo.
-        (None, Some(rowid)) if options.into != Into::Columns || options.undo == Undo::None => vec![rowid.clone()],
+        (None, Some(rowid)) if options.into != Into::Columns || options.undo == Undo::None => {
+            vec![rowid.clone()]
+        }
         _ => Vec::new(),
     };
     let remember = options.remembers();
@@ -87,17 +89,7 @@ fn task(
         true => by_program(options, schema, table, planning)?,
         false => by_sql(options, table, physical)?,
     };
-    Ok(Task {
-        operation,
-        table: table.clone(),
-        leaves,
-        key,
-        condition,
-        rule,
-        exact_batches,
-        remember,
-        way,
-    })
+    Ok(Task { operation, table: table.clone(), leaves, key, condition, rule, exact_batches, remember, way })
 }
 
 fn by_sql(options: &Options, table: &Table, physical: bool) -> Result<Way> {
@@ -158,7 +150,8 @@ fn target(options: &Options, schema: &Schema, table: &Table) -> Result<Target> {
                 defaults.push((name.clone(), default));
             }
             let known = into.uniques.iter().map(|unique| unique.columns.clone()).chain([key]);
-            let unique = known.filter(|list| !list.is_empty() && list.iter().all(|name| columns.contains(name)));
+            let unique =
+                known.filter(|list| !list.is_empty() && list.iter().all(|name| columns.contains(name)));
             Ok(Target::Table { unique: unique.collect(), table: Box::new(into), columns, defaults })
         }
         Into::File => Ok(Target::File {
@@ -252,11 +245,20 @@ fn step(options: &Options, task: &Task, facts: &mut dyn Facts, planning: &Planni
     }
     let (way, statement) = match &task.way {
         Way::Set { changes, physical } => {
-            let set: Vec<String> =
-                changes.iter().map(|(name, value)| format!("{name} = {}", value.shown().replace("\n)", ")"))).collect();
+            let set: Vec<String> = changes
+                .iter()
+                .map(|(name, value)| format!("{name} = {}", value.shown().replace("\n)", ")")))
+                .collect();
             let way = if *physical { "in physical order, in SQL" } else { "in the order of the key, in SQL" };
             let set = set.join(", ");
-            (way, format!("update {} as t set {set} where {}", task.table.name.quoted(), task.condition.shown()))
+            (
+                way,
+                format!(
+                    "update {} as t set {set} where {}",
+                    task.table.name.quoted(),
+                    task.condition.shown()
+                ),
+            )
         }
         Way::Program { target, program, .. } => {
             let into = match target {

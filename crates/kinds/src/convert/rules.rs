@@ -67,10 +67,12 @@ pub enum Making {
 pub fn read(column: &str, said: &Json) -> Result<Making> {
     match said {
         Json::String(text) => Ok(Making::Expression(text.clone())),
-        Json::Object(_) => serde_json::from_value(said.clone()).map(|rule| Making::Rule(Box::new(rule))).map_err(|error| {
-            Error::usage(format!("`columns.{column}` cannot be read: {error}"))
-                .help("a rule has `from`, `default`, `json`, `as`, `map` and `lookup`")
-        }),
+        Json::Object(_) => {
+            serde_json::from_value(said.clone()).map(|rule| Making::Rule(Box::new(rule))).map_err(|error| {
+                Error::usage(format!("`columns.{column}` cannot be read: {error}"))
+                    .help("a rule has `from`, `default`, `json`, `as`, `map` and `lookup`")
+            })
+        }
         _ => Err(Error::usage(format!("`columns.{column}` is neither an expression nor a rule"))
             .help("write `\".name\"`, or `{ from = \"name\", default = \"\" }`")),
     }

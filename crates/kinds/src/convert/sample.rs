@@ -51,7 +51,12 @@ pub fn look(
             }
             Made::Files(files) if example.is_none() => {
                 example = files.first().map(|file| {
-                    format!("{}: `{}`: {}", key(), file.name, shortened(&String::from_utf8_lossy(&file.bytes)))
+                    format!(
+                        "{}: `{}`: {}",
+                        key(),
+                        file.name,
+                        shortened(&String::from_utf8_lossy(&file.bytes))
+                    )
                 });
             }
             Made::Values(_) | Made::Files(_) => {}
@@ -71,6 +76,7 @@ pub fn look(
 
 fn shown(target: &Target, row: &Row) -> String {
     let (Target::Columns(columns) | Target::Table { columns, .. }) = target else { return String::new() };
-    let each: Vec<String> = columns.iter().zip(row).map(|(name, value)| format!("{name} = {value}")).collect();
+    let each: Vec<String> =
+        columns.iter().zip(row).map(|(name, value)| format!("{name} = {value}")).collect();
     shortened(&each.join(", "))
 }

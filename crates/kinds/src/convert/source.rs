@@ -5,8 +5,8 @@
 
 use super::task::Task;
 use engine::Result;
-use serde::{Deserialize, Serialize};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use targets::db::{Dialect, Facts, Family, Row, Sql, Value};
 
@@ -165,14 +165,18 @@ fn put(input: &Input, value: &Value, into: &mut String) -> std::result::Result<(
             }
             _ => put_text(text, into),
         },
-        Value::Blob(_) | Value::BrokenText(_) | Value::Raw { .. } => return Err(Why::Skipped("bytes, not text")),
+        Value::Blob(_) | Value::BrokenText(_) | Value::Raw { .. } => {
+            return Err(Why::Skipped("bytes, not text"));
+        }
     }
     Ok(())
 }
 
 fn put_only_text(value: &Value, in_json: bool, into: &mut String) -> std::result::Result<(), Why> {
     match value {
-        Value::Text(text) if in_json && text.trim_start().starts_with('"') && is_json(text) => into.push_str(text),
+        Value::Text(text) if in_json && text.trim_start().starts_with('"') && is_json(text) => {
+            into.push_str(text)
+        }
         Value::Text(text) if is_structured(text) => return Err(Why::Skipped("structured already")),
         Value::Text(text) if !in_json || !is_json(text) => put_text(text, into),
         Value::Null => return Err(Why::Skipped("no text")),

@@ -130,7 +130,11 @@ impl Task {
             }
             let keys = Sql::default().names("t.", self.key.iter().map(String::as_str));
             parts.push(
-                Sql::new("(").add(&keys).text(&format!(") {sign} (")).add(&Sql::join(&values, ", ")).text(")"),
+                Sql::new("(")
+                    .add(&keys)
+                    .text(&format!(") {sign} ("))
+                    .add(&Sql::join(&values, ", "))
+                    .text(")"),
             );
         }
         Ok(Sql::join(&parts, " and "))

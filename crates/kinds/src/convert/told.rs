@@ -50,7 +50,8 @@ impl Told {
 pub fn sum(details: &[Json]) -> Option<Json> {
     let mut failures = Vec::new();
     let (mut failed, mut made) = (0, 0);
-    let mut sums: [(&str, BTreeMap<String, i64>); 2] = [("skipped", BTreeMap::new()), ("counts", BTreeMap::new())];
+    let mut sums: [(&str, BTreeMap<String, i64>); 2] =
+        [("skipped", BTreeMap::new()), ("counts", BTreeMap::new())];
     for detail in details {
         failed += detail["failed"].as_u64().unwrap_or(0);
         made += detail["made"].as_u64().unwrap_or(0);
@@ -66,7 +67,9 @@ pub fn sum(details: &[Json]) -> Option<Json> {
     }
     failures.truncate(LISTED);
     let [(_, skipped), (_, counts)] = sums;
-    Some(json!({ "made": made, "failed": failed, "failures": failures, "skipped": skipped, "counts": counts }))
+    Some(
+        json!({ "made": made, "failed": failed, "failures": failures, "skipped": skipped, "counts": counts }),
+    )
 }
 
 /// A row by its key, for people.

@@ -94,14 +94,20 @@ fn without_a_condition_that_tells_converted_rows_are_remembered() {
 fn a_large_table_is_walked_as_it_lies_and_what_fails_is_met_once() {
     let (sqlite, postgres) = crate::stage::rows(6_000);
     both(&sqlite, &postgres, |stage| {
-        stage.place.script("alter table t add column m integer check (m <> 4321); alter table t add column k integer");
+        stage.place.script(
+            "alter table t add column m integer check (m <> 4321); alter table t add column k integer",
+        );
         let engine = stage.engine();
         let options = json!({"table": "t", "where": "m is null", "set": {"m": "t.id"}});
         let plan = story::plan(&engine, &story::request("convert", options, manners(), false));
         assert!(plan.items[0].steps[0].way.contains("physical"), "{}", plan.items[0].steps[0].way);
         let report = story::run(&engine, &plan);
         let done = &report.operations[0];
-        assert_eq!((report.status, done.rows_changed, done.rows_failed), (Status::Partial, 5_999, 1), "{report:#?}");
+        assert_eq!(
+            (report.status, done.rows_changed, done.rows_failed),
+            (Status::Partial, 5_999, 1),
+            "{report:#?}"
+        );
         assert_eq!(stage.number("select count(*) from t where m = id"), 5_999);
         assert_eq!(stage.undo(&report.run_id).status, Status::Completed);
         assert_eq!(stage.number("select count(*) from t where m is not null"), 0);
@@ -132,7 +138,11 @@ fn rows_that_the_data_refuse_are_told_and_the_others_converted() {
         });
         let report = stage.convert(options.clone());
         let done = &report.operations[0];
-        assert_eq!((report.status, done.rows_changed, done.rows_failed), (Status::Partial, 6, 1), "{report:#?}");
+        assert_eq!(
+            (report.status, done.rows_changed, done.rows_failed),
+            (Status::Partial, 6, 1),
+            "{report:#?}"
+        );
         let told = &done.result.as_ref().unwrap()["failures"][0];
         assert_eq!(told["row"], "id 5");
         assert!(done.warnings[0].contains("id 5"), "{:?}", done.warnings);

@@ -39,7 +39,11 @@ fn wrong_types_nulls_and_errors_fail_their_row_alone() {
         });
         let report = stage.convert(options);
         let done = &report.operations[0];
-        assert_eq!((report.status, done.rows_changed, done.rows_failed), (Status::Partial, 2, 4), "{report:#?}");
+        assert_eq!(
+            (report.status, done.rows_changed, done.rows_failed),
+            (Status::Partial, 2, 4),
+            "{report:#?}"
+        );
         assert_eq!(done.rows_skipped, 1);
         let result = done.result.as_ref().unwrap();
         let rows: Vec<&str> =
@@ -52,8 +56,10 @@ fn wrong_types_nulls_and_errors_fail_their_row_alone() {
 
 #[test]
 fn a_row_that_the_database_refuses_fails_alone() {
-    let (sqlite, postgres) =
-        (TABLES.0.replace("slug text", "slug text unique"), TABLES.1.replace("slug text", "slug text unique"));
+    let (sqlite, postgres) = (
+        TABLES.0.replace("slug text", "slug text unique"),
+        TABLES.1.replace("slug text", "slug text unique"),
+    );
     both(&sqlite, &postgres, |stage| {
         let options = json!({
             "table": "articles",

@@ -48,7 +48,8 @@ fn options(more: Json) -> Json {
 }
 
 fn read(stage: &Stage, name: &str) -> Json {
-    let text = std::fs::read_to_string(stage.workshop.store().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let text =
+        std::fs::read_to_string(stage.workshop.store().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     serde_json::from_str(&text).unwrap()
 }
 
@@ -58,13 +59,22 @@ fn markdown_plans_become_files() {
     both(TABLES, TABLES, |stage| {
         let report = stage.convert(options(json!({})));
         let done = &report.operations[0];
-        assert_eq!((report.status, done.rows_changed, done.rows_skipped), (Status::Completed, 3, 1), "{report:#?}");
+        assert_eq!(
+            (report.status, done.rows_changed, done.rows_skipped),
+            (Status::Completed, 3, 1),
+            "{report:#?}"
+        );
         let plan = read(stage, "planner-1/execution_plan_model.json");
-        let column = &stage.place.rows("select execution_plan from planners where planner_id = 'planner-1'")[0][0];
+        let column =
+            &stage.place.rows("select execution_plan from planners where planner_id = 'planner-1'")[0][0];
         assert_eq!(plan["overall_plan"].as_str(), column.as_text(), "byte for byte");
         assert!(plan["user_question"].is_string());
-        let tasks: Vec<&str> =
-            plan["tasks"].as_array().unwrap().iter().map(|task| task["task_description"].as_str().unwrap()).collect();
+        let tasks: Vec<&str> = plan["tasks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|task| task["task_description"].as_str().unwrap())
+            .collect();
         assert_eq!(tasks, ["first task", "second"]);
         let task = &plan["tasks"][0];
         assert_eq!(task["acceptance_criteria"].as_array().unwrap().len(), 1);
@@ -91,8 +101,12 @@ fn the_rules_of_the_parser_are_options() {
         let args = json!({"items": ["- ", "* ", "1.", "[x]", "indented"], "execution_plan_model_filename": "p.json"});
         let report = stage.convert(options(json!({"args": args})));
         let plan = read(stage, "planner-1/p.json");
-        let tasks: Vec<&str> =
-            plan["tasks"].as_array().unwrap().iter().map(|task| task["task_description"].as_str().unwrap()).collect();
+        let tasks: Vec<&str> = plan["tasks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|task| task["task_description"].as_str().unwrap())
+            .collect();
         assert_eq!(tasks, ["first task", "second", "indented", "star", "one", "box"]);
         assert_eq!(report.operations[0].result.as_ref().unwrap()["counts"]["unparsed_lines"], 2);
     });
@@ -101,24 +115,32 @@ fn the_rules_of_the_parser_are_options() {
 #[test]
 fn files_come_and_go_whatever_dies() {
     // W-015: nothing is converted twice, what was there stays
-    Story::new(kinds::catalogue(), "convert", options(json!({"where": "planner_id in ('planner-1', 'planner-2', 'planner-6')"})))
-        .given(|place| place.script(TABLES))
-        .stocked(|store| {
-            file(store, "planner-1/variables/a.pkl", 3);
-            std::fs::create_dir_all(store.join("planner-6")).unwrap();
-        })
-        .manners(|manners| manners.batch_size = Some(2))
-        .after(|_, report| assert_eq!(report.operations[0].result.as_ref().unwrap()["made"], 3))
-        .tell();
+    Story::new(
+        kinds::catalogue(),
+        "convert",
+        options(json!({"where": "planner_id in ('planner-1', 'planner-2', 'planner-6')"})),
+    )
+    .given(|place| place.script(TABLES))
+    .stocked(|store| {
+        file(store, "planner-1/variables/a.pkl", 3);
+        std::fs::create_dir_all(store.join("planner-6")).unwrap();
+    })
+    .manners(|manners| manners.batch_size = Some(2))
+    .after(|_, report| assert_eq!(report.operations[0].result.as_ref().unwrap()["made"], 3))
+    .tell();
 }
 
 #[test]
 fn files_that_take_the_place_of_others_bring_them_back() {
-    Story::new(kinds::catalogue(), "convert", options(json!({"existing": "replace", "where": "planner_id in ('planner-1', 'planner-2')"})))
-        .given(|place| place.script(TABLES))
-        .stocked(|store| file(store, "planner-1/execution_plan_model.json", 20))
-        .after(|_, report| assert_eq!(report.operations[0].rows_dependent, 1))
-        .tell();
+    Story::new(
+        kinds::catalogue(),
+        "convert",
+        options(json!({"existing": "replace", "where": "planner_id in ('planner-1', 'planner-2')"})),
+    )
+    .given(|place| place.script(TABLES))
+    .stocked(|store| file(store, "planner-1/execution_plan_model.json", 20))
+    .after(|_, report| assert_eq!(report.operations[0].rows_dependent, 1))
+    .tell();
 }
 
 #[test]
@@ -131,7 +153,11 @@ fn what_is_there_is_kept_and_one_failure_leaves_the_others() {
         file(&store, "planner-6", 1);
         let report = stage.convert(options(json!({})));
         let done = &report.operations[0];
-        assert_eq!((report.status, done.rows_failed, done.rows_changed), (Status::Partial, 1, 1), "{report:#?}");
+        assert_eq!(
+            (report.status, done.rows_failed, done.rows_changed),
+            (Status::Partial, 1, 1),
+            "{report:#?}"
+        );
         assert_eq!(std::fs::read(store.join("planner-2/execution_plan_model.json")).unwrap(), b"xxxxxxx");
         let told = &done.result.as_ref().unwrap()["failures"][0];
         assert_eq!(told["row"], "planner_id planner-6");
@@ -162,8 +188,19 @@ fn names_that_lead_elsewhere_fail_their_row_and_templates_that_do_are_refused() 
     both(TABLES, TABLES, |stage| {
         stage.place.script("insert into planners values ('../up', '- x', 'completed'), ('', '- x', 'completed'), ('..', '- x', 'completed')");
         let report = stage.convert(options(json!({})));
-        assert_eq!((report.operations[0].rows_changed, report.operations[0].rows_failed), (3, 3), "{report:#?}");
-        for bad in ["/etc/{planner_id}", "{planner_id}//x", "../{planner_id}", "{nope}/x", "{planner_id", ".sexton-quarantine/{planner_id}"] {
+        assert_eq!(
+            (report.operations[0].rows_changed, report.operations[0].rows_failed),
+            (3, 3),
+            "{report:#?}"
+        );
+        for bad in [
+            "/etc/{planner_id}",
+            "{planner_id}//x",
+            "../{planner_id}",
+            "{nope}/x",
+            "{planner_id",
+            ".sexton-quarantine/{planner_id}",
+        ] {
             let said = stage.refused_conversion(options(json!({"file": bad})));
             assert!(said.contains("help:"), "{bad}: {said}");
         }
@@ -171,6 +208,10 @@ fn names_that_lead_elsewhere_fail_their_row_and_templates_that_do_are_refused() 
         stage.place.script("delete from planners where planner_id not like 'planner-%'");
         stage.undo(&report.run_id);
         let report = stage.convert(options(json!({"file": "one.json", "args": {"items": ["- "]}})));
-        assert_eq!((report.operations[0].rows_changed, report.operations[0].rows_failed), (1, 2), "{report:#?}");
+        assert_eq!(
+            (report.operations[0].rows_changed, report.operations[0].rows_failed),
+            (1, 2),
+            "{report:#?}"
+        );
     });
 }

@@ -24,7 +24,12 @@ fn converted_and_undone(place: &Place, rows: &[(Option<String>, Option<i32>)], b
     place.script("drop table if exists law; create table law (a integer not null, b text not null, body text, n integer, out text, primary key (a, b))");
     for (n, (body, number)) in rows.iter().enumerate() {
         let number = number.map_or("null".to_owned(), |number| number.to_string());
-        place.script(&format!("insert into law values ({}, 'k{}', {}, {number}, null)", n % 3, n, literal(body)));
+        place.script(&format!(
+            "insert into law values ({}, 'k{}', {}, {number}, null)",
+            n % 3,
+            n,
+            literal(body)
+        ));
     }
     let before = place.dump();
     let stage = testkit::Workshop::new(place, kinds::catalogue());
@@ -53,7 +58,10 @@ fn converted_and_undone(place: &Place, rows: &[(Option<String>, Option<i32>)], b
 }
 
 fn law(place: &Place, number: u32) {
-    let rows = prop::collection::vec((text(), prop::option::of(prop_oneof![Just(13), Just(0), any::<i16>().prop_map(i32::from)])), 0..14);
+    let rows = prop::collection::vec(
+        (text(), prop::option::of(prop_oneof![Just(13), Just(0), any::<i16>().prop_map(i32::from)])),
+        0..14,
+    );
     let mut runner = proptest::test_runner::TestRunner::new(cases(number));
     let outcome = runner.run(&(rows, 1_u64..6), |(rows, batch)| {
         converted_and_undone(place, &rows, batch);

@@ -23,7 +23,7 @@ macro_rules! files {
 const EXAMPLES: [Example; 4] = [
     Example {
         name: "e0",
-        files: files!("e0": "README.md", "schema.sql", "seed.sql", "store.txt", "sexton.toml"),
+        files: files!("e0": "README.md", "schema.sql", "seed.sql", "store.txt", "plans.jq", "sexton.toml"),
         scripts: &["schema.sql", "seed.sql"],
     },
     Example {

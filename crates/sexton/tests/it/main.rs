@@ -5,6 +5,7 @@
 mod backup;
 mod config_faults;
 mod config_rules;
+mod convert;
 mod crash;
 mod documents;
 mod examples;
