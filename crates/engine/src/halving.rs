@@ -32,7 +32,7 @@ impl Work<'_> {
             parted.done = act(self, items).map_err(with_care)?;
             return Ok(parted);
         }
-        let mut pending = vec![0..items.len()];
+        let mut pending: Vec<std::ops::Range<usize>> = std::iter::once(0..items.len()).collect();
         while let Some(part) = pending.pop() {
             // Tables that were made inside the savepoint are gone with it.
             let before = self.memory_mut().clone();
