@@ -5,6 +5,7 @@
 
 pub mod age;
 pub mod archive;
+mod backfill;
 pub mod backup;
 mod batch;
 mod brought;

@@ -471,7 +471,7 @@ impl<'a> Work<'a> {
         self.tx
     }
 
-    fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
+    pub(crate) fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
         Take {
             table: rows.table,
             condition: rows.condition.clone(),
@@ -486,7 +486,7 @@ impl<'a> Work<'a> {
     }
 
     /// The undo table for this change of this table, made in this transaction when it is the first.
-    fn undo_table(
+    pub(crate) fn undo_table(
         &mut self,
         table: &Table,
         change: Change,
@@ -572,7 +572,7 @@ impl<'a> Work<'a> {
     }
 }
 
-fn stored(table: &Table) -> Vec<String> {
+pub(crate) fn stored(table: &Table) -> Vec<String> {
     table.stored().map(|column| column.name.clone()).collect()
 }
 

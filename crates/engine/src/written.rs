@@ -15,6 +15,9 @@ use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write as _};
 use targets::files::{About, Files, Sort, failed};
 
+/// When as many files of a batch cannot be written and none can, the run ends.
+const HOPELESS: usize = 20;
+
 /// One file that is to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
@@ -85,6 +88,7 @@ impl Work<'_> {
         self.may_die("before files are written")?;
         self.set_old_ones_aside(files, store, &point, &intents, &mut outcomes)?;
         let mut rows = Vec::new();
+        let mut refused = Vec::new();
         for (n, (wish, intent)) in wishes.iter().zip(&intents).enumerate() {
             let (Some(intent), None) = (intent, &outcomes[n]) else { continue };
             outcomes[n] = Some(match write(files, wish) {
@@ -94,7 +98,9 @@ impl Work<'_> {
                     if intent.old {
                         files.move_to(&place_of(&point, &wish.name), &wish.name)?;
                     }
-                    Wrote::Failed(said(&error))
+                    let why = said(&error);
+                    refused.push(error);
+                    Wrote::Failed(why)
                 }
             });
             self.may_die("after a file was written")?;
@@ -108,6 +114,10 @@ impl Work<'_> {
                     made: intent.made.clone(),
                 });
             }
+        }
+        // Where nothing at all can be written, the store is to blame, not the rows.
+        if rows.is_empty() && refused.len() >= HOPELESS {
+            return Err(refused.swap_remove(0));
         }
         if self.remembers() && !rows.is_empty() {
             record_written(self.tx(), dialect, &point, &rows)?;

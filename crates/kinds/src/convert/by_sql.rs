@@ -73,7 +73,7 @@ pub fn act(
         part_by_part(task, leaf, changes, &wanted, &mut counts, work)?;
     } else {
         let refused = if task.key.is_empty() { |error| error } else { with_care };
-        counts.changed = work.change(&wanted, changes).map_err(refused)?;
+        counts.changed = work.change_at_once(&wanted, changes).map_err(refused)?;
     }
     let met = counts.changed + counts.failed;
     place.from = match place.next.take() {

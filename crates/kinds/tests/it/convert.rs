@@ -45,7 +45,7 @@ fn backfill() -> Json {
     json!({
         "table": "articles",
         "where": "slug is null and title is not null",
-        "set": {"slug": "lower(t.title)"},
+        "set": {"slug": "lower(title)"},
     })
 }
 

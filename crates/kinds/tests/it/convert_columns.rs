@@ -14,12 +14,12 @@ fn story(options: Json) -> Story {
 fn a_program_fills_columns_row_by_row() {
     story(json!({
         "table": "articles",
-        "where": "slug is null and title is not null",
+        "where": "slug is null and title is not null and id < 6",
         "input": ["title", "price"],
         "columns": {"slug": ".title | ascii_downcase | gsub(\" \"; \"-\")", "cents": ".price | tonumber * 100 | floor"},
     }))
     .after(|place, report| {
-        assert_eq!(report.operations[0].rows_changed, 5);
+        assert_eq!(report.operations[0].rows_changed, 3);
         let rows = place.rows("select slug, cast(cents as text) from articles order by id");
         assert_eq!(rows[0], ["hello-world".into(), "150".into()]);
         assert_eq!(rows[1][0], "kept".into());
