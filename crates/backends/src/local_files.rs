@@ -270,6 +270,10 @@ impl Files for LocalFiles {
         tree::remove_tree(self, name)
     }
 
+    fn remove_empty(&self, folder: &str) -> Result<bool> {
+        tree::remove_empty(self, folder)
+    }
+
     fn roots(&self) -> Vec<String> {
         tree::roots(&self.folder)
     }

@@ -4,7 +4,7 @@
 //! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
 
 use crate::backup::{BackupPolicy, BackupWish};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
 use crate::plan::{Step, Undo};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use targets::db::{Command, Facts, Limits};
 use targets::files::Files;
+use targets::programs::Programs;
 
 /// One entry of the catalogue: what Sexton knows how to do.
 pub trait Kind: Send + Sync {
@@ -81,10 +82,14 @@ pub struct Earlier {
     pub result: serde_json::Value,
 }
 
-/// Finds a file store of the configuration by its name.
+/// Finds what an operation needs beside its database: file stores of the configuration by their names, and who runs programs.
 pub trait Stores: Send + Sync {
     /// The store of this name, or a usage error with the names there are.
     fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>>;
+    /// Who runs programs in jq.
+    fn programs(&self) -> Result<std::sync::Arc<dyn Programs>> {
+        Err(Error::system("nobody here runs programs in jq").help("convert with `set`, in SQL"))
+    }
 }
 
 /// What an operation would do.

@@ -121,7 +121,8 @@ impl Work<'_> {
     }
 }
 
-fn said(error: &Error) -> String {
+/// An error with its causes.
+pub(crate) fn said(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {

@@ -490,11 +490,15 @@ impl<'a> Work<'a> {
         self.tx.execute(insert).map(|_| ())
     }
 
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        self.memory
+    }
+
     pub(crate) fn tx(&mut self) -> &mut dyn Tx {
         self.tx
     }
 
-    fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
+    pub(crate) fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
         Take {
             table: rows.table,
             condition: rows.condition.clone(),
@@ -509,7 +513,7 @@ impl<'a> Work<'a> {
     }
 
     /// The undo table for this change of this table, made in this transaction when it is the first.
-    fn undo_table(
+    pub(crate) fn undo_table(
         &mut self,
         table: &Table,
         change: Change,
@@ -553,7 +557,12 @@ impl<'a> Work<'a> {
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
-    fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
+    pub(crate) fn scratch(
+        &mut self,
+        table: &Table,
+        columns: &[String],
+        after: &[String],
+    ) -> Result<UndoTable> {
         let known = self.memory.scratches.iter().find(|(source, known)| {
             *source == table.name && known.columns == columns && known.after == after
         });
@@ -591,7 +600,7 @@ impl<'a> Work<'a> {
     }
 }
 
-fn stored(table: &Table) -> Vec<String> {
+pub(crate) fn stored(table: &Table) -> Vec<String> {
     table.stored().map(|column| column.name.clone()).collect()
 }
 

@@ -6,6 +6,7 @@
 mod accounts;
 mod backup;
 mod check;
+mod convert;
 mod files;
 mod merge;
 pub mod migrate;
@@ -26,6 +27,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &accounts::Accounts,
         &files::FilesKind,
         &queue::Queue,
+        &convert::Convert,
         &backup::Backup,
         &check::Check,
     ]

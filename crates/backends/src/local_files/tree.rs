@@ -138,6 +138,17 @@ pub fn remove_tree(store: &LocalFiles, name: &str) -> Result<bool> {
     Ok(there)
 }
 
+/// See `Files::remove_empty`.
+pub fn remove_empty(store: &LocalFiles, folder: &str) -> Result<bool> {
+    check_name(folder)?;
+    let Some((above, last)) = place(store, folder)? else { return Ok(false) };
+    match rustix::fs::unlinkat(&above, last, AtFlags::REMOVEDIR) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(failed(&store.cannot("remove", folder), errno.into())),
+    }
+}
+
 /// Removes what `part` is in `above`, which is `name` in the store.
 fn remove_below(store: &LocalFiles, above: &OwnedFd, part: &str, name: &str) -> Result<bool> {
     let cannot = |errno: Errno| failed(&store.cannot("remove", name), errno.into());

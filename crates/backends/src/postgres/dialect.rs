@@ -366,6 +366,52 @@ impl Dialect for Spelling {
             .add(&self.chosen(table, scratch))
     }
 
+    // What is remembered is what was changed: a row that somebody else changes meanwhile has another place by then and is in
+    // neither. Choosing and locking the rows first costs a record in the log for each of them.
+    fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {
+        if take.limit.is_some() || take.skip_locked {
+            return None;
+        }
+        let assignments = columns.iter().zip(&take.values);
+        let assignments: Vec<Sql> =
+            assignments.map(|(column, value)| Sql::default().name(column).text(" = ").add(value)).collect();
+        let update = Sql::new("update only ")
+            .table(&take.table.name)
+            .text(" as t set ")
+            .add(&Sql::join(&assignments, ", "));
+        let Some(undo) = take.into else { return Some(update.text(" where ").add(&self.doomed(take))) };
+        // Under names of their own: an expression may name columns of the row without `t.`.
+        let olds: Vec<String> = (1..=undo.columns.len()).map(|n| format!("sexton_old_{n}")).collect();
+        let olds = format!("{AT}, {}", olds.join(", "));
+        let new = Sql::join(&columns.iter().map(|name| Sql::new(", t.").name(name)).collect::<Vec<_>>(), "");
+        let names: Vec<String> = (0..columns.len()).map(after).collect();
+        let all = Self::listed(&[AT], "", &undo.columns).text(", ").text(&names.join(", "));
+        Some(
+            Sql::new(&format!("with old ({olds}) as materialized (select "))
+                .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
+                .text(" ")
+                .add(&Self::source(take.table))
+                .text(" where ")
+                .add(&self.doomed(take))
+                .text("), changed (")
+                .add(&all)
+                .text(") as (")
+                .add(&update)
+                .text(&format!(" from old as o where t.ctid = o.{AT} and t.ctid = any (array(select {AT} from old))"))
+                .text(&format!(" returning {olds}"))
+                .add(&new)
+                .text("), kept as (insert into ")
+                .table(&undo.name)
+                .text(&format!(" ({BATCH}, "))
+                .add(&all)
+                .text(") select ")
+                .bind(take.batch)
+                .text("::bigint, ")
+                .add(&all)
+                .text(" from changed returning 1) select (select count(*) from changed), (select count(*) from kept)"),
+        )
+    }
+
     fn chosen(&self, _: &Table, scratch: &UndoTable) -> Sql {
         Sql::new(&format!("t.ctid = any (array(select {AT} from pg_temp.")).table(&scratch.name).text("))")
     }

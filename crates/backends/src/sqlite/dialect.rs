@@ -174,6 +174,37 @@ impl Dialect for SqliteDialect {
             .add(&place::same_as(table, scratch))
     }
 
+    fn change_remembered(&self, table: &Table, undo: &UndoTable, range: Range) -> Option<Sql> {
+        let range = Sql::new("s.")
+            .text(ROW)
+            .text(" >= ")
+            .bind(range.from)
+            .text(" and s.")
+            .text(ROW)
+            .text(" < ")
+            .bind(range.to);
+        Some(self.change(table, undo).text(" and ").add(&range))
+    }
+
+    fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {
+        if take.limit.is_some() || take.into.is_some() {
+            return None;
+        }
+        let assignments = columns.iter().zip(&take.values);
+        let assignments: Vec<Sql> =
+            assignments.map(|(column, value)| Sql::default().name(column).text(" = ").add(value)).collect();
+        let update = Sql::new("update ").table(&take.table.name).text(" as t");
+        let (update, window) = match &take.window {
+            Some((from, to)) => {
+                let window = walk::window(take.table, from.as_ref(), to.as_ref());
+                (update.text(" not indexed"), window.text(" and "))
+            }
+            None => (update, Sql::default()),
+        };
+        let set = update.text(" set ").add(&Sql::join(&assignments, ", "));
+        Some(set.text(" where ").add(&window).text("(").add(&take.condition).text(")"))
+    }
+
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql {
         among(table, scratch, &Sql::default())
     }

@@ -84,14 +84,18 @@ pub(super) fn put_back(
     point: &str,
 ) -> Result<Batch> {
     let dialect = work.dialect();
+    let most = rows.clamp(1, 5_000) as usize;
     let select = waiting(dialect, COLUMNS, point)
         .text(" and store = ")
         .bind(task.files_of.clone())
         .text(" and position > ")
         .bind(aim.0.as_i64().unwrap_or(-1))
         .text(" order by position limit ")
-        .bind(rows.min(5_000) as i64);
-    let files: Vec<MovedFile> = work.rows(&select)?.iter().map(read).collect();
+        .bind(most as i64 + 1);
+    let mut files: Vec<MovedFile> = work.rows(&select)?.iter().map(read).collect();
+    // The last batch knows that it is the last: what is to be done at the end commits with it.
+    let more = files.len() > most;
+    files.truncate(most);
     let Some(last) = files.last().map(|file| file.position) else {
         return Ok(Batch { counts: Counts::default(), next: None });
     };
@@ -118,7 +122,7 @@ pub(super) fn put_back(
         note(work, point, file.position, reason)?;
     }
     store.settle(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
-    Ok(Batch { counts, next: Some(Cursor(last.into())) })
+    Ok(Batch { counts, next: more.then(|| Cursor(last.into())) })
 }
 
 fn back(store: &dyn Files, point: &str, file: &MovedFile) -> Result<()> {

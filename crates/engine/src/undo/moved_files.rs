@@ -208,6 +208,7 @@ pub(crate) fn discard_files(
     limits: &Limits,
     point: &str,
 ) -> Result<()> {
+    super::written::forget(session, stores, limits, point)?;
     if !installed(session)? {
         return Ok(());
     }

@@ -354,7 +354,10 @@ pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> 
 /// Removes Sexton's own tables when no undo point, archive or exemption needs them. Checkpoints of runs that changed
 /// nothing more are forgotten with them. True when they went.
 pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
-    if !installed(session)? || !super::moved_files::tidy_files(session, limits)? {
+    if !installed(session)?
+        || !super::moved_files::tidy_files(session, limits)?
+        || !super::written::tidy(session, limits)?
+    {
         return Ok(false);
     }
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();

@@ -12,6 +12,7 @@ use super::parents::parents_missing;
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
 use super::scopes;
+use super::written::{self, WrittenTask};
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -91,6 +92,7 @@ impl Operation for PutBack {
             warn_of_triggers(&task, &mut planned.findings);
             planned.steps.push(step(&task, matched));
         }
+        planned.steps.extend(written::steps(facts, &point.id, point.state)?);
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
         if let Some(last) = planned.steps.last_mut() {
             last.task["last"] = true.into();
@@ -101,6 +103,13 @@ impl Operation for PutBack {
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
         if let Some(task) = FileTask::of(step) {
             let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
+        if let Some(task) = WrittenTask::of(step) {
+            let batch = written::take_away(&task, aim, rows, work, &self.point)?;
             if batch.next.is_none() && task.last {
                 self.finish(None, work)?;
             }
@@ -147,8 +156,9 @@ impl Operation for PutBack {
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = reported_conflicts(facts, &self.point)?;
         findings.extend(files_back::file_conflicts(facts, &self.point)?);
-        let steps = steps.iter().filter(|step| FileTask::of(step).is_none());
-        let all: Vec<Task> = steps.map(read_task).collect::<Result<_>>()?;
+        findings.extend(written::conflicts(facts, &self.point)?);
+        let of_rows = |step: &&Step| FileTask::of(step).is_none() && WrittenTask::of(step).is_none();
+        let all: Vec<Task> = steps.iter().filter(of_rows).map(read_task).collect::<Result<_>>()?;
         for task in &all {
             parents_missing(task, &all, facts, &mut findings)?;
             if task.table.key.is_none()
@@ -181,7 +191,8 @@ impl PutBack {
         let own = work.dialect().own("undo_conflicts");
         let select =
             Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
-        let open = work.count(&select)? + files_back::open_files(work, &self.point)?;
+        let files = files_back::open_files(work, &self.point)? + written::open(work, &self.point)?;
+        let open = work.count(&select)? + files;
         let state = if open == 0 { PointState::Used } else { PointState::Partly };
         if scope.is_some() {
             return scopes::set_state(work, &self.point, state);
@@ -189,6 +200,7 @@ impl PutBack {
         let dialect = work.dialect();
         set_state(work.tx(), dialect, &self.point, state)?;
         super::tally::forget(work.tx(), dialect, &self.point)?;
+        super::done::forget(work.tx(), dialect, &self.point)?;
         match state {
             PointState::Used => {
                 made::remove(work, &self.point)?;

@@ -25,7 +25,7 @@ macro_rules! files {
 const EXAMPLES: [Example; 4] = [
     Example {
         name: "e0",
-        files: files!("e0": "README.md", "schema.sql", "schema.legacy.sql", "migrations/0001_task_queue.sql", "migrations/0002_monitoring.sql", "seed.sql", "store.txt", "sexton.toml"),
+        files: files!("e0": "README.md", "schema.sql", "schema.legacy.sql", "migrations/0001_task_queue.sql", "migrations/0002_monitoring.sql", "seed.sql", "store.txt", "plans.jq", "sexton.toml"),
         scripts: &["schema.sql", "seed.sql"],
         store: "collaterals",
     },

@@ -47,6 +47,10 @@ use trouble::Trouble;
 
 /// Does what the command line says.
 pub fn main(arguments: Vec<OsString>, environment: &Environment) -> Exit {
+    // A worker is started often, so it begins before anything else does.
+    if arguments.get(1).is_some_and(|first| first == wiring::JQ_WORKER) {
+        return if wiring::serve_jq().is_ok() { Exit::Done } else { Exit::Failed };
+    }
     let catalogue = wiring::catalogue();
     let color = !environment.no_color();
     let matches = match arguments::command(&catalogue).try_get_matches_from(&arguments) {

@@ -6,6 +6,7 @@ mod backup;
 mod bad_input;
 mod config_faults;
 mod config_rules;
+mod convert;
 mod coverage;
 mod crash;
 mod documents;

@@ -79,6 +79,19 @@ pub trait Dialect: Send + Sync {
     fn remember_chosen(&self, table: &Table, scratch: &UndoTable, undo: &UndoTable, batch: i64) -> Sql;
     /// Gives the chosen rows the new values that `choose` wrote into the temporary table.
     fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Gives the doomed rows new values in one statement: those of `take.values`, over `t`, for these columns. With an undo table it
+    /// is a query for two integers: how many rows were changed, and how many remembered, each with the values that it got.
+    /// None where only some of the rows may be taken, or where the database has no such statement.
+    fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {
+        let _ = (take, columns);
+        None
+    }
+    /// Gives the rows that this range of an undo table remembers the new values that are remembered with them. None where rows
+    /// are not found that way.
+    fn change_remembered(&self, table: &Table, undo: &UndoTable, range: Range) -> Option<Sql> {
+        let _ = (table, undo, range);
+        None
+    }
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// Makes a temporary table of this name from a query, with an index on each list of columns, for the rest of the
