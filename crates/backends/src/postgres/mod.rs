@@ -21,6 +21,7 @@ mod schema;
 mod session;
 mod tls;
 mod tools;
+mod traffic;
 mod transaction;
 mod values;
 mod wire;

@@ -15,6 +15,7 @@ mod pulse;
 mod references;
 mod schema;
 mod session;
+mod traffic;
 mod triggers;
 mod values;
 mod walk;
