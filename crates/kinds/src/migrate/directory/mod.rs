@@ -1,0 +1,108 @@
+//! A directory of migrations, by the rules of the tool that its files were written for.
+//!
+//! Reading changes nothing and needs no database. It promises that everything wrong with the files is told at once, and
+//! that migrations come sorted by place and id; what depends on what is the [`graph`](super::graph)'s business.
+
+mod checksum;
+mod convention;
+mod detect;
+mod files;
+mod name;
+mod native;
+
+pub use checksum::ours as checksum;
+pub use convention::Convention;
+
+use super::history::Shape;
+use super::model::Migration;
+use super::problem::{Fault, Problem, Problems};
+use super::script::Language;
+use files::File;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// How to read a directory.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The SQL its files are written in.
+    pub language: Language,
+    /// By whose rules; none: found out.
+    pub convention: Option<Convention>,
+    /// Histories that the database has (see [`found`](super::history::found)): they decide where names alone do not.
+    pub histories: Vec<Shape>,
+}
+
+impl Reading {
+    /// By rules that are found out from the files alone.
+    pub fn new(language: Language) -> Self {
+        Self { language, convention: None, histories: Vec::new() }
+    }
+
+    /// By the rules of this tool.
+    pub fn by(self, convention: Convention) -> Self {
+        Self { convention: Some(convention), ..self }
+    }
+}
+
+/// What a directory holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Directory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// By whose rules it was read.
+    pub convention: Convention,
+    /// Why by these: `it was asked for`, `` `0001_x.sql` has a line `-- migrate:up` ``.
+    pub why: String,
+    /// Sorted by place and id.
+    pub migrations: Vec<Migration>,
+    /// What it holds besides, relative to it.
+    pub ignored: Vec<PathBuf>,
+}
+
+impl Directory {
+    /// Reads the files below a path, or the one file that it is.
+    pub fn read(path: &Path, reading: &Reading) -> Result<Directory, Problems> {
+        let files = files::list(path)?;
+        let (convention, why) = match reading.convention {
+            Some(convention) => (convention, "it was asked for".to_owned()),
+            None => detect::detect(path, &files, &reading.histories)?,
+        };
+        let mut found = Found::default();
+        match convention {
+            Convention::Native => native::gather(&files, reading.language, &mut found),
+            _ => return Err(Problem::new(Fault::Convention, "not yet", "").into()),
+        }
+        for migration in &mut found.migrations {
+            migration.checksum = checksum::ours(&migration.up.statements);
+        }
+        found.migrations.sort_by(|a, b| super::graph::by_place(a, b));
+        found.used.sort();
+        let ignored = files.iter().filter(|file| found.used.binary_search(&file.path).is_err());
+        let ignored = ignored.map(|file| file.path.clone()).collect();
+        let directory =
+            Directory { path: path.to_owned(), convention, why, migrations: found.migrations, ignored };
+        found.problems.none_or(directory)
+    }
+}
+
+/// What a convention makes of the files.
+#[derive(Default)]
+struct Found {
+    migrations: Vec<Migration>,
+    problems: Problems,
+    used: Vec<PathBuf>,
+}
+
+impl Found {
+    /// Marks the file as used; its text, unless that is a problem.
+    fn open<'a>(&mut self, file: &'a File) -> Option<&'a str> {
+        self.used.push(file.path.clone());
+        match file.text() {
+            Ok(text) => Some(text),
+            Err(problem) => {
+                self.problems.0.push(problem);
+                None
+            }
+        }
+    }
+}
