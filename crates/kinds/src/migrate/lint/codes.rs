@@ -179,7 +179,11 @@ mod tests {
         let codes: BTreeSet<&str> = RULES.iter().map(|rule| rule.code).collect();
         assert_eq!(codes.len(), RULES.len());
         for rule in RULES {
-            assert!(rule.code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'), "{}", rule.code);
+            assert!(
+                rule.code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'),
+                "{}",
+                rule.code
+            );
             assert!(!rule.about.is_empty() && !rule.about.ends_with('.'), "{}", rule.code);
         }
     }

@@ -142,9 +142,9 @@ impl Course {
         self.tables.get(&self.key(name)).or_else(|| {
             // An unqualified name may lie further down the path.
             let schemas = if name.schema.is_none() { self.path.as_slice() } else { &[] };
-            schemas.iter().find_map(|schema| {
-                self.tables.get(&self.key(&TableName::within(schema, &name.name)))
-            })
+            schemas
+                .iter()
+                .find_map(|schema| self.tables.get(&self.key(&TableName::within(schema, &name.name))))
         })
     }
 
@@ -201,7 +201,11 @@ impl Course {
     /// The type of a column.
     pub fn declared(&self, table: &TableName, column: &str) -> Option<String> {
         let known = self.known(table)?;
-        known.columns.iter().find(|(name, ..)| self.same(name, column)).map(|(_, declared, _)| declared.clone())
+        known
+            .columns
+            .iter()
+            .find(|(name, ..)| self.same(name, column))
+            .map(|(_, declared, _)| declared.clone())
     }
 
     /// Whether a column certainly is NOT NULL.
@@ -235,7 +239,8 @@ impl Course {
 
     /// Whether a table has a check that was validated, such as may prove the bounds of a partition.
     pub fn has_check(&self, table: &TableName) -> bool {
-        self.is_new(table) || self.known(table).is_some_and(|known| known.checks.iter().any(|check| check.valid))
+        self.is_new(table)
+            || self.known(table).is_some_and(|known| known.checks.iter().any(|check| check.valid))
     }
 
     /// The table that a foreign key of this name refers to.
@@ -257,7 +262,8 @@ impl Course {
     /// The tables that refer to a table, with the columns by which they do.
     pub fn referring(&self, parent: &TableName) -> Vec<TableName> {
         let key = self.key(parent);
-        let refers = |known: &&Known| known.references.iter().any(|reference| self.key(&reference.parent) == key);
+        let refers =
+            |known: &&Known| known.references.iter().any(|reference| self.key(&reference.parent) == key);
         self.tables.values().filter(refers).filter_map(|known| known.name.clone()).collect()
     }
 
@@ -353,8 +359,12 @@ impl Course {
             Does::AlterType { table, column, to, .. } => self.each_column(table, column, |(_, own, _)| {
                 to.clone_into(own);
             }),
-            Does::SetNotNull { table, column } => self.each_column(table, column, |(.., not_null)| *not_null = true),
-            Does::DropNotNull { table, column } => self.each_column(table, column, |(.., not_null)| *not_null = false),
+            Does::SetNotNull { table, column } => {
+                self.each_column(table, column, |(.., not_null)| *not_null = true)
+            }
+            Does::DropNotNull { table, column } => {
+                self.each_column(table, column, |(.., not_null)| *not_null = false)
+            }
             Does::AddConstraint { table, constraint } => self.add_constraint(table, constraint),
             Does::ValidateConstraint { table, name } => {
                 for check in self.known_mut(table).checks.iter_mut().filter(|check| check.name == *name) {
@@ -386,7 +396,9 @@ impl Course {
                 }
             }
             Does::DropTable { tables, .. } => self.drop_all(tables),
-            Does::DropThing { thing: Thing::View | Thing::MaterializedView, names, .. } => self.drop_all(names),
+            Does::DropThing { thing: Thing::View | Thing::MaterializedView, names, .. } => {
+                self.drop_all(names)
+            }
             Does::CreateTrigger { table, name, .. } => self.known_mut(table).triggers.push(name.clone()),
             _ => {}
         }
@@ -411,12 +423,8 @@ impl Course {
         }
         self.gone.remove(&self.key(table));
         let shaped_elsewhere = new.shaped_elsewhere || new.partition_of.is_some() || !new.inherits.is_empty();
-        *self.known_mut(table) = Known {
-            name: Some(table.clone()),
-            complete: !shaped_elsewhere,
-            fresh: true,
-            ..Known::default()
-        };
+        *self.known_mut(table) =
+            Known { name: Some(table.clone()), complete: !shaped_elsewhere, fresh: true, ..Known::default() };
         for column in &new.columns {
             self.add_column(table, column);
         }

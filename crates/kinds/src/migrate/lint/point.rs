@@ -134,7 +134,8 @@ impl Before {
             }
             Does::AddEnumValue { value, .. } => self.enum_values.push(value.clone()),
             Does::Pragma { name, value } if name == "foreign_keys" => {
-                self.keys_off = value.as_deref().is_some_and(|value| ["off", "0", "false", "no"].contains(&value));
+                self.keys_off =
+                    value.as_deref().is_some_and(|value| ["off", "0", "false", "no"].contains(&value));
             }
             Does::Pragma { name, .. } if name == "foreign_key_check" => self.keys_checked = true,
             Does::DropTable { tables: names, .. } | Does::DropIndex { names, .. } => {

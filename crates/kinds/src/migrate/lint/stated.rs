@@ -45,6 +45,8 @@ pub struct Value {
     pub text: String,
     /// How often it must be computed.
     pub steady: Steady,
+    /// Where the word `default` and it stand in the statement; empty where that is not known.
+    pub at: Range<usize>,
 }
 
 /// How often the value of an expression changes.
@@ -73,6 +75,8 @@ pub struct NewConstraint {
     pub not_enforced: bool,
     /// As it is written, without its name.
     pub text: String,
+    /// Where it stands in the statement, with its name; empty where that is not known.
+    pub at: Range<usize>,
 }
 
 /// What a rule for rows demands.
@@ -240,63 +244,223 @@ pub enum Control {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // `table` is the table and `name` the name; what is not obvious has its line
 pub enum Does {
-    CreateTable { table: TableName, new: NewTable },
-    AddColumn { table: TableName, column: NewColumn, if_not_exists: bool },
-    DropColumn { table: TableName, column: String, if_exists: bool, cascade: bool },
-    RenameColumn { table: TableName, column: String, to: String },
-    RenameTable { table: TableName, to: String },
-    RenameConstraint { table: TableName },
-    SetSchema { table: TableName, to: String },
+    CreateTable {
+        table: TableName,
+        new: NewTable,
+    },
+    AddColumn {
+        table: TableName,
+        column: NewColumn,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        table: TableName,
+        column: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    RenameColumn {
+        table: TableName,
+        column: String,
+        to: String,
+    },
+    RenameTable {
+        table: TableName,
+        to: String,
+    },
+    RenameConstraint {
+        table: TableName,
+    },
+    SetSchema {
+        table: TableName,
+        to: String,
+    },
     /// `using` is the expression of the new values.
-    AlterType { table: TableName, column: String, to: String, using: Option<String> },
-    SetNotNull { table: TableName, column: String },
-    DropNotNull { table: TableName, column: String },
-    SetDefault { table: TableName, column: String, value: Value },
-    DropDefault { table: TableName, column: String },
+    AlterType {
+        table: TableName,
+        column: String,
+        to: String,
+        using: Option<String>,
+    },
+    SetNotNull {
+        table: TableName,
+        column: String,
+    },
+    DropNotNull {
+        table: TableName,
+        column: String,
+    },
+    SetDefault {
+        table: TableName,
+        column: String,
+        value: Value,
+    },
+    DropDefault {
+        table: TableName,
+        column: String,
+    },
     /// A stored column gets another expression: all rows are computed anew.
-    SetExpression { table: TableName, column: String },
-    AddIdentity { table: TableName, column: String },
-    AddConstraint { table: TableName, constraint: NewConstraint },
-    ValidateConstraint { table: TableName, name: String },
-    DropConstraint { table: TableName, name: String, if_exists: bool },
+    SetExpression {
+        table: TableName,
+        column: String,
+    },
+    AddIdentity {
+        table: TableName,
+        column: String,
+    },
+    AddConstraint {
+        table: TableName,
+        constraint: NewConstraint,
+    },
+    ValidateConstraint {
+        table: TableName,
+        name: String,
+    },
+    DropConstraint {
+        table: TableName,
+        name: String,
+        if_exists: bool,
+    },
     /// `set tablespace`, `set logged`, `set unlogged`, `set access method`: the words.
-    MoveTable { table: TableName, how: &'static str },
-    Trigger { table: TableName, enabled: bool },
-    Alter { table: TableName, minor: Minor },
-    Inherit { table: TableName, parent: TableName },
-    AttachPartition { table: TableName, partition: TableName, default: bool },
-    DetachPartition { table: TableName, partition: TableName, concurrently: bool },
-    CreateIndex { table: TableName, index: NewIndex },
-    DropIndex { names: Vec<TableName>, concurrently: bool, if_exists: bool },
-    RenameIndex { name: TableName, to: String },
+    MoveTable {
+        table: TableName,
+        how: &'static str,
+    },
+    Trigger {
+        table: TableName,
+        enabled: bool,
+    },
+    Alter {
+        table: TableName,
+        minor: Minor,
+    },
+    Inherit {
+        table: TableName,
+        parent: TableName,
+    },
+    AttachPartition {
+        table: TableName,
+        partition: TableName,
+        default: bool,
+    },
+    DetachPartition {
+        table: TableName,
+        partition: TableName,
+        concurrently: bool,
+    },
+    CreateIndex {
+        table: TableName,
+        index: NewIndex,
+    },
+    DropIndex {
+        names: Vec<TableName>,
+        concurrently: bool,
+        if_exists: bool,
+    },
+    RenameIndex {
+        name: TableName,
+        to: String,
+    },
     /// `target` is `index`, `table`, `schema`, `database` or `system`.
-    Reindex { target: &'static str, name: Option<TableName>, concurrently: bool },
-    DropTable { tables: Vec<TableName>, if_exists: bool, cascade: bool },
-    Truncate { tables: Vec<TableName>, cascade: bool },
-    DropThing { thing: Thing, names: Vec<TableName>, table: Option<TableName>, if_exists: bool, cascade: bool },
-    CreateView { name: TableName, replaces: bool },
-    CreateMaterializedView { name: TableName, with_data: bool },
-    Refresh { view: TableName, concurrently: bool, with_data: bool },
-    AddEnumValue { name: TableName, value: String },
+    Reindex {
+        target: &'static str,
+        name: Option<TableName>,
+        concurrently: bool,
+    },
+    DropTable {
+        tables: Vec<TableName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    Truncate {
+        tables: Vec<TableName>,
+        cascade: bool,
+    },
+    DropThing {
+        thing: Thing,
+        names: Vec<TableName>,
+        table: Option<TableName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    CreateView {
+        name: TableName,
+        replaces: bool,
+    },
+    CreateMaterializedView {
+        name: TableName,
+        with_data: bool,
+    },
+    Refresh {
+        view: TableName,
+        concurrently: bool,
+        with_data: bool,
+    },
+    AddEnumValue {
+        name: TableName,
+        value: String,
+    },
     /// A trigger of a table; `again`: it changes the very rows that fire it, unguarded.
-    CreateTrigger { table: TableName, name: String, again: bool },
+    CreateTrigger {
+        table: TableName,
+        name: String,
+        again: bool,
+    },
     /// A rule, a policy.
-    CreateOn { table: TableName, thing: Thing },
-    CreateStatistics { table: TableName },
+    CreateOn {
+        table: TableName,
+        thing: Thing,
+    },
+    CreateStatistics {
+        table: TableName,
+    },
     /// `replaces`: a view, function, … of this name is replaced.
-    CreateThing { thing: Thing, name: TableName, replaces: bool },
-    DomainConstraint { domain: TableName },
-    RenameThing { thing: Thing, name: TableName },
-    Comment { table: Option<TableName> },
+    CreateThing {
+        thing: Thing,
+        name: TableName,
+        replaces: bool,
+    },
+    DomainConstraint {
+        domain: TableName,
+    },
+    RenameThing {
+        thing: Thing,
+        name: TableName,
+    },
+    Comment {
+        table: Option<TableName>,
+    },
     /// `vacuum`, with `full`; `cluster`; none stands for all tables.
-    Vacuum { table: Option<TableName>, full: bool },
-    Cluster { table: Option<TableName> },
-    Analyze { table: Option<TableName> },
-    Rows { table: TableName, deed: RowDeed, condition: Option<String>, new_table_only: bool },
-    Lock { tables: Vec<TableName>, mode: String },
+    Vacuum {
+        table: Option<TableName>,
+        full: bool,
+    },
+    Cluster {
+        table: Option<TableName>,
+    },
+    Analyze {
+        table: Option<TableName>,
+    },
+    Rows {
+        table: TableName,
+        deed: RowDeed,
+        condition: Option<String>,
+        new_table_only: bool,
+    },
+    Lock {
+        tables: Vec<TableName>,
+        mode: String,
+    },
     Control(Control),
-    Set { name: String, value: String, local: bool },
-    Pragma { name: String, value: Option<String> },
+    Set {
+        name: String,
+        value: String,
+        local: bool,
+    },
+    Pragma {
+        name: String,
+        value: Option<String>,
+    },
     Attach,
     Revoke,
     /// The words that say what may not be in a transaction: `create database`, `alter system`.

@@ -36,7 +36,11 @@ pub fn effect(does: &Does, course: &Course) -> Effect {
         Does::SetNotNull { table, column } => {
             let effect = Effect::lock(table, AccessExclusive);
             let proven = course.version >= 120_000 && course.proves_not_null(table, column);
-            if proven || course.is_not_null(table, column) { effect } else { effect.certainly(table, Work::Scan) }
+            if proven || course.is_not_null(table, column) {
+                effect
+            } else {
+                effect.certainly(table, Work::Scan)
+            }
         }
         Does::SetExpression { table, .. } => {
             Effect::lock(table, AccessExclusive).certainly(table, Work::Rewrite)
@@ -103,7 +107,9 @@ pub fn effect(does: &Does, course: &Course) -> Effect {
         }
         Does::DropThing { table: Some(table), .. } => Effect::lock(table, AccessExclusive),
         Does::DropThing { thing: Thing::Database, .. } => Effect::default().outside("drop database"),
-        Does::CreateView { name, replaces: true } if course.is_there(name) => Effect::lock(name, AccessExclusive),
+        Does::CreateView { name, replaces: true } if course.is_there(name) => {
+            Effect::lock(name, AccessExclusive)
+        }
         Does::Refresh { view, concurrently: true, .. } => {
             Effect::lock(view, Exclusive).certainly(view, Work::Rows)
         }
@@ -219,11 +225,14 @@ fn add_constraint(table: &TableName, constraint: &NewConstraint, course: &Course
         Demand::Primary { index: Some(index), .. } => {
             let columns = course.columns_of_index(&TableName::bare(index));
             // The columns of a key become NOT NULL, which is looked at row by row where nothing proves it.
-            let known = columns
-                .is_some_and(|columns| columns.iter().all(|column| course.is_or_proves_not_null(table, column)));
+            let known = columns.is_some_and(|columns| {
+                columns.iter().all(|column| course.is_or_proves_not_null(table, column))
+            });
             if known { locked } else { locked.work(table, Work::Scan, Sure::Perhaps) }
         }
-        Demand::Unique { .. } | Demand::Primary { .. } | Demand::Exclude => locked.certainly(table, Work::Build),
+        Demand::Unique { .. } | Demand::Primary { .. } | Demand::Exclude => {
+            locked.certainly(table, Work::Build)
+        }
     }
 }
 

@@ -63,9 +63,30 @@ impl Type {
 
     fn known(&self) -> bool {
         const KNOWN: [&str; 24] = [
-            "varchar", "char", "text", "integer", "bigint", "smallint", "numeric", "double precision", "real", "boolean",
-            "timestamptz", "timestamp", "date", "time", "timetz", "interval", "varbit", "bit", "uuid", "json", "jsonb",
-            "bytea", "inet", "cidr",
+            "varchar",
+            "char",
+            "text",
+            "integer",
+            "bigint",
+            "smallint",
+            "numeric",
+            "double precision",
+            "real",
+            "boolean",
+            "timestamptz",
+            "timestamp",
+            "date",
+            "time",
+            "timetz",
+            "interval",
+            "varbit",
+            "bit",
+            "uuid",
+            "json",
+            "jsonb",
+            "bytea",
+            "inet",
+            "cidr",
         ];
         KNOWN.contains(&self.name.as_str())
     }
@@ -84,9 +105,10 @@ impl Type {
         };
         match (self.name.as_str(), to.name.as_str()) {
             ("varchar", "varchar") | ("varbit", "varbit") | ("numeric", "numeric") => grows,
-            ("timestamp", "timestamp") | ("timestamptz", "timestamptz") | ("time", "time") | ("timetz", "timetz") => {
-                grows
-            }
+            ("timestamp", "timestamp")
+            | ("timestamptz", "timestamptz")
+            | ("time", "time")
+            | ("timetz", "timetz") => grows,
             ("varchar" | "text", "text") | ("cidr", "inet") => true,
             ("text", "varchar") => to.size.is_empty(),
             _ => false,

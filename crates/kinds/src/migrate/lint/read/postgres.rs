@@ -1,8 +1,6 @@
 //! Statements of PostgreSQL, from the tree of the published parser.
 
-use super::super::stated::{
-    Control, Does, Minor, Mistake, NewIndex, RowDeed, Stated, Thing, name_of, plain,
-};
+use super::super::stated::{Control, Does, Minor, Mistake, NewIndex, RowDeed, Stated, Thing, name_of, plain};
 use super::postgres_table::{alter, table};
 use super::tree::{
     child, children, expression, has, inside, name, name_in, names_in, range, text, word_in, words,
@@ -36,7 +34,8 @@ fn statement_of(node: &SyntaxNode) -> Vec<Stated> {
     };
     if matches!(node.kind(), SELECT | INSERT | UPDATE | DELETE | MERGE) {
         // Statements that write may hide in a `with`.
-        let hidden = node.descendants().skip(1).filter(|inner| matches!(inner.kind(), INSERT | UPDATE | DELETE));
+        let hidden =
+            node.descendants().skip(1).filter(|inner| matches!(inner.kind(), INSERT | UPDATE | DELETE));
         all.extend(hidden.flat_map(|inner| one(&inner, does(&inner))));
     }
     all
@@ -49,7 +48,13 @@ fn one(node: &SyntaxNode, does: Does) -> Vec<Stated> {
 fn does(node: &SyntaxNode) -> Does {
     let cascade = child(node, CASCADE).is_some();
     let if_exists = child(node, IF_EXISTS).is_some();
-    let drop = |thing, kind, table| Does::DropThing { thing, names: names_in(node, kind), table, if_exists, cascade };
+    let drop = |thing, kind, table| Does::DropThing {
+        thing,
+        names: names_in(node, kind),
+        table,
+        if_exists,
+        cascade,
+    };
     match node.kind() {
         CREATE_TABLE | CREATE_TABLE_AS | CREATE_FOREIGN_TABLE => {
             Does::CreateTable { table: name_in(node, TABLE_NAME), new: table(node) }
@@ -78,13 +83,17 @@ fn does(node: &SyntaxNode) -> Does {
         DROP_DOMAIN => drop(Thing::Domain, DOMAIN_REF, None),
         DROP_SCHEMA => drop(Thing::Schema, SCHEMA_REF, None),
         DROP_EXTENSION => drop(Thing::Extension, EXTENSION_REF, None),
-        DROP_FUNCTION | DROP_PROCEDURE | DROP_ROUTINE | DROP_AGGREGATE => drop(Thing::Function, PATH_REF, None),
+        DROP_FUNCTION | DROP_PROCEDURE | DROP_ROUTINE | DROP_AGGREGATE => {
+            drop(Thing::Function, PATH_REF, None)
+        }
         DROP_TRIGGER => drop(Thing::Trigger, TRIGGER_REF, Some(name_in(node, ON_RELATION))),
         DROP_RULE => drop(Thing::Rule, RULE_REF, Some(name_in(node, ON_RELATION))),
         DROP_POLICY => drop(Thing::Policy, POLICY_REF, Some(name_in(node, ON_TABLE))),
         DROP_DATABASE => drop(Thing::Database, DATABASE_REF, None),
         DROP_OWNED => drop(Thing::Other, ROLE_REF, None),
-        CREATE_VIEW => Does::CreateView { name: name_in(node, VIEW), replaces: child(node, OR_REPLACE).is_some() },
+        CREATE_VIEW => {
+            Does::CreateView { name: name_in(node, VIEW), replaces: child(node, OR_REPLACE).is_some() }
+        }
         CREATE_MATERIALIZED_VIEW => Does::CreateMaterializedView {
             name: name_in(node, VIEW),
             with_data: child(node, WITH_NO_DATA).is_none(),
@@ -101,12 +110,15 @@ fn does(node: &SyntaxNode) -> Does {
             again: false,
         },
         CREATE_RULE => Does::CreateOn { table: name_in(node, RELATION_NAME_REF), thing: Thing::Rule },
-        CREATE_POLICY | ALTER_POLICY => Does::CreateOn { table: name_in(node, ON_TABLE), thing: Thing::Policy },
+        CREATE_POLICY | ALTER_POLICY => {
+            Does::CreateOn { table: name_in(node, ON_TABLE), thing: Thing::Policy }
+        }
         ALTER_TRIGGER => Does::CreateOn { table: name_in(node, ON_RELATION), thing: Thing::Trigger },
         CREATE_STATISTICS => Does::CreateStatistics { table: name_in(node, FROM_TABLE) },
-        ALTER_DOMAIN if inside(node, ADD_CONSTRAINT).is_some() && inside(node, NOT_VALID).is_none()
-            || inside(node, SET_NOT_NULL).is_some()
-            || inside(node, VALIDATE_CONSTRAINT).is_some() =>
+        ALTER_DOMAIN
+            if inside(node, ADD_CONSTRAINT).is_some() && inside(node, NOT_VALID).is_none()
+                || inside(node, SET_NOT_NULL).is_some()
+                || inside(node, VALIDATE_CONSTRAINT).is_some() =>
         {
             Does::DomainConstraint { domain: name_in(node, DOMAIN_REF) }
         }
@@ -119,7 +131,9 @@ fn does(node: &SyntaxNode) -> Does {
             name: name(node),
             replaces: child(node, OR_REPLACE).is_some(),
         },
-        CREATE_TYPE => Does::CreateThing { thing: Thing::Type, name: name_in(node, TYPE_NAME), replaces: false },
+        CREATE_TYPE => {
+            Does::CreateThing { thing: Thing::Type, name: name_in(node, TYPE_NAME), replaces: false }
+        }
         CREATE_SEQUENCE => Does::CreateThing { thing: Thing::Sequence, name: name(node), replaces: false },
         COMMENT_ON => Does::Comment { table: commented(node) },
         VACUUM => Does::Vacuum { table: some(names_in(node, TABLE_RELATION_NAME)), full: is_full(node) },
@@ -193,7 +207,9 @@ fn index(node: &SyntaxNode) -> NewIndex {
         unique: has(node, UNIQUE_KW),
         concurrently: has(node, CONCURRENTLY_KW),
         if_not_exists: child(node, IF_NOT_EXISTS).is_some(),
-        method: child(node, USING_METHOD).and_then(|method| words(&method).pop()).map(|word| word.to_lowercase()),
+        method: child(node, USING_METHOD)
+            .and_then(|method| words(&method).pop())
+            .map(|word| word.to_lowercase()),
         condition: child(node, WHERE_CLAUSE).as_ref().and_then(expression).map(|condition| text(&condition)),
         only: child(node, TABLE_RELATION_NAME).is_some_and(|table| has(&table, ONLY_KW)),
     }
@@ -225,7 +241,9 @@ fn alter_type(node: &SyntaxNode) -> Does {
             let value = child(&added, LITERAL).map_or_else(String::new, |literal| text(&literal));
             Does::AddEnumValue { name, value }
         }
-        None if has_word(node, "rename") || has_word(node, "schema") => Does::RenameThing { thing: Thing::Type, name },
+        None if has_word(node, "rename") || has_word(node, "schema") => {
+            Does::RenameThing { thing: Thing::Type, name }
+        }
         None => Does::Harmless,
     }
 }
@@ -253,7 +271,9 @@ fn is_full(node: &SyntaxNode) -> bool {
     let option = |option: SyntaxNode| {
         let words = words(&option);
         words.first().is_some_and(|word| word.eq_ignore_ascii_case("full"))
-            && !words.get(1).is_some_and(|value| ["false", "off", "0"].contains(&value.to_lowercase().as_str()))
+            && !words
+                .get(1)
+                .is_some_and(|value| ["false", "off", "0"].contains(&value.to_lowercase().as_str()))
     };
     has(node, FULL_KW)
         || child(node, VACUUM_OPTION_LIST).is_some_and(|list| children(&list, VACUUM_OPTION).any(option))
@@ -263,13 +283,12 @@ fn set(node: &SyntaxNode) -> Does {
     let words = words(node);
     let mut rest = words.iter().skip(1).filter(|word| *word != ";").peekable();
     let mut local = false;
-    while let Some(scope) = rest.next_if(|word| ["local", "session"].contains(&word.to_lowercase().as_str())) {
+    while let Some(scope) = rest.next_if(|word| ["local", "session"].contains(&word.to_lowercase().as_str()))
+    {
         local |= scope.eq_ignore_ascii_case("local");
     }
     let name = rest.next().map_or_else(String::new, |word| plain(word, true));
-    let value: Vec<&str> = rest
-        .map(String::as_str)
-        .skip_while(|word| *word == "=" || word.eq_ignore_ascii_case("to"))
-        .collect();
+    let value: Vec<&str> =
+        rest.map(String::as_str).skip_while(|word| *word == "=" || word.eq_ignore_ascii_case("to")).collect();
     Does::Set { name, value: value.concat().trim_matches('\'').to_owned(), local }
 }

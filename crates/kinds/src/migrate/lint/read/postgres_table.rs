@@ -1,8 +1,11 @@
 //! Tables, columns and rules for rows as PostgreSQL declares and alters them.
 
-use super::super::stated::{Demand, Does, Minor, NewColumn, NewConstraint, NewTable, SERIAL, Stated, Steady, Value};
+use super::super::stated::{
+    Demand, Does, Minor, NewColumn, NewConstraint, NewTable, SERIAL, Stated, Steady, Value,
+};
 use super::tree::{
-    child, children, columns_in, declared, expression, inside, name, name_in, range, text, value, word_in, words,
+    child, children, columns_in, declared, expression, inside, name, name_in, range, text, value, word_in,
+    words,
 };
 use squawk_syntax::SyntaxKind::{self, *};
 use squawk_syntax::SyntaxNode;
@@ -22,9 +25,11 @@ fn action(table: &TableName, part: &SyntaxNode) -> Does {
     let table = table.clone();
     let minor = |minor| Does::Alter { table: table.clone(), minor };
     match part.kind() {
-        ADD_COLUMN => {
-            Does::AddColumn { table, column: column(part), if_not_exists: child(part, IF_NOT_EXISTS).is_some() }
-        }
+        ADD_COLUMN => Does::AddColumn {
+            table,
+            column: column(part),
+            if_not_exists: child(part, IF_NOT_EXISTS).is_some(),
+        },
         ADD_CONSTRAINT => match part.children().find_map(|inner| constraint(&inner, None)) {
             Some(constraint) => Does::AddConstraint { table, constraint },
             None => Does::Harmless,
@@ -39,7 +44,8 @@ fn action(table: &TableName, part: &SyntaxNode) -> Does {
         DETACH_PARTITION => Does::DetachPartition {
             table,
             partition: name_in(part, TABLE_NAME_REF),
-            concurrently: inside(part, DETACH_CONCURRENTLY).is_some() || inside(part, DETACH_FINALIZE).is_some(),
+            concurrently: inside(part, DETACH_CONCURRENTLY).is_some()
+                || inside(part, DETACH_FINALIZE).is_some(),
         },
         CLUSTER_ON | SET_WITHOUT_CLUSTER => minor(Minor::ClusterOn),
         ENABLE_RLS | DISABLE_RLS | FORCE_RLS | NO_FORCE_RLS => minor(Minor::RowSecurity),
@@ -74,10 +80,9 @@ fn action(table: &TableName, part: &SyntaxNode) -> Does {
         SET_TABLESPACE => Does::MoveTable { table, how: "set tablespace" },
         SET_SCHEMA => Does::SetSchema { table, to: words(part).pop().unwrap_or_default() },
         TABLE_RENAME_TO => Does::RenameTable { table, to: name_in(part, TABLE_NAME).name },
-        VALIDATE_CONSTRAINT => Does::ValidateConstraint {
-            table,
-            name: word_in(part, CONSTRAINT_NAME_REF).unwrap_or_default(),
-        },
+        VALIDATE_CONSTRAINT => {
+            Does::ValidateConstraint { table, name: word_in(part, CONSTRAINT_NAME_REF).unwrap_or_default() }
+        }
         _ => minor(Minor::SetOptions),
     }
 }
@@ -88,20 +93,32 @@ fn gentle(part: &SyntaxNode) -> Minor {
         option.starts_with("autovacuum")
             || option.starts_with("toast.")
             || option.starts_with("log_autovacuum")
-            || ["fillfactor", "toast_tuple_target", "parallel_workers", "vacuum_index_cleanup", "vacuum_truncate"]
-                .contains(&option)
+            || [
+                "fillfactor",
+                "toast_tuple_target",
+                "parallel_workers",
+                "vacuum_index_cleanup",
+                "vacuum_truncate",
+            ]
+            .contains(&option)
     };
     let mut options = inside(part, ATTRIBUTE_LIST).into_iter().flat_map(|list| {
         children(&list, ATTRIBUTE_OPTION)
             .map(|option| words(&option).into_iter().take_while(|word| word != "=").collect::<String>())
             .collect::<Vec<_>>()
     });
-    if options.all(|option| gentle(&option.to_lowercase())) { Minor::SetGentleOptions } else { Minor::SetOptions }
+    if options.all(|option| gentle(&option.to_lowercase())) {
+        Minor::SetGentleOptions
+    } else {
+        Minor::SetOptions
+    }
 }
 
 fn alter_column(table: TableName, part: &SyntaxNode) -> Does {
     let column = word_in(part, COLUMN_NAME_REF).unwrap_or_default();
-    let Some(option) = part.children().find(|inner| inner.kind() != COLUMN_NAME_REF) else { return Does::Harmless };
+    let Some(option) = part.children().find(|inner| inner.kind() != COLUMN_NAME_REF) else {
+        return Does::Harmless;
+    };
     let minor = |minor| Does::Alter { table: table.clone(), minor };
     match option.kind() {
         SET_NOT_NULL => Does::SetNotNull { table, column },
@@ -133,15 +150,19 @@ fn alter_column(table: TableName, part: &SyntaxNode) -> Does {
 /// A column of `create table` or `add column`.
 pub fn column(node: &SyntaxNode) -> NewColumn {
     let name = word_in(node, COLUMN_NAME).unwrap_or_default();
-    let mut column = NewColumn { declared: declared(node), text: text(node), at: range(node), ..NewColumn::default() };
+    let mut column =
+        NewColumn { declared: declared(node), text: text(node), at: range(node), ..NewColumn::default() };
     if SERIAL.contains(&column.declared.as_str()) {
         column.not_null = true;
-        column.default = Some(Value { text: "nextval(…)".to_owned(), steady: Steady::Volatile });
+        column.default = Some(Value { text: "nextval(…)".to_owned(), steady: Steady::Volatile, at: 0..0 });
     }
     for part in node.children() {
         match part.kind() {
             NOT_NULL_CONSTRAINT => column.not_null = true,
-            DEFAULT_CONSTRAINT => column.default = expression(&part).map(|default| value(&default)),
+            DEFAULT_CONSTRAINT => {
+                column.default =
+                    expression(&part).map(|default| Value { at: range(&part), ..value(&default) });
+            }
             GENERATED_CONSTRAINT if inside(&part, GENERATED_IDENTITY).is_some() => {
                 column.identity = true;
                 column.not_null = true;
@@ -169,7 +190,8 @@ pub fn constraint(node: &SyntaxNode, column: Option<&str>) -> Option<NewConstrai
     let demands = match node.kind() {
         CHECK_CONSTRAINT => Demand::Check(expression(node).map_or_else(String::new, |check| text(&check))),
         FOREIGN_KEY_CONSTRAINT => {
-            let mut lists = children(node, FOREIGN_KEY_COLUMN_LIST).map(|list| columns_in(&list, list.kind()));
+            let mut lists =
+                children(node, FOREIGN_KEY_COLUMN_LIST).map(|list| columns_in(&list, list.kind()));
             Demand::ForeignKey {
                 columns: lists.next().unwrap_or_default(),
                 parent: name_in(node, TABLE_NAME_REF),
@@ -182,7 +204,9 @@ pub fn constraint(node: &SyntaxNode, column: Option<&str>) -> Option<NewConstrai
             parent_columns: word_in(node, COLUMN_NAME_REF).into_iter().collect(),
         },
         UNIQUE_CONSTRAINT => Demand::Unique { columns: own(CONSTRAINT_COLUMN_REF_LIST), index: index() },
-        PRIMARY_KEY_CONSTRAINT => Demand::Primary { columns: own(CONSTRAINT_COLUMN_REF_LIST), index: index() },
+        PRIMARY_KEY_CONSTRAINT => {
+            Demand::Primary { columns: own(CONSTRAINT_COLUMN_REF_LIST), index: index() }
+        }
         EXCLUDE_CONSTRAINT => Demand::Exclude,
         NOT_NULL_CONSTRAINT if column.is_none() => Demand::NotNull(word_in(node, COLUMN_NAME_REF)?),
         _ => return None,
@@ -196,6 +220,7 @@ pub fn constraint(node: &SyntaxNode, column: Option<&str>) -> Option<NewConstrai
         not_valid: inside(node, NOT_VALID).is_some(),
         not_enforced: inside(node, NOT_ENFORCED).is_some(),
         text: whole.get(from..).unwrap_or_default().trim().to_owned(),
+        at: range(node),
     })
 }
 
@@ -206,8 +231,10 @@ pub fn table(node: &SyntaxNode) -> NewTable {
         temporary: child(node, TEMP).is_some(),
         partition_of: child(node, PARTITION_OF).map(|parent| name(&parent)),
         partitioned: child(node, PARTITION_BY).is_some(),
-        inherits: child(node, INHERITS).map_or_else(Vec::new, |list| super::tree::names_in(&list, TABLE_NAME_REF)),
-        shaped_elsewhere: matches!(node.kind(), CREATE_TABLE_AS | SELECT_INTO) || child(node, OF_TYPE).is_some(),
+        inherits: child(node, INHERITS)
+            .map_or_else(Vec::new, |list| super::tree::names_in(&list, TABLE_NAME_REF)),
+        shaped_elsewhere: matches!(node.kind(), CREATE_TABLE_AS | SELECT_INTO)
+            || child(node, OF_TYPE).is_some(),
         ..NewTable::default()
     };
     for part in child(node, TABLE_ARG_LIST).iter().flat_map(|list| list.children()) {
@@ -231,4 +258,3 @@ pub fn table(node: &SyntaxNode) -> NewTable {
     }
     new
 }
-

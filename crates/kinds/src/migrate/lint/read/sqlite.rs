@@ -94,23 +94,33 @@ fn does(statement: &Stmt) -> Does {
             let table = qualified(tbl_name);
             let again = when_clause.is_none()
                 && commands.iter().any(|command| match (command, event) {
-                    (TriggerCmd::Update { tbl_name, .. }, TriggerEvent::Update) => same(&qualified(tbl_name), &table),
+                    (TriggerCmd::Update { tbl_name, .. }, TriggerEvent::Update) => {
+                        same(&qualified(tbl_name), &table)
+                    }
                     (TriggerCmd::Update { tbl_name, sets, .. }, TriggerEvent::UpdateOf(columns)) => {
                         same(&qualified(tbl_name), &table)
-                            && sets.iter().any(|set| set.col_names.iter().any(|changed| columns.contains(changed)))
+                            && sets
+                                .iter()
+                                .any(|set| set.col_names.iter().any(|changed| columns.contains(changed)))
                     }
                     _ => false,
                 });
             Does::CreateTrigger { table, name: name(&trigger_name.name), again }
         }
-        Stmt::CreateView { view_name, .. } => Does::CreateView { name: qualified(view_name), replaces: false },
+        Stmt::CreateView { view_name, .. } => {
+            Does::CreateView { name: qualified(view_name), replaces: false }
+        }
         Stmt::CreateVirtualTable { tbl_name, if_not_exists, .. } => {
             let new =
                 NewTable { if_not_exists: *if_not_exists, shaped_elsewhere: true, ..NewTable::default() };
             Does::CreateTable { table: qualified(tbl_name), new }
         }
-        Stmt::Delete { tbl_name, where_clause, .. } => rows(qualified(tbl_name), RowDeed::Delete, where_clause),
-        Stmt::Update { tbl_name, where_clause, .. } => rows(qualified(tbl_name), RowDeed::Update, where_clause),
+        Stmt::Delete { tbl_name, where_clause, .. } => {
+            rows(qualified(tbl_name), RowDeed::Delete, where_clause)
+        }
+        Stmt::Update { tbl_name, where_clause, .. } => {
+            rows(qualified(tbl_name), RowDeed::Update, where_clause)
+        }
         Stmt::Insert { tbl_name, .. } => rows(qualified(tbl_name), RowDeed::Insert, &None),
         Stmt::DropIndex { if_exists, idx_name } => {
             Does::DropIndex { names: vec![qualified(idx_name)], concurrently: false, if_exists: *if_exists }
@@ -118,7 +128,9 @@ fn does(statement: &Stmt) -> Does {
         Stmt::DropTable { if_exists, tbl_name } => {
             Does::DropTable { tables: vec![qualified(tbl_name)], if_exists: *if_exists, cascade: false }
         }
-        Stmt::DropTrigger { if_exists, trigger_name } => drop(Thing::Trigger, qualified(trigger_name), *if_exists),
+        Stmt::DropTrigger { if_exists, trigger_name } => {
+            drop(Thing::Trigger, qualified(trigger_name), *if_exists)
+        }
         Stmt::DropView { if_exists, view_name } => drop(Thing::View, qualified(view_name), *if_exists),
         Stmt::Pragma(name, body) => Does::Pragma {
             name: plain(&name.name.to_string(), true),
@@ -183,4 +195,3 @@ pub fn found(sql: &str, wanted: &str) -> Option<usize> {
         .filter(|at| !word(sql[..*at].chars().next_back()) && !word(sql[at + wanted.len()..].chars().next()))
         .last()
 }
-

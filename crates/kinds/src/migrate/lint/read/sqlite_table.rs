@@ -2,8 +2,9 @@
 
 use super::super::stated::{Demand, Does, NewColumn, NewConstraint, NewTable, Steady, Value, plain, type_of};
 use sqlite3_parser::ast::{
-    AlterTableBody, ColumnConstraint, ColumnDefinition, CreateTableBody, Expr, ForeignKeyClause, IndexedColumn,
-    Literal, Name, NamedTableConstraint, QualifiedName, SortedColumn, TabFlags, TableConstraint, Type, TypeSize,
+    AlterTableBody, ColumnConstraint, ColumnDefinition, CreateTableBody, Expr, ForeignKeyClause,
+    IndexedColumn, Literal, Name, NamedTableConstraint, QualifiedName, SortedColumn, TabFlags,
+    TableConstraint, Type, TypeSize,
 };
 use targets::db::TableName;
 
@@ -65,7 +66,7 @@ fn column(definition: &ColumnDefinition) -> NewColumn {
                 continue;
             }
             ColumnConstraint::Default(default) => {
-                column.default = Some(Value { text: default.to_string(), steady: steady(default) });
+                column.default = Some(Value { text: default.to_string(), steady: steady(default), at: 0..0 });
                 continue;
             }
             ColumnConstraint::Generated { typ, .. } => {
@@ -89,7 +90,9 @@ fn column(definition: &ColumnDefinition) -> NewColumn {
 
 fn constraint(named: &NamedTableConstraint) -> NewConstraint {
     let demands = match &named.constraint {
-        TableConstraint::PrimaryKey { columns, .. } => Demand::Primary { columns: sorted(columns), index: None },
+        TableConstraint::PrimaryKey { columns, .. } => {
+            Demand::Primary { columns: sorted(columns), index: None }
+        }
         TableConstraint::Unique { columns, .. } => Demand::Unique { columns: sorted(columns), index: None },
         TableConstraint::Check(check, _) => Demand::Check(check.to_string()),
         TableConstraint::ForeignKey { columns, clause, .. } => foreign_key(indexed(columns), clause),
@@ -98,7 +101,7 @@ fn constraint(named: &NamedTableConstraint) -> NewConstraint {
 }
 
 fn plain_constraint(name: Option<String>, demands: Demand) -> NewConstraint {
-    NewConstraint { name, demands, not_valid: false, not_enforced: false, text: String::new() }
+    NewConstraint { name, demands, not_valid: false, not_enforced: false, text: String::new(), at: 0..0 }
 }
 
 fn foreign_key(columns: Vec<String>, clause: &ForeignKeyClause) -> Demand {
@@ -130,7 +133,9 @@ fn declared(typ: &Type) -> String {
 fn steady(default: &Expr) -> Steady {
     match default {
         Expr::Literal(Literal::Null) => Steady::Null,
-        Expr::Literal(Literal::CurrentDate | Literal::CurrentTime | Literal::CurrentTimestamp) => Steady::Volatile,
+        Expr::Literal(Literal::CurrentDate | Literal::CurrentTime | Literal::CurrentTimestamp) => {
+            Steady::Volatile
+        }
         Expr::Literal(_) | Expr::Id(_) | Expr::Name(_) => Steady::Constant,
         Expr::Unary(_, inner) => steady(inner),
         Expr::Parenthesized(inner) => match inner.as_slice() {

@@ -20,9 +20,15 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         Does::CreateTable { table, new } if !new.temporary && course.is_there(table) => {
             taken("a table or view", table, new.if_not_exists);
         }
-        Does::CreateView { name, replaces } if course.is_there(name) => taken("a table or view", name, *replaces),
-        Does::CreateMaterializedView { name, .. } if course.is_there(name) => taken("a table or view", name, false),
-        Does::AddColumn { table, column, if_not_exists } if course.column_there(table, &column.name) == Some(true) => {
+        Does::CreateView { name, replaces } if course.is_there(name) => {
+            taken("a table or view", name, *replaces)
+        }
+        Does::CreateMaterializedView { name, .. } if course.is_there(name) => {
+            taken("a table or view", name, false)
+        }
+        Does::AddColumn { table, column, if_not_exists }
+            if course.column_there(table, &column.name) == Some(true) =>
+        {
             taken(&format!("in `{table}` a column"), &column.name, *if_not_exists);
         }
         Does::RenameColumn { table, to, .. } if course.column_there(table, to) == Some(true) => {
@@ -64,7 +70,8 @@ fn missing(point: &Point, found: &mut Vec<Raised>) {
         found.push(point.raise("not-there", format!("there is no {what} `{name}`"), help));
     };
     let (tables, unless) = tables_of(&point.stated.does);
-    let gone: Vec<&TableName> = tables.into_iter().filter(|table| course.there(table) == Some(false)).collect();
+    let gone: Vec<&TableName> =
+        tables.into_iter().filter(|table| course.there(table) == Some(false)).collect();
     if !gone.is_empty() {
         if !unless {
             gone.iter().for_each(|table| absent("table", table, ""));
@@ -104,7 +111,9 @@ fn missing(point: &Point, found: &mut Vec<Raised>) {
                     if course.there(parent) == Some(false) {
                         absent("table", parent, "");
                     }
-                    for column in parent_columns.iter().filter(|c| course.column_there(parent, c) == Some(false)) {
+                    for column in
+                        parent_columns.iter().filter(|c| course.column_there(parent, c) == Some(false))
+                    {
                         absent(&format!("column in `{parent}` called"), column, "");
                     }
                     columns

@@ -165,7 +165,9 @@ fn add_column(point: &Point, table: &TableName, column: &NewColumn, found: &mut 
                 "add the column without a default, set the default, then fill the old rows in batches",
             ),
             Some(Steady::Unknown) => (
-                format!("`{table}` is written anew, unless the default of `{name}` is the same for every row"),
+                format!(
+                    "`{table}` is written anew, unless the default of `{name}` is the same for every row"
+                ),
                 "if it differs by row: add the column without a default, set the default, then fill the old rows in batches",
             ),
             _ => (

@@ -24,7 +24,9 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         Does::DropColumn { table, column, cascade, .. } if !new(table) => {
             found.push(point.raise(
                 "drop-column",
-                format!("`{table}`.`{column}` is gone with its values, and who still selects or writes it fails"),
+                format!(
+                    "`{table}`.`{column}` is gone with its values, and who still selects or writes it fails"
+                ),
                 TWO_STEPS,
             ));
             cascades(point, *cascade, found);
@@ -53,11 +55,15 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
             }
             cascades(point, *cascade, found);
         }
-        Does::RenameTable { table, to } if !new(table) && !is_rebuilt_into(point, to) => found.push(point.raise(
-            "rename-table",
-            format!("who still says `{table}` fails from one moment to the next"),
-            format!("keep a view of the old name for a while: `create view {table} as select * from {to}`"),
-        )),
+        Does::RenameTable { table, to } if !new(table) && !is_rebuilt_into(point, to) => {
+            found.push(point.raise(
+                "rename-table",
+                format!("who still says `{table}` fails from one moment to the next"),
+                format!(
+                    "keep a view of the old name for a while: `create view {table} as select * from {to}`"
+                ),
+            ))
+        }
         Does::RenameColumn { table, column, to } if !new(table) => found.push(point.raise(
             "rename-column",
             format!("who still says `{column}` fails from one moment to the next"),
@@ -70,7 +76,10 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         )),
         Does::RenameThing { thing, name } => found.push(point.raise(
             "rename-object",
-            format!("who still uses the {} `{name}` by this name fails from one moment to the next", thing.word()),
+            format!(
+                "who still uses the {} `{name}` by this name fails from one moment to the next",
+                thing.word()
+            ),
             "",
         )),
         Does::AddColumn { table, column, .. }
@@ -97,11 +106,9 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
                 "",
             ));
         }
-        Does::DropNotNull { table, column } if !new(table) => found.push(point.raise(
-            "drop-not-null",
-            format!("who reads `{column}` may not expect NULL"),
-            "",
-        )),
+        Does::DropNotNull { table, column } if !new(table) => {
+            found.push(point.raise("drop-not-null", format!("who reads `{column}` may not expect NULL"), ""))
+        }
         Does::DropDefault { table, column } if !new(table) => found.push(point.raise(
             "drop-default",
             format!("inserts that do not name `{column}` write NULL from this moment on, or fail"),
@@ -132,14 +139,24 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
             };
             if !known {
                 let since = if constraint.not_valid { "from this moment on " } else { "" };
-                found.push(point.raise(
-                    "rows-may-offend",
-                    match constraint.not_valid {
-                        true => format!("writes that break the {} fail {since}", demanded(&constraint.demands)).trim().to_owned(),
-                        false => format!("this fails when rows of `{table}` break the {}", demanded(&constraint.demands)),
-                    },
-                    "",
-                ));
+                found.push(
+                    point.raise(
+                        "rows-may-offend",
+                        match constraint.not_valid {
+                            true => format!(
+                                "writes that break the {} fail {since}",
+                                demanded(&constraint.demands)
+                            )
+                            .trim()
+                            .to_owned(),
+                            false => format!(
+                                "this fails when rows of `{table}` break the {}",
+                                demanded(&constraint.demands)
+                            ),
+                        },
+                        "",
+                    ),
+                );
             }
         }
         Does::CreateIndex { table, index } if index.unique && !new(table) => found.push(point.raise(

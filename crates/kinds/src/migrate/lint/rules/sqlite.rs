@@ -22,7 +22,9 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         }
         Does::DropColumn { table, column, .. } => drop_column(point, table, column, found),
         Does::RenameColumn { .. } => newer(point, 3_025_000, "`rename column`", found),
-        Does::SetNotNull { .. } | Does::DropNotNull { .. } => newer(point, 3_053_000, "`alter column`", found),
+        Does::SetNotNull { .. } | Does::DropNotNull { .. } => {
+            newer(point, 3_053_000, "`alter column`", found)
+        }
         Does::AddConstraint { constraint, .. } => {
             if matches!(constraint.demands, Demand::Check(_)) {
                 newer(point, 3_053_000, "`add constraint`", found);
@@ -37,7 +39,9 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         Does::DropConstraint { .. } => newer(point, 3_053_000, "`drop constraint`", found),
         Does::CreateTrigger { table, name, again: true } => found.push(point.raise(
             "trigger-recursion",
-            format!("`{name}` changes rows of `{table}`, which fires it again where `recursive_triggers` is on"),
+            format!(
+                "`{name}` changes rows of `{table}`, which fires it again where `recursive_triggers` is on"
+            ),
             "add `when new.x is old.x`, or fire it only `of` columns that it does not change",
         )),
         Does::DropTable { tables, .. } => tables.iter().for_each(|table| dropped(point, table, found)),
@@ -90,7 +94,11 @@ fn types(point: &Point, column: &NewColumn, strict: bool, found: &mut Vec<Raised
         found.push(point.raise(
             "numeric-affinity",
             format!("`{name}` of type {bare} turns text that looks like a number into one: '1.0' becomes 1"),
-            if bare.starts_with("json") { "use TEXT with `check (json_valid(…))`" } else { "use TEXT, or make the table strict" },
+            if bare.starts_with("json") {
+                "use TEXT with `check (json_valid(…))`"
+            } else {
+                "use TEXT, or make the table strict"
+            },
         ));
     }
     if default.as_ref().is_some_and(|default| default.text.starts_with('"')) {
@@ -108,19 +116,32 @@ fn add_column(point: &Point, column: &NewColumn, found: &mut Vec<Raised>) {
     let mut cannot = |text: String, help: &str| found.push(point.raise("cannot-add-column", text, help));
     if column.default.as_ref().is_some_and(|default| default.steady == Steady::Volatile) {
         cannot(
-            format!("the default of `{name}` is no constant, which SQLite takes only in a table without rows"),
+            format!(
+                "the default of `{name}` is no constant, which SQLite takes only in a table without rows"
+            ),
             "add the column without a default, fill it, and let the application or a trigger give the value",
         );
     }
     if column.generated == Some(true) {
-        cannot(format!("`{name}` is stored: SQLite can only add a generated column that is virtual"), "leave `stored` away");
+        cannot(
+            format!("`{name}` is stored: SQLite can only add a generated column that is virtual"),
+            "leave `stored` away",
+        );
     }
     for constraint in &column.constraints {
         match constraint.demands {
-            Demand::Primary { .. } => cannot(format!("`{name}` cannot become a primary key"), "make a new table with it, copy, drop the old one, rename"),
-            Demand::Unique { .. } => cannot(format!("`{name}` cannot be added as unique"), "add it without, then create a unique index"),
+            Demand::Primary { .. } => cannot(
+                format!("`{name}` cannot become a primary key"),
+                "make a new table with it, copy, drop the old one, rename",
+            ),
+            Demand::Unique { .. } => cannot(
+                format!("`{name}` cannot be added as unique"),
+                "add it without, then create a unique index",
+            ),
             Demand::ForeignKey { .. } if given => cannot(
-                format!("`{name}` refers to a table and has a default, which SQLite refuses while foreign keys are on"),
+                format!(
+                    "`{name}` refers to a table and has a default, which SQLite refuses while foreign keys are on"
+                ),
                 "add it without a default, then fill it",
             ),
             _ => {}
@@ -130,11 +151,15 @@ fn add_column(point: &Point, column: &NewColumn, found: &mut Vec<Raised>) {
 
 fn drop_column(point: &Point, table: &TableName, column: &str, found: &mut Vec<Raised>) {
     newer(point, 3_035_000, "`drop column`", found);
-    let used = point.course.indexes(table).iter().find(|index| {
-        index.columns.iter().flatten().any(|known| known.eq_ignore_ascii_case(column))
-    });
+    let used = point
+        .course
+        .indexes(table)
+        .iter()
+        .find(|index| index.columns.iter().flatten().any(|known| known.eq_ignore_ascii_case(column)));
     if let Some(index) = used {
-        let own = index.name.starts_with("sqlite_autoindex") || index.name.ends_with("_key") || index.name.ends_with("_pkey");
+        let own = index.name.starts_with("sqlite_autoindex")
+            || index.name.ends_with("_key")
+            || index.name.ends_with("_pkey");
         found.push(point.raise(
             "cannot-drop-column",
             match own {
@@ -166,8 +191,12 @@ fn dropped(point: &Point, table: &TableName, found: &mut Vec<Raised>) {
     let rebuilt = successor(point, table).is_some();
     if (rebuilt || !children.is_empty()) && !point.before.keys_off {
         let hurt = match children.first() {
-            Some(child) => format!("where foreign keys are enforced this deletes the rows of `{table}` first, and what `{child}` does then happens"),
-            None => format!("where foreign keys are enforced this deletes the rows of `{table}` first, with what hangs on them"),
+            Some(child) => format!(
+                "where foreign keys are enforced this deletes the rows of `{table}` first, and what `{child}` does then happens"
+            ),
+            None => format!(
+                "where foreign keys are enforced this deletes the rows of `{table}` first, with what hangs on them"
+            ),
         };
         found.push(point.raise(
             "rebuild-enforced",
@@ -180,14 +209,18 @@ fn dropped(point: &Point, table: &TableName, found: &mut Vec<Raised>) {
     }
     let made_again = |name: &str| {
         point.later.iter().any(|later| match later {
-            Does::CreateIndex { index, .. } => index.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name)),
+            Does::CreateIndex { index, .. } => {
+                index.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+            }
             Does::CreateTrigger { name: own, .. } => own.eq_ignore_ascii_case(name),
             _ => false,
         })
     };
     let indexes = point.course.indexes(table).iter().map(|index| &index.name);
     let lost: Vec<&str> = indexes
-        .filter(|name| !name.starts_with("sqlite_autoindex") && !name.ends_with("_key") && !name.ends_with("_pkey"))
+        .filter(|name| {
+            !name.starts_with("sqlite_autoindex") && !name.ends_with("_key") && !name.ends_with("_pkey")
+        })
         .chain(point.course.triggers(table))
         .filter(|name| !made_again(name))
         .map(String::as_str)
@@ -199,7 +232,10 @@ fn dropped(point: &Point, table: &TableName, found: &mut Vec<Raised>) {
             "create them again after the rename",
         ));
     }
-    let checked = point.later.iter().any(|later| matches!(later, Does::Pragma { name, .. } if name == "foreign_key_check"));
+    let checked = point
+        .later
+        .iter()
+        .any(|later| matches!(later, Does::Pragma { name, .. } if name == "foreign_key_check"));
     if !checked && !point.before.keys_checked {
         found.push(point.raise(
             "rebuild-unchecked",
@@ -228,4 +264,3 @@ fn renamed(point: &Point, table: &TableName, to: &str, found: &mut Vec<Raised>) 
         ));
     }
 }
-

@@ -30,7 +30,8 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
             found.push(point.raise("transaction-control", text, "leave transactions to the migration tool"));
         }
         Does::Pragma { name, value: Some(_) }
-            if point.in_transaction && ["foreign_keys", "journal_mode", "synchronous"].contains(&name.as_str()) =>
+            if point.in_transaction
+                && ["foreign_keys", "journal_mode", "synchronous"].contains(&name.as_str()) =>
         {
             found.push(point.raise(
                 "pragma-in-transaction",
@@ -81,7 +82,9 @@ fn together(point: &Point, found: &mut Vec<Raised>) {
     if let Some((held, _)) = before.held.iter().find(|(_, lock)| *lock == Lock::AccessExclusive) {
         let slow = effect.work.iter().find(|(table, ..)| !course.is_new(table));
         // Its own table was locked for this very statement: that is said there.
-        if let Some((table, work, _)) = slow.filter(|(table, ..)| table != held || point.effect.locks.is_empty()) {
+        if let Some((table, work, _)) =
+            slow.filter(|(table, ..)| table != held || point.effect.locks.is_empty())
+        {
             let doing = match work {
                 Work::Scan => "is read",
                 Work::Build => "gets an index",
@@ -96,7 +99,8 @@ fn together(point: &Point, found: &mut Vec<Raised>) {
             return;
         }
     }
-    let mut others: Vec<_> = before.held.iter().filter(|(_, lock)| strong(*lock)).map(|(table, _)| table).collect();
+    let mut others: Vec<_> =
+        before.held.iter().filter(|(_, lock)| strong(*lock)).map(|(table, _)| table).collect();
     others.sort();
     others.dedup();
     if let (Some((table, lock)), [other]) = (own, others.as_slice())
@@ -191,7 +195,8 @@ fn dropped_before(point: &Point) -> bool {
 /// Said once in a migration.
 fn timeout(point: &Point, found: &mut Vec<Raised>) {
     let waits = |lock: &Lock| *lock >= Lock::Share;
-    let mut locked = point.effect.locks.iter().filter(|(table, lock)| waits(lock) && !point.course.is_new(table));
+    let mut locked =
+        point.effect.locks.iter().filter(|(table, lock)| waits(lock) && !point.course.is_new(table));
     if let Some((table, _)) = locked.next()
         && point.course.engine == Engine::Postgres
         && point.first
