@@ -28,14 +28,28 @@ fn holds(engine: Engine, before: &str, sql: &str, expected: &[&str]) {
 fn statements_of_postgresql_are_judged() {
     let cases: &[(&str, &[&str])] = &[
         ("create index i on t (a)", &["index-not-concurrent", "lock-timeout"]),
-        ("create index concurrently i on t (a)", &["outside-transaction", "!index-not-concurrent"]),
+        ("create index concurrently i on t (a)", &["!split-transaction", "!index-not-concurrent"]),
+        (
+            "create table u (id bigint primary key); create index concurrently i on t (a)",
+            &["split-transaction"],
+        ),
+        ("begin; create index concurrently i on t (a); commit", &["outside-transaction"]),
         ("drop index i", &["index-drop-not-concurrent"]),
         ("reindex index i", &["reindex-not-concurrent"]),
-        ("alter table t add constraint c foreign key (a) references p (id)", &["foreign-key-not-valid", "foreign-key-without-index"]),
-        ("alter table t add constraint c foreign key (a) references p (id) not valid", &["!foreign-key-not-valid", "!check-not-valid"]),
+        (
+            "alter table t add constraint c foreign key (a) references p (id)",
+            &["foreign-key-not-valid", "foreign-key-without-index"],
+        ),
+        (
+            "alter table t add constraint c foreign key (a) references p (id) not valid",
+            &["!foreign-key-not-valid", "!check-not-valid"],
+        ),
         ("alter table t add constraint c check (a > 0)", &["check-not-valid", "rows-may-offend"]),
         ("alter table t add constraint c unique (a)", &["unique-not-using-index"]),
-        ("alter table t add constraint c unique using index i", &["!unique-not-using-index", "!rows-may-offend"]),
+        (
+            "alter table t add constraint c unique using index i",
+            &["!unique-not-using-index", "!rows-may-offend"],
+        ),
         ("alter table t add primary key (id)", &["primary-key-not-using-index"]),
         ("alter table t add constraint c exclude using gist (r with &&)", &["exclusion-constraint"]),
         ("alter table t alter a set not null", &["set-not-null-scan", "not-null-breaks-writers"]),
@@ -58,7 +72,7 @@ fn statements_of_postgresql_are_judged() {
         ("set search_path = x", &["session-setting"]),
         ("set local search_path = x", &["!session-setting"]),
         ("set lock_timeout = '2s'; alter table t add column a int", &["!session-setting", "!lock-timeout"]),
-        ("alter type mood add value 'x'; insert into t values ('x')", &["enum-order", "enum-value-used"]),
+        ("alter type mood add value 'x'; insert into t values ('x')", &["enum-order", "split-transaction"]),
         ("drop table t", &["drop-table"]),
         ("drop table t cascade", &["drop-table", "drop-cascade"]),
         ("alter table t drop column a", &["drop-column"]),
@@ -79,18 +93,28 @@ fn statements_of_postgresql_are_judged() {
         ("with x as (delete from t) select 1", &["all-rows"]),
         ("revoke select on t from u", &["revoke"]),
         ("create or replace view v as select 1", &["replaced"]),
-        ("create table t (id int primary key, x json, y char(3), z varchar(9), w timestamp, m money)",
-            &["small-key", "json-type", "char-type", "varchar-limit", "timestamp-without-zone", "money-type"]),
-        ("create table t (id bigint primary key, x jsonb, y text, w timestamptz, w2 timestamp with time zone)",
-            &["!small-key", "!json-type", "!char-type", "!timestamp-without-zone"]),
+        (
+            "create table t (id int primary key, x json, y char(3), z varchar(9), w timestamp, m money)",
+            &["small-key", "json-type", "char-type", "varchar-limit", "timestamp-without-zone", "money-type"],
+        ),
+        (
+            "create table t (id bigint primary key, x jsonb, y text, w timestamptz, w2 timestamp with time zone)",
+            &["!small-key", "!json-type", "!char-type", "!timestamp-without-zone"],
+        ),
         ("create table t (a int)", &["no-primary-key"]),
         ("create temporary table t (a int)", &["!no-primary-key"]),
         ("create table t (id bigint primary key, p bigint references p)", &["foreign-key-without-index"]),
-        ("create table t (id bigint primary key, p bigint references p); create index on t (p)", &["!foreign-key-without-index", "!index-not-concurrent"]),
+        (
+            "create table t (id bigint primary key, p bigint references p); create index on t (p)",
+            &["!foreign-key-without-index", "!index-not-concurrent"],
+        ),
         ("create index i on t (a, b, c, d)", &["wide-index"]),
         ("create table \"User\" (id bigint primary key)", &["reserved-name"]),
         ("create table \"Orders\" (id bigint primary key)", &["quoted-name"]),
-        ("alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c", &["validate-in-transaction"]),
+        (
+            "alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c",
+            &["validate-in-transaction"],
+        ),
         ("alter table t add column a int; alter table t add column b int", &["several-alters"]),
         ("alter table t add column a int; alter table u add column b int", &["several-locks"]),
         ("alter table t add column a int; update t set a = 1 where b", &["data-and-schema", "!all-rows"]),
@@ -103,8 +127,18 @@ fn statements_of_postgresql_are_judged() {
     for (sql, expected) in cases {
         holds(Engine::Postgres, "", sql, expected);
     }
-    holds(Engine::Postgres, "create table t (id bigint primary key, a int)", "create index i on t (a)", &["index-not-concurrent"]);
-    holds(Engine::Postgres, "create table t (v varchar(10))", "alter table t alter v type varchar(20)", &["column-type-change", "!column-type-rewrite"]);
+    holds(
+        Engine::Postgres,
+        "create table t (id bigint primary key, a int)",
+        "create index i on t (a)",
+        &["index-not-concurrent"],
+    );
+    holds(
+        Engine::Postgres,
+        "create table t (v varchar(10))",
+        "alter table t alter v type varchar(20)",
+        &["column-type-change", "!column-type-rewrite"],
+    );
     holds(Engine::Postgres, "create index i on t (a, b)", "create index j on t (a)", &["duplicate-index"]);
     holds(
         Engine::Postgres,
@@ -127,7 +161,10 @@ fn a_table_that_the_migration_makes_is_exempt() {
 #[test]
 fn what_runs_alone_should_be_able_to_run_again() {
     let found = lint(
-        &[bare(Engine::Postgres, "create index concurrently i on t (a);\ncreate index concurrently if not exists j on t (b)")],
+        &[bare(
+            Engine::Postgres,
+            "create index concurrently i on t (a);\ncreate index concurrently if not exists j on t (b)",
+        )],
         &Terms::new(Engine::Postgres),
         None,
     )
@@ -140,7 +177,10 @@ fn statements_of_sqlite_are_judged() {
     let cases: &[(&str, &[&str])] = &[
         // W-012
         ("create table t (id integer primary key, a JSON, b TIMESTAMP, c TEXT)", &["numeric-affinity"]),
-        ("create table t (id integer primary key, a TEXT) strict", &["!numeric-affinity", "!unknown-strict-type"]),
+        (
+            "create table t (id integer primary key, a TEXT) strict",
+            &["!numeric-affinity", "!unknown-strict-type"],
+        ),
         ("create table t (id integer primary key, a varchar(3)) strict", &["unknown-strict-type"]),
         ("create table t (id integer primary key, a text default \"x\")", &["text-in-double-quotes"]),
         ("create table t (a text)", &["no-primary-key"]),
@@ -150,20 +190,33 @@ fn statements_of_sqlite_are_judged() {
         ("alter table t add column a text generated always as (b) stored", &["cannot-add-column"]),
         ("alter table t add column a integer default 1 references p (id)", &["cannot-add-column"]),
         ("alter table t add column a integer not null", &["required-column"]),
-        ("alter table t add column a integer not null default 0", &["!required-column", "!cannot-add-column"]),
+        (
+            "alter table t add column a integer not null default 0",
+            &["!required-column", "!cannot-add-column"],
+        ),
         ("alter table t drop column a", &["drop-column", "long-write"]),
         ("create index i on t (a)", &["long-write", "!index-not-concurrent"]),
         ("create unique index i on t (a)", &["rows-may-offend"]),
-        ("pragma foreign_keys = off", &["pragma-in-transaction"]),
+        ("begin; pragma foreign_keys = off; commit", &["pragma-in-transaction"]),
+        ("pragma foreign_keys = off; create table t (id integer primary key)", &["split-transaction"]),
         ("attach 'x.db' as x", &["attach-in-migration"]),
         ("vacuum", &["outside-transaction"]),
         ("update t set a = 1", &["all-rows"]),
         ("drop table t", &["drop-table"]),
         ("alter table t rename to u", &["rename-table"]),
         // W-011
-        ("create trigger g after update on t begin update t set u = 1 where id = new.id; end", &["trigger-recursion"]),
-        ("create trigger g after update of a on t begin update t set u = 1 where id = new.id; end", &["!trigger-recursion"]),
-        ("create trigger g after update on t when new.u is old.u begin update t set u = 1; end", &["!trigger-recursion"]),
+        (
+            "create trigger g after update on t begin update t set u = 1 where id = new.id; end",
+            &["trigger-recursion"],
+        ),
+        (
+            "create trigger g after update of a on t begin update t set u = 1 where id = new.id; end",
+            &["!trigger-recursion"],
+        ),
+        (
+            "create trigger g after update on t when new.u is old.u begin update t set u = 1; end",
+            &["!trigger-recursion"],
+        ),
         ("create tabel t (a)", &["syntax"]),
         ("alter table t alter column a type text", &["syntax"]),
     ];
@@ -182,9 +235,17 @@ fn a_rebuild_in_the_wrong_order_is_told_from_one_in_the_right_order() {
         Engine::Sqlite,
         old,
         right,
-        &["rebuild-enforced", "!rebuild-loses", "!rebuild-order", "!rebuild-unchecked", "!drop-table", "!rename-table"],
+        &[
+            "rebuild-enforced",
+            "!rebuild-loses",
+            "!rebuild-order",
+            "!rebuild-unchecked",
+            "!drop-table",
+            "!rename-table",
+        ],
     );
-    let forgets = "create table new (id integer primary key, a text not null); insert into new select * from t;
+    let forgets =
+        "create table new (id integer primary key, a text not null); insert into new select * from t;
                    drop table t; alter table new rename to t";
     holds(Engine::Sqlite, old, forgets, &["rebuild-loses", "rebuild-unchecked"]);
     let wrong = "alter table t rename to old; create table t (id integer primary key, a text not null);
@@ -195,7 +256,10 @@ fn a_rebuild_in_the_wrong_order_is_told_from_one_in_the_right_order() {
 #[test]
 fn a_mistake_is_shown_where_it_is() {
     // S2-039
-    let found = linted(Engine::Postgres, "-- first\ncreate table t (\n  id bigint primary key\n);\n\nalter table t\n  add colum b int;\n");
+    let found = linted(
+        Engine::Postgres,
+        "-- first\ncreate table t (\n  id bigint primary key\n);\n\nalter table t\n  add colum b int;\n",
+    );
     let (judged, finding) = found.findings().find(|(_, finding)| finding.code == "syntax").unwrap();
     assert_eq!((judged.file.as_str(), judged.line, finding.line), ("0001_x.sql", 6, 7));
     assert_eq!(finding.level, Level::Error);
@@ -209,7 +273,11 @@ fn a_comment_allows_and_one_that_allows_nothing_is_told() {
     let text = "-- sexton:ignore drop-table it was empty for a year\ndrop table t;\n\n-- squawk-ignore ban-drop-column\nalter table u drop column a;\n\n-- sexton:ignore rename-table\nalter table u add column b int;\n";
     let found = linted(Engine::Postgres, text);
     assert_eq!(found.ignored, 2);
-    assert!(!codes(&found).contains(&"drop-table") && !codes(&found).contains(&"drop-column"), "{:?}", codes(&found));
+    assert!(
+        !codes(&found).contains(&"drop-table") && !codes(&found).contains(&"drop-column"),
+        "{:?}",
+        codes(&found)
+    );
     assert!(codes(&found).contains(&"unused-ignore"));
 }
 
@@ -227,7 +295,13 @@ fn the_version_decides() {
         codes(&lint(&[source(Engine::Postgres, sql)], &terms, None).unwrap())
     };
     let constant = "alter table t add column a int default 1";
-    assert!(at(100_000, constant).contains(&"default-rewrite") && !at(110_000, constant).contains(&"default-rewrite"));
+    assert!(
+        at(100_000, constant).contains(&"default-rewrite")
+            && !at(110_000, constant).contains(&"default-rewrite")
+    );
     let value = "alter type mood add value 'x' after 'y'";
-    assert!(at(110_000, value).contains(&"outside-transaction") && !at(120_000, value).contains(&"outside-transaction"));
+    assert!(
+        at(110_000, value).contains(&"outside-transaction")
+            && !at(120_000, value).contains(&"outside-transaction")
+    );
 }

@@ -1,8 +1,8 @@
 //! The linter with a database at hand: sizes, rows that break new rules, names that are there or not; each held against
 //! what the database says when the statement really runs.
 
-use crate::migrate_lint_kit::{codes, linted_at};
-use kinds::migrate::lint::{Level, Risk};
+use crate::migrate_lint_kit::{codes, linted_at, source};
+use kinds::migrate::lint::{Engine, Level, Risk, Terms, lint_around};
 use targets::db::{Limits, Sql};
 use testkit::{Place, both};
 
@@ -177,7 +177,10 @@ fn a_large_table_makes_a_rewrite_dangerous_and_a_nullable_column_not() {
     assert_eq!(small.risk, Risk::Low);
     let judged = &rewrite.statements[0];
     assert_eq!(judged.table.as_deref(), Some("big"));
-    assert!(judged.rows.unwrap().abs_diff(300_000) < 3_000 && judged.bytes.unwrap() > 60_000_000, "{judged:?}");
+    assert!(
+        judged.rows.unwrap().abs_diff(300_000) < 3_000 && judged.bytes.unwrap() > 60_000_000,
+        "{judged:?}"
+    );
     assert!(judged.rewrites && judged.blocks == Some("readers and writers"));
     let level = |linted: &kinds::migrate::lint::Linted| {
         linted.findings().find(|(_, f)| f.code == "column-type-rewrite").unwrap().1.level
@@ -190,7 +193,7 @@ fn an_open_transaction_is_told_because_everybody_would_wait_behind_it() {
     let place = Place::postgres();
     place.script("create table t (id bigint primary key)");
     let mut application = place.connect();
-    application.script("begin; select * from t").unwrap();
+    application.script("set application_name = 'shop'; begin; select * from t").unwrap();
     // Five seconds are not waited for: the age is that of the server's clock.
     let mut around = {
         let mut facts = place.database().read().unwrap();
@@ -198,6 +201,11 @@ fn an_open_transaction_is_told_because_everybody_would_wait_behind_it() {
     };
     let oldest = around.oldest.as_mut().expect("the open transaction is seen");
     assert_eq!(oldest.state, "idle in transaction");
+    oldest.seconds = 60.0;
+    let sources = [source(Engine::Postgres, "alter table t add column a integer")];
+    let found = lint_around(&sources, &Terms::new(Engine::Postgres), Some(&around));
+    assert_eq!(found.risk, Risk::Medium);
+    assert!(found.statements[0].reason.contains("open for 60 s"), "{}", found.statements[0].reason);
 }
 
 #[test]

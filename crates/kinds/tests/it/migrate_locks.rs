@@ -37,7 +37,7 @@ const SETUP: [&str; 29] = [
     "create policy t_policy on t using (true)",
     "create table logged (id bigint, a integer not null, proven integer, constraint proven_check check (proven is not null))",
     "create statistics t_stats on a, b from t",
-    "create sequence own_numbers",
+    "create schema elsewhere",
 ];
 
 const ROWS: &str = "
@@ -77,8 +77,8 @@ const FORMS: &[&str] = &[
     "alter table t rename column b to c",
     "alter table t rename to renamed",
     "alter table t rename constraint t_check to t_checked",
-    "alter table t alter column a type bigint",
-    "alter table t alter column a type integer",
+    "alter table bare alter column a type bigint",
+    "alter table bare alter column a type integer",
     "alter table bare alter column a type text",
     "alter table t alter column b type varchar(50)",
     "alter table t alter column b type varchar",
@@ -95,7 +95,6 @@ const FORMS: &[&str] = &[
     "alter table t alter column a set not null",
     "alter table t alter column id set not null",
     "alter table logged alter column proven set not null",
-    "alter table t alter column id drop not null, drop constraint t_pkey cascade",
     "alter table bare alter column i drop not null",
     "alter table t alter column a set default 7",
     "alter table t alter column d drop default",
@@ -134,7 +133,7 @@ const FORMS: &[&str] = &[
     "alter table t reset (fillfactor)",
     "alter table t replica identity full",
     "alter table logged set unlogged",
-    "alter table t set schema pg_temp",
+    "alter table t set schema elsewhere",
     "alter table child alter constraint child_t_fkey deferrable",
     "alter table heir no inherit bare",
     "alter table part attach partition part_2 for values from (10) to (20)",
@@ -150,7 +149,7 @@ const FORMS: &[&str] = &[
     "reindex table t",
     "drop table child",
     "drop table bare cascade",
-    "drop table if exists t, child",
+    "drop table if exists child, logged",
     "truncate child",
     "truncate t cascade",
     "drop view v",
@@ -227,9 +226,10 @@ fn seen(tx: &mut dyn Tx) -> Seen {
     let mut text = |sql: &str| -> Vec<Vec<targets::db::Value>> { tx.rows(&Sql::raw(sql)).unwrap() };
     let strength = |mode: &str| ALL.iter().position(|lock| lock.mode() == mode).unwrap_or(0);
     let mut locks: BTreeMap<String, String> = BTreeMap::new();
+    // What was dropped is no longer in the catalogue, but still locked.
     for row in text(
-        "select c.oid::bigint, l.mode from pg_locks l join pg_class c on c.oid = l.relation
-         where l.pid = pg_backend_pid() and c.relkind in ('r', 'p', 'm', 'v') and c.oid >= 16384",
+        "select l.relation::bigint, l.mode from pg_locks l
+         where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.relation >= 16384",
     ) {
         let (oid, mode) = (row[0].as_int().unwrap().to_string(), row[1].as_text().unwrap().to_owned());
         let most = locks.entry(oid).or_default();
@@ -308,7 +308,8 @@ fn every_claim_about_locks_rewrites_and_scans_is_what_postgresql_does() {
         for (oid, name) in &names {
             let held = after.locks.get(oid).map_or("", String::as_str);
             let said = locks.get(name).map_or("", |lock| lock.mode());
-            let weak = ["", "AccessShareLock", "RowShareLock", "RowExclusiveLock"].contains(&held) && said.is_empty();
+            let weak = ["", "AccessShareLock", "RowShareLock", "RowExclusiveLock"].contains(&held)
+                && said.is_empty();
             // What partitions and heirs suffer follows from their parent.
             let follows = ["heir", "part_1"].contains(&name.as_str()) && said.is_empty();
             if held != said && !weak && !follows {
@@ -316,7 +317,8 @@ fn every_claim_about_locks_rewrites_and_scans_is_what_postgresql_does() {
             }
             let own = work.get(name);
             // A dropped table has no file any more, and an empty one begins a new one.
-            let emptied = form.contains("drop table") || form.starts_with("truncate") || form.contains("no data");
+            let emptied =
+                form.contains("drop table") || form.starts_with("truncate") || form.contains("no data");
             let rewritten = after.files.get(oid).is_some_and(|file| before.files.get(oid) != Some(file));
             let said = own.is_some_and(|(work, _)| *work == Work::Rewrite);
             let perhaps = own.is_some_and(|(_, sure)| *sure == Sure::Perhaps);
@@ -325,10 +327,15 @@ fn every_claim_about_locks_rewrites_and_scans_is_what_postgresql_does() {
             }
             let walked = |seen: &Seen| seen.scans.get(oid).copied().unwrap_or(0);
             let scanned = walked(&after) > walked(&before);
-            let rows = form.starts_with(['i', 'u', 'w']) || form.starts_with("delete") || form.contains(" as select");
-            let reads = rows || form.starts_with("refresh") || form.starts_with("analyze") || form.starts_with("create materialized");
+            let rows = form.starts_with(['i', 'u', 'w'])
+                || form.starts_with("delete")
+                || form.contains(" as select");
+            let reads = rows
+                || form.starts_with("refresh")
+                || form.starts_with("analyze")
+                || form.starts_with("create materialized");
             let parent = name == "parent" || name == "t" && form.contains("child");
-            if scanned != own.is_some() && !perhaps && !reads && !parent && !follows {
+            if scanned != own.is_some() && !emptied && !perhaps && !reads && !parent && !follows {
                 wrong.push(format!("{form}\n    {name}: read {scanned}, said {own:?}"));
             }
         }

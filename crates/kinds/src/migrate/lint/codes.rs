@@ -101,6 +101,7 @@ pub const RULES: &[Rule] = &[
     rule_of("many-rows", Warning, true, BOTH, &[], "changing very many rows in one statement holds them all until its end"),
     // transactions
     rule_of("outside-transaction", Error, false, BOTH, &["ban-concurrent-index-creation-in-transaction"], "the database refuses the statement in a transaction"),
+    rule_of("split-transaction", Warning, false, BOTH, &["ban-concurrent-index-creation-in-transaction"], "one statement that cannot be in a transaction splits the whole migration: what stands before it stays when it fails"),
     rule_of("transaction-control", Error, false, BOTH, &["transaction-nesting", "ban-uncommitted-transaction"], "the migration has a transaction already, and this ends or nests it"),
     rule_of("validate-in-transaction", Warning, true, PG, &[], "validating in the transaction that added the constraint keeps the strong lock meanwhile"),
     rule_of("work-under-lock", Warning, true, PG, &[], "slow work in a transaction that keeps others out of a table"),

@@ -38,6 +38,7 @@ struct Known {
     references: Vec<Reference>,
     indexes: Vec<KnownIndex>,
     constraints: Vec<String>,
+    key: Vec<String>,
     triggers: Vec<String>,
 }
 
@@ -104,6 +105,7 @@ impl Course {
                         fresh: false,
                     })
                     .collect(),
+                key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
                 constraints: table.uniques.iter().map(|key| key.name.clone()).collect(),
                 triggers: table.triggers.iter().map(|trigger| trigger.name.clone()).collect(),
                 ..Known::default()
@@ -274,6 +276,14 @@ impl Course {
             || known.references.iter().any(|key| key.name.as_deref().is_some_and(|own| self.same(own, name)));
         // The names of NOT NULL and exclusion constraints are not read.
         found.then_some(true)
+    }
+
+    /// Whether a column is part of the primary key, or of a reference to another table.
+    pub fn holds_together(&self, table: &TableName, column: &str) -> bool {
+        self.known(table).is_some_and(|known| {
+            let references = known.references.iter().flat_map(|key| &key.columns);
+            known.key.iter().chain(references).any(|own| self.same(own, column))
+        })
     }
 
     /// The indexes of a table that are known.
@@ -468,6 +478,7 @@ impl Course {
                     fresh: true,
                 });
                 if let Demand::Primary { columns, .. } = &constraint.demands {
+                    known.key.clone_from(columns);
                     for (own, _, not_null) in &mut known.columns {
                         *not_null |= columns.contains(own);
                     }

@@ -51,12 +51,15 @@ impl Terms {
 /// Looks at every statement of these files, in their order. With a database at hand the files are those that are not in
 /// yet.
 pub fn lint(sources: &[Source], terms: &Terms, database: Option<(&str, &mut dyn Facts)>) -> Result<Linted> {
-    let Some((label, facts)) = database else {
-        return Ok(Look::new(terms, None).at(sources, None, None));
-    };
+    let Some((label, facts)) = database else { return Ok(lint_around(sources, terms, None)) };
     let around = Surroundings::of(facts)?;
     let mut probe = Probe::new(facts, &around);
     Ok(Look::new(terms, Some(&around)).at(sources, Some(label), Some(&mut probe)))
+}
+
+/// The same with surroundings that are known already, and no rows to ask.
+pub fn lint_around(sources: &[Source], terms: &Terms, around: Option<&Surroundings>) -> Linted {
+    Look::new(terms, around).at(sources, None, None)
 }
 
 /// What a statement is found to do.
@@ -65,6 +68,8 @@ struct Read<'a> {
     transaction: bool,
     /// It is the first of what runs together.
     begins: bool,
+    /// It keeps the others from being one transaction.
+    splits: bool,
     parts: Result<Vec<Stated>, Vec<super::stated::Mistake>>,
 }
 
@@ -127,6 +132,7 @@ impl<'a> Look<'a> {
         let mut used = vec![false; allowed.len()];
         let mut before = Before::default();
         let engine = self.course.engine;
+        let others = source.script.statements.iter().any(|other| other.block.is_some());
         let read: Vec<Read> = source
             .script
             .parts()
@@ -136,6 +142,7 @@ impl<'a> Look<'a> {
                     statement,
                     transaction: part.transaction && (part.statements.len() > 1 || source.script.transaction),
                     begins: n == 0,
+                    splits: statement.outside.is_some() && others,
                     parts: read::read(engine, &statement.sql),
                 })
             })
@@ -208,6 +215,7 @@ impl<'a> Look<'a> {
                 before,
                 in_transaction: read.transaction || before.begun,
                 first: n == 0,
+                splits: read.splits,
                 later,
             };
             raised.extend(rules::judge(&point));

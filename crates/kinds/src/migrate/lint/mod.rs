@@ -26,7 +26,7 @@ mod surroundings;
 pub use codes::Level;
 pub use findings::{Finding, Judged, Linted, Risk, Seconds};
 pub use impact::{Rates, shown, thousands};
-pub use judge::{Source, Terms, lint};
+pub use judge::{Source, Terms, lint, lint_around};
 pub use rewrite::Step;
 pub use safe_files::rewrite;
 pub use surroundings::Surroundings;

@@ -20,6 +20,8 @@ pub struct Point<'a> {
     pub before: &'a Before,
     /// Whether it runs in a transaction with others.
     pub in_transaction: bool,
+    /// Whether others would run in a transaction with it, were it not for what it is.
+    pub splits: bool,
     /// Whether it is the first part of its statement.
     pub first: bool,
     /// What the migration will do after this statement.

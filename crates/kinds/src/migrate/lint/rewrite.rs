@@ -323,7 +323,12 @@ fn add_column(
             later.extend(set_not_null(table, &column.name, course));
             later.extend(unique(table, &word(&name_for(table, &[], "pkey")), columns, "primary key", "")?);
         } else {
-            later.extend(add_constraint(table, constraint, course)?);
+            let mut constraint = constraint.clone();
+            if matches!(constraint.demands, Demand::ForeignKey { .. }) {
+                // At a column the word `foreign key` is left away.
+                constraint.text = format!("foreign key ({name}) {}", constraint.text);
+            }
+            later.extend(add_constraint(table, &constraint, course)?);
         }
     }
     let keyed =

@@ -334,9 +334,11 @@ pub enum Does {
         table: TableName,
         minor: Minor,
     },
+    /// `leaves`: `no inherit`.
     Inherit {
         table: TableName,
         parent: TableName,
+        leaves: bool,
     },
     AttachPartition {
         table: TableName,

@@ -63,8 +63,9 @@ pub fn effect(does: &Does, course: &Course) -> Effect {
         Does::MoveTable { table, .. } => Effect::lock(table, AccessExclusive).certainly(table, Work::Rewrite),
         Does::Trigger { table, .. } => Effect::lock(table, ShareRowExclusive),
         Does::Alter { table, minor } => Effect::lock(table, of_minor(*minor)),
-        Does::Inherit { table, parent } => {
-            Effect::lock(table, AccessExclusive).also(parent, ShareUpdateExclusive)
+        Does::Inherit { table, parent, leaves } => {
+            let weak = if *leaves { AccessShare } else { ShareUpdateExclusive };
+            Effect::lock(table, AccessExclusive).also(parent, weak)
         }
         Does::AttachPartition { table, partition, .. } => {
             let effect = Effect::lock(table, ShareUpdateExclusive).also(partition, AccessExclusive);
@@ -101,7 +102,17 @@ pub fn effect(does: &Does, course: &Course) -> Effect {
             }
             effect
         }
-        Does::Truncate { tables, .. } => every(tables, AccessExclusive),
+        Does::Truncate { tables, cascade } => {
+            let mut all = tables.clone();
+            let mut next = 0;
+            while let Some(table) = all.get(next).filter(|_| *cascade) {
+                let more = course.referring(table);
+                next += 1;
+                let known = all.clone();
+                all.extend(more.into_iter().filter(|child| !known.contains(child)));
+            }
+            every(&all, AccessExclusive)
+        }
         Does::DropThing { thing: Thing::MaterializedView | Thing::View, names, .. } => {
             every(names, AccessExclusive)
         }

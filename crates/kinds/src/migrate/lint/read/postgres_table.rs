@@ -63,7 +63,11 @@ fn action(table: &TableName, part: &SyntaxNode) -> Does {
             name: word_in(part, CONSTRAINT_NAME_REF).unwrap_or_default(),
             if_exists: child(part, IF_EXISTS).is_some(),
         },
-        INHERIT_TABLE | NO_INHERIT_TABLE => Does::Inherit { table, parent: name_in(part, TABLE_NAME_REF) },
+        INHERIT_TABLE | NO_INHERIT_TABLE => Does::Inherit {
+            table,
+            parent: name_in(part, TABLE_NAME_REF),
+            leaves: part.kind() == NO_INHERIT_TABLE,
+        },
         OWNER_TO => minor(Minor::Owner),
         OF_TYPE | NOT_OF => minor(Minor::OfType),
         RENAME_COLUMN => Does::RenameColumn {

@@ -51,7 +51,9 @@ fn mistake(sql: &str, error: &Error) -> Mistake {
         let line_starts = std::iter::once(0).chain(sql.match_indices('\n').map(|(at, _)| at + 1));
         let line = line_starts.take(position.line).last().unwrap_or(0);
         let end = ends_at(sql, line + position.column.saturating_sub(1));
-        match sql[..end].rfind(word) {
+        // It is before the word that was not expected, or behind it.
+        let near = |start: &usize| start.abs_diff(end).min((start + word.len()).abs_diff(end));
+        match sql.match_indices(word).map(|(start, _)| start).min_by_key(near) {
             Some(start) if !word.is_empty() => start..start + word.len(),
             _ => end.saturating_sub(1)..end,
         }

@@ -156,6 +156,13 @@ fn drop_column(point: &Point, table: &TableName, column: &str, found: &mut Vec<R
         .indexes(table)
         .iter()
         .find(|index| index.columns.iter().flatten().any(|known| known.eq_ignore_ascii_case(column)));
+    if used.is_none() && point.course.holds_together(table, column) {
+        found.push(point.raise(
+            "cannot-drop-column",
+            format!("`{column}` is part of a key of `{table}`"),
+            "make a new table without it, copy, drop the old one, rename",
+        ));
+    }
     if let Some(index) = used {
         let own = index.name.starts_with("sqlite_autoindex")
             || index.name.ends_with("_key")

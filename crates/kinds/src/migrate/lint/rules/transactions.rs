@@ -19,6 +19,13 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
     } else {
         alone(point, found);
     }
+    if point.splits && point.first {
+        found.push(point.raise(
+            "split-transaction",
+            "this cannot be in a transaction, so what stands before it stays when it fails",
+            "put it into a migration of its own",
+        ));
+    }
     match &point.stated.does {
         Does::Control(control @ (Control::Begin | Control::Commit | Control::Rollback))
             if point.in_transaction && !point.before.begun =>
