@@ -41,6 +41,7 @@ pub mod undo;
 mod window;
 pub mod words;
 mod work;
+mod written;
 
 pub use backup::BackupPolicy;
 pub use checkpoint::Checkpoint;

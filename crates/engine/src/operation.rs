@@ -13,7 +13,8 @@ use crate::scopes::GivenUp;
 use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use targets::db::Facts;
+use std::time::Duration;
+use targets::db::{Command, Facts, Limits};
 use targets::files::Files;
 
 /// One entry of the catalogue: what Sexton knows how to do.
@@ -37,6 +38,8 @@ pub trait Kind: Send + Sync {
 /// The order of `--all`: what could be needed comes first, what profits comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// Brings the schema to where everything else expects it.
+    Migrate,
     /// Looks for damage.
     Check,
     /// Copies before anything goes.
@@ -145,6 +148,41 @@ pub trait Operation: Send {
     }
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
+    /// What is performed outside of transactions before `act`, which then writes down that it is in. The aim is kept in the
+    /// checkpoint first: if the process dies, or the command fails, `aim` is asked with it as its cursor, and finds out
+    /// whether the command was done, half done, or not at all.
+    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
+        let _ = (step, aim, limits);
+        Ok(None)
+    }
+    /// What is written down in the transaction that keeps the aim of such a command.
+    fn begin(&self, step: &Step, aim: &Cursor, work: &mut Work) -> Result<()> {
+        let _ = (step, aim, work);
+        Ok(())
+    }
+    /// Whether this step may be done from its beginning, without being aimed, right after the one before it: in the same
+    /// transaction, or in one whose commit need not be waited for.
+    fn follows(&self, step: &Step) -> bool {
+        let _ = step;
+        false
+    }
+    /// Whether `failed` is asked.
+    fn notes_failures(&self) -> bool {
+        false
+    }
+    /// Writes down that a step failed for good, after its batch was rolled back, in a transaction of its own.
+    fn failed(&self, step: &Step, cursor: &Cursor, error: &str, work: &mut Work) -> Result<()> {
+        let _ = (step, cursor, error, work);
+        Ok(())
+    }
+    /// How long to wait for the right to maintain. A lock of a session that died lingers for a moment.
+    fn lock_patience(&self) -> Duration {
+        Duration::from_millis(1_500)
+    }
+    /// How often a batch is tried again when others are in its way.
+    fn retries(&self) -> usize {
+        3
+    }
     /// Whether a batch that failed for its data is a scope that can be passed over; else the operation fails with it.
     fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
         let _ = (step, aim, error);

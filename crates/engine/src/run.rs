@@ -26,8 +26,6 @@ use crate::window::Window;
 use std::time::Duration;
 use targets::db::{Command, Limits, Session};
 
-/// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
-const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
 
@@ -199,7 +197,7 @@ impl Run<'_, '_> {
         }
         faults.point("before the lock")?;
         let mut session = database.open()?;
-        self.lock(session.as_mut(), &item.operation.database)?;
+        self.lock(session.as_mut(), &item.operation.database, operation.lock_patience())?;
         faults.point("locked")?;
 
         if !resumed {
@@ -266,12 +264,12 @@ impl Run<'_, '_> {
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.
-    fn lock(&mut self, session: &mut dyn Session, database: &str) -> Result<(), Failure> {
+    fn lock(&mut self, session: &mut dyn Session, database: &str, patience: Duration) -> Result<(), Failure> {
         let clock = self.engine.clock();
         let began = clock.tick();
         let holder = format!("run {} (process {})", self.id, std::process::id());
         while !session.try_lock(&holder)? {
-            if clock.tick().duration_since(began) > LOCK_PATIENCE {
+            if clock.tick().duration_since(began) > patience || self.stop.asked() {
                 let holder = session.lock_holder()?.unwrap_or_else(|| "someone else".to_owned());
                 return Err(Failure::Busy { database: database.to_owned(), holder });
             }
@@ -310,8 +308,9 @@ impl Run<'_, '_> {
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             let step = checkpoint.step;
-            let Came { counts, took, detail } =
-                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
+            let came = self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);
+            let Came { counts, took, detail, more } =
+                came.inspect_err(|failure| self.note_failure(work, session, &checkpoint, failure))?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
                 let began = clock.tick();
@@ -320,11 +319,16 @@ impl Run<'_, '_> {
             }
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
-            if last_rows + counts.failed + counts.skipped > 0 {
-                let batch = checkpoint.batch;
+            let batch = checkpoint.batch;
+            if last_rows + counts.failed + counts.skipped > 0 || detail.is_some() {
                 self.log(n, What::Advanced { step, batch, counts, seconds: took.as_secs_f64(), detail })?;
             }
             if checkpoint.step > step {
+                self.log(n, What::StepDone { step })?;
+            }
+            for (step, counts, detail) in more {
+                rows += counts.rows();
+                self.log(n, What::Advanced { step, batch, counts, seconds: 0.0, detail })?;
                 self.log(n, What::StepDone { step })?;
             }
             self.engine.faults().point("advanced")?;

@@ -4,6 +4,7 @@
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
 use crate::archive::Written;
+use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
@@ -73,6 +74,10 @@ pub struct Setting<'a> {
     pub faults: &'a Faults,
     /// The one moment all ages are measured from.
     pub now: jiff::Timestamp,
+    /// Who asked.
+    pub actor: &'a str,
+    /// Tells how long something took.
+    pub clock: &'a dyn Clock,
 }
 
 /// One open transaction, seen by an operation.
@@ -122,6 +127,16 @@ impl<'a> Work<'a> {
     /// The one moment all ages are measured from.
     pub fn now(&self) -> jiff::Timestamp {
         self.setting.now
+    }
+
+    /// Who asked.
+    pub fn actor(&self) -> &'a str {
+        self.setting.actor
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &'a dyn Clock {
+        self.setting.clock
     }
 
     /// Whether this batch was tried before, so that waiting for locks again is not wise.

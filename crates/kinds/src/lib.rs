@@ -18,6 +18,7 @@ use engine::Kind;
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     vec![
+        &migrate::run::Migrate,
         &purge::Purge,
         &orphans::Orphans,
         &merge::Merge,

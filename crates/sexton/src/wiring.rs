@@ -20,6 +20,15 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
     kinds::catalogue()
 }
 
+/// Makes the files of a new migration; where they are.
+pub fn new_migration(
+    options: &serde_json::Value,
+    name: &str,
+    now: jiff::Timestamp,
+) -> Result<Vec<std::path::PathBuf>> {
+    kinds::migrate::run::new_files(options, name, now)
+}
+
 /// An engine for this configuration. `given` is a database named on the command line by its URL.
 pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
     let mut databases = config.databases.clone();

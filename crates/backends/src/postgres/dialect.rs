@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
     AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range, Result, Row,
-    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, gone, quote,
+    Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone, quote,
 };
 
 /// Positions of an undo table: page times this, plus the number of the row in its page.
@@ -184,6 +184,10 @@ impl Dialect for Spelling {
 
     fn exists(&self, table: &TableName) -> Sql {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
+    }
+
+    fn trace(&self, statement: &str) -> Trace {
+        super::trace::of(statement)
     }
 
     fn batch_time(&self, _: bool) -> Duration {

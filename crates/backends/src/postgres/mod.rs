@@ -22,6 +22,7 @@ mod session;
 mod tls;
 mod tools;
 mod traffic;
+mod trace;
 mod transaction;
 mod values;
 mod wire;

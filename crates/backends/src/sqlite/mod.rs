@@ -12,6 +12,7 @@ mod errors;
 mod lock;
 mod place;
 mod pulse;
+mod rebuild;
 mod references;
 mod schema;
 mod session;

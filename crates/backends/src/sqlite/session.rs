@@ -171,6 +171,22 @@ impl Link {
         })
     }
 
+    /// A statement of a person, which must not leave a transaction open.
+    fn statement(&self, sql: &str, limits: &Limits) -> Result<Performed> {
+        let failed = |error| explain(&self.label, During::Run, error);
+        self.conn.busy_timeout(whole_milliseconds(limits.lock)).map_err(failed)?;
+        self.watch.allow(limits.statement);
+        let done = self.command(sql);
+        self.watch.allow(Duration::ZERO);
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("rollback").map_err(failed)?;
+        }
+        // Whatever it set: children are Sexton's own business on this connection.
+        self.conn.execute_batch("pragma foreign_keys = off").map_err(failed)?;
+        done?;
+        Ok(Performed { statement: sql.to_owned(), notices: Vec::new() })
+    }
+
     fn checkpoint(&self) -> Result<Performed> {
         let mode: String = self
             .conn
@@ -341,6 +357,7 @@ impl Session for Link {
             }
             Command::Vacuum { .. } => self.vacuum(),
             Command::Checkpoint => self.checkpoint(),
+            Command::Statement { sql, limits } => self.statement(sql, limits),
         }
     }
 
@@ -407,6 +424,11 @@ impl Tx for Transaction<'_> {
         }
         let deleted = self.execute(&dialect::delete(take))?;
         Ok(Taken { remembered: deleted, deleted, below: 0 })
+    }
+
+    fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {
+        self.still_open()?;
+        super::rebuild::rebuild(self.link, table, create)
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

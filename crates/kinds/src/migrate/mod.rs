@@ -9,4 +9,5 @@ pub mod history;
 pub mod lint;
 pub mod model;
 pub mod problem;
+pub mod run;
 pub mod script;

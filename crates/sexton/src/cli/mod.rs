@@ -15,6 +15,7 @@ mod documents;
 mod example;
 mod flags;
 mod init;
+mod migrate;
 mod numbers;
 mod progress;
 mod reference;
@@ -130,6 +131,7 @@ fn dispatch(
         "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
+            Some(kind) if kind.name() == "migrate" => migrate::migrate(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(
                 format!("there is no command `{kind}`"),

@@ -17,6 +17,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     if let Some(why) = &item.failed {
         return format!("{place}: cannot be planned, {}", why.error);
     }
+    if item.steps.is_empty() && item.findings.iter().any(|finding| finding.level == Level::Refuse) {
+        return format!("{place}: nothing can be done");
+    }
     if item.steps.is_empty() {
         return match item.result {
             Some(_) => format!("{place}: only looks"),
@@ -28,6 +31,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     {
         let told = |name: &str| facts.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
         return format!("{place}: into {}, kept {}", told("into"), told("kept"));
+    }
+    if about.kind == "migrate" {
+        return format!("{place}: {}", migrations(item));
     }
     let mut parts = vec![counted(item)];
     let exempt: u64 = item.steps.iter().map(|step| step.exempt).sum();
@@ -48,6 +54,29 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         }
     }
     format!("{place}: {}", parts.join(", "))
+}
+
+/// What happens to which migrations.
+fn migrations(item: &Item) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (action, verb) in [
+        ("apply", "bring in"),
+        ("revert", "take out"),
+        ("baseline", "mark as in"),
+        ("adopt", "take over"),
+        ("accept", "accept as changed"),
+    ] {
+        let ids: Vec<&str> =
+            item.steps.iter().filter(|step| step.action == action).map(|step| step.label.as_str()).collect();
+        match ids.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("{verb} {one}")),
+            [first, .., last] => {
+                parts.push(format!("{verb} {} migrations, {first} to {last}", count(ids.len() as u64)))
+            }
+        }
+    }
+    parts.join(", ")
 }
 
 fn counted(item: &Item) -> String {
@@ -118,9 +147,13 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         }
         lines.push(format!("{}   {}", console.paint(Style::Strong, "plan"), headline(plan, item)));
         if detailed && !item.steps.is_empty() {
-            lines.extend(targets(item));
+            if item.operation.kind != "migrate" {
+                lines.extend(targets(item));
+            }
             for step in &item.steps {
-                lines.extend(details(step, item.steps.len() > 1, console));
+                // What a migration does is its statements.
+                let shows = console.verbose || (plan.request.dry_run && item.operation.kind == "migrate");
+                lines.extend(details(step, item.steps.len() > 1, shows, console));
             }
             lines.push(format!("{INDENT}severity   {}", severity(item)));
             lines.push(format!("{INDENT}expected   {}", expected(item)));
@@ -191,7 +224,7 @@ fn targets(item: &Item) -> Vec<String> {
 }
 
 /// What a person checks about one step.
-fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
+fn details(step: &Step, named: bool, shows: bool, console: &Console) -> Vec<String> {
     let mut lines = Vec::new();
     if named {
         lines.push(format!("{INDENT}{}", console.paint(Style::Strong, &step.label)));
@@ -216,7 +249,7 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
     if step.exempt > 0 {
         facts.push(("exempt".to_owned(), format!("{} restored by an undo stay", rows(step.exempt))));
     }
-    if step.matched > 0 && !step.way.is_empty() {
+    if (step.matched > 0 || !step.exact) && !step.way.is_empty() {
         facts.push(("way".to_owned(), step.way.clone()));
     }
     for (name, text) in &facts {
@@ -225,7 +258,7 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
             lines.push(format!("{INDENT}{name:<10} {part}"));
         }
     }
-    if console.verbose {
+    if shows {
         for statement in &step.statements {
             lines.extend(
                 statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))),
@@ -336,6 +369,7 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", rows(counts.restored))
         }
+        _ if operation.kind == "migrate" => migrated(operation),
         Status::Completed if operation.dry_run => {
             let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
             format!("{}{size} would be processed; nothing was changed", things(operation, counts.rows()))
@@ -371,6 +405,32 @@ fn said(operation: &OperationReport) -> String {
                 None => text,
             }
         }
+    }
+}
+
+fn migrated(operation: &OperationReport) -> String {
+    let result = operation.result.as_ref();
+    let wanted = result.and_then(|result| result["migrations"].as_array()).map_or(0, Vec::len) as u64;
+    let steps = operation.targets.iter().filter(|target| target.action != "prepare").count() as u64;
+    let at = |result: &serde_json::Value| match &result["current"] {
+        serde_json::Value::Null => "nothing is in".to_owned(),
+        serde_json::Value::String(id) => format!("the last one in is {id}"),
+        number => format!("the last one in is {number}"),
+    };
+    match operation.status {
+        Status::Completed if operation.dry_run => {
+            format!("{} would be run; nothing was changed", of(steps, "migration", "migrations"))
+        }
+        Status::Completed if operation.batches == 0 && wanted == 0 => "nothing to do".to_owned(),
+        Status::Completed | Status::Partial => {
+            let place = result.map(|result| format!("; {}", at(result))).unwrap_or_default();
+            let took = duration(operation.duration_seconds);
+            format!("{}, {took}{place}", of(wanted, "migration", "migrations"))
+        }
+        _ => match &operation.reason {
+            Some(reason) => reason.clone(),
+            None => "what was in before is in; `sexton migrate status` shows it".to_owned(),
+        },
     }
 }
 

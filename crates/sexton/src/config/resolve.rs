@@ -56,7 +56,7 @@ pub fn config(
         entries(tree, "run_log").iter().filter_map(|(_, node)| run_log(node, &databases)).collect();
     let operations = entries(tree, "operation")
         .iter()
-        .filter_map(|(name, node)| operation(name, node, &databases, catalogue))
+        .filter_map(|(name, node)| operation(name, node, folder, &databases, catalogue))
         .collect();
     Some(Config {
         file: None,
@@ -99,6 +99,7 @@ fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
 fn operation(
     name: &str,
     node: &Node,
+    folder: &Path,
     databases: &[DatabaseSetting],
     catalogue: &[&'static dyn Kind],
 ) -> Option<OperationSetting> {
@@ -114,7 +115,7 @@ fn operation(
         needs: common.needs,
         expected_seconds: common.expected.and_then(|age| age.about_seconds().ok()),
         manners: manners_of(node),
-        options: options_of(node),
+        options: options_of(node, kind, folder),
     })
 }
 

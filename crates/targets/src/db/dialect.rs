@@ -23,6 +23,22 @@ pub trait Dialect: Send + Sync {
     fn batch_time(&self, alone: bool) -> std::time::Duration;
     /// How long to leave the database alone between two batches while others use it.
     fn breather(&self) -> std::time::Duration;
+    /// Whether a transaction keeps all other writers out anyway, so that several small ones cost others no more together
+    /// than one by one.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
+    /// How to find out whether a statement that runs outside of transactions has been done, when whoever sent it died.
+    fn trace(&self, statement: &str) -> Trace {
+        let _ = statement;
+        Trace::Again
+    }
+    /// A query for every reference of the database that is broken: table, row, parent. Where references are not enforced
+    /// while tables change.
+    fn broken_references(&self) -> Option<Sql> {
+        None
+    }
+
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
     /// The same for two values of this column's type, which may know no equality of its own.
@@ -124,6 +140,17 @@ pub trait Dialect: Send + Sync {
     fn outward(&self, column: &Column) -> String;
     /// The way back of `outward`: turns a parameter into a value of the column.
     fn inward(&self, column: &Column, value: super::Value) -> Sql;
+}
+
+/// Whether a statement outside of transactions has been done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trace {
+    /// It can be done again without harm.
+    Again,
+    /// A query for two texts: `in`, `out` or `half`, and the statement that tidies up after a half.
+    Ask(Sql),
+    /// Only a person can tell.
+    Unknown,
 }
 
 /// What a number in an age column counts.

@@ -17,7 +17,7 @@ mod value;
 
 pub use command::{Command, Performed};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
-pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
+pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
@@ -123,8 +123,21 @@ pub trait Tx {
     /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
     /// (without an undo table it only deletes). The caller compares the two counts.
     fn take(&mut self, take: &Take) -> Result<Taken>;
+    /// Makes a table anew with another definition, `create`, and moves what is in it: rows in the columns that both have,
+    /// indexes, triggers and the views over it; the statements that ran. A usage error where the database alters tables
+    /// by itself.
+    fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {
+        let _ = create;
+        Err(Error::usage(format!("this database has no need to make `{table}` anew"))
+            .help("write `alter table` statements"))
+    }
     /// Makes everything permanent.
     fn commit(self: Box<Self>) -> Result<()>;
+    /// Makes everything permanent with the next plain commit at the latest: until then a crash of the server may lose it,
+    /// as a whole, with everything after it. Where many small transactions follow each other.
+    fn commit_soon(self: Box<Self>) -> Result<()> {
+        self.commit()
+    }
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {

@@ -116,7 +116,7 @@ pub struct Pulse {
 }
 
 /// How long a transaction may wait and work.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Longest wait for a lock before the statement gives up (class transient).
     pub lock: Duration,

@@ -35,11 +35,15 @@ pub(super) fn flyway(text: &str) -> String {
 }
 
 /// What refinery keeps: SipHash-1-3 over name, version and text, as a number.
-pub(super) fn refinery(name: &str, version: i32, text: &str) -> String {
+pub(super) fn refinery(name: &str, version: u64, text: &str) -> String {
     let mut bytes = Vec::with_capacity(name.len() + text.len() + 6);
     bytes.extend_from_slice(name.as_bytes());
     bytes.push(0xff);
-    bytes.extend_from_slice(&version.to_le_bytes());
+    // versions are 32 bits wide unless it was built for wider ones, which it needs for a moment of time
+    match i32::try_from(version) {
+        Ok(version) => bytes.extend_from_slice(&version.to_le_bytes()),
+        Err(_) => bytes.extend_from_slice(&version.to_le_bytes()),
+    }
     bytes.extend_from_slice(text.as_bytes());
     bytes.push(0xff);
     sip13(&bytes).to_string()

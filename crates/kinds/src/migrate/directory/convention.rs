@@ -78,7 +78,7 @@ impl Convention {
             Self::Flyway => "executeInTransaction=false in its .conf",
             Self::Sqlx => "-- no-transaction",
             Self::Diesel => "run_in_transaction = false in its metadata.toml",
-            Self::GolangMigrate | Self::Refinery | Self::Structure => "nothing but this statement",
+            Self::GolangMigrate | Self::Refinery | Self::Structure => "",
         }
     }
 }

@@ -9,17 +9,25 @@ mod detect;
 mod files;
 mod name;
 mod native;
+mod pairs;
+mod sections;
+mod structure;
+mod versioned;
 
 pub use checksum::ours as checksum;
 pub use convention::Convention;
+pub(crate) use structure::versions as dumped_versions;
 
 use super::history::Shape;
-use super::model::Migration;
+use super::model::{Migration, Script};
 use super::problem::{Fault, Problem, Problems};
 use super::script::Language;
 use files::File;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// What marks the definition of a table that is made anew.
+pub const REBUILD: &str = "-- sexton:rebuild ";
 
 /// How to read a directory.
 #[derive(Debug, Clone)]
@@ -70,7 +78,14 @@ impl Directory {
         let mut found = Found::default();
         match convention {
             Convention::Native => native::gather(&files, reading.language, &mut found),
-            _ => return Err(Problem::new(Fault::Convention, "not yet", "").into()),
+            Convention::Dbmate => sections::dbmate(&files, reading.language, &mut found),
+            Convention::GolangMigrate => pairs::golang_migrate(&files, reading.language, &mut found),
+            Convention::Goose => sections::goose(&files, reading.language, &mut found),
+            Convention::Flyway => versioned::flyway(&files, reading.language, &mut found),
+            Convention::Sqlx => pairs::sqlx(&files, reading.language, &mut found),
+            Convention::Diesel => pairs::diesel(&files, reading.language, &mut found),
+            Convention::Refinery => versioned::refinery(&files, reading.language, &mut found),
+            Convention::Structure => structure::gather(&files, reading.language, &mut found),
         }
         for migration in &mut found.migrations {
             migration.checksum = checksum::ours(&migration.up.statements);
@@ -105,4 +120,11 @@ impl Found {
             }
         }
     }
+}
+
+/// The script of a file that only its own tool can run.
+fn unfit(file: &File, what: &str) -> Script {
+    let problem =
+        Problem::new(Fault::Client, what, "let its tool run it, then go on here").within(&file.path);
+    Script { file: file.path.clone(), problems: vec![problem], ..Script::default() }
 }

@@ -26,3 +26,9 @@ pub(super) fn number(digits: &str) -> Result<u64, Problem> {
 pub(super) fn words(name: &str) -> String {
     name.replace(['_', '-'], " ").trim().to_owned()
 }
+
+/// The same; the whole stem where there are no words, for tools that do not ask for any.
+pub(super) fn described(name: &str, stem: &str) -> String {
+    let words = words(name);
+    if words.is_empty() { stem.to_owned() } else { words }
+}

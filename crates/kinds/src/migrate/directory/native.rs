@@ -13,7 +13,7 @@
 //! unnoticed. Without sections the whole file is the way up.
 
 use super::files::File;
-use super::{Convention, Found, name};
+use super::{Convention, Found, REBUILD, name};
 use crate::migrate::model::Migration;
 use crate::migrate::problem::{Fault, Problem};
 use crate::migrate::script::{Event, Language, Transactions, compose, events};
@@ -22,7 +22,7 @@ use std::path::Path;
 /// What begins our lines.
 pub(super) const MARK: &str = "sexton:";
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "up",
     "down",
     "id",
@@ -32,6 +32,7 @@ const KEYS: [&str; 11] = [
     "transaction",
     "backup",
     "expected",
+    "rebuild",
     "assert-before",
     "assert-after",
 ];
@@ -62,6 +63,10 @@ struct Draft<'a> {
     statements: [Vec<(&'a str, u32)>; 2],
     transaction: [bool; 2],
     sections: [bool; 2],
+    /// The table that the next statement defines anew, which on SQLite takes more than that statement.
+    rebuild: Option<String>,
+    /// Such statements: of which way, in which line, of which table.
+    rebuilds: Vec<(usize, u32, String)>,
 }
 
 fn read(path: &Path, stem: &str, text: &str, language: Language) -> Result<Migration, Problem> {
@@ -79,6 +84,8 @@ fn read(path: &Path, stem: &str, text: &str, language: Language) -> Result<Migra
         statements: [Vec::new(), Vec::new()],
         transaction: [true, true],
         sections: [false, false],
+        rebuild: None,
+        rebuilds: Vec::new(),
     };
     let found = events(text, language, &|comment| comment.starts_with(MARK));
     for event in found.events {
@@ -98,17 +105,27 @@ fn read(path: &Path, stem: &str, text: &str, language: Language) -> Result<Migra
     }
     let [up, down] = draft.statements;
     let off = Convention::Native.off();
-    let mode = |on: bool| if on { Transactions::On(off) } else { Transactions::Off(off) };
+    let mode = |on: bool| if on { Transactions::On(off) } else { Transactions::Off };
     let mut migration = draft.migration;
     migration.up = compose(path, up, found.problems, language, mode(draft.transaction[0]));
     if !down.is_empty() {
         migration.down = Some(compose(path, down, Vec::new(), language, mode(draft.transaction[1])));
+    }
+    for (way, line, table) in draft.rebuilds {
+        let script = if way == 0 { Some(&mut migration.up) } else { migration.down.as_mut() };
+        let statements = script.into_iter().flat_map(|script| &mut script.statements);
+        for statement in statements.filter(|statement| statement.line == line) {
+            statement.sql = format!("{REBUILD}{table}\n{}", statement.sql);
+        }
     }
     Ok(migration)
 }
 
 impl<'a> Draft<'a> {
     fn statement(&mut self, text: &'a str, line: u32) -> Result<(), Problem> {
+        if let Some(table) = self.rebuild.take() {
+            self.rebuilds.push((usize::from(self.section == Section::Down), line, table));
+        }
         match self.section {
             Section::Head => self.statements[0].push((text, line)),
             Section::Up => self.statements[0].push((text, line)),
@@ -160,6 +177,7 @@ impl<'a> Draft<'a> {
             "id" => self.migration.id = value.to_owned(),
             "description" => self.migration.description = value.to_owned(),
             "depends" => self.migration.depends_on.extend(list()),
+            "rebuild" => self.rebuild = Some(value.to_owned()),
             "conflicts" => self.migration.conflicts.extend(list()),
             "expected" => self.migration.expected_seconds = Some(seconds(value)?),
             _ => {

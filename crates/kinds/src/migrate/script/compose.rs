@@ -10,19 +10,12 @@ use std::path::Path;
 /// What the author of a script says about transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transactions {
-    /// The tool wraps the script in one. With the words that switch it off.
+    /// The tool wraps the script in one. With the words that switch it off, where there are any.
     On(&'static str),
-    /// Each statement is by itself, but for those between `begin` and `commit`. With the same words, for messages.
-    Off(&'static str),
+    /// Each statement is by itself, but for those between `begin` and `commit`.
+    Off,
     /// The tool leaves it to the script, which becomes one transaction where nothing speaks against it.
-    AsWritten(&'static str),
-}
-
-impl Transactions {
-    fn off(self) -> &'static str {
-        let (Self::On(off) | Self::Off(off) | Self::AsWritten(off)) = self;
-        off
-    }
+    AsWritten,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +69,7 @@ pub fn compose(
                 if let (Some(Refusal::Never(why)), Transactions::On(off)) = (&outside, transactions)
                     && block.is_none()
                 {
-                    let help = format!("put it in a file of its own that begins with `{off}`");
+                    let help = alone(off);
                     script.problems.push(refuse(why, help));
                 }
                 script.statements.push(Statement {
@@ -110,13 +103,16 @@ fn arrange(script: &mut Script, explicit: bool, count: u32, transactions: Transa
         if let Transactions::On(off) = transactions {
             let line =
                 statements.iter().find(|statement| statement.block.is_some()).map_or(1, |first| first.line);
-            let help = format!("leave `begin` and `commit` out, or switch it off with `{off}`");
+            let help = match off {
+                "" => "leave `begin` and `commit` out".to_owned(),
+                off => format!("leave `begin` and `commit` out, or write `{off}`"),
+            };
             let what = "`begin` stands in a file that runs in one transaction anyway";
             script.problems.push(Problem::new(Fault::Transaction, what, help).at(line));
         }
         return;
     }
-    let together = whole || !matches!(transactions, Transactions::Off(_));
+    let together = whole || !matches!(transactions, Transactions::Off);
     script.transaction = together && !alone;
     let mut block = 0;
     for n in 0..statements.len() {
@@ -127,7 +123,13 @@ fn arrange(script: &mut Script, explicit: bool, count: u32, transactions: Transa
         block += u32::from(n == 0 || statements[n - 1].outside.is_some());
         statements[n].block = Some(block);
     }
-    let _ = transactions.off();
+}
+
+fn alone(off: &str) -> String {
+    match off {
+        "" => "run it by hand, it is no step of a migration".to_owned(),
+        off => format!("put it in a file of its own, with `{off}`"),
+    }
 }
 
 fn control(sql: &str, language: Language) -> Control {

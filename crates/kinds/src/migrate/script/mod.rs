@@ -18,10 +18,11 @@ pub(crate) use split::{Event, events};
 
 use super::model::Statement;
 use super::problem::Problem;
+use std::path::Path;
 
 /// The statements of a text without sections; or what is wrong with it.
 pub fn split(text: &str, language: Language) -> Result<Vec<Statement>, Problem> {
-    let script = read("", text, language, Transactions::Off("write them apart"));
+    let script = read(Path::new(""), text, language, Transactions::Off);
     match script.problems.into_iter().next() {
         Some(problem) => Err(problem),
         None => Ok(script.statements),
@@ -29,13 +30,13 @@ pub fn split(text: &str, language: Language) -> Result<Vec<Statement>, Problem> 
 }
 
 /// The script that a whole file is.
-pub fn read(file: &str, text: &str, language: Language, transactions: Transactions) -> super::model::Script {
+pub fn read(file: &Path, text: &str, language: Language, transactions: Transactions) -> super::model::Script {
     let found = events(text, language, &|_| false);
     let statements = found.events.into_iter().filter_map(|event| match event {
         Event::Statement { text, line } => Some((text, line)),
         Event::Mark { .. } => None,
     });
-    compose(file.as_ref(), statements.collect(), found.problems, language, transactions)
+    compose(file, statements.collect(), found.problems, language, transactions)
 }
 
 /// The words of a statement in capitals, names and keywords alike, without quotes and signs: enough to tell what it does.
@@ -47,3 +48,6 @@ pub(crate) fn words(sql: &str, language: Language, most: usize) -> Vec<String> {
         .map(|token| sql[token.start..token.end].to_ascii_uppercase())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
