@@ -15,6 +15,9 @@ use std::sync::Arc;
 use targets::db::{Database, Url};
 use targets::files::Files;
 
+/// The judgement over migrations, which no run is needed for.
+pub use kinds::migrate::{directory::Convention, lint};
+
 /// What Sexton knows how to do.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     kinds::catalogue()

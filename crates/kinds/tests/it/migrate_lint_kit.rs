@@ -2,6 +2,7 @@
 
 use kinds::migrate::lint::{Engine, Linted, Source, Terms, lint};
 use kinds::migrate::script::{Language, Transactions, read};
+use std::path::Path;
 use testkit::Place;
 
 /// A migration with this text, in one transaction.
@@ -11,7 +12,7 @@ pub fn source(engine: Engine, text: &str) -> Source {
 
 /// A migration with this text, without a transaction.
 pub fn bare(engine: Engine, text: &str) -> Source {
-    source_with(engine, text, Transactions::Off("-- sexton:transaction off"))
+    source_with(engine, text, Transactions::Off)
 }
 
 fn source_with(engine: Engine, text: &str, transactions: Transactions) -> Source {
@@ -19,8 +20,8 @@ fn source_with(engine: Engine, text: &str, transactions: Transactions) -> Source
         Engine::Sqlite => Language::Sqlite,
         Engine::Postgres => Language::Postgres { major: None },
     };
-    let script = read("0001_x.sql", text, language, transactions);
-    Source { file: "0001_x.sql".to_owned(), text: text.to_owned(), script }
+    let script = read(Path::new("0001_x.sql"), text, language, transactions);
+    Source { file: "0001_x.sql".to_owned(), text: text.to_owned(), script, convention: None }
 }
 
 /// Judged without a database.

@@ -13,6 +13,7 @@ use super::rewrite::safe;
 use super::stated::{Does, RowDeed, Stated};
 use super::surroundings::Surroundings;
 use super::{Engine, read, rules};
+use crate::migrate::directory::Convention;
 use crate::migrate::problem::Fault;
 use std::ops::Range;
 use targets::db::{Facts, Result};
@@ -26,6 +27,8 @@ pub struct Source {
     pub text: String,
     /// The statements of it that are the way up.
     pub script: Script,
+    /// By whose rules it is written, where that is known.
+    pub convention: Option<Convention>,
 }
 
 /// How to judge.

@@ -11,6 +11,7 @@ pub mod codes;
 mod comments;
 mod course;
 pub mod effect;
+pub mod files;
 mod findings;
 mod impact;
 mod judge;
@@ -22,6 +23,7 @@ mod rules;
 mod safe_files;
 pub mod stated;
 mod surroundings;
+mod written;
 
 pub use codes::Level;
 pub use findings::{Finding, Judged, Linted, Risk, Seconds};
@@ -30,6 +32,7 @@ pub use judge::{Source, Terms, lint, lint_around};
 pub use rewrite::Step;
 pub use safe_files::rewrite;
 pub use surroundings::Surroundings;
+pub use written::{Written, write, written};
 
 use super::model;
 
