@@ -197,7 +197,7 @@ fn statements_of_sqlite_are_judged() {
         ("alter table t drop column a", &["drop-column", "long-write"]),
         ("create index i on t (a)", &["long-write", "!index-not-concurrent"]),
         ("create unique index i on t (a)", &["rows-may-offend"]),
-        ("begin; pragma foreign_keys = off; commit", &["pragma-in-transaction"]),
+        ("begin; pragma foreign_keys = off; commit", &["outside-transaction"]),
         ("pragma foreign_keys = off; create table t (id integer primary key)", &["split-transaction"]),
         ("attach 'x.db' as x", &["attach-in-migration"]),
         ("vacuum", &["outside-transaction"]),

@@ -113,7 +113,6 @@ pub const RULES: &[Rule] = &[
     rule_of("not-repeatable", Note, false, BOTH, &["prefer-robust-stmts"], "what runs outside a transaction may fail half-way, and should be able to run again"),
     rule_of("invalid-index-kept", Note, false, PG, &[], "`if not exists` takes an index that a failed build has left behind for the real one"),
     rule_of("enum-value-used", Error, false, PG, &[], "a new enum value cannot be used before its transaction has ended"),
-    rule_of("pragma-in-transaction", Error, false, LITE, &[], "SQLite ignores this pragma in a transaction"),
     rule_of("attach-in-migration", Error, false, LITE, &[], "another file is no part of this database"),
     // what the running application is used to
     rule_of("drop-table", Warning, false, BOTH, &["ban-drop-table"], "what is dropped is gone, and who still uses it fails"),

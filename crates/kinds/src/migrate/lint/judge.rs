@@ -152,7 +152,7 @@ impl<'a> Look<'a> {
             .collect();
         let mut all = Vec::new();
         for (n, one) in read.iter().enumerate() {
-            if one.begins && !before.begun {
+            if one.begins {
                 before.begin_transaction();
             }
             let later: Vec<Does> = read[n + 1..]
@@ -196,7 +196,7 @@ impl<'a> Look<'a> {
                 let raised = mistakes.iter().take(3).map(|mistake| Raised {
                     code: "syntax",
                     at: mistake.at.clone(),
-                    text: mistake.what.to_lowercase(),
+                    text: plainly(&mistake.what),
                     help: None,
                 });
                 let mut judged = blank(source, read.statement);
@@ -216,7 +216,7 @@ impl<'a> Look<'a> {
                 effect: &effect,
                 sql,
                 before,
-                in_transaction: read.transaction || before.begun,
+                in_transaction: read.transaction,
                 first: n == 0,
                 splits: read.splits,
                 later,
@@ -376,6 +376,15 @@ impl<'a> Look<'a> {
             }
         }
     }
+}
+
+/// A grammar's names of words as people write them: `found int_kw` as ``found `int` ``.
+fn plainly(what: &str) -> String {
+    let word = |word: &str| match word.strip_suffix("_kw") {
+        Some(keyword) => format!("`{keyword}`"),
+        None => word.replace('_', " "),
+    };
+    what.to_lowercase().split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// What certainly fails is dangerous, and what destroys is not harmless.

@@ -43,6 +43,7 @@ pub enum Engine {
     /// SQLite.
     Sqlite,
     /// PostgreSQL.
+    #[serde(rename = "postgresql")]
     Postgres,
 }
 

@@ -2,7 +2,7 @@
 
 use super::course::Course;
 use super::effect::{Effect, Lock};
-use super::stated::{Control, Demand, Does, RowDeed, Stated};
+use super::stated::{Demand, Does, RowDeed, Stated};
 use std::ops::Range;
 use targets::db::TableName;
 
@@ -90,8 +90,6 @@ pub struct Before {
     pub enum_values: Vec<String>,
     /// A limit to the wait for locks was set.
     pub lock_timeout: bool,
-    /// A `begin` of its own is open.
-    pub begun: bool,
     /// SQLite: foreign keys were switched off.
     pub keys_off: bool,
     /// SQLite: references were checked.
@@ -121,14 +119,6 @@ impl Before {
         }
         match &stated.does {
             Does::Set { name, .. } if name == "lock_timeout" => self.lock_timeout = true,
-            Does::Control(Control::Begin) => {
-                self.begun = true;
-                self.begin_transaction();
-            }
-            Does::Control(Control::Commit | Control::Rollback) => {
-                self.begun = false;
-                self.begin_transaction();
-            }
             Does::Rows { table, deed, .. } if *deed != RowDeed::Insert => self.filled.push(table.clone()),
             Does::AddConstraint { table, constraint } if constraint.not_valid => {
                 let name = constraint.name.clone().unwrap_or_default();

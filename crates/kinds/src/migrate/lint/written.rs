@@ -35,18 +35,22 @@ pub fn written(source: &Source, steps: &[Step]) -> Result<Vec<Written>> {
     Ok(files)
 }
 
-/// Writes one; never over a file that it does not replace.
-pub fn write(file: &Written) -> Result<()> {
-    let shown = file.path.display();
-    if !file.replaces && taken(&file.path) {
+/// Writes them, all or none; never over a file that is not replaced.
+pub fn write(files: &[Written]) -> Result<()> {
+    if let Some(file) = files.iter().find(|file| !file.replaces && taken(&file.path)) {
+        let shown = file.path.display();
         return Err(Error::usage(format!("there is another migration where `{shown}` would go"))
             .help("give the later migrations higher numbers first"));
     }
-    std::fs::write(&file.path, &file.text).map_err(|error| {
-        Error::system(format!("`{shown}` cannot be written"))
-            .help("print it without `--write`")
-            .because(error)
-    })
+    // The one that is replaced comes last: before it nothing is lost.
+    for file in files.iter().rev() {
+        std::fs::write(&file.path, &file.text).map_err(|error| {
+            Error::system(format!("`{}` cannot be written", file.path.display()))
+                .help("print it without `--write`")
+                .because(error)
+        })?;
+    }
+    Ok(())
 }
 
 /// The file as it is, with other statements: what stands before the first and behind the last one stays.

@@ -56,8 +56,8 @@ pub fn rewrite(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Resu
     }
     let files = lint::written(source, &steps)?;
     if matches.get_flag("write") {
+        lint::write(&files)?;
         for file in &files {
-            lint::write(file)?;
             act.console.note(&format!("wrote  {}", file.path.display()));
         }
     }
@@ -76,6 +76,8 @@ pub fn rewrite(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Resu
 }
 
 fn is_same(source: &Source, steps: &[lint::Step]) -> bool {
-    let before = source.script.statements.iter().map(|statement| &statement.sql);
-    steps.len() <= 1 && before.eq(steps.iter().flat_map(|step| &step.statements))
+    let before: Vec<&str> = source.script.statements.iter().map(|statement| statement.sql.as_str()).collect();
+    let after: Vec<&str> = steps.iter().flat_map(|step| &step.statements).map(String::as_str).collect();
+    // Comments above a statement come along.
+    steps.len() <= 1 && before.len() == after.len() && before.iter().zip(after).all(|(a, b)| b.ends_with(a))
 }

@@ -3,7 +3,7 @@
 use super::super::Engine;
 use super::super::effect::{Lock, Work};
 use super::super::point::{Point, Raised, altered};
-use super::super::stated::{Control, Does, RowDeed};
+use super::super::stated::{Does, RowDeed};
 
 /// Looks at how a part of a statement goes together with what came before.
 pub fn judge(point: &Point, found: &mut Vec<Raised>) {
@@ -27,25 +27,6 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         ));
     }
     match &point.stated.does {
-        Does::Control(control @ (Control::Begin | Control::Commit | Control::Rollback))
-            if point.in_transaction && !point.before.begun =>
-        {
-            let text = match control {
-                Control::Begin => "the migration is in a transaction already",
-                _ => "this ends the transaction of the migration, and what follows runs without one",
-            };
-            found.push(point.raise("transaction-control", text, "leave transactions to the migration tool"));
-        }
-        Does::Pragma { name, value: Some(_) }
-            if point.in_transaction
-                && ["foreign_keys", "journal_mode", "synchronous"].contains(&name.as_str()) =>
-        {
-            found.push(point.raise(
-                "pragma-in-transaction",
-                format!("SQLite does not change `{name}` in a transaction, and does not say so"),
-                "put it into a migration without a transaction",
-            ));
-        }
         Does::Attach => found.push(point.raise(
             "attach-in-migration",
             "another file would be changed that the history knows nothing of",
