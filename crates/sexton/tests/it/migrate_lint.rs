@@ -40,7 +40,7 @@ fn the_exit_code_is_that_of_the_worst_finding() {
         (GOOD, "--server-version x", 2),
     ];
     for (text, flags, code) in cases {
-        let said = desk(&[("0001_users.sql", text)]).run(&format!("migrate lint {flags}"));
+        let said = desk(&[("0001_users.sql", text)]).sexton(&format!("migrate lint {flags}"));
         assert_eq!(said.code, code, "{text} {flags}\n{}{}", said.stdout, said.stderr);
     }
 }
@@ -48,19 +48,19 @@ fn the_exit_code_is_that_of_the_worst_finding() {
 #[test]
 fn a_finding_shows_the_line_with_a_caret_and_what_to_do() {
     let desk = desk(&[("0001_users.sql", GOOD), ("0002_orders.sql", ORDERS)]);
-    let said = desk.run("migrate lint");
-    insta::assert_snapshot!(said.stdout, @"");
+    let said = desk.sexton("migrate lint");
+    insta::assert_snapshot!(said.stdout);
 }
 
 #[test]
 fn annotations_and_documents_are_for_pipelines() {
     let desk = desk(&[("0001_users.sql", GOOD), ("0002_orders.sql", ORDERS)]);
-    let github = desk.run("migrate lint --output github");
+    let github = desk.sexton("migrate lint --output github");
     let warning = "::warning file=migrations/0002_orders.sql,line=8,endLine=8,col=1,endColumn=42,title=index-not-concurrent::writers";
     assert!(github.stdout.contains(warning), "{}", github.stdout);
     assert!(github.stdout.lines().all(|line| line.starts_with("::")));
     let json: serde_json::Value =
-        serde_json::from_str(&desk.run("migrate lint --output json").stdout).unwrap();
+        serde_json::from_str(&desk.sexton("migrate lint --output json").stdout).unwrap();
     assert_eq!((json["schema_version"].as_u64(), json["engine"].as_str()), (Some(1), Some("postgresql")));
     let last = json["statements"].as_array().unwrap().last().unwrap();
     assert_eq!(
@@ -84,17 +84,17 @@ fn with_a_database_only_what_is_not_in_is_judged_and_by_its_size() {
     std::fs::create_dir(desk.file("migrations")).unwrap();
     desk.write("migrations/0001_first.sql", "create table first (id bigint primary key);\n");
     let url = desk.place.url();
-    let up = desk.run(&format!("migrate up --database {url} --yes"));
+    let up = desk.sexton(&format!("migrate up --convention native --database {url} --yes"));
     assert_eq!(up.code, 0, "{}{}", up.stdout, up.stderr);
     desk.write("migrations/0002_email.sql", "alter table users alter column email set not null;\n");
-    let said = desk.run(&format!("migrate lint --database {url} --output json"));
+    let said = desk.sexton(&format!("migrate lint --convention native --database {url} --output json"));
     let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     let statements = json["statements"].as_array().unwrap();
     assert_eq!(statements.len(), 1, "{}", said.stdout);
     assert_eq!((statements[0]["rows"].as_u64(), statements[0]["risk"].as_str()), (Some(1), Some("high")));
     assert_eq!(statements[0]["findings"][0]["code"], "rows-offend");
     assert_eq!(said.code, 3);
-    let text = desk.run(&format!("migrate lint --database {url}"));
+    let text = desk.sexton(&format!("migrate lint --convention native --database {url}"));
     assert!(text.stdout.contains("access exclusive  users"), "{}", text.stdout);
 }
 
@@ -102,7 +102,7 @@ fn with_a_database_only_what_is_not_in_is_judged_and_by_its_size() {
 fn sqlite_is_known_by_the_configuration() {
     let desk = desk(&[("0001_t.sql", "create table t (id integer primary key, a JSON);\n")]);
     desk.write("sexton.toml", "[database.main]\nurl = \"app.db\"\n");
-    let said = desk.run("migrate lint");
+    let said = desk.sexton("migrate lint");
     // W-012
     assert!(said.stdout.contains("warning[numeric-affinity]"), "{}", said.stdout);
     assert!(said.stdout.contains("for SQLite 3.40"), "{}", said.stdout);
@@ -111,19 +111,19 @@ fn sqlite_is_known_by_the_configuration() {
 #[test]
 fn a_safe_form_is_printed_or_written_beside_the_file() {
     let desk = desk(&[("0001_users.sql", GOOD), ("0002_orders.sql", ORDERS)]);
-    let printed = desk.run("migrate rewrite migrations/0002_orders.sql");
-    insta::assert_snapshot!(printed.stdout, @"");
+    let printed = desk.sexton("migrate rewrite migrations/0002_orders.sql");
+    insta::assert_snapshot!(printed.stdout);
     assert_eq!(std::fs::read_to_string(desk.file("migrations/0002_orders.sql")).unwrap(), ORDERS);
-    let written = desk.run("migrate rewrite migrations/0002_orders.sql --write");
+    let written = desk.sexton("migrate rewrite migrations/0002_orders.sql --write");
     assert_eq!(written.code, 0, "{}", written.stderr);
     let read = |name: &str| std::fs::read_to_string(desk.file(&format!("migrations/{name}"))).unwrap();
     assert!(!read("0002_orders.sql").contains("users_email"));
     assert!(read("0003_orders_2.sql").contains("create index concurrently users_email on users (email);"));
-    let again = desk.run("migrate lint");
+    let again = desk.sexton("migrate lint");
     assert!(!again.stdout.contains("index-not-concurrent"), "{}", again.stdout);
     // The number of another migration is not taken.
     desk.write("migrations/0002_orders.sql", ORDERS);
-    let taken = desk.run("migrate rewrite migrations/0002_orders.sql --write");
+    let taken = desk.sexton("migrate rewrite migrations/0002_orders.sql --write");
     assert_eq!(taken.code, 2);
     assert!(taken.stderr.contains("there is another migration where"), "{}", taken.stderr);
     assert_eq!(read("0002_orders.sql"), ORDERS, "nothing is written where not everything can be");
@@ -132,9 +132,9 @@ fn a_safe_form_is_printed_or_written_beside_the_file() {
 #[test]
 fn all_rules_are_listed() {
     let desk = Desk::empty();
-    let said = desk.run("migrate lint --rules");
+    let said = desk.sexton("migrate lint --rules");
     assert!(said.stdout.lines().count() > 70 && said.code == 0);
     let json: serde_json::Value =
-        serde_json::from_str(&desk.run("migrate lint --rules --output json").stdout).unwrap();
+        serde_json::from_str(&desk.sexton("migrate lint --rules --output json").stdout).unwrap();
     assert!(json["rules"].as_array().unwrap().iter().any(|rule| rule["code"] == "index-not-concurrent"));
 }

@@ -3,6 +3,7 @@
 use super::{Engine, Source};
 use crate::migrate::directory::{Convention, Directory, Reading};
 use crate::migrate::model::Migration;
+use crate::migrate::problem::{Fault, Problems};
 use crate::migrate::run::pending;
 use crate::migrate::script::{Language, Transactions, read};
 use engine::{Error, Result};
@@ -24,7 +25,7 @@ pub fn named(paths: &[PathBuf], engine: Engine, convention: Option<Convention>) 
 
 /// Every migration of a directory, the way up.
 pub fn directory(path: &Path, engine: Engine, convention: Option<Convention>) -> Result<Vec<Source>> {
-    let found = Directory::read(path, &reading(engine, convention))?;
+    let found = folder(path, engine, convention)?;
     let convention = Some(found.convention);
     found.migrations.iter().map(|migration| source(&found.path, migration, convention)).collect()
 }
@@ -35,8 +36,17 @@ pub fn waiting(options: &serde_json::Value, facts: &mut dyn Facts) -> Result<Vec
     migrations.iter().map(|migration| source(&directory, migration, None)).collect()
 }
 
-fn reading(engine: Engine, convention: Option<Convention>) -> Reading {
-    Reading { convention, ..Reading::new(language(engine)) }
+/// A directory; where two tools would read the same in it, one of them is as good as the other for a look.
+fn folder(path: &Path, engine: Engine, convention: Option<Convention>) -> Result<Directory, Problems> {
+    let reading = Reading { convention, ..Reading::new(language(engine)) };
+    match Directory::read(path, &reading) {
+        Err(problems)
+            if convention.is_none() && problems.0.iter().all(|one| one.fault == Fault::Convention) =>
+        {
+            Directory::read(path, &reading.by(Convention::Native)).map_err(|_| problems)
+        }
+        read => read,
+    }
 }
 
 fn language(engine: Engine) -> Language {
@@ -57,7 +67,7 @@ fn file(path: &Path, engine: Engine, convention: Option<Convention>) -> Result<S
     let text = text(path)?;
     let shown = path.display().to_string();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let known = Directory::read(folder, &reading(engine, convention)).ok();
+    let known = self::folder(folder, engine, convention).ok();
     let own = known.and_then(|found| {
         let is_own = |migration: &Migration| same_file(&found.path.join(&migration.up.file), path);
         let migration = found.migrations.iter().find(|migration| is_own(migration))?;
