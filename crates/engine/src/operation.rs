@@ -100,6 +100,8 @@ pub struct Planned {
     pub skipped: Option<String>,
     /// The result, for kinds that only look.
     pub result: Option<serde_json::Value>,
+    /// Whether it needs a fresh backup, also where the request says nothing of one.
+    pub needs_backup: bool,
 }
 
 /// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.

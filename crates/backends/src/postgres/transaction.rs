@@ -72,17 +72,17 @@ impl Tx for Working<'_> {
         }
     }
 
-    fn commit(self: Box<Self>) -> Result<()> {
+    fn commit(mut self: Box<Self>) -> Result<()> {
         self.committed("commit")
     }
 
-    fn commit_soon(self: Box<Self>) -> Result<()> {
+    fn commit_soon(mut self: Box<Self>) -> Result<()> {
         self.committed("set local synchronous_commit = off; commit")
     }
 }
 
 impl Working<'_> {
-    fn committed(self: Box<Self>, how: &str) -> Result<()> {
+    fn committed(&mut self, how: &str) -> Result<()> {
         let wire = &mut self.session.wire;
         // The server would answer the commit of a failed transaction with a rollback, and call it a success.
         if !wire.is_working() {

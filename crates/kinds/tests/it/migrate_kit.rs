@@ -4,7 +4,6 @@ use crate::stage::{manners, shown};
 use engine::{Engine, Manners, Plan, Report, Request, SetClock, Status, Stop};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use std::path::Path;
 use std::sync::Arc;
 use testkit::{Place, Workshop, story};
 
@@ -43,10 +42,6 @@ impl Yard {
         let yard = Self::new(place);
         yard.write(files);
         yard
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     pub fn write(&self, files: &[(&str, &str)]) {

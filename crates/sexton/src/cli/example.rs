@@ -23,7 +23,7 @@ macro_rules! files {
 const EXAMPLES: [Example; 4] = [
     Example {
         name: "e0",
-        files: files!("e0": "README.md", "schema.sql", "seed.sql", "store.txt", "sexton.toml"),
+        files: files!("e0": "README.md", "schema.sql", "schema.legacy.sql", "migrations/0001_task_queue.sql", "migrations/0002_monitoring.sql", "seed.sql", "store.txt", "sexton.toml"),
         scripts: &["schema.sql", "seed.sql"],
     },
     Example {
@@ -33,12 +33,12 @@ const EXAMPLES: [Example; 4] = [
     },
     Example {
         name: "e2",
-        files: files!("e2": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
+        files: files!("e2": "README.md", "migrations/add_level.sql", "migrations/fill_level.sql", "migrations/a_course_by_level.sql", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
     },
     Example {
         name: "e3",
-        files: files!("e3": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
+        files: files!("e3": "README.md", "migrations.sqlite/20250118_add_folder_constraints.sql", "migrations.postgres/20250118_add_folder_constraints.sql", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
     },
 ];
@@ -96,7 +96,9 @@ pub fn example(matches: &ArgMatches, console: &Console) -> Result<Exit, Trouble>
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     for (file, text) in example.files {
-        std::fs::write(folder.join(file), text).map_err(failed)?;
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+        std::fs::write(path, text).map_err(failed)?;
     }
     for (_, text) in example.files.iter().filter(|(file, _)| *file == STORE) {
         fill_store(&folder.join("collaterals"), text).map_err(failed)?;

@@ -20,6 +20,7 @@ mod history;
 mod init;
 mod kit;
 mod manners_of_speech;
+mod migrate;
 mod migrate_lint;
 mod policy;
 mod profiles_and_secrets;

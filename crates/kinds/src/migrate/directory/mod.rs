@@ -90,7 +90,10 @@ impl Directory {
         for migration in &mut found.migrations {
             migration.checksum = checksum::ours(&migration.up.statements);
         }
-        found.migrations.sort_by(|a, b| super::graph::by_place(a, b));
+        found.migrations.sort_by_cached_key(super::graph::place_key);
+        if found.migrations.is_empty() && found.problems.0.is_empty() {
+            nothing(path, &files, convention)?;
+        }
         found.used.sort();
         let ignored = files.iter().filter(|file| found.used.binary_search(&file.path).is_err());
         let ignored = ignored.map(|file| file.path.clone()).collect();
@@ -98,6 +101,19 @@ impl Directory {
             Directory { path: path.to_owned(), convention, why, migrations: found.migrations, ignored };
         found.problems.none_or(directory)
     }
+}
+
+/// An empty directory is fine; one whose files all belong to somebody else is a mistake.
+fn nothing(path: &Path, files: &[File], convention: Convention) -> Result<(), Problem> {
+    if !files.iter().any(|file| file.name.ends_with(".sql")) {
+        return Ok(());
+    }
+    let help = match detect::detect(path, files, &[]) {
+        Ok((other, _)) => format!("say `convention = \"{other}\"`"),
+        Err(problem) => problem.help,
+    };
+    let what = format!("no file in `{}` is named as {convention} names its files", path.display());
+    Err(Problem::new(Fault::Convention, what, help))
 }
 
 /// What a convention makes of the files.

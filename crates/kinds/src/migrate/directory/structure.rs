@@ -15,7 +15,9 @@ pub(super) const ID: &str = "structure";
 pub(super) fn gather(files: &[File], language: Language, found: &mut Found) {
     let Some(file) = files.iter().find(|file| file.on_top() && file.name == FILE) else { return };
     let Some(text) = found.open(file) else { return };
-    let up = script::read(&file.path, text, language, Transactions::AsWritten);
+    let mut up = script::read(&file.path, text, language, Transactions::AsWritten);
+    // SQLite dumps a table of its own, which nobody else may make
+    up.statements.retain(|statement| !statement.sql.starts_with("CREATE TABLE sqlite_sequence"));
     let version = versions(&up).into_iter().max().unwrap_or_default();
     found.migrations.push(Migration {
         id: ID.to_owned(),

@@ -42,7 +42,7 @@ pub(super) fn flyway(files: &[File], language: Language, found: &mut Found) {
         }
         let Some(mut migration) = draft(file, stem, parts, found) else { continue };
         let Some(text) = found.open(file) else { continue };
-        migration.up = flyway_script(file, files, text, language);
+        migration.up = flyway_script(file, files, text, language, found);
         migration.foreign_checksum = Some(checksum::flyway(text));
         migration.repeatable = parts.letter == 'R';
         if parts.letter == 'B' {
@@ -53,7 +53,7 @@ pub(super) fn flyway(files: &[File], language: Language, found: &mut Found) {
     }
     for (file, parts) in undo {
         let Some(text) = found.open(file) else { continue };
-        let script = flyway_script(file, files, text, language);
+        let script = flyway_script(file, files, text, language, found);
         let version = parts.version.replace('_', ".");
         let place = Migration { version: version.clone(), ..Migration::default() }.place();
         let up = found.migrations.iter_mut().find(|up| !up.repeatable && up.place() == place);
@@ -69,24 +69,29 @@ pub(super) fn flyway(files: &[File], language: Language, found: &mut Found) {
     let Some(base) = bases.into_iter().max_by_key(Migration::place) else { return };
     if !found.migrations.iter().any(|one| !one.repeatable && one.place() <= base.place()) {
         found.migrations.push(base);
+    } else {
+        found.used.retain(|used| *used != base.up.file);
     }
 }
 
-fn flyway_script(file: &File, files: &[File], text: &str, language: Language) -> Script {
+fn flyway_script(file: &File, files: &[File], text: &str, language: Language, found: &mut Found) -> Script {
     let conf = files.iter().find(|other| {
         other.folder() == file.folder()
             && other.name.strip_suffix(".conf").is_some_and(|name| name == file.name)
     });
-    let off = conf.is_some_and(|conf| {
-        conf.glance().lines().any(|line| {
+    let conf = conf.and_then(|conf| found.open(conf)).unwrap_or_default();
+    let says_no = |wanted: &str| {
+        conf.lines().any(|line| {
             let (key, value) = line.split_once('=').unwrap_or_default();
-            key.trim() == "executeInTransaction" && value.trim().eq_ignore_ascii_case("false")
+            key.trim() == wanted && value.trim().eq_ignore_ascii_case("false")
         })
-    });
+    };
+    let off = says_no("executeInTransaction");
     let words = Convention::Flyway.off();
     let mode = if off { Transactions::Off } else { Transactions::On(words) };
     let mut script = script::read(&file.path, text, language, mode);
-    if let Some((n, line)) = text.lines().enumerate().find(|(_, line)| line.contains("${")) {
+    let holder = text.lines().enumerate().find(|(_, line)| line.contains("${"));
+    if let Some((n, line)) = holder.filter(|_| !says_no("placeholderReplacement")) {
         let start = line.find("${").unwrap_or_default();
         let end = line[start..].find('}').map_or(line.len(), |end| start + end + 1);
         let what = format!("`{}` is a placeholder of Flyway", &line[start..end]);

@@ -1,7 +1,7 @@
 //! What is to be taken out again, the last one first, and everything that speaks against it.
 
 use super::find::{find, listed};
-use super::order::order;
+use super::order::ordered;
 use super::pending::{is_are, states};
 use super::standing::is_changed;
 use super::{Judgement, Policy, Sequence, Target, by_id};
@@ -16,11 +16,11 @@ pub fn back<'a>(
     target: &Target,
     policy: &Policy,
 ) -> Result<Sequence<'a>, Problems> {
-    let sequence = order(migrations, policy)?;
-    let mut judgement = Judgement { warnings: sequence.warnings, ..Judgement::default() };
+    let mut judgement = Judgement::default();
+    let sequence = ordered(migrations, applied, policy, &mut judgement);
     let state = states(applied);
     let present: Vec<&Migration> =
-        sequence.steps.iter().rev().copied().filter(|one| !one.repeatable && state(one).is_in()).collect();
+        sequence.iter().rev().copied().filter(|one| !one.repeatable && state(one).is_in()).collect();
     let steps: Vec<&Migration> = match target {
         Target::All => present.clone(),
         Target::By(most) => present.iter().copied().take(*most).collect(),
@@ -35,9 +35,9 @@ pub fn back<'a>(
         }
         Target::To(name) => {
             let last = find(migrations, name)?;
-            let end = sequence.steps.iter().position(|one| one.id == last.id);
+            let end = sequence.iter().position(|one| one.id == last.id);
             let after: HashSet<&str> =
-                sequence.steps.iter().skip(end.map_or(0, |at| at + 1)).map(|one| one.id.as_str()).collect();
+                sequence.iter().skip(end.map_or(0, |at| at + 1)).map(|one| one.id.as_str()).collect();
             present.iter().copied().filter(|one| after.contains(one.id.as_str())).collect()
         }
     };

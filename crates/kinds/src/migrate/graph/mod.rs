@@ -12,7 +12,7 @@ mod standing;
 
 pub use back::back;
 pub use find::find;
-pub use order::{by_place, order};
+pub use order::{PlaceKey, order, place_key};
 pub use pending::pending;
 pub use policy::{Policy, Stance};
 pub use standing::{Standing, is_changed, standings};
@@ -80,3 +80,6 @@ impl Judgement {
 fn by_id(applied: &[Applied]) -> HashMap<&str, &Applied> {
     applied.iter().map(|entry| (entry.id.as_str(), entry)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@
 
 use super::find::{find, listed};
 use super::{Judgement, Policy, Sequence};
-use crate::migrate::model::Migration;
+use crate::migrate::model::{Applied, Migration};
 use crate::migrate::problem::{Fault, Problem, Problems};
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 /// Numbers from here on are days or moments, not a count: nothing is left out between them.
 const COUNTED: u64 = 100_000;
@@ -13,20 +13,31 @@ const COUNTED: u64 = 100_000;
 /// The order of a directory; or what is wrong with it.
 pub fn order<'a>(migrations: &'a [Migration], policy: &Policy) -> Result<Sequence<'a>, Problems> {
     let mut judgement = Judgement::default();
-    let steps = arrange(migrations, &mut judgement);
-    duplicates(migrations, policy, &mut judgement);
-    gaps(migrations, policy, &mut judgement);
-    heads(migrations, policy, &mut judgement);
+    let steps = ordered(migrations, &[], policy, &mut judgement);
     judgement.over(steps)
 }
 
-/// Those with a place by it, then the others by their id; repeatable ones last.
-pub fn by_place(a: &Migration, b: &Migration) -> Ordering {
-    let key = |migration: &Migration| {
-        let place = migration.place();
-        (migration.repeatable, place.is_none(), place)
-    };
-    key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
+/// The same, problems being kept; what the history knows fills no gap, but is told as missing.
+pub(super) fn ordered<'a>(
+    migrations: &'a [Migration],
+    applied: &[Applied],
+    policy: &Policy,
+    judgement: &mut Judgement,
+) -> Vec<&'a Migration> {
+    let steps = arrange(migrations, judgement);
+    duplicates(migrations, policy, judgement);
+    gaps(migrations, applied, policy, judgement);
+    heads(migrations, policy, judgement);
+    steps
+}
+
+/// What migrations are sorted by: those with a place by it, then the others by their id; repeatable ones last.
+pub type PlaceKey = (bool, bool, Option<Vec<u64>>, String);
+
+/// Sorts migrations of which none depends on another.
+pub fn place_key(migration: &Migration) -> PlaceKey {
+    let place = migration.place();
+    (migration.repeatable, place.is_none(), place, migration.id.clone())
 }
 
 /// Which migrations each one waits for, as indexes.
@@ -81,7 +92,7 @@ impl Ord for Ready {
 fn arrange<'a>(migrations: &'a [Migration], judgement: &mut Judgement) -> Vec<&'a Migration> {
     let parents = parents(migrations, judgement);
     let mut sorted: Vec<usize> = (0..migrations.len()).collect();
-    sorted.sort_by(|a, b| by_place(&migrations[*a], &migrations[*b]));
+    sorted.sort_by_cached_key(|index| place_key(&migrations[*index]));
     let mut rank = vec![0_u32; migrations.len()];
     for (n, index) in sorted.iter().enumerate() {
         rank[*index] = n as u32;
@@ -162,8 +173,14 @@ fn duplicates(migrations: &[Migration], policy: &Policy, judgement: &mut Judgeme
     }
 }
 
-fn gaps(migrations: &[Migration], policy: &Policy, judgement: &mut Judgement) {
+fn gaps(migrations: &[Migration], applied: &[Applied], policy: &Policy, judgement: &mut Judgement) {
     let mut numbers: Vec<u64> = migrations.iter().filter_map(|migration| migration.number).collect();
+    let (Some(first), Some(last)) = (numbers.iter().min().copied(), numbers.iter().max().copied()) else {
+        return;
+    };
+    let known = applied.iter().filter(|entry| entry.state.is_in());
+    let known = known.filter_map(|entry| entry.version.parse().ok());
+    numbers.extend(known.filter(|number| (first..last).contains(number)));
     numbers.sort_unstable();
     for pair in numbers.windows(2) {
         gap(pair[0], pair[1], policy, judgement);
@@ -193,9 +210,9 @@ fn heads(migrations: &[Migration], policy: &Policy, judgement: &mut Judgement) {
     if loose.iter().all(|migration| migration.depends_on.is_empty()) {
         return;
     }
-    let mut found = parents(migrations, &mut Judgement::default()).concat();
-    found.sort_unstable();
-    let needed = |id: &str| found.iter().any(|index| migrations[*index].id == id);
+    let parents = parents(migrations, &mut Judgement::default()).concat();
+    let found: HashSet<&str> = parents.into_iter().map(|index| migrations[index].id.as_str()).collect();
+    let needed = |id: &str| found.contains(id);
     let heads: Vec<&str> =
         loose.iter().map(|migration| migration.id.as_str()).filter(|id| !needed(id)).collect();
     if heads.len() > 1 {

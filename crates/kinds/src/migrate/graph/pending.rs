@@ -1,7 +1,7 @@
 //! What is to be brought in, and everything that speaks against it.
 
 use super::find::{find, listed};
-use super::order::{gap, order};
+use super::order::{gap, ordered};
 use super::standing::{is_changed, is_late, last_in};
 use super::{Judgement, Policy, Sequence, Target, by_id};
 use crate::migrate::model::{Applied, Migration, State};
@@ -15,8 +15,8 @@ pub fn pending<'a>(
     target: &Target,
     policy: &Policy,
 ) -> Result<Sequence<'a>, Problems> {
-    let sequence = order(migrations, policy)?;
-    let mut judgement = Judgement { warnings: sequence.warnings, ..Judgement::default() };
+    let mut judgement = Judgement::default();
+    let sequence = ordered(migrations, applied, policy, &mut judgement);
     history(migrations, applied, policy, &mut judgement);
     let state = states(applied);
     let waits = |migration: &&'a Migration| {
@@ -27,14 +27,14 @@ pub fn pending<'a>(
         migration.repeatable && entry.is_some_and(|entry| is_changed(migration, entry))
     };
     let steps: Vec<&Migration> = match target {
-        Target::All => sequence.steps.iter().copied().filter(waits).collect(),
-        Target::By(most) => sequence.steps.iter().copied().filter(waits).take(*most).collect(),
+        Target::All => sequence.iter().copied().filter(waits).collect(),
+        Target::By(most) => sequence.iter().copied().filter(waits).take(*most).collect(),
         Target::Only(name) => vec![find(migrations, name)?].into_iter().filter(waits).collect(),
         Target::To(name) => {
             let last = find(migrations, name)?;
-            let end = sequence.steps.iter().position(|one| one.id == last.id).map_or(0, |at| at + 1);
-            newer(&sequence.steps[end..], &state, last, &mut judgement);
-            sequence.steps[..end].iter().copied().filter(waits).collect()
+            let end = sequence.iter().position(|one| one.id == last.id).map_or(0, |at| at + 1);
+            newer(&sequence[end..], &state, last, &mut judgement);
+            sequence[..end].iter().copied().filter(waits).collect()
         }
     };
     numbers(applied, &steps, migrations, policy, &mut judgement);

@@ -1,10 +1,10 @@
 //! What each migration is in a database: the answer to `status`.
 
 use super::by_id;
-use super::order::by_place;
+use super::order::place_key;
 use crate::migrate::model::{Applied, Migration, State};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// One migration, as files and history know it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ pub fn standings(migrations: &[Migration], applied: &[Applied]) -> Vec<Standing>
     });
     let mut all: Vec<Migration> = migrations.iter().cloned().chain(gone).collect();
     match super::order(&all, &super::Policy::lenient()).map(|sequence| rank(&sequence)) {
-        Ok(rank) => all.sort_by_key(|migration| rank.iter().position(|id| *id == migration.id)),
-        Err(_) => all.sort_by(by_place),
+        Ok(rank) => all.sort_by_key(|migration| rank.get(&migration.id).copied()),
+        Err(_) => all.sort_by_cached_key(place_key),
     }
     all.into_iter()
         .map(|migration| {
@@ -69,8 +69,8 @@ pub fn standings(migrations: &[Migration], applied: &[Applied]) -> Vec<Standing>
         .collect()
 }
 
-fn rank(sequence: &super::Sequence<'_>) -> Vec<String> {
-    sequence.ids().into_iter().map(str::to_owned).collect()
+fn rank(sequence: &super::Sequence<'_>) -> HashMap<String, usize> {
+    sequence.ids().into_iter().enumerate().map(|(n, id)| (id.to_owned(), n)).collect()
 }
 
 /// Whether the file is another than the one that ran, as far as the history keeps what is needed to tell.

@@ -42,7 +42,7 @@ impl<'a> Probe<'a> {
         let mut found = Vec::new();
         match &part.does {
             Does::SetNotNull { table, column } => {
-                let sql = null_in(&[column.clone()]);
+                let sql = null_in(std::slice::from_ref(column));
                 found.extend(self.rows(part, table, &sql, &format!("have NULL in `{column}`")));
             }
             Does::AddConstraint { table, constraint }
@@ -82,7 +82,7 @@ impl<'a> Probe<'a> {
             }
             Demand::NotNull(column) => {
                 let what = format!("have NULL in `{column}`");
-                self.rows(part, table, &null_in(&[column.clone()]), &what).into_iter().collect()
+                self.rows(part, table, &null_in(std::slice::from_ref(column)), &what).into_iter().collect()
             }
             Demand::Unique { columns, index: None } => {
                 self.alike(part, table, columns, None).into_iter().collect()

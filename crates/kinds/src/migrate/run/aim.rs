@@ -39,6 +39,7 @@ fn is_over(task: &Task, scene: &Scene) -> Result<bool> {
     let state = scene.state(&task.brief.id);
     let moved = |state: State| task.done == 0 && !task.begun && state == State::Interrupted;
     Ok(match task.deed {
+        _ if task.again => false,
         Deed::Prepare => scene.own_there && (scene.history.is_none() || scene.history_there),
         Deed::Apply if moved(state) => {
             return Err(Error::data(format!(

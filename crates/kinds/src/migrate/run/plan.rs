@@ -17,7 +17,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
     let scene = Scene::of(options, facts)?;
     let draft = Draft { options, scene: &scene };
     let mut planned = match options.action {
-        Action::Status => Planned { result: Some(status::document(options, &scene)), ..Planned::default() },
+        Action::Status => look(options, &scene),
         Action::Up | Action::Apply | Action::Resume => draft.up()?,
         Action::Down | Action::Revert => draft.down()?,
         Action::Redo => draft.redo()?,
@@ -32,10 +32,33 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
         planned.findings.extend(clashes::find(&planned.steps, facts)?);
     }
     planned.findings.extend(draft.about(&planned.steps, facts)?);
+    let asks = |step: &Step| {
+        let runs = ["apply", "revert"].contains(&step.action.as_str());
+        runs && scene.directory.migrations.iter().any(|one| one.id == step.id && one.backup)
+    };
+    planned.needs_backup = planned.steps.iter().any(asks);
     if !scene.own_there || (scene.history.is_some() && !scene.history_there) {
         planned.steps.insert(0, draft.prepare());
     }
     Ok(planned)
+}
+
+/// Only what there is, with a warning when something is to be done (S0-030).
+fn look(options: &Options, scene: &Scene) -> Planned {
+    let document = status::document(options, scene);
+    let mut findings = Vec::new();
+    if document["migration_needed"] == true {
+        let count = document["pending"].as_array().map_or(0, Vec::len);
+        let database = scene.directory.path.display();
+        let what = format!("{count} of the migrations in `{database}` are not in");
+        findings.push(Finding::warning(
+            "migration_needed",
+            "schema",
+            what,
+            "bring them in: `sexton migrate up`",
+        ));
+    }
+    Planned { result: Some(document), findings, ..Planned::default() }
 }
 
 struct Draft<'a> {
@@ -116,9 +139,10 @@ impl Draft<'_> {
         let mut planned = self.down()?;
         let again: Vec<String> = planned.steps.iter().map(|step| step.id.clone()).collect();
         for id in again.iter().rev() {
-            let one =
-                find(&self.scene.directory.migrations, id).map_err(|problem| Problems::from(problem))?;
-            planned.steps.push(self.step(one, Deed::Apply, one.up.clone()));
+            let one = find(&self.scene.directory.migrations, id).map_err(Problems::from)?;
+            let mut step = self.step(one, Deed::Apply, one.up.clone());
+            step.task["again"] = true.into();
+            planned.steps.push(step);
         }
         Ok(planned)
     }
@@ -254,6 +278,7 @@ impl Draft<'_> {
             assert_after: if deed == Deed::Apply { one.assert_after.clone() } else { Vec::new() },
             done: 0,
             begun: false,
+            again: false,
             assume: self.options.assume,
             table: self.options.table.clone(),
             history: self.scene.history.clone(),

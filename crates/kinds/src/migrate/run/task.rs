@@ -111,6 +111,9 @@ pub struct Task {
     /// Whether the one after these was at work when a process died.
     #[serde(default)]
     pub begun: bool,
+    /// Whether it is taken out first by the same plan: then it is no reason to pass over it that it was in.
+    #[serde(default)]
+    pub again: bool,
     /// What a person says of that one, where the database cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assume: Option<Assume>,

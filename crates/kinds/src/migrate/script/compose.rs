@@ -2,7 +2,7 @@
 //! the database refuses in a transaction stand alone, and what cannot be done either way is told.
 
 use super::outside::{Refusal, refusal};
-use super::{Language, words};
+use super::{Language, begins_with, words};
 use crate::migrate::model::{Script, Statement};
 use crate::migrate::problem::{Fault, Problem};
 use std::path::Path;
@@ -133,9 +133,8 @@ fn alone(off: &str) -> String {
 }
 
 fn control(sql: &str, language: Language) -> Control {
-    let short =
-        sql.len() < 200 && sql.as_bytes().first().is_some_and(|byte| b"bBcCeErRsSaApP".contains(byte));
-    if !short {
+    const FIRST: [&str; 7] = ["begin", "start", "commit", "end", "rollback", "abort", "prepare"];
+    if !begins_with(sql, &FIRST) {
         return Control::Nothing;
     }
     let words = words(sql, language, 3);

@@ -39,6 +39,12 @@ pub fn read(file: &Path, text: &str, language: Language, transactions: Transacti
     compose(file, statements.collect(), found.problems, language, transactions)
 }
 
+/// Whether a statement begins with one of these words.
+fn begins_with(sql: &str, words: &[&str]) -> bool {
+    let end = sql.bytes().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(sql.len());
+    words.iter().any(|word| sql[..end].eq_ignore_ascii_case(word))
+}
+
 /// The words of a statement in capitals, names and keywords alike, without quotes and signs: enough to tell what it does.
 pub(crate) fn words(sql: &str, language: Language, most: usize) -> Vec<String> {
     Lexer::new(sql, language)

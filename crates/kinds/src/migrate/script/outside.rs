@@ -3,7 +3,7 @@
 //! A wrong "no" costs a failed run that changes nothing; a wrong "yes" costs the one transaction around the script. So
 //! only what is certain is in the lists.
 
-use super::{Language, words};
+use super::{Language, begins_with, words};
 
 /// Why a statement cannot be in a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub(super) fn refusal(
 }
 
 fn sqlite(sql: &str) -> Option<Refusal> {
+    if !begins_with(sql, &["vacuum", "attach", "detach", "pragma"]) {
+        return None;
+    }
     let words = words(sql, Language::Sqlite, 4);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let pragma = match words.as_slice() {
@@ -66,12 +69,15 @@ fn sqlite(sql: &str) -> Option<Refusal> {
 }
 
 fn postgres(sql: &str, language: Language) -> Option<&'static str> {
-    // nearly every statement is told by its first letters, without a lexer
-    let first = sql.get(..2).unwrap_or_default().to_ascii_lowercase();
-    if !["cr", "dr", "re", "va", "al", "cl", "co", "ro", "di"].contains(&first.as_str()) {
+    const FIRST: [&str; 10] = [
+        "create", "drop", "reindex", "repack", "vacuum", "alter", "cluster", "commit", "rollback", "discard",
+    ];
+    if !begins_with(sql, &FIRST) {
         return None;
     }
-    let words = words(sql, language, 24);
+    // what matters of a `create` comes first, an `alter table` may list much before it
+    let most = if begins_with(sql, &["create", "drop"]) { 4 } else { 24 };
+    let words = words(sql, language, most);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let has = |wanted: &str| words.contains(&wanted);
     Some(match words.as_slice() {
@@ -112,7 +118,7 @@ fn enum_value(
     before: &[(&str, u32)],
     after: &[(&str, u32)],
 ) -> Option<&'static str> {
-    if !sql.get(..5).is_some_and(|first| first.eq_ignore_ascii_case("alter")) {
+    if !begins_with(sql, &["alter"]) {
         return None;
     }
     let language = Language::Postgres { major };

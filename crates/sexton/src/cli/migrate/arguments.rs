@@ -32,7 +32,7 @@ fn count(help: &'static str) -> Arg {
 }
 
 fn to(help: &'static str) -> Arg {
-    Arg::new("to").long("to").value_name("ID").conflicts_with("count").help(help).help_heading("What to run")
+    Arg::new("to").long("to").value_name("ID").help(help).help_heading("What to run")
 }
 
 fn ids() -> Arg {
@@ -59,14 +59,14 @@ pub fn command(kind: &'static dyn Kind) -> Command {
             Command::new("up")
                 .about("Bring in what is pending")
                 .arg(count("At most so many [default: all]"))
-                .arg(to("Until this one is the last that is in")),
+                .arg(to("Until this one is the last that is in").conflicts_with("count")),
         ))
         .subcommand(acting(
             kind,
             Command::new("down")
                 .about("Take the last ones out")
                 .arg(count("So many [default: 1]"))
-                .arg(to("Until this one is the last that is in; 0 for none")),
+                .arg(to("Until this one is the last that is in; 0 for none").conflicts_with("count")),
         ))
         .subcommand(options(kind, Command::new("status").about("Show every migration and what it is in the database")))
         .subcommand(options(

@@ -53,21 +53,9 @@ pub fn migrate(
         action => {
             let mut request = request(act, kind, own, action, actor)?;
             request.dry_run = own.get_flag("dry-run");
-            if own.try_get_one::<bool>("option:accept_changed").is_ok() && !request.dry_run {
-                accepted(act, &request)?;
-            }
             act.request(&request)
         }
     }
-}
-
-/// The audit trail says who took edited files as they are.
-fn accepted(act: &Act, request: &Request) -> Result<(), Trouble> {
-    for operation in request.operations.iter().filter(|one| one.options["accept_changed"] == true) {
-        let directory = operation.options["directory"].as_str().unwrap_or_default();
-        act.engine.audit(&request.actor, "accept changed migrations", directory, &operation.database)?;
-    }
-    Ok(())
 }
 
 /// The operation of the configuration, or one made of flags alone.
@@ -85,6 +73,10 @@ fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result
         });
     }
     let database = matches.get_one::<String>("database").map(String::as_str);
+    // Those that only look say the same about the same files.
+    let acts = |one: &&OperationSetting| one.options.get("action").is_none_or(|action| action != "status");
+    let acting: Vec<&OperationSetting> = known.iter().copied().filter(acts).collect();
+    let known = if acting.is_empty() { known.clone() } else { acting };
     match known.as_slice() {
         [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
         [one] => Ok((*one).clone()),
