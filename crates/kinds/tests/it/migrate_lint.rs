@@ -248,6 +248,16 @@ fn a_rebuild_in_the_wrong_order_is_told_from_one_in_the_right_order() {
         "create table new (id integer primary key, a text not null); insert into new select * from t;
                    drop table t; alter table new rename to t";
     holds(Engine::Sqlite, old, forgets, &["rebuild-loses", "rebuild-unchecked"]);
+    // Our own mark does all of it.
+    let folder = tempfile::tempdir().unwrap();
+    let text = "-- sexton:description a is needed\n-- sexton:rebuild t\ncreate table t (id integer primary key, a text not null);\n";
+    std::fs::write(folder.path().join("0001_x.sql"), text).unwrap();
+    let sources =
+        kinds::migrate::lint::files::named(&[folder.path().to_owned()], Engine::Sqlite, None).unwrap();
+    let found =
+        lint(&[source(Engine::Sqlite, old), sources[0].clone()], &Terms::new(Engine::Sqlite), None).unwrap();
+    let last: Vec<_> = found.statements.last().unwrap().findings.iter().map(|f| (f.code, f.line)).collect();
+    assert_eq!(last, [("long-write", 3)]);
     let wrong = "alter table t rename to old; create table t (id integer primary key, a text not null);
                  insert into t select * from old; drop table old";
     holds(Engine::Sqlite, old, wrong, &["rebuild-order"]);

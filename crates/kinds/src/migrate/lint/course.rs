@@ -21,6 +21,10 @@ pub struct Course {
     tables: BTreeMap<String, Known>,
     /// Tables that are certainly not there.
     gone: BTreeSet<String>,
+    /// Names of which nobody knows: a `cascade` may have taken them along.
+    unsure: BTreeSet<String>,
+    /// Something ran of which nobody can tell what it has changed.
+    blurred: bool,
     path: Vec<String>,
 }
 
@@ -73,6 +77,8 @@ impl Course {
             whole: around.is_some(),
             tables: BTreeMap::new(),
             gone: BTreeSet::new(),
+            unsure: BTreeSet::new(),
+            blurred: false,
             path: around.map_or_else(Vec::new, |around| around.schema.search_path.clone()),
         };
         for table in around.iter().flat_map(|around| &around.schema.tables) {
@@ -162,6 +168,9 @@ impl Course {
 
     /// Whether there is a table or view of this name; none when nobody knows.
     pub fn there(&self, table: &TableName) -> Option<bool> {
+        if self.blurred || self.unsure.contains(&self.key(table)) {
+            return None;
+        }
         match self.known(table) {
             Some(known) if known.name.is_some() => Some(true),
             _ if self.gone.contains(&self.key(table)) => Some(false),
@@ -183,7 +192,7 @@ impl Course {
 
     /// Whether a table has this column; none when nobody knows.
     pub fn column_there(&self, table: &TableName, column: &str) -> Option<bool> {
-        let known = self.known(table)?;
+        let known = self.known(table).filter(|_| !self.blurred)?;
         if known.columns.iter().any(|(name, ..)| self.same(name, column)) {
             return Some(true);
         }
@@ -271,7 +280,7 @@ impl Course {
 
     /// Whether a table has a constraint of this name; none when nobody knows.
     pub fn constraint_there(&self, table: &TableName, name: &str) -> Option<bool> {
-        let known = self.known(table)?;
+        let known = self.known(table).filter(|_| !self.blurred)?;
         let found = known.constraints.iter().any(|known| self.same(known, name))
             || known.references.iter().any(|key| key.name.as_deref().is_some_and(|own| self.same(own, name)));
         // The names of NOT NULL and exclusion constraints are not read.
@@ -308,6 +317,9 @@ impl Course {
 
     /// Whether there is an index of this name; none when nobody knows.
     pub fn index_there(&self, index: &TableName) -> Option<bool> {
+        if self.blurred {
+            return None;
+        }
         match self.found_index(index) {
             Some(_) => Some(true),
             None => (self.whole && index.schema.is_none()).then_some(false),
@@ -332,12 +344,36 @@ impl Course {
     /// The next statement has run.
     pub fn apply(&mut self, does: &Does) {
         match does {
+            Does::Block | Does::DropThing { thing: Thing::Schema | Thing::Extension | Thing::Other, .. } => {
+                self.blurred = true;
+            }
+            Does::DropTable { cascade: true, .. }
+            | Does::DropColumn { cascade: true, .. }
+            | Does::DropThing { cascade: true, .. } => {
+                let views = self.tables.iter().filter(|(_, known)| known.view).map(|(key, _)| key.clone());
+                self.unsure.extend(views);
+            }
+            _ => {}
+        }
+        match does {
             Does::CreateTable { table, new } => self.create(table, new),
             Does::CreateView { name, .. } | Does::CreateMaterializedView { name, .. } => {
                 let fresh = !self.is_there(name);
                 self.gone.remove(&self.key(name));
+                self.unsure.remove(&self.key(name));
                 let known = self.known_mut(name);
                 *known = Known { name: Some(name.clone()), view: true, fresh, ..Known::default() };
+            }
+            Does::Rebuild { table, new } => {
+                let known = self.known_mut(table);
+                known.columns.clear();
+                known.references.clear();
+                known.checks.clear();
+                known.complete = !new.shaped_elsewhere;
+                // Its indexes are made again, but for those that its keys make.
+                known.indexes.retain(|index| !index.name.starts_with("sqlite_autoindex"));
+                new.columns.iter().for_each(|column| self.add_column(table, column));
+                new.constraints.iter().for_each(|constraint| self.add_constraint(table, constraint));
             }
             Does::AddColumn { table, column, .. } => {
                 self.add_column(table, column);
@@ -348,6 +384,8 @@ impl Course {
                 known.columns.retain(|(name, ..)| !same(name));
                 known.indexes.retain(|index| !index.columns.iter().flatten().any(|name| same(name)));
                 known.references.retain(|key| !key.columns.iter().any(|name| same(name)));
+                // Which of them named the column is not always known.
+                known.constraints.clear();
             }
             Does::RenameColumn { table, column, to } => {
                 for (name, ..) in &mut self.known_mut(table).columns {

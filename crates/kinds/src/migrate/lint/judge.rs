@@ -13,7 +13,7 @@ use super::rewrite::safe;
 use super::stated::{Does, RowDeed, Stated};
 use super::surroundings::Surroundings;
 use super::{Engine, read, rules};
-use crate::migrate::directory::Convention;
+use crate::migrate::directory::{Convention, REBUILD};
 use crate::migrate::problem::Fault;
 use std::ops::Range;
 use targets::db::{Facts, Result};
@@ -481,7 +481,11 @@ fn line_start(text: &str, line: u32) -> usize {
 
 fn offset_of(text: &str, statement: &Statement) -> usize {
     let start = line_start(text, statement.line);
-    text[start..].find(&statement.sql).map_or(start, |at| start + at)
+    // Our mark before a table that is made anew was put there by the reader of the file.
+    let marked = statement.sql.strip_prefix(REBUILD).and_then(|rest| rest.split_once('\n'));
+    let written = marked.map_or(statement.sql.as_str(), |(_, create)| create);
+    let at = text[start..].find(written).map_or(start, |at| start + at);
+    at.saturating_sub(statement.sql.len() - written.len())
 }
 
 /// The span between letters of the text, at least one letter long where there is one.

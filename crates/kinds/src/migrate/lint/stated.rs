@@ -248,6 +248,11 @@ pub enum Does {
         table: TableName,
         new: NewTable,
     },
+    /// Our own mark before a `create table`: the table is made anew with another definition, and keeps what is in it.
+    Rebuild {
+        table: TableName,
+        new: NewTable,
+    },
     AddColumn {
         table: TableName,
         column: NewColumn,

@@ -77,6 +77,8 @@ impl Lock {
 pub enum Work {
     /// Every row is read.
     Scan,
+    /// Every row is looked up in another table.
+    Match,
     /// Every row is read and sorted into an index.
     Build,
     /// Rows are changed one by one.
@@ -143,7 +145,7 @@ impl Effect {
 
     /// Whether all rows of a table are read.
     pub fn scans(&self) -> bool {
-        self.work.iter().any(|(_, work, _)| matches!(work, Work::Scan | Work::Build))
+        self.work.iter().any(|(_, work, _)| matches!(work, Work::Scan | Work::Match | Work::Build))
     }
 }
 

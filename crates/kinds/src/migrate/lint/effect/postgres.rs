@@ -47,10 +47,10 @@ pub fn effect(does: &Does, course: &Course) -> Effect {
         }
         Does::AddConstraint { table, constraint } => add_constraint(table, constraint, course),
         Does::ValidateConstraint { table, name } => {
-            let effect = Effect::lock(table, ShareUpdateExclusive).certainly(table, Work::Scan);
+            let effect = Effect::lock(table, ShareUpdateExclusive);
             match course.parent_of(table, name) {
-                Some(parent) => effect.also(&parent, RowShare),
-                None => effect,
+                Some(parent) => effect.also(&parent, RowShare).certainly(table, Work::Match),
+                None => effect.certainly(table, Work::Scan),
             }
         }
         Does::DropConstraint { table, name, .. } => {
@@ -230,7 +230,8 @@ fn add_constraint(table: &TableName, constraint: &NewConstraint, course: &Course
     match &constraint.demands {
         Demand::Check(_) | Demand::NotNull(_) => scan(locked),
         Demand::ForeignKey { parent, .. } => {
-            scan(Effect::lock(table, Lock::ShareRowExclusive).also(parent, Lock::ShareRowExclusive))
+            let locked = Effect::lock(table, Lock::ShareRowExclusive).also(parent, Lock::ShareRowExclusive);
+            if looks { locked.certainly(table, Work::Match) } else { locked }
         }
         Demand::Unique { index: Some(_), .. } => locked,
         Demand::Primary { index: Some(index), .. } => {

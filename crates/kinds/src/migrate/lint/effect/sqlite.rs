@@ -15,7 +15,9 @@ pub fn effect(does: &Does, course: &Course) -> Effect {
             let looks = column.not_null || column.generated.is_some() || !column.constraints.is_empty();
             if looks { writes(table).certainly(table, Work::Scan) } else { writes(table) }
         }
-        Does::DropColumn { table, .. } => writes(table).certainly(table, Work::Rewrite),
+        Does::Rebuild { table, .. } | Does::DropColumn { table, .. } => {
+            writes(table).certainly(table, Work::Rewrite)
+        }
         Does::SetNotNull { table, .. } | Does::AddConstraint { table, .. } => {
             writes(table).certainly(table, Work::Scan)
         }

@@ -133,6 +133,7 @@ fn missing(point: &Point, found: &mut Vec<Raised>) {
 fn tables_of(does: &Does) -> (Vec<&TableName>, bool) {
     match does {
         Does::AddColumn { table, .. }
+        | Does::Rebuild { table, .. }
         | Does::DropColumn { table, .. }
         | Does::RenameColumn { table, .. }
         | Does::RenameTable { table, .. }

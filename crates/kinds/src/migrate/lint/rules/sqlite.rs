@@ -14,6 +14,11 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
                 types(point, column, new.strict, found);
             }
         }
+        Does::Rebuild { new, .. } => {
+            for column in &new.columns {
+                types(point, column, new.strict, found);
+            }
+        }
         Does::AddColumn { table, column, .. } => {
             types(point, column, false, found);
             if !course.is_new(table) {
@@ -55,7 +60,7 @@ pub fn judge(point: &Point, found: &mut Vec<Raised>) {
         let doing = match work {
             Work::Rewrite => "is written anew",
             Work::Build => "gets an index",
-            Work::Scan | Work::Rows => "is read",
+            Work::Scan | Work::Match | Work::Rows => "is read",
         };
         found.push(point.raise(
             "long-write",

@@ -74,7 +74,7 @@ fn together(point: &Point, found: &mut Vec<Raised>) {
             slow.filter(|(table, ..)| table != held || point.effect.locks.is_empty())
         {
             let doing = match work {
-                Work::Scan => "is read",
+                Work::Scan | Work::Match => "is read",
                 Work::Build => "gets an index",
                 Work::Rewrite => "is written anew",
                 Work::Rows => "is changed",
