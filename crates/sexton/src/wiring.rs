@@ -18,6 +18,9 @@ use targets::db::{Database, Url};
 use targets::files::Files;
 use targets::programs::Programs;
 
+/// The judgement over migrations, which no run is needed for.
+pub use kinds::migrate::{directory::Convention, lint};
+
 /// What Sexton knows how to do.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     kinds::catalogue()

@@ -24,6 +24,7 @@ mod soundness;
 mod tls;
 mod tools;
 mod trace;
+mod traffic;
 mod transaction;
 mod values;
 mod wire;

@@ -16,7 +16,7 @@ use super::{lock, pulse, schema, soundness};
 use std::time::Duration;
 use targets::db::{
     Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Tx, Value,
+    Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -353,6 +353,10 @@ impl Facts for Connected {
         let list = List::new(table);
         self.list = Some((name.to_owned(), list.clone()));
         Ok(Some(list))
+    }
+
+    fn traffic(&mut self) -> Result<Vec<Traffic>> {
+        super::traffic::measure(self)
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

@@ -18,6 +18,7 @@ mod references;
 mod schema;
 mod session;
 mod soundness;
+mod traffic;
 mod triggers;
 mod values;
 mod walk;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
     Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Tx, Value,
+    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -296,6 +296,10 @@ impl Facts for Link {
         let list = List::new(TableName::bare("sexton_list"));
         self.list = Some((name.to_owned(), list.clone()));
         Ok(Some(list))
+    }
+
+    fn traffic(&mut self) -> Result<Vec<Traffic>> {
+        super::traffic::measure(self)
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

@@ -6,6 +6,7 @@
 pub mod directory;
 pub mod graph;
 pub mod history;
+pub mod lint;
 pub mod model;
 pub mod problem;
 pub mod run;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Tx,
+    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -146,6 +146,9 @@ impl Facts for Watched {
     }
     fn pulse(&mut self) -> Result<Pulse> {
         self.inner.pulse()
+    }
+    fn traffic(&mut self) -> Result<Vec<Traffic>> {
+        self.inner.traffic()
     }
 }
 

@@ -24,6 +24,7 @@ mod init;
 mod kit;
 mod manners_of_speech;
 mod migrate;
+mod migrate_lint;
 mod policy;
 mod profiles_and_secrets;
 mod recovery;

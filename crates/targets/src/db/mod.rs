@@ -24,7 +24,7 @@ pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
 };
-pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server};
+pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server, Traffic};
 pub use soundness::Soundness;
 pub use sql::{Sql, quote};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
@@ -79,6 +79,8 @@ pub trait Facts: Send {
     fn soundness(&mut self, most: usize) -> Result<Soundness>;
     /// The signals a throttle looks at, now. What the database cannot tell is none.
     fn pulse(&mut self) -> Result<Pulse>;
+    /// How big each table is now, and how busy, as far as it can be told without walking through large ones.
+    fn traffic(&mut self) -> Result<Vec<Traffic>>;
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {

@@ -22,6 +22,9 @@ use std::path::Path;
 /// What begins our lines.
 pub(super) const MARK: &str = "sexton:";
 
+/// What begins lines that speak to the linter only.
+const ALLOWS: &str = "sexton:ignore";
+
 const KEYS: [&str; 12] = [
     "up",
     "down",
@@ -87,7 +90,7 @@ fn read(path: &Path, stem: &str, text: &str, language: Language) -> Result<Migra
         rebuild: None,
         rebuilds: Vec::new(),
     };
-    let found = events(text, language, &|comment| comment.starts_with(MARK));
+    let found = events(text, language, &|comment| comment.starts_with(MARK) && !comment.starts_with(ALLOWS));
     for event in found.events {
         match event {
             Event::Mark { text, line } => {

@@ -15,9 +15,11 @@ mod own;
 mod plan;
 mod status;
 mod task;
+mod waiting;
 
 pub use new::new_files;
 pub use options::Options;
+pub use waiting::pending;
 
 use engine::{
     Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result,

@@ -104,4 +104,6 @@ pub fn command(kind: &'static dyn Kind) -> Command {
                 .about("Make the file of a new migration, by the rules of its neighbours")
                 .arg(Arg::new("name").value_name("NAME").required(true).help("What it does: 'add orders'")),
         ))
+        .subcommand(super::lint::command())
+        .subcommand(super::rewrite::command())
 }

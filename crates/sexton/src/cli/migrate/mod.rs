@@ -4,6 +4,10 @@
 //! made of flags alone.
 
 mod arguments;
+mod lint;
+mod lint_forms;
+mod lint_text;
+mod rewrite;
 
 pub use arguments::command;
 
@@ -33,6 +37,8 @@ pub fn migrate(
         "check" => check(act, &looked_at(act, kind, own, actor)?),
         "verify" => verify(act, &looked_at(act, kind, own, actor)?),
         "new" => new(act, kind, own, actor),
+        "lint" => lint::lint(act, kind, own),
+        "rewrite" => rewrite::rewrite(act, kind, own),
         "plan" => {
             let mut request = request(act, kind, own, "up", actor)?;
             request.dry_run = true;
