@@ -277,7 +277,7 @@ fn the_way_back_keeps_what_others_need_and_refuses_what_has_none() {
     // S2-035
     let two = [one("a"), needing("b", &["a"])];
     let needed = down(&two, &["a", "b"], Target::Only("a".to_owned())).unwrap_err();
-    assert_eq!(needed, "`b` is in and depends on `a` → take it out first: `MIGRATE down b`");
+    assert_eq!(needed, "`b` is in and depends on `a` → take it out first: `MIGRATE revert b`");
     let stuck = [one("1_a"), Migration { down: None, ..one("2_b") }];
     assert!(down(&stuck, &["1_a", "2_b"], Target::By(1)).unwrap_err().contains("`2_b` has no way back"));
     let lost = down(&[one("1_a"), one("2_b")], &["1_a", "2_b", "3_c"], Target::By(1)).unwrap_err();
