@@ -26,6 +26,7 @@ mod migrate_history;
 mod migrate_kit;
 mod migrate_outside;
 mod migrate_read;
+mod migrate_rehearsal;
 mod migrate_trouble;
 mod orphans;
 mod orphans_identity;
