@@ -116,6 +116,8 @@ fn copied(
     folder: &Path,
 ) -> Result<(String, std::sync::Arc<dyn Database>)> {
     let how = dumping(policy, live, folder);
+    // Not where the dump is being made.
+    let folder = &folder.join("parts");
     live.copies().dump(&how, &mut |part, bytes| {
         let path = folder.join(part);
         let told = |error| Error::system("the copy cannot be written").because(error);
@@ -128,7 +130,13 @@ fn copied(
     })?;
     live.copies().look(&how, folder)?;
     let name = live.copies().scratch_name(&how, &new_id());
-    let database = live.copies().revive(&how, folder, &name)?;
+    let database =
+        live.copies().revive(&how, folder, &name).map_err(|error| match error.code.as_deref() {
+            Some("42501") => {
+                error.help("a copy is made as a database of its own: `alter role ROLE createdb` allows that")
+            }
+            _ => error,
+        })?;
     Ok((name, database))
 }
 
