@@ -72,17 +72,19 @@ impl Policy {
     }
 
     /// As strict as the tool is for which the files were written, in what its users live with every day: numbers that
-    /// are times of day have gaps, and branches bring them out of order.
+    /// are times of day have gaps, branches bring them out of order, and a file may hold nothing but a comment.
     pub fn of(convention: Convention) -> Self {
         let strict = Self::default();
+        let usual = Self { gaps: Stance::Allow, empty: Stance::Warn, ..strict };
         match convention {
             Convention::Native => strict,
-            Convention::Structure => Self { gaps: Stance::Allow, missing: Stance::Allow, ..strict },
+            // what came after the dump has no file here
+            Convention::Structure => Self { missing: Stance::Allow, ..usual },
             Convention::Goose | Convention::GolangMigrate | Convention::Flyway | Convention::Refinery => {
-                Self { gaps: Stance::Allow, ..strict }
+                usual
             }
             Convention::Dbmate | Convention::Sqlx | Convention::Diesel => {
-                Self { gaps: Stance::Allow, out_of_order: Stance::Warn, ..strict }
+                Self { out_of_order: Stance::Warn, ..usual }
             }
         }
     }

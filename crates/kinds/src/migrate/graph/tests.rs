@@ -253,6 +253,13 @@ fn what_cannot_run_is_refused_only_when_it_is_to_run() {
 }
 
 #[test]
+fn a_file_without_a_statement_is_usual_with_other_tools() {
+    let empty = [Migration { up: Script::default(), ..one("7_note") }];
+    let usual = pending(&empty, &[], &Target::All, &Policy::of(Convention::GolangMigrate)).unwrap();
+    assert_eq!((usual.ids(), usual.warnings.0[0].fault), (vec!["7_note"], Fault::Empty));
+}
+
+#[test]
 fn targets_down() {
     let three = [one("1_a"), one("2_b"), one("3_c")];
     let in_all = ["1_a", "2_b", "3_c"];
