@@ -173,6 +173,11 @@ pub trait Operation: Send {
         let _ = step;
         false
     }
+    /// What is rehearsed on a copy where both ways are asked for: the steps, the way back of each, and the steps again.
+    fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
+        let _ = facts;
+        Ok(steps.to_vec())
+    }
     /// Whether `failed` is asked.
     fn notes_failures(&self) -> bool {
         false

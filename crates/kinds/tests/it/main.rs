@@ -37,6 +37,7 @@ mod migrate_lint_rows;
 mod migrate_locks;
 mod migrate_outside;
 mod migrate_read;
+mod migrate_rehearsal;
 mod migrate_rewrite;
 mod migrate_trouble;
 mod orphans;

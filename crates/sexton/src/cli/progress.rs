@@ -1,7 +1,7 @@
 //! Progress of a run: a bar with rate and time left on a terminal, a line now and then elsewhere. Always on stderr.
 
 use super::console::Console;
-use super::numbers::{count, duration, rows};
+use super::numbers::{count, duration, of, rows};
 use engine::{Clock, Event, Plan, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
@@ -29,6 +29,11 @@ impl<'a> Progress<'a> {
     pub fn see(&mut self, event: &Event) {
         let Some(item) = event.item.and_then(|n| self.plan.items.get(n)) else { return };
         match &event.what {
+            // Their rows are nobody's concern; how many are in is.
+            What::Advanced { .. } if item.operation.kind == "migrate" => {}
+            What::StepDone { step } if item.operation.kind == "migrate" => {
+                self.steps(&item.operation.name, *step as u64 + 1, item.steps.len() as u64);
+            }
             What::Started { .. } => self.begin(&item.operation.name, item.matched()),
             What::Advanced { counts, .. } => {
                 self.advance(&item.operation.name, item.matched(), counts.rows())
@@ -70,6 +75,25 @@ impl<'a> Progress<'a> {
             None if self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
                 self.last_line = self.clock.tick();
                 self.console.note(&format!("{name}: {} of {}", count(self.done), rows(matched)));
+            }
+            None => {}
+        }
+    }
+
+    fn steps(&mut self, name: &str, done: u64, all: u64) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(all.max(1));
+                bar.set_position(done);
+                bar.set_message(format!("{} of {}", count(done), of(all, "migration", "migrations")));
+            }
+            None if self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
+                self.last_line = self.clock.tick();
+                self.console.note(&format!(
+                    "{name}: {} of {}",
+                    count(done),
+                    of(all, "migration", "migrations")
+                ));
             }
             None => {}
         }

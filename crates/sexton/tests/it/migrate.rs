@@ -224,3 +224,76 @@ fn the_migrations_of_the_learning_platform_go_in_the_order_of_their_needs() {
         assert_eq!(desk.count("courses where level = 1"), desk.count("courses"));
     }
 }
+
+#[test]
+fn killed_at_any_moment_every_migration_is_wholly_in_or_wholly_out() {
+    // W-005
+    const COUNT: i64 = 150;
+    testkit::both(|place| {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 1..=COUNT {
+            let text = format!(
+                "-- sexton:up\ncreate table a{n} (id integer primary key);\ninsert into a{n} values (1);\ncreate table b{n} (id integer primary key);\n"
+            );
+            std::fs::write(folder.path().join(format!("{n:04}_t.sql")), text).unwrap();
+        }
+        let sexton = |command: &str| {
+            let mut sexton = std::process::Command::new(env!("CARGO_BIN_EXE_sexton"));
+            sexton
+                .args(["migrate", command, "--database", &place.url(), "--directory", "."])
+                .current_dir(folder.path())
+                .env_clear()
+                .env("HOME", folder.path())
+                .stdin(std::process::Stdio::null())
+                .stderr(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped());
+            sexton
+        };
+        let numbers = |sql: &str| -> Vec<i64> {
+            let rows = place.rows(sql);
+            let text =
+                |row: &targets::db::Row| row[0].as_text().map_or_else(|| row[0].to_string(), str::to_owned);
+            let mut all: Vec<i64> = rows.iter().filter_map(|row| text(row)[1..].parse().ok()).collect();
+            all.sort_unstable();
+            all
+        };
+        let (tables, history) = match place.is_sqlite() {
+            true => ("sqlite_schema where type = 'table' and name", "sexton_migrations"),
+            false => (
+                "(select relname as name from pg_class where relkind = 'r') as t where name",
+                "sexton.migrations",
+            ),
+        };
+        let mut killed = 0;
+        for turn in 1..60_u64 {
+            let mut run = sexton("up").spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20 + turn * 37 % 120));
+            let over = run.try_wait().unwrap().is_some();
+            if !over {
+                run.kill().unwrap();
+                killed += 1;
+            }
+            let output = run.wait_with_output().unwrap();
+            let there = numbers(&format!(
+                "select name from {tables} like 'a%' and substr(name, 2, 1) between '0' and '9'"
+            ));
+            let whole = numbers(&format!(
+                "select name from {tables} like 'b%' and substr(name, 2, 1) between '0' and '9'"
+            ));
+            assert_eq!(there, whole);
+            if !there.is_empty() {
+                assert_eq!(
+                    numbers(&format!("select 'x' || version from {history} where state = 'applied'")),
+                    there
+                );
+            }
+            if over {
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                break;
+            }
+        }
+        assert!(killed > 0, "it was too fast to be killed");
+        assert!(sexton("up").output().unwrap().status.success());
+        assert_eq!(sexton("check").output().unwrap().status.code(), Some(0));
+    });
+}

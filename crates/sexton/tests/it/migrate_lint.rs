@@ -13,6 +13,19 @@ create index orders_user on orders (user_id);
 create index users_email on users (email);
 ";
 
+/// Columns of E0 whose type has numeric affinity and whose values are text.
+const COLUMNS: [&str; 9] = [
+    "payload",
+    "created_at",
+    "updated_at",
+    "variable_file_paths",
+    "image_file_paths",
+    "input_variable_filepaths",
+    "input_image_filepaths",
+    "output_variable_filepaths",
+    "output_image_filepaths",
+];
+
 const GOOD: &str = "create table users (id bigint primary key, email text not null);\n";
 
 fn desk(files: &[(&str, &str)]) -> Desk {
@@ -106,6 +119,25 @@ fn sqlite_is_known_by_the_configuration() {
     // W-012
     assert!(said.stdout.contains("warning[numeric-affinity]"), "{}", said.stdout);
     assert!(said.stdout.contains("for SQLite 3.40"), "{}", said.stdout);
+}
+
+#[test]
+fn columns_of_an_example_that_turn_text_into_numbers_are_listed() {
+    // W-012
+    let desk = Desk::empty();
+    desk.sexton("example e0 e0").ends(0);
+    let said = desk
+        .sexton("migrate lint --directory e0/migrations --convention native --dialect sqlite --output json");
+    let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let statements = json["statements"].as_array().unwrap();
+    let findings = statements.iter().flat_map(|one| one["findings"].as_array().unwrap());
+    let listed: Vec<&str> = findings
+        .filter(|finding| finding["code"] == "numeric-affinity")
+        .filter_map(|finding| finding["text"].as_str())
+        .collect();
+    for column in COLUMNS {
+        assert!(listed.iter().any(|text| text.contains(&format!("`{column}`"))), "{column}: {listed:#?}");
+    }
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub trait Dialect: Send + Sync {
         let _ = statement;
         Trace::Again
     }
+    /// A query for the locks that the present transaction holds and that others would wait for: table and mode.
+    fn strong_locks(&self) -> Option<Sql> {
+        None
+    }
     /// A query for every reference of the database that is broken: table, row, parent. Where references are not enforced
     /// while tables change.
     fn broken_references(&self) -> Option<Sql> {

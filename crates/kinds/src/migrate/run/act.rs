@@ -292,10 +292,16 @@ pub fn located(task: &Task, n: usize, statement: &Statement, error: Error) -> Er
     let error =
         error.while_doing(&format!("`{file}`, line {}, statement {} of {count}", statement.line, n + 1));
     let verb = if task.deed == Deed::Revert { "down" } else { "up" };
-    match (error.class, &error.help) {
-        (Class::Usage, _) | (Class::Data, None) => {
+    // SQLite says 1 of whatever it has no word for; what it helps with then is about conditions.
+    let ours = match (error.class, &error.help) {
+        (Class::Usage, _) | (Class::Data, None) => true,
+        (Class::Data, _) => error.code.as_deref() == Some("1"),
+        _ => false,
+    };
+    match ours {
+        true => {
             error.help(format!("correct line {} of `{file}`, then `sexton migrate {verb}`", statement.line))
         }
-        _ => error,
+        false => error,
     }
 }

@@ -175,6 +175,10 @@ impl Operation for Migrating {
             }
     }
 
+    fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
+        plan::both_ways(&self.options, steps, facts)
+    }
+
     fn notes_failures(&self) -> bool {
         true
     }

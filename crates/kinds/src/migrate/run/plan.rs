@@ -43,6 +43,23 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
     Ok(planned)
 }
 
+/// The steps with the way back of each that has one, and the way there again.
+pub fn both_ways(options: &Options, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
+    let scene = Scene::of(options, facts)?;
+    let draft = Draft { options, scene: &scene };
+    let mut all = Vec::new();
+    for step in steps {
+        all.push(step.clone());
+        let file = scene.directory.migrations.iter().find(|one| one.id == step.id);
+        let Some(one) = file.filter(|_| step.action == Deed::Apply.name()) else { continue };
+        for mut step in draft.taken_out(one).into_iter().flat_map(|back| [back, draft.apply(one)]) {
+            step.task["again"] = true.into();
+            all.push(step);
+        }
+    }
+    Ok(all)
+}
+
 /// Only what there is, with a warning when something is to be done (S0-030).
 fn look(options: &Options, scene: &Scene) -> Planned {
     let document = status::document(options, scene);

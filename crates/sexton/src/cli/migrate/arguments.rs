@@ -2,7 +2,7 @@
 
 use crate::cli::arguments::{dry_run, force};
 use crate::cli::flags;
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use engine::Kind;
 
 /// Options that commands say by themselves.
@@ -24,7 +24,12 @@ fn options(kind: &'static dyn Kind, command: Command) -> Command {
 }
 
 fn acting(kind: &'static dyn Kind, command: Command) -> Command {
-    options(kind, command.arg(dry_run()))
+    let rehearse = Arg::new("rehearse")
+        .long("rehearse")
+        .action(ArgAction::SetTrue)
+        .help("Do it, measure it and throw it away: in a transaction that is rolled back, or on a copy")
+        .help_heading("What to run");
+    options(kind, command.arg(dry_run()).arg(rehearse))
 }
 
 fn count(help: &'static str) -> Arg {
@@ -72,6 +77,10 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         .subcommand(options(
             kind,
             Command::new("plan").about("Show what `up` would do, with its statements; changes nothing"),
+        ))
+        .subcommand(options(
+            kind,
+            Command::new("test").about("Bring in what is pending on a copy, take it out and bring it in again"),
         ))
         .subcommand(acting(kind, Command::new("apply").about("Bring in these and no others").arg(ids())))
         .subcommand(acting(kind, Command::new("revert").about("Take out these and no others").arg(ids())))

@@ -13,7 +13,7 @@ pub use arguments::command;
 
 use super::act::Act;
 use super::console::Output;
-use super::numbers::{duration, minute};
+use super::numbers::{count, duration, minute};
 use super::table::Table;
 use super::trouble::Trouble;
 use super::{choice, flags, text};
@@ -39,6 +39,7 @@ pub fn migrate(
         "new" => new(act, kind, own, actor),
         "lint" => lint::lint(act, kind, own),
         "rewrite" => rewrite::rewrite(act, kind, own),
+        "test" => rehearse(act, &request(act, kind, own, "up", actor)?, true),
         "plan" => {
             let mut request = request(act, kind, own, "up", actor)?;
             request.dry_run = true;
@@ -52,6 +53,9 @@ pub fn migrate(
         }
         action => {
             let mut request = request(act, kind, own, action, actor)?;
+            if own.get_flag("rehearse") {
+                return rehearse(act, &request, false);
+            }
             request.dry_run = own.get_flag("dry-run");
             act.request(&request)
         }
@@ -252,6 +256,41 @@ fn verify(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
     }
     problems(act, looked_at);
     Ok(if wrong == 0 { Exit::Done } else { Exit::Findings })
+}
+
+/// Does it and throws it away.
+fn rehearse(act: &Act, request: &Request, both_ways: bool) -> Result<Exit, Trouble> {
+    let Some(operation) = request.operations.first() else { return Ok(Exit::Usage) };
+    let rehearsal = act.engine.try_out(operation, both_ways, &request.actor)?;
+    let exit = if rehearsal.findings.is_empty() { Exit::Done } else { Exit::Findings };
+    if !act.console.is_text() {
+        document(act, &json!({ "rehearsal": rehearsal }));
+        return Ok(exit);
+    }
+    let mut table = Table::new(["migration", "done", "took", "rows", "held at its end"], &[2, 3]);
+    for step in rehearsal.steps.iter().filter(|step| step.action != "prepare") {
+        let rows = step.detail.as_ref().and_then(|detail| detail["rows"].as_u64());
+        table.row([
+            step.id.clone(),
+            step.action.clone(),
+            duration(step.seconds),
+            rows.map(count).unwrap_or_default(),
+            step.locks.join(", "),
+        ]);
+    }
+    if !table.is_empty() {
+        act.console.data(&table.text());
+    }
+    let place = match rehearsal.place {
+        "copy" => "on a copy that is gone again",
+        _ => "in a transaction that was rolled back",
+    };
+    act.console.data(&format!("rehearsed {place}, {}; nothing was changed", duration(rehearsal.seconds)));
+    for finding in &rehearsal.findings {
+        act.console.note_error(&format!("{}: {}", finding.object, finding.what));
+        act.console.note_help(&finding.remedy);
+    }
+    Ok(exit)
 }
 
 fn new(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
