@@ -9,7 +9,7 @@ use crate::error::{Failure, Result};
 use crate::event::What;
 use crate::operation::Operation;
 use crate::plan::Item;
-use crate::quarantine::{QUARANTINE, place_of};
+use crate::quarantine::{QUARANTINE, RESTORE_FILES, place_of};
 use crate::resume::statuses_of;
 use crate::run::Run;
 use crate::undo;
@@ -39,7 +39,8 @@ impl Run<'_, '_> {
         session: &mut dyn Session,
     ) -> Result<(), Failure> {
         let mut stores: BTreeSet<String> = operation.stores().into_iter().collect();
-        stores.extend(undo::stores_with_files(session)?);
+        let back = item.steps.iter().filter(|step| step.action == RESTORE_FILES);
+        stores.extend(back.map(|step| step.object.clone()));
         if stores.is_empty() {
             return Ok(());
         }
@@ -59,7 +60,7 @@ impl Run<'_, '_> {
             };
             for point in points {
                 let (run, _) = undo::parse_point_id(&point);
-                if run == self.id || !(known.contains(&point) || self.is_unfinished(&point, item)) {
+                if run == self.id || !self.may_have_died(&point, known.contains(&point), item) {
                     continue;
                 }
                 let listed = undo::moved_names(session, &point, &name)?;
@@ -68,7 +69,7 @@ impl Run<'_, '_> {
                         if let Some(text) = told(&taken, &point) {
                             self.log(n, What::Noted { text })?;
                         }
-                        if listed.is_empty() && taken.stuck.is_empty() {
+                        if listed.is_empty() && is_empty(store.as_ref(), &point) {
                             let _ = store.remove_tree(&format!("{QUARANTINE}/{point}"));
                         }
                     }
@@ -79,13 +80,14 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Whether the log knows it as an operation on the same database that did not come to its end.
-    fn is_unfinished(&self, point: &str, item: &Item) -> bool {
+    /// Whether it may have moved what it never committed: by the log an operation that did not come to its end, on the same database; what
+    /// the log does not know counts when the database does.
+    fn may_have_died(&self, point: &str, known: bool, item: &Item) -> bool {
         let (run, n) = undo::parse_point_id(point);
-        let Ok(record) = self.engine.state().and_then(|state| Ok(state.run(run)?)) else { return false };
+        let Ok(record) = self.engine.state().and_then(|state| Ok(state.run(run)?)) else { return known };
         let status = statuses_of(&record.plan, &record.events).get(n).copied();
         let same = |own: &Item| own.operation.database == item.operation.database;
-        record.plan.items.get(n).is_some_and(same)
+        (known || record.plan.items.get(n).is_some_and(same))
             && status.is_some_and(|status| status.can_resume() || !status.is_over())
     }
 }
@@ -123,6 +125,16 @@ pub fn quarantined_points(store: &dyn Files) -> Result<Vec<String>> {
     })?;
     points.sort();
     Ok(points)
+}
+
+/// Whether no file of this point waits, whatever the manifests say.
+fn is_empty(store: &dyn Files, point: &str) -> bool {
+    let mut any = false;
+    let walked = store.walk(&format!("{QUARANTINE}/{point}/files"), &mut |_, about| {
+        any |= !about.is_ok_and(|about| about.sort == Sort::Folder);
+        Ok(true)
+    });
+    walked.is_ok() && !any
 }
 
 /// Moves back what the manifests of a point name, the database does not, and the quarantine holds. Nothing is overwritten.

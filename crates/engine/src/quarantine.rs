@@ -19,6 +19,9 @@ pub const QUARANTINE: &str = ".sexton-quarantine";
 /// The code of the finding that files wait there of which the database knows nothing.
 pub const LEFT_BEHIND: &str = "quarantine";
 
+/// The action of a step that puts files back.
+pub(crate) const RESTORE_FILES: &str = "restore_files";
+
 /// One file, or one folder with everything in it, that is to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doomed {

@@ -9,7 +9,7 @@ use crate::event::Counts;
 use crate::finding::Finding;
 use crate::operation::{Batch, Cursor};
 use crate::plan::Step;
-use crate::quarantine::{QUARANTINE, place_of};
+use crate::quarantine::{QUARANTINE, RESTORE_FILES, place_of};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use targets::db::{Dialect, Facts, Sql, Value};
@@ -56,7 +56,7 @@ pub(super) fn steps(facts: &mut dyn Facts, point: &str, state: PointState) -> Re
         steps.push(Step {
             id: format!("files of {store}"),
             label: format!("files of {store}"),
-            action: "restore_files".to_owned(),
+            action: RESTORE_FILES.to_owned(),
             object: store.clone(),
             matched,
             exact: true,

@@ -35,7 +35,7 @@ pub(crate) use conflicts::reported_conflicts;
 pub(crate) use done::count_alone;
 pub(crate) use exempt::{add as exempt_rows, forget_gone};
 pub(crate) use moved_files::{
-    count_moved, discard_files, moved_names, record as record_files, release_files, stores_with_files,
+    count_moved, discard_files, moved_names, record as record_files, release_files,
 };
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};

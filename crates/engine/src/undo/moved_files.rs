@@ -164,16 +164,6 @@ pub(crate) fn moved_names(
     Ok(rows.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect())
 }
 
-/// The stores in which files wait.
-pub(crate) fn stores_with_files(facts: &mut (impl Facts + ?Sized)) -> Result<Vec<String>> {
-    if !installed(facts)? {
-        return Ok(Vec::new());
-    }
-    let select = Sql::new("select distinct store from ").table(&facts.dialect().own(MOVED));
-    let rows = facts.rows(&select)?;
-    Ok(rows.iter().filter_map(|row| row.first()?.as_text().map(str::to_owned)).collect())
-}
-
 /// The names that an undo brought back to a store: they are not swept again.
 pub fn restored_files(facts: &mut dyn Facts, store: &str) -> Result<HashSet<String>> {
     if !installed(facts)? {

@@ -195,12 +195,16 @@ fn river_jobs_are_rescued_or_discarded_as_their_attempts_say() {
     });
 }
 
-/// What an id of Solid Queue is on SQLite.
-const COUNTS_UP: &str = "integer primary key autoincrement";
+/// Ids that count up, on SQLite and on PostgreSQL.
+const COUNT_UP: [&str; 2] = ["integer primary key autoincrement", "bigserial primary key"];
+/// Ids that leave no trace of having been given.
+const FREE: [&str; 2] =
+    ["integer primary key", "bigint primary key default (random() * 1000000000000000)::bigint"];
 
-/// The tables of Solid Queue on SQLite and on PostgreSQL.
-fn solid_queue(sqlite_id: &str) -> [String; 2] {
-    let table = |id: &str, at: &str| {
+/// The tables of Solid Queue on SQLite and on PostgreSQL; `ids` are those of executions.
+fn solid_queue(ids: [&str; 2]) -> [String; 2] {
+    let table = |n: usize, at: &str| {
+        let (id, own) = (COUNT_UP[n], ids[n]);
         let mut all = format!(
             "create table solid_queue_jobs (id {id}, queue_name varchar(255) not null, class_name varchar(255) not null, arguments text,
                priority integer not null default 0, active_job_id varchar(255), scheduled_at {at}, finished_at {at}, concurrency_key varchar(255),
@@ -215,14 +219,14 @@ fn solid_queue(sqlite_id: &str) -> [String; 2] {
             ("failed", ", error text"),
         ] {
             all += &format!(
-                "create table solid_queue_{name}_executions (id {id}, job_id bigint not null references solid_queue_jobs (id) on delete cascade{more},
+                "create table solid_queue_{name}_executions (id {own}, job_id bigint not null references solid_queue_jobs (id) on delete cascade{more},
                    created_at {at} not null);
                  create unique index solid_queue_{name}_job on solid_queue_{name}_executions (job_id);"
             );
         }
         all
     };
-    [table(sqlite_id, "datetime(6)"), table("bigserial primary key", "timestamp(6)")]
+    [table(0, "datetime(6)"), table(1, "timestamp(6)")]
 }
 
 #[test]
@@ -244,7 +248,7 @@ fn solid_queue_jobs_are_pruned_and_counted_by_where_they_are() {
                 ago(40)
             )
     };
-    let [sqlite, postgres] = solid_queue(COUNTS_UP);
+    let [sqlite, postgres] = solid_queue(COUNT_UP);
     let sqlite =
         sqlite + &rows(&|days| format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{days} days', '-1 minutes')"));
     let postgres =
@@ -260,8 +264,8 @@ fn solid_queue_jobs_are_pruned_and_counted_by_where_they_are() {
 }
 
 /// Jobs whose worker is alive (1), silent (2), gone (3); one that has ended (4) and one that waits already (5).
-fn solid_queue_claims(place: &Place, sqlite_id: &str) {
-    let [sqlite, postgres] = solid_queue(sqlite_id);
+fn solid_queue_claims(place: &Place, ids: [&str; 2]) {
+    let [sqlite, postgres] = solid_queue(ids);
     place.script2(&sqlite, &postgres);
     let ago = |minutes: u32| match place.is_sqlite() {
         true => format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{minutes} minutes')"),
@@ -300,7 +304,7 @@ fn solid_queue_claims(place: &Place, sqlite_id: &str) {
 fn solid_queue_jobs_whose_worker_is_silent_or_gone_wait_again() {
     Story::new(kinds::catalogue(), "queue", options("solid_queue", "recover"))
         // Ids that were given once are not given again, so a count of them would not be as before.
-        .given(|place| solid_queue_claims(place, "integer primary key"))
+        .given(|place| solid_queue_claims(place, FREE))
         .after(|place, report| {
             assert_eq!(report.operations[0].rows_changed, 2);
             let list = |select: &str| -> Vec<String> {
@@ -323,7 +327,7 @@ fn solid_queue_jobs_whose_worker_is_silent_or_gone_wait_again() {
 fn a_solid_queue_job_that_kills_its_workers_fails_at_its_fourth_reset() {
     // W-028
     both("select 1;", "select 1;", |stage| {
-        solid_queue_claims(&stage.place, COUNTS_UP);
+        solid_queue_claims(&stage.place, COUNT_UP);
         let recover = options("solid_queue", "recover");
         assert_eq!(stats(stage, &options("solid_queue", "stats"))["stale_tasks"], 2);
         for round in 1..=4 {

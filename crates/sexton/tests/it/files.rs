@@ -20,6 +20,8 @@ fn the_example_only_reports_until_it_is_told_to_act() {
         "{}",
         looked.shown()
     );
+    let acting = desk.sexton(&format!("plan cleanup-files --set dry_run=false {config}")).ends(0);
+    assert!(acting.stdout.contains("not known before its first run"), "W-114: {}", acting.stdout);
     let preview = desk.sexton(&format!("{act} --dry-run --output json")).ends(0).json();
     assert_eq!(preview["cleanup-files"]["rows_deleted"], 7);
     assert!(desk.file("e0/collaterals/planner-301").is_dir());
