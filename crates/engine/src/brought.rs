@@ -21,7 +21,9 @@ impl Work<'_> {
         rows: &[Row],
         key: &[String],
     ) -> Result<()> {
-        let scratch = self.scratch(table, columns, after)?;
+        // Only columns for new values have types on every database; without them a key would not be found by its index.
+        let typed: Vec<String> = columns.iter().chain(after).cloned().collect();
+        let scratch = self.scratch(table, &[], &typed)?;
         let dialect = self.dialect();
         // Empty, and there: a pooler may have given the session to somebody else meanwhile.
         let nothing = Take {
@@ -31,23 +33,17 @@ impl Work<'_> {
             limit: None,
             skip_locked: false,
             into: Some(&scratch),
-            values: after.iter().map(|_| Sql::new("null")).collect(),
+            values: typed.iter().map(|_| Sql::new("null")).collect(),
             batch: 0,
             below: Vec::new(),
         };
         for statement in dialect.choose(&nothing) {
             self.tx().execute(&statement)?;
         }
-        let given: Vec<_> =
-            columns.iter().chain(after).map(|name| table.expect_column(name)).collect::<Result<_>>()?;
-        let mut into = Sql::new("insert into ")
-            .table(&scratch.name)
-            .text(" (")
-            .names("", columns.iter().map(String::as_str));
-        for n in 0..after.len() {
-            into = into.text(if n + columns.len() > 0 { ", " } else { "" }).text(&targets::db::after(n));
-        }
-        let into = into.text(") values ");
+        let given: Vec<_> = typed.iter().map(|name| table.expect_column(name)).collect::<Result<_>>()?;
+        let places: Vec<String> = (0..typed.len()).map(targets::db::after).collect();
+        let into =
+            Sql::new("insert into ").table(&scratch.name).text(&format!(" ({}) values ", places.join(", ")));
         for some in rows.chunks((MOST_PARAMETERS / given.len().max(1)).clamp(1, 500)) {
             let tuples = some.iter().map(|row| {
                 let values =
@@ -57,7 +53,13 @@ impl Work<'_> {
             let insert = into.clone().add(&Sql::join(&tuples.collect::<Vec<_>>(), ", "));
             self.tx().execute(&insert)?;
         }
-        let select = Sql::new("select * from ").table(&scratch.name);
+        let names = columns.iter().map(|name| Sql::default().name(name));
+        let names = names.chain((0..after.len()).map(|n| Sql::new(&targets::db::after(n))));
+        let list = places.iter().zip(names).map(|(place, name)| Sql::new(place).text(" as ").add(&name));
+        let select = Sql::new("select ")
+            .add(&Sql::join(&list.collect::<Vec<_>>(), ", "))
+            .text(" from ")
+            .table(&scratch.name);
         for statement in dialect.tabulate(name, &select, &[key.to_vec()]) {
             self.tx().execute(&statement)?;
         }

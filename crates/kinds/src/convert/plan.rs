@@ -49,14 +49,7 @@ fn task(
     findings: &mut Vec<Finding>,
 ) -> Result<Task> {
     let leaves: Vec<Table> = schema.leaves(table).into_iter().cloned().collect();
-    let key = match (&table.key, &table.rowid) {
-        (Some(key), _) => key.columns.clone(),
-        // By a rowid rows can be told apart, but not be found again after an undo.
-        (None, Some(rowid)) if options.into != Into::Columns || options.undo == Undo::None => {
-            vec![rowid.clone()]
-        }
-        _ => Vec::new(),
-    };
+    let key = table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default();
     let remember = options.remembers();
     let needs_key = remember || options.has_program();
     if key.is_empty() && (needs_key || options.undo == Undo::Rows) {

@@ -122,11 +122,7 @@ impl Task {
             let Some(row) = row else { continue };
             let mut values = Vec::new();
             for (name, value) in self.key.iter().zip(row) {
-                // A rowid is no column: it is known as a number.
-                values.push(match self.table.column(name) {
-                    Some(column) => dialect.inward(column, value.clone()),
-                    None => Sql::default().bind(value.clone()),
-                });
+                values.push(dialect.inward(self.table.expect_column(name)?, value.clone()));
             }
             let keys = Sql::default().names("t.", self.key.iter().map(String::as_str));
             parts.push(
@@ -142,11 +138,8 @@ impl Task {
 
     /// The key columns of `t`, in the form in which they leave the database.
     pub fn key_list(&self, dialect: &dyn Dialect) -> String {
-        let each = self.key.iter().map(|name| match self.table.column(name) {
-            Some(column) => dialect.outward(column),
-            None => Sql::new("t.").name(name).shown(),
-        });
-        each.collect::<Vec<_>>().join(", ")
+        let columns = self.key.iter().filter_map(|name| self.table.column(name));
+        columns.map(|column| dialect.outward(column)).collect::<Vec<_>>().join(", ")
     }
 
     /// The order of the key.
