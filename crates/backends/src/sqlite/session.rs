@@ -20,6 +20,8 @@ use targets::db::{
 
 /// A log longer than this that others keep writing to is brought to its end.
 const LOG_TO_RESTART: i64 = 64 << 20;
+/// The memory of each sort that makes a list, in kB.
+const SORTED_KB: u32 = 8_192;
 
 /// A connection with what belongs to it.
 pub(super) struct Link {
@@ -114,6 +116,14 @@ impl Link {
             count += 1;
         }
         Ok(count)
+    }
+
+    fn fill_list(&self, select: &Sql, order: &[&str]) -> Result<()> {
+        let mut statement = self.compile(&Sql::new("create temporary table sexton_list as ").add(select))?;
+        self.step(&mut statement, &mut |_| Ok(()))?;
+        drop(statement);
+        self.command(&format!("create index temp.sexton_list_order on sexton_list ({})", order.join(", ")))?;
+        Ok(())
     }
 
     /// A folder in which SQLite cannot make its journal, nor Sexton its lock.
@@ -289,10 +299,12 @@ impl Facts for Link {
         }
         self.list = None;
         self.command("drop table if exists temp.sexton_list")?;
-        let mut statement = self.compile(&Sql::new("create temporary table sexton_list as ").add(select))?;
-        self.step(&mut statement, &mut |_| Ok(()))?;
-        drop(statement);
-        self.command(&format!("create index temp.sexton_list_order on sexton_list ({})", order.join(", ")))?;
+        // each sort takes as much memory as the cache may have
+        let cache = self.pragma("cache_size")?;
+        self.command(&format!("pragma cache_size = -{SORTED_KB}"))?;
+        let made = self.fill_list(select, order);
+        self.command(&format!("pragma cache_size = {cache}"))?;
+        made?;
         let list = List::new(TableName::bare("sexton_list"));
         self.list = Some((name.to_owned(), list.clone()));
         Ok(Some(list))

@@ -125,7 +125,9 @@ pub fn count(task: &Task, facts: &mut dyn Facts) -> Result<Counted> {
     let Counting { parts, selects, lines, inexact } = counting;
     let mut sql = Sql::new("with ");
     for (n, (name, select)) in parts.iter().enumerate() {
-        sql = sql.text(if n == 0 { "" } else { ", " }).text(name).text(" as (").add(select).text(")");
+        // Each is used several times, and SQLite would work it out each time.
+        let part = sql.text(if n == 0 { "" } else { ", " }).text(name);
+        sql = part.text(" as materialized (").add(select).text(")");
     }
     let counts = Sql::join(&selects, " union all ");
     sql = match &task.scope {
