@@ -48,3 +48,13 @@ where cast(substr(planner_id, 9) as integer) <= 30;
 
 update workers set input_variable_filepaths = json_object('inputs', json_array(planner_id || '/variables/input.pkl'))
 where cast(substr(worker_id, 8) as integer) between 1 and 9;
+
+-- Sixty planners have their plan in the old form, a list in markdown. A few were given the new form in place of it, and a few
+-- write their lists in other ways.
+update planners set execution_plan = case
+    when cast(substr(planner_id, 9) as integer) % 20 = 3 then '{"user_question": "?", "overall_plan": "", "tasks": []}'
+    when cast(substr(planner_id, 9) as integer) % 20 = 7 then 'Plan:' || char(10) || '* look' || char(10) || '1. think' || char(10) || '[x] done'
+    else '# Plan of ' || planner_id || char(10) || char(10) || '- collect the figures' || char(10) || '- compare them' || char(10)
+         || '  with those of last year' || char(10) || '- write the summary  ' || char(10) || 'That is all.'
+  end
+where cast(substr(planner_id, 9) as integer) between 101 and 160;

@@ -41,3 +41,7 @@ insert into leaderboard_entries (user_id, period, points, updated_at) select id,
 insert into cache_entries (cache_key, value, source_table, source_id, source_updated_at)
 select 'progress:' || id, '{}', 'lesson_progress', id, updated_at - case id % 2 when 0 then interval '1 hour' else interval '0' end
 from lesson_progress where user_id > 600;
+
+-- Twelve uploads whose files are in the store `uploads`, beside files that no row knows.
+insert into uploads (user_id, path, size_bytes, status)
+select i, 'users/' || i || '/photo.png', 1000 + i, 'attached' from generate_series(101, 112) i;

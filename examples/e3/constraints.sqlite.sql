@@ -5,24 +5,21 @@ pragma foreign_keys = off;
 
 begin immediate;
 
-create temporary table refused (applications text);
-create temporary trigger refuse before insert on refused when new.applications is not null
-begin
-  select raise(abort, 'folders of these applications must be merged first: ' || new.applications);
-end;
-
-insert into refused
-select group_concat(distinct application_id)
+-- A trigger can raise a message made of data only since SQLite 3.47; a path that is none is quoted by every version with JSON.
+select json_extract('{}', 'folders of these applications must be merged first: ' || applications)
 from (
-  select application_id from folders where parent_id is null group by application_id having count(*) > 1
-  union all
-  select min(application_id) from folders where parent_id is not null group by parent_id, name having count(*) > 1
-  union all
-  select c.application_id from folders as c join folders as p on p.id = c.parent_id and p.application_id <> c.application_id
-  union all
-  select application_id from folders where parent_id = id
-);
-drop table refused;
+  select group_concat(distinct application_id) as applications
+  from (
+    select application_id from folders where parent_id is null group by application_id having count(*) > 1
+    union all
+    select min(application_id) from folders where parent_id is not null group by parent_id, name having count(*) > 1
+    union all
+    select c.application_id from folders as c join folders as p on p.id = c.parent_id and p.application_id <> c.application_id
+    union all
+    select application_id from folders where parent_id = id
+  )
+)
+where applications is not null;
 
 -- a foreign key and a check can only be added by making the table anew
 create table folders_new (

@@ -4,6 +4,7 @@
 //! diff of the folders is a review. It knows nothing of runs, plans, configuration or surfaces.
 
 pub mod bucket;
+pub mod jq;
 pub mod local_files;
 pub mod postgres;
 pub mod sqlite;

@@ -9,6 +9,7 @@
 //! create nothing.
 
 mod tree;
+mod walk;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
@@ -250,7 +251,7 @@ impl Files for LocalFiles {
     }
 
     fn walk(&self, folder: &str, each: &mut Each) -> Result<bool> {
-        tree::walk(self, folder, each)
+        walk::walk(self, folder, each)
     }
 
     fn look(&self, name: &str) -> Result<Option<About>> {
@@ -267,6 +268,10 @@ impl Files for LocalFiles {
 
     fn remove_tree(&self, name: &str) -> Result<bool> {
         tree::remove_tree(self, name)
+    }
+
+    fn remove_empty(&self, folder: &str) -> Result<bool> {
+        tree::remove_empty(self, folder)
     }
 
     fn roots(&self) -> Vec<String> {

@@ -9,15 +9,15 @@ use crate::event::{Counts, What};
 use crate::housekeeping::name_the_blocker;
 use crate::operation::{Batch, Cursor, Operation};
 use crate::pace::Pace;
-use crate::plan::{Item, Undo};
+use crate::plan::{Item, Step, Undo};
 use crate::request::Manners;
 use crate::retry;
 use crate::run::Run;
-use crate::scopes::{self, GivenUp};
+use crate::scopes::{self, GivenUp, Told};
 use crate::undo::{self, Point, PointState};
 use crate::work::{AGAIN_WITH_CARE, Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, GAVE_WAY, Limits, Session};
+use targets::db::{Command, Dialect, GAVE_WAY, Limits, Session, Sql};
 
 /// What a batch came to.
 #[derive(Debug, Default)]
@@ -25,7 +25,12 @@ pub(crate) struct Came {
     pub counts: Counts,
     pub took: Duration,
     pub detail: Option<serde_json::Value>,
+    /// Steps that were done from beginning to end in the same transaction, after it.
+    pub more: Vec<(usize, Counts, Option<serde_json::Value>)>,
 }
+
+/// What one call of `act` came to.
+type Acted = (Batch, Told, Vec<String>);
 
 /// What stays the same while one operation executes.
 pub(crate) struct Execution<'a> {
@@ -63,26 +68,28 @@ impl Run<'_, '_> {
         pace: &mut Pace,
         done: u64,
     ) -> Result<Came, Failure> {
-        let mut waits = retry::waits();
+        let mut waits = retry::waits(work.operation.retries());
         let mut attempt = 1;
         loop {
             let rows = match work.manners.max_rows {
                 Some(most) => pace.rows().min(most.saturating_sub(done).max(1)),
                 None => pace.rows(),
             };
-            let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
-                Ok(done) => {
-                    let Came { counts, took, .. } = done;
-                    if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
-                        pace.learn(took);
-                    } else {
-                        // Nothing to do there: look further ahead next time.
-                        pace.learn(took.max(Duration::from_millis(1)));
+            let failure =
+                match self.batch(work, session, checkpoint, memory, (rows, pace.target()), attempt > 1) {
+                    Ok(done) => {
+                        let Came { counts, took, .. } = &done;
+                        let (counts, took) = (*counts, *took);
+                        if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
+                            pace.learn(took);
+                        } else {
+                            // Nothing to do there: look further ahead next time.
+                            pace.learn(took.max(Duration::from_millis(1)));
+                        }
+                        return Ok(done);
                     }
-                    return Ok(done);
-                }
-                Err(failure) => failure,
-            };
+                    Err(failure) => failure,
+                };
             let Failure::Error(error) = &failure else { return Err(failure) };
             if !retry::may_retry(error.class) {
                 return Err(failure);
@@ -97,7 +104,9 @@ impl Run<'_, '_> {
                 self.log(work.n, What::Retried { error: chain(&failure), attempt: attempt + 1 })?;
                 return Ok(Default::default());
             }
-            let Some(wait) = waits.next() else { return Err(name_the_blocker(failure, session)) };
+            let Some(wait) = waits.next().filter(|_| attempt < 4 || !self.stop.asked()) else {
+                return Err(name_the_blocker(failure, session));
+            };
             if matches!(error.code.as_deref(), Some("57014" | "9")) {
                 pace.shrink();
             }
@@ -138,7 +147,7 @@ impl Run<'_, '_> {
         session: &mut dyn Session,
         checkpoint: &mut Checkpoint,
         memory: &mut Memory,
-        rows: u64,
+        (rows, time): (u64, Duration),
         retry: bool,
     ) -> Result<Came, Failure> {
         let clock = self.engine.clock();
@@ -152,7 +161,10 @@ impl Run<'_, '_> {
             checkpoint.cursor = Default::default();
             return Ok(Came::default());
         };
-        let outcome = match self.attempt(work, session, checkpoint, memory, &aim, rows, retry) {
+        if let Some(command) = work.operation.outside(step, &aim, work.limits)? {
+            self.perform(work, session, checkpoint, memory, &aim, &command)?;
+        }
+        let outcome = match self.attempt(work, session, checkpoint, memory, &aim, (rows, time), retry) {
             Err(Failure::Error(error)) if error.class == Class::Data => {
                 let class = error.class;
                 let failure = Failure::Error(error);
@@ -168,6 +180,54 @@ impl Run<'_, '_> {
         Ok(Came { took: aimed + came.took, ..came })
     }
 
+    /// Performs a command outside of transactions; the aim is kept in the checkpoint before, so that whoever comes after a
+    /// death knows what to look for.
+    fn perform(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &Memory,
+        aim: &Cursor,
+        command: &Command,
+    ) -> Result<(), Failure> {
+        let faults = self.engine.faults();
+        let clock = self.engine.clock();
+        if checkpoint.cursor != *aim {
+            let begun = Checkpoint { cursor: aim.clone(), ..checkpoint.clone() };
+            let name = work.operation.checkpoint(&work.point, &work.item.steps);
+            let mut memory = memory.clone();
+            faults.point("before a command is noted")?;
+            let mut tx = session.begin(&work.limits)?;
+            let setting = self.setting(work);
+            let mut handle =
+                Work::new(tx.as_mut(), &setting, &mut memory, checkpoint.batch as i64 + 1, false);
+            let noted = work.operation.begin(&work.item.steps[checkpoint.step], aim, &mut handle);
+            if let Some(name) = handle.fired() {
+                return Err(Failure::Fault(name));
+            }
+            noted?;
+            begun.write(tx.as_mut(), work.dialect, &name, clock.now())?;
+            tx.commit()?;
+            *checkpoint = begun;
+        }
+        faults.point("before a command")?;
+        session.perform(command)?;
+        faults.point("after a command")?;
+        Ok(())
+    }
+
+    fn setting<'a>(&'a self, work: &Execution<'a>) -> Setting<'a> {
+        Setting {
+            dialect: work.dialect,
+            stores: self.engine.stores(),
+            faults: self.engine.faults(),
+            now: self.plan.now,
+            actor: &self.plan.request.actor,
+            clock: self.engine.clock(),
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "all that a batch is made of")]
     fn attempt(
         &mut self,
@@ -176,7 +236,7 @@ impl Run<'_, '_> {
         checkpoint: &mut Checkpoint,
         memory: &mut Memory,
         aim: &Cursor,
-        rows: u64,
+        (rows, time): (u64, Duration),
         retry: bool,
     ) -> Result<Came, Failure> {
         let faults = self.engine.faults();
@@ -188,25 +248,20 @@ impl Run<'_, '_> {
         let mut new_checkpoint = checkpoint.clone();
         new_checkpoint.batch += 1;
 
-        let setting =
-            Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
-        let notes;
+        let mut notes;
         let began: Instant;
+        let mut more = Vec::new();
         let (counts, detail) = {
+            let setting = self.setting(work);
             let mut tx = session.begin(&work.limits)?;
             // What was spent on waiting for others says nothing about how many rows fit into a batch.
             began = clock.tick();
             faults.point("begun")?;
             let number = new_checkpoint.batch as i64;
             let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
-            let outcome = work.operation.act(step, aim, rows, &mut handle);
-            if let Some(name) = handle.fired() {
-                return Err(Failure::Fault(name));
-            }
-            let Batch { counts, next } = outcome?;
-            let told = std::mem::take(handle.told_mut());
-            notes = handle.take_notes();
+            let (Batch { counts, next }, told, noted) = acted(work.operation, step, aim, rows, &mut handle)?;
+            notes = noted;
             faults.point("changed")?;
             new_checkpoint.go_on_at(next);
             new_checkpoint.counts[checkpoint.step].add(&counts);
@@ -222,9 +277,42 @@ impl Run<'_, '_> {
                 }
                 scopes::forget_failure(tx.as_mut(), work.dialect, &work.item.operation.name, scope)?;
             }
+            while work.dialect.has_one_writer()
+                && self.next_follows(work, checkpoint.step, &new_checkpoint)
+                && clock.tick().duration_since(began) < time
+                && !self.stop.asked()
+            {
+                let n = new_checkpoint.step;
+                tx.execute(&Sql::new("savepoint sexton_step"))?;
+                let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
+                let aim = Cursor::default();
+                match acted(work.operation, &work.item.steps[n], &aim, rows, &mut handle) {
+                    Ok((batch, told, noted)) => {
+                        tx.execute(&Sql::new("release savepoint sexton_step"))?;
+                        faults.point("another step changed")?;
+                        new_checkpoint.go_on_at(batch.next);
+                        new_checkpoint.counts[n].add(&batch.counts);
+                        notes.extend(noted);
+                        more.push((n, batch.counts, told.detail));
+                    }
+                    Err(Failure::Fault(name)) => return Err(Failure::Fault(name)),
+                    // It is the first of the next batch, and fails there alone.
+                    Err(failure) => {
+                        let back = tx.execute(&Sql::new("rollback to savepoint sexton_step"));
+                        if back.and_then(|_| tx.execute(&Sql::new("release savepoint sexton_step"))).is_err()
+                        {
+                            return Err(failure);
+                        }
+                        break;
+                    }
+                }
+            }
             new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now())?;
             faults.point("checkpointed")?;
-            tx.commit()?;
+            match self.next_follows(work, checkpoint.step, &new_checkpoint) {
+                true => tx.commit_soon()?,
+                false => tx.commit()?,
+            }
             (counts, told.detail)
         };
         faults.point("committed")?;
@@ -233,7 +321,39 @@ impl Run<'_, '_> {
         for text in notes {
             self.log(work.n, What::Noted { text })?;
         }
-        Ok(Came { counts, took: clock.tick().duration_since(began), detail })
+        Ok(Came { counts, took: clock.tick().duration_since(began), detail, more })
+    }
+
+    /// Whether step `n` is done, and what comes next may be done right after it.
+    fn next_follows(&self, work: &Execution, n: usize, checkpoint: &Checkpoint) -> bool {
+        let next = work.item.steps.get(checkpoint.step).filter(|_| checkpoint.step > n);
+        checkpoint.cursor == Cursor::default() && next.is_some_and(|next| work.operation.follows(next))
+    }
+
+    /// Lets the operation write down that a step failed for good. A failure of that changes nothing about the first one.
+    pub(crate) fn note_failure(
+        &self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &Checkpoint,
+        failure: &Failure,
+    ) {
+        let Failure::Error(_) = failure else { return };
+        let Some(step) = work.item.steps.get(checkpoint.step).filter(|_| work.operation.notes_failures())
+        else {
+            return;
+        };
+        let mut memory = Memory::new(&work.point, true, Vec::new());
+        let setting = self.setting(work);
+        let noted = session.begin(&work.limits).and_then(|mut tx| {
+            let number = checkpoint.batch as i64 + 1;
+            let mut handle = Work::new(tx.as_mut(), &setting, &mut memory, number, false);
+            work.operation.failed(step, &checkpoint.cursor, &chain(failure), &mut handle)?;
+            tx.commit()
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the failure cannot be noted in the database");
+        }
     }
 
     /// A scope that failed was rolled back: it is remembered as failed, and the checkpoint passes over it.
@@ -286,4 +406,19 @@ impl Run<'_, '_> {
             batch: None,
         }
     }
+}
+
+/// Asks the operation to act. A fault point that fired inside is a death.
+fn acted(
+    operation: &dyn Operation,
+    step: &Step,
+    aim: &Cursor,
+    rows: u64,
+    handle: &mut Work,
+) -> Result<Acted, Failure> {
+    let outcome = operation.act(step, aim, rows, handle);
+    if let Some(name) = handle.fired() {
+        return Err(Failure::Fault(name));
+    }
+    Ok((outcome?, std::mem::take(handle.told_mut()), handle.take_notes()))
 }

@@ -162,6 +162,15 @@ impl Engine {
         Ok((facts.server()?, facts.schema()?))
     }
 
+    /// Lets a surface look at a database, through a session on which the database refuses writes.
+    pub fn look<T>(
+        &self,
+        database: &str,
+        see: impl FnOnce(&mut dyn targets::db::Facts) -> Result<T>,
+    ) -> Result<T, Failure> {
+        Ok(see(self.database(database)?.read()?.as_mut())?)
+    }
+
     /// The undo points of a database, newest first.
     pub fn undo_points(&self, database: &str) -> Result<Vec<Point>, Failure> {
         Ok(undo::points(self.database(database)?.read()?.as_mut())?)

@@ -21,7 +21,7 @@ impl Run<'_, '_> {
         session: &mut dyn Session,
         limits: &Limits,
     ) -> Result<(), Failure> {
-        let mut waits = retry::waits();
+        let mut waits = retry::waits(retry::USUAL);
         let mut attempt = 1;
         loop {
             let Err(error) = undo::install(session, limits) else { return Ok(()) };
@@ -52,7 +52,7 @@ impl Run<'_, '_> {
         for table in tables.iter().filter(|table| table.change != undo::Change::Insert) {
             remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
         }
-        remembered += undo::count_moved(facts, point)?;
+        remembered += undo::count_moved(facts, point)? + undo::count_alone(facts, point)?;
         let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
         if remembered == done {
             return Ok(Vec::new());

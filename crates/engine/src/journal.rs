@@ -81,7 +81,10 @@ impl<'a> Journal<'a> {
             }
         }
         (self.watch)(&event);
-        let can_wait = matches!(event.what, What::Advanced { .. } | What::Paused { .. } | What::Noted { .. });
+        let can_wait = matches!(
+            event.what,
+            What::Advanced { .. } | What::Paused { .. } | What::Noted { .. } | What::StepDone { .. }
+        );
         self.pending.push(event.clone());
         self.all.push(event);
         if can_wait && self.clock.tick().duration_since(self.last_write) < BETWEEN_WRITES {

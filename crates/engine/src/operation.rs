@@ -4,7 +4,7 @@
 //! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
 
 use crate::backup::{BackupPolicy, BackupWish};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
 use crate::plan::{Step, Undo};
@@ -13,8 +13,10 @@ use crate::scopes::GivenUp;
 use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use targets::db::Facts;
+use std::time::Duration;
+use targets::db::{Command, Facts, Limits};
 use targets::files::Files;
+use targets::programs::Programs;
 
 /// One entry of the catalogue: what Sexton knows how to do.
 pub trait Kind: Send + Sync {
@@ -37,6 +39,8 @@ pub trait Kind: Send + Sync {
 /// The order of `--all`: what could be needed comes first, what profits comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// Brings the schema to where everything else expects it.
+    Migrate,
     /// Looks for damage.
     Check,
     /// Copies before anything goes.
@@ -78,10 +82,14 @@ pub struct Earlier {
     pub result: serde_json::Value,
 }
 
-/// Finds a file store of the configuration by its name.
+/// Finds what an operation needs beside its database: file stores of the configuration by their names, and who runs programs.
 pub trait Stores: Send + Sync {
     /// The store of this name, or a usage error with the names there are.
     fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>>;
+    /// Who runs programs in jq.
+    fn programs(&self) -> Result<std::sync::Arc<dyn Programs>> {
+        Err(Error::system("nobody here runs programs in jq").help("convert with `set`, in SQL"))
+    }
 }
 
 /// What an operation would do.
@@ -97,6 +105,8 @@ pub struct Planned {
     pub skipped: Option<String>,
     /// The result, for kinds that only look.
     pub result: Option<serde_json::Value>,
+    /// Whether it needs a fresh backup, also where the request says nothing of one.
+    pub needs_backup: bool,
 }
 
 /// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.
@@ -145,6 +155,41 @@ pub trait Operation: Send {
     }
     /// Does one batch inside the open transaction. May be called again for the same aim after a rollback.
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch>;
+    /// What is performed outside of transactions before `act`, which then writes down that it is in. The aim is kept in the
+    /// checkpoint first: if the process dies, or the command fails, `aim` is asked with it as its cursor, and finds out
+    /// whether the command was done, half done, or not at all.
+    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
+        let _ = (step, aim, limits);
+        Ok(None)
+    }
+    /// What is written down in the transaction that keeps the aim of such a command.
+    fn begin(&self, step: &Step, aim: &Cursor, work: &mut Work) -> Result<()> {
+        let _ = (step, aim, work);
+        Ok(())
+    }
+    /// Whether this step may be done from its beginning, without being aimed, right after the one before it: in the same
+    /// transaction, or in one whose commit need not be waited for.
+    fn follows(&self, step: &Step) -> bool {
+        let _ = step;
+        false
+    }
+    /// Whether `failed` is asked.
+    fn notes_failures(&self) -> bool {
+        false
+    }
+    /// Writes down that a step failed for good, after its batch was rolled back, in a transaction of its own.
+    fn failed(&self, step: &Step, cursor: &Cursor, error: &str, work: &mut Work) -> Result<()> {
+        let _ = (step, cursor, error, work);
+        Ok(())
+    }
+    /// How long to wait for the right to maintain. A lock of a session that died lingers for a moment.
+    fn lock_patience(&self) -> Duration {
+        Duration::from_millis(1_500)
+    }
+    /// How often a batch is tried again when others are in its way.
+    fn retries(&self) -> usize {
+        crate::retry::USUAL
+    }
     /// Whether a batch that failed for its data is a scope that can be passed over; else the operation fails with it.
     fn give_up(&self, step: &Step, aim: &Cursor, error: &str) -> Result<Option<GivenUp>> {
         let _ = (step, aim, error);
@@ -165,6 +210,10 @@ pub trait Operation: Send {
     /// Whether it looks and never changes anything: then what it finds decides how it ends.
     fn only_looks(&self) -> bool {
         false
+    }
+    /// The file stores in which it sets files aside.
+    fn stores(&self) -> Vec<String> {
+        Vec::new()
     }
     /// Whether planning wants to know what earlier runs found.
     fn looks_back(&self) -> bool {

@@ -175,6 +175,10 @@ impl Plan {
                 hash.update(step.id.as_bytes());
                 hash.update(step.action.as_bytes());
                 hash.update(step.object.as_bytes());
+                // What is run as it is written somewhere must still be written so.
+                if let Some(checksum) = step.task.get("checksum").and_then(serde_json::Value::as_str) {
+                    hash.update(checksum.as_bytes());
+                }
                 for dependants in &step.dependants {
                     hash.update(format!("{}{:?}{}", dependants.table, dependants.columns, dependants.policy));
                 }

@@ -103,6 +103,7 @@ impl Engine {
             result: planned.result,
             ..Item::of(request, database.dialect().name())
         };
+        item.operation.backup |= planned.needs_backup;
         if item.skipped.is_none() && !item.steps.is_empty() {
             let scene = Scene {
                 server: &facts.server()?,
@@ -129,7 +130,7 @@ impl Engine {
                 "raise `max_size` of `[undo]`, or keep the rows in an archive (`undo = \"archive\"`)",
             ));
         }
-        if request.backup && !item.steps.is_empty() {
+        if item.operation.backup && !item.steps.is_empty() {
             let bytes = facts.server()?.bytes;
             item.findings.push(self.foresee_backup(request, bytes, now));
         }

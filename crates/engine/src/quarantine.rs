@@ -16,6 +16,9 @@ use targets::files::{About, Files, Moved, Sort};
 /// The folder of a store in which files wait. No walk goes into it.
 pub const QUARANTINE: &str = ".sexton-quarantine";
 
+/// The code of the finding that files wait there of which the database knows nothing.
+pub const LEFT_BEHIND: &str = "quarantine";
+
 /// One file, or one folder with everything in it, that is to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doomed {
@@ -118,7 +121,8 @@ impl Work<'_> {
     }
 }
 
-fn said(error: &Error) -> String {
+/// An error with its causes.
+pub(crate) fn said(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {

@@ -444,7 +444,7 @@ fn would(step: &Step) -> Counts {
         }
         "archive" => Counts { changed: rows, archived: rows, ..Counts::default() },
         "merge" => Counts { deleted: rows, ..Counts::default() },
-        "change" => Counts { changed: rows, ..Counts::default() },
+        "change" | "convert" => Counts { changed: rows, ..Counts::default() },
         "restore" => Counts { restored: rows, ..Counts::default() },
         _ => Counts::default(),
     };

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::operation::Done;
 use crate::pace::Pace;
 use crate::plan::{Plan, Step, Unplanned};
+use crate::quarantine::LEFT_BEHIND;
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
 use crate::status::Status;
@@ -26,8 +27,6 @@ use crate::window::Window;
 use std::time::Duration;
 use targets::db::{Command, Limits, Session};
 
-/// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
-const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
 
@@ -154,7 +153,8 @@ impl Run<'_, '_> {
         // Without any step, what stands in the way is the reason that there is none: a table is gone, say.
         let blocked = item.steps.is_empty() && !forbidding(&item.findings, plan.request.force).is_empty();
         let idle = |step: &Step| step.only_reports() || (step.exact && step.matched == 0);
-        let nothing = !blocked && item.steps.iter().all(idle);
+        let left_behind = item.findings.iter().any(|finding| finding.code == LEFT_BEHIND);
+        let nothing = !blocked && !left_behind && item.steps.iter().all(idle);
         if plan.request.dry_run || nothing {
             if !resumed {
                 self.log(
@@ -199,7 +199,7 @@ impl Run<'_, '_> {
         }
         faults.point("before the lock")?;
         let mut session = database.open()?;
-        self.lock(session.as_mut(), &item.operation.database)?;
+        self.lock(session.as_mut(), &item.operation.database, operation.lock_patience())?;
         faults.point("locked")?;
 
         if !resumed {
@@ -233,6 +233,7 @@ impl Run<'_, '_> {
             began: self.engine.clock().tick(),
         };
         self.install(n, session.as_mut(), &work.limits)?;
+        self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
         self.forget_expired(session.as_mut(), &work.limits);
         let ended = self.batches(n, &work, session.as_mut())?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
@@ -266,12 +267,12 @@ impl Run<'_, '_> {
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.
-    fn lock(&mut self, session: &mut dyn Session, database: &str) -> Result<(), Failure> {
+    fn lock(&mut self, session: &mut dyn Session, database: &str, patience: Duration) -> Result<(), Failure> {
         let clock = self.engine.clock();
         let began = clock.tick();
         let holder = format!("run {} (process {})", self.id, std::process::id());
         while !session.try_lock(&holder)? {
-            if clock.tick().duration_since(began) > LOCK_PATIENCE {
+            if clock.tick().duration_since(began) > patience || self.stop.asked() {
                 let holder = session.lock_holder()?.unwrap_or_else(|| "someone else".to_owned());
                 return Err(Failure::Busy { database: database.to_owned(), holder });
             }
@@ -310,8 +311,9 @@ impl Run<'_, '_> {
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             let step = checkpoint.step;
-            let Came { counts, took, detail } =
-                self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
+            let came = self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);
+            let Came { counts, took, detail, more } =
+                came.inspect_err(|failure| self.note_failure(work, session, &checkpoint, failure))?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
                 let began = clock.tick();
@@ -320,11 +322,16 @@ impl Run<'_, '_> {
             }
             rows += counts.rows();
             last_rows = counts.rows() + counts.dependants;
-            if last_rows + counts.failed + counts.skipped > 0 {
-                let batch = checkpoint.batch;
+            let batch = checkpoint.batch;
+            if last_rows + counts.failed + counts.skipped > 0 || detail.is_some() {
                 self.log(n, What::Advanced { step, batch, counts, seconds: took.as_secs_f64(), detail })?;
             }
             if checkpoint.step > step {
+                self.log(n, What::StepDone { step })?;
+            }
+            for (step, counts, detail) in more {
+                rows += counts.rows();
+                self.log(n, What::Advanced { step, batch, counts, seconds: 0.0, detail })?;
                 self.log(n, What::StepDone { step })?;
             }
             self.engine.faults().point("advanced")?;

@@ -3,7 +3,7 @@
 //! They vanish with the transaction's end at the latest in the next batch. No row of the application is changed here.
 
 use crate::error::Result;
-use crate::work::Work;
+use crate::work::{Rows, Work};
 use targets::db::{Sql, TableName};
 
 impl Work<'_> {
@@ -15,6 +15,14 @@ impl Work<'_> {
             self.tx().execute(&statement)?;
         }
         self.count(&Sql::new("select count(*) from ").table(&TableName::bare(name)))
+    }
+
+    /// Keeps others from changing these rows until the end of the batch.
+    pub fn hold(&mut self, rows: &Rows) -> Result<()> {
+        match self.dialect().hold(rows.table, &rows.condition) {
+            Some(lock) => self.count(&lock).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Changes rows of a temporary table; how many. `change` begins at `set`.

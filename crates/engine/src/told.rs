@@ -73,5 +73,16 @@ pub(crate) fn tell_outcome(report: &Report) {
             target: LOG, run = %report.run_id, operation = done.operation, rows, dependants, batches = done.batches,
             seconds = done.duration_seconds, "over: {}", done.status.name()
         );
+        let cleanup = done.result.as_ref().and_then(|result| result.get("cleanup"));
+        if let Some(cleanup) = cleanup {
+            let listed = |list: &str| cleanup[list].as_array().map_or(0, Vec::len);
+            let (folders, files) = (listed("removed_directories"), listed("removed_files"));
+            let bytes = cleanup["total_space_freed"].as_u64().unwrap_or(0);
+            let dry = report.metadata.dry_run || done.batches == 0;
+            let would = if dry { "would be freed" } else { "freed" };
+            tracing::info!(
+                target: LOG, run = %report.run_id, operation = done.operation, folders, files, bytes, "{would}"
+            );
+        }
     }
 }

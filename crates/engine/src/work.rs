@@ -4,6 +4,7 @@
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
 use crate::archive::Written;
+use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
@@ -53,13 +54,23 @@ pub struct Memory {
     pub(crate) careful: bool,
     /// Files were set aside.
     pub files: bool,
+    /// Tables that were made.
+    made: Vec<TableName>,
     scratches: Vec<(TableName, UndoTable)>,
 }
 
 impl Memory {
     /// An empty memory for this undo point.
     pub fn new(point: &str, forget: bool, tables: Vec<Remembered>) -> Self {
-        Self { point: point.to_owned(), forget, tables, careful: false, files: false, scratches: Vec::new() }
+        Self {
+            point: point.to_owned(),
+            forget,
+            tables,
+            careful: false,
+            files: false,
+            made: Vec::new(),
+            scratches: Vec::new(),
+        }
     }
 }
 
@@ -73,6 +84,10 @@ pub struct Setting<'a> {
     pub faults: &'a Faults,
     /// The one moment all ages are measured from.
     pub now: jiff::Timestamp,
+    /// Who asked.
+    pub actor: &'a str,
+    /// Tells how long something took.
+    pub clock: &'a dyn Clock,
 }
 
 /// One open transaction, seen by an operation.
@@ -122,6 +137,16 @@ impl<'a> Work<'a> {
     /// The one moment all ages are measured from.
     pub fn now(&self) -> jiff::Timestamp {
         self.setting.now
+    }
+
+    /// Who asked.
+    pub fn actor(&self) -> &'a str {
+        self.setting.actor
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &'a dyn Clock {
+        self.setting.clock
     }
 
     /// Whether this batch was tried before, so that waiting for locks again is not wise.
@@ -326,10 +351,12 @@ impl<'a> Work<'a> {
         Ok(added)
     }
 
-    /// Makes a table that is not there yet, for rows that move. It stays when the run is undone: its rows are taken away.
-    pub fn add_table(&mut self, create: &Sql) -> Result<()> {
+    /// Makes a table that is not there yet, for rows that move. When the run is undone its rows are taken away, and it goes
+    /// where nothing else is in it.
+    pub fn add_table(&mut self, table: &TableName, create: &Sql) -> Result<()> {
         self.may_die("before a table is made")?;
         self.tx.execute(create)?;
+        self.memory.made.push(table.clone());
         self.may_die("after a table was made")
     }
 
@@ -463,11 +490,15 @@ impl<'a> Work<'a> {
         self.tx.execute(insert).map(|_| ())
     }
 
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        self.memory
+    }
+
     pub(crate) fn tx(&mut self) -> &mut dyn Tx {
         self.tx
     }
 
-    fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
+    pub(crate) fn take<'b>(&self, rows: &Rows<'b>, into: Option<&'b UndoTable>) -> Take<'b> {
         Take {
             table: rows.table,
             condition: rows.condition.clone(),
@@ -482,7 +513,7 @@ impl<'a> Work<'a> {
     }
 
     /// The undo table for this change of this table, made in this transaction when it is the first.
-    fn undo_table(
+    pub(crate) fn undo_table(
         &mut self,
         table: &Table,
         change: Change,
@@ -518,6 +549,7 @@ impl<'a> Work<'a> {
             source: table.name.clone(),
             undo: undo.clone(),
             key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
+            made: change == Change::Insert && self.memory.made.contains(&table.name),
         };
         record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
         self.memory.tables.push(remembered);
@@ -525,7 +557,12 @@ impl<'a> Work<'a> {
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
-    fn scratch(&mut self, table: &Table, columns: &[String], after: &[String]) -> Result<UndoTable> {
+    pub(crate) fn scratch(
+        &mut self,
+        table: &Table,
+        columns: &[String],
+        after: &[String],
+    ) -> Result<UndoTable> {
         let known = self.memory.scratches.iter().find(|(source, known)| {
             *source == table.name && known.columns == columns && known.after == after
         });
@@ -563,7 +600,7 @@ impl<'a> Work<'a> {
     }
 }
 
-fn stored(table: &Table) -> Vec<String> {
+pub(crate) fn stored(table: &Table) -> Vec<String> {
     table.stored().map(|column| column.name.clone()).collect()
 }
 

@@ -5,6 +5,8 @@
 
 mod accounts;
 mod backup;
+mod check;
+mod convert;
 mod files;
 mod merge;
 pub mod migrate;
@@ -18,12 +20,15 @@ use engine::Kind;
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     vec![
+        &migrate::run::Migrate,
         &purge::Purge,
         &orphans::Orphans,
         &merge::Merge,
         &accounts::Accounts,
         &files::FilesKind,
         &queue::Queue,
+        &convert::Convert,
         &backup::Backup,
+        &check::Check,
     ]
 }

@@ -4,20 +4,35 @@
 
 use crate::config::{Config, DatabaseSetting, StatePlace, StorePlace, StoreSetting, nearest};
 use backends::bucket::{Bucket, BucketOptions, Credentials};
+use backends::jq::Children;
 use backends::local_files::LocalFiles;
 use backends::postgres::Postgres;
 use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use targets::db::{Database, Url};
 use targets::files::Files;
+use targets::programs::Programs;
+
+/// The judgement over migrations, which no run is needed for.
+pub use kinds::migrate::{directory::Convention, lint};
 
 /// What Sexton knows how to do.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     kinds::catalogue()
+}
+
+/// Makes the files of a new migration; where they are.
+pub fn new_migration(
+    options: &serde_json::Value,
+    name: &str,
+    now: jiff::Timestamp,
+) -> Result<Vec<std::path::PathBuf>> {
+    kinds::migrate::run::new_files(options, name, now)
 }
 
 /// An engine for this configuration. `given` is a database named on the command line by its URL.
@@ -101,7 +116,33 @@ struct KnownStores {
     stores: Vec<StoreSetting>,
 }
 
+/// The command that a worker for jq programs is started with.
+pub const JQ_WORKER: &str = "jq-worker";
+/// The address space that such a worker may have: 1 GB, of which its stack is reserved in advance.
+const JQ_BYTES: u64 = 1 << 30;
+/// How long a program may take for one row.
+const JQ_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The whole life of a worker for jq programs, in a process of its own.
+pub fn serve_jq() -> std::io::Result<()> {
+    backends::jq::serve_within(JQ_BYTES, std::io::stdin(), std::io::stdout())
+}
+
+/// This very program, also when its file was replaced meanwhile.
+fn own_program() -> PathBuf {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { running.to_owned() } else { std::env::current_exe().unwrap_or_default() }
+}
+
 impl Stores for KnownStores {
+    fn programs(&self) -> Result<Arc<dyn Programs>> {
+        Ok(Arc::new(Children {
+            program: own_program(),
+            arguments: vec![JQ_WORKER.into()],
+            patience: JQ_PATIENCE,
+        }))
+    }
+
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
         let Some(known) = self.stores.iter().find(|known| known.name == name) else {
             let names: Vec<&str> = self.stores.iter().map(|known| known.name.as_str()).collect();

@@ -90,6 +90,11 @@ pub trait Files: Send + Sync {
     /// Removes a folder with everything below it, and the folders above it that this leaves empty. Links are removed, not
     /// followed. False when there was none.
     fn remove_tree(&self, name: &str) -> Result<bool>;
+    /// Removes a folder in which nothing is; false when there is something in it, or no such folder, as in a bucket.
+    fn remove_empty(&self, folder: &str) -> Result<bool> {
+        let _ = folder;
+        Ok(false)
+    }
     /// What stands before the names of its files where others speak of them: `/srv/files`, `s3://bucket/prefix`.
     fn roots(&self) -> Vec<String>;
     /// The name of the file that a path really leads to, links followed; none when it leads out of the store or nowhere.
@@ -170,6 +175,9 @@ pub fn failed(doing: &str, error: io::Error) -> Error {
         }
         ErrorKind::PermissionDenied => (Error::system, Some("look at owner and mode with `ls -la`")),
         ErrorKind::ReadOnlyFilesystem => (Error::system, Some("the file system is mounted read-only")),
+        ErrorKind::NotADirectory => {
+            (Error::system, Some("a file is where a folder should be; look at the name"))
+        }
         ErrorKind::NotFound => (Error::system, Some("it does not exist; look at the name")),
         ErrorKind::TimedOut
         | ErrorKind::Interrupted

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use targets::db::Database;
 use targets::files::Files;
+use targets::programs::Programs;
 
 /// What an engine is made of in a test.
 pub struct Workshop {
@@ -26,6 +27,10 @@ struct Given(Arc<dyn Stores>);
 impl Stores for Given {
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
         self.0.store(name)
+    }
+
+    fn programs(&self) -> Result<Arc<dyn Programs>> {
+        Ok(Arc::new(backends::jq::InProcess))
     }
 }
 
@@ -49,6 +54,10 @@ impl Stores for Store {
             return Err(Error::usage(format!("there is no store `{name}`")).help("the stores are store"));
         }
         Ok(Arc::clone(&self.0))
+    }
+
+    fn programs(&self) -> Result<Arc<dyn Programs>> {
+        Ok(Arc::new(backends::jq::InProcess))
     }
 }
 

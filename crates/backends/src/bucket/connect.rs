@@ -28,14 +28,23 @@ pub fn parse(label: &str, url: &str) -> Result<(String, String)> {
     Ok((bucket.to_owned(), format!("{prefix}/")))
 }
 
-pub fn connect(label: &str, bucket: &str, options: BucketOptions) -> Result<AmazonS3> {
-    let client = ClientOptions::new()
+/// How requests are sent.
+pub fn client(options: &BucketOptions) -> ClientOptions {
+    ClientOptions::new()
         .with_allow_http(options.allow_http)
         .with_connect_timeout(Duration::from_secs(10))
         // For one part of 16 MiB or one range of 8 MiB, on a slow line.
         .with_timeout(Duration::from_secs(300))
         // Nobody looks after a connection between two calls, so it must not be trusted for long.
-        .with_pool_idle_timeout(Duration::from_secs(10));
+        .with_pool_idle_timeout(Duration::from_secs(10))
+}
+
+/// The region that requests are signed for.
+pub fn region(options: &BucketOptions) -> &str {
+    options.region.as_deref().unwrap_or("us-east-1")
+}
+
+pub fn connect(label: &str, bucket: &str, options: BucketOptions) -> Result<AmazonS3> {
     let backoff = BackoffConfig {
         init_backoff: Duration::from_secs(1),
         max_backoff: Duration::from_secs(4),
@@ -45,9 +54,9 @@ pub fn connect(label: &str, bucket: &str, options: BucketOptions) -> Result<Amaz
         RetryConfig { backoff, max_retries: options.retries, retry_timeout: Duration::from_secs(180) };
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
-        .with_region(options.region.as_deref().unwrap_or("us-east-1"))
+        .with_region(region(&options))
         .with_virtual_hosted_style_request(!options.path_style)
-        .with_client_options(client)
+        .with_client_options(client(&options))
         .with_retry(retry);
     if let Some(endpoint) = &options.endpoint {
         let (scheme, host) = endpoint.split_once("://").unwrap_or(("", endpoint));

@@ -9,13 +9,14 @@
 
 mod connect;
 mod failure;
+mod large;
 mod transfer;
 mod tree;
 
 use object_store::aws::AmazonS3;
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt as _};
+use object_store::{ClientOptions, ObjectMeta, ObjectStoreExt as _};
 use secrecy::SecretString;
 use std::io::Read;
 use std::sync::Arc;
@@ -39,12 +40,22 @@ pub struct BucketOptions {
     pub allow_http: bool,
     /// How often a failed request is tried again, after 1, 2, 4 … seconds with jitter.
     pub retries: usize,
+    /// Larger objects, in bytes, are copied in parts, because the service does not copy them in one request.
+    pub largest_copy: u64,
 }
 
 impl Default for BucketOptions {
     fn default() -> Self {
         let credentials = Credentials::Instance;
-        Self { endpoint: None, region: None, credentials, path_style: false, allow_http: false, retries: 3 }
+        Self {
+            endpoint: None,
+            region: None,
+            credentials,
+            path_style: false,
+            allow_http: false,
+            retries: 3,
+            largest_copy: large::MOST_AT_ONCE,
+        }
     }
 }
 
@@ -78,6 +89,10 @@ struct Shared {
     prefix: String,
     store: AmazonS3,
     runtime: Runtime,
+    region: String,
+    path_style: bool,
+    largest_copy: u64,
+    client: ClientOptions,
 }
 
 impl Bucket {
@@ -85,12 +100,27 @@ impl Bucket {
     pub fn new(label: impl Into<String>, url: &str, options: BucketOptions) -> Result<Self> {
         let label = label.into();
         let (bucket, prefix) = connect::parse(&label, url)?;
+        let region = connect::region(&options).to_owned();
+        let (path_style, largest_copy) = (options.path_style, options.largest_copy);
+        let client = connect::client(&options);
         let store = connect::connect(&label, &bucket, options)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::system(format!("cannot prepare bucket `{label}`")).because(error))?;
-        Ok(Self { shared: Arc::new(Shared { label, bucket, prefix, store, runtime }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                label,
+                bucket,
+                prefix,
+                store,
+                runtime,
+                region,
+                path_style,
+                largest_copy,
+                client,
+            }),
+        })
     }
 }
 

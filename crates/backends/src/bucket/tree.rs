@@ -1,10 +1,10 @@
 //! Walking, moving and removing in a bucket, which has no folders: they are read from the names.
 //!
 //! A move is a copy and a removal, so it changes the time of a file and is not done in one step; it can be repeated
-//! until it is done, and nothing is overwritten. What the service cannot copy in one request (5 GB) cannot be moved.
+//! until it is done, and nothing is overwritten. What the service does not copy in one request (5 GB) is copied in parts.
 
-use super::Shared;
 use super::transfer::Download;
+use super::{Shared, large};
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
@@ -120,7 +120,10 @@ pub fn move_to(shared: &Arc<Shared>, from: &str, to: &str) -> Result<Moved> {
 fn move_one(shared: &Arc<Shared>, name: &str, old: &Path, meta: &ObjectMeta, new: &Path) -> Result<Moved> {
     match file(shared, name, new)? {
         None => {
-            let copied = shared.runtime.block_on(shared.store.copy(old, new));
+            let copied = match meta.size > shared.largest_copy {
+                true => shared.runtime.block_on(large::copy(shared, meta, new)),
+                false => shared.runtime.block_on(shared.store.copy(old, new)),
+            };
             copied.map_err(|error| shared.failed("move", name, error))?;
         }
         // An interrupted move that had come as far as this.

@@ -1,27 +1,19 @@
-//! Walking, moving and removing in a folder, always relative to the folder's own handle and never through a link.
+//! Looking, moving and removing in a folder, always relative to the folder's own handle and never through a link.
 //!
-//! A walk keeps one open handle for each level it is in. Moves are renames: they keep times and modes, and are durable
-//! after [`settle`], which syncs each folder once. [`locate`] is the only place that follows links, and it only
+//! Moves are renames: they keep times and modes, and are durable after [`settle`], which syncs each folder once. [`locate`] is the only place that follows links, and it only
 //! looks.
 
-use super::{FOLDER, LocalFiles, is_part, kind, modified_us};
+use super::{FOLDER, LocalFiles, kind, modified_us};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::path::Path;
 use targets::db::{Error, Result};
-use targets::files::{About, Each, LONGEST_NAME, Moved, Sort, check_name, failed};
-
-/// See `Files::walk`.
-pub fn walk(store: &LocalFiles, folder: &str, each: &mut Each) -> Result<bool> {
-    let Some(start) = open_folder(store, folder)? else { return Ok(false) };
-    visit(store, start, &mut folder.to_owned(), each)?;
-    Ok(true)
-}
+use targets::files::{About, Moved, Sort, check_name, failed};
 
 /// The store's folder or one below it; none when it is missing.
-fn open_folder(store: &LocalFiles, folder: &str) -> Result<Option<OwnedFd>> {
+pub fn open_folder(store: &LocalFiles, folder: &str) -> Result<Option<OwnedFd>> {
     let base = match rustix::fs::open(&store.folder, FOLDER, Mode::empty()) {
         Ok(base) => base,
         Err(Errno::NOENT) => return Ok(None),
@@ -42,83 +34,9 @@ fn open_folder(store: &LocalFiles, folder: &str) -> Result<Option<OwnedFd>> {
     }
 }
 
-fn visit(store: &LocalFiles, here: OwnedFd, name: &mut String, each: &mut Each) -> Result<()> {
-    let cannot = |name: &str, errno: Errno| failed(&store.cannot("look at", name), errno.into());
-    let above = name.len();
-    let mut folders: Vec<String> = Vec::new();
-    let mut entries = match Dir::new(here) {
-        Ok(entries) => entries,
-        Err(errno) => return each(name, Err(cannot(name, errno))).map(drop),
-    };
-    while let Some(entry) = entries.read() {
-        name.truncate(above);
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(errno) => {
-                each(name, Err(cannot(name, errno)))?;
-                break;
-            }
-        };
-        let bytes = entry.file_name().to_bytes();
-        if bytes == b"." || bytes == b".." {
-            continue;
-        }
-        if above > 0 {
-            name.push('/');
-        }
-        let Ok(part) = std::str::from_utf8(bytes) else {
-            name.push_str(&String::from_utf8_lossy(bytes));
-            each(name, Ok(nameless()))?;
-            continue;
-        };
-        if is_part(part) {
-            continue;
-        }
-        name.push_str(part);
-        // What is above has passed this already.
-        if check_name(part).is_err() || name.len() > LONGEST_NAME {
-            each(name, Ok(nameless()))?;
-            continue;
-        }
-        let stat = match entries
-            .fd()
-            .and_then(|here| rustix::fs::statat(here, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW))
-        {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => continue,
-            Err(errno) => {
-                each(name, Err(cannot(name, errno)))?;
-                continue;
-            }
-        };
-        if each(name, Ok(about(&stat)))? && kind(&stat) == FileType::Directory {
-            folders.push(part.to_owned());
-        }
-    }
-    for part in folders {
-        name.truncate(above);
-        if above > 0 {
-            name.push('/');
-        }
-        name.push_str(&part);
-        let flags = FOLDER | OFlags::NOFOLLOW;
-        match entries.fd().and_then(|here| rustix::fs::openat(here, part.as_str(), flags, Mode::empty())) {
-            Ok(below) => visit(store, below, name, each)?,
-            Err(Errno::NOENT) => {}
-            // Also when a link has taken the folder's place meanwhile.
-            Err(errno) => each(name, Err(cannot(name, errno))).map(drop)?,
-        }
-    }
-    name.truncate(above);
-    Ok(())
-}
-
-fn nameless() -> About {
-    About { sort: Sort::Other, bytes: 0, modified_us: 0, shared: None }
-}
-
+/// What the system tells about something.
 #[allow(clippy::unnecessary_cast, reason = "the widths of these fields differ between systems")]
-fn about(stat: &Stat) -> About {
+pub fn about(stat: &Stat) -> About {
     let sort = match kind(stat) {
         FileType::RegularFile => Sort::File,
         FileType::Directory => Sort::Folder,
@@ -218,6 +136,17 @@ pub fn remove_tree(store: &LocalFiles, name: &str) -> Result<bool> {
         }
     }
     Ok(there)
+}
+
+/// See `Files::remove_empty`.
+pub fn remove_empty(store: &LocalFiles, folder: &str) -> Result<bool> {
+    check_name(folder)?;
+    let Some((above, last)) = place(store, folder)? else { return Ok(false) };
+    match rustix::fs::unlinkat(&above, last, AtFlags::REMOVEDIR) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(failed(&store.cannot("remove", folder), errno.into())),
+    }
 }
 
 /// Removes what `part` is in `above`, which is `name` in the store.

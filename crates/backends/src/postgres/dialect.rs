@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
     AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range, Result, Row,
-    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, gone, quote,
+    Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone, quote,
 };
 
 /// The schema of Sexton's own tables.
@@ -188,6 +188,10 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
+    fn trace(&self, statement: &str) -> Trace {
+        super::trace::of(statement)
+    }
+
     fn batch_time(&self, _: bool) -> Duration {
         Duration::from_millis(250)
     }
@@ -362,6 +366,52 @@ impl Dialect for Spelling {
             .add(&self.chosen(table, scratch))
     }
 
+    // What is remembered is what was changed: a row that somebody else changes meanwhile has another place by then and is in
+    // neither. Choosing and locking the rows first costs a record in the log for each of them.
+    fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {
+        if take.limit.is_some() || take.skip_locked {
+            return None;
+        }
+        let assignments = columns.iter().zip(&take.values);
+        let assignments: Vec<Sql> =
+            assignments.map(|(column, value)| Sql::default().name(column).text(" = ").add(value)).collect();
+        let update = Sql::new("update only ")
+            .table(&take.table.name)
+            .text(" as t set ")
+            .add(&Sql::join(&assignments, ", "));
+        let Some(undo) = take.into else { return Some(update.text(" where ").add(&self.doomed(take))) };
+        // Under names of their own: an expression may name columns of the row without `t.`.
+        let olds: Vec<String> = (1..=undo.columns.len()).map(|n| format!("sexton_old_{n}")).collect();
+        let olds = format!("{AT}, {}", olds.join(", "));
+        let new = Sql::join(&columns.iter().map(|name| Sql::new(", t.").name(name)).collect::<Vec<_>>(), "");
+        let names: Vec<String> = (0..columns.len()).map(after).collect();
+        let all = Self::listed(&[AT], "", &undo.columns).text(", ").text(&names.join(", "));
+        Some(
+            Sql::new(&format!("with old ({olds}) as materialized (select "))
+                .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
+                .text(" ")
+                .add(&Self::source(take.table))
+                .text(" where ")
+                .add(&self.doomed(take))
+                .text("), changed (")
+                .add(&all)
+                .text(") as (")
+                .add(&update)
+                .text(&format!(" from old as o where t.ctid = o.{AT} and t.ctid = any (array(select {AT} from old))"))
+                .text(&format!(" returning {olds}"))
+                .add(&new)
+                .text("), kept as (insert into ")
+                .table(&undo.name)
+                .text(&format!(" ({BATCH}, "))
+                .add(&all)
+                .text(") select ")
+                .bind(take.batch)
+                .text("::bigint, ")
+                .add(&all)
+                .text(" from changed returning 1) select (select count(*) from changed), (select count(*) from kept)"),
+        )
+    }
+
     fn chosen(&self, _: &Table, scratch: &UndoTable) -> Sql {
         Sql::new(&format!("t.ctid = any (array(select {AT} from pg_temp.")).table(&scratch.name).text("))")
     }
@@ -383,6 +433,11 @@ impl Dialect for Spelling {
         // nobody else can: autovacuum does not see temporary tables
         all.push(Sql::new("analyze pg_temp.").name(name));
         all
+    }
+
+    fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql> {
+        let rows = Sql::new("select 1 ").add(&Self::source(table)).text(" where ").add(condition);
+        Some(Sql::new("select count(*) from (").add(&rows).text(" for update of t) as held"))
     }
 
     fn lock_whole(&self, table: &Table) -> Option<Sql> {
@@ -468,6 +523,10 @@ impl Dialect for Spelling {
         Sql::new("cast(extract(epoch from ").add(instant).text(") as double precision)")
     }
 
+    fn row_id(&self, _: &Table) -> Option<Sql> {
+        Some(Sql::new("t.ctid::text"))
+    }
+
     fn dead_rows(&self, table: &TableName) -> Option<Sql> {
         Some(
             Sql::new("select coalesce(sum(s.n_dead_tup), 0)::bigint from pg_stat_user_tables as s where s.relid = cast(")
@@ -479,6 +538,14 @@ impl Dialect for Spelling {
     fn row_bytes(&self, _: &Table) -> String {
         // the row, its pointer and the header that pg_column_size leaves out
         "(pg_column_size(t.*) + 28)".to_owned()
+    }
+
+    fn new_key(&self, table: &Table, column: &Column) -> Option<Sql> {
+        if column.identity {
+            let sequence = Sql::new("nextval(pg_get_serial_sequence(").bind(table.name.quoted());
+            return Some(sequence.text(", ").bind(column.name.clone()).text("))"));
+        }
+        column.default.as_deref().map(|default| Sql::new("(").add(&Sql::raw(default)).text(")"))
     }
 
     fn outward(&self, column: &Column) -> String {

@@ -160,7 +160,8 @@ fn family(base: &str, category: &str) -> Family {
 
 const INDEXES: &str = "
     select i.indrelid, ic.relname, i.indisunique, i.indisprimary, i.indisvalid and i.indisready,
-           i.indpred is not null, i.indimmediate, a.attname, am.amname = 'btree'
+           i.indpred is not null, i.indimmediate, a.attname, am.amname = 'btree',
+           pg_get_expr(i.indpred, i.indrelid)
     from pg_index i
     join pg_class ic on ic.oid = i.indexrelid
     join pg_am am on am.oid = ic.relam
@@ -192,6 +193,7 @@ fn add_index_column(found: &mut Vec<FoundIndex>, table: &Table, row: &Row) {
                 columns: vec![column],
                 unique: flag(2),
                 partial: flag(5),
+                only: row[9].as_text().map(str::to_owned),
                 valid: flag(4),
                 sorted: flag(8),
             },
@@ -243,8 +245,10 @@ fn add_reference(table: &mut Table, row: &Row) {
         last.parent_columns.push(parent_column);
         return;
     }
+    let number = table.references.len() as i64;
     table.references.push(ForeignKey {
         name: constraint,
+        number,
         columns: vec![column],
         parent: name(&row[2], &row[3]),
         parent_columns: vec![parent_column],

@@ -12,11 +12,11 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::Wire;
-use super::{lock, pulse, schema};
+use super::{lock, pulse, schema, soundness};
 use std::time::Duration;
 use targets::db::{
     Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Sql, Table, TableName, Tx, Value,
+    Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -186,6 +186,24 @@ impl Connected {
         result
     }
 
+    /// Runs a statement of a person outside of any transaction. A pooler may give each statement another session of the
+    /// server, where limits of ours would stay behind, so there are none.
+    fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
+        self.wire.notices.clear();
+        if !self.pooled {
+            let (lock, statement) = (limits.lock.as_millis().max(1), limits.statement.as_millis());
+            let set = format!("set lock_timeout = {lock}; set statement_timeout = {statement}");
+            self.wire.script(&set, &mut |_| {})?;
+        }
+        let done = self.wire.script(sql, &mut |_| {});
+        self.wire.roll_back();
+        if !self.pooled && !self.wire.is_lost() {
+            self.wire.script("set lock_timeout = '5s'; set statement_timeout = 0", &mut |_| {})?;
+        }
+        done?;
+        Ok(Performed { statement: sql.to_owned(), notices: std::mem::take(&mut self.wire.notices) })
+    }
+
     /// Runs statements of our own in one short transaction that may write.
     pub fn change(&mut self, statements: &[Sql]) -> Result<Vec<Row>> {
         let mut last = Vec::new();
@@ -261,6 +279,10 @@ impl Facts for Connected {
         self.ask(sql, each)
     }
 
+    fn soundness(&mut self, most: usize) -> Result<Soundness> {
+        soundness::check(self, most)
+    }
+
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         let explain = Sql::new("explain (format json) ").add(sql);
         let mut plan = String::new();
@@ -333,6 +355,10 @@ impl Facts for Connected {
         Ok(Some(list))
     }
 
+    fn traffic(&mut self) -> Result<Vec<Traffic>> {
+        super::traffic::measure(self)
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         pulse::take(self)
     }
@@ -364,6 +390,7 @@ impl Session for Connected {
                 format!("vacuum (skip_locked, truncate false){table}")
             }
             Command::Checkpoint => return Ok(Performed::default()),
+            Command::Statement { sql, limits } => return self.statement(sql, limits),
         };
         self.wire.notices.clear();
         self.wire.script(&statement, &mut |_| {})?;

@@ -72,7 +72,17 @@ impl Tx for Working<'_> {
         }
     }
 
-    fn commit(self: Box<Self>) -> Result<()> {
+    fn commit(mut self: Box<Self>) -> Result<()> {
+        self.committed("commit")
+    }
+
+    fn commit_soon(mut self: Box<Self>) -> Result<()> {
+        self.committed("set local synchronous_commit = off; commit")
+    }
+}
+
+impl Working<'_> {
+    fn committed(&mut self, how: &str) -> Result<()> {
         let wire = &mut self.session.wire;
         // The server would answer the commit of a failed transaction with a rollback, and call it a success.
         if !wire.is_working() {
@@ -83,7 +93,7 @@ impl Tx for Working<'_> {
                     .code("25P02"),
             });
         }
-        let committed = wire.script("commit", &mut |_| {});
+        let committed = wire.script(how, &mut |_| {});
         committed.map_err(|error| match wire.is_lost() {
             true => {
                 error.while_doing("the connection was lost during the commit, which may have happened or not")

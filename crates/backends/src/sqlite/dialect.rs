@@ -49,6 +49,14 @@ impl Dialect for SqliteDialect {
             .text(" collate nocase)")
     }
 
+    fn has_one_writer(&self) -> bool {
+        true
+    }
+
+    fn broken_references(&self) -> Option<Sql> {
+        Some(Sql::new("select \"table\", rowid, parent from pragma_foreign_key_check"))
+    }
+
     // One writer exists: a batch keeps all others out. A page of an index that two batches change is written twice, and
     // scattered rows change most pages of an index: measured on 5 000 000 rows with three indexes, a fifth of them
     // doomed, short batches cost three times what long ones do. A long one gives way to whoever comes.
@@ -166,6 +174,37 @@ impl Dialect for SqliteDialect {
             .add(&place::same_as(table, scratch))
     }
 
+    fn change_remembered(&self, table: &Table, undo: &UndoTable, range: Range) -> Option<Sql> {
+        let range = Sql::new("s.")
+            .text(ROW)
+            .text(" >= ")
+            .bind(range.from)
+            .text(" and s.")
+            .text(ROW)
+            .text(" < ")
+            .bind(range.to);
+        Some(self.change(table, undo).text(" and ").add(&range))
+    }
+
+    fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {
+        if take.limit.is_some() || take.into.is_some() {
+            return None;
+        }
+        let assignments = columns.iter().zip(&take.values);
+        let assignments: Vec<Sql> =
+            assignments.map(|(column, value)| Sql::default().name(column).text(" = ").add(value)).collect();
+        let update = Sql::new("update ").table(&take.table.name).text(" as t");
+        let (update, window) = match &take.window {
+            Some((from, to)) => {
+                let window = walk::window(take.table, from.as_ref(), to.as_ref());
+                (update.text(" not indexed"), window.text(" and "))
+            }
+            None => (update, Sql::default()),
+        };
+        let set = update.text(" set ").add(&Sql::join(&assignments, ", "));
+        Some(set.text(" where ").add(&window).text("(").add(&take.condition).text(")"))
+    }
+
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql {
         among(table, scratch, &Sql::default())
     }
@@ -190,6 +229,11 @@ impl Dialect for SqliteDialect {
     }
 
     // the write lock is held from the start of the transaction
+    fn hold(&self, _: &Table, _: &Sql) -> Option<Sql> {
+        None
+    }
+
+    // the same
     fn lock_whole(&self, _: &Table) -> Option<Sql> {
         None
     }
@@ -263,12 +307,33 @@ impl Dialect for SqliteDialect {
         Sql::new("unixepoch(").add(instant).text(", 'subsec')")
     }
 
+    fn row_id(&self, table: &Table) -> Option<Sql> {
+        table.rowid.as_ref().map(|rowid| Sql::new("t.").text(rowid))
+    }
+
     fn row_bytes(&self, table: &Table) -> String {
         let each: Vec<String> = table
             .stored()
             .map(|column| format!("coalesce(length(cast(t.{} as blob)), 0) + 1", quote(&column.name)))
             .collect();
         format!("({} + 4)", each.join(" + "))
+    }
+
+    fn new_key(&self, table: &Table, column: &Column) -> Option<Sql> {
+        if column.family != Family::Integer {
+            return column.default.as_deref().map(|default| Sql::new("(").add(&Sql::raw(default)).text(")"));
+        }
+        let newest = |select: Sql| Sql::new("coalesce((").add(&select).text("), 0)");
+        let of_rows = newest(Sql::new("select max(").name(&column.name).text(") from ").table(&table.name));
+        // Numbers of rows that are gone are not given again where the column counts up.
+        let given = newest(
+            Sql::new("select max(seq) from sqlite_sequence where name = ").bind(table.name.name.clone()),
+        );
+        let newest = match column.identity {
+            true => Sql::new("max(").add(&of_rows).text(", ").add(&given).text(")"),
+            false => of_rows,
+        };
+        Some(newest.text(" + row_number() over ()"))
     }
 
     fn outward(&self, column: &Column) -> String {

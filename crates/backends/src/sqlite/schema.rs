@@ -9,7 +9,7 @@
 //! primary key is listed among the unique keys only.
 
 use super::errors::{During, explain};
-use super::triggers;
+use super::{predicate, triggers};
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use targets::db::{
@@ -232,7 +232,10 @@ fn free_rowid_name(described: &[Described]) -> Option<String> {
 fn indexed(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Indexed>> {
     let mut indexed = all(
         conn,
-        "select name, \"unique\", partial, origin from pragma_index_list(?1, 'main') order by seq desc",
+        "select l.name, l.\"unique\", l.partial, l.origin, s.sql
+         from pragma_index_list(?1, 'main') as l
+         left join sqlite_schema as s on s.type = 'index' and s.name = l.name
+         order by l.seq desc",
         [table],
         |row| {
             let index = Index {
@@ -240,6 +243,7 @@ fn indexed(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Indexed>> {
                 columns: Vec::new(),
                 unique: row.get(1)?,
                 partial: row.get(2)?,
+                only: row.get::<_, Option<String>>(4)?.as_deref().and_then(predicate::of),
                 valid: true,
                 sorted: true,
             };
@@ -340,6 +344,7 @@ fn references(
         if last.replace(id) != Some(id) {
             references.push(ForeignKey {
                 name: String::new(),
+                number: id,
                 columns: Vec::new(),
                 parent: parent.name.clone(),
                 parent_columns: Vec::new(),

@@ -7,7 +7,7 @@
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, walk, whole_milliseconds};
+use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
     Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Sql, Table, TableName, Take, Taken, Tx, Value,
+    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -171,6 +171,22 @@ impl Link {
         })
     }
 
+    /// A statement of a person, which must not leave a transaction open.
+    fn statement(&self, sql: &str, limits: &Limits) -> Result<Performed> {
+        let failed = |error| explain(&self.label, During::Run, error);
+        self.conn.busy_timeout(whole_milliseconds(limits.lock)).map_err(failed)?;
+        self.watch.allow(limits.statement);
+        let done = self.command(sql);
+        self.watch.allow(Duration::ZERO);
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("rollback").map_err(failed)?;
+        }
+        // Whatever it set: children are Sexton's own business on this connection.
+        self.conn.execute_batch("pragma foreign_keys = off").map_err(failed)?;
+        done?;
+        Ok(Performed { statement: sql.to_owned(), notices: Vec::new() })
+    }
+
     fn checkpoint(&self) -> Result<Performed> {
         let mode: String = self
             .conn
@@ -235,6 +251,10 @@ impl Facts for Link {
         self.run(sql, each)
     }
 
+    fn soundness(&mut self, most: usize) -> Result<Soundness> {
+        soundness::check(self, most)
+    }
+
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         let mut lines = Vec::new();
         self.run(&Sql::new("explain query plan ").add(sql), &mut |row| {
@@ -276,6 +296,10 @@ impl Facts for Link {
         let list = List::new(TableName::bare("sexton_list"));
         self.list = Some((name.to_owned(), list.clone()));
         Ok(Some(list))
+    }
+
+    fn traffic(&mut self) -> Result<Vec<Traffic>> {
+        super::traffic::measure(self)
     }
 
     fn pulse(&mut self) -> Result<Pulse> {
@@ -337,6 +361,7 @@ impl Session for Link {
             }
             Command::Vacuum { .. } => self.vacuum(),
             Command::Checkpoint => self.checkpoint(),
+            Command::Statement { sql, limits } => self.statement(sql, limits),
         }
     }
 
@@ -403,6 +428,11 @@ impl Tx for Transaction<'_> {
         }
         let deleted = self.execute(&dialect::delete(take))?;
         Ok(Taken { remembered: deleted, deleted, below: 0 })
+    }
+
+    fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {
+        self.still_open()?;
+        super::rebuild::rebuild(self.link, table, create)
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

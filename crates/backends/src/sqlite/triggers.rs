@@ -43,24 +43,25 @@ fn event(statement: &str) -> Option<Events> {
     (events != Events::default()).then_some(events)
 }
 
-struct Words<'a> {
-    rest: &'a str,
+/// The words of a statement.
+pub(super) struct Words<'a> {
+    pub(super) rest: &'a str,
 }
 
 /// A bare word or sign; what was quoted is a name and equals no keyword.
-struct Word<'a> {
+pub(super) struct Word<'a> {
     text: &'a str,
     quoted: bool,
 }
 
 impl Word<'_> {
-    fn is(&self, keyword: &str) -> bool {
+    pub(super) fn is(&self, keyword: &str) -> bool {
         !self.quoted && self.text.eq_ignore_ascii_case(keyword)
     }
 }
 
 impl<'a> Words<'a> {
-    fn next(&mut self) -> Option<Word<'a>> {
+    pub(super) fn next(&mut self) -> Option<Word<'a>> {
         self.skip_blanks();
         let first = self.rest.chars().next()?;
         let (length, quoted) = match first {

@@ -37,6 +37,11 @@ fn keys_references_indexes_and_triggers_are_seen_on_both() {
         assert_eq!(index("child_parent").columns, [Some("pa".into()), Some("pb".into())]);
         assert_eq!(index("child_lower").columns, [None, Some("id".into())]);
         assert!(index("child_some").partial && index("child_some").unique);
+        assert_eq!(
+            index("child_some").only.as_deref().map(|only| only.trim_matches(['(', ')'])),
+            Some("pa > 1")
+        );
+        assert_eq!(index("child_parent").only, None);
         let reference = &child.references[0];
         assert_eq!(reference.columns, ["pa", "pb"]);
         assert_eq!(reference.parent_columns, ["a", "b"]);

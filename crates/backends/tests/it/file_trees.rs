@@ -1,6 +1,7 @@
 //! Walking, moving and removing in file stores: the same in a folder and in a bucket, and never through a link.
 
-use crate::s3_server::S3Server;
+use crate::s3_server::{S3Server, keys};
+use backends::bucket::{Bucket, BucketOptions};
 use backends::local_files::LocalFiles;
 use std::collections::BTreeMap;
 use std::fs;
@@ -206,4 +207,98 @@ fn a_store_says_what_stands_before_its_names() {
     assert_eq!(store.locate("/etc/passwd"), None);
     let server = S3Server::start();
     assert_eq!(server.bucket("s3://bucket/some/prefix/").roots(), ["s3://bucket/some/prefix"]);
+}
+
+/// Enough folders and files that threads share the work: many small folders, a deep one and a flat one.
+fn forest() -> (tempfile::TempDir, LocalFiles) {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..100 {
+        fs::create_dir_all(folder.path().join(format!("many/{n}/deeper"))).unwrap();
+        fs::write(folder.path().join(format!("many/{n}/deeper/file")), "12345").unwrap();
+    }
+    fs::create_dir_all(folder.path().join("deep").join(["x/"; 60].concat())).unwrap();
+    fs::create_dir_all(folder.path().join("flat")).unwrap();
+    for n in 0..1_500 {
+        fs::write(folder.path().join(format!("flat/{n}")), "1").unwrap();
+    }
+    symlink("/", folder.path().join("many/7/root")).unwrap();
+    let store = LocalFiles::new("folder", folder.path());
+    (folder, store)
+}
+
+#[test]
+fn a_large_tree_is_walked_whole_and_each_folder_comes_before_what_is_in_it() {
+    let (_folder, store) = forest();
+    let mut seen = BTreeMap::new();
+    store
+        .walk("", &mut |name, about| {
+            if let Some((above, _)) = name.rsplit_once('/') {
+                assert!(seen.contains_key(above), "{name} came before its folder");
+            }
+            assert!(seen.insert(name.to_owned(), about.unwrap()).is_none(), "{name} came twice");
+            Ok(true)
+        })
+        .unwrap();
+    let count = |sort: Sort| seen.values().filter(|about| about.sort == sort).count();
+    assert_eq!((count(Sort::File), count(Sort::Folder), count(Sort::Link)), (1_600, 1 + 200 + 61 + 1, 1));
+    assert_eq!(seen.values().map(|about| about.bytes).sum::<u64>(), 1_500 + 100 * 5);
+    assert_eq!(seen, walked(&store, "", ""), "another walk sees something else");
+    assert_eq!(names(&store, "many", "many/3").len(), 200 - 2 + 100 - 1 + 1);
+}
+
+#[test]
+fn a_walk_ends_with_the_error_or_the_panic_of_the_one_who_is_told() {
+    let (_folder, store) = forest();
+    let mut told = 0;
+    let stopped = store.walk("", &mut |_, _| {
+        told += 1;
+        if told == 1_200 { Err(targets::db::Error::data("enough")) } else { Ok(true) }
+    });
+    assert_eq!(stopped.unwrap_err().what, "enough");
+    let walk = std::panic::AssertUnwindSafe(|| {
+        store.walk("", &mut |name, _| if name == "flat/1499" { panic!("told") } else { Ok(true) })
+    });
+    assert!(std::panic::catch_unwind(walk).is_err());
+}
+
+#[test]
+fn a_tree_that_shrinks_while_it_is_walked_is_walked_to_its_end() {
+    let (folder, store) = forest();
+    let mut told = 0;
+    let mut missed = Vec::new();
+    let walked = store.walk("", &mut |name, about| {
+        told += 1;
+        if told == 100 {
+            for n in 0..100 {
+                fs::remove_dir_all(folder.path().join(format!("many/{n}"))).unwrap();
+            }
+        }
+        missed.extend(about.err().map(|error| format!("{name}: {error}")));
+        Ok(true)
+    });
+    assert!(walked.unwrap() && told > 1_500);
+    assert_eq!(missed, Vec::<String>::new(), "what vanishes is no error");
+}
+
+/// The least that a service takes as a part that is not the last.
+const FIVE: usize = 5 << 20;
+
+#[test]
+fn an_object_too_large_for_one_request_is_copied_in_parts() {
+    let server = S3Server::start();
+    let options = || BucketOptions { largest_copy: FIVE as u64, ..server.options() };
+    let store = Bucket::new("bucket", "s3://bucket/a b", options()).unwrap();
+    let text: String = (0..2 * FIVE + 7).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
+    for size in [FIVE, FIVE + 1, 2 * FIVE, 2 * FIVE + 7] {
+        write(&store, "large ü+%41.bin", &text[..size]);
+        assert_eq!(store.move_to("large ü+%41.bin", "moved/there").unwrap(), Moved::Done, "{size}");
+        assert!(read(&store, "moved/there") == text[..size], "{size}");
+        assert_eq!(store.look("large ü+%41.bin").unwrap(), None);
+        assert!(store.remove("moved/there").unwrap());
+    }
+    write(&store, "large", &text);
+    let wrong = BucketOptions { credentials: keys("another secret"), ..options() };
+    let stranger = Bucket::new("bucket", "s3://bucket/a b", wrong).unwrap();
+    assert!(stranger.move_to("large", "moved").is_err());
+    assert!(read(&store, "large") == text);
 }

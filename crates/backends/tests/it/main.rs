@@ -7,6 +7,7 @@ mod conformance_places;
 mod conformance_schema;
 mod conformance_session;
 mod conformance_take;
+mod conformance_traffic;
 mod conformance_values;
 mod file_trees;
 mod files;

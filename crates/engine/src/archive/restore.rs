@@ -89,6 +89,7 @@ impl Operation for RestoreArchive {
         let scratch = work.scratch_for(&task.table, &task.columns)?;
         fill(&task, &file.name, store.as_ref(), &scratch, work)?;
         let remembered = Remembered {
+            made: false,
             // Conflicts are told apart by file.
             seq: task.seq * 1_000_000 + at as i64,
             change: Change::Delete,

@@ -92,7 +92,7 @@ fn elsewhere(error: Error) -> Error {
 
 /// Tries again what others or a restart of the server were in the way of: a run should not end because of its log.
 fn patiently<T>(attempt: impl Fn() -> Result<T>) -> Result<T> {
-    let mut waits = retry::waits();
+    let mut waits = retry::waits(retry::USUAL);
     loop {
         let error = match attempt() {
             Ok(done) => return Ok(done),

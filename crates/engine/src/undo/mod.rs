@@ -5,33 +5,44 @@
 //! operation like any other: planned, batched, checkpointed, resumable.
 
 mod conflicts;
+mod done;
 mod exempt;
 mod files_back;
+mod made;
+mod moved_files;
 mod order;
+mod parents;
 mod point;
 mod put_back;
 mod rows_back;
 mod scopes;
 mod tally;
+mod written;
 
 pub use conflicts::{Conflict, conflicts_of};
+pub use done::not_converted;
 pub use exempt::{Exemption, exempted, not_exempt, release};
-pub use files_back::{MovedFile, moved_files, restored_files};
+pub use moved_files::{MovedFile, moved_files, restored_files};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
 };
 pub use put_back::PutBack;
 pub use scopes::Scope;
 pub use tally::{Tally, will_be_spent};
+pub use written::WrittenFile;
 
 pub(crate) use conflicts::reported_conflicts;
+pub(crate) use done::count_alone;
 pub(crate) use exempt::{add as exempt_rows, forget_gone};
-pub(crate) use files_back::{count_moved, discard_files, record as record_files, release_files};
+pub(crate) use moved_files::{
+    count_moved, discard_files, moved_names, record as record_files, release_files, stores_with_files,
+};
 pub(crate) use order::parents_first;
 pub(crate) use point::{install, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
 pub(crate) use scopes::{id as scope_id, open as open_scope, parse as parse_scope_id};
 pub(crate) use tally::count as count_rows;
+pub(crate) use written::{names_of as written_names, record as record_written};
 
 /// The id of the undo point of the n-th operation of a run.
 pub fn point_id(run: &str, item: usize) -> String {

@@ -18,6 +18,17 @@ pub enum PointState {
     Partly,
 }
 
+impl PointState {
+    /// As it is stored.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            PointState::Open => "open",
+            PointState::Used => "used",
+            PointState::Partly => "partly",
+        }
+    }
+}
+
 /// What was done to remembered rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +82,9 @@ pub struct Remembered {
     pub undo: UndoTable,
     /// The key by which rows are found again.
     pub key: Vec<String>,
+    /// The run made the table itself, so that it goes when the run is undone and nothing is left in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
 }
 
 /// An archive file that belongs to an operation of a run.
@@ -237,16 +251,11 @@ pub(crate) fn set_state(
     point: &str,
     state: PointState,
 ) -> Result<()> {
-    let text = match state {
-        PointState::Open => "open",
-        PointState::Used => "used",
-        PointState::Partly => "partly",
-    };
     tx.execute(
         &Sql::new("update ")
             .table(&dialect.own("undo_points"))
             .text(" set state = ")
-            .bind(text)
+            .bind(state.text())
             .text(" where id = ")
             .bind(point),
     )?;
@@ -345,7 +354,10 @@ pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> 
 /// Removes Sexton's own tables when no undo point, archive or exemption needs them. Checkpoints of runs that changed
 /// nothing more are forgotten with them. True when they went.
 pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
-    if !installed(session)? || !super::files_back::tidy_files(session, limits)? {
+    if !installed(session)?
+        || !super::moved_files::tidy_files(session, limits)?
+        || !super::written::tidy(session, limits)?
+    {
         return Ok(false);
     }
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();

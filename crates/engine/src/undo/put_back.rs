@@ -6,10 +6,13 @@
 
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
+use super::made;
 use super::order::{in_order, own_references, parents_come_later};
+use super::parents::parents_missing;
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
 use super::scopes;
+use super::written::{self, WrittenTask};
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -89,6 +92,7 @@ impl Operation for PutBack {
             warn_of_triggers(&task, &mut planned.findings);
             planned.steps.push(step(&task, matched));
         }
+        planned.steps.extend(written::steps(facts, &point.id, point.state)?);
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
         if let Some(last) = planned.steps.last_mut() {
             last.task["last"] = true.into();
@@ -99,6 +103,13 @@ impl Operation for PutBack {
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
         if let Some(task) = FileTask::of(step) {
             let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
+        if let Some(task) = WrittenTask::of(step) {
+            let batch = written::take_away(&task, aim, rows, work, &self.point)?;
             if batch.next.is_none() && task.last {
                 self.finish(None, work)?;
             }
@@ -145,9 +156,11 @@ impl Operation for PutBack {
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         let mut findings = reported_conflicts(facts, &self.point)?;
         findings.extend(files_back::file_conflicts(facts, &self.point)?);
-        for step in steps.iter().filter(|step| FileTask::of(step).is_none()) {
-            let task: Task = read_task(step)?;
-            parents_missing(&task, facts, &mut findings)?;
+        findings.extend(written::conflicts(facts, &self.point)?);
+        let of_rows = |step: &&Step| FileTask::of(step).is_none() && WrittenTask::of(step).is_none();
+        let all: Vec<Task> = steps.iter().filter(of_rows).map(read_task).collect::<Result<_>>()?;
+        for task in &all {
+            parents_missing(task, &all, facts, &mut findings)?;
             if task.table.key.is_none()
                 && task.table.rowid.is_none()
                 && task.remembered.change == Change::Delete
@@ -178,7 +191,8 @@ impl PutBack {
         let own = work.dialect().own("undo_conflicts");
         let select =
             Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
-        let open = work.count(&select)? + files_back::open_files(work, &self.point)?;
+        let files = files_back::open_files(work, &self.point)? + written::open(work, &self.point)?;
+        let open = work.count(&select)? + files;
         let state = if open == 0 { PointState::Used } else { PointState::Partly };
         if scope.is_some() {
             return scopes::set_state(work, &self.point, state);
@@ -186,8 +200,12 @@ impl PutBack {
         let dialect = work.dialect();
         set_state(work.tx(), dialect, &self.point, state)?;
         super::tally::forget(work.tx(), dialect, &self.point)?;
+        super::done::forget(work.tx(), dialect, &self.point)?;
         match state {
-            PointState::Used => scopes::all_used(work, &self.point),
+            PointState::Used => {
+                made::remove(work, &self.point)?;
+                scopes::all_used(work, &self.point)
+            }
             _ => Ok(()),
         }
     }
@@ -264,47 +282,6 @@ fn warn_of_triggers(task: &Task, findings: &mut Vec<Finding>) {
             ));
         }
     }
-}
-
-/// Restored rows whose parents are gone: SQLite does not refuse them, so they are told.
-fn parents_missing(task: &Task, facts: &mut dyn Facts, findings: &mut Vec<Finding>) -> Result<()> {
-    if task.remembered.change != Change::Delete {
-        return Ok(());
-    }
-    for key in &task.table.references {
-        let gone = |column: &String| !task.columns.contains(column);
-        if key.columns.iter().any(gone) || key.parent_columns.len() != key.columns.len() {
-            continue;
-        }
-        let given: Vec<Sql> =
-            key.columns.iter().map(|column| Sql::new("u.").name(column).text(" is not null")).collect();
-        let same: Vec<Sql> = key
-            .columns
-            .iter()
-            .zip(&key.parent_columns)
-            .map(|(column, parent)| Sql::new("p.").name(parent).text(" = u.").name(column))
-            .collect();
-        let orphans = facts.count(
-            &Sql::new("select count(*) from ")
-                .table(&task.remembered.undo.name)
-                .text(" as u where ")
-                .add(&Sql::join(&given, " and "))
-                .text(" and not exists (select 1 from ")
-                .table(&key.parent)
-                .text(" as p where ")
-                .add(&Sql::join(&same, " and "))
-                .text(")"),
-        )?;
-        if orphans > 0 && task.table.name.schema.is_none() {
-            findings.push(Finding::note(
-                "parent_missing",
-                &task.table.name,
-                format!("{orphans} restored rows refer to rows of `{}` that do not exist", key.parent),
-                "they were orphans before, or their parents were removed since: put those back first (`sexton undo list`)",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn step(task: &Task, matched: u64) -> Step {

@@ -91,7 +91,7 @@ fn needed(
             let top = listing.tops.get(one.name.get(skip..).unwrap_or_default());
             return top.is_some_and(|top| top.live || top.referenced);
         }
-        let referenced = listing.find(&one.name).is_none_or(|n| listing.files[n].referenced);
+        let referenced = listing.find(&one.name).is_none_or(|n| listing.is_referenced(n));
         referenced || marks.covers(&one.name, options)
     };
     Ok(doomed.iter().enumerate().filter(|(_, one)| is_needed(one)).map(|(n, _)| n).collect())

@@ -85,7 +85,7 @@ fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judg
             "the columns of `references` hold no value at all, so every file would be an orphan",
             "look whether this is the right database and whether a column is missing; if all is right, `--force`",
         ));
-    } else if marks.met == 0 && !listing.files.is_empty() && marks.missing.iter().any(|(_, count)| *count > 0)
+    } else if marks.met == 0 && !listing.files.is_empty() && !marks.missing.is_empty()
         || (marks.met == 0 && !marks.elsewhere.is_empty())
     {
         let sample = marks.elsewhere.first().map(|(_, _, sample)| sample.as_str());
@@ -138,17 +138,14 @@ fn shares(options: &Options, judged: &Judged, manners: &Manners, all: &mut Vec<F
 }
 
 fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
-    let names = || marks.missing_names.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>();
-    for (column, count) in &marks.missing {
+    for (column, count, some) in &marks.missing {
+        let some = some.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         all.push(Finding::warning(
             "missing_files",
             column,
             match count {
-                1 => format!("a row refers to a file that is not there, see {}", names().join(", ")),
-                _ => format!(
-                    "{count} references point at files that are not there, such as {}",
-                    names().join(", ")
-                ),
+                1 => format!("a row refers to a file that is not there, see {some}"),
+                _ => format!("{count} references point at files that are not there, such as {some}"),
             },
             "bring them back from a backup, or mend the rows",
         ));

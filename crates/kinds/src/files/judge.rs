@@ -155,20 +155,19 @@ impl Rules<'_> {
 
     fn file(&self, n: usize, listing: &Listing, judged: &mut Judged) {
         let name = listing.name(n);
-        let item = &listing.files[n];
         let path = name.get(self.skip..).unwrap_or_default();
         if self.options.marker.as_deref() == Some(path) {
             return;
         }
         if let Some((_, older_us)) = self.temporary.iter().find(|(glob, _)| glob.fits(path)) {
             let last = judged.classes.len() - 1;
-            let used = item.referenced || self.marks.covers(name, self.options);
+            let used = listing.is_referenced(n) || self.marks.covers(name, self.options);
             return self.add(n, listing, &mut judged.classes[last], used, (*older_us).min(self.too_young_us));
         }
         let path = match (&self.options.ids, path.split_once('/')) {
             (None, _) => path,
             (Some(_), None) => {
-                if !item.referenced {
+                if !listing.is_referenced(n) {
                     judged.unknown(name);
                 }
                 return;
@@ -183,7 +182,7 @@ impl Rules<'_> {
         if self.keep.iter().any(|glob| glob.fits(path)) {
             return;
         }
-        let used = item.referenced || self.marks.covers(name, self.options);
+        let used = listing.is_referenced(n) || self.marks.covers(name, self.options);
         let Some(class) = self.classes.iter().position(|glob| glob.fits(path)) else {
             if !used {
                 judged.unknown(name);

@@ -8,6 +8,7 @@ use engine::{Doomed, Error, QUARANTINE, Result};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use targets::files::{About, Files, Sort};
 
 /// One file.
@@ -15,8 +16,6 @@ use targets::files::{About, Files, Sort};
 pub struct Item {
     at: usize,
     len: u16,
-    /// Whether a row refers to it.
-    pub referenced: bool,
     /// In bytes.
     pub bytes: u64,
     /// Last change, microseconds since 1970.
@@ -63,6 +62,8 @@ pub struct Listing {
     pub waiting: Vec<String>,
     names: String,
     slots: Vec<u32>,
+    /// Whether a row refers to the n-th file. Several threads mark at once.
+    referenced: Vec<AtomicBool>,
 }
 
 impl Listing {
@@ -101,7 +102,8 @@ impl Listing {
             Ok(false)
         })?;
         listing.index();
-        listing.waiting = waiting(store)?;
+        listing.waiting = engine::quarantined_points(store)?;
+        listing.problems.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(listing)
     }
 
@@ -150,7 +152,6 @@ impl Listing {
                 self.files.push(Item {
                     at: self.names.len(),
                     len: name.len() as u16,
-                    referenced: false,
                     bytes: about.bytes,
                     modified_us: about.modified_us,
                 });
@@ -166,7 +167,48 @@ impl Listing {
         }
     }
 
+    /// Marks the n-th file as one that a row refers to.
+    pub fn refer(&self, n: usize) {
+        self.referenced[n].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a row refers to the n-th file.
+    pub fn is_referenced(&self, n: usize) -> bool {
+        self.referenced[n].load(Ordering::Relaxed)
+    }
+
+    /// Marks the first folders below the base in which something is referred to, or which lead to such a folder.
+    pub fn settle(&mut self, base: &str, folders: &HashSet<String>) {
+        let skip = if base.is_empty() { 0 } else { base.len() + 1 };
+        let first = |name: &str| {
+            let path = name.get(skip..).unwrap_or_default();
+            skip + path.find('/').unwrap_or(path.len())
+        };
+        let mut last = String::new();
+        for n in 0..self.files.len() {
+            if !self.is_referenced(n) {
+                continue;
+            }
+            let name = self.name(n);
+            let end = first(name);
+            if name[..end] == last {
+                continue;
+            }
+            last.clear();
+            last.push_str(&name[..end]);
+            if let Some(top) = self.tops.get_mut(&last[skip..]) {
+                top.referenced = true;
+            }
+        }
+        for name in folders {
+            if let Some(top) = name.get(skip..first(name)).and_then(|first| self.tops.get_mut(first)) {
+                top.referenced = true;
+            }
+        }
+    }
+
     fn index(&mut self) {
+        self.referenced.resize_with(self.files.len(), AtomicBool::default);
         let mut slots = vec![u32::MAX; (self.files.len() * 2).next_power_of_two().max(2)];
         let mask = slots.len() - 1;
         for n in 0..self.files.len() {
@@ -211,19 +253,4 @@ fn hash(name: &str) -> usize {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     hasher.finish() as usize
-}
-
-/// The undo points whose folders are in the quarantine.
-fn waiting(store: &dyn Files) -> Result<Vec<String>> {
-    let mut points = Vec::new();
-    store.walk(QUARANTINE, &mut |name, about| {
-        if about.is_ok_and(|about| about.sort == Sort::Folder)
-            && let Some(point) = name.strip_prefix(QUARANTINE).and_then(|name| name.strip_prefix('/'))
-        {
-            points.push(point.to_owned());
-        }
-        Ok(false)
-    })?;
-    points.sort();
-    Ok(points)
 }

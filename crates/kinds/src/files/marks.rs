@@ -1,17 +1,24 @@
 //! Marks in a listing what rows refer to. The same for the whole store when planning and for the few files of a batch
 //! right before they move.
+//!
+//! Rows are read on one thread; where they are many, another helps to look for what they mention. What comes out does not
+//! depend on who met what.
 
 use super::listing::Listing;
 use super::options::{Form, Options};
 use super::paths::{Paths, checksums};
-use super::references::{Read, Source};
-use engine::Result;
+use super::references::{Given, Mention, Read, Source};
+use engine::{Error, Result};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
+use std::thread;
 use targets::db::Facts;
 use targets::files::Files;
 
 /// How many missing files are listed by name.
 const MISSING_LISTED: usize = 10_000;
+/// Values that are handed over together, by number and by bytes.
+const PORTION: (usize, usize) = (1_024, 256 << 10);
 
 /// What the references came to.
 #[derive(Default)]
@@ -26,9 +33,9 @@ pub struct Marks {
     pub broken: Vec<(String, u64)>,
     /// By column: paths of other places, with one of them.
     pub elsewhere: Vec<(String, u64, String)>,
-    /// By column: names of files that are not there.
-    pub missing: Vec<(String, u64)>,
-    /// The first of these names.
+    /// By column: how many files are not there, and the first of them.
+    pub missing: Vec<(String, u64, Vec<String>)>,
+    /// The first of these names, of all columns.
     pub missing_names: BTreeSet<String>,
     /// Folders that rows refer to as such: what is in them is referred to.
     pub folders: HashSet<String>,
@@ -53,84 +60,33 @@ pub fn mark(
         })?;
         marks.ids = read.values;
     }
-    let mut names = Names::of(options, listing, sources);
-    let links = std::mem::take(&mut listing.links);
-    let paths = Paths::new(store, &options.base, &options.prefixes, &links);
+    let names = Names::of(options, listing, sources);
+    let look = Look { options, names: &names, store, listing };
     for source in sources {
-        let (mut elsewhere, mut sample, mut missing) = (0, String::new(), 0);
-        let Read { values, broken } = source.read(facts, &mut |mention| {
-            let meant = match mention.form {
-                Form::Name | Form::Hash => {
-                    let met = names.meet(mention.form, mention.text, listing);
-                    marks.met += u64::from(met);
-                    if !met && mention.sure {
-                        missing += 1;
-                        marks.note_missing(mention.text);
-                    }
-                    return Ok(());
-                }
-                _ => paths.meant(mention.text, mention.within),
-            };
-            let mut met = false;
-            for (n, name) in meant.names.iter().enumerate() {
-                // A word that happens to be the name of a folder does not mean all that is in it.
-                let may_be_folder = mention.sure && n < meant.whole;
-                met |= marks.meet(name, may_be_folder, &options.base, listing);
-            }
-            marks.met += u64::from(met);
-            if meant.elsewhere && mention.sure {
-                elsewhere += 1;
-                if sample.is_empty() {
-                    mention.text.clone_into(&mut sample);
-                }
-            }
-            // The reading whose folder is there is the one that people know.
-            let whole = &meant.names[..meant.whole];
-            let folder_is_there = |name: &&String| {
-                name.rsplit_once('/').is_none_or(|(folder, _)| listing.folders.contains(folder))
-            };
-            let likely = whole.iter().find(folder_is_there).or(whole.first());
-            if let Some(name) = likely.filter(|_| !met && mention.sure) {
-                missing += 1;
-                marks.note_missing(name);
-            }
-            Ok(())
-        })?;
-        marks.values += values;
-        if broken > 0 {
-            marks.broken.push((source.label.clone(), broken));
-        }
-        if elsewhere > 0 {
-            marks.elsewhere.push((source.label.clone(), elsewhere, sample));
-        }
-        if missing > 0 {
-            marks.missing.push((source.label.clone(), missing));
-        }
+        let part = look.through(source, facts)?;
+        marks.add(&source.label, part);
     }
-    listing.links = links;
+    listing.settle(&options.base, &marks.folders);
     Ok(marks)
 }
 
 impl Marks {
-    fn meet(&mut self, name: &str, may_be_folder: bool, base: &str, listing: &mut Listing) -> bool {
-        if let Some(n) = listing.find(name) {
-            listing.files[n].referenced = true;
-        } else if may_be_folder && listing.folders.contains(name) {
-            self.folders.insert(name.to_owned());
-        } else {
-            return listing.links.contains(name);
+    fn add(&mut self, column: &str, part: Part) {
+        self.values += part.read.values;
+        self.met += part.met;
+        self.folders.extend(part.folders);
+        if part.read.broken > 0 {
+            self.broken.push((column.to_owned(), part.read.broken));
         }
-        let path = if base.is_empty() { name } else { name.get(base.len() + 1..).unwrap_or_default() };
-        let first = path.split('/').next().unwrap_or_default();
-        if let Some(top) = listing.tops.get_mut(first) {
-            top.referenced = true;
+        if let Some(sample) = part.elsewhere_such_as {
+            self.elsewhere.push((column.to_owned(), part.elsewhere, sample));
         }
-        true
-    }
-
-    fn note_missing(&mut self, name: &str) {
-        if self.missing_names.len() < MISSING_LISTED {
-            self.missing_names.insert(name.to_owned());
+        if part.missing > 0 {
+            let some = part.missing_names.iter().take(3).cloned().collect();
+            self.missing.push((column.to_owned(), part.missing, some));
+        }
+        for name in part.missing_names {
+            note(&mut self.missing_names, name);
         }
     }
 
@@ -151,6 +107,179 @@ impl Marks {
     }
 }
 
+/// Keeps the first names in their order, whoever comes first.
+fn note(names: &mut BTreeSet<String>, name: String) {
+    if names.len() < MISSING_LISTED || names.last().is_some_and(|last| name < *last) {
+        names.insert(name);
+        if names.len() > MISSING_LISTED {
+            names.pop_last();
+        }
+    }
+}
+
+/// What the values of one column came to, or some of them.
+#[derive(Default)]
+struct Part {
+    read: Read,
+    met: u64,
+    elsewhere: u64,
+    elsewhere_such_as: Option<String>,
+    missing: u64,
+    missing_names: BTreeSet<String>,
+    folders: HashSet<String>,
+}
+
+impl Part {
+    fn and(mut self, other: Part) -> Part {
+        self.read.values += other.read.values;
+        self.read.broken += other.read.broken;
+        self.met += other.met;
+        self.elsewhere += other.elsewhere;
+        self.elsewhere_such_as = self.elsewhere_such_as.into_iter().chain(other.elsewhere_such_as).min();
+        self.missing += other.missing;
+        other.missing_names.into_iter().for_each(|name| note(&mut self.missing_names, name));
+        self.folders.extend(other.folders);
+        self
+    }
+
+    fn misses(&mut self, name: &str) {
+        self.missing += 1;
+        note(&mut self.missing_names, name.to_owned());
+    }
+}
+
+/// What is needed to find what a text means. Shared by threads.
+struct Look<'a> {
+    options: &'a Options,
+    names: &'a Names,
+    store: &'a dyn Files,
+    listing: &'a Listing,
+}
+
+impl Look<'_> {
+    /// Looks for everything that a column mentions.
+    fn through(&self, source: &Source, facts: &mut dyn Facts) -> Result<Part> {
+        let mut own = Seeker::new(self);
+        let mut portion: Vec<Given> = Vec::new();
+        let mut bytes = 0;
+        thread::scope(|scope| {
+            let mut helper = None;
+            source.stream(facts, &mut |given| {
+                bytes += given.bytes();
+                portion.push(given);
+                if portion.len() < PORTION.0 && bytes < PORTION.1 {
+                    return Ok(());
+                }
+                bytes = 0;
+                let (give, _) = helper.get_or_insert_with(|| {
+                    let (give, given) = sync_channel(2);
+                    (give, scope.spawn(move || help(self, source, given)))
+                });
+                match give.try_send(std::mem::take(&mut portion)) {
+                    Ok(()) => Ok(()),
+                    // It has enough to do, or has failed, which is told in the end.
+                    Err(TrySendError::Full(portion) | TrySendError::Disconnected(portion)) => {
+                        own.seek(source, portion)
+                    }
+                }
+            })?;
+            own.seek(source, portion)?;
+            match helper {
+                None => Ok(own.part),
+                Some((give, helper)) => {
+                    drop(give);
+                    let other =
+                        helper.join().map_err(|_| Error::system("a thread that looks for files died"))??;
+                    Ok(own.part.and(other))
+                }
+            }
+        })
+    }
+}
+
+fn help(look: &Look, source: &Source, given: Receiver<Vec<Given>>) -> Result<Part> {
+    let mut own = Seeker::new(look);
+    given.into_iter().try_for_each(|portion| own.seek(source, portion))?;
+    Ok(own.part)
+}
+
+/// One thread's work.
+struct Seeker<'a> {
+    look: &'a Look<'a>,
+    paths: Paths<'a>,
+    part: Part,
+}
+
+impl<'a> Seeker<'a> {
+    fn new(look: &'a Look<'a>) -> Self {
+        let paths = Paths::new(look.store, &look.options.base, &look.options.prefixes, &look.listing.links);
+        Self { look, paths, part: Part::default() }
+    }
+
+    fn seek(&mut self, source: &Source, portion: Vec<Given>) -> Result<()> {
+        let (look, paths, part) = (self.look, &self.paths, &mut self.part);
+        for given in portion {
+            part.read.values += 1;
+            let whole = source.tell(given, &mut |mention| {
+                met(look, paths, part, mention);
+                Ok(())
+            })?;
+            part.read.broken += u64::from(!whole);
+        }
+        Ok(())
+    }
+}
+
+fn met(look: &Look, paths: &Paths, part: &mut Part, mention: &Mention) {
+    let meant = match mention.form {
+        Form::Name | Form::Hash => {
+            let met = look.names.meet(mention.form, mention.text, look.listing);
+            part.met += u64::from(met);
+            if !met && mention.sure {
+                part.misses(mention.text);
+            }
+            return;
+        }
+        _ => paths.meant(mention.text, mention.within),
+    };
+    let listing = look.listing;
+    let mut met = false;
+    for (n, name) in meant.names.iter().enumerate() {
+        if let Some(n) = listing.find(name) {
+            listing.refer(n);
+            met = true;
+        // A word that happens to be the name of a folder does not mean all that is in it.
+        } else if mention.sure && n < meant.whole && listing.folders.contains(name) {
+            if !part.folders.contains(name) {
+                part.folders.insert(name.clone());
+            }
+            met = true;
+        } else {
+            met |= listing.links.contains(name);
+        }
+    }
+    part.met += u64::from(met);
+    if !mention.sure {
+        return;
+    }
+    if meant.elsewhere {
+        part.elsewhere += 1;
+        if part.elsewhere_such_as.as_deref().is_none_or(|known| mention.text < known) {
+            part.elsewhere_such_as = Some(mention.text.to_owned());
+        }
+    }
+    if met {
+        return;
+    }
+    // The reading whose folder is there is the one that people know.
+    let whole = &meant.names[..meant.whole];
+    let folder_is_there =
+        |name: &&String| name.rsplit_once('/').is_none_or(|(folder, _)| listing.folders.contains(folder));
+    if let Some(name) = whole.iter().find(folder_is_there).or(whole.first()) {
+        part.misses(name);
+    }
+}
+
 /// Files by their last part and by checksum, made only where a column names them so.
 struct Names {
     by_name: HashMap<String, Vec<usize>>,
@@ -160,15 +289,17 @@ struct Names {
 impl Names {
     fn of(options: &Options, listing: &Listing, sources: &[Source]) -> Self {
         let wants = |form: Form| sources.iter().any(|source| source.form() == form);
+        let (by_name, by_hash) = (wants(Form::Name), wants(Form::Hash));
         let skip = if options.base.is_empty() { 0 } else { options.base.len() + 1 };
         let mut names = Self { by_name: HashMap::new(), by_hash: HashMap::new() };
-        for n in 0..listing.files.len() {
+        let all = if by_name || by_hash { listing.files.len() } else { 0 };
+        for n in 0..all {
             let path = listing.name(n).get(skip..).unwrap_or_default();
-            if wants(Form::Name) {
+            if by_name {
                 let last = path.rsplit('/').next().unwrap_or(path);
                 names.by_name.entry(last.to_owned()).or_default().push(n);
             }
-            if wants(Form::Hash) {
+            if by_hash {
                 for key in checksums(path) {
                     names.by_hash.entry(key).or_default().push(n);
                 }
@@ -177,21 +308,14 @@ impl Names {
         names
     }
 
-    fn meet(&mut self, form: Form, text: &str, listing: &mut Listing) -> bool {
+    fn meet(&self, form: Form, text: &str, listing: &Listing) -> bool {
         let text = text.trim();
         let met = match form {
             Form::Hash => self.by_hash.get(&text.to_lowercase()),
             _ => self.by_name.get(text),
         };
         for n in met.into_iter().flatten() {
-            listing.files[*n].referenced = true;
-            let name = listing.name(*n).to_owned();
-            // Whichever part is the first below the base.
-            for part in name.split('/') {
-                if let Some(top) = listing.tops.get_mut(part) {
-                    top.referenced = true;
-                }
-            }
+            listing.refer(*n);
         }
         met.is_some_and(|met| !met.is_empty())
     }

@@ -15,6 +15,7 @@ mod paths;
 mod plan;
 mod references;
 mod result;
+mod texts;
 
 pub use options::Options;
 
@@ -71,6 +72,10 @@ impl Operation for Options {
     /// Batches sized by time would shrink to a handful of files where the references are many.
     fn manners(&self, asked: &Manners) -> Manners {
         Manners { batch_size: asked.batch_size.or(Some(BATCH)), ..asked.clone() }
+    }
+
+    fn stores(&self) -> Vec<String> {
+        vec![self.store.clone()]
     }
 
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {

@@ -93,6 +93,11 @@ impl<'a> Paths<'a> {
             self.add(below(path, prefix), self.base, meant);
         }
         if meant.names.len() > before {
+            let inside = |name: &String| self.base.is_empty() || below(name, self.base).is_some();
+            if !meant.names[before..].iter().any(inside) {
+                // It may lead there through a link that lies in the store, but not below the base.
+                meant.names.extend(absolute.and_then(|path| self.follow(&path)));
+            }
             return;
         }
         if text.starts_with('/') || text.contains("://") {

@@ -41,9 +41,15 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     let mut listing = Listing::of(store.as_ref(), options)?;
     let mut planned = Planned { undo: Some(kept(options, planning)?), ..Planned::default() };
     if !listing.exists {
-        planned.findings.push(missing_base(options, store.as_ref()));
-        planned.result =
-            Some(result::planned(&Listing::default(), &nothing_found(options), &Default::default()));
+        let missing = missing_base(options, store.as_ref());
+        let nothing = nothing_found(options);
+        planned.result = Some(result::planned(&Listing::default(), &nothing, &Default::default()));
+        // Without a step, what stands in the way is told as the outcome.
+        let classes = if missing.level == engine::Level::Warning { nothing.classes } else { Vec::new() };
+        for found in classes {
+            planned.steps.push(step(options, found, Vec::new(), &[], planning)?);
+        }
+        planned.findings.push(missing);
         return Ok(planned);
     }
     planned.findings.extend(check_marker(options, store.as_ref())?);
@@ -118,14 +124,15 @@ fn forgotten(listing: &Listing, facts: &mut dyn Facts) -> Result<Vec<Finding>> {
     Ok(unknown
         .map(|point| {
             Finding::warning(
-                "quarantine",
+                engine::LEFT_BEHIND,
                 point,
                 format!(
                     "files wait in `{}/{point}`, but this database has no undo point of that name",
                     engine::QUARANTINE
                 ),
                 format!(
-                    "if run `{point}` died, `sexton resume {point}`; else it may be that of another database"
+                    "if run `{point}` died, `sexton resume {point}`, or let the next run put them back; else it may be that of \
+                     another database"
                 ),
             )
         })

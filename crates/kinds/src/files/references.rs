@@ -4,9 +4,9 @@
 //! cannot be known, so nothing may be removed.
 
 use super::options::{Form, Options, Reference};
+use super::texts::{looks_like_json, texts_of};
 use engine::{Error, Result};
-use serde_json::Value as Json;
-use targets::db::{Column, Facts, Schema, Sql, Table, Value};
+use targets::db::{Column, Facts, Family, Schema, Sql, Table, Value};
 
 /// One column that refers.
 pub struct Source {
@@ -17,6 +17,8 @@ pub struct Source {
     form: Form,
     within: Option<Column>,
     condition: Option<String>,
+    is_array: bool,
+    is_json: bool,
 }
 
 /// One text that may name a file.
@@ -29,6 +31,26 @@ pub struct Mention<'a> {
     pub form: Form,
     /// It is meant as a file: its absence is worth telling.
     pub sure: bool,
+}
+
+/// Told each text, in which form it refers, and whether it is meant as a file.
+pub type Tell<'a> = dyn FnMut(&str, Form, bool) -> Result<()> + 'a;
+
+/// A value, and the folder that goes with it.
+pub struct Given {
+    value: Value,
+    within: Option<String>,
+}
+
+impl Given {
+    /// About how large it is.
+    pub fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) | Value::BrokenText(bytes) | Value::Raw { bytes, .. } => bytes.len(),
+            _ => 8,
+        }
+    }
 }
 
 /// What was read of one column.
@@ -49,7 +71,10 @@ fn source(reference: &Reference, schema: &Schema) -> Result<Source> {
     let table = schema.find(&reference.table)?.clone();
     let column = table.expect_column(&reference.column)?.clone();
     let within = reference.within.as_deref().map(|name| table.expect_column(name)).transpose()?.cloned();
+    let declared = column.declared.to_lowercase();
     Ok(Source {
+        is_array: declared.ends_with("[]"),
+        is_json: declared.starts_with("json"),
         label: format!("{}.{}", table.name, column.name),
         table,
         column,
@@ -96,30 +121,56 @@ impl Source {
     }
 
     /// Reads all of it.
+    pub fn stream(&self, facts: &mut dyn Facts, each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
+        let outcome = facts.query(&self.select(facts), &mut |row| {
+            let mut values = row.into_iter();
+            let value = values.next().unwrap_or(Value::Null);
+            let within = values.next().map(plain).filter(|within| !within.is_empty());
+            each(Given { value, within })
+        });
+        outcome.map(drop).map_err(|error| Error::while_doing(error, &format!("reading `{}`", self.label)))
+    }
+
+    /// Tells what a value mentions; false when it cannot be read.
+    pub fn tell(&self, given: Given, each: &mut dyn FnMut(&Mention) -> Result<()>) -> Result<bool> {
+        let Given { value, within } = given;
+        self.mentions(value, &mut |text: &str, form: Form, sure: bool| {
+            each(&Mention { text, within: within.as_deref(), form, sure })
+        })
+    }
+
+    /// Reads all of it and tells what it mentions.
     pub fn read(&self, facts: &mut dyn Facts, each: &mut dyn FnMut(&Mention) -> Result<()>) -> Result<Read> {
         let mut read = Read::default();
-        let select = self.select(facts);
-        let outcome = facts.query(&select, &mut |row| {
-            let mut values = row.into_iter();
-            let value = values.next().map(plain).unwrap_or_default();
-            let within = values.next().map(plain).filter(|within| !within.is_empty());
+        self.stream(facts, &mut |given| {
             read.values += 1;
-            let mut tell = |text: &str, form: Form, sure: bool| {
-                each(&Mention { text, within: within.as_deref(), form, sure })
-            };
-            if !self.mentions(&value, &mut tell)? {
-                read.broken += 1;
-            }
+            read.broken += u64::from(!self.tell(given, each)?);
             Ok(())
-        });
-        outcome.map_err(|error| Error::while_doing(error, &format!("reading `{}`", self.label)))?;
+        })?;
         Ok(read)
     }
 
     /// False when the value cannot be read.
-    fn mentions(&self, value: &str, tell: &mut dyn FnMut(&str, Form, bool) -> Result<()>) -> Result<bool> {
-        let declared = self.column.declared.to_lowercase();
-        let is_json = declared.starts_with("json");
+    fn mentions(&self, value: Value, tell: &mut Tell) -> Result<bool> {
+        // SQLite takes bytes into any column, and they may be a text.
+        if let Value::Blob(bytes) = &value {
+            let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control));
+            if let Some(text) = text.filter(|_| self.form != Form::Hash) {
+                tell(&plain(value.clone()), self.form_of_one(), false)?;
+                return self.texts(text, tell);
+            }
+            if self.column.family != Family::Blob && matches!(self.form, Form::Auto | Form::Json) {
+                return Ok(false);
+            }
+        }
+        self.texts(&plain(value), tell)
+    }
+
+    fn form_of_one(&self) -> Form {
+        if matches!(self.form, Form::Name | Form::Hash) { self.form } else { Form::Path }
+    }
+
+    fn texts(&self, value: &str, tell: &mut Tell) -> Result<bool> {
         match self.form {
             Form::Path => tell(value, Form::Path, true)?,
             Form::Name | Form::Hash => {
@@ -129,72 +180,54 @@ impl Source {
                 }
             }
             Form::Text => {
-                let ends = |c: char| c.is_whitespace() || "\"'`()<>[]{}|,;=".contains(c);
                 tell(value, Form::Path, false)?;
-                for word in value.split(ends).filter(|word| !word.is_empty()) {
-                    tell(word, Form::Path, false)?;
-                    tell(word.trim_end_matches(['.', ':', '!', '?']), Form::Path, false)?;
-                }
+                words(value, tell)?;
             }
-            Form::Auto | Form::Json => {
-                if declared.ends_with("[]") {
-                    for text in array(value) {
-                        self.one(&text, is_json, tell)?;
-                    }
-                    return Ok(true);
+            Form::Auto | Form::Json if self.is_array => {
+                let mut whole = true;
+                for text in array(value) {
+                    whole &= self.one(&text, self.is_json, tell)?;
                 }
-                return self.one(value, is_json, tell);
+                return Ok(whole);
             }
+            Form::Auto | Form::Json => return self.one(value, self.is_json || self.form == Form::Json, tell),
         }
         Ok(true)
     }
 
-    fn one(
-        &self,
-        value: &str,
-        declared: bool,
-        tell: &mut dyn FnMut(&str, Form, bool) -> Result<()>,
-    ) -> Result<bool> {
-        let must = self.form == Form::Json || declared;
-        if must || looks_like_json(value) {
-            match serde_json::from_str::<Json>(value) {
-                Ok(json) => return within_json(&json, tell).map(|()| true),
-                // SQLite's JSON columns hold numbers and plain words as they come.
-                Err(_) if must && !value.trim().is_empty() && looks_like_json(value) => return Ok(false),
-                Err(_) => {}
-            }
+    /// One path, or a document; false when it should be one and is not.
+    fn one(&self, value: &str, declared: bool, tell: &mut Tell) -> Result<bool> {
+        let looks = looks_like_json(value);
+        if (declared || looks) && (value.trim().is_empty() || texts_of(value, tell)?) {
+            return Ok(true);
         }
         tell(value, Form::Path, true)?;
-        Ok(true)
-    }
-}
-
-fn looks_like_json(value: &str) -> bool {
-    value.trim_start().starts_with(['{', '[', '"'])
-}
-
-fn within_json(json: &Json, tell: &mut dyn FnMut(&str, Form, bool) -> Result<()>) -> Result<()> {
-    match json {
-        Json::String(text) => {
-            if looks_like_json(text)
-                && let Ok(inner) = serde_json::from_str::<Json>(text)
-            {
-                within_json(&inner, tell)?;
-            }
-            // A word in JSON may be anything; what has an ending or a folder is meant as a file.
-            tell(text, Form::Path, text.contains(['/', '.']))
+        // Another language's list, half a document, or one too deep: what is in it may be meant all the same.
+        if looks || value.starts_with('(') {
+            words(value, tell)?;
         }
-        Json::Array(items) => items.iter().try_for_each(|item| within_json(item, tell)),
-        Json::Object(entries) => entries.iter().try_for_each(|(key, value)| {
-            tell(key, Form::Path, false)?;
-            within_json(value, tell)
-        }),
-        Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
+        // SQLite's JSON columns hold plain words as they come; a form that somebody chose is meant.
+        Ok(!(declared && (looks || (self.form == Form::Json && !self.is_array))))
     }
+}
+
+/// The paths that may be in a text.
+pub fn words(text: &str, tell: &mut Tell) -> Result<()> {
+    let ends = |c: char| c.is_whitespace() || "\"'`()<>[]{}|,;=".contains(c);
+    for word in text.split(ends).filter(|word| !word.is_empty()) {
+        tell(word, Form::Path, false)?;
+        tell(word.trim_end_matches(['.', ':', '!', '?']), Form::Path, false)?;
+    }
+    Ok(())
 }
 
 /// The texts of an array as PostgreSQL writes it, at any depth: `{a,"b c",{d}}`.
 fn array(text: &str) -> Vec<String> {
+    // Where its numbers do not begin at 1: `[2:3]={a,b}`.
+    let text = match text.split_once("={") {
+        Some((bounds, _)) if bounds.starts_with('[') => &text[bounds.len() + 1..],
+        _ => text,
+    };
     let mut all = Vec::new();
     let mut one = String::new();
     let (mut quoted, mut was_quoted) = (false, false);
@@ -241,20 +274,7 @@ mod tests {
     #[test]
     fn an_array_gives_its_texts_at_any_depth() {
         assert_eq!(array(r#"{a,"b c",NULL,{"d\"e",""}}"#), ["a", "b c", "d\"e", ""]);
+        assert_eq!(array("[0:1][2:2]={{a},{b}}"), ["a", "b"]);
         assert!(array("{}").is_empty());
-    }
-
-    #[test]
-    fn json_gives_its_texts_at_any_depth_also_as_text_within_json() {
-        let json: Json = serde_json::from_str(r#"{"a": ["x.png", {"b": "[\"y/z\"]"}, 7, null]}"#).unwrap();
-        let mut all = Vec::new();
-        within_json(&json, &mut |text, _, sure| {
-            all.push((text.to_owned(), sure));
-            Ok(())
-        })
-        .unwrap();
-        for wanted in [("a", false), ("x.png", true), ("y/z", true)] {
-            assert!(all.iter().any(|(text, sure)| (text.as_str(), *sure) == wanted), "{wanted:?} in {all:?}");
-        }
     }
 }

@@ -20,7 +20,7 @@ pub fn planned(listing: &Listing, judged: &Judged, marks: &Marks) -> Json {
         classes.insert(found.class.clone(), json!(names));
     }
     let doomed: Vec<&Doomed> = judged.classes.iter().flat_map(|found| &found.doomed).collect();
-    let missing: u64 = marks.missing.iter().map(|(_, count)| count).sum();
+    let missing: u64 = marks.missing.iter().map(|(_, count, _)| count).sum();
     json!({
         "orphans": classes,
         "cleanup": cleanup(&doomed, Vec::new(), judged.freed),

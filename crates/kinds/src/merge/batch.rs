@@ -5,6 +5,7 @@
 
 use super::clash::{clashing, new_name, next_number};
 use super::fields::{changes, differs, gathered};
+use super::listed;
 use super::members::{MAP, gone, map, stays};
 use super::options::Policy;
 use super::result;
@@ -48,7 +49,7 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
     let column = task.scope.as_deref().unwrap_or_default();
     // Held to the end: who adds a row below one of them waits, and then finds that its parent is gone.
     for leaf in &task.node.leaves {
-        work.choose(&Rows::all(leaf, Sql::new("t.").name(column).text(" = ").add(&scope)), &[])?;
+        work.hold(&Rows::all(leaf, Sql::new("t.").name(column).text(" = ").add(&scope)))?;
     }
     let key = numbered("o", task.node.key);
     let found = work.tabulate(MAP, &map(task, Some(&scope), None), &[key])?;
@@ -70,10 +71,38 @@ fn inward(task: &Task, value: &Value, work: &Work) -> Result<Sql> {
     Ok(work.dialect().inward(column, value.clone()))
 }
 
-/// Some groups, wherever they are.
+/// Some groups of the list that the session keeps.
 fn groups(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<Batch> {
+    let Some(list) = place.list.clone() else { return compared(task, place, rows, work) };
+    let mut counts = Counts::default();
+    let part = listed::part(&task.node, &list.table, &place);
+    for leaf in &task.node.leaves {
+        work.hold(&Rows::all(leaf, task.node.among(&part)))?;
+    }
+    let indexes = [numbered("o", task.node.key)];
+    let found = work.tabulate(MAP, &listed::pairs(task, &list.table, &place), &indexes)?;
+    if let Some(tree) = task.tree.as_ref().filter(|_| found > 0)
+        && work.count(&listed::changed(task, tree))? > 0
+    {
+        let next = place.listed_anew();
+        return Ok(Batch { counts, next: next.map(|place| place.cursor()).transpose()? });
+    }
+    if found > 0 {
+        merge(task, work, &mut counts)?;
+        place.done += found;
+    }
+    // What came since the list was made is seen by the verification.
+    let Some(from) = place.to.take() else { return Ok(Batch { counts, next: None }) };
+    place.from = from;
+    Ok(Batch { counts, next: Some(place.cursor()?) })
+}
+
+/// Some groups, wherever they are, where no list can be kept: the whole table is compared.
+fn compared(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<Batch> {
     let mut counts = Counts::default();
     let indexes = [numbered("o", task.node.key)];
+    let most = task.max_rows.map_or(u64::MAX, |most| most.saturating_sub(place.done));
+    let rows = rows.max(task.at_least).min(most);
     let select = map(task, None, Some((rows / ROWS_PER_GROUP).max(1)));
     let mut found = work.tabulate(MAP, &select, &indexes)?;
     if found == 0 {
@@ -81,7 +110,7 @@ fn groups(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<B
     }
     for leaf in &task.node.leaves {
         let both = gone(MAP, &task.node).text(" union all ").add(&stays(MAP, &task.node));
-        work.choose(&Rows::all(leaf, task.node.among(&both)), &[])?;
+        work.hold(&Rows::all(leaf, task.node.among(&both)))?;
     }
     if task.tree.is_some() {
         found = work.tabulate(MAP, &select, &indexes)?;
@@ -97,28 +126,9 @@ fn groups(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<B
 
 /// How many of the pairs are duplicates now that both rows are locked.
 fn still_the_same(task: &Task, work: &mut Work) -> Result<u64> {
-    let table = &task.node.table.name;
-    let mut conditions = Vec::new();
-    for (n, by) in task.by.iter().enumerate() {
-        conditions.push(Sql::new(&format!("m.c{n} = ")).add(by));
-    }
-    let same = Sql::join(&conditions, " and ");
-    // The expressions are over `t`, so each end of the pair has its turn.
-    let exists = |kind: &str| {
-        Sql::new("exists (select 1 from ")
-            .table(table)
-            .text(" as t where ")
-            .add(&task.node.is("t", "m", kind))
-            .text(" and ")
-            .add(&same)
-            .text(")")
-    };
-    work.count(
-        &Sql::new(&format!("select count(*) from {MAP} as m where "))
-            .add(&exists("o"))
-            .text(" and ")
-            .add(&exists("n")),
-    )
+    let select = Sql::new(&format!("select count(*) from {MAP} as m where "));
+    let both = [listed::same(task, "m", "o"), listed::same(task, "m", "n")];
+    work.count(&select.add(&Sql::join(&both, " and ")))
 }
 
 /// Merges what the mapping says.

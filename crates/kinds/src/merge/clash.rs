@@ -3,6 +3,7 @@
 //! A row is in the way when it moves and another, already there or moving too, agrees with it in the columns of a
 //! unique key or of a rule (W-082). Each becomes one with that other, gets another name, or is refused; none is lost.
 
+use super::members::ROWS;
 use super::options::Policy;
 use super::task::{Clash, Reference, numbered};
 use targets::db::Sql;
@@ -90,6 +91,9 @@ pub fn clashing(reference: &Reference, clash: &Clash, map: &str) -> Sql {
     for column in &clash.beside {
         inner = inner.text(" and t.").name(column).text(" is not null");
     }
+    if let Some(only) = &clash.only {
+        inner = inner.text(" and ").add(&node.among(only));
+    }
     let mut place: Vec<String> = clash.through.iter().map(|n| format!("d{n}")).collect();
     place.extend(numbered("x", clash.beside.len()));
     let place = place.join(", ");
@@ -98,16 +102,18 @@ pub fn clashing(reference: &Reference, clash: &Clash, map: &str) -> Sql {
     let alike = alike.join(", ");
     let order = format!("order by moved, {}", numbered("v", node.key).join(", "));
     let values = node.values.len();
-    let mut ranked = Sql::new("select z.*, row_number() over (partition by ")
-        .text(&place)
-        .text(&format!(" {order}) as nth, row_number() over alike as nth_alike"));
+    let nth = match clash.same.as_slice() {
+        [] => "row_number() over alike".to_owned(),
+        _ => format!("row_number() over (partition by {place} {order})"),
+    };
+    let mut ranked = Sql::new(&format!("select z.*, {nth} as nth, row_number() over alike as nth_alike"));
     for n in 0..values {
         ranked = ranked.text(&format!(", first_value(v{n}) over alike as n{n}"));
     }
     let ranked = ranked
         .text(" from (")
         .add(&inner)
-        .text(&format!(") as z window alike as (partition by {alike} {order})"));
+        .text(&format!(") as z window alike as (partition by {alike} {order} {ROWS})"));
     let old: Vec<String> = (0..values).map(|n| format!("v{n} as o{n}")).collect();
     let mut sql = Sql::new(&format!(
         "select {}, {}, {}, s, nth, case when nth_alike > 1 then {} else {} end as deed",

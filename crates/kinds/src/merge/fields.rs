@@ -35,9 +35,25 @@ pub fn gathered(node: &Node, fields: &[Field], map: &str, aged: bool) -> Sql {
             inner = inner.text(&format!(", {age} as b{n}"));
         }
     }
-    Sql::new("select * from (")
+    // The key comes from the table itself: a value that was computed has no type on SQLite, and an index on it is not used
+    // to find the row it belongs to.
+    let mut sql = Sql::new("select q.leads, q.s");
+    for (n, column) in node.key().iter().enumerate() {
+        sql = sql.text(", t.").name(column).text(&format!(" as n{n}"));
+    }
+    for (n, field) in fields.iter().enumerate() {
+        sql = sql.text(&format!(", q.g{n}"));
+        if field.rule == FieldRule::Newest && aged {
+            sql = sql.text(&format!(", q.b{n}"));
+        }
+    }
+    sql.text(" from (")
         .add(&inner)
-        .text(&format!(" from {map} as m where m.deed = 2) as q where leads = 1"))
+        .text(&format!(" from {map} as m where m.deed = 2) as q join "))
+        .table(&node.table.name)
+        .text(" as t on ")
+        .add(&node.is("t", "q", "n"))
+        .text(" where q.leads = 1")
 }
 
 /// The new value of a field: the row that stays is `t`, what the others bring is `g`.

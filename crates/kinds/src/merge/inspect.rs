@@ -1,6 +1,6 @@
 //! Looking without changing: how many duplicates there are (R5a), and every fault of the table (R5b).
 
-use super::members::members;
+use super::members::{doubles, members};
 use super::options::{Options, Same};
 use super::plan;
 use super::result;
@@ -328,9 +328,7 @@ pub fn after(
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let task = Task::read(step)?;
-    let left = facts.count(
-        &Sql::new("select count(*) from (").add(&super::members::map(&task, None, None)).text(") as q"),
-    )?;
+    let left = facts.count(&doubles(&task))?;
     let table = &task.node.table.name;
     if done.failed > 0 {
         findings.push(Finding::warning(

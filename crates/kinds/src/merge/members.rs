@@ -10,6 +10,9 @@ use targets::db::Sql;
 /// How the mapping is called, in the plan (where it is part of a statement) and in a batch (where it is a temporary table).
 pub const MAP: &str = "sexton_map";
 
+/// The frame of a window that both `row_number` and `first_value` can use: SQLite makes one passage of it.
+pub const ROWS: &str = "rows between unbounded preceding and current row";
+
 /// The mapping of rows that go (`o0`, …) to the row that stays (`n0`, …), by all values of the node, with the scope `s`,
 /// its depth in the tree (`level`), its rank (`nth`), its values to take over (`f0`, …) and its age (`a`). `scope` is a value
 /// for the scope column, `groups` the most groups to look at.
@@ -34,7 +37,8 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
         let order = if task.tree.is_some() { " order by max(level) desc" } else { "" };
         sql = sql.text(&format!("{order} limit {groups}"));
     }
-    sql = sql.text("), rated as (select m.*");
+    // Asked for their dependants once: read in two places, SQLite would count them twice.
+    sql = sql.text("), rated as materialized (select m.*");
     for (n, value) in node.values.iter().enumerate() {
         sql = sql.text(", t.").name(value).text(&format!(" as o{n}"));
     }
@@ -59,7 +63,7 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
     let mut order = String::new();
     for (n, rule) in task.order.iter().enumerate() {
         let way = if rule.descending { "desc" } else { "asc" };
-        // Counts are never NULL; asked twice, SQLite would count twice.
+        // Counts are never NULL.
         if !rule.counts {
             order.push_str(&format!("case when r{n} is null then 1 else 0 end, "));
         }
@@ -87,6 +91,20 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
         sql = sql.text(", a");
     }
     sql.text(" from ranked where nth > 1")
+}
+
+/// A query for how many rows would go, without choosing those that stay.
+pub fn doubles(task: &Task) -> Sql {
+    let classes = if task.tree.is_some() { 1 } else { task.by.len() };
+    let mut same = numbered("c", classes);
+    if task.scope.is_some() {
+        same.push("s".to_owned());
+    }
+    Sql::new("with recursive members as (").add(&members(task, None)).text(&format!(
+        ") select cast(coalesce(sum(q.many - 1), 0) as bigint) from (select count(*) as many from members group by {} having \
+         count(*) > 1) as q",
+        same.join(", ")
+    ))
 }
 
 /// Every row that takes part: its key (`m0`, …), scope, depth, and what it must share with others.
@@ -146,7 +164,7 @@ fn paths(task: &Task, tree: &Tree, scope: Option<&Sql>) -> Sql {
             .text(" end"),
         None => Sql::new("coalesce(").add(path).text(", ").add(&alone).text(")"),
     };
-    let root = Sql::new("case when ").add(&task.wanted).text(" then ").add(&joined(&task.by)).text(" end");
+    let root = root(task);
     let mut first = vec![Sql::new("t.").name(&tree.parent).text(" is null")];
     first.extend(in_scope(task, scope));
     let mut next = vec![Sql::new("t.").name(&tree.parent).text(" = m.m0")];
@@ -168,6 +186,26 @@ fn paths(task: &Task, tree: &Tree, scope: Option<&Sql>) -> Sql {
         .table(table)
         .text(" as t on ")
         .add(&Sql::join(&next, " and "))
+}
+
+/// What makes roots the same, over `t`; NULL for those that are left alone.
+fn root(task: &Task) -> Sql {
+    Sql::new("case when ").add(&task.wanted).text(" then ").add(&joined(&task.by)).text(" end")
+}
+
+/// What makes a row of a tree the same as another, given that their parents are, over `t`; NULL where nothing does.
+pub fn name(task: &Task, tree: &Tree) -> Sql {
+    let one = Sql::new("case when t.")
+        .name(&tree.parent)
+        .text(" is null then '=' || ")
+        .add(&root(task))
+        .text(" else '/' || ")
+        .add(&joined(&tree.siblings))
+        .text(" end");
+    match &task.free {
+        Some(free) => Sql::new("case when ").add(free).text(" then ").add(&one).text(" end"),
+        None => one,
+    }
 }
 
 /// Several values as one text from which they could be told again; NULL when one of them is.

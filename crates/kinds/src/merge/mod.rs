@@ -8,6 +8,7 @@ mod clash;
 mod count;
 mod fields;
 mod inspect;
+mod listed;
 mod members;
 mod options;
 mod plan;
@@ -19,8 +20,8 @@ mod task;
 pub use options::Options;
 
 use engine::{
-    Batch, Counts, Cursor, Done, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Work,
+    Batch, Counts, Cursor, Done, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result,
+    Severity, Step, Stores, Work,
 };
 use options::Mode;
 use targets::db::Facts;
@@ -64,23 +65,25 @@ impl Kind for Merge {
     }
 }
 
-/// Rows of a batch without scopes.
-const COMPARED: u64 = 60_000;
-
 impl Operation for Options {
-    /// Without scopes every batch compares the whole table, however small it is: batches sized by time would shrink, and
-    /// the run would never end.
-    fn manners(&self, asked: &Manners) -> Manners {
-        let batch_size = asked.batch_size.or(self.scope.is_none().then_some(COMPARED));
-        Manners { batch_size, ..asked.clone() }
-    }
-
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         match self.mode {
             Mode::Merge => plan::plan(self, facts, planning),
             Mode::Check => inspect::check(self, facts, planning),
             Mode::Verify => inspect::verify(self, facts, planning),
         }
+    }
+
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        rows: u64,
+        facts: &mut dyn Facts,
+        _stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
+        let place = listed::aim(&Task::read(step)?, &step.id, Place::read(cursor)?, rows, facts)?;
+        place.cursor().map(Some)
     }
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {

@@ -14,6 +14,9 @@ use targets::db::{Facts, Family, Schema, Sql, Table, TableKind, Value};
 
 /// Rows of a batch without scopes, for the plan's estimate.
 const USUAL_BATCH: u64 = 10_000;
+/// Rows of a batch that compares the whole table, however small it is: batches sized by time would shrink, and the run
+/// would never end.
+const COMPARED: u64 = 60_000;
 /// More scopes than this are left to the next run.
 const MOST_SCOPES: usize = 100_000;
 
@@ -29,6 +32,9 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     task.scopes = chosen.clone();
     let totals = counted.totals(task.scope.is_some().then_some(&chosen));
     task.planned = totals.first().copied().unwrap_or(0);
+    let manners = &planning.request.manners;
+    task.at_least = manners.batch_size.unwrap_or(COMPARED);
+    task.max_rows = manners.max_rows;
     let dependants = counted.dependants(&totals);
     refuse_clashes(&dependants, &mut planned.findings);
     let exempt = exempt(&task, facts)?;
@@ -109,6 +115,8 @@ pub fn task(
         park,
         scopes: Vec::new(),
         planned: 0,
+        at_least: 0,
+        max_rows: None,
     })
 }
 

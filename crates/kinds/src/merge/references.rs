@@ -4,7 +4,7 @@
 use super::options::{Declared, FieldRule, OnClash, Options, Policy};
 use super::task::{Clash, Field, Node, Reference};
 use engine::{Error, Finding, Result};
-use targets::db::{Family, ForeignKey, Schema, Table};
+use targets::db::{Family, ForeignKey, Schema, Sql, Table};
 
 /// The node of a table; `path` holds those above.
 pub fn node(
@@ -141,6 +141,17 @@ fn reference(
             "give the table a primary key",
         ));
     }
+    for index in child.indexes.iter().filter(|index| index.unique && is_unforeseen(index, &columns)) {
+        findings.push(Finding::warning(
+            "unforeseen_key",
+            &child.name,
+            format!(
+                "the unique index `{}` has an expression: whether rows get in each other's way is not known",
+                index.name
+            ),
+            "where they do, nothing is changed and the error names the index",
+        ));
+    }
     let indexed = is_indexed(child, &columns);
     if !indexed {
         findings.push(Finding::warning(
@@ -174,6 +185,12 @@ fn quoted(columns: &[String]) -> String {
     columns.iter().map(|column| targets::db::quote(column)).collect::<Vec<_>>().join(", ")
 }
 
+/// A unique key whose clashes cannot be found out beforehand.
+fn is_unforeseen(index: &targets::db::Index, columns: &[String]) -> bool {
+    index.columns.iter().flatten().any(|column| columns.contains(column))
+        && (index.columns.iter().any(Option::is_none) || (index.partial && index.only.is_none()))
+}
+
 /// Whether an index leads to the rows by these columns.
 fn is_indexed(table: &Table, columns: &[String]) -> bool {
     let begins = |index: &targets::db::Index| {
@@ -194,12 +211,15 @@ fn clashes(child: &Table, columns: &[String], options: &Options) -> Result<Vec<C
         }
     }
     let mut clashes: Vec<Clash> = Vec::new();
-    for unique in &child.uniques {
-        let through: Vec<usize> =
-            (0..columns.len()).filter(|n| unique.columns.contains(&columns[*n])).collect();
-        let beside: Vec<String> =
-            unique.columns.iter().filter(|column| !columns.contains(column)).cloned().collect();
-        let known = clashes.iter().any(|other| other.through == through && same_set(&other.beside, &beside));
+    let whole = child.uniques.iter().map(|unique| (unique.columns.clone(), None));
+    for (unique, only) in whole.chain(partial_uniques(child)) {
+        let through: Vec<usize> = (0..columns.len()).filter(|n| unique.contains(&columns[*n])).collect();
+        let beside: Vec<String> = unique.iter().filter(|column| !columns.contains(column)).cloned().collect();
+        let known = clashes.iter().any(|other| {
+            other.through == through
+                && same_set(&other.beside, &beside)
+                && (other.only.is_none() || other.only == only)
+        });
         if through.is_empty() || known {
             continue;
         }
@@ -208,12 +228,13 @@ fn clashes(child: &Table, columns: &[String], options: &Options) -> Result<Vec<C
             .find(|rule| same_set(&rule.columns, &beside))
             .or_else(|| rules.iter().find(|rule| rule.columns.is_empty()));
         clashes.push(match rule {
-            Some(rule) => clash(child, rule, through, beside, true)?,
+            Some(rule) => Clash { only, ..clash(child, rule, through, beside, true)? },
             None => Clash {
-                policy: if is_link(child, &unique.columns) { Policy::Fold } else { Policy::Refuse },
+                policy: if is_link(child, &unique) { Policy::Fold } else { Policy::Refuse },
                 if_same: Policy::Keep,
                 through,
                 beside,
+                only,
                 same: Vec::new(),
                 rename: None,
                 longest: None,
@@ -227,6 +248,24 @@ fn clashes(child: &Table, columns: &[String], options: &Options) -> Result<Vec<C
         }
     }
     Ok(clashes)
+}
+
+/// Unique keys that are about some rows only, with a query for the keys of these.
+fn partial_uniques(child: &Table) -> impl Iterator<Item = (Vec<String>, Option<Sql>)> + '_ {
+    let key = child.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
+    child.indexes.iter().filter(|index| index.unique && index.valid && !key.is_empty()).filter_map(
+        move |index| {
+            let columns: Vec<String> = index.columns.iter().cloned().collect::<Option<_>>()?;
+            let only = Sql::new("select ")
+                .names("", key.iter().map(String::as_str))
+                .text(" from ")
+                .table(&child.name)
+                .text(" where (")
+                .add(&Sql::raw(index.only.as_deref()?))
+                .text("\n)");
+            Some((columns, Some(only)))
+        },
+    )
 }
 
 fn clash(
@@ -245,8 +284,11 @@ fn clash(
     }
     let if_same = rule.if_same.unwrap_or(Policy::Keep);
     // What a unique key forbids cannot be kept.
+    let renames = rule.rename.as_ref().is_some_and(|name| beside.contains(name));
     let kept = |policy: Policy| match policy {
-        Policy::Keep if is_unique && rule.rename.is_some() => Policy::Rename,
+        // Another name helps only where the key is about names.
+        Policy::Rename if is_unique && !renames => Policy::Refuse,
+        Policy::Keep if is_unique && renames => Policy::Rename,
         Policy::Keep if is_unique => Policy::Refuse,
         policy => policy,
     };
@@ -258,6 +300,7 @@ fn clash(
         through,
         beside,
         same: rule.same.clone(),
+        only: None,
         policy: kept(rule.policy),
         if_same: kept(if_same),
         rename: rule.rename.clone(),

@@ -4,7 +4,7 @@
 use super::options::{FieldRule, Policy};
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
-use targets::db::{Sql, Table, Value};
+use targets::db::{List, Sql, Table, Value};
 
 /// A merge, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ pub struct Task {
     pub scopes: Vec<Value>,
     /// Rows the plan counted.
     pub planned: u64,
+    /// The least size of a batch where the session can keep no list, so that each batch compares the whole table.
+    #[serde(default)]
+    pub at_least: u64,
+    /// No more rows than this in one run.
+    #[serde(default)]
+    pub max_rows: Option<u64>,
 }
 
 /// One rule for which row comes first.
@@ -98,6 +104,9 @@ pub struct Clash {
     pub through: Vec<usize>,
     /// The other columns that must be the same.
     pub beside: Vec<String>,
+    /// The rows that the unique key is about, as a query for their keys, where it is not about all.
+    #[serde(default)]
+    pub only: Option<Sql>,
     /// Columns that make rows the same thing.
     pub same: Vec<String>,
     /// What happens to rows that are not the same thing; to all where `same` is empty.
@@ -128,6 +137,18 @@ pub struct Place {
     pub scope: usize,
     /// Rows done before, without scopes.
     pub done: u64,
+    /// The pairs that the session keeps, without scopes.
+    #[serde(default)]
+    pub list: Option<List>,
+    /// The first group of the list that is not done.
+    #[serde(default)]
+    pub from: i64,
+    /// The end of this batch in the list, exclusive; none for the end of the list.
+    #[serde(default)]
+    pub to: Option<i64>,
+    /// How often the list was made anew, because others have changed too much.
+    #[serde(default)]
+    pub again: u32,
 }
 
 impl Task {

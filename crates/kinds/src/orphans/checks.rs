@@ -207,6 +207,7 @@ pub fn constraint(link: &Link, facts: &dyn Facts) -> Option<Vec<String>> {
     }
     let columns: Vec<String> = link.columns().map(str::to_owned).collect();
     let key = link.declared.clone().unwrap_or_else(|| ForeignKey {
+        number: 0,
         name: format!("{}_{}_fkey", link.table.name.name, columns.join("_")),
         columns,
         parent: link.parent.name.clone(),

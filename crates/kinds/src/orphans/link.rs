@@ -53,6 +53,25 @@ pub fn links(target: &Target, table: &Table, schema: &Schema, dialect: &dyn Dial
     Ok(all)
 }
 
+/// Every reference that a table declares to a table that is there.
+pub fn declared_links(table: &Table, schema: &Schema) -> Result<Vec<Link>> {
+    let mut all = Vec::new();
+    for key in &table.references {
+        if let Some(parent) = schema.table(&key.parent) {
+            let columns = key.columns.clone();
+            all.push(link(
+                &Reference::default(),
+                table,
+                columns,
+                parent,
+                key.parent_columns.clone(),
+                Some(key.clone()),
+            )?);
+        }
+    }
+    Ok(all)
+}
+
 /// All declared references, or those to one parent.
 fn declared(reference: &Reference, table: &Table, schema: &Schema) -> Result<Vec<Link>> {
     let parent = reference.parent.as_deref().map(|name| schema.find(name)).transpose()?;

@@ -10,6 +10,7 @@ mod options;
 mod plan;
 mod scan;
 
+pub use link::declared_links;
 pub use options::Options;
 
 use crate::sweep;

@@ -4,6 +4,7 @@
 //! A job table is described by a mapping; presets hold those of well-known libraries. It never runs a job, and a job
 //! that moved between the plan and the run is left alone.
 
+mod claims;
 mod jobs;
 mod merge;
 mod options;

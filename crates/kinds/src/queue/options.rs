@@ -1,5 +1,6 @@
 //! What a queue operation can be told. The doc comments are the help texts of flags, config keys and the API.
 
+use super::claims::Claims;
 use super::merge::merged;
 use super::presets;
 use crate::sweep::{EpochUnitSchema, Policy, Relation, Triggers, Undo};
@@ -38,6 +39,9 @@ pub struct Options {
     /// Where heartbeats of workers are kept in a table of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<Workers>,
+    /// Where running jobs have a row in a table of their own, and go back to the queue by a row in another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
     /// Where the history of jobs is kept in a table of its own: it says how old a job is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Events>,
@@ -212,7 +216,7 @@ pub struct Workers {
     pub id: String,
     /// When a worker last said that it is alive.
     pub heartbeat: String,
-    /// The column of the job that names its worker.
+    /// The column of the job, or of its claim, that names its worker.
     pub job_column: String,
 }
 
@@ -259,6 +263,7 @@ impl Default for Options {
             when: When::default(),
             attempts_limit: None,
             workers: None,
+            claims: None,
             events: None,
             epoch_unit: EpochUnit::default(),
             zone: None,

@@ -3,13 +3,14 @@
 //! One conditional change: state and age are looked at again in the statement that locks the rows, so a job that
 //! ended meanwhile stays as it is. Attempts are not raised, because the job may not be to blame.
 
+use super::claims;
 use super::jobs::{Jobs, State};
-use super::options::Options;
+use super::options::{Options, Workers};
 use crate::sweep::{self, Act, Counted, Policy, Sweep, one_of};
 use engine::age::Age;
 use engine::undo::{Tally, will_be_spent};
 use engine::{Error, Finding, Planned, Planning, Result};
-use targets::db::{Column, Dialect, Facts, Family, Sql, Value};
+use targets::db::{Column, Dialect, Facts, Family, Sql, Table, Value};
 
 /// Which running jobs are stale.
 pub struct Stale {
@@ -18,7 +19,7 @@ pub struct Stale {
     /// Running jobs of which nobody can say.
     pub unreadable: Option<Sql>,
     /// For people.
-    facts: Vec<(String, String)>,
+    pub facts: Vec<(String, String)>,
 }
 
 /// Which running jobs are stale: by lease or heartbeat where there is one, else by age.
@@ -36,28 +37,7 @@ pub fn stale(jobs: &Jobs, facts: &mut dyn Facts) -> Result<Stale> {
         });
     }
     if let Some(workers) = &jobs.options.workers {
-        let table = jobs.schema.find(&workers.table)?;
-        let job_column = jobs.table.expect_column(&workers.job_column)?;
-        let heartbeat = table.expect_column(&workers.heartbeat)?;
-        let threshold = jobs.options.threshold();
-        let dead = jobs.older(heartbeat, &threshold, dialect)?.older;
-        let job = || Sql::new("t.").name(&job_column.name);
-        let alive = Sql::new("select t.")
-            .name(&table.expect_column(&workers.id)?.name)
-            .text(" from ")
-            .table(&table.name)
-            .text(" as t where not (")
-            .add(&dead)
-            .text(")");
-        let gone = Sql::new(" and (").add(&job()).text(" is null or ").add(&job());
-        return Ok(Stale {
-            condition: running.add(&gone).text(" not in (").add(&alive).text("))"),
-            unreadable: None,
-            facts: vec![(
-                "stale".to_owned(),
-                format!("running, its worker gave no sign of life for {}", threshold.0),
-            )],
-        });
+        return by_worker(jobs, workers, jobs.table, running, dialect);
     }
     let age =
         [&columns.heartbeat, &columns.updated, &columns.started].into_iter().find(|name| name.is_some());
@@ -66,6 +46,38 @@ pub fn stale(jobs: &Jobs, facts: &mut dyn Facts) -> Result<Stale> {
             .help("say `columns = { heartbeat = \"…\" }`, `lease`, `updated` or `started`"));
     };
     by_age(jobs, column, running, dialect)
+}
+
+/// By the heartbeats of workers in a table of their own; `table` has the column that names the worker.
+pub fn by_worker(
+    jobs: &Jobs,
+    workers: &Workers,
+    table: &Table,
+    running: Sql,
+    dialect: &dyn Dialect,
+) -> Result<Stale> {
+    let job_column = table.expect_column(&workers.job_column)?;
+    let table = jobs.schema.find(&workers.table)?;
+    let heartbeat = table.expect_column(&workers.heartbeat)?;
+    let threshold = jobs.options.threshold();
+    let dead = jobs.older(heartbeat, &threshold, dialect)?.older;
+    let job = || Sql::new("t.").name(&job_column.name);
+    let alive = Sql::new("select t.")
+        .name(&table.expect_column(&workers.id)?.name)
+        .text(" from ")
+        .table(&table.name)
+        .text(" as t where not (")
+        .add(&dead)
+        .text(")");
+    let gone = Sql::new(" and (").add(&job()).text(" is null or ").add(&job());
+    Ok(Stale {
+        condition: running.add(&gone).text(" not in (").add(&alive).text("))"),
+        unreadable: None,
+        facts: vec![(
+            "stale".to_owned(),
+            format!("running, its worker gave no sign of life for {}", threshold.0),
+        )],
+    })
 }
 
 fn by_age(jobs: &Jobs, column: &Column, running: Sql, dialect: &dyn Dialect) -> Result<Stale> {
@@ -124,39 +136,21 @@ fn is_function(column: &Column, name: &str, dialect: &dyn Dialect) -> Sql {
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
     let schema = facts.schema()?;
     let jobs = Jobs::find(options, &schema, planning)?;
-    let stale = stale(&jobs, facts)?;
-    let tally =
-        Tally { source: jobs.table.name.clone(), key: jobs.id()?.name.clone(), most: options.max_resets };
-    let change = Change::of(&jobs, &tally, facts.dialect())?;
-    let mut planned = Planned::default();
-    let sweep = Sweep {
-        id: "recover".to_owned(),
-        label: None,
-        table: jobs.table.clone(),
-        rule: stale.condition,
-        unreadable: stale.unreadable,
-        facts: stale.facts,
-        act: Act::Change(change.reset),
-        archive: None,
-        dependants: Policy::Restrict,
-        relations: Vec::new(),
-        triggers: options.triggers,
-        undo: options.undo,
-        newest: None,
-        joins: false,
-        joined: None,
-        aside: None,
+    let (sweep, counted) = match &options.claims {
+        Some(claims) => claims::sweep(&jobs, claims, facts)?,
+        None => changing(&jobs, facts)?,
     };
+    let mut planned = Planned::default();
     let (mut step, mut task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
     if step.matched > 0 {
-        let spent = match (&change.counted.tally, &change.counted.also) {
+        let spent = match (&counted.tally, &counted.also) {
             (Some(tally), also) => any(will_be_spent(facts, tally)?, also.clone()),
             (None, also) => also.clone(),
         };
         let failing = match spent {
             Some(spent) => facts.count(
                 &Sql::new("select count(*) from ")
-                    .table(&jobs.table.name)
+                    .table(&task.table.name)
                     .text(" as t where ")
                     .add(&task.condition)
                     .text(" and ")
@@ -176,10 +170,42 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             "see why their workers stopped; a job that takes long needs a threshold of its own (`thresholds`)",
         ));
     }
-    task.counted = Some(change.counted);
+    if options.claims.is_some() {
+        // All claims may be stale: their share says nothing.
+        (step.total, step.total_exact) = (None, false);
+    }
+    task.counted = Some(counted);
     planned.steps.push(task.write(step, facts.dialect())?);
     planned.undo = Some(sweep::undo(options.undo, None, &planned.steps, planning)?);
     Ok(planned)
+}
+
+/// Stale jobs in a table where a column, or several, say what they are at.
+fn changing(jobs: &Jobs, facts: &mut dyn Facts) -> Result<(Sweep, Counted)> {
+    let options = jobs.options;
+    let stale = stale(jobs, facts)?;
+    let tally =
+        Tally { source: jobs.table.name.clone(), key: jobs.id()?.name.clone(), most: options.max_resets };
+    let change = Change::of(jobs, &tally, facts.dialect())?;
+    let sweep = Sweep {
+        id: "recover".to_owned(),
+        label: None,
+        table: jobs.table.clone(),
+        rule: stale.condition,
+        unreadable: stale.unreadable,
+        facts: stale.facts,
+        act: Act::Change(change.reset),
+        archive: None,
+        dependants: Policy::Restrict,
+        relations: Vec::new(),
+        triggers: options.triggers,
+        undo: options.undo,
+        newest: None,
+        joins: false,
+        joined: None,
+        aside: None,
+    };
+    Ok((sweep, change.counted))
 }
 
 fn any(a: Option<Sql>, b: Option<Sql>) -> Option<Sql> {
@@ -211,7 +237,7 @@ impl Change {
             ))
             .help(
                 "say `states = { pending = [\"…\"] }`, or which columns to set: `on_recover = { locked_at = { sql = \"null\" } }`; \
-                 a queue that moves jobs from table to table recovers them by itself",
+                 for one that moves jobs from table to table: `claims`",
             ));
         }
         let mut also = Vec::new();

@@ -67,7 +67,8 @@ pub fn queries(jobs: &Jobs, facts: &mut dyn Facts) -> Result<Vec<(&'static str, 
     let touched = if columns.updated.is_some() { &columns.updated } else { &columns.started };
     let ended = if columns.finished.is_some() { &columns.finished } else { &columns.updated };
     let mut all = Vec::new();
-    if jobs.is(State::Running, facts.dialect())?.is_some()
+    if jobs.options.claims.is_none()
+        && jobs.is(State::Running, facts.dialect())?.is_some()
         && let Ok(stale) = recover::stale(jobs, facts)
     {
         all.push(("stale jobs", select().add(&stale.condition), wanted(touched)));

@@ -5,11 +5,12 @@
 
 use super::jobs::{Jobs, State};
 use super::options::Options;
-use super::{recover, slow, trend};
+use super::recover::{self, Stale};
+use super::{claims, slow, trend};
 use engine::age::Age;
 use engine::{Finding, Planned, Planning, Result};
 use serde_json::{Map, Value as Json, json};
-use targets::db::{Column, Facts, Sql, Value};
+use targets::db::{Column, Facts, Sql, Table, Value};
 
 /// The statistics, as a plan without steps.
 pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
@@ -77,16 +78,20 @@ fn figures(jobs: &Jobs, facts: &mut dyn Facts, result: &mut Map<String, Json>) -
     }
     completion(jobs, facts, result)?;
     if jobs.is(State::Running, facts.dialect())?.is_some()
-        && let Ok(stale) = recover::stale(jobs, facts)
+        && let Ok((table, stale)) = all_stale(jobs, facts)
     {
-        let count = from(jobs, "select count(*)").text(" where ").add(&stale.condition);
-        result.insert("stale_tasks".to_owned(), json!(facts.count(&count)?));
+        let count = Sql::new("select count(*) from ").table(&table.name).text(" as t where ");
+        result.insert("stale_tasks".to_owned(), json!(facts.count(&count.add(&stale.condition))?));
     }
     Ok(total)
 }
 
-fn from(jobs: &Jobs, select: &str) -> Sql {
-    Sql::new(select).text(" from ").table(&jobs.table.name).text(" as t")
+/// Which rows say that a job is stale, and of which table.
+fn all_stale<'a>(jobs: &Jobs<'a>, facts: &mut dyn Facts) -> Result<(&'a Table, Stale)> {
+    match &jobs.options.claims {
+        Some(claims) => claims::stale(jobs, claims, facts),
+        None => Ok((jobs.table, recover::stale(jobs, facts)?)),
+    }
 }
 
 fn text(column: &Column) -> Sql {

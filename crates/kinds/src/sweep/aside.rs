@@ -75,7 +75,7 @@ impl Aside {
     pub fn put(&self, rows: &Rows, work: &mut Work) -> Result<u64> {
         let dialect = work.dialect();
         if self.is_new && work.count(&dialect.exists(&self.table.name))? == 0 {
-            work.add_table(&self.create())?;
+            work.add_table(&self.table.name, &self.create())?;
         }
         let own: Vec<String> = rows.table.stored().map(|column| column.name.clone()).collect();
         let now = work.now().strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string();

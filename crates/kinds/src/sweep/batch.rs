@@ -2,12 +2,13 @@
 
 use super::along;
 use super::archive::write_archive;
+use super::counted;
 use super::newest::{self, Newest};
 use super::policy::Policy;
 use super::relations::{self, Child};
-use super::task::{Act, Counted, Place, Task, Walk};
+use super::task::{Act, Place, Task, Walk};
 use engine::{Batch, Chosen, Class, Counts, Error, Result, Rows, Work};
-use targets::db::{Facts, Sql, Table, Value};
+use targets::db::{Facts, Sql, Table};
 
 /// Children of the rows of one batch are taken in portions of this many times its size.
 pub const CHILDREN_PER_ROW: u64 = 10;
@@ -144,7 +145,11 @@ fn handle(
     counts: &mut Counts,
 ) -> Result<bool> {
     if let (Act::Change(changes), Some(counted)) = (&task.act, &task.counted) {
-        counts.changed = change_and_count(leaf, changes, counted, doomed, work)?;
+        counts.changed = counted::change(leaf, changes, counted, doomed, work)?;
+        return Ok(true);
+    }
+    if let (Act::Move(onward), Some(counted)) = (&task.act, &task.counted) {
+        counts.changed = counted::go_on(leaf, onward, counted, doomed, work)?;
         return Ok(true);
     }
     if let Act::Mark(changes) | Act::Change(changes) = &task.act {
@@ -202,63 +207,6 @@ fn handle(
         )));
     }
     Ok(true)
-}
-
-/// Locks the rows, counts them and gives them the values that their count asks for; each is told in the run log.
-fn change_and_count(
-    leaf: &Table,
-    changes: &[(String, Sql)],
-    counted: &Counted,
-    rows: &Rows,
-    work: &mut Work,
-) -> Result<u64> {
-    let chosen = work.choose(rows, &[])?;
-    if chosen.rows == 0 {
-        return Ok(0);
-    }
-    let here = Rows::all(leaf, work.dialect().chosen(leaf, &chosen.table));
-    let (word, columns) = &counted.said;
-    let shown: Vec<String> = columns
-        .iter()
-        .filter_map(|name| leaf.column(name))
-        .map(|column| work.dialect().outward(column))
-        .collect();
-    let select = Sql::new(&format!("select {} from ", shown.join(", ")))
-        .table(&leaf.name)
-        .text(" as t where ")
-        .add(&here.condition);
-    let mut told = Vec::new();
-    work.query(&select, &mut |row| {
-        let values: Vec<String> = row.iter().map(said_value).collect();
-        told.push(format!("{word} {}", values.join(" ")));
-        Ok(())
-    })?;
-    let tallied = counted.tally.as_ref().map(|tally| work.tally(&here, tally)).transpose()?;
-    let spent: Vec<Sql> = tallied.into_iter().chain(counted.also.clone()).collect();
-    let changes: Vec<(String, Sql)> = match spent.is_empty() {
-        true => changes.to_vec(),
-        false => {
-            let spent = Sql::new("(").add(&Sql::join(&spent, " or ")).text(")");
-            let both = changes.iter().zip(&counted.spent);
-            both.map(|((name, value), other)| (name.clone(), one_of(&spent, other, value))).collect()
-        }
-    };
-    let changed = work.change(&here, &changes)?;
-    told.into_iter().for_each(|text| work.note(text));
-    Ok(changed)
-}
-
-/// The first value where the condition holds, else the second.
-pub fn one_of(condition: &Sql, then: &Sql, otherwise: &Sql) -> Sql {
-    if then == otherwise {
-        return then.clone();
-    }
-    Sql::new("case when ").add(condition).text(" then ").add(then).text(" else ").add(otherwise).text(" end")
-}
-
-/// A value without quotes, for people.
-fn said_value(value: &Value) -> String {
-    value.as_text().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Somebody referred to a doomed row while it was being deleted: seen anew, the row stays.

@@ -9,6 +9,7 @@ mod archive;
 mod aside;
 mod batch;
 mod checks;
+mod counted;
 mod measure;
 mod moment;
 mod newest;
@@ -24,9 +25,9 @@ mod verify;
 
 pub use archive::write_archive;
 pub use aside::Aside;
-pub use batch::one_of;
-pub use checks::about_condition;
-pub use checks::{check_condition, check_table};
+
+pub use checks::{about_condition, check_condition, check_table};
+pub use counted::one_of;
 pub use measure::is_large;
 pub use newest::Newest;
 pub use options::{EpochUnitSchema, read_options};
@@ -34,7 +35,7 @@ pub use plan::{Sweep, plan, undo};
 pub use policy::{ArchiveFormat, Policy, Relation, Triggers, Undo};
 pub use relations::{Child, create_index};
 pub use rights::check_owner;
-pub use task::{Act, Archive, Counted, Joined, Task};
+pub use task::{Act, Archive, Counted, Joined, Onward, Task};
 pub use values::Setting;
 pub use verify::verify;
 

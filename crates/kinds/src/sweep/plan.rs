@@ -78,7 +78,7 @@ pub fn plan(
     let hanging = Hanging { dependants: sweep.dependants, relations: &sweep.relations };
     let children = match sweep.act {
         Act::Delete => relations::children(schema, table, &hanging, &mut Vec::new(), findings)?,
-        Act::Mark(_) | Act::Change(_) => Vec::new(),
+        Act::Mark(_) | Act::Change(_) | Act::Move(_) => Vec::new(),
     };
     // A large table's size is known well enough from statistics.
     let joined = sweep.joined.as_ref().filter(|_| !is_large(table)).map(|joined| match &exempt {
@@ -181,6 +181,7 @@ pub fn plan(
             (Act::Delete, Some(_)) => "archive_and_delete".to_owned(),
             (Act::Mark(_), _) => "archive".to_owned(),
             (Act::Change(_), _) => "change".to_owned(),
+            (Act::Move(_), _) => "move".to_owned(),
         },
         object: table.name.to_string(),
         matched: sizes.matched,

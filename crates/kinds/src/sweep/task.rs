@@ -69,12 +69,27 @@ pub enum Act {
     Mark(Vec<(String, Sql)>),
     /// They get these values, expressions over `t`.
     Change(Vec<(String, Sql)>),
+    /// They are deleted, and rows of other tables take their place.
+    Move(Vec<Onward>),
+}
+
+/// What takes the place of a row that moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Onward {
+    /// Where it lies.
+    pub table: Table,
+    /// Which columns it has.
+    pub columns: Vec<String>,
+    /// A select of their values, up to a condition over `t` that says of which rows.
+    pub select: Sql,
+    /// It is for rows whose count is spent.
+    pub spent: bool,
 }
 
 impl Act {
     /// Whether rows stay, with new values.
     pub fn updates(&self) -> bool {
-        !matches!(self, Act::Delete)
+        !matches!(self, Act::Delete | Act::Move(_))
     }
 }
 
@@ -200,6 +215,14 @@ impl Task {
         }
         match &self.act {
             Act::Delete => all.extend(dialect.take(&take).iter().map(Sql::shown)),
+            Act::Move(onward) => {
+                for way in onward {
+                    let into =
+                        format!("insert into {} ({})", way.table.name.quoted(), way.columns.join(", "));
+                    all.push(format!("{into} {}…", way.select.shown()));
+                }
+                all.extend(dialect.take(&take).iter().map(Sql::shown));
+            }
             Act::Mark(changes) | Act::Change(changes) => {
                 let set: Vec<String> =
                     changes.iter().map(|(column, value)| format!("{column} = {}", value.shown())).collect();

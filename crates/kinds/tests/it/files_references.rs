@@ -213,3 +213,58 @@ fn a_column_that_does_not_exist_is_an_error_and_not_an_empty_set() {
         assert!(error.contains("variable_paths") && error.contains("help:"), "{error}");
     });
 }
+
+#[test]
+fn a_list_that_is_no_json_still_keeps_what_it_names() {
+    // Python's way of writing a list, half a document, one that is too deep, a name given twice
+    let deep = format!("{}\"a/3.png\"{}", "[".repeat(300), "]".repeat(300));
+    let said = [
+        "['a/1.png', None]",
+        r#"{"x": "a/2.png", "y"#,
+        deep.as_str(),
+        r#"{"x": "a/4.png", "x": "a/5.png"}"#,
+        "(7,a/6.png)",
+    ];
+    let names = ["a/1.png", "a/2.png", "a/3.png", "a/4.png", "a/5.png", "a/6.png", "a/lost.png"];
+    one_column(TEXT, &said, "auto", &names, |stage, options| {
+        assert_eq!(all_found(&stage.plan_files(options)), ["a/lost.png"]);
+    });
+}
+
+#[test]
+fn what_was_said_to_be_json_and_is_not_forbids_every_removal() {
+    // W-021
+    for said in ["a/1.png", "null,{\"x\": \"a/1.png\"}", "{'x': 'a/1.png'}"] {
+        one_column(TEXT, &[said, "[\"a/2.png\"]"], "json", &["a/2.png", "a/lost.png"], |stage, options| {
+            let plan = stage.plan_files(options);
+            assert!(codes(&plan).contains(&"broken_references"), "{said}: {:?}", codes(&plan));
+        });
+    }
+    one_column(TEXT, &["", "7", "[\"a/1.png\"]"], "json", &["a/1.png"], |stage, options| {
+        assert!(!codes(&stage.plan_files(options)).contains(&"broken_references"));
+    });
+}
+
+#[test]
+fn bytes_in_a_column_of_texts_are_read_as_a_text_or_forbid_every_removal() {
+    one_column(TEXT, &["a/1.png"], "auto", &["a/1.png", "a/2.png", "a/lost.png"], |stage, options| {
+        if stage.place.is_sqlite() {
+            stage.place.script("insert into rows values (8, '', cast('a/2.png' as blob))");
+            assert_eq!(all_found(&stage.plan_files(options.clone())), ["a/lost.png"]);
+            // JSON in SQLite's own binary form
+            stage.place.script("insert into rows values (9, '', jsonb('[\"a/lost.png\"]'))");
+            assert!(codes(&stage.plan_files(options)).contains(&"broken_references"));
+        }
+    });
+}
+
+#[test]
+fn an_array_whose_numbers_begin_elsewhere_is_searched_too() {
+    one_column(("text", "text[]"), &[], "auto", &["a/1.png", "a/lost.png"], |stage, options| {
+        stage.place.script2(
+            "insert into rows values (1, '', '[\"a/1.png\"]')",
+            "insert into rows values (1, '', '[3:4]={a/1.png,NULL}')",
+        );
+        assert_eq!(all_found(&stage.plan_files(options)), ["a/lost.png"]);
+    });
+}

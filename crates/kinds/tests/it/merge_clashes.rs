@@ -109,6 +109,74 @@ fn what_a_unique_key_forbids_is_refused_until_somebody_says_what_to_do() {
     });
 }
 
+/// Users with addresses, of which one is the main one.
+fn addresses(place: &Place) {
+    place.script2(
+        "create table users (id integer primary key, email text);
+         create table addresses (id integer primary key, user_id integer references users (id), street text, main integer not null, notes text);
+         create unique index addresses_main on addresses (user_id) where main = 1 -- the one to send to",
+        "create table users (id integer primary key, email text);
+         create table addresses (id integer primary key, user_id integer references users (id), street text, main integer not null, notes text);
+         create unique index addresses_main on addresses (user_id) where main = 1",
+    );
+    place.script(
+        "insert into users values (1, 'x'), (2, 'x'), (3, 'y'), (4, 'y');
+         insert into addresses values (10, 1, 'a', 1, 'n'), (11, 1, 'b', 0, null), (12, 2, 'c', 1, null), (13, 2, 'd', 0, null), (14, 4, 'e', 1, null);",
+    );
+}
+
+#[test]
+fn a_key_over_some_rows_only_is_foreseen_too() {
+    // W-082, W-084: two main addresses cannot be one person's
+    both("", "", |stage| {
+        addresses(&stage.place);
+        let before = stage.place.dump();
+        let plan =
+            |options: Json| story::plan(&stage.engine(), &story::request("merge", options, manners(), false));
+        for options in [
+            json!({"table": "users", "by": ["email"]}),
+            json!({"table": "users", "by": ["email"], "on_clash": [{"table": "addresses", "policy": "keep"}]}),
+            json!({"table": "users", "by": ["email"], "on_clash": [{"table": "addresses", "policy": "rename", "rename": "street"}]}),
+        ] {
+            let refused = plan(options);
+            assert!(codes(&refused).contains(&"clash"), "{:?}", refused.items[0].findings);
+            assert_eq!(story::run(&stage.engine(), &refused).status, engine::Status::Refused);
+        }
+        assert_eq!(stage.place.dump(), before);
+    });
+    merge(json!({"table": "users", "by": ["email"], "survivor": ["lowest_key"],
+        "on_clash": [{"table": "addresses", "policy": "fold", "fields": {"street": "longest"}}]}))
+    .given(addresses)
+    .after(|place, _| {
+        assert_eq!(
+            cells(place, "select id, user_id from addresses order by id"),
+            ["10|1", "11|1", "13|1", "14|3"]
+        );
+    })
+    .without_faults()
+    .tell();
+}
+
+#[test]
+fn a_key_with_an_expression_is_named_and_stops_the_merge_without_harm() {
+    // W-084: nothing is lost
+    both("", "", |stage| {
+        addresses(&stage.place);
+        stage.place.script(
+            "drop index addresses_main; create unique index addresses_street on addresses (user_id, lower(street));
+             update addresses set street = 'A' where id = 12;",
+        );
+        let before = stage.place.dump();
+        let options = json!({"table": "users", "by": ["email"]});
+        let engine = stage.engine();
+        let plan = story::plan(&engine, &story::request("merge", options, manners(), false));
+        assert!(codes(&plan).contains(&"unforeseen_key"), "{:?}", plan.items[0].findings);
+        let report = story::run(&engine, &plan);
+        assert_eq!(report.status, engine::Status::Failed, "{report:#?}");
+        assert_eq!(stage.place.dump(), before);
+    });
+}
+
 #[test]
 fn a_key_that_holds_the_reference_is_changed_and_set_back() {
     // W-084, X-21: a link table of which the reference is a part of the key, and one with a single row for each

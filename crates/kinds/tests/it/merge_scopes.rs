@@ -168,6 +168,32 @@ fn a_row_that_was_changed_after_the_merge_is_not_overwritten() {
 }
 
 #[test]
+fn what_refers_to_a_row_that_cannot_come_back_is_told() {
+    // S3-008, W-078: a new constraint stands in the way of the second roots
+    on_both(|stage| {
+        let lost = "select count(*) from documents as d where not exists (select 1 from folders as f where f.id = d.folder_id)";
+        let report = run(stage, cleanup());
+        stage
+            .place
+            .script("create unique index one_root on folders (application_id) where parent_id is null");
+        let undone = stage.undo(&report.run_id);
+        assert_eq!(undone.status, Status::Partial, "{undone:#?}");
+        let findings = &undone.operations[0].findings;
+        let told = |code: &str| {
+            findings.iter().any(|finding| finding.code == code && finding.level == engine::Level::Warning)
+        };
+        assert!(told("undo_conflict"), "{findings:?}");
+        // SQLite does not refuse them
+        assert_eq!(told("parent_not_back"), stage.place.is_sqlite(), "{findings:?}");
+        assert_eq!(stage.number(lost) > 0, stage.place.is_sqlite());
+        stage.place.script("drop index one_root");
+        let undone = stage.undo(&report.run_id);
+        assert_eq!(undone.status, Status::Completed, "{undone:#?}");
+        assert_eq!(stage.number(lost), 0);
+    });
+}
+
+#[test]
 fn an_application_that_fails_is_as_it_was_and_the_others_go_on() {
     // S3-014, S3-045
     on_both(|stage| {

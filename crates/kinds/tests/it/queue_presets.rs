@@ -3,7 +3,7 @@
 use crate::queue_kit::{plan, refusal, run, stats};
 use crate::stage::{Stage, both};
 use serde_json::{Value as Json, json};
-use testkit::Place;
+use testkit::{Place, Story};
 
 fn on_postgres(script: &str, test: impl FnOnce(&Stage)) {
     let stage = Stage::new(Place::postgres());
@@ -195,14 +195,19 @@ fn river_jobs_are_rescued_or_discarded_as_their_attempts_say() {
     });
 }
 
-#[test]
-fn solid_queue_jobs_are_pruned_and_counted_by_where_they_are() {
+/// What an id of Solid Queue is on SQLite.
+const COUNTS_UP: &str = "integer primary key autoincrement";
+
+/// The tables of Solid Queue on SQLite and on PostgreSQL.
+fn solid_queue(sqlite_id: &str) -> [String; 2] {
     let table = |id: &str, at: &str| {
         let mut all = format!(
             "create table solid_queue_jobs (id {id}, queue_name varchar(255) not null, class_name varchar(255) not null, arguments text,
                priority integer not null default 0, active_job_id varchar(255), scheduled_at {at}, finished_at {at}, concurrency_key varchar(255),
                created_at {at} not null, updated_at {at} not null);
-             create index solid_queue_jobs_finished on solid_queue_jobs (finished_at);"
+             create index solid_queue_jobs_finished on solid_queue_jobs (finished_at);
+             create table solid_queue_processes (id {id}, kind varchar(255) not null, last_heartbeat_at {at} not null, supervisor_id bigint,
+               pid integer not null, hostname varchar(255), metadata text, created_at {at} not null, name varchar(255) not null);"
         );
         for (name, more) in [
             ("ready", ", queue_name varchar(255) not null, priority integer not null default 0"),
@@ -217,6 +222,11 @@ fn solid_queue_jobs_are_pruned_and_counted_by_where_they_are() {
         }
         all
     };
+    [table(sqlite_id, "datetime(6)"), table("bigserial primary key", "timestamp(6)")]
+}
+
+#[test]
+fn solid_queue_jobs_are_pruned_and_counted_by_where_they_are() {
     let rows = |ago: &dyn Fn(u32) -> String| {
         let job = |ended: Option<u32>| {
             format!(
@@ -234,18 +244,104 @@ fn solid_queue_jobs_are_pruned_and_counted_by_where_they_are() {
                 ago(40)
             )
     };
-    let sqlite = table("integer primary key autoincrement", "datetime(6)")
-        + &rows(&|days| format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{days} days', '-1 minutes')"));
-    let postgres = table("bigserial primary key", "timestamp(6)")
-        + &rows(&|days| format!("(now() at time zone 'utc') - interval '{days} days 1 minute'"));
+    let [sqlite, postgres] = solid_queue(COUNTS_UP);
+    let sqlite =
+        sqlite + &rows(&|days| format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{days} days', '-1 minutes')"));
+    let postgres =
+        postgres + &rows(&|days| format!("(now() at time zone 'utc') - interval '{days} days 1 minute'"));
     both(&sqlite, &postgres, |stage| {
         let figures = stats(stage, &options("solid_queue", "stats"));
         assert_eq!(figures["by_status"], json!({"completed": 2, "failed": 1, "pending": 1, "running": 1}));
-        assert_eq!(figures["oldest_pending"]["task_id"], 3);
+        assert_eq!((&figures["oldest_pending"]["task_id"], &figures["stale_tasks"]), (&json!(3), &json!(1)));
         // the finished one and the one that failed long ago, with what hangs on it
         assert_eq!(prune(stage, "solid_queue"), 2);
         assert_eq!(stage.number("select count(*) from solid_queue_failed_executions"), 0);
-        assert!(refusal(stage, &options("solid_queue", "recover")).contains("from table to table"));
+    });
+}
+
+/// Jobs whose worker is alive (1), silent (2), gone (3); one that has ended (4) and one that waits already (5).
+fn solid_queue_claims(place: &Place, sqlite_id: &str) {
+    let [sqlite, postgres] = solid_queue(sqlite_id);
+    place.script2(&sqlite, &postgres);
+    let ago = |minutes: u32| match place.is_sqlite() {
+        true => format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{minutes} minutes')"),
+        false => format!("(now() at time zone 'utc') - interval '{minutes} minutes'"),
+    };
+    for (id, minutes) in [(1, 0), (2, 9)] {
+        place.script(&format!(
+            "insert into solid_queue_processes (id, kind, last_heartbeat_at, pid, created_at, name) values ({id}, 'Worker', {}, 1, {}, 'w')",
+            ago(minutes), ago(900)
+        ));
+    }
+    for (job, ended) in [(1, false), (2, false), (3, false), (4, true), (5, false)] {
+        place.script(&format!(
+            "insert into solid_queue_jobs (queue_name, class_name, priority, finished_at, created_at, updated_at)
+               values ('q{job}', 'Mail', {job}, {}, {}, {})",
+            if ended { ago(1) } else { "null".to_owned() }, ago(90), ago(90)
+        ));
+        let worker = match job {
+            1 => "1",
+            2 => "2",
+            3 => "null",
+            _ => "77",
+        };
+        place.script(&format!(
+            "insert into solid_queue_claimed_executions (job_id, process_id, created_at) values ({job}, {worker}, {})",
+            ago(60)
+        ));
+    }
+    place.script(&format!(
+        "insert into solid_queue_ready_executions (job_id, queue_name, created_at) values (5, 'q5', {})",
+        ago(1)
+    ));
+}
+
+#[test]
+fn solid_queue_jobs_whose_worker_is_silent_or_gone_wait_again() {
+    Story::new(kinds::catalogue(), "queue", options("solid_queue", "recover"))
+        // Ids that were given once are not given again, so a count of them would not be as before.
+        .given(|place| solid_queue_claims(place, "integer primary key"))
+        .after(|place, report| {
+            assert_eq!(report.operations[0].rows_changed, 2);
+            let list = |select: &str| -> Vec<String> {
+                place.rows(select).iter().map(|row| row[0].as_text().unwrap().to_owned()).collect()
+            };
+            assert_eq!(
+                list("select job_id || ' ' || queue_name || ' ' || priority from solid_queue_ready_executions order by job_id"),
+                ["2 q2 2", "3 q3 3", "5 q5 0"]
+            );
+            assert_eq!(
+                list("select cast(job_id as text) from solid_queue_claimed_executions order by job_id"),
+                ["1", "4", "5"]
+            );
+            assert!(list("select cast(job_id as text) from solid_queue_failed_executions").is_empty());
+        })
+        .tell();
+}
+
+#[test]
+fn a_solid_queue_job_that_kills_its_workers_fails_at_its_fourth_reset() {
+    // W-028
+    both("select 1;", "select 1;", |stage| {
+        solid_queue_claims(&stage.place, COUNTS_UP);
+        let recover = options("solid_queue", "recover");
+        assert_eq!(stats(stage, &options("solid_queue", "stats"))["stale_tasks"], 2);
+        for round in 1..=4 {
+            run(stage, &recover);
+            let failed = stage.list("select cast(job_id as text) from solid_queue_failed_executions");
+            assert_eq!(failed.len(), if round < 4 { 0 } else { 2 }, "round {round}: {failed:?}");
+            // a worker takes them again, and dies again
+            stage.place.script(
+                "delete from solid_queue_ready_executions where job_id in (2, 3);
+                 insert into solid_queue_claimed_executions (job_id, process_id, created_at)
+                   select id, 2, created_at from solid_queue_jobs where id in (2, 3)
+                     and id not in (select job_id from solid_queue_failed_executions);",
+            );
+        }
+        let error = stage.list("select error from solid_queue_failed_executions where job_id = 2").remove(0);
+        let error: Json = serde_json::from_str(&error).unwrap();
+        assert!(error["message"].as_str().unwrap().contains("died too often"), "{error}");
+        assert_eq!(stats(stage, &options("solid_queue", "stats"))["stale_tasks"], 0);
     });
 }
 

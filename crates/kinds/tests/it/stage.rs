@@ -183,12 +183,14 @@ pub fn patient() -> Arc<SetClock> {
     Arc::new(SetClock::standing(Timestamp::now()))
 }
 
-/// So many random cases; what fails is told, not kept in a file.
+/// So many random cases, or as many as `PROPTEST_CASES` says; what fails is told, not kept in a file.
 pub fn cases(number: u32) -> proptest::prelude::ProptestConfig {
+    const USUAL: u32 = 256;
+    let usual = proptest::prelude::ProptestConfig::default();
     proptest::prelude::ProptestConfig {
-        cases: number,
+        cases: if usual.cases == USUAL { number } else { usual.cases },
         failure_persistence: None,
         max_shrink_iters: 200,
-        ..Default::default()
+        ..usual
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Sql, Table, Take, Taken, Tx,
+    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -23,6 +23,8 @@ struct Hooks {
     lost: u64,
     /// This transaction gives way at once.
     gives_way: u64,
+    /// Sessions can keep lists.
+    lists: bool,
 }
 
 impl Tampered {
@@ -31,8 +33,13 @@ impl Tampered {
         inner: Arc<dyn Database>,
         begun: impl FnMut(u64, &mut dyn Tx) + Send + 'static,
     ) -> Arc<Self> {
-        let hooks =
-            Hooks { count: AtomicU64::new(0), begun: Mutex::new(Box::new(begun)), lost: 0, gives_way: 0 };
+        let hooks = Hooks {
+            count: AtomicU64::new(0),
+            begun: Mutex::new(Box::new(begun)),
+            lost: 0,
+            gives_way: 0,
+            lists: true,
+        };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 
@@ -43,6 +50,7 @@ impl Tampered {
             begun: Mutex::new(Box::new(|_, _| {})),
             lost: nth,
             gives_way: 0,
+            lists: true,
         };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
@@ -54,6 +62,19 @@ impl Tampered {
             begun: Mutex::new(Box::new(|_, _| {})),
             lost: 0,
             gives_way: nth,
+            lists: true,
+        };
+        Arc::new(Self { inner, hooks: Arc::new(hooks) })
+    }
+
+    /// Sessions can keep nothing, as behind a transaction pooler.
+    pub fn keeping_no_list(inner: Arc<dyn Database>) -> Arc<Self> {
+        let hooks = Hooks {
+            count: AtomicU64::new(0),
+            begun: Mutex::new(Box::new(|_, _| {})),
+            lost: 0,
+            gives_way: 0,
+            lists: false,
         };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
@@ -115,10 +136,19 @@ impl Facts for Watched {
         self.inner.edge_of(table, from, rows, condition)
     }
     fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
+        if !self.hooks.lists {
+            return Ok(None);
+        }
         self.inner.list(name, select, order)
+    }
+    fn soundness(&mut self, most: usize) -> Result<Soundness> {
+        self.inner.soundness(most)
     }
     fn pulse(&mut self) -> Result<Pulse> {
         self.inner.pulse()
+    }
+    fn traffic(&mut self) -> Result<Vec<Traffic>> {
+        self.inner.traffic()
     }
 }
 

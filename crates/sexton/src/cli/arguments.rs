@@ -41,6 +41,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
     for kind in catalogue {
         command = command.subcommand(match kind.name() {
             "backup" => super::backup::command(*kind),
+            "migrate" => super::migrate::command(*kind),
             _ => one_off(*kind),
         });
     }
@@ -144,7 +145,8 @@ fn names() -> Vec<Arg> {
     ]
 }
 
-fn force() -> Arg {
+/// `--force`.
+pub fn force() -> Arg {
     Arg::new("force")
         .long("force")
         .action(ArgAction::SetTrue)

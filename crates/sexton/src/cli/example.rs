@@ -12,6 +12,8 @@ struct Example {
     name: &'static str,
     files: &'static [(&'static str, &'static str)],
     scripts: &'static [&'static str],
+    /// The folder of its store, if it has one.
+    store: &'static str,
 }
 
 macro_rules! files {
@@ -23,23 +25,27 @@ macro_rules! files {
 const EXAMPLES: [Example; 4] = [
     Example {
         name: "e0",
-        files: files!("e0": "README.md", "schema.sql", "seed.sql", "store.txt", "sexton.toml"),
+        files: files!("e0": "README.md", "schema.sql", "schema.legacy.sql", "migrations/0001_task_queue.sql", "migrations/0002_monitoring.sql", "seed.sql", "store.txt", "plans.jq", "sexton.toml"),
         scripts: &["schema.sql", "seed.sql"],
+        store: "collaterals",
     },
     Example {
         name: "e1",
         files: files!("e1": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+        store: "",
     },
     Example {
         name: "e2",
-        files: files!("e2": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "sexton.toml"),
+        files: files!("e2": "README.md", "migrations/add_level.sql", "migrations/fill_level.sql", "migrations/a_course_by_level.sql", "schema.sqlite.sql", "seed.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "store.txt", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+        store: "uploads",
     },
     Example {
         name: "e3",
-        files: files!("e3": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
+        files: files!("e3": "README.md", "migrations.sqlite/20250118_add_folder_constraints.sql", "migrations.postgres/20250118_add_folder_constraints.sql", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+        store: "",
     },
 ];
 
@@ -96,10 +102,12 @@ pub fn example(matches: &ArgMatches, console: &Console) -> Result<Exit, Trouble>
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     for (file, text) in example.files {
-        std::fs::write(folder.join(file), text).map_err(failed)?;
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+        std::fs::write(path, text).map_err(failed)?;
     }
     for (_, text) in example.files.iter().filter(|(file, _)| *file == STORE) {
-        fill_store(&folder.join("collaterals"), text).map_err(failed)?;
+        fill_store(&folder.join(example.store), text).map_err(failed)?;
     }
     let scripts: Vec<&str> = example
         .scripts

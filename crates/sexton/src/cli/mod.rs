@@ -2,6 +2,7 @@
 //!
 //! Calls only the engine. The only module that writes to stdout and stderr.
 
+mod about_files;
 mod act;
 mod arguments;
 mod backup;
@@ -16,6 +17,7 @@ mod documents;
 mod example;
 mod flags;
 mod init;
+mod migrate;
 mod numbers;
 mod progress;
 mod reference;
@@ -45,6 +47,10 @@ use trouble::Trouble;
 
 /// Does what the command line says.
 pub fn main(arguments: Vec<OsString>, environment: &Environment) -> Exit {
+    // A worker is started often, so it begins before anything else does.
+    if arguments.get(1).is_some_and(|first| first == wiring::JQ_WORKER) {
+        return if wiring::serve_jq().is_ok() { Exit::Done } else { Exit::Failed };
+    }
     let catalogue = wiring::catalogue();
     let color = !environment.no_color();
     let matches = match arguments::command(&catalogue).try_get_matches_from(&arguments) {
@@ -131,6 +137,7 @@ fn dispatch(
         "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
+            Some(kind) if kind.name() == "migrate" => migrate::migrate(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(
                 format!("there is no command `{kind}`"),

@@ -1,5 +1,6 @@
 //! Plans and reports for people.
 
+use super::about_files::{acts_on_files, folders_and_files, freed, is_about_files, only_reports, things};
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
 use super::table::Table;
@@ -17,6 +18,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     if let Some(why) = &item.failed {
         return format!("{place}: cannot be planned, {}", why.error);
     }
+    if item.steps.is_empty() && item.findings.iter().any(|finding| finding.level == Level::Refuse) {
+        return format!("{place}: nothing can be done");
+    }
     if item.steps.is_empty() {
         return match item.result {
             Some(_) => format!("{place}: only looks"),
@@ -28,6 +32,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     {
         let told = |name: &str| facts.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
         return format!("{place}: into {}, kept {}", told("into"), told("kept"));
+    }
+    if about.kind == "migrate" {
+        return format!("{place}: {}", migrations(item));
     }
     let mut parts = vec![counted(item)];
     let exempt: u64 = item.steps.iter().map(|step| step.exempt).sum();
@@ -50,6 +57,29 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     format!("{place}: {}", parts.join(", "))
 }
 
+/// What happens to which migrations.
+fn migrations(item: &Item) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (action, verb) in [
+        ("apply", "bring in"),
+        ("revert", "take out"),
+        ("baseline", "mark as in"),
+        ("adopt", "take over"),
+        ("accept", "accept as changed"),
+    ] {
+        let ids: Vec<&str> =
+            item.steps.iter().filter(|step| step.action == action).map(|step| step.label.as_str()).collect();
+        match ids.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("{verb} {one}")),
+            [first, .., last] => {
+                parts.push(format!("{verb} {} migrations, {first} to {last}", count(ids.len() as u64)))
+            }
+        }
+    }
+    parts.join(", ")
+}
+
 fn counted(item: &Item) -> String {
     let about = if item.steps.iter().all(|step| step.exact) { "" } else { "about " };
     let matched = count(item.matched());
@@ -69,11 +99,10 @@ fn counted(item: &Item) -> String {
         None => String::new(),
     };
     let files = item.steps.iter().all(|step| is_about_files(&step.action));
-    let noun = match (item.matched() == 1 && of_total.is_empty(), files) {
-        (true, false) => "row",
-        (false, false) => "rows",
-        (true, true) => "file or folder",
-        (false, true) => "files and folders",
+    let noun = if item.matched() == 1 && of_total.is_empty() { "row" } else { "rows" };
+    let counted = match files {
+        true => folders_and_files(item.matched(), item.result.as_ref()),
+        false => format!("{about}{matched}{of_total} {noun}"),
     };
     let places = match tables.as_slice() {
         [one] => format!("in {}", one.object),
@@ -82,11 +111,7 @@ fn counted(item: &Item) -> String {
         }
         several => format!("in {} tables", several.len()),
     };
-    format!("{about}{matched}{of_total} {noun} {places}")
-}
-
-fn is_about_files(action: &str) -> bool {
-    ["quarantine", "remove", "report"].contains(&action)
+    format!("{counted} {places}")
 }
 
 fn dependants(item: &Item) -> String {
@@ -118,9 +143,13 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         }
         lines.push(format!("{}   {}", console.paint(Style::Strong, "plan"), headline(plan, item)));
         if detailed && !item.steps.is_empty() {
-            lines.extend(targets(item));
+            if item.operation.kind != "migrate" {
+                lines.extend(targets(item));
+            }
             for step in &item.steps {
-                lines.extend(details(step, item.steps.len() > 1, console));
+                // What a migration does is its statements.
+                let shows = console.verbose || (plan.request.dry_run && item.operation.kind == "migrate");
+                lines.extend(details(step, item.steps.len() > 1, shows, console));
             }
             lines.push(format!("{INDENT}severity   {}", severity(item)));
             lines.push(format!("{INDENT}expected   {}", expected(item)));
@@ -133,8 +162,9 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
-        // Where nothing is done, the result is all there is to tell.
-        if let Some(result) = item.result.as_ref().filter(|_| detailed || item.steps.is_empty()) {
+        // Where nothing is done, the result is all there is to tell; of files the steps tell what is worth it.
+        let files = !item.steps.is_empty() && item.steps.iter().all(|step| is_about_files(&step.action));
+        if let Some(result) = item.result.as_ref().filter(|_| (detailed && !files) || item.steps.is_empty()) {
             let text = serde_json::to_string_pretty(&shortened(result)).unwrap_or_default();
             lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
         }
@@ -191,7 +221,7 @@ fn targets(item: &Item) -> Vec<String> {
 }
 
 /// What a person checks about one step.
-fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
+fn details(step: &Step, named: bool, shows: bool, console: &Console) -> Vec<String> {
     let mut lines = Vec::new();
     if named {
         lines.push(format!("{INDENT}{}", console.paint(Style::Strong, &step.label)));
@@ -214,9 +244,11 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
         ));
     }
     if step.exempt > 0 {
-        facts.push(("exempt".to_owned(), format!("{} restored by an undo stay", rows(step.exempt))));
+        let what =
+            if is_about_files(&step.action) { of(step.exempt, "one", "ones") } else { rows(step.exempt) };
+        facts.push(("exempt".to_owned(), format!("{what} restored by an undo stay")));
     }
-    if step.matched > 0 && !step.way.is_empty() {
+    if (step.matched > 0 || !step.exact) && !step.way.is_empty() {
         facts.push(("way".to_owned(), step.way.clone()));
     }
     for (name, text) in &facts {
@@ -225,7 +257,7 @@ fn details(step: &Step, named: bool, console: &Console) -> Vec<String> {
             lines.push(format!("{INDENT}{name:<10} {part}"));
         }
     }
-    if console.verbose {
+    if shows {
         for statement in &step.statements {
             lines.extend(
                 statement.lines().map(|line| format!("{INDENT}  {}", console.paint(Style::Faint, line))),
@@ -329,15 +361,15 @@ fn backed_up(operation: &OperationReport) -> String {
 
 fn said(operation: &OperationReport) -> String {
     let counts = counts_of(operation);
-    let done = done_rows(&counts);
     match operation.status {
         Status::Skipped => operation.reason.clone().unwrap_or_default(),
         Status::Refused => operation.errors.join("; "),
         Status::Failed if operation.kind == "backup" => "there is no backup".to_owned(),
         Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
         Status::Completed if operation.dry_run && counts.restored > 0 => {
-            format!("{} would be put back; nothing was changed", rows(counts.restored))
+            format!("{} would be put back; nothing was changed", things(operation, counts.restored))
         }
+        _ if operation.kind == "migrate" => migrated(operation),
         Status::Completed if operation.dry_run => {
             let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
             format!("{}{size} would be processed; nothing was changed", things(operation, counts.rows()))
@@ -345,7 +377,13 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.kind == "backup" && operation.backup_path.is_some() => {
             backed_up(operation)
         }
-        Status::Completed if operation.batches == 0 && operation.result.is_some() => {
+        Status::Completed if operation.batches == 0 && only_reports(operation) => {
+            let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+            format!("{}{size} would go; nothing was changed", things(operation, operation.rows_matched))
+        }
+        Status::Completed
+            if operation.batches == 0 && operation.result.is_some() && !acts_on_files(operation) =>
+        {
             format!("{} looked", operation.operation)
         }
         Status::Partial if operation.batches == 0 && operation.result.is_some() => {
@@ -353,7 +391,10 @@ fn said(operation: &OperationReport) -> String {
         }
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {
-            let mut text = if counts.restored > 0 { done } else { things(operation, counts.rows()) };
+            let mut text = match counts.restored {
+                0 => things(operation, counts.rows()),
+                restored => format!("{} put back", things(operation, restored)),
+            };
             if operation.status.can_resume() || !operation.status.is_over() {
                 text = format!("{} of {}", count(counts.rows()), things(operation, operation.rows_matched));
             }
@@ -376,15 +417,30 @@ fn said(operation: &OperationReport) -> String {
     }
 }
 
-/// So many rows, or files.
-fn things(operation: &OperationReport, number: u64) -> String {
-    let files = operation.targets.iter().any(|target| is_about_files(&target.action));
-    if files { of(number, "file or folder", "files and folders") } else { rows(number) }
-}
-
-/// What removed files took (S0-058).
-fn freed(operation: &OperationReport) -> Option<u64> {
-    operation.result.as_ref()?.pointer("/cleanup/total_space_freed")?.as_u64()
+fn migrated(operation: &OperationReport) -> String {
+    let result = operation.result.as_ref();
+    let wanted = result.and_then(|result| result["migrations"].as_array()).map_or(0, Vec::len) as u64;
+    let steps = operation.targets.iter().filter(|target| target.action != "prepare").count() as u64;
+    let at = |result: &serde_json::Value| match &result["current"] {
+        serde_json::Value::Null => "nothing is in".to_owned(),
+        serde_json::Value::String(id) => format!("the last one in is {id}"),
+        number => format!("the last one in is {number}"),
+    };
+    match operation.status {
+        Status::Completed if operation.dry_run => {
+            format!("{} would be run; nothing was changed", of(steps, "migration", "migrations"))
+        }
+        Status::Completed if operation.batches == 0 && wanted == 0 => "nothing to do".to_owned(),
+        Status::Completed | Status::Partial => {
+            let place = result.map(|result| format!("; {}", at(result))).unwrap_or_default();
+            let took = duration(operation.duration_seconds);
+            format!("{}, {took}{place}", of(wanted, "migration", "migrations"))
+        }
+        _ => match &operation.reason {
+            Some(reason) => reason.clone(),
+            None => "what was in before is in; `sexton migrate status` shows it".to_owned(),
+        },
+    }
 }
 
 /// The counts of an operation.
@@ -394,10 +450,6 @@ pub fn counts_of(operation: &OperationReport) -> Counts {
         counts.add(&target.counts);
     }
     counts
-}
-
-fn done_rows(counts: &Counts) -> String {
-    if counts.restored > 0 { format!("{} put back", rows(counts.restored)) } else { rows(counts.rows()) }
 }
 
 /// One run in full.

@@ -9,6 +9,7 @@ use super::whole::{manners_schema, operation_schema};
 use super::{Config, OperationSetting};
 use engine::{Kind, Manners, OperationRequest};
 use serde_json::{Map, Value as Json};
+use std::path::Path;
 use targets::db::{Error, Result};
 
 /// Keys of an operation that are neither manners nor options of its kind.
@@ -39,13 +40,18 @@ pub struct Override {
     pub value: Node,
 }
 
-/// The options of the kind among the keys of an operation.
-pub fn options_of(operation: &Node) -> Map<String, Json> {
+/// The options of the kind among the keys of an operation. Paths begin at the file's folder.
+pub fn options_of(operation: &Node, kind: &dyn Kind, folder: &Path) -> Map<String, Json> {
+    let schema = kind.schema().to_value();
+    let is_path = |name: &str| schema["properties"][name]["format"] == "path";
     operation
         .entries()
         .iter()
         .filter(|(name, _)| !COMMON.contains(&name.as_str()) && !MANNERS.contains(name))
-        .map(|(name, node)| (name.clone(), node.json()))
+        .map(|(name, node)| match node.text().filter(|_| is_path(name)) {
+            Some(path) => (name.clone(), folder.join(path).display().to_string().into()),
+            None => (name.clone(), node.json()),
+        })
         .collect()
 }
 

@@ -7,13 +7,14 @@ use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
-use super::schema::bytes;
+use super::schema::{Schema, bytes};
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{BackupSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection};
 use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
 use engine::{Kind, RunLog};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
 use std::path::{Path, PathBuf};
 use targets::db::Url;
 
@@ -52,7 +53,7 @@ pub fn config(
         entries(tree, "run_log").iter().filter_map(|(_, node)| run_log(node, &databases)).collect();
     let operations = entries(tree, "operation")
         .iter()
-        .filter_map(|(name, node)| operation(name, node, &databases, catalogue))
+        .filter_map(|(name, node)| operation(name, node, folder, &databases, catalogue))
         .collect();
     Some(Config {
         file: None,
@@ -95,6 +96,7 @@ fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
 fn operation(
     name: &str,
     node: &Node,
+    folder: &Path,
     databases: &[DatabaseSetting],
     catalogue: &[&'static dyn Kind],
 ) -> Option<OperationSetting> {
@@ -110,7 +112,7 @@ fn operation(
         needs: common.needs,
         expected_seconds: common.expected.and_then(|age| age.about_seconds().ok()),
         manners: manners_of(node),
-        options: options_of(node),
+        options: options_of(node, kind, folder),
     })
 }
 

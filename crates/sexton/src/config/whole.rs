@@ -222,7 +222,7 @@ fn check_database(operation: &Node, tree: &Node, problems: &mut Vec<Problem>) {
 
 /// What only the kind itself can judge, such as a rule without an age.
 fn ask_kind(kind: &dyn Kind, operation: &Node, problems: &mut Vec<Problem>) {
-    let options = super::operations::options_of(operation);
+    let options = super::operations::options_of(operation, kind, std::path::Path::new(""));
     let Err(error) = kind.operation(&Json::Object(options)) else { return };
     // The kind names the option at fault in backticks; the caret goes there when it stands in the file.
     let named = error.what.split('`').skip(1).step_by(2).find_map(|name| operation.entry(name));

@@ -1,6 +1,6 @@
 //! Things a database does on command, outside a transaction. Data, so that a plan can print them.
 
-use super::TableName;
+use super::{Limits, TableName};
 use serde::{Deserialize, Serialize};
 
 /// What to do.
@@ -19,6 +19,13 @@ pub enum Command {
     },
     /// SQLite: move the write-ahead log into the file without blocking anyone. Nothing on PostgreSQL.
     Checkpoint,
+    /// One statement that a person wrote, and that the database refuses inside a transaction.
+    Statement {
+        /// As it is sent.
+        sql: String,
+        /// How long it may wait and work.
+        limits: Limits,
+    },
 }
 
 /// What came of it.

@@ -23,6 +23,22 @@ pub trait Dialect: Send + Sync {
     fn batch_time(&self, alone: bool) -> std::time::Duration;
     /// How long to leave the database alone between two batches while others use it.
     fn breather(&self) -> std::time::Duration;
+    /// Whether a transaction keeps all other writers out anyway, so that several small ones cost others no more together
+    /// than one by one.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
+    /// How to find out whether a statement that runs outside of transactions has been done, when whoever sent it died.
+    fn trace(&self, statement: &str) -> Trace {
+        let _ = statement;
+        Trace::Again
+    }
+    /// A query for every reference of the database that is broken: table, row, parent. Where references are not enforced
+    /// while tables change.
+    fn broken_references(&self) -> Option<Sql> {
+        None
+    }
+
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
     /// The same for two values of this column's type, which may know no equality of its own.
@@ -63,11 +79,27 @@ pub trait Dialect: Send + Sync {
     fn remember_chosen(&self, table: &Table, scratch: &UndoTable, undo: &UndoTable, batch: i64) -> Sql;
     /// Gives the chosen rows the new values that `choose` wrote into the temporary table.
     fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Gives the doomed rows new values in one statement: those of `take.values`, over `t`, for these columns. With an undo table it
+    /// is a query for two integers: how many rows were changed, and how many remembered, each with the values that it got.
+    /// None where only some of the rows may be taken, or where the database has no such statement.
+    fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {
+        let _ = (take, columns);
+        None
+    }
+    /// Gives the rows that this range of an undo table remembers the new values that are remembered with them. None where rows
+    /// are not found that way.
+    fn change_remembered(&self, table: &Table, undo: &UndoTable, range: Range) -> Option<Sql> {
+        let _ = (table, undo, range);
+        None
+    }
     /// The rows of `table` that were chosen into this temporary table, over `t`.
     fn chosen(&self, table: &Table, scratch: &UndoTable) -> Sql;
     /// Makes a temporary table of this name from a query, with an index on each list of columns, for the rest of the
     /// transaction; one that is there already is made anew.
     fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql>;
+    /// Locks the rows that satisfy the condition, over `t`, until the end of the transaction: a query for how many they are.
+    /// None where a transaction keeps all others out anyway.
+    fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql>;
     /// Keeps everybody else out of the table until the end of the transaction, where the database needs to be told.
     fn lock_whole(&self, table: &Table) -> Option<Sql>;
     /// Empties the table at once, without looking at its rows.
@@ -98,6 +130,11 @@ pub trait Dialect: Send + Sync {
 
     /// Seconds since 1970, with fractions, of an [`Age::instant`].
     fn epoch(&self, instant: &Sql) -> Sql;
+    /// What the database itself calls the row over `t`, where it has a name that a person could look it up by.
+    fn row_id(&self, table: &Table) -> Option<Sql> {
+        let _ = table;
+        None
+    }
     /// A query for one integer: how many dead rows the table drags along, where the database counts them.
     fn dead_rows(&self, table: &TableName) -> Option<Sql> {
         let _ = table;
@@ -117,6 +154,9 @@ pub trait Dialect: Send + Sync {
     /// What makes the database refuse orphans of a reference from now on: statements, or a comment that says what to do.
     /// `declared`: it is there, but was never checked.
     fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String>;
+    /// An expression for a key that no row of `table` has, another one for each row of a select without grouping; none
+    /// where the column has no way to make one.
+    fn new_key(&self, table: &Table, column: &Column) -> Option<Sql>;
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
     fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,
@@ -124,6 +164,17 @@ pub trait Dialect: Send + Sync {
     fn outward(&self, column: &Column) -> String;
     /// The way back of `outward`: turns a parameter into a value of the column.
     fn inward(&self, column: &Column, value: super::Value) -> Sql;
+}
+
+/// Whether a statement outside of transactions has been done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trace {
+    /// It can be done again without harm.
+    Again,
+    /// A query for two texts: `in`, `out` or `half`, and the statement that tidies up after a half.
+    Ask(Sql),
+    /// Only a person can tell.
+    Unknown,
 }
 
 /// What a number in an age column counts.

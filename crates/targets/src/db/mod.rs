@@ -10,6 +10,7 @@ mod dialect;
 mod error;
 mod schema;
 mod server;
+mod soundness;
 mod sql;
 mod undo_table;
 mod url;
@@ -17,13 +18,14 @@ mod value;
 
 pub use command::{Command, Performed};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
-pub use dialect::{Age, Cutoff, Dialect, EpochUnit};
+pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
 };
-pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server};
+pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server, Traffic};
+pub use soundness::Soundness;
 pub use sql::{Sql, quote};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
 pub use url::Url;
@@ -73,8 +75,12 @@ pub trait Facts: Send {
     /// Keeps the rows of `select` for as long as the session lasts, sorted by the columns `order`, unless its list has this
     /// name already; there is one list at a time. None where sessions do not last or may not keep anything.
     fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>>;
+    /// Has the database check its own pages, rows and indexes, which reads all of them; the first `most` faults are kept.
+    fn soundness(&mut self, most: usize) -> Result<Soundness>;
     /// The signals a throttle looks at, now. What the database cannot tell is none.
     fn pulse(&mut self) -> Result<Pulse>;
+    /// How big each table is now, and how busy, as far as it can be told without walking through large ones.
+    fn traffic(&mut self) -> Result<Vec<Traffic>>;
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
@@ -121,8 +127,21 @@ pub trait Tx {
     /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
     /// (without an undo table it only deletes). The caller compares the two counts.
     fn take(&mut self, take: &Take) -> Result<Taken>;
+    /// Makes a table anew with another definition, `create`, and moves what is in it: rows in the columns that both have,
+    /// indexes, triggers and the views over it; the statements that ran. A usage error where the database alters tables
+    /// by itself.
+    fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {
+        let _ = create;
+        Err(Error::usage(format!("this database has no need to make `{table}` anew"))
+            .help("write `alter table` statements"))
+    }
     /// Makes everything permanent.
     fn commit(self: Box<Self>) -> Result<()>;
+    /// Makes everything permanent with the next plain commit at the latest: until then a crash of the server may lose it,
+    /// as a whole, with everything after it. Where many small transactions follow each other.
+    fn commit_soon(self: Box<Self>) -> Result<()> {
+        self.commit()
+    }
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {

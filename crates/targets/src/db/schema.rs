@@ -141,6 +141,9 @@ pub struct Index {
     pub unique: bool,
     /// Whether it has a WHERE.
     pub partial: bool,
+    /// The WHERE, in SQL over the bare columns; none where there is none, or it cannot be read.
+    #[serde(default)]
+    pub only: Option<String>,
     /// Whether the database uses it (PostgreSQL: `indisvalid`).
     pub valid: bool,
     /// Whether its entries are in order (a b-tree), so that many values are looked up in one passage.
@@ -169,6 +172,9 @@ pub enum Action {
 pub struct ForeignKey {
     /// The name of the constraint (SQLite: made from the columns).
     pub name: String,
+    /// Its number among the references of its table, as the database counts them.
+    #[serde(default)]
+    pub number: i64,
     /// The referring columns.
     pub columns: Vec<String>,
     /// The table referred to.

@@ -79,6 +79,21 @@ pub struct OldTransaction {
     pub blocked_by: Vec<i64>,
 }
 
+/// How big a table is now, and how busy. None: the database cannot tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Which table; of a partitioned one, all its partitions together.
+    pub table: TableName,
+    /// About how many rows it has.
+    pub rows: Option<u64>,
+    /// The bytes of its rows, without indexes.
+    pub bytes: Option<u64>,
+    /// The bytes of its indexes.
+    pub index_bytes: Option<u64>,
+    /// Rows written a second, on average since the database began to count.
+    pub writes_per_second: Option<f64>,
+}
+
 /// The signals a throttle looks at. None: the database cannot tell.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pulse {
@@ -101,7 +116,7 @@ pub struct Pulse {
 }
 
 /// How long a transaction may wait and work.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Longest wait for a lock before the statement gives up (class transient).
     pub lock: Duration,

@@ -1,0 +1,265 @@
+//! `migrate`: bring a database to a version and back; show, check and mark what is in.
+//!
+//! Every command is one request to the engine for an operation of the kind `migrate`: the one of the configuration, or one
+//! made of flags alone.
+
+mod arguments;
+mod lint;
+mod lint_forms;
+mod lint_text;
+mod rewrite;
+
+pub use arguments::command;
+
+use super::act::Act;
+use super::console::Output;
+use super::numbers::{duration, minute};
+use super::table::Table;
+use super::trouble::Trouble;
+use super::{choice, flags, text};
+use crate::config::OperationSetting;
+use crate::exit::Exit;
+use crate::wiring;
+use clap::ArgMatches;
+use engine::{Kind, Request, SCHEMA_VERSION, Severity};
+use serde_json::{Value as Json, json};
+
+/// `sexton migrate …`.
+pub fn migrate(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    actor: &str,
+) -> Result<Exit, Trouble> {
+    let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
+    match command {
+        "status" => status(act, &looked_at(act, kind, own, actor)?),
+        "check" => check(act, &looked_at(act, kind, own, actor)?),
+        "verify" => verify(act, &looked_at(act, kind, own, actor)?),
+        "new" => new(act, kind, own, actor),
+        "lint" => lint::lint(act, kind, own),
+        "rewrite" => rewrite::rewrite(act, kind, own),
+        "plan" => {
+            let mut request = request(act, kind, own, "up", actor)?;
+            request.dry_run = true;
+            let plan = act.engine.plan(&request)?;
+            match act.console.output {
+                Output::Text => act.console.data(&text::plan(&plan, act.console, true)),
+                _ => act.console.document(&json!(plan)),
+            }
+            let refused = plan.items.iter().any(|item| engine::is_refused(item, request.force));
+            Ok(if refused { Exit::Refused } else { Exit::Done })
+        }
+        action => {
+            let mut request = request(act, kind, own, action, actor)?;
+            request.dry_run = own.get_flag("dry-run");
+            act.request(&request)
+        }
+    }
+}
+
+/// The operation of the configuration, or one made of flags alone.
+fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result<OperationSetting, Trouble> {
+    let known: Vec<&OperationSetting> =
+        act.config.operations.iter().filter(|one| one.kind.name() == kind.name()).collect();
+    let named = matches.get_one::<String>("operation");
+    let names = || known.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(named) = named {
+        return known.iter().find(|one| one.name == *named).map(|one| (*one).clone()).ok_or_else(|| {
+            Trouble::usage(
+                format!("there is no migration `{named}` in the configuration"),
+                format!("there are {}", names()),
+            )
+        });
+    }
+    let database = matches.get_one::<String>("database").map(String::as_str);
+    // Those that only look say the same about the same files.
+    let acts = |one: &&OperationSetting| one.options.get("action").is_none_or(|action| action != "status");
+    let acting: Vec<&OperationSetting> = known.iter().copied().filter(acts).collect();
+    let known = if acting.is_empty() { known.clone() } else { acting };
+    match known.as_slice() {
+        [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
+        [one] => Ok((*one).clone()),
+        _ => Err(Trouble::usage("which migrations?", format!("name them with `--operation`: {}", names()))),
+    }
+}
+
+fn request(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    action: &str,
+    actor: &str,
+) -> Result<Request, Trouble> {
+    let mut operation = operation(act, kind, matches)?;
+    let asked = matches.get_one::<String>("database").map(String::as_str);
+    let database = choice::database(asked, act.config)?.map(|database| database.name);
+    // To say `up` is to have decided; what takes data away is asked about.
+    let configured = act.config.operations.iter().any(|one| one.name == operation.name);
+    let takes_away = ["down", "revert", "redo"].contains(&action);
+    if !configured && !takes_away {
+        operation.severity = Severity::Low;
+    }
+    let said = flags::overrides(matches, &[kind])?;
+    let mut request = choice::request(act.config, &[&operation], &said, database.as_deref(), actor)?;
+    request.force = matches.get_flag("force");
+    for operation in &mut request.operations {
+        let options = &mut operation.options;
+        options["action"] = action.into();
+        for key in ["count", "to", "ids"] {
+            if let Some(options) = options.as_object_mut() {
+                options.remove(key);
+            }
+        }
+        if let Ok(Some(count)) = matches.try_get_one::<u64>("count") {
+            options["count"] = (*count).into();
+        }
+        if let Ok(Some(to)) = matches.try_get_one::<String>("to") {
+            options["to"] = to.as_str().into();
+        }
+        if let Ok(Some(ids)) = matches.try_get_many::<String>("ids") {
+            options["ids"] = ids.cloned().collect::<Vec<_>>().into();
+        }
+    }
+    Ok(request)
+}
+
+/// M1.
+fn looked_at(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &str) -> Result<Json, Trouble> {
+    let request = request(act, kind, matches, "status", actor)?;
+    let plan = act.engine.plan(&request)?;
+    Ok(plan.items.into_iter().next().and_then(|item| item.result).unwrap_or_default())
+}
+
+fn word(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn document(act: &Act, looked_at: &Json) {
+    let mut document = json!({ "schema_version": SCHEMA_VERSION });
+    for (key, value) in looked_at.as_object().into_iter().flatten() {
+        document[key] = value.clone();
+    }
+    act.console.document(&document);
+}
+
+fn status(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
+    if !act.console.is_text() {
+        document(act, looked_at);
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(["migration", "state", "since (UTC)", "took", "way back", "does"], &[3]);
+    for one in looked_at["migrations"].as_array().into_iter().flatten() {
+        let at = one["applied_at"].as_str().and_then(|at| at.parse().ok()).map(minute).unwrap_or_default();
+        let took = one["duration_ms"].as_u64().map(|ms| duration(ms as f64 / 1000.0)).unwrap_or_default();
+        table.row([
+            word(&one["id"]),
+            state(one),
+            at,
+            took,
+            yes(&one["reversible"]),
+            word(&one["description"]),
+        ]);
+    }
+    if !table.is_empty() {
+        act.console.data(&table.text());
+    }
+    let pending = looked_at["pending"].as_array().map_or(0, Vec::len);
+    act.console.data(&format!(
+        "current {}, target {}, {pending} pending, history in {}",
+        word(&looked_at["current"]),
+        word(&looked_at["target"]),
+        word(&looked_at["history"])
+    ));
+    problems(act, looked_at);
+    for other in looked_at["other_histories"].as_array().into_iter().flatten() {
+        act.console.note(&format!(
+            "the table {} looks like the history of another tool, and does not count",
+            word(other)
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn yes(value: &Json) -> String {
+    if value == true { "yes" } else { "no" }.to_owned()
+}
+
+fn state(one: &Json) -> String {
+    let mut said = vec![word(&one["state"]).replace('_', " ")];
+    for (wrong, word) in [
+        (one["checksum_ok"] == false, "changed"),
+        (one["missing"] == true, "file is gone"),
+        (one["out_of_order"] == true, "late"),
+    ] {
+        if wrong {
+            said.push(word.to_owned());
+        }
+    }
+    said.extend(one["so_far"].as_str().map(str::to_owned));
+    said.join(", ")
+}
+
+/// What stands in the way, each with one thing to do.
+fn problems(act: &Act, looked_at: &Json) {
+    for problem in looked_at["problems"].as_array().into_iter().flatten() {
+        act.console.note_error(&word(&problem["what"]));
+        act.console.note_help(&word(&problem["help"]));
+    }
+}
+
+/// R3h.
+fn check(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
+    let needed = looked_at["migration_needed"] == true;
+    if act.console.is_text() {
+        act.console.data(&match needed {
+            false => format!("up to date at {}", word(&looked_at["current"])),
+            true => format!(
+                "needed: {} pending, current {}, target {}",
+                looked_at["pending"].as_array().map_or(0, Vec::len),
+                word(&looked_at["current"]),
+                word(&looked_at["target"])
+            ),
+        });
+    } else if needed {
+        let zero = |value: &Json| if value.is_null() { json!(0) } else { value.clone() };
+        act.console.document(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "migration_needed": true,
+            "current": zero(&looked_at["current"]),
+            "target": looked_at["target"],
+        }));
+    } else {
+        act.console.document(&json!({ "schema_version": SCHEMA_VERSION, "migration_needed": false }));
+    }
+    problems(act, looked_at);
+    Ok(if needed || looked_at["ok"] == false { Exit::Findings } else { Exit::Done })
+}
+
+fn verify(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
+    let wrong = looked_at["problems"].as_array().map_or(0, Vec::len);
+    if act.console.is_text() {
+        let count = looked_at["migrations"].as_array().map_or(0, Vec::len);
+        if wrong == 0 {
+            act.console.data(&format!("good   {count} migrations, files and history agree"));
+        }
+    } else {
+        document(act, looked_at);
+    }
+    problems(act, looked_at);
+    Ok(if wrong == 0 { Exit::Done } else { Exit::Findings })
+}
+
+fn new(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let name = matches.get_one::<String>("name").map_or("", String::as_str);
+    let request = request(act, kind, matches, "up", actor)?;
+    let options = request.operations.first().map(|one| one.options.clone()).unwrap_or_default();
+    for file in wiring::new_migration(&options, name, act.engine.clock().now())? {
+        act.console.data(&file.display().to_string());
+    }
+    Ok(Exit::Done)
+}
