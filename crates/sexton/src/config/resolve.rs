@@ -7,14 +7,13 @@ use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
-use super::schema::{Schema, bytes};
+use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{BackupSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection};
 use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
 use engine::{Kind, RunLog};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value as Json};
 use std::path::{Path, PathBuf};
 use targets::db::Url;
 
