@@ -25,7 +25,7 @@ pub struct Plan {
     pub now: jiff::Timestamp,
     /// One per operation, in order.
     pub items: Vec<Item>,
-    /// Of what would be done, see [`Plan::seal`].
+    /// Of what would be done, not of how many rows there are today.
     pub fingerprint: String,
 }
 

@@ -364,7 +364,7 @@ fn a_database_that_is_gone_when_the_run_begins_leaves_a_failed_run_in_the_file()
 
 #[test]
 fn a_dry_run_writes_nothing_anywhere() {
-    // S1-045, S1-046, X-39
+    // S1-045, S1-046
     let (sqlite, postgres) = rows(20);
     both(&sqlite, &postgres, |stage| {
         let before = stage.place.dump();

@@ -182,3 +182,20 @@ fn nothing_is_coloured_where_no_terminal_is() {
         assert!(!said.stdout.contains('\u{1b}') && !said.stderr.contains('\u{1b}'), "{line}");
     }
 }
+
+#[test]
+fn a_dry_run_of_what_only_looks_shows_what_the_real_one_shows() {
+    //
+    let desk = Desk::empty();
+    desk.sexton("example e0 e0").ends(0);
+    let ran = |mode: &str| {
+        desk.sexton(&format!("run stats {mode} --output json --config e0/sexton.toml")).ends(0).json()
+    };
+    let (dry, real) = (ran("--dry-run"), ran(""));
+    assert_eq!(dry["metadata"]["dry_run"], true);
+    assert_eq!(real["metadata"]["dry_run"], false);
+    assert_eq!(real["stats"]["total_tasks"], 6_000);
+    for figure in ["total_tasks", "by_status", "stale_tasks", "status"] {
+        assert_eq!(dry["stats"][figure], real["stats"][figure], "{figure}");
+    }
+}

@@ -128,3 +128,24 @@ fn each_log_level_says_as_much_as_it_promises() {
     let [_, _, more, debugs] = lines("debug", false);
     assert!(more == infos && debugs >= 4, "a line for each batch: {debugs}");
 }
+
+#[test]
+fn old_runs_are_forgotten_but_for_the_last_of_each_operation() {
+    //
+    let desk = Desk::ready();
+    for line in ["run logs --yes", "run sessions", "run sessions"] {
+        desk.sexton(line).ends(0);
+    }
+    let old = desk.runs();
+    let state = testkit::Place::elsewhere(&desk.file(".sexton/state.db").display().to_string());
+    state.script("update sexton_runs set started_at = '2020-' || substr(started_at, 6)");
+    desk.sexton("run sessions").ends(0);
+    let list = desk.sexton("runs list --output json").ends(0).json();
+    let kept: Vec<&str> =
+        list["runs"].as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap()).collect();
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert!(kept.contains(&old[0].as_str()) && kept.contains(&old[2].as_str()), "{kept:?} of {old:?}");
+    desk.sexton(&format!("runs show {}", old[1])).ends(2);
+    let trail = desk.sexton("audit --output json").ends(0).json();
+    assert_eq!(trail["audit"].as_array().unwrap().len(), 4, "who did what is not forgotten with the run");
+}
