@@ -17,7 +17,7 @@ use crate::scopes::{self, GivenUp};
 use crate::undo::{self, Point, PointState};
 use crate::work::{AGAIN_WITH_CARE, Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, GAVE_WAY, Limits, Session};
+use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session};
 
 /// What a batch came to.
 #[derive(Debug, Default)]
@@ -31,6 +31,7 @@ pub(crate) struct Came {
 pub(crate) struct Execution<'a> {
     /// The place of the operation in the request.
     pub n: usize,
+    pub database: &'a dyn Database,
     pub dialect: &'a dyn Dialect,
     pub operation: &'a dyn Operation,
     pub item: &'a Item,

@@ -6,6 +6,7 @@
 use crate::backup::Gate;
 use crate::batch::{Came, Execution};
 use crate::checkpoint::Checkpoint;
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, Event, StopReason, What};
@@ -23,13 +24,22 @@ use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
 use crate::undo;
 use crate::window::Window;
-use std::time::Duration;
-use targets::db::{Command, Limits, Session};
+use std::time::{Duration, Instant};
+use targets::db::{Command, Facts, Limits, Session, Sql};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
+
+/// How long what was deleted may be kept from being cleaned away.
+const HELD_MOST: Duration = Duration::from_secs(120);
+
+/// A session for the verification, opened before the first batch; none any more when it had to let go.
+struct Held {
+    since: Instant,
+    facts: Option<Box<dyn Facts>>,
+}
 
 /// One run at work.
 pub(crate) struct Run<'a, 'j> {
@@ -224,6 +234,7 @@ impl Run<'_, '_> {
 
         let work = Execution {
             n,
+            database: database.as_ref(),
             dialect: database.dialect(),
             operation: operation.as_ref(),
             item,
@@ -234,7 +245,8 @@ impl Run<'_, '_> {
         };
         undo::install(session.as_mut(), &work.limits)?;
         self.forget_expired(session.as_mut(), &work.limits);
-        let ended = self.batches(n, &work, session.as_mut())?;
+        let mut held = None;
+        let ended = self.batches(n, &work, session.as_mut(), &mut held)?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
         match ended {
@@ -249,7 +261,10 @@ impl Run<'_, '_> {
         let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
-        let mut facts = database.read()?;
+        let mut facts = match held.and_then(Held::still) {
+            Some(facts) => facts,
+            None => database.read()?,
+        };
         let details = self.details(n);
         let done =
             Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point: &work.point };
@@ -258,6 +273,7 @@ impl Run<'_, '_> {
         }
         let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
         findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
+        drop(facts);
         findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
@@ -281,7 +297,13 @@ impl Run<'_, '_> {
     }
 
     /// The loop over steps and batches.
-    fn batches(&mut self, n: usize, work: &Execution, session: &mut dyn Session) -> Result<Ended, Failure> {
+    fn batches(
+        &mut self,
+        n: usize,
+        work: &Execution,
+        session: &mut dyn Session,
+        held: &mut Option<Held>,
+    ) -> Result<Ended, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
@@ -290,15 +312,16 @@ impl Run<'_, '_> {
         let mut memory = work.memory(session)?;
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
-        let mut throttle = Throttle::new(work.manners, clock, session.dialect().breather());
+        let mut throttle = Throttle::new(work.manners, clock, work.dialect);
         let mut rows = 0;
         let mut last_rows = 0;
+        let mut last_took = Duration::ZERO;
         while checkpoint.step < work.item.steps.len() {
             if let Some(reason) = self.reason_to_stop(work, &checkpoint, rows)? {
                 return Ok(Ended::Stopped(reason));
             }
             let stop = self.stop.clone();
-            match throttle.wait(last_rows, session, &|| stop.asked())? {
+            match throttle.wait(last_rows, last_took, session, &|| stop.asked())? {
                 Waited::Go(None) => {}
                 Waited::Go(Some((reason, seconds))) => self.log(n, What::Paused { reason, seconds })?,
                 Waited::Stopped => return Ok(Ended::Stopped(StopReason::Asked)),
@@ -309,6 +332,7 @@ impl Run<'_, '_> {
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
+            hold(held, throttle.is_alone(), work, clock)?;
             let step = checkpoint.step;
             let Came { counts, took, detail } =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
@@ -319,6 +343,7 @@ impl Run<'_, '_> {
                 throttle.rested(clock.tick().duration_since(began));
             }
             rows += counts.rows();
+            last_took = took;
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
                 let batch = checkpoint.batch;
@@ -361,6 +386,25 @@ impl Run<'_, '_> {
         let most = (planned as f64 * GROWTH).ceil() as u64 + 100;
         let exact = work.item.steps[checkpoint.step].exact;
         Ok((exact && done > most && !self.plan.request.force).then_some(StopReason::Grown))
+    }
+}
+
+/// Holds what is deleted for the verification, or lets it go as soon as others write or it has been for long.
+fn hold(held: &mut Option<Held>, alone: bool, work: &Execution, clock: &dyn Clock) -> Result<(), Failure> {
+    let now = clock.tick();
+    match held {
+        None if alone => *held = Some(Held { since: now, facts: work.database.hold()? }),
+        Some(held) if !alone || now.duration_since(held.since) > HELD_MOST => held.facts = None,
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Held {
+    /// The session, where it was not lost meanwhile.
+    fn still(self) -> Option<Box<dyn Facts>> {
+        let mut facts = self.facts?;
+        facts.rows(&Sql::new("select 1")).is_ok().then_some(facts)
     }
 }
 

@@ -186,12 +186,14 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
-    fn batch_time(&self, _: bool) -> Duration {
-        Duration::from_millis(250)
+    fn batch_time(&self, alone: bool) -> Duration {
+        let get = |n: &str, d: f64| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        Duration::from_secs_f64(get("SX_T", 25.0) / 1000.0).min(Duration::from_millis(250)).max(Duration::from_millis(if alone { 250 } else { 0 }))
     }
 
-    fn breather(&self) -> Duration {
-        Duration::ZERO
+    fn breather(&self, took: Duration) -> Duration {
+        let get = |n: &str, d: f64| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        took.mul_f64(get("SX_F", 1.0))
     }
 
     fn same(&self, a: &Sql, b: &Sql) -> Sql {

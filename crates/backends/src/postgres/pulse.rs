@@ -10,6 +10,7 @@ use targets::db::{Class, Facts, OldTransaction, Pulse, Result, Row, Sql, Value};
 
 /// Takes the pulse.
 pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
+    let in_use = others_write(session)?;
     let number =
         |row: Option<Row>| row.and_then(|row| row.first().and_then(Value::as_int)).map(|n| n.max(0) as u64);
     Ok(Pulse {
@@ -22,15 +23,34 @@ pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
             .max()
             .flatten(),
         oldest: one(session, OLDEST)?.map(old_transaction),
-        in_use: None,
-        alone: false,
+        in_use,
+        alone: in_use == Some(false),
+    })
+}
+
+/// Whether others write anywhere in the cluster, whose log all share; none where only the next look can tell.
+///
+/// Every transaction that writes takes a number, and everybody may see how far those are. Numbers that this session did
+/// not take count where another client was at work lately: autovacuum takes some too.
+fn others_write(session: &mut Connected) -> Result<Option<bool>> {
+    let Some(row) = one(session, OTHERS_AT_WORK)? else { return Ok(None) };
+    let number = |n: usize| row.get(n).and_then(Value::as_int).unwrap_or(0);
+    let (taken, clients) = (number(0), number(1));
+    let before = session.numbers.replace((taken, session.written));
+    Ok(match before {
+        _ if clients == 0 => Some(false),
+        Some((before, written)) => {
+            Some(taken - before > session.written.saturating_sub(written) as i64)
+        }
+        None => None,
     })
 }
 
 /// The first row; none when this role may not ask or the server cannot tell.
 fn one(session: &mut Connected, sql: &str) -> Result<Option<Row>> {
-    let sql =
-        sql.replace("{OTHERS}", &format!("pid <> pg_backend_pid() and application_name not like '{OURS}%'"));
+    let others =
+        format!("pid <> pg_backend_pid() and coalesce(application_name, '') not like '{OURS}%'");
+    let sql = sql.replace("{OTHERS}", &others);
     match session.rows(&Sql::new(&sql)) {
         Ok(rows) => Ok(rows.into_iter().next()),
         Err(error) if error.class == Class::Transient => Err(error),
@@ -50,6 +70,13 @@ const LOCK_WAITERS: &str =
 const ACTIVE: &str = "
     select count(*) from pg_stat_activity
     where state = 'active' and backend_type = 'client backend' and {OTHERS}";
+
+// Of the sessions of other roles only a role that may sees what they do. Autovacuum has no user.
+const OTHERS_AT_WORK: &str = "
+    select txid_snapshot_xmax(txid_current_snapshot()), count(*)
+    from pg_stat_activity
+    where usesysid is not null and datid is not null and {OTHERS}
+      and (state is null or state = 'active' or state_change > clock_timestamp() - interval '2 seconds')";
 
 const SLOTS: &str = "
     select max(pg_wal_lsn_diff(

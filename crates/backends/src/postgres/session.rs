@@ -46,6 +46,9 @@ const OLDEST: u32 = 120_000;
 
 const BEGIN_READING: &str = "begin isolation level read committed read only";
 
+/// A cursor keeps the moment at which it was made, while the statements beside it see the present.
+const HOLD: &str = "declare sexton_hold no scroll cursor for values (1), (2)";
+
 /// One session.
 pub(super) struct Connected {
     pub wire: Wire,
@@ -60,6 +63,12 @@ pub(super) struct Connected {
     /// The settings as one statement, for transactions behind a pooler.
     local_settings: String,
     list: Option<(String, List)>,
+    /// One transaction stays open around all questions.
+    holding: bool,
+    /// Transactions that may have written, with their savepoints: so many numbers of the server are ours.
+    pub written: u64,
+    /// How far the server's numbers were at the last look, and `written` then.
+    pub numbers: Option<(i64, u64)>,
 }
 
 impl Connected {
@@ -109,6 +118,9 @@ impl Connected {
             right: None,
             local_settings,
             list: None,
+            holding: false,
+            written: 0,
+            numbers: None,
         })
     }
 
@@ -160,6 +172,13 @@ impl Connected {
         Ok(())
     }
 
+    /// Keeps the server from cleaning up what is deleted from now on, until the session ends or a question fails.
+    pub fn hold(&mut self) -> Result<()> {
+        self.wire.script(&format!("{BEGIN_READING}; {HOLD}"), &mut |_| {})?;
+        self.holding = true;
+        Ok(())
+    }
+
     /// Runs one statement inside a transaction that may not write.
     pub fn ask(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask_after(None, sql, each)
@@ -174,15 +193,22 @@ impl Connected {
     ) -> Result<u64> {
         self.ready()?;
         let (text, params) = sql.render(&self.dialect);
-        let mut statements = vec![Statement::aside(BEGIN_READING)];
+        let [begin, end] = match self.holding {
+            true => ["savepoint sexton_ask", "rollback to savepoint sexton_ask"],
+            false => [BEGIN_READING, "commit"],
+        };
+        let mut statements = vec![Statement::aside(begin)];
         if self.pooled {
             statements.push(Statement::aside(&self.local_settings));
         }
         statements.extend(before.map(Statement::aside));
         statements.push(Statement { text: &text, params, wanted: true });
-        statements.push(Statement::aside("commit"));
+        statements.push(Statement::aside(end));
         let result = self.wire.run(&statements, each);
-        self.wire.roll_back();
+        if !self.holding || result.is_err() {
+            self.wire.roll_back();
+            self.holding = false;
+        }
         result
     }
 
@@ -388,6 +414,7 @@ impl Session for Connected {
             self.wire.roll_back();
         }
         begun?;
+        self.written += 1;
         Ok(Box::new(Working { session: self, lock_ms: lock }))
     }
 }
