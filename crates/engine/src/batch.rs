@@ -24,6 +24,10 @@ use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session};
 pub(crate) struct Came {
     pub counts: Counts,
     pub took: Duration,
+    /// How long its transaction took to begin.
+    pub begun: Duration,
+    /// The part of `took` that depends on the rows.
+    pub worked: Duration,
     pub detail: Option<serde_json::Value>,
 }
 
@@ -73,14 +77,16 @@ impl Run<'_, '_> {
             };
             let failure = match self.batch(work, session, checkpoint, memory, rows, attempt > 1) {
                 Ok(done) => {
-                    let Came { counts, took, .. } = done;
-                    if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
-                        pace.learn(took);
+                    let overhead = work.dialect.batch_overhead(pace.quickest(done.begun));
+                    let worked = done.took.saturating_sub(overhead);
+                    let counts = done.counts;
+                    if counts.rows() + counts.dependants + counts.failed > 0 || worked > pace.target() {
+                        pace.learn(worked);
                     } else {
                         // Nothing to do there: look further ahead next time.
-                        pace.learn(took.max(Duration::from_millis(1)));
+                        pace.learn(worked.max(Duration::from_millis(1)));
                     }
-                    return Ok(done);
+                    return Ok(Came { worked, ..done });
                 }
                 Err(failure) => failure,
             };
@@ -193,6 +199,7 @@ impl Run<'_, '_> {
             Setting { dialect: work.dialect, stores: self.engine.stores(), faults, now: self.plan.now };
         faults.point("before a batch")?;
         let notes;
+        let asked: Instant = clock.tick();
         let began: Instant;
         let (counts, detail) = {
             let mut tx = session.begin(&work.limits)?;
@@ -234,7 +241,8 @@ impl Run<'_, '_> {
         for text in notes {
             self.log(work.n, What::Noted { text })?;
         }
-        Ok(Came { counts, took: clock.tick().duration_since(began), detail })
+        let took = clock.tick().duration_since(began);
+        Ok(Came { counts, took, begun: began.duration_since(asked), detail, ..Came::default() })
     }
 
     /// A scope that failed was rolled back: it is remembered as failed, and the checkpoint passes over it.

@@ -16,6 +16,7 @@ mod event;
 mod fault;
 mod finding;
 mod guard;
+mod held;
 mod housekeeping;
 mod journal;
 mod operation;

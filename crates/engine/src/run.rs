@@ -6,12 +6,12 @@
 use crate::backup::Gate;
 use crate::batch::{Came, Execution};
 use crate::checkpoint::Checkpoint;
-use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, Event, StopReason, What};
 use crate::finding::Level;
 use crate::guard;
+use crate::held::Held;
 use crate::journal::Journal;
 use crate::operation::Done;
 use crate::pace::Pace;
@@ -24,22 +24,13 @@ use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
 use crate::undo;
 use crate::window::Window;
-use std::time::{Duration, Instant};
-use targets::db::{Command, Facts, Limits, Session, Sql};
+use std::time::Duration;
+use targets::db::{Command, Limits, Session};
 
 /// How long to go on asking for the right to maintain before saying "busy": a dead session's lock lingers.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1_500);
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
-
-/// How long what was deleted may be kept from being cleaned away.
-const HELD_MOST: Duration = Duration::from_secs(120);
-
-/// A session for the verification, opened before the first batch; none any more when it had to let go.
-struct Held {
-    since: Instant,
-    facts: Option<Box<dyn Facts>>,
-}
 
 /// One run at work.
 pub(crate) struct Run<'a, 'j> {
@@ -245,7 +236,7 @@ impl Run<'_, '_> {
         };
         undo::install(session.as_mut(), &work.limits)?;
         self.forget_expired(session.as_mut(), &work.limits);
-        let mut held = None;
+        let mut held = Held::default();
         let ended = self.batches(n, &work, session.as_mut(), &mut held)?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
@@ -261,7 +252,7 @@ impl Run<'_, '_> {
         let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
-        let mut facts = match held.and_then(Held::still) {
+        let mut facts = match held.into_facts() {
             Some(facts) => facts,
             None => database.read()?,
         };
@@ -302,7 +293,7 @@ impl Run<'_, '_> {
         n: usize,
         work: &Execution,
         session: &mut dyn Session,
-        held: &mut Option<Held>,
+        held: &mut Held,
     ) -> Result<Ended, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
@@ -315,13 +306,13 @@ impl Run<'_, '_> {
         let mut throttle = Throttle::new(work.manners, clock, work.dialect);
         let mut rows = 0;
         let mut last_rows = 0;
-        let mut last_took = Duration::ZERO;
+        let mut last_worked = Duration::ZERO;
         while checkpoint.step < work.item.steps.len() {
             if let Some(reason) = self.reason_to_stop(work, &checkpoint, rows)? {
                 return Ok(Ended::Stopped(reason));
             }
             let stop = self.stop.clone();
-            match throttle.wait(last_rows, last_took, session, &|| stop.asked())? {
+            match throttle.wait(last_rows, last_worked, session, &|| stop.asked())? {
                 Waited::Go(None) => {}
                 Waited::Go(Some((reason, seconds))) => self.log(n, What::Paused { reason, seconds })?,
                 Waited::Stopped => return Ok(Ended::Stopped(StopReason::Asked)),
@@ -332,9 +323,9 @@ impl Run<'_, '_> {
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
-            hold(held, throttle.is_alone(), work, clock)?;
+            held.keep(work.database, clock)?;
             let step = checkpoint.step;
-            let Came { counts, took, detail } =
+            let Came { counts, took, worked, detail, .. } =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
@@ -343,7 +334,7 @@ impl Run<'_, '_> {
                 throttle.rested(clock.tick().duration_since(began));
             }
             rows += counts.rows();
-            last_took = took;
+            last_worked = worked;
             last_rows = counts.rows() + counts.dependants;
             if last_rows + counts.failed + counts.skipped > 0 {
                 let batch = checkpoint.batch;
@@ -386,25 +377,6 @@ impl Run<'_, '_> {
         let most = (planned as f64 * GROWTH).ceil() as u64 + 100;
         let exact = work.item.steps[checkpoint.step].exact;
         Ok((exact && done > most && !self.plan.request.force).then_some(StopReason::Grown))
-    }
-}
-
-/// Holds what is deleted for the verification, or lets it go as soon as others write or it has been for long.
-fn hold(held: &mut Option<Held>, alone: bool, work: &Execution, clock: &dyn Clock) -> Result<(), Failure> {
-    let now = clock.tick();
-    match held {
-        None if alone => *held = Some(Held { since: now, facts: work.database.hold()? }),
-        Some(held) if !alone || now.duration_since(held.since) > HELD_MOST => held.facts = None,
-        _ => {}
-    }
-    Ok(())
-}
-
-impl Held {
-    /// The session, where it was not lost meanwhile.
-    fn still(self) -> Option<Box<dyn Facts>> {
-        let mut facts = self.facts?;
-        facts.rows(&Sql::new("select 1")).is_ok().then_some(facts)
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Throttle<'a> {
     nobody: bool,
     looked: bool,
     log_is_long: bool,
-    rested: bool,
+    rested: Duration,
     began: Instant,
     rows: u64,
 }
@@ -99,7 +99,7 @@ impl<'a> Throttle<'a> {
             nobody: false,
             looked: false,
             log_is_long: false,
-            rested: false,
+            rested: Duration::ZERO,
             began: now,
             rows: 0,
         }
@@ -112,7 +112,7 @@ impl<'a> Throttle<'a> {
 
     /// Notes that the database was left alone for so long while the log was moved.
     pub fn rested(&mut self, time: Duration) {
-        self.rested = time >= self.dialect.breather(Duration::ZERO);
+        self.rested = time;
     }
 
     /// Whether the log should be moved into the file now: after each batch, or the application's next commit
@@ -198,7 +198,7 @@ impl<'a> Throttle<'a> {
             return;
         }
         let breather = self.dialect.breather(took);
-        if !std::mem::take(&mut self.rested) && breather > Duration::ZERO {
+        if std::mem::take(&mut self.rested) < breather {
             self.clock.sleep(breather);
         }
         self.last_breather = self.clock.tick();

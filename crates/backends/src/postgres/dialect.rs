@@ -186,14 +186,19 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
+    // A commit of another waits until the log before it is on disk, ours too. Measured beside a writer that commits every
+    // 2 ms: 99 of 100 waited for at most 13 ms beside batches of 25 ms, 4 ms beside these.
     fn batch_time(&self, alone: bool) -> Duration {
-        let get = |n: &str, d: f64| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        Duration::from_secs_f64(get("SX_T", 25.0) / 1000.0).min(Duration::from_millis(250)).max(Duration::from_millis(if alone { 250 } else { 0 }))
+        Duration::from_millis(if alone { 250 } else { 5 })
+    }
+
+    fn batch_overhead(&self, begin: Duration) -> Duration {
+        // where it goes on, begin, count, take, count, checkpoint, commit
+        begin * 7
     }
 
     fn breather(&self, took: Duration) -> Duration {
-        let get = |n: &str, d: f64| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        took.mul_f64(get("SX_F", 1.0))
+        took * 2
     }
 
     fn same(&self, a: &Sql, b: &Sql) -> Sql {

@@ -39,17 +39,14 @@ fn others_write(session: &mut Connected) -> Result<Option<bool>> {
     let before = session.numbers.replace((taken, session.written));
     Ok(match before {
         _ if clients == 0 => Some(false),
-        Some((before, written)) => {
-            Some(taken - before > session.written.saturating_sub(written) as i64)
-        }
+        Some((before, written)) => Some(taken - before > session.written.saturating_sub(written) as i64),
         None => None,
     })
 }
 
 /// The first row; none when this role may not ask or the server cannot tell.
 fn one(session: &mut Connected, sql: &str) -> Result<Option<Row>> {
-    let others =
-        format!("pid <> pg_backend_pid() and coalesce(application_name, '') not like '{OURS}%'");
+    let others = format!("pid <> pg_backend_pid() and coalesce(application_name, '') not like '{OURS}%'");
     let sql = sql.replace("{OTHERS}", &others);
     match session.rows(&Sql::new(&sql)) {
         Ok(rows) => Ok(rows.into_iter().next()),

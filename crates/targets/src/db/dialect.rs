@@ -21,6 +21,11 @@ pub trait Dialect: Send + Sync {
     /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
     /// seen, but one may come while the batch runs.
     fn batch_time(&self, alone: bool) -> std::time::Duration;
+    /// About how much of the time of a batch its rows have no part in, where its transaction took so long to begin.
+    fn batch_overhead(&self, begin: std::time::Duration) -> std::time::Duration {
+        let _ = begin;
+        std::time::Duration::ZERO
+    }
     /// How long to leave the database alone after a batch that took so long, while others use it. Where even one that took
     /// no time asks for a rest, others are looked for before every batch.
     fn breather(&self, took: std::time::Duration) -> std::time::Duration;

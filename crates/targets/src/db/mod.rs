@@ -41,7 +41,7 @@ pub trait Database: Send + Sync {
     /// A session that the database itself keeps read-only. Never creates a missing database.
     fn read(&self) -> Result<Box<dyn Facts>>;
     /// The same, and until it is dropped nothing that is deleted from now on is cleaned away: whoever looks afterwards need
-    /// not clean it first. None where that saves nothing. Only for as long as nobody else writes.
+    /// not clean it first. None where that saves nothing. Not for long: nobody else can clean up either.
     fn hold(&self) -> Result<Option<Box<dyn Facts>>> {
         Ok(None)
     }
