@@ -46,14 +46,11 @@ pub(crate) struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    /// What was remembered by earlier attempts.
-    pub fn memory(&self, session: &mut dyn Session) -> Result<Memory, Failure> {
+    /// What was remembered by earlier attempts, where their undo point is this one.
+    pub fn memory(&self, known: Option<Point>) -> Memory {
         let forget = !matches!(self.item.undo, Undo::Rows { .. });
-        if forget {
-            return Ok(Memory::new(&self.point, true, Vec::new()));
-        }
-        let known = undo::read_point(session, &self.point)?;
-        Ok(Memory::new(&self.point, false, known.map(|point: Point| point.tables).unwrap_or_default()))
+        let tables = known.filter(|_| !forget).map(|point| point.tables);
+        Memory::new(&self.point, forget, tables.unwrap_or_default())
     }
 }
 
@@ -133,7 +130,7 @@ impl Run<'_, '_> {
         }
         let before = checkpoint.counts.get(checkpoint.step).copied().unwrap_or_default();
         let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
-        *memory = work.memory(session)?;
+        *memory = work.memory(undo::read_point(session, &work.point)?);
         *checkpoint = there;
         Ok(Some(counts))
     }

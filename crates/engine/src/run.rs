@@ -22,7 +22,7 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
-use crate::undo;
+use crate::undo::{self, Point};
 use crate::window::Window;
 use std::time::Duration;
 use targets::db::{Command, Limits, Session};
@@ -234,10 +234,13 @@ impl Run<'_, '_> {
             point: undo::point_id(self.id, n),
             began: self.engine.clock().tick(),
         };
-        undo::install(session.as_mut(), &work.limits)?;
-        self.forget_expired(session.as_mut(), &work.limits);
+        let known = match undo::install(session.as_mut(), &work.limits)? {
+            true => Vec::new(),
+            false => self.forget_expired(session.as_mut(), &work.limits)?,
+        };
+        let known = known.into_iter().find(|point| point.id == work.point);
         let mut held = Held::default();
-        let ended = self.batches(n, &work, session.as_mut(), &mut held)?;
+        let ended = self.batches(n, &work, session.as_mut(), known, &mut held)?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
         match ended {
@@ -293,14 +296,14 @@ impl Run<'_, '_> {
         n: usize,
         work: &Execution,
         session: &mut dyn Session,
+        known: Option<Point>,
         held: &mut Held,
     ) -> Result<Ended, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
-        let known = undo::read_point(session, &work.point)?;
         self.catch_up(n, &checkpoint, known.as_ref())?;
-        let mut memory = work.memory(session)?;
+        let mut memory = work.memory(known);
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
         let mut throttle = Throttle::new(work.manners, clock, work.dialect);
@@ -323,7 +326,9 @@ impl Run<'_, '_> {
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
-            held.keep(work.database, clock)?;
+            if last_rows > 0 {
+                held.keep(work.database, clock)?;
+            }
             let step = checkpoint.step;
             let Came { counts, took, worked, detail, .. } =
                 self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows)?;

@@ -67,6 +67,8 @@ pub(super) struct Connected {
     holding: bool,
     /// Transactions that may have written, with their savepoints: so many numbers of the server are ours.
     pub written: u64,
+    /// The server's data folder, once asked for, where it is on this machine and may be known.
+    pub data_folder: Option<Option<String>>,
     /// How far the server's numbers were at the last look, and `written` then.
     pub numbers: Option<(i64, u64)>,
 }
@@ -78,7 +80,7 @@ impl Connected {
         let (mut process_id, mut version, mut started) = (0, 0, String::new());
         wire.script(
             "select pg_backend_pid(), current_setting('server_version_num'),
-               (select backend_start from pg_stat_activity where pid = pg_backend_pid())",
+               (select backend_start from pg_stat_get_activity(pg_backend_pid()))",
             &mut |row| {
                 let text = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
                 process_id = text(0).parse().unwrap_or(0);
@@ -120,6 +122,7 @@ impl Connected {
             list: None,
             holding: false,
             written: 0,
+            data_folder: None,
             numbers: None,
         })
     }

@@ -18,6 +18,7 @@ const FORMAT: i64 = 1;
 
 /// An open state.
 pub struct State {
+    database: Arc<dyn Database>,
     session: Mutex<Box<dyn Session>>,
     limits: Limits,
 }
@@ -41,7 +42,12 @@ impl State {
             ))
             .help("use the newer version of sexton that wrote it, or another state folder (`[state]`)"));
         }
-        Ok(Self { session: Mutex::new(session), limits })
+        Ok(Self { database: Arc::clone(database), session: Mutex::new(session), limits })
+    }
+
+    /// Where it is kept, for another session.
+    pub(crate) fn database(&self) -> Arc<dyn Database> {
+        Arc::clone(&self.database)
     }
 
     /// The session, also after a panic elsewhere: each use is one transaction of its own.
