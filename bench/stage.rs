@@ -273,7 +273,13 @@ impl Stage {
         format!("delete from events where {}", self.older_than(days))
     }
 
+    /// The ids that a script deletes next: the oldest first, as a person would say it.
     pub fn list(&self, days: u32) -> String {
+        format!("select id from events where {} order by created_at limit 1000", self.older_than(days))
+    }
+
+    /// The same in whatever order the database finds them.
+    pub fn list_any(&self, days: u32) -> String {
         format!("select id from events where {} limit 1000", self.older_than(days))
     }
 

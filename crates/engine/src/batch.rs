@@ -17,13 +17,17 @@ use crate::scopes::{self, GivenUp, Told};
 use crate::undo::{self, Point, PointState};
 use crate::work::{AGAIN_WITH_CARE, Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Dialect, GAVE_WAY, Limits, Session, Sql};
+use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql};
 
 /// What a batch came to.
 #[derive(Debug, Default)]
 pub(crate) struct Came {
     pub counts: Counts,
     pub took: Duration,
+    /// How long its transaction took to begin.
+    pub begun: Duration,
+    /// The part of `took` that depends on the rows.
+    pub worked: Duration,
     pub detail: Option<serde_json::Value>,
     /// Steps that were done from beginning to end in the same transaction, after it.
     pub more: Vec<(usize, Counts, Option<serde_json::Value>)>,
@@ -36,6 +40,7 @@ type Acted = (Batch, Told, Vec<String>);
 pub(crate) struct Execution<'a> {
     /// The place of the operation in the request.
     pub n: usize,
+    pub database: &'a dyn Database,
     pub dialect: &'a dyn Dialect,
     pub operation: &'a dyn Operation,
     pub item: &'a Item,
@@ -46,14 +51,11 @@ pub(crate) struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    /// What was remembered by earlier attempts.
-    pub fn memory(&self, session: &mut dyn Session) -> Result<Memory, Failure> {
+    /// What was remembered by earlier attempts, where their undo point is this one.
+    pub fn memory(&self, known: Option<Point>) -> Memory {
         let forget = !matches!(self.item.undo, Undo::Rows { .. });
-        if forget {
-            return Ok(Memory::new(&self.point, true, Vec::new()));
-        }
-        let known = undo::read_point(session, &self.point)?;
-        Ok(Memory::new(&self.point, false, known.map(|point: Point| point.tables).unwrap_or_default()))
+        let tables = known.filter(|_| !forget).map(|point| point.tables);
+        Memory::new(&self.point, forget, tables.unwrap_or_default())
     }
 }
 
@@ -78,15 +80,16 @@ impl Run<'_, '_> {
             let failure =
                 match self.batch(work, session, checkpoint, memory, (rows, pace.target()), attempt > 1) {
                     Ok(done) => {
-                        let Came { counts, took, .. } = &done;
-                        let (counts, took) = (*counts, *took);
-                        if counts.rows() + counts.dependants + counts.failed > 0 || took > pace.target() {
-                            pace.learn(took);
+                        let overhead = work.dialect.batch_overhead(pace.quickest(done.begun));
+                        let worked = done.took.saturating_sub(overhead);
+                        let counts = done.counts;
+                        if counts.rows() + counts.dependants + counts.failed > 0 || worked > pace.target() {
+                            pace.learn(worked);
                         } else {
                             // Nothing to do there: look further ahead next time.
-                            pace.learn(took.max(Duration::from_millis(1)));
+                            pace.learn(worked.max(Duration::from_millis(1)));
                         }
-                        return Ok(done);
+                        return Ok(Came { worked, ..done });
                     }
                     Err(failure) => failure,
                 };
@@ -135,7 +138,7 @@ impl Run<'_, '_> {
         }
         let before = checkpoint.counts.get(checkpoint.step).copied().unwrap_or_default();
         let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
-        *memory = work.memory(session)?;
+        *memory = work.memory(undo::read_point(session, &work.point)?);
         *checkpoint = there;
         Ok(Some(counts))
     }
@@ -250,6 +253,7 @@ impl Run<'_, '_> {
 
         faults.point("before a batch")?;
         let mut notes;
+        let asked: Instant = clock.tick();
         let began: Instant;
         let mut more = Vec::new();
         let (counts, detail) = {
@@ -321,7 +325,8 @@ impl Run<'_, '_> {
         for text in notes {
             self.log(work.n, What::Noted { text })?;
         }
-        Ok(Came { counts, took: clock.tick().duration_since(began), detail, more })
+        let took = clock.tick().duration_since(began);
+        Ok(Came { counts, took, begun: began.duration_since(asked), detail, more, ..Came::default() })
     }
 
     /// Whether step `n` is done, and what comes next may be done right after it.

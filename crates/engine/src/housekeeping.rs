@@ -14,17 +14,20 @@ use crate::words::{count, rows};
 use targets::db::{Facts, Limits, Session, Sql};
 
 impl Run<'_, '_> {
-    /// Makes Sexton's own tables where they are missing, and waits for others as a batch does.
+    /// Makes Sexton's own tables where they are missing, and waits for others as a batch does; whether it made them.
     pub(crate) fn install(
         &mut self,
         n: usize,
         session: &mut dyn Session,
         limits: &Limits,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut waits = retry::waits(retry::USUAL);
         let mut attempt = 1;
         loop {
-            let Err(error) = undo::install(session, limits) else { return Ok(()) };
+            let error = match undo::install(session, limits) {
+                Ok(made) => return Ok(made),
+                Err(error) => error,
+            };
             if !retry::may_retry(error.class) {
                 return Err(error.into());
             }
@@ -80,26 +83,31 @@ impl Run<'_, '_> {
         all
     }
 
-    /// Forgets undo points whose time is over, and exemptions of rows that are gone. A failure here must not keep the run from its work.
-    pub(crate) fn forget_expired(&self, session: &mut dyn Session, limits: &Limits) {
+    /// Forgets undo points whose time is over, and exemptions of rows that are gone; the undo points that are left. A failure
+    /// to forget must not keep the run from its work.
+    pub(crate) fn forget_expired(
+        &self,
+        session: &mut dyn Session,
+        limits: &Limits,
+    ) -> Result<Vec<Point>, Failure> {
         let now = self.engine.clock().now();
-        let expired = match undo::points(session) {
-            Ok(points) => points,
-            Err(error) => return tracing::warn!(%error, "undo points cannot be read"),
-        };
+        let is_over = |point: &Point| point.expires_at.is_some_and(|until| until <= now);
+        let (expired, mut left): (Vec<_>, Vec<_>) = undo::points(session)?.into_iter().partition(is_over);
         if let Err(error) = undo::forget_gone(session, limits) {
             tracing::warn!(%error, "exemptions of rows that are gone cannot be ended");
         }
-        for point in expired.iter().filter(|point| point.expires_at.is_some_and(|until| until <= now)) {
+        for point in expired {
             let dropped = undo::discard_files(session, self.engine.stores(), limits, &point.id)
-                .and_then(|()| undo::drop_point(session, limits, point));
+                .and_then(|()| undo::drop_point(session, limits, &point));
             match dropped {
                 Ok(()) => tracing::info!(point = %point.id, "undo point expired and was forgotten"),
                 Err(error) => {
-                    tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten")
+                    tracing::warn!(point = %point.id, %error, "an expired undo point cannot be forgotten");
+                    left.push(point);
                 }
             }
         }
+        Ok(left)
     }
 
     /// Where nothing is to be put back, files that were set aside are removed at the end of the run.

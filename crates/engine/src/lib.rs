@@ -19,6 +19,7 @@ mod fault;
 mod finding;
 mod guard;
 mod halving;
+mod held;
 mod housekeeping;
 mod journal;
 mod left_behind;

@@ -41,7 +41,7 @@ impl Engine {
         let me = Seen { heard_us: state.clock_us()?, ..me() };
         state.arrive(run, &me)?;
         let (end, ended) = channel();
-        let database = (self.parts.state)()?;
+        let database = state.database();
         let id = run.to_owned();
         let beat = move || {
             let mut own = None;

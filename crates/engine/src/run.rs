@@ -11,6 +11,7 @@ use crate::error::{Error, Failure, chain};
 use crate::event::{Counts, Event, StopReason, What};
 use crate::finding::Level;
 use crate::guard;
+use crate::held::Held;
 use crate::journal::Journal;
 use crate::operation::Done;
 use crate::pace::Pace;
@@ -22,7 +23,7 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
-use crate::undo;
+use crate::undo::{self, Point};
 use crate::window::Window;
 use std::time::Duration;
 use targets::db::{Command, Limits, Session};
@@ -224,6 +225,7 @@ impl Run<'_, '_> {
 
         let work = Execution {
             n,
+            database: database.as_ref(),
             dialect: database.dialect(),
             operation: operation.as_ref(),
             item,
@@ -232,10 +234,14 @@ impl Run<'_, '_> {
             point: undo::point_id(self.id, n),
             began: self.engine.clock().tick(),
         };
-        self.install(n, session.as_mut(), &work.limits)?;
+        let known = match self.install(n, session.as_mut(), &work.limits)? {
+            true => Vec::new(),
+            false => self.forget_expired(session.as_mut(), &work.limits)?,
+        };
         self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
-        self.forget_expired(session.as_mut(), &work.limits);
-        let ended = self.batches(n, &work, session.as_mut())?;
+        let known = known.into_iter().find(|point| point.id == work.point);
+        let mut held = Held::default();
+        let ended = self.batches(n, &work, session.as_mut(), known, &mut held)?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
         match ended {
@@ -250,7 +256,10 @@ impl Run<'_, '_> {
         let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
             .unwrap_or_default();
         // Verification gets what planning gets: a session on which the database refuses writes.
-        let mut facts = database.read()?;
+        let mut facts = match held.into_facts() {
+            Some(facts) => facts,
+            None => database.read()?,
+        };
         let details = self.details(n);
         let done =
             Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point: &work.point };
@@ -259,6 +268,7 @@ impl Run<'_, '_> {
         }
         let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
         findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
+        drop(facts);
         findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
@@ -282,24 +292,31 @@ impl Run<'_, '_> {
     }
 
     /// The loop over steps and batches.
-    fn batches(&mut self, n: usize, work: &Execution, session: &mut dyn Session) -> Result<Ended, Failure> {
+    fn batches(
+        &mut self,
+        n: usize,
+        work: &Execution,
+        session: &mut dyn Session,
+        known: Option<Point>,
+        held: &mut Held,
+    ) -> Result<Ended, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
         checkpoint.counts.resize(work.item.steps.len(), Counts::default());
-        let known = undo::read_point(session, &work.point)?;
         self.catch_up(n, &checkpoint, known.as_ref())?;
-        let mut memory = work.memory(session)?;
+        let mut memory = work.memory(known);
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
-        let mut throttle = Throttle::new(work.manners, clock, session.dialect().breather());
+        let mut throttle = Throttle::new(work.manners, clock, work.dialect);
         let mut rows = 0;
         let mut last_rows = 0;
+        let mut last_worked = Duration::ZERO;
         while checkpoint.step < work.item.steps.len() {
             if let Some(reason) = self.reason_to_stop(work, &checkpoint, rows)? {
                 return Ok(Ended::Stopped(reason));
             }
             let stop = self.stop.clone();
-            match throttle.wait(last_rows, session, &|| stop.asked())? {
+            match throttle.wait(last_rows, last_worked, session, &|| stop.asked())? {
                 Waited::Go(None) => {}
                 Waited::Go(Some((reason, seconds))) => self.log(n, What::Paused { reason, seconds })?,
                 Waited::Stopped => return Ok(Ended::Stopped(StopReason::Asked)),
@@ -310,9 +327,12 @@ impl Run<'_, '_> {
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
+            if last_rows > 0 {
+                held.keep(work.database, clock)?;
+            }
             let step = checkpoint.step;
             let came = self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);
-            let Came { counts, took, detail, more } =
+            let Came { counts, took, worked, detail, more, .. } =
                 came.inspect_err(|failure| self.note_failure(work, session, &checkpoint, failure))?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
@@ -321,6 +341,7 @@ impl Run<'_, '_> {
                 throttle.rested(clock.tick().duration_since(began));
             }
             rows += counts.rows();
+            last_worked = worked;
             last_rows = counts.rows() + counts.dependants;
             let batch = checkpoint.batch;
             if last_rows + counts.failed + counts.skipped > 0 || detail.is_some() {

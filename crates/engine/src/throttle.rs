@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::request::Manners;
 use std::time::{Duration, Instant};
-use targets::db::{Facts, Pulse};
+use targets::db::{Dialect, Facts, Pulse};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const WAIT_STEP: Duration = Duration::from_millis(250);
@@ -68,31 +68,38 @@ pub enum Waited {
 pub struct Throttle<'a> {
     manners: &'a Manners,
     clock: &'a dyn Clock,
-    breather: Duration,
+    dialect: &'a dyn Dialect,
     last_look: Option<Instant>,
     last_breather: Instant,
     last_seen: Option<Instant>,
     alone: bool,
+    /// The last look saw others, or nobody for certain.
+    in_use: bool,
+    nobody: bool,
+    looked: bool,
     log_is_long: bool,
-    rested: bool,
+    rested: Duration,
     began: Instant,
     rows: u64,
 }
 
 impl<'a> Throttle<'a> {
-    /// A throttle with these manners; `breather` is the rest between batches while others use the database.
-    pub fn new(manners: &'a Manners, clock: &'a dyn Clock, breather: Duration) -> Self {
+    /// A throttle with these manners.
+    pub fn new(manners: &'a Manners, clock: &'a dyn Clock, dialect: &'a dyn Dialect) -> Self {
         let now = clock.tick();
         Self {
             manners,
             clock,
-            breather,
+            dialect,
             last_look: None,
             last_breather: now,
             last_seen: None,
             alone: false,
+            in_use: false,
+            nobody: false,
+            looked: false,
             log_is_long: false,
-            rested: false,
+            rested: Duration::ZERO,
             began: now,
             rows: 0,
         }
@@ -105,7 +112,7 @@ impl<'a> Throttle<'a> {
 
     /// Notes that the database was left alone for so long while the log was moved.
     pub fn rested(&mut self, time: Duration) {
-        self.rested = time >= self.breather;
+        self.rested = time;
     }
 
     /// Whether the log should be moved into the file now: after each batch, or the application's next commit
@@ -115,8 +122,14 @@ impl<'a> Throttle<'a> {
         !self.alone || self.log_is_long || self.manners.max_wal_mb < LOG_SHORT_MB
     }
 
-    /// Waits as long as it takes after a batch of `rows` rows.
-    pub fn wait(&mut self, rows: u64, facts: &mut dyn Facts, stopped: &dyn Fn() -> bool) -> Result<Waited> {
+    /// Waits as long as it takes after a batch of `rows` rows that took so long.
+    pub fn wait(
+        &mut self,
+        rows: u64,
+        took: Duration,
+        facts: &mut dyn Facts,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Waited> {
         self.rows += rows;
         if self.manners.pause > 0.0 && rows > 0 {
             self.clock.sleep(Duration::from_secs_f64(self.manners.pause));
@@ -143,38 +156,56 @@ impl<'a> Throttle<'a> {
             self.last_look = None;
         }
         let waited = self.clock.tick().duration_since(began).as_secs_f64();
+        self.breathe(took);
         Ok(Waited::Go(reason.map(|reason| (reason, waited))))
     }
 
-    /// One look at the signals, unless the last one is fresh; the breather for others.
+    /// One look at the signals, unless the last one is fresh.
     fn look(&mut self, facts: &mut dyn Facts) -> Result<Verdict> {
         let now = self.clock.tick();
-        let every_batch = self.breather > Duration::ZERO;
         let fresh = self.last_look.is_some_and(|last| now.duration_since(last) < LOOK_EVERY);
-        if fresh && !every_batch {
+        if fresh && !self.looks_every_time() {
             return Ok(Verdict::Go);
         }
-        self.last_look = Some(now);
         let pulse = match facts.pulse() {
             // A connection that was lost while nothing was done is the batch's to open again, as often as it may.
             Err(error) if crate::retry::may_retry(error.class) => return Ok(Verdict::Go),
             pulse => pulse?,
         };
-        if !pulse.alone {
+        // Whether others write is told by the second look: it comes after the next batch.
+        let told = pulse.in_use.is_some() || std::mem::replace(&mut self.looked, true);
+        self.last_look = told.then_some(now);
+        if !pulse.alone && pulse.in_use.is_some() {
             self.last_seen = Some(now);
         }
-        self.alone = self.last_seen.is_none_or(|seen| now.duration_since(seen) > SEEN);
+        let lately = self.last_seen.is_some_and(|seen| now.duration_since(seen) <= SEEN);
+        self.alone = !lately && (pulse.alone || pulse.in_use.is_some());
+        self.in_use = pulse.in_use.unwrap_or(false);
+        self.nobody = pulse.alone;
         let room = pulse.free_disk_bytes.map_or(LOG_ALONE, |free| LOG_ALONE.min(free / 8));
         self.log_is_long = pulse.wal_bytes.is_some_and(|bytes| bytes > room);
-        // Others that poll for the write lock cannot be seen before they got it once: leave a gap now and then anyway.
-        let due = !pulse.alone && now.duration_since(self.last_breather) > Duration::from_secs(1);
-        if every_batch && (pulse.in_use.unwrap_or(false) || due) {
-            if !std::mem::take(&mut self.rested) {
-                self.clock.sleep(self.breather);
-            }
-            self.last_breather = self.clock.tick();
-        }
         Ok(judge(&pulse, self.manners))
+    }
+
+    fn looks_every_time(&self) -> bool {
+        self.dialect.breather(Duration::ZERO) > Duration::ZERO
+    }
+
+    /// The breather for others, after a batch that took so long.
+    fn breathe(&mut self, took: Duration) {
+        // Others that poll for the write lock cannot be seen before they got it once: leave a gap now and then anyway.
+        let now = self.clock.tick();
+        let due = self.looks_every_time()
+            && !self.nobody
+            && now.duration_since(self.last_breather) > Duration::from_secs(1);
+        if !self.in_use && !due {
+            return;
+        }
+        let breather = self.dialect.breather(took);
+        if std::mem::take(&mut self.rested) < breather {
+            self.clock.sleep(breather);
+        }
+        self.last_breather = self.clock.tick();
     }
 
     /// Sleeps until the rows so far fit into `rows_per_second`.

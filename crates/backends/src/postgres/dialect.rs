@@ -204,12 +204,19 @@ impl Dialect for Spelling {
         ))
     }
 
-    fn batch_time(&self, _: bool) -> Duration {
-        Duration::from_millis(250)
+    // A commit of another waits until the log before it is on disk, ours too. Measured beside a writer that commits every
+    // 2 ms: 99 of 100 waited for at most 13 ms beside batches of 25 ms, 4 ms beside these.
+    fn batch_time(&self, alone: bool) -> Duration {
+        Duration::from_millis(if alone { 250 } else { 5 })
     }
 
-    fn breather(&self) -> Duration {
-        Duration::ZERO
+    fn batch_overhead(&self, begin: Duration) -> Duration {
+        // where it goes on, begin, count, take, count, checkpoint, commit
+        begin * 7
+    }
+
+    fn breather(&self, took: Duration) -> Duration {
+        took * 2
     }
 
     fn same(&self, a: &Sql, b: &Sql) -> Sql {

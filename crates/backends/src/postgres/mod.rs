@@ -67,6 +67,16 @@ impl Database for Postgres {
         Ok(Box::new(self.connect(true)?))
     }
 
+    fn hold(&self) -> Result<Option<Box<dyn Facts>>> {
+        let mut session = self.connect(true)?;
+        // It would keep one of the pooler's few connections.
+        if session.pooled {
+            return Ok(None);
+        }
+        session.hold()?;
+        Ok(Some(Box::new(session)))
+    }
+
     fn open(&self) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.connect(false)?))
     }
@@ -78,8 +88,7 @@ impl Database for Postgres {
 
 /// Plays the application for `testing`.
 pub(crate) fn script(url: &str, sql: &str, each: &mut dyn FnMut(Vec<Option<String>>)) -> Result<()> {
-    let address = Address { application: "application", ..Address::parse(url)? };
-    wire::Wire::open(&address)?.script(sql, each)
+    Guest::connect(url)?.script(sql, each)
 }
 
 /// Plays an application that stays connected, for `testing`.
@@ -87,7 +96,8 @@ pub(crate) struct Guest(wire::Wire);
 
 impl Guest {
     pub fn connect(url: &str) -> Result<Self> {
-        Ok(Self(wire::Wire::open(&Address::parse(url)?)?))
+        let address = Address { application: "application", ..Address::parse(url)? };
+        Ok(Self(wire::Wire::open(&address)?))
     }
 
     /// Runs a script.

@@ -1,7 +1,7 @@
 //! The signals a throttle looks at.
 //!
-//! Each is asked for by itself, because a role may see some and not others: what it may not see, or what the server does
-//! not know, is none.
+//! One question for all that everybody may ask; what a role may not see, or what the server does not know, is none. The
+//! archive and the disk are asked for by themselves, because most roles may not.
 
 use super::address::Host;
 use super::lock::OURS;
@@ -10,28 +10,49 @@ use targets::db::{Class, Facts, OldTransaction, Pulse, Result, Row, Sql, Value};
 
 /// Takes the pulse.
 pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
-    let number =
-        |row: Option<Row>| row.and_then(|row| row.first().and_then(Value::as_int)).map(|n| n.max(0) as u64);
+    let others = format!("pid <> pg_backend_pid() and coalesce(application_name, '') not like '{OURS}%'");
+    let question = format!(
+        "select ({REPLICA_LAG}), ({LOCK_WAITERS}), ({ACTIVE}), ({SLOTS}), current_setting('archive_mode') <> 'off',
+                txid_snapshot_xmax(txid_current_snapshot()), ({LATELY}), o.*
+         from (select) as one left join ({OLDEST}) as o on true"
+    );
+    let Some(row) = one(session, &question.replace("{OTHERS}", &others))? else {
+        return Ok(Pulse::default());
+    };
+    let number = |n: usize| row[n].as_int().map(|n| n.max(0) as u64);
+    let in_use = others_write(session, row[5].as_int().unwrap_or(0), row[6].as_int().unwrap_or(0));
+    let archived = match row[4].as_bool() {
+        Some(true) => one(session, ARCHIVER)?.and_then(|row| row[0].as_int()).map(|n| n.max(0) as u64),
+        _ => None,
+    };
     Ok(Pulse {
-        replica_lag_ms: number(one(session, REPLICA_LAG)?),
-        lock_waiters: number(one(session, LOCK_WAITERS)?),
-        active_sessions: number(one(session, ACTIVE)?),
+        replica_lag_ms: number(0),
+        lock_waiters: number(1),
+        active_sessions: number(2),
         free_disk_bytes: free_disk(session)?,
-        wal_bytes: [number(one(session, SLOTS)?), number(one(session, ARCHIVER)?)]
-            .into_iter()
-            .max()
-            .flatten(),
-        oldest: one(session, OLDEST)?.map(old_transaction),
-        in_use: None,
-        alone: false,
+        wal_bytes: [number(3), archived].into_iter().max().flatten(),
+        oldest: row[7].as_int().map(|_| old_transaction(&row[7..])),
+        in_use,
+        alone: in_use == Some(false),
     })
+}
+
+/// Whether others write anywhere in the cluster, whose log all share; none where only the next look can tell.
+///
+/// Every transaction that writes takes a number, and everybody may see how far those are. Numbers that this session did
+/// not take count where another client was at work lately: autovacuum takes some too.
+fn others_write(session: &mut Connected, taken: i64, clients: i64) -> Option<bool> {
+    let before = session.numbers.replace((taken, session.written));
+    match before {
+        _ if clients == 0 => Some(false),
+        Some((before, written)) => Some(taken - before > session.written.saturating_sub(written) as i64),
+        None => None,
+    }
 }
 
 /// The first row; none when this role may not ask or the server cannot tell.
 fn one(session: &mut Connected, sql: &str) -> Result<Option<Row>> {
-    let sql =
-        sql.replace("{OTHERS}", &format!("pid <> pg_backend_pid() and application_name not like '{OURS}%'"));
-    match session.rows(&Sql::new(&sql)) {
+    match session.rows(&Sql::new(sql)) {
         Ok(rows) => Ok(rows.into_iter().next()),
         Err(error) if error.class == Class::Transient => Err(error),
         Err(_) => Ok(None),
@@ -50,6 +71,12 @@ const LOCK_WAITERS: &str =
 const ACTIVE: &str = "
     select count(*) from pg_stat_activity
     where state = 'active' and backend_type = 'client backend' and {OTHERS}";
+
+// Of the sessions of other roles only a role that may sees what they do. Autovacuum has no user.
+const LATELY: &str = "
+    select count(*) from pg_stat_activity
+    where usesysid is not null and datid is not null and {OTHERS}
+      and (state is null or state = 'active' or state_change > clock_timestamp() - interval '2 seconds')";
 
 const SLOTS: &str = "
     select max(pg_wal_lsn_diff(
@@ -72,7 +99,7 @@ const OLDEST: &str = "
           order by xact_start
           limit 1) as o";
 
-fn old_transaction(row: Row) -> OldTransaction {
+fn old_transaction(row: &[Value]) -> OldTransaction {
     let text = |n: usize| row[n].as_text().unwrap_or_default().to_owned();
     OldTransaction {
         pid: row[0].as_int().unwrap_or(0),
@@ -93,20 +120,22 @@ fn free_disk(session: &mut Connected) -> Result<Option<u64>> {
     if !local {
         return Ok(None);
     }
-    let row = one(
-        session,
-        "select current_setting('data_directory'), extract(epoch from pg_postmaster_start_time())::bigint",
-    )?;
-    Ok(row.and_then(|row| {
-        let folder = row[0].as_text()?;
-        let note = std::fs::read_to_string(format!("{folder}/postmaster.pid")).ok()?;
-        let started: i64 = note.lines().nth(2)?.parse().ok()?;
-        // The note has whole seconds, written a moment before.
-        if (row[1].as_int()? - started).abs() > 2 {
-            return None;
-        }
-        free_bytes(folder)
-    }))
+    if session.data_folder.is_none() {
+        let row = one(session, DATA_FOLDER)?;
+        session.data_folder = Some(row.and_then(|row| data_folder(&row)));
+    }
+    Ok(session.data_folder.as_ref().and_then(|known| free_bytes(known.as_deref()?)))
+}
+
+const DATA_FOLDER: &str =
+    "select current_setting('data_directory'), extract(epoch from pg_postmaster_start_time())::bigint";
+
+fn data_folder(row: &[Value]) -> Option<String> {
+    let folder = row[0].as_text()?;
+    let note = std::fs::read_to_string(format!("{folder}/postmaster.pid")).ok()?;
+    let started: i64 = note.lines().nth(2)?.parse().ok()?;
+    // The note has whole seconds, written a moment before.
+    ((row[1].as_int()? - started).abs() <= 2).then(|| folder.to_owned())
 }
 
 fn free_bytes(folder: &str) -> Option<u64> {

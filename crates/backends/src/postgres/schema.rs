@@ -1,4 +1,5 @@
-//! Reads the catalogue: seven queries for all tables together, however many there are.
+//! Reads the catalogue: at most nine queries for all tables together, however many there are, and none for what no table
+//! has.
 //!
 //! Tables that somebody holds locked against everyone are described without size and defaults, because asking for those
 //! would wait. Sexton's own schema, the system's and temporary ones are left out.
@@ -17,9 +18,13 @@ const OURS: &str = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_to
 pub(super) fn read(session: &mut Connected) -> Result<Schema> {
     let mut schema = Schema::default();
     let mut places = HashMap::new();
+    let [mut triggers, mut rules, mut heirs, mut references] = [false; 4];
     for row in rows(session, TABLES)? {
         places.insert(int(&row[0]), schema.tables.len());
         schema.tables.push(table(&row));
+        for (n, any) in [&mut triggers, &mut rules, &mut heirs, &mut references].into_iter().enumerate() {
+            *any |= row[12 + n].as_bool() == Some(true);
+        }
     }
     let mut grouped =
         |session: &mut Connected, sql: &str, add: &mut dyn FnMut(&mut Table, &Row)| -> Result<()> {
@@ -33,11 +38,19 @@ pub(super) fn read(session: &mut Connected) -> Result<Schema> {
     grouped(session, COLUMNS, &mut |table, row| table.columns.push(column(row)))?;
     let mut found: Vec<FoundIndex> = Vec::new();
     grouped(session, INDEXES, &mut |table, row| add_index_column(&mut found, table, row))?;
-    grouped(session, REFERENCES, &mut add_reference)?;
-    grouped(session, TRIGGERS, &mut |table, row| table.triggers.push(trigger(row)))?;
-    grouped(session, RULES, &mut |table, row| table.rules.push(trigger(row)))?;
-    grouped(session, PARENTS, &mut |table, row| table.parents.push(name(&row[1], &row[2])))?;
-    grouped(session, CHILDREN, &mut |table, row| table.children.push(name(&row[1], &row[2])))?;
+    if references {
+        grouped(session, REFERENCES, &mut add_reference)?;
+    }
+    if triggers {
+        grouped(session, TRIGGERS, &mut |table, row| table.triggers.push(trigger(row)))?;
+    }
+    if rules {
+        grouped(session, RULES, &mut |table, row| table.rules.push(trigger(row)))?;
+    }
+    if heirs {
+        grouped(session, PARENTS, &mut |table, row| table.parents.push(name(&row[1], &row[2])))?;
+        grouped(session, CHILDREN, &mut |table, row| table.children.push(name(&row[1], &row[2])))?;
+    }
     let names: HashMap<TableName, usize> =
         schema.tables.iter().enumerate().map(|(place, table)| (table.name.clone(), place)).collect();
     for index in found {
@@ -63,7 +76,9 @@ const TABLES: &str = "
                 then pg_total_relation_size(c.oid) end,
            has_table_privilege(c.oid, 'select'), has_table_privilege(c.oid, 'insert'),
            has_any_column_privilege(c.oid, 'update'), has_table_privilege(c.oid, 'delete'),
-           pg_has_role(c.relowner, 'usage')
+           pg_has_role(c.relowner, 'usage'),
+           c.relhastriggers, c.relhasrules, c.relhassubclass or c.relispartition,
+           (select exists (select from pg_constraint where contype = 'f'))
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'f', 'v', 'm') and {OURS}
     order by n.nspname, c.relname";

@@ -46,6 +46,9 @@ const OLDEST: u32 = 120_000;
 
 const BEGIN_READING: &str = "begin isolation level read committed read only";
 
+/// A cursor keeps the moment at which it was made, while the statements beside it see the present.
+const HOLD: &str = "declare sexton_hold no scroll cursor for values (1), (2)";
+
 /// One session.
 pub(super) struct Connected {
     pub wire: Wire,
@@ -60,6 +63,14 @@ pub(super) struct Connected {
     /// The settings as one statement, for transactions behind a pooler.
     local_settings: String,
     list: Option<(String, List)>,
+    /// One transaction stays open around all questions.
+    holding: bool,
+    /// Transactions that may have written, with their savepoints: so many numbers of the server are ours.
+    pub written: u64,
+    /// The server's data folder, once asked for, where it is on this machine and may be known.
+    pub data_folder: Option<Option<String>>,
+    /// How far the server's numbers were at the last look, and `written` then.
+    pub numbers: Option<(i64, u64)>,
 }
 
 impl Connected {
@@ -69,7 +80,7 @@ impl Connected {
         let (mut process_id, mut version, mut started) = (0, 0, String::new());
         wire.script(
             "select pg_backend_pid(), current_setting('server_version_num'),
-               (select backend_start from pg_stat_activity where pid = pg_backend_pid())",
+               (select backend_start from pg_stat_get_activity(pg_backend_pid()))",
             &mut |row| {
                 let text = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
                 process_id = text(0).parse().unwrap_or(0);
@@ -109,6 +120,10 @@ impl Connected {
             right: None,
             local_settings,
             list: None,
+            holding: false,
+            written: 0,
+            data_folder: None,
+            numbers: None,
         })
     }
 
@@ -160,6 +175,13 @@ impl Connected {
         Ok(())
     }
 
+    /// Keeps the server from cleaning up what is deleted from now on, until the session ends or a question fails.
+    pub fn hold(&mut self) -> Result<()> {
+        self.wire.script(&format!("{BEGIN_READING}; {HOLD}"), &mut |_| {})?;
+        self.holding = true;
+        Ok(())
+    }
+
     /// Runs one statement inside a transaction that may not write.
     pub fn ask(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask_after(None, sql, each)
@@ -174,15 +196,22 @@ impl Connected {
     ) -> Result<u64> {
         self.ready()?;
         let (text, params) = sql.render(&self.dialect);
-        let mut statements = vec![Statement::aside(BEGIN_READING)];
+        let [begin, end] = match self.holding {
+            true => ["savepoint sexton_ask", "rollback to savepoint sexton_ask"],
+            false => [BEGIN_READING, "commit"],
+        };
+        let mut statements = vec![Statement::aside(begin)];
         if self.pooled {
             statements.push(Statement::aside(&self.local_settings));
         }
         statements.extend(before.map(Statement::aside));
         statements.push(Statement { text: &text, params, wanted: true });
-        statements.push(Statement::aside("commit"));
+        statements.push(Statement::aside(end));
         let result = self.wire.run(&statements, each);
-        self.wire.roll_back();
+        if !self.holding || result.is_err() {
+            self.wire.roll_back();
+            self.holding = false;
+        }
         result
     }
 
@@ -415,6 +444,7 @@ impl Session for Connected {
             self.wire.roll_back();
         }
         begun?;
+        self.written += 1;
         Ok(Box::new(Working { session: self, lock_ms: lock }))
     }
 }

@@ -45,6 +45,7 @@ fn parts(script: &str) -> impl Iterator<Item = &str> {
 impl Tx for Working<'_> {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         let (text, params) = sql.render(&self.session.dialect);
+        self.session.written += u64::from(text.starts_with("savepoint"));
         self.session.wire.run(&[Statement { text: &text, params, wanted: true }], each)
     }
 
@@ -61,6 +62,7 @@ impl Tx for Working<'_> {
         if !take.skip_locked {
             return self.counted(&quick, ["", ""]);
         }
+        self.session.written += 1;
         let before = format!("savepoint sexton_take; set local lock_timeout = {QUICK_MS}");
         let after = format!("set local lock_timeout = {}; release savepoint sexton_take", self.lock_ms);
         match self.counted(&quick, [&before, &after]) {

@@ -65,7 +65,7 @@ impl Dialect for SqliteDialect {
     }
 
     // a connection that has waited for one batch asks for the lock about every 25 ms
-    fn breather(&self) -> Duration {
+    fn breather(&self, _: Duration) -> Duration {
         Duration::from_millis(30)
     }
 

@@ -36,6 +36,7 @@ fn a_reading_session_cannot_be_talked_into_writing() {
     let mut sessions: Vec<Box<dyn Facts>> = vec![database.read().unwrap()];
     let session = database.open().unwrap();
     sessions.push(session);
+    sessions.push(database.hold().unwrap().unwrap());
     for facts in &mut sessions {
         for sql in [
             "select set_config('default_transaction_read_only', 'off', false)",
@@ -266,4 +267,43 @@ fn the_pulse_shows_others_and_not_us() {
     });
     let admin = place.admin_database().read().unwrap().pulse().unwrap();
     assert!(admin.free_disk_bytes.unwrap() > 0);
+}
+
+#[test]
+fn who_writes_beside_us_is_seen_at_the_second_look() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int)");
+    let mut session = place.database().open().unwrap();
+    let mut application = place.connect();
+    application.script("insert into t values (1)").unwrap();
+    let first = session.pulse().unwrap();
+    assert_eq!((first.in_use, first.alone), (None, false), "whoever is connected may write or not");
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    tx.execute(&Sql::new("insert into t values (2)")).unwrap();
+    tx.commit().unwrap();
+    application.script("insert into t values (3)").unwrap();
+    let second = session.pulse().unwrap();
+    assert_eq!((second.in_use, second.alone), (Some(true), false));
+}
+
+#[test]
+fn a_held_session_sees_the_present_and_keeps_the_past_from_being_cleaned_away() {
+    let place = testkit::Place::sqlite();
+    assert!(place.database().hold().unwrap().is_none(), "nothing is cleaned there");
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int) with (autovacuum_enabled = off); insert into t select generate_series(1, 10)");
+    let mut held = place.database().hold().unwrap().unwrap();
+    place.script("delete from t where id > 3");
+    let count = Sql::new("select count(*) from t");
+    assert_eq!(held.count(&count).unwrap(), 3, "it sees what was done since");
+    let place_of = |id: i64| {
+        place.admin_script("vacuum t");
+        place.script(&format!("insert into t values ({id})"));
+        let newest = Sql::new(&format!("select (ctid::text::point)[1]::bigint from t where id = {id}"));
+        place.database().read().unwrap().count(&newest).unwrap()
+    };
+    assert_eq!(place_of(11), 11, "no place is free while it is held");
+    assert!(held.count(&Sql::new("select count(*) from nowhere")).is_err());
+    assert_eq!(held.count(&count).unwrap(), 4, "an error lets go, and it still answers");
+    assert_eq!(place_of(12), 4);
 }

@@ -19,6 +19,7 @@ const FORMAT: i64 = 1;
 
 /// An open state.
 pub struct State {
+    database: Arc<dyn Database>,
     session: Mutex<Box<dyn Session>>,
     limits: Limits,
 }
@@ -42,7 +43,12 @@ impl State {
             ))
             .help("use the newer version of sexton that wrote it, or another state folder (`[state]`)"));
         }
-        Ok(Self { session: Mutex::new(session), limits })
+        Ok(Self { database: Arc::clone(database), session: Mutex::new(session), limits })
+    }
+
+    /// Where it is kept, for another session.
+    pub(crate) fn database(&self) -> Arc<dyn Database> {
+        Arc::clone(&self.database)
     }
 
     /// Whether there is a state in this database. Writes nothing.

@@ -133,17 +133,18 @@ fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
 const OWN: [&str; 6] =
     ["undo_points", "undo_tables", "checkpoints", "undo_conflicts", "archived_files", "exemptions"];
 
-/// Makes Sexton's own tables when they are not there yet.
-pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<()> {
+/// Makes Sexton's own tables when they are not there yet; true when they were made now, and so are empty.
+pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
     if installed(session)? {
-        return Ok(());
+        return Ok(false);
     }
     let statements = own_tables(session.dialect());
     let mut tx = session.begin(limits)?;
     for statement in &statements {
         tx.execute(statement)?;
     }
-    tx.commit()
+    tx.commit()?;
+    Ok(true)
 }
 
 /// Whether Sexton's own tables are there.

@@ -21,8 +21,6 @@ pub trait Dialect: Send + Sync {
     /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
     /// seen, but one may come while the batch runs.
     fn batch_time(&self, alone: bool) -> std::time::Duration;
-    /// How long to leave the database alone between two batches while others use it.
-    fn breather(&self) -> std::time::Duration;
     /// Whether a transaction keeps all other writers out anyway, so that several small ones cost others no more together
     /// than one by one.
     fn has_one_writer(&self) -> bool {
@@ -42,7 +40,14 @@ pub trait Dialect: Send + Sync {
     fn broken_references(&self) -> Option<Sql> {
         None
     }
-
+    /// About how much of the time of a batch its rows have no part in, where its transaction took so long to begin.
+    fn batch_overhead(&self, begin: std::time::Duration) -> std::time::Duration {
+        let _ = begin;
+        std::time::Duration::ZERO
+    }
+    /// How long to leave the database alone after a batch that took so long, while others use it. Where even one that took
+    /// no time asks for a rest, others are looked for before every batch.
+    fn breather(&self, took: std::time::Duration) -> std::time::Duration;
     /// `a` equals `b`, NULL being equal to NULL.
     fn same(&self, a: &Sql, b: &Sql) -> Sql;
     /// The same for two values of this column's type, which may know no equality of its own.

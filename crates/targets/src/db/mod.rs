@@ -42,6 +42,11 @@ pub trait Database: Send + Sync {
     fn dialect(&self) -> &dyn Dialect;
     /// A session that the database itself keeps read-only. Never creates a missing database.
     fn read(&self) -> Result<Box<dyn Facts>>;
+    /// The same, and until it is dropped nothing that is deleted from now on is cleaned away: whoever looks afterwards need
+    /// not clean it first. None where that saves nothing. Not for long: nobody else can clean up either.
+    fn hold(&self) -> Result<Option<Box<dyn Facts>>> {
+        Ok(None)
+    }
     /// A session that may change data. Never creates a missing database.
     fn open(&self) -> Result<Box<dyn Session>>;
     /// Whole copies of it.

@@ -109,9 +109,11 @@ pub struct Pulse {
     pub wal_bytes: Option<u64>,
     /// The oldest open transaction of someone else.
     pub oldest: Option<OldTransaction>,
-    /// SQLite: whether another process has the file open or has written since the last look.
+    /// SQLite: whether another process has the file open or has written since the last look. PostgreSQL: whether others
+    /// have written since the last look.
     pub in_use: Option<bool>,
-    /// SQLite: nobody else has the file open, for certain. Who comes later is seen at the next look.
+    /// SQLite: nobody else has the file open, for certain. PostgreSQL: nobody else writes. Who comes later is seen at the
+    /// next look.
     pub alone: bool,
 }
 
