@@ -84,7 +84,7 @@ fn needed(migrations: &[Migration], present: &[&Migration], steps: &[&Migration]
         let loses: Vec<&str> = loses.map(|one| one.id.as_str()).filter(|id| going.contains(id)).collect();
         if !loses.is_empty() {
             let what = format!("`{}` is in and depends on {}", stays.id, listed(&loses));
-            let help = format!("take it out first: `{MIGRATE} down {}`", stays.id);
+            let help = format!("take it out first: `{MIGRATE} revert {}`", stays.id);
             let ids = std::iter::once(stays.id.as_str()).chain(loses);
             judgement.refuse(Problem::new(Fault::Dependency, what, help).about(ids));
         }
