@@ -139,7 +139,7 @@ impl Run<'_, '_> {
         let before = checkpoint.counts.get(checkpoint.step).copied().unwrap_or_default();
         let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
         *memory = work.memory(undo::read_point(session, &work.point)?);
-        *checkpoint = there;
+        *checkpoint = there.padded(work.item.steps.len());
         Ok(Some(counts))
     }
 

@@ -18,7 +18,7 @@ pub struct Checkpoint {
     pub cursor: Cursor,
     /// Batches so far.
     pub batch: u64,
-    /// What each step did so far.
+    /// What each step did so far. What is stored ends with the last step that did something, see [`Checkpoint::padded`].
     pub counts: Vec<Counts>,
 }
 
@@ -37,6 +37,12 @@ impl Checkpoint {
         }
     }
 
+    /// With a count for each of so many steps.
+    pub fn padded(mut self, steps: usize) -> Self {
+        self.counts.resize(steps.max(self.counts.len()), Counts::default());
+        self
+    }
+
     /// The batch is done: the step goes on there, or the next one begins.
     pub fn go_on_at(&mut self, next: Option<Cursor>) {
         match next {
@@ -50,7 +56,10 @@ impl Checkpoint {
 
     /// Stores it, inside the transaction of the batch.
     pub fn write(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str, now: Timestamp) -> Result<()> {
-        let progress = serde_json::to_string(self)
+        // A thousand steps that have not begun, or that change no rows, would be written again with every batch.
+        let told = self.counts.iter().rposition(|counts| *counts != Counts::default()).map_or(0, |n| n + 1);
+        let short = Self { counts: self.counts[..told].to_vec(), cursor: self.cursor.clone(), ..*self };
+        let progress = serde_json::to_string(&short)
             .map_err(|error| Error::system("the checkpoint cannot be written").because(error))?;
         tx.execute(
             &Sql::new("insert into ")

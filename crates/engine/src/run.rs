@@ -8,7 +8,7 @@ use crate::batch::{Came, Execution};
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
-use crate::event::{Counts, Event, StopReason, What};
+use crate::event::{Event, StopReason, What};
 use crate::finding::Level;
 use crate::guard;
 use crate::held::Held;
@@ -254,7 +254,8 @@ impl Run<'_, '_> {
         faults.point("executed")?;
         self.write_manifests(item, &work.point, session.as_mut())?;
         let checkpoint = Checkpoint::read(session.as_mut(), &operation.checkpoint(&work.point, &item.steps))?
-            .unwrap_or_default();
+            .unwrap_or_default()
+            .padded(item.steps.len());
         // Verification gets what planning gets: a session on which the database refuses writes.
         let mut facts = match held.into_facts() {
             Some(facts) => facts,
@@ -301,8 +302,8 @@ impl Run<'_, '_> {
         held: &mut Held,
     ) -> Result<Ended, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
-        let mut checkpoint = Checkpoint::read(session, &name)?.unwrap_or_default();
-        checkpoint.counts.resize(work.item.steps.len(), Counts::default());
+        let mut checkpoint =
+            Checkpoint::read(session, &name)?.unwrap_or_default().padded(work.item.steps.len());
         self.catch_up(n, &checkpoint, known.as_ref())?;
         let mut memory = work.memory(known);
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));

@@ -61,8 +61,8 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
 fn migrations(item: &Item) -> String {
     let mut parts: Vec<String> = Vec::new();
     for (action, verb) in [
-        ("apply", "bring in"),
         ("revert", "take out"),
+        ("apply", "bring in"),
         ("baseline", "mark as in"),
         ("adopt", "take over"),
         ("accept", "accept as changed"),
