@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::undo::Change;
-use crate::work::{Rows, Work, stored};
+use crate::work::{Rows, Work};
 use targets::db::{Range, Sql, Take, UndoTable, Value};
 
 impl Work<'_> {
@@ -13,22 +13,28 @@ impl Work<'_> {
     pub fn change_at_once(&mut self, rows: &Rows, changes: &[(String, Sql)]) -> Result<u64> {
         let table = rows.table;
         let columns: Vec<String> = changes.iter().map(|(column, _)| column.clone()).collect();
+        // An undo needs the key and what was there: other columns would only take room.
+        let mut kept = table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default();
+        kept.extend(columns.iter().filter(|column| !kept.contains(column)).cloned().collect::<Vec<_>>());
         // A run that finds nothing leaves nothing behind: the undo table is made by the first batch that finds something.
         let known = self.memory_mut().tables.iter().any(|known| {
-            known.source == table.name && known.change == Change::Update && known.undo.after == columns
+            known.source == table.name
+                && known.change == Change::Update
+                && known.undo.after == columns
+                && known.undo.columns == kept
         });
         if self.remembers() && (!known || table.key.is_none()) {
-            return self.change(rows, changes);
+            return self.change_keeping(rows, changes, &kept);
         }
-        let undo = self.undo_table(table, Change::Update, &stored(table), &columns)?;
+        let undo = self.undo_table(table, Change::Update, &kept, &columns)?;
         let values = changes.iter().map(|(_, value)| value.clone()).collect();
         let take = Take { values, ..self.take(rows, undo.as_ref()) };
         let Some(statement) = self.dialect().change_at_once(&take, &columns) else {
             return match &undo {
                 Some(undo) if rows.limit.is_none() && !rows.skip_locked => {
-                    self.remember_and_change(&take, undo, changes, rows)
+                    self.remember_and_change(&take, undo, changes, rows, &kept)
                 }
-                _ => self.change(rows, changes),
+                _ => self.change_keeping(rows, changes, &kept),
             };
         };
         self.may_die("before an update at once")?;
@@ -59,11 +65,12 @@ impl Work<'_> {
         undo: &UndoTable,
         changes: &[(String, Sql)],
         rows: &Rows,
+        kept: &[String],
     ) -> Result<u64> {
         let dialect = self.dialect();
         let from = self.tx().count(&dialect.undo_end(undo))? as i64;
         let Some(change) = dialect.change_remembered(take.table, undo, Range::of(from, i64::MAX)) else {
-            return self.change(rows, changes);
+            return self.change_keeping(rows, changes, kept);
         };
         self.may_die("before rows are remembered")?;
         let remembered = self.tx().execute(&dialect.remember(take))?;

@@ -266,6 +266,16 @@ impl<'a> Work<'a> {
     /// Remembers the rows with their new values, then gives them these; how many. The expressions are over `t` and are
     /// evaluated once, before anything changes.
     pub fn change(&mut self, rows: &Rows, changes: &[(String, Sql)]) -> Result<u64> {
+        self.change_keeping(rows, changes, &stored(rows.table))
+    }
+
+    /// The same, remembering only these columns.
+    pub(crate) fn change_keeping(
+        &mut self,
+        rows: &Rows,
+        changes: &[(String, Sql)],
+        kept: &[String],
+    ) -> Result<u64> {
         self.may_die("before an update")?;
         let table = rows.table;
         if !self.memory.forget && table.key.is_none() {
@@ -287,7 +297,7 @@ impl<'a> Work<'a> {
         if chosen == 0 {
             return Ok(0);
         }
-        if let Some(undo) = &self.undo_table(table, Change::Update, &stored(table), &changed)? {
+        if let Some(undo) = &self.undo_table(table, Change::Update, kept, &changed)? {
             let remembered = self.tx.execute(&dialect.remember_chosen(table, &scratch, undo, self.batch))?;
             if remembered != chosen {
                 return Err(Error::data(format!(
@@ -534,7 +544,7 @@ impl<'a> Work<'a> {
     }
 }
 
-pub(crate) fn stored(table: &Table) -> Vec<String> {
+fn stored(table: &Table) -> Vec<String> {
     table.stored().map(|column| column.name.clone()).collect()
 }
 

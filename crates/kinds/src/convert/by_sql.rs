@@ -117,7 +117,7 @@ fn part_by_part(
         if task.remember {
             work.mark_converted(&task.operation, leaf, &task.key, &condition, false)?;
         }
-        work.change(&Rows::all(leaf, condition), changes)
+        work.change_at_once(&Rows::all(leaf, condition), changes)
     })?;
     counts.changed = parted.done;
     counts.failed = parted.refused.len() as u64;
