@@ -47,13 +47,6 @@ impl Reference {
         let own = Sql::default().names("t.", self.columns.iter().map(String::as_str));
         if self.columns.len() > 1 { Sql::new("(").add(&own).text(")") } else { own }
     }
-
-    /// The columns, over `t`, are those of a row that stays.
-    fn is_home(&self, map: &str) -> Sql {
-        let there: Vec<String> = self.to.iter().map(|to| format!("m.n{to}")).collect();
-        self.own_columns()
-            .text(&format!(" in (select {} from {map} as m where m.deed = 2)", there.join(", ")))
-    }
 }
 
 /// Every row of the reference that is in another's way: old values (`o0`, …), values of the row it meets (`n0`, …),
@@ -77,17 +70,30 @@ pub fn clashing(reference: &Reference, clash: &Clash, map: &str) -> Sql {
     if let Some(rename) = &clash.rename {
         inner = inner.text("t.").name(rename).text(" as name, ");
     }
-    for (n, (column, to)) in reference.columns.iter().zip(&reference.to).enumerate() {
-        inner = inner.text(&format!("coalesce(k.n{to}, t.")).name(column).text(&format!(") as d{n}, "));
-    }
+    // From the few merged rows to those that refer to them: never through the whole table, which a batch holds up.
+    let ends = |from: &str, to: &str| {
+        let each = reference.to.iter().enumerate();
+        each.map(|(n, place)| format!("m.{from}{place} as p{n}, m.{to}{place} as d{n}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let same: Vec<Sql> = reference
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(n, column)| Sql::new("t.").name(column).text(&format!(" = k.p{n}")))
+        .collect();
     inner = inner
-        .text("k.s, case when k.deed is null then 0 else 1 end as moved from ")
+        .text(&format!("{}, k.s, k.moved from (", numbered("k.d", columns).join(", ")))
+        .text(&format!(
+            "select {}, m.s, 1 as moved from {map} as m where m.deed = 2 union all ",
+            ends("o", "n")
+        ))
+        .text(&format!("select distinct {}, m.s, 0 from {map} as m where m.deed = 2", ends("n", "n")))
+        .text(") as k cross join ")
         .table(&node.table.name)
-        .text(&format!(" as t left join {map} as k on k.deed = 2 and "))
-        .add(&reference.meets("t", "k"))
-        .text(" where (k.deed is not null or ")
-        .add(&reference.is_home(map))
-        .text(")");
+        .text(" as t where ")
+        .add(&Sql::join(&same, " and "));
     for column in &clash.beside {
         inner = inner.text(" and t.").name(column).text(" is not null");
     }
@@ -107,8 +113,13 @@ pub fn clashing(reference: &Reference, clash: &Clash, map: &str) -> Sql {
         _ => format!("row_number() over (partition by {place} {order})"),
     };
     let mut ranked = Sql::new(&format!("select z.*, {nth} as nth, row_number() over alike as nth_alike"));
+    // What is folded though it is not the same goes into the first of all, not into the first of its own sort: itself.
+    let first = match clash.policy {
+        Policy::Fold if !clash.same.is_empty() => format!("(partition by {place} {order} {ROWS})"),
+        _ => "alike".to_owned(),
+    };
     for n in 0..values {
-        ranked = ranked.text(&format!(", first_value(v{n}) over alike as n{n}"));
+        ranked = ranked.text(&format!(", first_value(v{n}) over {first} as n{n}"));
     }
     let ranked = ranked
         .text(" from (")

@@ -109,6 +109,22 @@ fn what_a_unique_key_forbids_is_refused_until_somebody_says_what_to_do() {
     });
 }
 
+#[test]
+fn what_is_folded_though_it_differs_goes_into_the_first_and_not_into_itself() {
+    // W-082
+    merge(options(json!({"table": "pictures", "columns": ["name"], "policy": "fold", "same": ["hash"], "if_same": "fold"})))
+        .given(|place| albums(place, ", unique (album, name)"))
+        .after(|place, _| {
+            assert_eq!(
+                cells(place, "select id from pictures where album = 1 order by id"),
+                ["10", "11", "12", "13", "14", "22"]
+            );
+            assert_eq!(cells(place, "select picture, who from likes order by id"), ["10|ann", "10|bob", "12|ann", "30|ann"]);
+        })
+        .without_faults()
+        .tell();
+}
+
 /// Users with addresses, of which one is the main one.
 fn addresses(place: &Place) {
     place.script2(
