@@ -65,7 +65,7 @@ fn said(form: usize, path: &str, base: &str, place: &Place) -> (&'static str, St
     }
 }
 
-/// Which files a value means: those named by their last part or by a checksum may be several.
+/// Which files a value means: those named by their last part, by a checksum or by a path and a folder may be several.
 fn meant<'a>(form: usize, path: &'a str, all: &'a BTreeSet<String>) -> Vec<&'a String> {
     let last = |path: &'a str| path.rsplit('/').next().unwrap_or(path);
     let bare = |path: &'a str| last(path).split('.').next().unwrap_or_default().to_lowercase();
@@ -73,6 +73,8 @@ fn meant<'a>(form: usize, path: &'a str, all: &'a BTreeSet<String>) -> Vec<&'a S
         .filter(|other| match form {
             13 => last(other) == last(path),
             14 => bare(other) == bare(path),
+            // Where a folder is named beside it, the path may mean that one or the base.
+            15 => *other == path || *other == last(path),
             _ => *other == path,
         })
         .collect()

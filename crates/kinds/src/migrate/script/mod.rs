@@ -1,7 +1,7 @@
 //! A script: SQL text cut into statements, with what a transaction can hold of them.
 //!
 //! It promises to cut where the database's own client would: quotes, comments and bodies keep their semicolons. It never
-//! fails: what cannot be run as it is written is told in [`Script::problems`], for it may be in already. It does not
+//! fails: what cannot be run as it is written is told in `Script::problems`, for it may be in already. It does not
 //! judge whether a statement is SQL; that is [`syntax`].
 
 mod compose;
