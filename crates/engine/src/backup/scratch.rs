@@ -22,8 +22,14 @@ impl Scratch {
         remove_the_dead(base);
         let folder = base.join(format!("backup-{id}-{}", std::process::id()));
         // The lock first: a folder without one is taken for dead.
-        let lock = File::create(lock_of(&folder)).map_err(told)?;
-        lock.lock().map_err(told)?;
+        let lock = loop {
+            let lock = File::create(lock_of(&folder)).map_err(told)?;
+            lock.lock().map_err(told)?;
+            // Between the two somebody may have taken it for that of a dead process.
+            if lock_of(&folder).exists() {
+                break lock;
+            }
+        };
         DirBuilder::new().mode(0o700).recursive(true).create(&folder).map_err(told)?;
         Ok(Self { folder, _lock: lock })
     }
@@ -47,11 +53,13 @@ fn lock_of(folder: &Path) -> PathBuf {
 fn remove_the_dead(base: &Path) {
     for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("backup-") || name.ends_with(".lock") {
+        if !name.starts_with("backup-") {
             continue;
         }
-        let folder = entry.path();
-        let alive = File::open(lock_of(&folder)).is_ok_and(|lock| lock.try_lock().is_err());
+        // Whoever died before it made its folder left a lock alone.
+        let folder = entry.path().with_extension("");
+        let lock = File::open(lock_of(&folder));
+        let alive = lock.as_ref().is_ok_and(|lock| lock.try_lock().is_err());
         if !alive {
             let _ = std::fs::remove_dir_all(&folder);
             let _ = std::fs::remove_file(lock_of(&folder));

@@ -7,7 +7,7 @@
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
 use super::made;
-use super::order::{in_order, own_references, parents_come_later};
+use super::order::{Turn, in_order, own_references, parents_come_later};
 use super::parents::parents_missing;
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
@@ -51,7 +51,7 @@ impl Operation for PutBack {
         let schema = facts.schema()?;
         newer_points(facts, &point, &self.after, &mut planned.findings)?;
         let stride = facts.dialect().undo_stride();
-        for remembered in in_order(&point, &schema) {
+        for (remembered, turn) in in_order(&point, &schema) {
             let Some(table) = schema.table(&remembered.source) else {
                 planned.findings.push(Finding::forbid(
                     "table_gone",
@@ -69,6 +69,7 @@ impl Operation for PutBack {
                 _ => None,
             };
             let matched = match &retry {
+                _ if turn == Turn::Second => 0,
                 Some(positions) => positions.len() as u64,
                 None => facts.count(&scopes::rows_of(&remembered.undo, point.batch))?,
             };
@@ -87,6 +88,7 @@ impl Operation for PutBack {
                 backwards: own_parents
                     && end - start > stride
                     && parents_come_later(remembered, table, facts)?,
+                turn,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);
@@ -118,10 +120,15 @@ impl Operation for PutBack {
         let task: Task = read_task(step)?;
         let at = aim.0.as_i64().unwrap_or(0);
         let mut counts = Counts::default();
+        let later = task.own_parents || task.turn == Turn::First;
         let next = match &task.retry {
+            _ if task.turn == Turn::Second => {
+                counts.failed += self.try_early_ones(&task, work, &mut counts)?;
+                None
+            }
             Some(positions) => {
                 let left = try_again(&task, positions.clone(), work, &mut counts, &self.point)?;
-                counts.failed += left;
+                counts.failed += if task.turn == Turn::First { 0 } else { left };
                 None
             }
             None => {
@@ -137,12 +144,10 @@ impl Operation for PutBack {
                 let range = Range { from, to, batch: task.batch };
                 if range.from < range.to {
                     let failed = put_back_range(&task, range, work, &mut counts, &self.point)?;
-                    counts.failed += if task.own_parents { 0 } else { failed };
+                    counts.failed += if later { 0 } else { failed };
                 }
                 if done >= all && task.own_parents {
-                    let early = conflicts(&self.point, task.remembered.seq, work.dialect());
-                    let early = positions(work.rows(&early)?);
-                    counts.failed += try_again(&task, early, work, &mut counts, &self.point)?;
+                    counts.failed += self.try_early_ones(&task, work, &mut counts)?;
                 }
                 (done < all).then(|| Cursor(done.into()))
             }
@@ -186,6 +191,13 @@ impl Operation for PutBack {
 }
 
 impl PutBack {
+    /// What could not be put back at first gets another chance; how many rows still cannot.
+    fn try_early_ones(&self, task: &Task, work: &mut Work, counts: &mut Counts) -> Result<u64> {
+        let early = conflicts(&self.point, task.remembered.seq, work.dialect());
+        let early = positions(work.rows(&early)?);
+        try_again(task, early, work, counts, &self.point)
+    }
+
     /// Notes how far the point, or the scope whose batch this is, was put back.
     fn finish(&self, scope: Option<i64>, work: &mut Work) -> Result<()> {
         let own = work.dialect().own("undo_conflicts");
@@ -290,9 +302,10 @@ fn step(task: &Task, matched: u64) -> Step {
         Change::Update => "set back",
         Change::Insert => "taken away",
     };
+    let again = if task.turn == Turn::Second { " again" } else { "" };
     Step {
-        id: task.remembered.source.to_string(),
-        label: task.remembered.source.to_string(),
+        id: format!("{}{again}", task.remembered.source),
+        label: format!("{}{again}", task.remembered.source),
         action: "restore".to_owned(),
         object: task.remembered.source.to_string(),
         matched,

@@ -1,6 +1,7 @@
 //! One range of undo rows goes back in one statement, or is halved until the rows that cannot are known one by one.
 
 use super::conflicts::{forget_conflict, note_conflict};
+use super::order::Turn;
 use super::point::{Change, Remembered};
 use crate::error::{Class, Error, Result};
 use crate::event::Counts;
@@ -28,6 +29,9 @@ pub(super) struct Task {
     pub own_parents: bool,
     /// From the last row to the first, because most of those parents were taken later than their children.
     pub backwards: bool,
+    /// Whether this is all of the work on the table.
+    #[serde(default)]
+    pub turn: Turn,
     pub last: bool,
 }
 
@@ -53,6 +57,7 @@ pub(crate) fn put_back_all(
         retry: None,
         own_parents: false,
         backwards: false,
+        turn: Turn::Only,
         last: false,
     };
     counts.failed += put_back_range(&task, Range::of(0, end), work, counts, point)?;

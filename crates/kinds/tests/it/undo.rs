@@ -16,6 +16,25 @@ const USERS: &str = "
     insert into posts values (10, 1, 'x'), (11, 2, 'y'), (12, 4, 'z');";
 
 #[test]
+fn a_row_that_was_changed_first_and_deleted_later_gets_its_reference_back() {
+    // found by the property of `identity`: the first batch only deletes, the second clears a reference, the third takes
+    // the row whose reference it was
+    let given = "create table staff (id integer primary key, boss integer, old integer not null);
+        insert into staff values (1, null, 1), (2, null, 1), (5, 2, 1), (6, 2, 0);";
+    both(given, given, |stage| {
+        let before = stage.place.dump();
+        let options = json!({"table": "staff", "where": "old = 1", "relations": [
+            {"table": "staff", "parent": "staff", "columns": ["boss"], "parent_columns": ["id"], "policy": "set_null"},
+        ]});
+        let report = stage.run_with(options, |manners| manners.batch_size = Some(1));
+        assert_eq!(report.operations[0].rows_deleted, 3, "{report:#?}");
+        let undone = stage.undo(&report.run_id);
+        assert_eq!(undone.status, Status::Completed, "{undone:#?}");
+        assert_eq!(stage.place.dump(), before);
+    });
+}
+
+#[test]
 fn rows_whose_place_is_taken_are_reported_and_can_be_put_back_later() {
     // W-078, S3-063
     both(USERS, USERS, |stage| {
