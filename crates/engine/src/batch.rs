@@ -215,6 +215,8 @@ impl Run<'_, '_> {
             *checkpoint = begun;
         }
         faults.point("before a command")?;
+        // Some commands wait until nobody looks at an older moment any more.
+        self.held.let_go();
         session.perform(command)?;
         faults.point("after a command")?;
         Ok(())

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
+use crate::held::Held;
 use crate::journal::{Journal, Watch};
 use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan};
@@ -152,7 +153,7 @@ impl Engine {
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default() }
+        Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default(), held: Held::default() }
             .execute(&statuses)
     }
 

@@ -16,22 +16,32 @@ const MOST: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub(crate) struct Held {
     since: Option<Instant>,
+    over: bool,
     facts: Option<Box<dyn Facts>>,
 }
 
 impl Held {
     /// Before each batch but the first, which may be the last: begins, or lets go when it has been for long.
     pub fn keep(&mut self, database: &dyn Database, clock: &dyn Clock) -> Result<()> {
+        if self.over {
+            return Ok(());
+        }
         let now = clock.tick();
         match self.since {
             None => {
                 self.since = Some(now);
                 self.facts = database.hold()?;
             }
-            Some(since) if now.duration_since(since) > MOST => self.facts = None,
+            Some(since) if now.duration_since(since) > MOST => self.let_go(),
             Some(_) => {}
         }
         Ok(())
+    }
+
+    /// Ends it, and none is begun again.
+    pub fn let_go(&mut self) {
+        self.over = true;
+        self.facts = None;
     }
 
     /// The session, where it was not let go or lost meanwhile.

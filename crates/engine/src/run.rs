@@ -42,6 +42,8 @@ pub(crate) struct Run<'a, 'j> {
     pub journal: &'a mut Journal<'j>,
     /// The backups of this run.
     pub gate: Gate,
+    /// The session for the verification of the operation at work.
+    pub held: Held,
 }
 
 /// How work on one operation ended, other than by an error.
@@ -240,8 +242,8 @@ impl Run<'_, '_> {
         };
         self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
         let known = known.into_iter().find(|point| point.id == work.point);
-        let mut held = Held::default();
-        let ended = self.batches(n, &work, session.as_mut(), known, &mut held)?;
+        self.held = Held::default();
+        let ended = self.batches(n, &work, session.as_mut(), known)?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
         match ended {
@@ -257,7 +259,7 @@ impl Run<'_, '_> {
             .unwrap_or_default()
             .padded(item.steps.len());
         // Verification gets what planning gets: a session on which the database refuses writes.
-        let mut facts = match held.into_facts() {
+        let mut facts = match std::mem::take(&mut self.held).into_facts() {
             Some(facts) => facts,
             None => database.read()?,
         };
@@ -299,7 +301,6 @@ impl Run<'_, '_> {
         work: &Execution,
         session: &mut dyn Session,
         known: Option<Point>,
-        held: &mut Held,
     ) -> Result<Ended, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let mut checkpoint =
@@ -329,7 +330,7 @@ impl Run<'_, '_> {
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             if last_rows > 0 {
-                held.keep(work.database, clock)?;
+                self.held.keep(work.database, clock)?;
             }
             let step = checkpoint.step;
             let came = self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);

@@ -48,6 +48,20 @@ fn an_index_built_beside_the_application_survives_a_death_at_any_point() {
 }
 
 #[test]
+fn an_index_is_built_beside_the_application_right_after_rows_were_changed() {
+    // Building it waits for every older moment that somebody holds: the run itself must hold none by then.
+    let fill =
+        "-- sexton:up\ninsert into users (id, name) select n, 'u' || n from generate_series(10, 50) as n;\n";
+    let change = "-- sexton:up\nupdate users set name = name || '!' where id >= 10;\n";
+    let index = "-- sexton:up\ncreate index concurrently users_name on users (name);\n";
+    let files = [THREE[0], ("0002_fill.sql", fill), ("0003_change.sql", change), ("0004_index.sql", index)];
+    let yard = Yard::with(Place::postgres(), &files);
+    yard.up();
+    assert_eq!(indexes(&yard), ["users_name true"]);
+    assert_eq!(yard.state("0004_index"), "applied");
+}
+
+#[test]
 fn an_index_that_a_dead_process_left_half_built_is_removed_and_built_again() {
     let yard = Yard::with(Place::postgres(), &[THREE[0]]);
     yard.up();
