@@ -15,6 +15,7 @@ mod errors;
 mod lock;
 mod message;
 mod moment;
+mod objects;
 mod passfile;
 mod pulse;
 mod references;

@@ -10,6 +10,7 @@ mod copies;
 mod dialect;
 mod errors;
 mod lock;
+mod objects;
 mod place;
 mod predicate;
 mod pulse;

@@ -7,15 +7,15 @@
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
+use super::{SqliteDialect, dialect, lock, objects, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Object, Performed, Pulse, Result, Row,
+    Schema, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -255,6 +255,10 @@ impl Facts for Link {
 
     fn schema(&mut self) -> Result<Schema> {
         schema::read(&self.conn, &self.label)
+    }
+
+    fn objects(&mut self) -> Result<Vec<Object>> {
+        objects::read(&self.conn, &self.label)
     }
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {

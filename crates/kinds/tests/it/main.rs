@@ -29,6 +29,7 @@ mod merge_looks;
 mod merge_others;
 mod merge_scopes;
 mod migrate;
+mod migrate_compare;
 mod migrate_history;
 mod migrate_kit;
 mod migrate_lint;

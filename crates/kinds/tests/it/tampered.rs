@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
+    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Object,
+    Performed, Pulse, Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -116,6 +116,9 @@ impl Facts for Watched {
     }
     fn schema(&mut self) -> Result<Schema> {
         self.inner.schema()
+    }
+    fn objects(&mut self) -> Result<Vec<Object>> {
+        self.inner.objects()
     }
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.inner.query(sql, each)

@@ -8,6 +8,7 @@ mod command;
 mod copies;
 mod dialect;
 mod error;
+mod object;
 mod schema;
 mod server;
 mod soundness;
@@ -20,6 +21,7 @@ pub use command::{Command, Performed};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
+pub use object::Object;
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
@@ -61,6 +63,9 @@ pub trait Facts: Send {
     fn server(&mut self) -> Result<Server>;
     /// Every table the user owns, with keys, indexes, triggers and references. Sexton's own are left out.
     fn schema(&mut self) -> Result<Schema>;
+    /// Everything that a user made in the schema, with its definition; what extensions made and what is Sexton's own is left
+    /// out. Two databases of one kind and version with equal schemas give equal lists, whatever their settings.
+    fn objects(&mut self) -> Result<Vec<Object>>;
     /// Streams the rows of one statement; an error from `each` ends it and is returned.
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// How the database would find the rows of `sql`, without running it.
