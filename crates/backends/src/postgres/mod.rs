@@ -8,6 +8,7 @@ mod address;
 mod age;
 mod age_text;
 mod binding;
+mod bloat;
 mod connect;
 mod copies;
 mod dialect;

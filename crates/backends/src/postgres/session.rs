@@ -15,8 +15,8 @@ use super::wire::Wire;
 use super::{lock, pulse, schema, soundness};
 use std::time::Duration;
 use targets::db::{
-    Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
+    Access, Bloat, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Measuring, Performed, Pulse,
+    Result, Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -188,7 +188,7 @@ impl Connected {
     }
 
     /// The same, after another statement.
-    fn ask_after(
+    pub(super) fn ask_after(
         &mut self,
         before: Option<&str>,
         sql: &Sql,
@@ -382,6 +382,10 @@ impl Facts for Connected {
         let list = List::new(table);
         self.list = Some((name.to_owned(), list.clone()));
         Ok(Some(list))
+    }
+
+    fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>> {
+        super::bloat::measure(self, wanted)
     }
 
     fn traffic(&mut self) -> Result<Vec<Traffic>> {

@@ -6,6 +6,7 @@
 //! our own would drop the locks that SQLite holds in this process.
 
 mod age;
+mod bloat;
 mod copies;
 mod dialect;
 mod errors;

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Access, Bloat, Command, Dialect, Edge, Error, Facts, Limits, List, Measuring, Performed, Pulse, Result,
+    Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -308,6 +308,10 @@ impl Facts for Link {
         let list = List::new(TableName::bare("sexton_list"));
         self.list = Some((name.to_owned(), list.clone()));
         Ok(Some(list))
+    }
+
+    fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>> {
+        super::bloat::measure(self, wanted)
     }
 
     fn traffic(&mut self) -> Result<Vec<Traffic>> {

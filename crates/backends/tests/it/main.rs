@@ -2,6 +2,7 @@
 
 mod bucket_backup;
 mod conformance_age;
+mod conformance_bloat;
 mod conformance_errors;
 mod conformance_places;
 mod conformance_schema;

@@ -108,6 +108,10 @@ struct Watched {
 }
 
 impl Facts for Watched {
+    fn bloat(&mut self, wanted: &targets::db::Measuring) -> Result<Vec<targets::db::Bloat>> {
+        self.inner.bloat(wanted)
+    }
+
     fn dialect(&self) -> &dyn Dialect {
         self.inner.dialect()
     }

@@ -4,6 +4,7 @@
 //! `read` promises a session on which the *server* refuses writes; `open` is the only way to change
 //! anything, and then only inside a [`Tx`], which rolls back when dropped.
 
+mod bloat;
 mod command;
 mod copies;
 mod dialect;
@@ -16,6 +17,7 @@ mod undo_table;
 mod url;
 mod value;
 
+pub use bloat::{Bloat, Measuring, Part};
 pub use command::{Command, Performed};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
@@ -86,6 +88,9 @@ pub trait Facts: Send {
     fn pulse(&mut self) -> Result<Pulse>;
     /// How big each table is now, and how busy, as far as it can be told without walking through large ones.
     fn traffic(&mut self) -> Result<Vec<Traffic>>;
+    /// How much of each table and index a fresh copy would not need, largest first. Reads samples of what it measures, never
+    /// more than was allowed, and waits for nobody.
+    fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>>;
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
