@@ -2,7 +2,7 @@
 //!
 //! What does not fit is refused with a reason; floats take the precision of their column, everything else is exact.
 
-use super::numeric;
+use super::{moment, numeric};
 use targets::db::{Cell, civil};
 
 /// Microseconds and days between 1970 and 2000, where PostgreSQL begins to count.
@@ -184,14 +184,7 @@ pub(super) fn write_text(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<(), Strin
         Cell::Uuid(bytes) => bytes.iter().for_each(|byte| out.extend(format!("{byte:02x}").as_bytes())),
         Cell::Moment(i64::MAX) => out.extend(b"infinity"),
         Cell::Moment(i64::MIN) => out.extend(b"-infinity"),
-        Cell::Moment(micros) => {
-            let (days, rest) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
-            let days = i32::try_from(days).map_err(|_| "the time is out of range")?;
-            let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
-            let (date, era) = date(days);
-            let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-            out.extend(format!("{date} {hour:02}:{minute:02}:{second:02}.{micros:06}+00{era}").as_bytes());
-        }
+        Cell::Moment(micros) => out.extend(moment::instant(micros).as_bytes()),
         Cell::Day(days) => {
             let (date, era) = date(days);
             out.extend(format!("{date}{era}").as_bytes());
@@ -214,7 +207,7 @@ fn escaped(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The date of a day since 1970, and what follows it before the year 1.
 fn date(days: i32) -> (String, &'static str) {
-    match civil::date(days) {
+    match civil::date(i64::from(days)) {
         (year @ 1.., month, day) => (format!("{year:04}-{month:02}-{day:02}"), ""),
         (year, month, day) => (format!("{:04}-{month:02}-{day:02}", 1 - year), " BC"),
     }
