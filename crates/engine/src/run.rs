@@ -67,8 +67,7 @@ impl Run<'_, '_> {
                 now[n] = Status::Skipped;
                 continue;
             }
-            let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
-            let resumed = before.can_resume() && self.journal.events().iter().any(started);
+            let resumed = before.can_resume() && self.has_begun(n);
             let outcome = self.item(n, resumed);
             if let Err(failure) = outcome {
                 self.fail(n, &failure)?;
@@ -112,12 +111,25 @@ impl Run<'_, '_> {
         if let Some(reason) = self.gate.reason_to_skip(operation) {
             return Some(reason);
         }
-        let earlier_failed = statuses[..n].iter().any(|status| bad(*status));
-        if earlier_failed && !request.go_on {
+        let stopped = self.stop.asked() && statuses[..n].contains(&Status::Cancelled);
+        if !operation.verifies.is_empty() && !stopped {
+            // Whatever came of what it verifies: where that failed half-way, it is worth even more.
+            let verified = |m: usize| operation.verifies.contains(&self.plan.items[m].operation.name);
+            let any = request.dry_run || (0..n).any(|m| verified(m) && self.has_begun(m));
+            return (!any).then(|| "what it verifies has changed nothing".to_owned());
+        }
+        // What was only looked at did not fail, whatever was found there.
+        let failed = |m: usize| bad(statuses[m]) && (statuses[m] != Status::Partial || self.has_begun(m));
+        if (0..n).any(failed) && !request.go_on {
             return Some("an earlier operation did not succeed".to_owned());
         }
-        let stopped = statuses[..n].contains(&Status::Cancelled);
-        (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
+        stopped.then(|| "the run was stopped before it".to_owned())
+    }
+
+    /// Whether the n-th operation began to change something.
+    fn has_begun(&self, n: usize) -> bool {
+        let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
+        self.journal.events().iter().any(started)
     }
 
     /// Appends an event of the n-th operation.
