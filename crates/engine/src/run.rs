@@ -59,7 +59,9 @@ impl Run<'_, '_> {
         let mut busy = None;
         for n in 0..self.plan.items.len() {
             let before = now[n];
-            if before.is_over() && !before.can_resume() {
+            // What an earlier attempt passed over, because it was stopped before it say, may have its turn now.
+            let passed_over = before == Status::Skipped && self.plan.items[n].skipped.is_none();
+            if before.is_over() && !before.can_resume() && !passed_over {
                 continue;
             }
             if let Some(reason) = self.reason_to_skip(n, &now) {
