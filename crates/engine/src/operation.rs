@@ -14,7 +14,7 @@ use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use targets::db::{Command, Database, Facts, Limits};
+use targets::db::{Command, Database, Facts, Limits, Schema};
 use targets::files::Files;
 use targets::programs::Programs;
 
@@ -141,6 +141,17 @@ pub struct Done<'a> {
     pub point: &'a str,
 }
 
+/// A statement that puts rows into a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seed {
+    /// As a person wrote it.
+    pub sql: String,
+    /// The table that it inserts into, where it does nothing else: these rows are watched.
+    pub table: Option<String>,
+    /// Where it is written, for messages.
+    pub place: String,
+}
+
 /// A kind with its options.
 pub trait Operation: Send {
     /// Turns facts into steps. `facts` is a session on which the database itself refuses writes.
@@ -182,6 +193,15 @@ pub trait Operation: Send {
     fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
         let _ = facts;
         Ok(steps.to_vec())
+    }
+    /// Rows that are put into the copy before such a step, and must be there afterwards.
+    fn seeds(&self, step: &Step, facts: &mut dyn Facts) -> Result<Vec<Seed>> {
+        let _ = (step, facts);
+        Ok(Vec::new())
+    }
+    /// What tells two schemas apart, one line for each difference; none when they are the same.
+    fn differences(&self, before: &Schema, after: &Schema) -> Vec<String> {
+        crate::differences::between(before, after)
     }
     /// Whether `failed` is asked.
     fn notes_failures(&self) -> bool {

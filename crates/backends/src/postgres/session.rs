@@ -488,6 +488,6 @@ impl Session for Connected {
         }
         begun?;
         self.written += 1;
-        Ok(Box::new(Working { session: self, lock_ms: lock }))
+        Ok(Box::new(Working::new(self, lock)))
     }
 }

@@ -307,3 +307,38 @@ fn a_held_session_sees_the_present_and_keeps_the_past_from_being_cleaned_away() 
     assert_eq!(held.count(&count).unwrap(), 4, "an error lets go, and it still answers");
     assert_eq!(place_of(12), 4);
 }
+
+#[test]
+fn what_may_come_later_is_there_in_its_order_and_fails_with_what_comes_after_it() {
+    both(|place| {
+        place.script("create table t (id integer primary key)");
+        let database = place.database();
+        let mut session = database.open().unwrap();
+        let rows = |session: &mut dyn Facts| session.count(&Sql::new("select count(*) from t")).unwrap();
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.later(Sql::new("insert into t values (").bind(1_i64).text(")")).unwrap();
+        assert_eq!(tx.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+        tx.later(Sql::new("insert into t values (2)")).unwrap();
+        tx.later(Sql::new("update t set id = 3 where id = 2")).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(session.count(&Sql::new("select count(*) from t where id in (1, 3)")).unwrap(), 2);
+        // At the latest the commit tells, and nothing of it is in.
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        let outcome = tx
+            .later(Sql::new("insert into t values (4)"))
+            .and_then(|()| tx.later(Sql::new("insert into t values (1)")))
+            .and_then(|()| tx.later(Sql::new("insert into t values (5)")))
+            .and_then(|()| tx.commit());
+        assert_eq!(outcome.unwrap_err().class, Class::Data);
+        assert_eq!(rows(session.as_mut()), 2);
+        // Dropped, it was never sent.
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.later(Sql::new("insert into t values (6)")).unwrap();
+        drop(tx);
+        assert_eq!(rows(session.as_mut()), 2);
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.later(Sql::new("insert into t values (7)")).unwrap();
+        tx.commit_soon().unwrap();
+        assert_eq!(rows(session.as_mut()), 3);
+    });
+}

@@ -196,6 +196,9 @@ impl Tx for Transaction<'_> {
     fn execute(&mut self, sql: &Sql) -> Result<u64> {
         self.inner.execute(sql)
     }
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.inner.later(sql)
+    }
     fn take(&mut self, take: &Take) -> Result<Taken> {
         self.inner.take(take)
     }

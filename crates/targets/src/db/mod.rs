@@ -137,6 +137,11 @@ pub trait Tx {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// Runs one statement; the number of rows it changed.
     fn execute(&mut self, sql: &Sql) -> Result<u64>;
+    /// Runs one statement with the next one, or with the commit, where that saves a round trip: what is wrong with it is told
+    /// there. For those of which nobody needs the count.
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.execute(&sql).map(drop)
+    }
     /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
     /// (without an undo table it only deletes). The caller compares the two counts.
     fn take(&mut self, take: &Take) -> Result<Taken>;
