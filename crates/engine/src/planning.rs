@@ -98,7 +98,11 @@ impl Engine {
             steps: planned.steps,
             findings: planned.findings,
             undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            expected_seconds: request
+                .expected_seconds
+                .or(planned.expected_seconds)
+                .or_else(|| self.usual_seconds(&request.name)),
+            transactional: !planned.outside,
             skipped: planned.skipped,
             result: planned.result,
             ..Item::of(request, database.dialect().name())
