@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
+    Result, Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Upkeep,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -149,6 +149,9 @@ impl Facts for Watched {
     }
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()
+    }
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        self.inner.upkeep(only)
     }
 }
 
