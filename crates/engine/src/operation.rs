@@ -111,6 +111,8 @@ pub struct Planned {
     pub outside: bool,
     /// How long it will take, from what is to be done and how fast that went before.
     pub expected_seconds: Option<f64>,
+    /// How much can go wrong, where that is more than the kind usually does.
+    pub severity: Option<Severity>,
 }
 
 /// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.

@@ -108,6 +108,9 @@ impl Engine {
             ..Item::of(request, database.dialect().name())
         };
         item.operation.backup |= planned.needs_backup;
+        if let Some(severity) = planned.severity {
+            item.operation.severity = item.operation.severity.max(severity);
+        }
         if item.skipped.is_none() && !item.steps.is_empty() {
             let scene = Scene {
                 server: &facts.server()?,

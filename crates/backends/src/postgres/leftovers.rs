@@ -57,6 +57,7 @@ mod tests {
             exclusion: false,
             method: "btree".to_owned(),
             bytes: 0,
+            bloat_percent: None,
             node: 0,
             left_by: None,
             busy: None,

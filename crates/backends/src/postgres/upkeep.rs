@@ -153,17 +153,26 @@ fn table(row: &Row, busy: &HashMap<i64, Busy>) -> TableUpkeep {
     }
 }
 
-// Indexes of long values lie in a schema that not every role may enter.
+// Indexes of long values lie in a schema that not every role may enter. The bloat of a tree is what it has beyond the pages
+// that its entries would fill to its fillfactor: entries as wide as the statistics say, with eight bytes of their own and
+// four of the page. Entries that share a key take less, so the share is too small for them rather than too large.
 fn indexes_query(version: u32) -> String {
     let may = maintains(version, "c.relowner", "c.oid");
     format!(
-        "with {LOCKED}
+        "with {LOCKED},
+    widths as materialized (
+      select schemaname, tablename, attname, max(avg_width * (1 - null_frac)) as width
+      from pg_stats group by schemaname, tablename, attname)
     select c.oid::bigint, xn.nspname::text, x.relname::text, n.nspname::text, c.relname::text,
            i.indisvalid, i.indisexclusion, a.amname::text,
            case when k.relation is null then pg_relation_size(x.oid)
                 else x.relpages::bigint * current_setting('block_size')::bigint end,
            x.relfilenode::bigint,
-           {may} and has_schema_privilege(xn.oid, 'usage')
+           {may} and has_schema_privilege(xn.oid, 'usage'),
+           case when a.amname = 'btree' and x.relpages > 1 and x.reltuples >= 0 and w.missing = 0 then
+             greatest(0, 100 * (1 - (2 + ceil(x.reltuples * (8 + 8 * ceil(w.width / 8) + 4)
+                                     / ((current_setting('block_size')::bigint - 40) * f.fill / 100))) / x.relpages))
+           end::double precision
     from pg_index i
       join pg_class x on x.oid = i.indexrelid
       join pg_namespace xn on xn.oid = x.relnamespace
@@ -173,6 +182,17 @@ fn indexes_query(version: u32) -> String {
       join pg_namespace n on n.oid = c.relnamespace
       join pg_am a on a.oid = x.relam
       left join locked k on k.relation = any (array[x.oid, h.oid])
+      cross join lateral (
+        select coalesce(max(option_value) filter (where option_name = 'fillfactor'), '90')::double precision as fill
+        from pg_options_to_table(x.reloptions)) as f
+      cross join lateral (
+        select coalesce(sum(s.width), 0) as width, count(*) filter (where s.width is null) as missing
+        from unnest(i.indkey::int2[]) with ordinality as u (number, place)
+          left join pg_attribute t on t.attrelid = h.oid and t.attnum = u.number and u.number > 0
+          left join pg_attribute e on e.attrelid = x.oid and e.attnum = u.place and u.number = 0
+          left join widths s on s.schemaname = n.nspname
+            and s.tablename = case when u.number > 0 then h.relname else x.relname end
+            and s.attname = coalesce(t.attname, e.attname)) as w
     where x.relkind = 'i' and {OURS}"
     )
 }
@@ -189,6 +209,7 @@ fn index(row: &Row, busy: &HashMap<i64, Busy>) -> IndexUpkeep {
         node: row[9].as_int().unwrap_or(0),
         left_by: None,
         may: row[10].as_bool().unwrap_or(false),
+        bloat_percent: row[11].as_real(),
         busy: row[0].as_int().and_then(|oid| busy.get(&oid)).cloned(),
     }
 }

@@ -19,11 +19,12 @@ pub(super) fn look(link: &mut Link, only: Option<&TableName>) -> Result<Upkeep> 
         log_readers: pulse::log_readers(link.path()),
         has_statistics: has_statistics(link)?,
     };
-    let mut wanted: Vec<String> = Vec::new();
-    link.query(&Sql::new(WOULD), &mut |row| {
-        wanted.extend(row.first().and_then(Value::as_text).map(str::to_lowercase));
-        Ok(())
-    })?;
+    // SQLite takes it for a statement that writes, although with this mask it only tells.
+    let wanted: Vec<String> = link
+        .command(WOULD)?
+        .iter()
+        .filter_map(|row| row.first().and_then(Value::as_text).map(str::to_lowercase))
+        .collect();
     let mut upkeep = Upkeep { file: Some(file), ..Upkeep::default() };
     for table in link.schema()?.tables {
         if matches!(table.kind, TableKind::View | TableKind::Foreign)
@@ -48,6 +49,7 @@ pub(super) fn look(link: &mut Link, only: Option<&TableName>) -> Result<Upkeep> 
                 exclusion: false,
                 method: "btree".to_owned(),
                 bytes: 0,
+                bloat_percent: None,
                 node: 0,
                 left_by: None,
                 busy: None,

@@ -59,10 +59,19 @@ fn tables_and_indexes_tell_what_they_need() {
         assert_eq!(table.insert_limit, Some(1_000.0 + 0.2 * 2_000.0));
         assert_eq!((table.changed, table.change_limit), (1_500.0, 50.0 + 0.1 * 2_000.0));
         assert!(table.age > 0.0 && table.age_limit == 200_000_000.0, "{table:?}");
+        assert!(
+            index.bloat_percent.is_some_and(|share| share < 20.0),
+            "nothing is deleted from it yet: {index:?}"
+        );
         assert!(table.bytes > 50_000 && table.index_bytes > 50_000 && table.analyzed_us.is_some());
         order(session.as_mut(), Chore::Vacuum { table: Some(name(place, "t")), how: Vacuuming::default() });
         let after = look(place).tables.into_iter().find(|table| table.name.name == "t").unwrap();
         assert_eq!((after.dead, after.vacuumed_us.is_some()), (0.0, true));
+        // Three quarters of it are gone; an exact look would say 75 less what its pages keep free.
+        order(session.as_mut(), Chore::Analyze { table: Some(name(place, "t")) });
+        let found = look(place);
+        let index = found.indexes.iter().find(|index| index.name.name == "t_a").unwrap();
+        assert!(index.bloat_percent.is_some_and(|share| (50.0..90.0).contains(&share)), "{index:?}");
     });
 }
 

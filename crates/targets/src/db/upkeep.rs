@@ -221,6 +221,8 @@ pub struct IndexUpkeep {
     pub method: String,
     /// How large it is.
     pub bytes: u64,
+    /// About which share of it would be gone when it is built anew, in per cent; none where nothing tells.
+    pub bloat_percent: Option<f64>,
     /// What tells whether it was built anew.
     pub node: i64,
     /// Whether it is what a rebuild of this index left behind.
