@@ -162,6 +162,8 @@ impl Engine {
             journal: &mut journal,
             gate: Gate::default(),
             held: Held::default(),
+            at_command: None,
+            did: None,
         }
         .execute(&statuses)
     }

@@ -112,6 +112,12 @@ pub struct Planned {
     pub result: Option<serde_json::Value>,
     /// Whether it needs a fresh backup, also where the request says nothing of one.
     pub needs_backup: bool,
+    /// Whether it works outside of transactions, so that each part is done or not and nothing can be rolled back.
+    pub outside: bool,
+    /// How long it will take, from what is to be done and how fast that went before.
+    pub expected_seconds: Option<f64>,
+    /// How much can go wrong, where that is more than the kind usually does.
+    pub severity: Option<Severity>,
 }
 
 /// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.
@@ -176,6 +182,12 @@ pub trait Operation: Send {
     /// whether the command was done, half done, or not at all.
     fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
         let _ = (step, aim, limits);
+        Ok(None)
+    }
+    /// Whether such a command that failed, in the last try or for good, is passed over; else the operation fails with it. Where
+    /// to go on, with the scope under which the failure is remembered.
+    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        let _ = (step, aim, error);
         Ok(None)
     }
     /// What is written down in the transaction that keeps the aim of such a command.

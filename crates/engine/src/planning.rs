@@ -107,12 +107,19 @@ impl Engine {
             steps: planned.steps,
             findings: planned.findings,
             undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            expected_seconds: request
+                .expected_seconds
+                .or(planned.expected_seconds)
+                .or_else(|| self.usual_seconds(&request.name)),
+            transactional: !planned.outside,
             skipped: planned.skipped,
             result: planned.result,
             ..Item::of(request, database.dialect().name())
         };
         item.operation.backup |= planned.needs_backup;
+        if let Some(severity) = planned.severity {
+            item.operation.severity = item.operation.severity.max(severity);
+        }
         if item.skipped.is_none() && !item.steps.is_empty() {
             let scene = Scene {
                 server: &facts.server()?,

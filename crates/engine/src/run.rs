@@ -13,7 +13,7 @@ use crate::finding::Level;
 use crate::guard;
 use crate::held::Held;
 use crate::journal::Journal;
-use crate::operation::Done;
+use crate::operation::{Cursor, Done};
 use crate::pace::Pace;
 use crate::plan::{Plan, Step, Unplanned};
 use crate::quarantine::LEFT_BEHIND;
@@ -25,6 +25,7 @@ use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
 use crate::undo::{self, Point};
 use crate::window::Window;
+use crate::work::Did;
 use std::time::Duration;
 use targets::db::{Command, Limits, Session};
 
@@ -44,6 +45,10 @@ pub(crate) struct Run<'a, 'j> {
     pub gate: Gate,
     /// The session for the verification of the operation at work.
     pub held: Held,
+    /// The command outside of transactions that is at work, with its aim.
+    pub at_command: Option<Cursor>,
+    /// What came of it, until it is written down.
+    pub did: Option<Did>,
 }
 
 /// How work on one operation ended, other than by an error.

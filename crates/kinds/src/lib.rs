@@ -4,6 +4,7 @@
 //! between databases is asked of the contract.
 
 mod accounts;
+mod analyze;
 mod backup;
 mod check;
 mod convert;
@@ -13,7 +14,11 @@ pub mod migrate;
 mod orphans;
 mod purge;
 mod queue;
+mod reindex;
 mod sweep;
+mod upkeep;
+mod vacuum;
+mod views;
 
 use engine::Kind;
 
@@ -28,6 +33,10 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &files::FilesKind,
         &queue::Queue,
         &convert::Convert,
+        &vacuum::Vacuum,
+        &analyze::Analyze,
+        &reindex::Reindex,
+        &views::Views,
         &backup::Backup,
         &check::Check,
     ]

@@ -12,11 +12,11 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::{EachRow, Wire};
-use super::{lock, pulse, schema, side_by_side, soundness, values};
+use super::{chores, lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
     Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
+    Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Upkeep, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -251,10 +251,11 @@ impl Connected {
         result
     }
 
-    /// Runs a statement of a person outside of any transaction. A pooler may give each statement another session of the
+    /// Runs a statement of a person, or a chore, outside of any transaction. A pooler may give each statement another session of the
     /// server, where limits of ours would stay behind, so there are none.
     pub fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
         self.wire.notices.clear();
+        self.wire.noticed.clear();
         if !self.pooled {
             let (lock, statement) = (limits.lock.as_millis().max(1), limits.statement.as_millis());
             let set = format!("set lock_timeout = {lock}; set statement_timeout = {statement}");
@@ -266,7 +267,8 @@ impl Connected {
             self.wire.script("set lock_timeout = '5s'; set statement_timeout = 0", &mut |_| {})?;
         }
         done?;
-        Ok(Performed { statement: sql.to_owned(), notices: std::mem::take(&mut self.wire.notices) })
+        let notices = std::mem::take(&mut self.wire.notices);
+        Ok(Performed { statement: sql.to_owned(), notices, ..Performed::default() })
     }
 
     /// Runs statements of our own in one short transaction that may write.
@@ -428,6 +430,10 @@ impl Facts for Connected {
         super::traffic::measure(self)
     }
 
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        super::upkeep::look(self, only)
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         pulse::take(self)
     }
@@ -450,23 +456,14 @@ impl Session for Connected {
 
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.ready()?;
-        let statement = match command {
-            Command::Analyze { table } => format!("analyze {}", table.quoted()),
-            // Cutting off empty pages at the end locks everyone out and disturbs standbys; a table that somebody
-            // holds is left for the next time rather than queued for.
-            Command::Vacuum { table } => {
-                let table = table.as_ref().map(|table| format!(" {}", table.quoted())).unwrap_or_default();
-                format!("vacuum (skip_locked, truncate false){table}")
-            }
-            Command::Checkpoint => return Ok(Performed::default()),
-            Command::Statement { sql, limits } => return self.statement(sql, limits),
+        match command {
+            Command::Upkeep(order) => chores::perform(self, self.address.clone(), order),
+            Command::Checkpoint => Ok(Performed::default()),
+            Command::Statement { sql, limits } => self.statement(sql, limits),
             Command::Statements { sql, at_once, limits } => {
-                return side_by_side::run(&self.address, &self.dialect, sql, *at_once, limits);
+                side_by_side::run(&self.address, &self.dialect, sql, *at_once, limits)
             }
-        };
-        self.wire.notices.clear();
-        self.wire.script(&statement, &mut |_| {})?;
-        Ok(Performed { statement, notices: std::mem::take(&mut self.wire.notices) })
+        }
     }
 
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {

@@ -6,6 +6,7 @@
 //! our own would drop the locks that SQLite holds in this process.
 
 mod age;
+mod chores;
 mod copies;
 mod dialect;
 mod errors;
@@ -21,6 +22,7 @@ mod session;
 mod soundness;
 mod traffic;
 mod triggers;
+mod upkeep;
 mod values;
 mod walk;
 mod watch;

@@ -8,15 +8,15 @@ use super::errors::{During, explain};
 use super::load::Inserting;
 use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
+use super::{SqliteDialect, chores, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
     Access, Command, Dialect, Edge, Error, Facts, Limits, List, Load, Loader, Performed, Pulse, Result, Row,
-    Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Upkeep, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -68,11 +68,6 @@ impl Link {
         };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
-    }
-
-    /// What the database is called in messages.
-    pub(super) fn label(&self) -> &str {
-        &self.label
     }
 
     /// From now on only the present moment is seen.
@@ -164,14 +159,14 @@ impl Link {
     }
 
     /// The integer that a pragma returns.
-    fn pragma(&self, name: &str) -> Result<i64> {
+    pub(super) fn pragma(&self, name: &str) -> Result<i64> {
         self.conn
             .query_row(&format!("pragma {name}"), [], |row| row.get(0))
             .map_err(|error| explain(&self.label, During::Run, error))
     }
 
     /// A statement of ours outside any transaction.
-    fn command(&self, text: &str) -> Result<Vec<Row>> {
+    pub(super) fn command(&self, text: &str) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         let mut statement = self.compile(&Sql::new(text))?;
         self.step(&mut statement, &mut |row| {
@@ -181,34 +176,21 @@ impl Link {
         Ok(rows)
     }
 
-    fn vacuum(&self) -> Result<Performed> {
-        let nothing = |why: &str| Performed { statement: String::new(), notices: vec![why.to_owned()] };
-        let free = self.pragma("freelist_count")?;
-        if free == 0 {
-            return Ok(nothing("the file has no free pages"));
-        }
-        let size = self.pragma("page_size")?.max(0) as u64;
-        let statement = match self.pragma("auto_vacuum")? {
-            2 => "pragma incremental_vacuum",
-            _ => {
-                // the new copy lies in a temporary file first, then in the log or the journal
-                let needed = 2 * size * self.pragma("page_count")?.max(0) as u64;
-                if pulse::free_disk(&self.path).is_some_and(|there| there < needed) {
-                    return Err(Error::system(format!(
-                        "not enough free disk to vacuum database `{}`",
-                        self.label
-                    ))
-                    .help(format!("free {} MB on its disk: df -h", needed / 1_000_000 + 1)));
-                }
-                "vacuum"
-            }
-        };
-        self.command(statement)?;
-        let left = self.pragma("freelist_count")?;
-        Ok(Performed {
-            statement: statement.to_owned(),
-            notices: vec![format!("{} of {free} free pages given back", free - left.min(free))],
-        })
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn set_busy_timeout(&self, time: Duration) -> rusqlite::Result<()> {
+        self.conn.busy_timeout(whole_milliseconds(time))
+    }
+
+    /// How long statements may take from now on; zero for no limit.
+    pub(super) fn allow(&self, time: Duration) {
+        self.watch.allow(time);
     }
 
     /// A statement of a person, which must not leave a transaction open.
@@ -224,7 +206,7 @@ impl Link {
         // Whatever it set: children are Sexton's own business on this connection.
         self.conn.execute_batch("pragma foreign_keys = off").map_err(failed)?;
         done?;
-        Ok(Performed { statement: sql.to_owned(), notices: Vec::new() })
+        Ok(Performed { statement: sql.to_owned(), ..Performed::default() })
     }
 
     fn checkpoint(&self) -> Result<Performed> {
@@ -258,6 +240,7 @@ impl Link {
         Ok(Performed {
             statement: statement.to_owned(),
             notices: vec![format!("{done} of {pages} pages of the log moved into the file")],
+            ..Performed::default()
         })
     }
 }
@@ -361,6 +344,10 @@ impl Facts for Link {
         super::traffic::measure(self)
     }
 
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        super::upkeep::look(self, only)
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         let version = self.pragma("data_version")?;
         let written = std::mem::replace(&mut self.data_version, version) != version;
@@ -411,14 +398,7 @@ impl Session for Link {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.watch.allow(Duration::ZERO);
         match command {
-            Command::Analyze { table } => {
-                // SQLite holds its write lock while it analyzes: a sample of each index keeps that short
-                self.command("pragma analysis_limit = 1000")?;
-                let statement = format!("analyze {}", table.quoted());
-                self.command(&statement)?;
-                Ok(Performed { statement, notices: Vec::new() })
-            }
-            Command::Vacuum { .. } => self.vacuum(),
+            Command::Upkeep(order) => chores::perform(self, order),
             Command::Checkpoint => self.checkpoint(),
             Command::Statement { sql, limits } => self.statement(sql, limits),
             // there is one writer, so one after the other

@@ -9,6 +9,7 @@ mod conformance_session;
 mod conformance_stream;
 mod conformance_take;
 mod conformance_traffic;
+mod conformance_upkeep;
 mod conformance_values;
 mod file_trees;
 mod files;

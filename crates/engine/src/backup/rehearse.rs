@@ -245,6 +245,7 @@ impl Stage<'_> {
             stores: self.engine.stores(),
             faults: self.engine.faults(),
             now: self.engine.clock().now(),
+            did: None,
             actor: self.actor,
             clock: self.engine.clock(),
         };

@@ -63,8 +63,11 @@ mod queue;
 mod queue_kit;
 mod queue_presets;
 mod queue_stats;
+mod reindex;
 #[path = "../../../backends/tests/it/s3_server.rs"]
 mod s3_server;
 mod stage;
 mod tampered;
 mod undo;
+mod vacuum;
+mod views;

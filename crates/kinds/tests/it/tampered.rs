@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Load, Loader,
-    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, Take, Taken,
-    Traffic, Tx,
+    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take,
+    Taken, Traffic, Tx, Upkeep,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -157,6 +157,9 @@ impl Facts for Watched {
     }
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()
+    }
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        self.inner.upkeep(only)
     }
 }
 

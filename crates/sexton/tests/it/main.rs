@@ -13,6 +13,7 @@ mod documents;
 mod examples;
 mod examples_accounts;
 mod examples_folders;
+mod examples_maintenance;
 mod examples_orphans;
 mod examples_queue;
 mod examples_retention;

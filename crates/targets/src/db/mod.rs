@@ -15,6 +15,7 @@ mod soundness;
 mod sql;
 mod stream;
 mod undo_table;
+mod upkeep;
 mod url;
 mod value;
 
@@ -31,6 +32,10 @@ pub use soundness::Soundness;
 pub use sql::{Sql, quote};
 pub use stream::{Cell, Load, Loader, Seen};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
+pub use upkeep::{
+    Busy, Chore, FileUpkeep, IndexUpkeep, Order, Pin, PinKind, Spelled, TableUpkeep, Upkeep, Vacuuming,
+    ViewUpkeep,
+};
 pub use url::Url;
 pub use value::Value;
 
@@ -94,6 +99,9 @@ pub trait Facts: Send {
     fn pulse(&mut self) -> Result<Pulse>;
     /// How big each table is now, and how busy, as far as it can be told without walking through large ones.
     fn traffic(&mut self) -> Result<Vec<Traffic>>;
+    /// What the database needs for its own upkeep, or only this table with its indexes. Asks catalogues and counters, waits
+    /// for nobody's lock.
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep>;
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
