@@ -11,6 +11,7 @@ mod binding;
 mod connect;
 mod copies;
 mod dialect;
+mod dump_stream;
 mod errors;
 mod lock;
 mod message;

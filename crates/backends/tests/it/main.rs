@@ -11,6 +11,7 @@ mod conformance_traffic;
 mod conformance_values;
 mod file_trees;
 mod files;
+mod postgres_pgbouncer;
 mod postgres_pooler;
 mod postgres_wire;
 mod s3_server;

@@ -20,16 +20,16 @@ const LARGEST: u64 = 64 << 20;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// Read back from the store, compared by checksum, and understood by the database's own program.
+    /// Checked: as it was written by its checksum, and understood by the database's own program.
     #[default]
     Quick,
-    /// Also restored into a scratch database and counted.
+    /// Verified: also restored into a scratch database and counted.
     Restore,
 }
 
 /// A check that a backup passed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verified {
+pub struct Passed {
     /// How.
     pub how: Proof,
     /// When.
@@ -74,12 +74,14 @@ pub struct Backup {
     /// What it holds.
     #[serde(flatten)]
     pub contents: Contents,
+    /// `zstd` when compressed.
+    pub compression: Option<String>,
     /// `age` when encrypted.
     pub encryption: Option<String>,
     /// The files.
     pub files: Vec<StoredPart>,
     /// The best check that it passed.
-    pub verified: Option<Verified>,
+    pub checked: Option<Passed>,
     /// SHA-256 over everything else.
     pub seal: String,
     /// The file store it is in. Not written: a store may be moved.
@@ -91,6 +93,11 @@ pub struct Backup {
 }
 
 impl Backup {
+    /// Whether it has been restored: nothing less verifies a backup.
+    pub fn is_verified(&self) -> bool {
+        self.checked.as_ref().is_some_and(|passed| passed.how == Proof::Restore)
+    }
+
     /// Bytes in the store.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
