@@ -208,6 +208,7 @@ fn own_operation(
         options,
         manners: Manners::default(),
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     }
 }
