@@ -364,13 +364,14 @@ impl<'a> Work<'a> {
         Ok(added)
     }
 
-    /// Remembers rows that were added from a range of another table, where this run remembers anything.
+    /// Remembers so many rows that were added from a range of another table, where this run remembers anything.
     pub(crate) fn remember_added(
         &mut self,
         table: &Table,
         columns: &[String],
         from: &UndoTable,
         range: Range,
+        rows: u64,
     ) -> Result<()> {
         let Some(undo) = self.undo_table(table, Change::Insert, columns, &[])? else { return Ok(()) };
         let names = |prefix: &str| Sql::default().names(prefix, columns.iter().map(String::as_str));
@@ -384,7 +385,14 @@ impl<'a> Work<'a> {
             .table(&from.name)
             .text(" as u where ")
             .add(&self.setting.dialect.undo_range(range));
-        self.tx.execute(&remember).map(drop)
+        let remembered = self.tx.execute(&remember)?;
+        if remembered != rows {
+            return Err(Error::system(format!(
+                "{remembered} of {rows} rows added to `{}` could be remembered",
+                table.name
+            )));
+        }
+        Ok(())
     }
 
     /// Makes a table that is not there yet, for rows that move. When the run is undone its rows are taken away, and it goes

@@ -241,6 +241,46 @@ fn a_killed_backup_leaves_no_half_file_under_its_final_name() {
     });
 }
 
+/// The same command where `small` is a file system of its own, which the system drops with the process. Systems that let only
+/// root mount are asked by `sudo`.
+fn on_its_own_file_system(command: &std::process::Command, how: &str) -> std::process::Output {
+    use std::process::{Command, Output};
+    let ids = Command::new("sh").args(["-c", "printf '%s %s' $(id -u) $(id -g)"]).output().unwrap();
+    let ids = String::from_utf8(ids.stdout).unwrap();
+    let (user, group) = ids.split_once(' ').unwrap();
+    let inside = |first: &[&str], last: &str, options: &str| -> Output {
+        let script = format!("mount -t tmpfs -o {how}{options} tmpfs small && exec {last} \"$@\"");
+        let mut outer = Command::new(first[0]);
+        outer.args(&first[1..]).args(["sh", "-c", &script, "sh", "env", "-i"]);
+        for (name, value) in command.get_envs() {
+            let mut pair = name.to_owned();
+            pair.push("=");
+            pair.push(value.unwrap_or_default());
+            outer.arg(pair);
+        }
+        outer.arg(command.get_program()).args(command.get_args());
+        outer.current_dir(command.get_current_dir().unwrap());
+        outer.output().unwrap_or_else(|error| panic!("{}: {error}", first[0]))
+    };
+    let can = |program: &str, arguments: &[&str]| {
+        let said =
+            Command::new(program).args(arguments).args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]).output();
+        said.is_ok_and(|said| said.status.success())
+    };
+    let plain = ["unshare", "--mount", "--map-root-user"];
+    if can(plain[0], &plain[1..]) {
+        return inside(&plain, "", "");
+    }
+    let by_root = ["sudo", "-n", "unshare", "--mount"];
+    assert!(
+        can(by_root[0], &by_root[1..]),
+        "no file system can be mounted\nhelp: allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, \
+         kernel.unprivileged_userns_clone=1), or sudo without a password, or run the tests as root"
+    );
+    let own = format!(",uid={user},gid={group}");
+    inside(&by_root, &format!("setpriv --reuid={user} --regid={group} --clear-groups"), &own)
+}
+
 #[test]
 fn a_full_a_read_only_and_a_vanished_target_each_say_what_is_wrong() {
     // S2-046, S2-087: a small file system of its own, which the system drops with the process
@@ -260,29 +300,15 @@ fn a_full_a_read_only_and_a_vanished_target_each_say_what_is_wrong() {
         );
         std::fs::create_dir(desk.file("small")).unwrap();
         let create = |mount: &str| {
-            let script = format!("{mount} && exec \"$0\" \"$@\"");
-            let command = desk.command("backup create");
-            let mut outer = std::process::Command::new("unshare");
-            outer.args(["--mount", "--map-root-user", "sh", "-c", &script]).arg(command.get_program());
-            outer.args(command.get_args());
-            for (name, value) in command.get_envs() {
-                match value {
-                    Some(value) => outer.env(name, value),
-                    None => outer.env_remove(name),
-                };
-            }
-            if let Some(folder) = command.get_current_dir() {
-                outer.current_dir(folder);
-            }
-            let said = outer.output().unwrap();
+            let said = on_its_own_file_system(&desk.command("backup create"), mount);
             let text = String::from_utf8_lossy(&said.stderr).into_owned();
             assert_ne!(said.status.code(), Some(0), "{text}");
             assert!(text.contains("help:"), "{text}");
             text
         };
-        let small = create("mount -t tmpfs -o size=256k tmpfs small");
+        let small = create("size=256k");
         assert!(small.contains("bytes are needed") && small.contains("bytes are free"), "{small}");
-        let read_only = create("mount -t tmpfs -o size=64m,ro tmpfs small");
+        let read_only = create("size=64m,ro");
         assert!(read_only.contains("read-only"), "{read_only}");
         assert_eq!(std::fs::read_dir(desk.file("small")).unwrap().count(), 0);
         desk.write(
@@ -291,7 +317,9 @@ fn a_full_a_read_only_and_a_vanished_target_each_say_what_is_wrong() {
                 .unwrap()
                 .replace("\"small\"\n\n", "\"gone/small\"\n\n"),
         );
-        let gone = create("true");
+        let said = desk.command("backup create").output().unwrap();
+        assert_ne!(said.status.code(), Some(0));
+        let gone = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(gone.contains("does not exist") && gone.contains("mkdir -p"), "{gone}");
         desk.write(
             "sexton.toml",
