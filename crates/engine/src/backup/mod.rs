@@ -2,7 +2,7 @@
 //!
 //! A backup is one or several files and a manifest beside them, which is written last: what has no manifest is no backup,
 //! so a process that dies leaves none behind. An operation that needs a backup does not begin without a fresh one that was
-//! read back and checked. How a database is dumped is the back end's business, where files lie that of the store.
+//! checked. How a database is dumped is the back end's business, where files lie that of the store.
 
 mod bech32;
 #[cfg(test)]
