@@ -290,7 +290,7 @@ fn a_full_a_read_only_and_a_vanished_target_each_say_what_is_wrong() {
              with recursive c(i) as (select 1 union all select i + 1 from c where i < 3000)
              insert into big select i, randomblob(1000) from c;",
             "create table big (id int primary key, x text);
-             insert into big select i, (select string_agg(md5(random()::text || i), '') from generate_series(1, 30))
+             insert into big select i, (select string_agg(md5(random()::text || i || n), '') from generate_series(1, 30) n)
              from generate_series(1, 3000) i;",
         );
         let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
