@@ -267,9 +267,11 @@ fn on_its_own_file_system(command: &std::process::Command, how: &str) -> std::pr
             Command::new(program).args(arguments).args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]).output();
         said.is_ok_and(|said| said.status.success())
     };
-    let plain = ["unshare", "--mount", "--map-root-user"];
-    if can(plain[0], &plain[1..]) {
-        return inside(&plain, "", "");
+    // Root of a space of its own is nobody in particular, and may not reach the socket of the server.
+    for way in [&["unshare", "--mount"][..], &["unshare", "--mount", "--map-root-user"]] {
+        if can(way[0], &way[1..]) {
+            return inside(way, "", "");
+        }
     }
     let by_root = ["sudo", "-n", "unshare", "--mount"];
     assert!(
