@@ -65,7 +65,7 @@ impl Engine {
         now: Timestamp,
         failures: &mut Vec<Failure>,
     ) -> Result<Item, Failure> {
-        match self.plan_item(operation, now) {
+        match self.plan_and(operation, now, true) {
             Err(Failure::Fault(name)) => Err(Failure::Fault(name)),
             Err(failure) => {
                 let item = Item::unplanned(operation, told(&failure));
@@ -77,12 +77,20 @@ impl Engine {
     }
 
     pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+        self.plan_and(request, now, false)
+    }
+
+    /// Plans, and may keep the session for the run that comes next.
+    fn plan_and(&self, request: &OperationRequest, now: Timestamp, keep: bool) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         if let Some(wish) = operation.backup() {
             check_format(&wish, database.as_ref())?;
         }
-        let mut facts = database.read()?;
+        let mut facts = match self.kept.take(&request.database, self.clock()).filter(|_| keep) {
+            Some(facts) => facts,
+            None => database.read()?,
+        };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
         let planning = Planning {
             now,
@@ -136,6 +144,9 @@ impl Engine {
         }
         // The worst comes first; what was found first stays first among equals.
         item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        if keep && database.opens_slowly() {
+            self.kept.put(&request.database, facts, self.clock());
+        }
         Ok(item)
     }
 

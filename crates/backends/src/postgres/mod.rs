@@ -81,6 +81,10 @@ impl Database for Postgres {
         Ok(Box::new(self.connect(false)?))
     }
 
+    fn opens_slowly(&self) -> bool {
+        true
+    }
+
     fn copies(&self) -> &dyn Copies {
         self
     }
