@@ -8,8 +8,8 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::finding::Level;
 use crate::held::Held;
-use crate::kept::Kept;
 use crate::journal::{Journal, Watch};
+use crate::kept::Kept;
 use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan};
 use crate::presence::Life;
@@ -80,7 +80,13 @@ pub struct Engine {
 impl Engine {
     /// An engine made of these parts. Connects to nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, state: OnceLock::new(), state_to_ask: OnceLock::new(), kept: Kept::default(), faults: Faults::default() }
+        Self {
+            parts,
+            state: OnceLock::new(),
+            state_to_ask: OnceLock::new(),
+            kept: Kept::default(),
+            faults: Faults::default(),
+        }
     }
 
     /// What Sexton knows how to do.
@@ -157,8 +163,17 @@ impl Engine {
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default(), held: Held::default() }
-            .execute(&statuses)
+        Run {
+            engine: self,
+            id,
+            plan,
+            stop,
+            newest,
+            journal: &mut journal,
+            gate: Gate::default(),
+            held: Held::default(),
+        }
+        .execute(&statuses)
     }
 
     /// What a database says about itself and its tables, for surfaces that draft a configuration.

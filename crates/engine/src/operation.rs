@@ -14,7 +14,7 @@ use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use targets::db::{Command, Facts, Limits};
+use targets::db::{Command, Database, Facts, Limits};
 use targets::files::Files;
 use targets::programs::Programs;
 
@@ -82,10 +82,15 @@ pub struct Earlier {
     pub result: serde_json::Value,
 }
 
-/// Finds what an operation needs beside its database: file stores of the configuration by their names, and who runs programs.
+/// Finds what an operation needs beside its database: other databases and file stores of the configuration by their names, and
+/// who runs programs.
 pub trait Stores: Send + Sync {
     /// The store of this name, or a usage error with the names there are.
     fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>>;
+    /// The database of this name, for operations that read from one and write into another.
+    fn database(&self, name: &str) -> Result<std::sync::Arc<dyn Database>> {
+        Err(Error::usage(format!("there is no database `{name}`")))
+    }
     /// Who runs programs in jq.
     fn programs(&self) -> Result<std::sync::Arc<dyn Programs>> {
         Err(Error::system("nobody here runs programs in jq").help("convert with `set`, in SQL"))

@@ -36,7 +36,7 @@ impl Engine {
     pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
         let mut items = Vec::new();
         for operation in &request.operations {
-            items.push(self.plan_item(operation, now)?);
+            items.push(self.plan_now_or_later(operation, now, false)?);
         }
         Ok(Plan::seal(request.clone(), now, items))
     }
@@ -65,7 +65,7 @@ impl Engine {
         now: Timestamp,
         failures: &mut Vec<Failure>,
     ) -> Result<Item, Failure> {
-        match self.plan_and(operation, now, true) {
+        match self.plan_now_or_later(operation, now, true) {
             Err(Failure::Fault(name)) => Err(Failure::Fault(name)),
             Err(failure) => {
                 let item = Item::unplanned(operation, told(&failure));
@@ -74,6 +74,20 @@ impl Engine {
             }
             Ok(item) => Ok(item),
         }
+    }
+
+    /// What verifies others looks once they are done: what it would find now is not asked.
+    fn plan_now_or_later(
+        &self,
+        request: &OperationRequest,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Item, Failure> {
+        if request.verifies.is_empty() {
+            return self.plan_and(request, now, keep);
+        }
+        self.operation(request)?;
+        Ok(Item::of(request, self.database(&request.database)?.dialect().name()))
     }
 
     pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
@@ -87,7 +101,8 @@ impl Engine {
         if let Some(wish) = operation.backup() {
             check_format(&wish, database.as_ref())?;
         }
-        let mut facts = match self.kept.take(&request.database, self.clock()).filter(|_| keep) {
+        let kept = keep.then(|| self.kept.take(&request.database, self.clock())).flatten();
+        let mut facts = match kept {
             Some(facts) => facts,
             None => database.read()?,
         };

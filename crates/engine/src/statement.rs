@@ -32,7 +32,7 @@ impl Work<'_> {
         self.tx().execute(statement)
     }
 
-    fn nothing_is_remembered(&self) -> Result<()> {
+    pub(crate) fn nothing_is_remembered(&self) -> Result<()> {
         match self.remembers() {
             true => Err(Error::usage("a statement as it is written cannot be undone by rows")),
             false => Ok(()),

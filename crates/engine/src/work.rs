@@ -3,6 +3,7 @@
 //! Every verb is set-based: rows stay inside the database. The engine opens the transaction, hands a `Work` to the
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
+mod bulk;
 mod whole;
 
 use crate::archive::Written;

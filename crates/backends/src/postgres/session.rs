@@ -11,12 +11,12 @@ use super::errors::protocol;
 use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
-use super::wire::Wire;
-use super::{lock, pulse, schema, soundness};
+use super::wire::{EachRow, Wire};
+use super::{lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
     Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
+    Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -67,6 +67,8 @@ pub(super) struct Connected {
     list: Option<(String, List)>,
     /// One transaction stays open around all questions.
     holding: bool,
+    /// And only the moment at which it was opened may be looked at.
+    fixed: bool,
     /// Transactions that may have written, with their savepoints: so many numbers of the server are ours.
     pub written: u64,
     /// The server's data folder, once asked for, where it is on this machine and may be known.
@@ -127,6 +129,7 @@ impl Connected {
             local_settings,
             list: None,
             holding: false,
+            fixed: false,
             written: 0,
             data_folder: None,
             numbers: None,
@@ -190,6 +193,33 @@ impl Connected {
         Ok(())
     }
 
+    /// From now on only one moment is seen: that of the snapshot with this name, or the present one. Its name.
+    pub fn fix(&mut self, name: Option<&str>) -> Result<String> {
+        let mut script = String::from("begin isolation level repeatable read read only");
+        if self.pooled {
+            script += &format!("; {}", self.local_settings);
+        }
+        script += &match name {
+            Some(name) => format!("; set transaction snapshot '{name}'"),
+            None => "; select pg_export_snapshot()".to_owned(),
+        };
+        let mut exported = name.unwrap_or_default().to_owned();
+        self.wire
+            .script(&script, &mut |row| exported = row.first().cloned().flatten().unwrap_or_default())?;
+        (self.holding, self.fixed) = (true, true);
+        Ok(exported)
+    }
+
+    /// Whether the one moment that may be looked at is still there.
+    fn at_its_moment(&self) -> Result<()> {
+        match self.fixed && (!self.holding || self.wire.is_lost()) {
+            true => Err(Error::transient("the moment that was looked at is gone with its transaction")
+                .code("08006")
+                .help("begin again: what was read so far belongs to another moment")),
+            false => Ok(()),
+        }
+    }
+
     /// Runs one statement inside a transaction that may not write.
     pub fn ask(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask_after(None, sql, each)
@@ -202,6 +232,12 @@ impl Connected {
         sql: &Sql,
         each: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<u64> {
+        self.look(before, sql, &mut |types, body| each(values::row(types, body)?))
+    }
+
+    /// The same, each row as it came.
+    fn look(&mut self, before: Option<&str>, sql: &Sql, each: &mut EachRow<'_>) -> Result<u64> {
+        self.at_its_moment()?;
         self.ready()?;
         let (text, params) = sql.render(&self.dialect);
         let [begin, end] = match self.holding {
@@ -215,7 +251,7 @@ impl Connected {
         statements.extend(before.map(Statement::aside));
         statements.push(Statement { text: &text, params, wanted: true });
         statements.push(Statement::aside(end));
-        let result = self.wire.run(&statements, each);
+        let result = self.wire.run_raw(&statements, each);
         if !self.holding || result.is_err() {
             self.wire.roll_back();
             self.holding = false;
@@ -225,7 +261,7 @@ impl Connected {
 
     /// Runs a statement of a person outside of any transaction. A pooler may give each statement another session of the
     /// server, where limits of ours would stay behind, so there are none.
-    fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
+    pub fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
         self.wire.notices.clear();
         if !self.pooled {
             let (lock, statement) = (limits.lock.as_millis().max(1), limits.statement.as_millis());
@@ -323,6 +359,10 @@ impl Facts for Connected {
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask(sql, each)
+    }
+
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
+        self.look(None, sql, &mut |types, body| each(&values::seen_row(types, body)?))
     }
 
     fn soundness(&mut self, most: usize) -> Result<Soundness> {
@@ -452,6 +492,9 @@ impl Session for Connected {
             }
             Command::Checkpoint => return Ok(Performed::default()),
             Command::Statement { sql, limits } => return self.statement(sql, limits),
+            Command::Statements { sql, at_once, limits } => {
+                return side_by_side::run(&self.address, &self.dialect, sql, *at_once, limits);
+            }
         };
         self.wire.notices.clear();
         self.wire.script(&statement, &mut |_| {})?;

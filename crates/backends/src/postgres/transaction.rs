@@ -3,9 +3,10 @@
 //! Rolled back when dropped, also after the connection is gone. A failed transaction cannot be committed, and a commit
 //! whose answer was lost says so: the checkpoint in the database tells what happened.
 
+use super::load::Copying;
 use super::message::Statement;
 use super::session::Connected;
-use targets::db::{Error, Result, Row, Sql, Take, Taken, Tx};
+use targets::db::{Error, Load, Loader, Result, Row, Sql, Take, Taken, Tx};
 
 /// How long a batch that may pass over locked rows waits before it looks for them.
 const QUICK_MS: u32 = 20;
@@ -72,6 +73,10 @@ impl Tx for Working<'_> {
             }
             other => other,
         }
+    }
+
+    fn load<'a>(&'a mut self, load: &Load) -> Result<Box<dyn Loader + 'a>> {
+        Ok(Box::new(Copying::begin(self.session, load)?))
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {

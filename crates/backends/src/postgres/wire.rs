@@ -26,6 +26,9 @@ pub(super) enum Stream {
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
+/// What is done with a row: the types of its columns, and its message.
+pub(super) type EachRow<'a> = dyn FnMut(&[u32], &[u8]) -> Result<()> + 'a;
+
 /// A connection that has been let in.
 pub(super) struct Wire {
     stream: Stream,
@@ -139,6 +142,11 @@ impl Wire {
         statements: &[Statement<'_>],
         each: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<u64> {
+        self.run_raw(statements, &mut |types, body| each(values::row(types, body)?))
+    }
+
+    /// The same, each row as it came.
+    pub fn run_raw(&mut self, statements: &[Statement<'_>], each: &mut EachRow<'_>) -> Result<u64> {
         let mut out = Vec::new();
         for statement in statements {
             write_statement(&mut out, statement)?;
@@ -154,12 +162,7 @@ impl Wire {
             let wanted = statements.get(at).is_some_and(|statement| statement.wanted);
             match tag {
                 b'T' if wanted => types = column_types(&self.input[body])?,
-                b'D' if wanted && failure.is_none() => {
-                    let row = fields(&self.input[body], |n, field| {
-                        values::read(types.get(n).copied().unwrap_or_default(), field)
-                    });
-                    failure = row.and_then(&mut *each).err();
-                }
+                b'D' if wanted && failure.is_none() => failure = each(&types, &self.input[body]).err(),
                 b'D' => {
                     unwanted_bytes += body.len();
                     if failure.is_some() && unwanted_bytes > DRAINED_BYTES && !cancelled {

@@ -9,6 +9,7 @@ mod age;
 mod copies;
 mod dialect;
 mod errors;
+mod load;
 mod lock;
 mod place;
 mod predicate;
@@ -175,6 +176,28 @@ impl Database for Sqlite {
 
     fn copies(&self) -> &dyn Copies {
         self
+    }
+
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>> {
+        let mut first = self.connect(false)?;
+        if most > 1
+            && let Ok(mut gate) = self.connect(true)
+            && let Ok(nobody_writes) = gate.begin(&Limits::default())
+        {
+            // While the write lock is held there is nothing new to see, so all of them begin at the same moment.
+            let mut sessions: Vec<Box<dyn Facts>> = Vec::new();
+            for _ in 1..most {
+                let mut session = self.connect(false)?;
+                session.fix()?;
+                sessions.push(Box::new(session));
+            }
+            first.fix()?;
+            drop(nobody_writes);
+            sessions.push(Box::new(first));
+            return Ok(sessions);
+        }
+        first.fix()?;
+        Ok(vec![Box::new(first)])
     }
 }
 

@@ -5,7 +5,8 @@
 //! by statement.
 
 use super::errors::{During, explain};
-use super::values::{Parameter, from_sqlite};
+use super::load::Inserting;
+use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
 use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Load, Loader, Performed, Pulse, Result, Row,
+    Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -36,6 +37,8 @@ pub(super) struct Link {
     log_pages: Arc<AtomicU64>,
     held: Option<lock::Held>,
     list: Option<(String, List)>,
+    /// Only the moment at which its transaction began may be looked at.
+    fixed: bool,
 }
 
 impl Link {
@@ -61,9 +64,29 @@ impl Link {
             log_pages,
             held: None,
             list: None,
+            fixed: false,
         };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
+    }
+
+    /// What the database is called in messages.
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// From now on only the present moment is seen.
+    pub(super) fn fix(&mut self) -> Result<()> {
+        self.conn
+            .execute_batch("begin; select count(*) from sqlite_schema")
+            .map_err(|error| explain(&self.label, During::Run, error))?;
+        self.fixed = true;
+        Ok(())
+    }
+
+    /// A statement of ours for rows in bulk, inside the open transaction.
+    pub(super) fn prepare(&self, text: &str) -> Result<CachedStatement<'_>> {
+        self.conn.prepare_cached(text).map_err(|error| explain(&self.label, During::Prepare, error))
     }
 
     /// Runs one statement and hands over its rows.
@@ -80,6 +103,13 @@ impl Link {
     }
 
     fn compile(&self, sql: &Sql) -> Result<CachedStatement<'_>> {
+        if self.fixed && self.conn.is_autocommit() {
+            return Err(Error::transient(format!(
+                "the moment at which database `{}` was looked at is gone with its transaction",
+                self.label
+            ))
+            .help("begin again: what was read so far belongs to another moment"));
+        }
         let (text, values) = sql.render(&SqliteDialect);
         let mut statement =
             self.conn.prepare_cached(&text).map_err(|error| explain(&self.label, During::Prepare, error))?;
@@ -261,6 +291,23 @@ impl Facts for Link {
         self.run(sql, each)
     }
 
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
+        let mut statement = self.compile(sql)?;
+        if !statement.readonly() {
+            return Err(Error::usage("a statement that writes is no question"));
+        }
+        let width = statement.column_count();
+        let failed = |error| explain(&self.label, During::Run, error);
+        let mut rows = statement.raw_query();
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let seen: rusqlite::Result<Vec<Seen>> = (0..width).map(|n| row.get_ref(n).map(as_seen)).collect();
+            each(&seen.map_err(failed)?)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     fn soundness(&mut self, most: usize) -> Result<Soundness> {
         soundness::check(self, most)
     }
@@ -374,6 +421,16 @@ impl Session for Link {
             Command::Vacuum { .. } => self.vacuum(),
             Command::Checkpoint => self.checkpoint(),
             Command::Statement { sql, limits } => self.statement(sql, limits),
+            // there is one writer, so one after the other
+            Command::Statements { sql, limits, .. } => {
+                let mut all = Performed::default();
+                for statement in sql {
+                    let done =
+                        self.statement(statement, limits).map_err(|error| error.while_doing(statement))?;
+                    all.notices.extend(done.notices);
+                }
+                Ok(Performed { statement: sql.join(";\n"), ..all })
+            }
         }
     }
 
@@ -447,6 +504,11 @@ impl Tx for Transaction<'_> {
         }
         let deleted = self.execute(&dialect::delete(take))?;
         Ok(Taken { remembered: deleted, deleted, below: 0 })
+    }
+
+    fn load<'b>(&'b mut self, load: &Load) -> Result<Box<dyn Loader + 'b>> {
+        self.still_open()?;
+        Ok(Box::new(Inserting::begin(self.link, load)?))
     }
 
     fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {

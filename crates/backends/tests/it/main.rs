@@ -6,6 +6,7 @@ mod conformance_errors;
 mod conformance_places;
 mod conformance_schema;
 mod conformance_session;
+mod conformance_stream;
 mod conformance_take;
 mod conformance_traffic;
 mod conformance_values;

@@ -435,7 +435,11 @@ const RICH: &str = r#"
 #[test]
 fn a_real_dump_runs_statement_by_statement() {
     let (from, to) = (Place::postgres(), Place::postgres());
-    from.script(RICH);
+    // Before 14 bodies of functions are texts.
+    let bodies = |line: &&str| {
+        from.version() >= 14 || !line.contains("begin atomic") && !line.contains("twice(n integer)")
+    };
+    from.script(&RICH.lines().filter(bodies).collect::<Vec<_>>().join("\n"));
     let dump = |more: &[&str]| {
         let mut command = std::process::Command::new(pg_dump());
         let outcome = command.args(more).arg(from.admin_url()).output().unwrap();

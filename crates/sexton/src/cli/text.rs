@@ -18,6 +18,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     if let Some(why) = &item.failed {
         return format!("{place}: cannot be planned, {}", why.error);
     }
+    if !about.verifies.is_empty() {
+        return format!("{place}: looks after {}", about.verifies.join(", "));
+    }
     if item.steps.is_empty() && item.findings.iter().any(|finding| finding.level == Level::Refuse) {
         return format!("{place}: nothing can be done");
     }

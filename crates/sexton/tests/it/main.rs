@@ -36,3 +36,4 @@ mod signals;
 mod terminal;
 mod tidy;
 mod undo;
+mod verify_after;

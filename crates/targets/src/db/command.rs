@@ -26,6 +26,16 @@ pub enum Command {
         /// How long it may wait and work.
         limits: Limits,
     },
+    /// Statements that do not need each other, several at once where the database can: each is a transaction of its own. After
+    /// an error no further one is begun; those that are done stay done.
+    Statements {
+        /// In the order in which they are begun.
+        sql: Vec<String>,
+        /// At most so many at once.
+        at_once: usize,
+        /// How long each may wait and work.
+        limits: Limits,
+    },
 }
 
 /// What came of it.

@@ -4,6 +4,7 @@
 //! `read` promises a session on which the *server* refuses writes; `open` is the only way to change
 //! anything, and then only inside a [`Tx`], which rolls back when dropped.
 
+pub mod civil;
 mod command;
 mod copies;
 mod dialect;
@@ -12,6 +13,7 @@ mod schema;
 mod server;
 mod soundness;
 mod sql;
+mod stream;
 mod undo_table;
 mod url;
 mod value;
@@ -27,6 +29,7 @@ pub use schema::{
 pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server, Traffic};
 pub use soundness::Soundness;
 pub use sql::{Sql, quote};
+pub use stream::{Cell, Load, Loader, Seen};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
 pub use url::Url;
 pub use value::Value;
@@ -55,6 +58,9 @@ pub trait Database: Send + Sync {
     }
     /// Whole copies of it.
     fn copies(&self) -> &dyn Copies;
+    /// Sessions that all see the database as it is at one moment, for as long as they live: at most so many, at least one.
+    /// When its moment is lost, a session fails rather than look at another one.
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>>;
 }
 
 /// What can be found out without changing anything.
@@ -67,6 +73,8 @@ pub trait Facts: Send {
     fn schema(&mut self) -> Result<Schema>;
     /// Streams the rows of one statement; an error from `each` ends it and is returned.
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
+    /// Like `query`, in bulk: each row where the database has it, without a copy.
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64>;
     /// How the database would find the rows of `sql`, without running it.
     fn access(&mut self, sql: &Sql) -> Result<Access>;
     /// The end of a window of the physical walk that starts at `from` (none: the beginning) and holds about `rows` rows;
@@ -143,6 +151,8 @@ pub trait Tx {
     /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
     /// (without an undo table it only deletes). The caller compares the two counts.
     fn take(&mut self, take: &Take) -> Result<Taken>;
+    /// Adds rows in bulk. Until it is finished the transaction takes no other statement.
+    fn load<'a>(&'a mut self, load: &Load) -> Result<Box<dyn Loader + 'a>>;
     /// Makes a table anew with another definition, `create`, and moves what is in it: rows in the columns that both have,
     /// indexes, triggers and the views over it; the statements that ran. A usage error where the database alters tables
     /// by itself.

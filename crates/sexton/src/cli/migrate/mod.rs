@@ -105,7 +105,8 @@ fn request(
         operation.severity = Severity::Low;
     }
     let said = flags::overrides(matches, &[kind])?;
-    let mut request = choice::request(act.config, &[&operation], &said, database.as_deref(), actor)?;
+    let mut request =
+        choice::request(act.config, &[choice::Chosen::named(&operation)], &said, database.as_deref(), actor)?;
     request.force = matches.get_flag("force");
     for operation in &mut request.operations {
         let options = &mut operation.options;
