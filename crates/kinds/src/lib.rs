@@ -5,6 +5,7 @@
 
 mod accounts;
 mod backup;
+mod bloat;
 mod check;
 mod convert;
 mod files;
@@ -30,5 +31,6 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &convert::Convert,
         &backup::Backup,
         &check::Check,
+        &bloat::Bloat,
     ]
 }

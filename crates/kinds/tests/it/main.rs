@@ -5,6 +5,7 @@ mod backup;
 mod backup_gate;
 mod backup_keep;
 mod backup_restore;
+mod bloat;
 mod check;
 mod convert;
 mod convert_columns;
