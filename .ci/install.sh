@@ -48,6 +48,9 @@ need_rust() {
   rustup default stable
 }
 
+# A transaction pooler, for the tests of what goes wrong behind one.
+need_pgbouncer() { packages /usr/sbin/pgbouncer pgbouncer; }
+
 need_postgres() {
   if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return 0; fi
   if command -v initdb >/dev/null 2>&1; then return 0; fi

@@ -151,6 +151,7 @@ fn request(kind: &str, options: &str) -> Request {
         options: serde_json::from_str(options).unwrap_or_else(|error| panic!("{error}")),
         manners: Manners { max_percent: 100.0, ..Manners::default() },
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     };
     Request {

@@ -153,8 +153,19 @@ impl Engine {
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
             Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
-        Run { engine: self, id, plan, stop, newest, journal: &mut journal, gate: Gate::default(), held: Held::default() }
-            .execute(&statuses)
+        Run {
+            engine: self,
+            id,
+            plan,
+            stop,
+            newest,
+            journal: &mut journal,
+            gate: Gate::default(),
+            held: Held::default(),
+            at_command: None,
+            did: None,
+        }
+        .execute(&statuses)
     }
 
     /// What a database says about itself and its tables, for surfaces that draft a configuration.

@@ -14,7 +14,7 @@ use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use targets::db::{Command, Facts, Limits};
+use targets::db::{Command, Database, Facts, Limits, Schema};
 use targets::files::Files;
 use targets::programs::Programs;
 
@@ -82,10 +82,15 @@ pub struct Earlier {
     pub result: serde_json::Value,
 }
 
-/// Finds what an operation needs beside its database: file stores of the configuration by their names, and who runs programs.
+/// Finds what an operation needs beside its database: other databases and file stores of the configuration by their names, and
+/// who runs programs.
 pub trait Stores: Send + Sync {
     /// The store of this name, or a usage error with the names there are.
     fn store(&self, name: &str) -> Result<std::sync::Arc<dyn Files>>;
+    /// The database of this name, for operations that read from one and write into another.
+    fn database(&self, name: &str) -> Result<std::sync::Arc<dyn Database>> {
+        Err(Error::usage(format!("there is no database `{name}`")))
+    }
     /// Who runs programs in jq.
     fn programs(&self) -> Result<std::sync::Arc<dyn Programs>> {
         Err(Error::system("nobody here runs programs in jq").help("convert with `set`, in SQL"))
@@ -107,6 +112,12 @@ pub struct Planned {
     pub result: Option<serde_json::Value>,
     /// Whether it needs a fresh backup, also where the request says nothing of one.
     pub needs_backup: bool,
+    /// Whether it works outside of transactions, so that each part is done or not and nothing can be rolled back.
+    pub outside: bool,
+    /// How long it will take, from what is to be done and how fast that went before.
+    pub expected_seconds: Option<f64>,
+    /// How much can go wrong, where that is more than the kind usually does.
+    pub severity: Option<Severity>,
 }
 
 /// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.
@@ -136,6 +147,17 @@ pub struct Done<'a> {
     pub point: &'a str,
 }
 
+/// A statement that puts rows into a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seed {
+    /// As a person wrote it.
+    pub sql: String,
+    /// The table that it inserts into, where it does nothing else: these rows are watched.
+    pub table: Option<String>,
+    /// Where it is written, for messages.
+    pub place: String,
+}
+
 /// A kind with its options.
 pub trait Operation: Send {
     /// Turns facts into steps. `facts` is a session on which the database itself refuses writes.
@@ -162,6 +184,12 @@ pub trait Operation: Send {
         let _ = (step, aim, limits);
         Ok(None)
     }
+    /// Whether such a command that failed, in the last try or for good, is passed over; else the operation fails with it. Where
+    /// to go on, with the scope under which the failure is remembered.
+    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        let _ = (step, aim, error);
+        Ok(None)
+    }
     /// What is written down in the transaction that keeps the aim of such a command.
     fn begin(&self, step: &Step, aim: &Cursor, work: &mut Work) -> Result<()> {
         let _ = (step, aim, work);
@@ -177,6 +205,15 @@ pub trait Operation: Send {
     fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
         let _ = facts;
         Ok(steps.to_vec())
+    }
+    /// Rows that are put into the copy before such a step, and must be there afterwards.
+    fn seeds(&self, step: &Step, facts: &mut dyn Facts) -> Result<Vec<Seed>> {
+        let _ = (step, facts);
+        Ok(Vec::new())
+    }
+    /// What tells two schemas apart, one line for each difference; none when they are the same.
+    fn differences(&self, before: &Schema, after: &Schema) -> Vec<String> {
+        crate::differences::between(before, after)
     }
     /// Whether `failed` is asked.
     fn notes_failures(&self) -> bool {

@@ -36,7 +36,7 @@ impl Engine {
     pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
         let mut items = Vec::new();
         for operation in &request.operations {
-            items.push(self.plan_item(operation, now)?);
+            items.push(self.plan_now_or_later(operation, now)?);
         }
         Ok(Plan::seal(request.clone(), now, items))
     }
@@ -65,7 +65,7 @@ impl Engine {
         now: Timestamp,
         failures: &mut Vec<Failure>,
     ) -> Result<Item, Failure> {
-        match self.plan_item(operation, now) {
+        match self.plan_now_or_later(operation, now) {
             Err(Failure::Fault(name)) => Err(Failure::Fault(name)),
             Err(failure) => {
                 let item = Item::unplanned(operation, told(&failure));
@@ -74,6 +74,15 @@ impl Engine {
             }
             Ok(item) => Ok(item),
         }
+    }
+
+    /// What verifies others looks once they are done: what it would find now is not asked.
+    fn plan_now_or_later(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+        if request.verifies.is_empty() {
+            return self.plan_item(request, now);
+        }
+        self.operation(request)?;
+        Ok(Item::of(request, self.database(&request.database)?.dialect().name()))
     }
 
     pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
@@ -98,12 +107,19 @@ impl Engine {
             steps: planned.steps,
             findings: planned.findings,
             undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            expected_seconds: request
+                .expected_seconds
+                .or(planned.expected_seconds)
+                .or_else(|| self.usual_seconds(&request.name)),
+            transactional: !planned.outside,
             skipped: planned.skipped,
             result: planned.result,
             ..Item::of(request, database.dialect().name())
         };
         item.operation.backup |= planned.needs_backup;
+        if let Some(severity) = planned.severity {
+            item.operation.severity = item.operation.severity.max(severity);
+        }
         if item.skipped.is_none() && !item.steps.is_empty() {
             let scene = Scene {
                 server: &facts.server()?,

@@ -370,7 +370,10 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.error_class.get_or_insert(*class);
                 report.errors.push(format!("{scope}: {error}"));
             }
-            What::Summed { result } => report.result = Some(result.clone()),
+            What::Summed { result } => {
+                report.bytes_freed = result.get("bytes_freed").and_then(serde_json::Value::as_u64);
+                report.result = Some(result.clone());
+            }
             What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {

@@ -13,7 +13,7 @@ use crate::finding::Level;
 use crate::guard;
 use crate::held::Held;
 use crate::journal::Journal;
-use crate::operation::Done;
+use crate::operation::{Cursor, Done};
 use crate::pace::Pace;
 use crate::plan::{Plan, Step, Unplanned};
 use crate::quarantine::LEFT_BEHIND;
@@ -25,6 +25,7 @@ use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
 use crate::undo::{self, Point};
 use crate::window::Window;
+use crate::work::Did;
 use std::time::Duration;
 use targets::db::{Command, Limits, Session};
 
@@ -44,6 +45,10 @@ pub(crate) struct Run<'a, 'j> {
     pub gate: Gate,
     /// The session for the verification of the operation at work.
     pub held: Held,
+    /// The command outside of transactions that is at work, with its aim.
+    pub at_command: Option<Cursor>,
+    /// What came of it, until it is written down.
+    pub did: Option<Did>,
 }
 
 /// How work on one operation ended, other than by an error.
@@ -59,7 +64,9 @@ impl Run<'_, '_> {
         let mut busy = None;
         for n in 0..self.plan.items.len() {
             let before = now[n];
-            if before.is_over() && !before.can_resume() {
+            // What an earlier attempt passed over, because it was stopped before it say, may have its turn now.
+            let passed_over = before == Status::Skipped && self.plan.items[n].skipped.is_none();
+            if before.is_over() && !before.can_resume() && !passed_over {
                 continue;
             }
             if let Some(reason) = self.reason_to_skip(n, &now) {
@@ -67,8 +74,7 @@ impl Run<'_, '_> {
                 now[n] = Status::Skipped;
                 continue;
             }
-            let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
-            let resumed = before.can_resume() && self.journal.events().iter().any(started);
+            let resumed = before.can_resume() && self.has_begun(n);
             let outcome = self.item(n, resumed);
             if let Err(failure) = outcome {
                 self.fail(n, &failure)?;
@@ -112,12 +118,25 @@ impl Run<'_, '_> {
         if let Some(reason) = self.gate.reason_to_skip(operation) {
             return Some(reason);
         }
-        let earlier_failed = statuses[..n].iter().any(|status| bad(*status));
-        if earlier_failed && !request.go_on {
+        let stopped = self.stop.asked() && statuses[..n].contains(&Status::Cancelled);
+        if !operation.verifies.is_empty() && !stopped {
+            // Whatever came of what it verifies: where that failed half-way, it is worth even more.
+            let verified = |m: usize| operation.verifies.contains(&self.plan.items[m].operation.name);
+            let any = request.dry_run || (0..n).any(|m| verified(m) && self.has_begun(m));
+            return (!any).then(|| "what it verifies has changed nothing".to_owned());
+        }
+        // What was only looked at did not fail, whatever was found there.
+        let failed = |m: usize| bad(statuses[m]) && (statuses[m] != Status::Partial || self.has_begun(m));
+        if (0..n).any(failed) && !request.go_on {
             return Some("an earlier operation did not succeed".to_owned());
         }
-        let stopped = statuses[..n].contains(&Status::Cancelled);
-        (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
+        stopped.then(|| "the run was stopped before it".to_owned())
+    }
+
+    /// Whether the n-th operation began to change something.
+    fn has_begun(&self, n: usize) -> bool {
+        let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
+        self.journal.events().iter().any(started)
     }
 
     /// Appends an event of the n-th operation.

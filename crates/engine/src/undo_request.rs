@@ -199,6 +199,7 @@ fn own_operation(
         options,
         manners: Manners::default(),
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     }
 }

@@ -4,6 +4,7 @@
 //! between databases is asked of the contract.
 
 mod accounts;
+mod analyze;
 mod backup;
 mod bloat;
 mod check;
@@ -14,7 +15,11 @@ pub mod migrate;
 mod orphans;
 mod purge;
 mod queue;
+mod reindex;
 mod sweep;
+mod upkeep;
+mod vacuum;
+mod views;
 
 use engine::Kind;
 
@@ -29,6 +34,10 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &files::FilesKind,
         &queue::Queue,
         &convert::Convert,
+        &vacuum::Vacuum,
+        &analyze::Analyze,
+        &reindex::Reindex,
+        &views::Views,
         &backup::Backup,
         &check::Check,
         &bloat::Bloat,

@@ -263,6 +263,7 @@ pub fn request(kind: &str, options: serde_json::Value, manners: Manners, force: 
             options,
             manners,
             needs: Vec::new(),
+            verifies: Vec::new(),
             expected_seconds: None,
         }],
         dry_run: false,

@@ -9,24 +9,31 @@ mod age;
 mod age_text;
 mod binding;
 mod bloat;
+mod cells;
+mod chores;
 mod connect;
 mod copies;
 mod dialect;
 mod errors;
+mod leftovers;
+mod load;
 mod lock;
 mod message;
 mod moment;
+mod numeric;
 mod passfile;
 mod pulse;
 mod references;
 mod schema;
 mod session;
+mod side_by_side;
 mod soundness;
 mod tls;
 mod tools;
 mod trace;
 mod traffic;
 mod transaction;
+mod upkeep;
 mod values;
 mod wire;
 
@@ -84,6 +91,21 @@ impl Database for Postgres {
 
     fn copies(&self) -> &dyn Copies {
         self
+    }
+
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>> {
+        let mut first = self.connect(true)?;
+        let name = first.fix(None)?;
+        let mut sessions: Vec<Box<dyn Facts>> = Vec::new();
+        // a pooler has few connections, and these would keep theirs
+        let most = if first.pooled { 1 } else { most.max(1) };
+        for _ in 1..most {
+            let mut session = self.connect(true)?;
+            session.fix(Some(&name))?;
+            sessions.push(Box::new(session));
+        }
+        sessions.push(Box::new(first));
+        Ok(sessions)
     }
 }
 

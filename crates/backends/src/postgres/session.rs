@@ -11,12 +11,12 @@ use super::errors::protocol;
 use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
-use super::wire::Wire;
-use super::{lock, pulse, schema, soundness};
+use super::wire::{EachRow, Wire};
+use super::{chores, lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
     Access, Bloat, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Measuring, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
+    Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Upkeep, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -65,6 +65,8 @@ pub(super) struct Connected {
     list: Option<(String, List)>,
     /// One transaction stays open around all questions.
     holding: bool,
+    /// And only the moment at which it was opened may be looked at.
+    fixed: bool,
     /// Transactions that may have written, with their savepoints: so many numbers of the server are ours.
     pub written: u64,
     /// The server's data folder, once asked for, where it is on this machine and may be known.
@@ -121,6 +123,7 @@ impl Connected {
             local_settings,
             list: None,
             holding: false,
+            fixed: false,
             written: 0,
             data_folder: None,
             numbers: None,
@@ -182,6 +185,33 @@ impl Connected {
         Ok(())
     }
 
+    /// From now on only one moment is seen: that of the snapshot with this name, or the present one. Its name.
+    pub fn fix(&mut self, name: Option<&str>) -> Result<String> {
+        let mut script = String::from("begin isolation level repeatable read read only");
+        if self.pooled {
+            script += &format!("; {}", self.local_settings);
+        }
+        script += &match name {
+            Some(name) => format!("; set transaction snapshot '{name}'"),
+            None => "; select pg_export_snapshot()".to_owned(),
+        };
+        let mut exported = name.unwrap_or_default().to_owned();
+        self.wire
+            .script(&script, &mut |row| exported = row.first().cloned().flatten().unwrap_or_default())?;
+        (self.holding, self.fixed) = (true, true);
+        Ok(exported)
+    }
+
+    /// Whether the one moment that may be looked at is still there.
+    fn at_its_moment(&self) -> Result<()> {
+        match self.fixed && (!self.holding || self.wire.is_lost()) {
+            true => Err(Error::transient("the moment that was looked at is gone with its transaction")
+                .code("08006")
+                .help("begin again: what was read so far belongs to another moment")),
+            false => Ok(()),
+        }
+    }
+
     /// Runs one statement inside a transaction that may not write.
     pub fn ask(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask_after(None, sql, each)
@@ -194,6 +224,12 @@ impl Connected {
         sql: &Sql,
         each: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<u64> {
+        self.look(before, sql, &mut |types, body| each(values::row(types, body)?))
+    }
+
+    /// The same, each row as it came.
+    fn look(&mut self, before: Option<&str>, sql: &Sql, each: &mut EachRow<'_>) -> Result<u64> {
+        self.at_its_moment()?;
         self.ready()?;
         let (text, params) = sql.render(&self.dialect);
         let [begin, end] = match self.holding {
@@ -207,7 +243,7 @@ impl Connected {
         statements.extend(before.map(Statement::aside));
         statements.push(Statement { text: &text, params, wanted: true });
         statements.push(Statement::aside(end));
-        let result = self.wire.run(&statements, each);
+        let result = self.wire.run_raw(&statements, each);
         if !self.holding || result.is_err() {
             self.wire.roll_back();
             self.holding = false;
@@ -215,10 +251,11 @@ impl Connected {
         result
     }
 
-    /// Runs a statement of a person outside of any transaction. A pooler may give each statement another session of the
+    /// Runs a statement of a person, or a chore, outside of any transaction. A pooler may give each statement another session of the
     /// server, where limits of ours would stay behind, so there are none.
-    fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
+    pub fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
         self.wire.notices.clear();
+        self.wire.noticed.clear();
         if !self.pooled {
             let (lock, statement) = (limits.lock.as_millis().max(1), limits.statement.as_millis());
             let set = format!("set lock_timeout = {lock}; set statement_timeout = {statement}");
@@ -230,7 +267,8 @@ impl Connected {
             self.wire.script("set lock_timeout = '5s'; set statement_timeout = 0", &mut |_| {})?;
         }
         done?;
-        Ok(Performed { statement: sql.to_owned(), notices: std::mem::take(&mut self.wire.notices) })
+        let notices = std::mem::take(&mut self.wire.notices);
+        Ok(Performed { statement: sql.to_owned(), notices, ..Performed::default() })
     }
 
     /// Runs statements of our own in one short transaction that may write.
@@ -306,6 +344,10 @@ impl Facts for Connected {
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.ask(sql, each)
+    }
+
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
+        self.look(None, sql, &mut |types, body| each(&values::seen_row(types, body)?))
     }
 
     fn soundness(&mut self, most: usize) -> Result<Soundness> {
@@ -392,6 +434,10 @@ impl Facts for Connected {
         super::traffic::measure(self)
     }
 
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        super::upkeep::look(self, only)
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         pulse::take(self)
     }
@@ -414,20 +460,14 @@ impl Session for Connected {
 
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.ready()?;
-        let statement = match command {
-            Command::Analyze { table } => format!("analyze {}", table.quoted()),
-            // Cutting off empty pages at the end locks everyone out and disturbs standbys; a table that somebody
-            // holds is left for the next time rather than queued for.
-            Command::Vacuum { table } => {
-                let table = table.as_ref().map(|table| format!(" {}", table.quoted())).unwrap_or_default();
-                format!("vacuum (skip_locked, truncate false){table}")
+        match command {
+            Command::Upkeep(order) => chores::perform(self, self.address.clone(), order),
+            Command::Checkpoint => Ok(Performed::default()),
+            Command::Statement { sql, limits } => self.statement(sql, limits),
+            Command::Statements { sql, at_once, limits } => {
+                side_by_side::run(&self.address, &self.dialect, sql, *at_once, limits)
             }
-            Command::Checkpoint => return Ok(Performed::default()),
-            Command::Statement { sql, limits } => return self.statement(sql, limits),
-        };
-        self.wire.notices.clear();
-        self.wire.script(&statement, &mut |_| {})?;
-        Ok(Performed { statement, notices: std::mem::take(&mut self.wire.notices) })
+        }
     }
 
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
@@ -449,6 +489,6 @@ impl Session for Connected {
         }
         begun?;
         self.written += 1;
-        Ok(Box::new(Working { session: self, lock_ms: lock }))
+        Ok(Box::new(Working::new(self, lock)))
     }
 }

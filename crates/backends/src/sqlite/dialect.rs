@@ -11,8 +11,8 @@ use super::place::{self, Place};
 use super::{age, references, walk};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result, Row,
-    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
+    AT, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result,
+    Row, Spelled, Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -47,6 +47,10 @@ impl Dialect for SqliteDialect {
         Sql::new("select exists (select 1 from sqlite_schema where type = 'table' and name = ")
             .bind(table.name.as_str())
             .text(" collate nocase)")
+    }
+
+    fn spell(&self, chore: &Chore) -> Spelled {
+        super::chores::spell(chore)
     }
 
     fn has_one_writer(&self) -> bool {

@@ -53,6 +53,31 @@ pub(super) fn held_by_others(database: &Path) -> Option<bool> {
     Some(table.lines().any(|line| is_foreign_lock(line, &inodes, std::process::id())))
 }
 
+/// Processes of others that read from the write-ahead log, with the names of their programs; while they do, it cannot be
+/// begun anew. Empty where the system does not tell.
+pub(super) fn log_readers(database: &Path) -> Vec<(i64, String)> {
+    let Ok(table) = std::fs::read_to_string("/proc/locks") else { return Vec::new() };
+    let Some(inode) = std::fs::metadata(beside(database, "-shm")).ok().map(|about| about.ino()) else {
+        return Vec::new();
+    };
+    let mut pids: Vec<i64> = table.lines().filter_map(|line| reader(line, inode)).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| *pid != i64::from(std::process::id()));
+    let program = |pid: &i64| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    pids.iter().map(|pid| (*pid, program(pid).trim().to_owned())).collect()
+}
+
+/// The process of a lock on one of the bytes 123 to 127 of the shared-memory file: one for each place of the log from
+/// which somebody may read.
+fn reader(line: &str, inode: u64) -> Option<i64> {
+    let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "->").collect();
+    let [_, _, _, "READ", pid, file, from, ..] = words[..] else { return None };
+    let on_it = file.rsplit(':').next().and_then(|inode| inode.parse().ok()) == Some(inode);
+    let place = from.parse::<u64>().is_ok_and(|from| (123..=127).contains(&from));
+    pid.parse().ok().filter(|pid| on_it && place && *pid > 0)
+}
+
 /// `1: POSIX  ADVISORY  READ 4711 fe:01:1234567 1073741826 1073742335`. The device is not compared: what a layered
 /// file system shows there is not what `stat` says.
 fn is_foreign_lock(line: &str, inodes: &[u64], own: u32) -> bool {
@@ -73,6 +98,15 @@ fn is_foreign_lock(line: &str, inodes: &[u64], own: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_reads_the_log_is_known_by_his_lock() {
+        //
+        assert_eq!(reader("1: POSIX  ADVISORY  READ 4711 fe:01:77 124 124", 77), Some(4711));
+        assert_eq!(reader("1: POSIX  ADVISORY  READ 4711 fe:01:77 128 128", 77), None, "only has it open");
+        assert_eq!(reader("1: POSIX  ADVISORY  WRITE 4711 fe:01:77 120 120", 77), None, "writes");
+        assert_eq!(reader("1: POSIX  ADVISORY  READ 4711 fe:01:78 124 124", 77), None, "another file");
+    }
 
     #[test]
     fn only_locks_of_others_on_this_file_count() {

@@ -5,17 +5,19 @@
 //! by statement.
 
 use super::errors::{During, explain};
-use super::values::{Parameter, from_sqlite};
+use super::load::Inserting;
+use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
+use super::{SqliteDialect, chores, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Bloat, Command, Dialect, Edge, Error, Facts, Limits, List, Measuring, Performed, Pulse, Result,
-    Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Access, Bloat, Command, Dialect, Edge, Error, Facts, Limits, List, Load, Loader, Measuring, Performed,
+    Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take, Taken,
+    Traffic, Tx, Upkeep, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -36,6 +38,8 @@ pub(super) struct Link {
     log_pages: Arc<AtomicU64>,
     held: Option<lock::Held>,
     list: Option<(String, List)>,
+    /// Only the moment at which its transaction began may be looked at.
+    fixed: bool,
 }
 
 impl Link {
@@ -61,9 +65,24 @@ impl Link {
             log_pages,
             held: None,
             list: None,
+            fixed: false,
         };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
+    }
+
+    /// From now on only the present moment is seen.
+    pub(super) fn fix(&mut self) -> Result<()> {
+        self.conn
+            .execute_batch("begin; select count(*) from sqlite_schema")
+            .map_err(|error| explain(&self.label, During::Run, error))?;
+        self.fixed = true;
+        Ok(())
+    }
+
+    /// A statement of ours for rows in bulk, inside the open transaction.
+    pub(super) fn prepare(&self, text: &str) -> Result<CachedStatement<'_>> {
+        self.conn.prepare_cached(text).map_err(|error| explain(&self.label, During::Prepare, error))
     }
 
     /// Runs one statement and hands over its rows.
@@ -80,6 +99,13 @@ impl Link {
     }
 
     fn compile(&self, sql: &Sql) -> Result<CachedStatement<'_>> {
+        if self.fixed && self.conn.is_autocommit() {
+            return Err(Error::transient(format!(
+                "the moment at which database `{}` was looked at is gone with its transaction",
+                self.label
+            ))
+            .help("begin again: what was read so far belongs to another moment"));
+        }
         let (text, values) = sql.render(&SqliteDialect);
         let mut statement =
             self.conn.prepare_cached(&text).map_err(|error| explain(&self.label, During::Prepare, error))?;
@@ -134,14 +160,14 @@ impl Link {
     }
 
     /// The integer that a pragma returns.
-    fn pragma(&self, name: &str) -> Result<i64> {
+    pub(super) fn pragma(&self, name: &str) -> Result<i64> {
         self.conn
             .query_row(&format!("pragma {name}"), [], |row| row.get(0))
             .map_err(|error| explain(&self.label, During::Run, error))
     }
 
     /// A statement of ours outside any transaction.
-    fn command(&self, text: &str) -> Result<Vec<Row>> {
+    pub(super) fn command(&self, text: &str) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         let mut statement = self.compile(&Sql::new(text))?;
         self.step(&mut statement, &mut |row| {
@@ -151,34 +177,21 @@ impl Link {
         Ok(rows)
     }
 
-    fn vacuum(&self) -> Result<Performed> {
-        let nothing = |why: &str| Performed { statement: String::new(), notices: vec![why.to_owned()] };
-        let free = self.pragma("freelist_count")?;
-        if free == 0 {
-            return Ok(nothing("the file has no free pages"));
-        }
-        let size = self.pragma("page_size")?.max(0) as u64;
-        let statement = match self.pragma("auto_vacuum")? {
-            2 => "pragma incremental_vacuum",
-            _ => {
-                // the new copy lies in a temporary file first, then in the log or the journal
-                let needed = 2 * size * self.pragma("page_count")?.max(0) as u64;
-                if pulse::free_disk(&self.path).is_some_and(|there| there < needed) {
-                    return Err(Error::system(format!(
-                        "not enough free disk to vacuum database `{}`",
-                        self.label
-                    ))
-                    .help(format!("free {} MB on its disk: df -h", needed / 1_000_000 + 1)));
-                }
-                "vacuum"
-            }
-        };
-        self.command(statement)?;
-        let left = self.pragma("freelist_count")?;
-        Ok(Performed {
-            statement: statement.to_owned(),
-            notices: vec![format!("{} of {free} free pages given back", free - left.min(free))],
-        })
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn set_busy_timeout(&self, time: Duration) -> rusqlite::Result<()> {
+        self.conn.busy_timeout(whole_milliseconds(time))
+    }
+
+    /// How long statements may take from now on; zero for no limit.
+    pub(super) fn allow(&self, time: Duration) {
+        self.watch.allow(time);
     }
 
     /// A statement of a person, which must not leave a transaction open.
@@ -194,7 +207,7 @@ impl Link {
         // Whatever it set: children are Sexton's own business on this connection.
         self.conn.execute_batch("pragma foreign_keys = off").map_err(failed)?;
         done?;
-        Ok(Performed { statement: sql.to_owned(), notices: Vec::new() })
+        Ok(Performed { statement: sql.to_owned(), ..Performed::default() })
     }
 
     fn checkpoint(&self) -> Result<Performed> {
@@ -228,6 +241,7 @@ impl Link {
         Ok(Performed {
             statement: statement.to_owned(),
             notices: vec![format!("{done} of {pages} pages of the log moved into the file")],
+            ..Performed::default()
         })
     }
 }
@@ -259,6 +273,23 @@ impl Facts for Link {
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.run(sql, each)
+    }
+
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
+        let mut statement = self.compile(sql)?;
+        if !statement.readonly() {
+            return Err(Error::usage("a statement that writes is no question"));
+        }
+        let width = statement.column_count();
+        let failed = |error| explain(&self.label, During::Run, error);
+        let mut rows = statement.raw_query();
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let seen: rusqlite::Result<Vec<Seen>> = (0..width).map(|n| row.get_ref(n).map(as_seen)).collect();
+            each(&seen.map_err(failed)?)?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     fn soundness(&mut self, most: usize) -> Result<Soundness> {
@@ -318,6 +349,10 @@ impl Facts for Link {
         super::traffic::measure(self)
     }
 
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        super::upkeep::look(self, only)
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         let version = self.pragma("data_version")?;
         let written = std::mem::replace(&mut self.data_version, version) != version;
@@ -368,16 +403,19 @@ impl Session for Link {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.watch.allow(Duration::ZERO);
         match command {
-            Command::Analyze { table } => {
-                // SQLite holds its write lock while it analyzes: a sample of each index keeps that short
-                self.command("pragma analysis_limit = 1000")?;
-                let statement = format!("analyze {}", table.quoted());
-                self.command(&statement)?;
-                Ok(Performed { statement, notices: Vec::new() })
-            }
-            Command::Vacuum { .. } => self.vacuum(),
+            Command::Upkeep(order) => chores::perform(self, order),
             Command::Checkpoint => self.checkpoint(),
             Command::Statement { sql, limits } => self.statement(sql, limits),
+            // there is one writer, so one after the other
+            Command::Statements { sql, limits, .. } => {
+                let mut all = Performed::default();
+                for statement in sql {
+                    let done =
+                        self.statement(statement, limits).map_err(|error| error.while_doing(statement))?;
+                    all.notices.extend(done.notices);
+                }
+                Ok(Performed { statement: sql.join(";\n"), ..all })
+            }
         }
     }
 
@@ -444,6 +482,11 @@ impl Tx for Transaction<'_> {
         }
         let deleted = self.execute(&dialect::delete(take))?;
         Ok(Taken { remembered: deleted, deleted, below: 0 })
+    }
+
+    fn load<'b>(&'b mut self, load: &Load) -> Result<Box<dyn Loader + 'b>> {
+        self.still_open()?;
+        Ok(Box::new(Inserting::begin(self.link, load)?))
     }
 
     fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {

@@ -5,7 +5,9 @@
 //! read back and checked. How a database is dumped is the back end's business, where files lie that of the store.
 
 mod bech32;
+mod both_ways;
 mod check;
+mod dying;
 mod external;
 mod gate;
 mod keep;
@@ -18,6 +20,7 @@ mod restore;
 mod rows;
 mod scratch;
 mod seal;
+mod survivors;
 mod take;
 
 pub use check::{Assertion, Checked, Drill};

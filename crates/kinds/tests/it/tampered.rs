@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Performed, Pulse,
-    Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
+    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Load, Loader,
+    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take,
+    Taken, Traffic, Tx, Upkeep,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -100,6 +101,10 @@ impl Database for Tampered {
     fn copies(&self) -> &dyn Copies {
         self.inner.copies()
     }
+
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>> {
+        self.inner.together(most)
+    }
 }
 
 struct Watched {
@@ -123,6 +128,9 @@ impl Facts for Watched {
     }
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.inner.query(sql, each)
+    }
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
+        self.inner.scan(sql, each)
     }
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         self.inner.access(sql)
@@ -153,6 +161,9 @@ impl Facts for Watched {
     }
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()
+    }
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        self.inner.upkeep(only)
     }
 }
 
@@ -192,8 +203,14 @@ impl Tx for Transaction<'_> {
     fn execute(&mut self, sql: &Sql) -> Result<u64> {
         self.inner.execute(sql)
     }
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.inner.later(sql)
+    }
     fn take(&mut self, take: &Take) -> Result<Taken> {
         self.inner.take(take)
+    }
+    fn load<'a>(&'a mut self, load: &Load) -> Result<Box<dyn Loader + 'a>> {
+        self.inner.load(load)
     }
     fn commit(self: Box<Self>) -> Result<()> {
         self.inner.commit()?;

@@ -96,6 +96,9 @@ pub struct GroupSection {
     pub description: Option<String>,
     /// The names of the operations.
     pub operations: Vec<String>,
+    /// A `check` that looks once all of them are done, if any of them began its work.
+    #[schemars(extend("format" = "check"))]
+    pub verify_after: Option<String>,
 }
 
 /// What every operation has, besides manners and the options of its kind.
@@ -115,6 +118,9 @@ pub struct OperationSection {
     /// Operations that must have succeeded in the same run.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// A `check` that looks after it, if it began its work; what that finds is part of the run.
+    #[schemars(extend("format" = "check"))]
+    pub verify_after: Option<String>,
     /// How long it usually takes, such as `5 min`. Default: learned from earlier runs.
     pub expected: Option<Age>,
 }

@@ -2,7 +2,9 @@
 //!
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
-use super::{Column, ForeignKey, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
+use super::{
+    Chore, Column, ForeignKey, Link, Range, Result, Spelled, Sql, Table, TableName, Take, UndoTable,
+};
 
 /// Spelling of one database.
 pub trait Dialect: Send + Sync {
@@ -31,6 +33,8 @@ pub trait Dialect: Send + Sync {
         let _ = statement;
         Trace::Again
     }
+    /// The statement of a chore, as the server at hand takes it.
+    fn spell(&self, chore: &Chore) -> Spelled;
     /// A query for the locks that the present transaction holds and that others would wait for: table and mode.
     fn strong_locks(&self) -> Option<Sql> {
         None

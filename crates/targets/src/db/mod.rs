@@ -5,6 +5,7 @@
 //! anything, and then only inside a [`Tx`], which rolls back when dropped.
 
 mod bloat;
+pub mod civil;
 mod command;
 mod copies;
 mod dialect;
@@ -13,7 +14,9 @@ mod schema;
 mod server;
 mod soundness;
 mod sql;
+mod stream;
 mod undo_table;
+mod upkeep;
 mod url;
 mod value;
 
@@ -29,7 +32,12 @@ pub use schema::{
 pub use server::{Access, Edge, Limits, List, OldTransaction, Pulse, Server, Traffic};
 pub use soundness::Soundness;
 pub use sql::{Sql, quote};
+pub use stream::{Cell, Load, Loader, Seen};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
+pub use upkeep::{
+    Busy, Chore, FileUpkeep, IndexUpkeep, Order, Pin, PinKind, Spelled, TableUpkeep, Upkeep, Vacuuming,
+    ViewUpkeep,
+};
 pub use url::Url;
 pub use value::Value;
 
@@ -53,6 +61,9 @@ pub trait Database: Send + Sync {
     fn open(&self) -> Result<Box<dyn Session>>;
     /// Whole copies of it.
     fn copies(&self) -> &dyn Copies;
+    /// Sessions that all see the database as it is at one moment, for as long as they live: at most so many, at least one.
+    /// When its moment is lost, a session fails rather than look at another one.
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>>;
 }
 
 /// What can be found out without changing anything.
@@ -65,6 +76,8 @@ pub trait Facts: Send {
     fn schema(&mut self) -> Result<Schema>;
     /// Streams the rows of one statement; an error from `each` ends it and is returned.
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
+    /// Like `query`, in bulk: each row where the database has it, without a copy.
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64>;
     /// How the database would find the rows of `sql`, without running it.
     fn access(&mut self, sql: &Sql) -> Result<Access>;
     /// The end of a window of the physical walk that starts at `from` (none: the beginning) and holds about `rows` rows;
@@ -91,6 +104,9 @@ pub trait Facts: Send {
     /// How much of each table and index a fresh copy would not need, largest first. Reads samples of what it measures, never
     /// more than was allowed, and waits for nobody.
     fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>>;
+    /// What the database needs for its own upkeep, or only this table with its indexes. Asks catalogues and counters, waits
+    /// for nobody's lock.
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep>;
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
@@ -134,9 +150,16 @@ pub trait Tx {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// Runs one statement; the number of rows it changed.
     fn execute(&mut self, sql: &Sql) -> Result<u64>;
+    /// Runs one statement with the next one, or with the commit, where that saves a round trip: what is wrong with it is told
+    /// there. For those of which nobody needs the count.
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.execute(&sql).map(drop)
+    }
     /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
     /// (without an undo table it only deletes). The caller compares the two counts.
     fn take(&mut self, take: &Take) -> Result<Taken>;
+    /// Adds rows in bulk. Until it is finished the transaction takes no other statement.
+    fn load<'a>(&'a mut self, load: &Load) -> Result<Box<dyn Loader + 'a>>;
     /// Makes a table anew with another definition, `create`, and moves what is in it: rows in the columns that both have,
     /// indexes, triggers and the views over it; the statements that ran. A usage error where the database alters tables
     /// by itself.
