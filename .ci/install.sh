@@ -48,8 +48,13 @@ need_rust() {
   rustup default stable
 }
 
-# A transaction pooler, for the tests of what goes wrong behind one.
-need_pgbouncer() { packages /usr/sbin/pgbouncer pgbouncer; }
+# Programs of others that tests hold ours against.
+need_peers() {
+  packages age age
+  packages pgbackrest pgbackrest
+  packages barman barman rsync
+  packages /usr/sbin/pgbouncer pgbouncer
+}
 
 need_postgres() {
   if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return 0; fi

@@ -49,6 +49,7 @@ pub fn main(arguments: &[String]) {
         "undo" => undo(url),
         "backup" => backup(url, detail),
         "copy_file" => copy_file(url, detail),
+        "pages" => pages(url, detail),
         "dump" => dump(url, detail),
         other => panic!("there is no variant `{other}`"),
     };
@@ -123,6 +124,17 @@ fn copy_file(from: &str, to: &str) -> Outcome {
         Ok(bytes)
     });
     Outcome { rows: copied.unwrap_or_else(|error| panic!("copying: {error}")), ..Outcome::default() }
+}
+
+/// The consistent copy that a backup of SQLite begins with, and nothing else.
+fn pages(url: &str, folder: &str) -> Outcome {
+    let database = testkit::database_at(url);
+    let how = targets::db::Dumping { scratch: folder.into(), ..Default::default() };
+    let copy = database.copies().pages(&how).unwrap_or_else(|error| panic!("copying: {error}"));
+    assert!(copy.is_some(), "only of SQLite");
+    let file = std::fs::File::open(std::path::Path::new(folder).join("db"));
+    let synced = file.and_then(|file| file.sync_all().and_then(|()| file.metadata()));
+    Outcome { rows: synced.unwrap_or_else(|error| panic!("{error}")).len(), ..Outcome::default() }
 }
 
 fn dump(url: &str, to: &str) -> Outcome {

@@ -69,8 +69,18 @@ pub struct Planning<'a> {
     pub stores: &'a dyn Stores,
     /// How backups are made and kept; none when they are switched off.
     pub backups: Option<&'a BackupPolicy>,
+    /// Whether what is looked at is a copy of the database, as [`Operation::wants_a_copy`] asked for.
+    pub on_a_copy: bool,
     /// What earlier runs of this operation found, newest first, where it only looks and the log can be read.
     pub earlier: &'a [Earlier],
+}
+
+impl Planning<'_> {
+    /// Until when undo rows of now are kept.
+    pub fn kept_until(&self) -> Result<Timestamp> {
+        let until = self.now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(self.keep_undo.span()?);
+        Ok(until.map_err(|_| Error::usage("undo rows cannot be kept for so long"))?.timestamp())
+    }
 }
 
 /// What one earlier run found.
@@ -248,6 +258,10 @@ pub trait Operation: Send {
     fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
         let _ = steps;
         point.to_owned()
+    }
+    /// Whether it had better look at a copy of the database, so that the database itself is not held.
+    fn wants_a_copy(&self) -> bool {
+        false
     }
     /// Whether it looks and never changes anything: then what it finds decides how it ends.
     fn only_looks(&self) -> bool {

@@ -91,7 +91,11 @@ impl Engine {
         if let Some(wish) = operation.backup() {
             check_format(&wish, database.as_ref())?;
         }
-        let mut facts = database.read()?;
+        let copy = if operation.wants_a_copy() { self.copy_to_look_at(database.as_ref())? } else { None };
+        let mut facts = match &copy {
+            Some((_, copy)) => copy.read()?,
+            None => database.read()?,
+        };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
         let planning = Planning {
             now,
@@ -99,6 +103,7 @@ impl Engine {
             keep_undo: &self.parts.keep_undo,
             stores: self.parts.stores.as_ref(),
             backups: self.parts.backups.as_ref(),
+            on_a_copy: copy.is_some(),
             earlier: &earlier,
         };
         let planned =

@@ -14,6 +14,7 @@ mod chores;
 mod connect;
 mod copies;
 mod dialect;
+mod dump_stream;
 mod errors;
 mod leftovers;
 mod load;

@@ -14,6 +14,7 @@ mod conformance_upkeep;
 mod conformance_values;
 mod file_trees;
 mod files;
+mod postgres_pgbouncer;
 mod postgres_pooler;
 mod postgres_wire;
 mod s3_server;

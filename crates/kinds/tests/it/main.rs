@@ -2,8 +2,10 @@
 
 mod accounts;
 mod backup;
+mod backup_counts;
 mod backup_gate;
 mod backup_keep;
+mod backup_outside;
 mod backup_restore;
 mod bloat;
 mod check;

@@ -66,7 +66,7 @@ fn a_migration_that_asks_for_a_backup_gets_one_before() {
         yard.write(&[("0001_t.sql", "-- sexton:backup on\n-- sexton:up\ncreate table t (id int);\n")]);
         let report = yard.up();
         assert!(report.operations[0].backup_path.is_some(), "{report:#?}");
-        assert!(report.backup.as_ref().is_some_and(|backup| backup.verified), "{report:#?}");
+        assert!(report.backup.as_ref().is_some_and(|backup| backup.checked), "{report:#?}");
     });
 }
 
