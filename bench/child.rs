@@ -188,7 +188,10 @@ fn undo(url: &str) -> Outcome {
 
 fn run(engine: &engine::Engine, request: &Request) -> Outcome {
     let began = Instant::now();
-    let plan = engine.plan(request).unwrap_or_else(|error| panic!("planning: {error:?}"));
+    // As the command line does it for what is to be run.
+    let prepared = engine.prepare(request).unwrap_or_else(|error| panic!("planning: {error:?}"));
+    assert!(prepared.failures.is_empty(), "planning: {:?}", prepared.failures);
+    let plan = prepared.plan;
     let planned = began.elapsed().as_secs_f64();
     let (mut batches, mut in_batches, mut last, mut verified) = (0.0, 0.0, 0.0, 0.0);
     let report = engine

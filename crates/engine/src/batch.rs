@@ -320,7 +320,7 @@ impl Run<'_, '_> {
             {
                 let n = new_checkpoint.step;
                 tx.execute(&Sql::new("savepoint sexton_step"))?;
-                let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
+                let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry).in_part();
                 let aim = Cursor::default();
                 match acted(work.operation, &work.item.steps[n], &aim, rows, &mut handle) {
                     Ok((batch, told, noted)) => {

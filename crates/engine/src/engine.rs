@@ -9,6 +9,7 @@ use crate::fault::Faults;
 use crate::finding::Level;
 use crate::held::Held;
 use crate::journal::{Journal, Watch};
+use crate::kept::Kept;
 use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan};
 use crate::presence::Life;
@@ -24,7 +25,7 @@ use crate::undo_request::{RESTORE, UNDO};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use targets::db::{Database, Limits, Schema, Server};
+use targets::db::{Database, Limits, Schema, Server, Session};
 
 /// How many earlier runs a kind that only looks is shown.
 const HISTORY: u64 = 60;
@@ -71,13 +72,21 @@ pub struct Engine {
     pub(crate) state: OnceLock<State>,
     /// Whether looking may ask the state; found out once.
     state_to_ask: OnceLock<bool>,
+    /// Sessions of the plan that the run goes on with.
+    pub(crate) kept: Kept,
     faults: Faults,
 }
 
 impl Engine {
     /// An engine made of these parts. Connects to nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, state: OnceLock::new(), state_to_ask: OnceLock::new(), faults: Faults::default() }
+        Self {
+            parts,
+            state: OnceLock::new(),
+            state_to_ask: OnceLock::new(),
+            kept: Kept::default(),
+            faults: Faults::default(),
+        }
     }
 
     /// What Sexton knows how to do.
@@ -149,6 +158,7 @@ impl Engine {
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
+        let _emptied = self.kept.emptied_at_the_end();
         let statuses = crate::resume::statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
@@ -370,6 +380,15 @@ impl Engine {
 
     pub(crate) fn database(&self, name: &str) -> Result<Arc<dyn Database>, Failure> {
         Ok(self.parts.databases.database(name)?)
+    }
+
+    /// A session that may change this database: the one of the plan where it is there still.
+    pub(crate) fn session(&self, name: &str, database: &dyn Database) -> Result<Box<dyn Session>, Failure> {
+        let kept = self.kept.take(name, self.clock());
+        Ok(match kept.and_then(|facts| facts.promote()) {
+            Some(session) => session,
+            None => database.open()?,
+        })
     }
 
     pub(crate) fn operation(&self, request: &OperationRequest) -> Result<Box<dyn Operation>, Failure> {

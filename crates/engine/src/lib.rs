@@ -23,6 +23,7 @@ mod halving;
 mod held;
 mod housekeeping;
 mod journal;
+mod kept;
 mod left_behind;
 mod operation;
 mod pace;

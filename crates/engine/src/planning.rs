@@ -36,7 +36,7 @@ impl Engine {
     pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
         let mut items = Vec::new();
         for operation in &request.operations {
-            items.push(self.plan_now_or_later(operation, now)?);
+            items.push(self.plan_now_or_later(operation, now, false)?);
         }
         Ok(Plan::seal(request.clone(), now, items))
     }
@@ -65,7 +65,7 @@ impl Engine {
         now: Timestamp,
         failures: &mut Vec<Failure>,
     ) -> Result<Item, Failure> {
-        match self.plan_now_or_later(operation, now) {
+        match self.plan_now_or_later(operation, now, true) {
             Err(Failure::Fault(name)) => Err(Failure::Fault(name)),
             Err(failure) => {
                 let item = Item::unplanned(operation, told(&failure));
@@ -77,24 +77,38 @@ impl Engine {
     }
 
     /// What verifies others looks once they are done: what it would find now is not asked.
-    fn plan_now_or_later(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+    fn plan_now_or_later(
+        &self,
+        request: &OperationRequest,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Item, Failure> {
         if request.verifies.is_empty() {
-            return self.plan_item(request, now);
+            return self.plan_and(request, now, keep);
         }
         self.operation(request)?;
         Ok(Item::of(request, self.database(&request.database)?.dialect().name()))
     }
 
     pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+        self.plan_and(request, now, false)
+    }
+
+    /// Plans, and may keep the session for the run that comes next.
+    fn plan_and(&self, request: &OperationRequest, now: Timestamp, keep: bool) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         if let Some(wish) = operation.backup() {
             check_format(&wish, database.as_ref())?;
         }
         let copy = if operation.wants_a_copy() { self.copy_to_look_at(database.as_ref())? } else { None };
-        let mut facts = match &copy {
-            Some((_, copy)) => copy.read()?,
-            None => database.read()?,
+        // the session of a copy is of no use to the run
+        let keep = keep && copy.is_none();
+        let kept = keep.then(|| self.kept.take(&request.database, self.clock())).flatten();
+        let mut facts = match (&copy, kept) {
+            (Some((_, copy)), _) => copy.read()?,
+            (None, Some(facts)) => facts,
+            (None, None) => database.read()?,
         };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
         let planning = Planning {
@@ -157,6 +171,9 @@ impl Engine {
         }
         // The worst comes first; what was found first stays first among equals.
         item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        if keep && database.opens_slowly() {
+            self.kept.put(&request.database, facts, self.clock());
+        }
         Ok(item)
     }
 

@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Event, StopReason, What};
-use crate::finding::Level;
+use crate::finding::{Finding, Level};
 use crate::guard;
 use crate::held::Held;
 use crate::journal::Journal;
@@ -27,7 +27,7 @@ use crate::undo::{self, Point};
 use crate::window::Window;
 use crate::work::Did;
 use std::time::Duration;
-use targets::db::{Command, Limits, Session};
+use targets::db::{Command, Facts, Limits, Session};
 
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
@@ -220,7 +220,7 @@ impl Run<'_, '_> {
             return self.only_back_up(n, item, &wish, resumed);
         }
         faults.point("before the lock")?;
-        let mut session = database.open()?;
+        let mut session = self.engine.session(&item.operation.database, database.as_ref())?;
         self.lock(session.as_mut(), &item.operation.database, operation.lock_patience())?;
         faults.point("locked")?;
 
@@ -278,24 +278,38 @@ impl Run<'_, '_> {
             .unwrap_or_default()
             .padded(item.steps.len());
         // Verification gets what planning gets: a session on which the database refuses writes.
-        let mut facts = match std::mem::take(&mut self.held).into_facts() {
-            Some(facts) => facts,
-            None => database.read()?,
+        let mut findings = match std::mem::take(&mut self.held).into_facts() {
+            Some(mut facts) => self.verify(&work, &checkpoint, facts.as_mut())?,
+            None => {
+                session.only_look(true)?;
+                let findings = self.verify(&work, &checkpoint, session.as_mut());
+                session.only_look(false)?;
+                findings?
+            }
         };
-        let details = self.details(n);
-        let done =
-            Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point: &work.point };
-        if let Some(result) = operation.result(&done, facts.as_mut())? {
-            self.log(n, What::Summed { result })?;
-        }
-        let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
-        findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
-        drop(facts);
         findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
+    }
+
+    /// What came of the operation, and what is left; on a session on which the database refuses writes.
+    fn verify(
+        &mut self,
+        work: &Execution,
+        checkpoint: &Checkpoint,
+        facts: &mut dyn Facts,
+    ) -> Result<Vec<Finding>, Failure> {
+        let Execution { n, item, operation, ref point, .. } = *work;
+        let details = self.details(n);
+        let done = Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point };
+        if let Some(result) = operation.result(&done, facts)? {
+            self.log(n, What::Summed { result })?;
+        }
+        let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts)?;
+        findings.extend(self.everything_remembered(item, point, &checkpoint.counts, facts)?);
+        Ok(findings)
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.

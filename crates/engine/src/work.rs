@@ -111,6 +111,8 @@ pub struct Work<'a> {
     memory: &'a mut Memory,
     batch: i64,
     retry: bool,
+    /// A savepoint of the engine is open around it, so that the transaction must outlive a refusal.
+    part: bool,
     files: u64,
     notes: Vec<String>,
     fired: Option<&'static str>,
@@ -131,11 +133,17 @@ impl<'a> Work<'a> {
             memory,
             batch,
             retry,
+            part: false,
             files: 0,
             notes: Vec::new(),
             fired: None,
             told: Told::default(),
         }
+    }
+
+    /// The same for a part of the transaction that may be taken back by itself.
+    pub(crate) fn in_part(self) -> Self {
+        Self { part: true, ..self }
     }
 
     /// How this database spells things.
@@ -323,7 +331,7 @@ impl<'a> Work<'a> {
                 )));
             }
         }
-        let changed = self.tx.execute(&dialect.change(table, &scratch))?;
+        let changed = self.tx.execute(&dialect.change(table, &scratch, !self.part && !self.is_careful()))?;
         if changed != chosen {
             return Err(Error::data(format!(
                 "{chosen} rows of `{}` were remembered but {changed} were changed",

@@ -374,7 +374,8 @@ impl Dialect for Spelling {
             .add(&self.chosen(table, scratch))
     }
 
-    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql {
+    // a transaction in which a statement failed is over anyway
+    fn change(&self, table: &Table, scratch: &UndoTable, _whole: bool) -> Sql {
         let assignments: Vec<Sql> = scratch
             .after
             .iter()

@@ -90,6 +90,10 @@ impl Database for Postgres {
         Ok(Box::new(self.connect(false)?))
     }
 
+    fn opens_slowly(&self) -> bool {
+        true
+    }
+
     fn copies(&self) -> &dyn Copies {
         self
     }

@@ -325,7 +325,7 @@ impl Facts for Link {
         if let Some((_, list)) = self.list.as_ref().filter(|(known, _)| known == name) {
             return Ok(Some(list.clone()));
         }
-        if self.conn.is_readonly("main").unwrap_or(true) {
+        if self.conn.is_readonly("main").unwrap_or(true) || self.pragma("query_only")? != 0 {
             return Ok(None);
         }
         self.list = None;
@@ -417,6 +417,13 @@ impl Session for Link {
                 Ok(Performed { statement: sql.join(";\n"), ..all })
             }
         }
+    }
+
+    fn only_look(&mut self, only: bool) -> Result<()> {
+        let word = if only { "on" } else { "off" };
+        self.conn
+            .execute_batch(&format!("pragma query_only = {word}"))
+            .map_err(|error| explain(&self.label, During::Run, error))
     }
 
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {

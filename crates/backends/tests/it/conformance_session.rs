@@ -57,6 +57,53 @@ fn a_reading_session_cannot_be_talked_into_writing() {
 }
 
 #[test]
+fn a_session_that_only_looks_refuses_changes_until_it_may_make_them_again() {
+    both(|place| {
+        place.script("create table t (id integer primary key); insert into t values (1)");
+        let before = place.dump();
+        let mut session = place.database().open().unwrap();
+        session.only_look(true).unwrap();
+        assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+        assert!(session.begin(&Limits::default()).is_err());
+        assert!(session.rows(&Sql::new("delete from t")).is_err());
+        assert!(session.list("l", &Sql::new("select id from t"), &["id"]).unwrap().is_none());
+        assert_eq!(place.dump(), before);
+        session.only_look(false).unwrap();
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        assert_eq!(tx.execute(&Sql::new("delete from t")).unwrap(), 1);
+        tx.commit().unwrap();
+        assert_ne!(place.dump(), before);
+    });
+}
+
+#[test]
+fn the_session_of_a_plan_may_go_on_with_the_run_unless_it_was_lost() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id integer primary key); insert into t values (1)");
+    let database = place.database();
+    assert!(database.opens_slowly());
+    let backend = |facts: &mut dyn Facts| facts.count(&Sql::new("select pg_backend_pid()")).unwrap();
+    let mut facts = database.read().unwrap();
+    let number = backend(facts.as_mut());
+    let mut session = facts.promote().unwrap();
+    assert_eq!(backend(session.as_mut()), number);
+    assert!(session.rows(&Sql::new("delete from t")).is_err(), "only inside a transaction");
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    assert_eq!(tx.execute(&Sql::new("delete from t")).unwrap(), 1);
+    tx.commit().unwrap();
+    // The server went meanwhile, or somebody ended the session.
+    let mut facts = database.read().unwrap();
+    let number = backend(facts.as_mut());
+    place.script(&format!("select pg_terminate_backend({number})"));
+    while session
+        .count(&Sql::new(&format!("select count(*) from pg_stat_activity where pid = {number}")))
+        .unwrap()
+        > 0
+    {}
+    assert!(facts.promote().is_none());
+}
+
+#[test]
 fn a_dropped_transaction_is_rolled_back_and_a_committed_one_stays() {
     both(|place| {
         place.script("create table t (id integer primary key)");

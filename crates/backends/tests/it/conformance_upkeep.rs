@@ -28,7 +28,7 @@ const ROWS: &str = "create table t (id integer primary key, a text); create inde
 fn filled(place: &Place, rows: u32) {
     place.script2(
         &format!("{ROWS} insert into t with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows}) select i, 'text ' || i from n"),
-        &format!("{ROWS} alter table t set (autovacuum_enabled = false); insert into t select i, 'text ' || i from generate_series(1, {rows}) i"),
+        &format!("{ROWS} alter table t set (autovacuum_enabled = false); insert into t select i, 'text ' || i from generate_series(1, {rows}) i; reindex table t"),
     );
 }
 

@@ -180,6 +180,9 @@ impl Session for Watched {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.inner.perform(command)
     }
+    fn only_look(&mut self, only: bool) -> Result<()> {
+        self.inner.only_look(only)
+    }
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
         let mut inner = self.inner.begin(limits)?;
         let number = self.hooks.count.fetch_add(1, Ordering::SeqCst) + 1;

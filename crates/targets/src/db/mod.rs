@@ -59,6 +59,10 @@ pub trait Database: Send + Sync {
     }
     /// A session that may change data. Never creates a missing database.
     fn open(&self) -> Result<Box<dyn Session>>;
+    /// Whether opening a session takes so long that the one of the plan is worth keeping for the run, see [`Facts::promote`].
+    fn opens_slowly(&self) -> bool {
+        false
+    }
     /// Whole copies of it.
     fn copies(&self) -> &dyn Copies;
     /// Sessions that all see the database as it is at one moment, for as long as they live: at most so many, at least one.
@@ -108,6 +112,11 @@ pub trait Facts: Send {
     /// for nobody's lock.
     fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep>;
 
+    /// The same session, from now on one that may change data; none where another one has to be opened.
+    fn promote(self: Box<Self>) -> Option<Box<dyn Session>> {
+        None
+    }
+
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
         let mut all = Vec::new();
@@ -140,6 +149,8 @@ pub trait Session: Facts {
     fn unlock(&mut self) -> Result<()>;
     /// Runs what cannot run inside a transaction.
     fn perform(&mut self, command: &Command) -> Result<Performed>;
+    /// From now on the database refuses every change, as on a session of [`Database::read`]; or takes them again.
+    fn only_look(&mut self, only: bool) -> Result<()>;
     /// Starts a transaction that may write (SQLite: holds the write lock from the start).
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>>;
 }
