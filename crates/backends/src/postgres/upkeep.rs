@@ -254,7 +254,7 @@ fn view(row: &Row, busy: &HashMap<i64, Busy>, reads: &[Row]) -> ViewUpkeep {
         name: name(row),
         populated: row[3].as_bool().unwrap_or(false),
         unique: row[4].as_text().map(str::to_owned),
-        reads: own.map(|read| name(read)).collect(),
+        reads: own.map(name).collect(),
         bytes: bytes(&row[5]),
         node: row[6].as_int().unwrap_or(0),
         may: row[7].as_bool().unwrap_or(false),

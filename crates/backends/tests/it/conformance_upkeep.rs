@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use targets::db::{
-    Chore, Command, Limits, Order, Performed, PinKind, Session, Sql, TableName, Upkeep, Vacuuming,
+    Chore, Command, Limits, Order, Performed, PinKind, Session, Sql, TableName, TableUpkeep, Upkeep,
+    Vacuuming,
 };
 use testkit::{Place, both};
 
@@ -46,7 +47,9 @@ fn tables_and_indexes_tell_what_they_need() {
         let index = found.indexes.iter().find(|index| index.name.name == "t_a").unwrap();
         assert_eq!((&index.table, index.valid, &index.left_by), (&name(place, "t"), true, &None));
         let only = place.database().read().unwrap().upkeep(Some(&name(place, "t"))).unwrap();
-        assert_eq!(only.tables, [table.clone()]);
+        // the age grows with every transaction of the whole server
+        let [of_one] = only.tables.as_slice() else { panic!("one table was asked for: {only:?}") };
+        assert_eq!(TableUpkeep { age: table.age, ..of_one.clone() }, *table);
         if place.is_sqlite() {
             let file = found.file.unwrap();
             assert!(file.pages > 10 && file.free_pages > 5 && file.page_size >= 512, "{file:?}");
