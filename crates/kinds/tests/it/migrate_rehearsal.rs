@@ -148,7 +148,7 @@ fn a_way_back_by_name_is_gone_after_a_backup_was_taken() {
         let before = yard.place.dump();
         yard.up();
         let report = yard.done(json!({"action": "revert", "ids": ["0003_note"]}));
-        assert!(report.backup.as_ref().is_some_and(|backup| backup.verified), "{report:#?}");
+        assert!(report.backup.as_ref().is_some_and(|backup| backup.checked), "{report:#?}");
         assert!(report.operations[0].backup_path.is_some(), "{report:#?}");
         assert_eq!(yard.place.dump(), before);
     });
