@@ -3,13 +3,14 @@
 use super::pulse;
 use super::session::Link;
 use targets::db::{
-    Facts, FileUpkeep, IndexUpkeep, Result, Sql, TableKind, TableName, TableUpkeep, Upkeep, Value,
+    Facts, FileUpkeep, IndexUpkeep, Result, Sql, Table, TableKind, TableName, TableUpkeep, Upkeep,
 };
 
-/// What `optimize` would do if it did it: 1 says that it only tells, 2 that it analyses, 0x10000 that all tables count.
-const WOULD: &str = "pragma optimize = 0x10003";
+/// Statistics are out of date when a table has ten times as many rows as they say, or a tenth: SQLite's own measure.
+const FACTOR: i64 = 10;
 
 pub(super) fn look(link: &mut Link, only: Option<&TableName>) -> Result<Upkeep> {
+    let has_statistics = has_statistics(link)?;
     let file = FileUpkeep {
         page_size: link.pragma("page_size")?.max(0) as u64,
         pages: link.pragma("page_count")?.max(0) as u64,
@@ -17,14 +18,8 @@ pub(super) fn look(link: &mut Link, only: Option<&TableName>) -> Result<Upkeep> 
         incremental: link.pragma("auto_vacuum")? == 2,
         log_bytes: pulse::has_log(link.path()).then(|| pulse::log_bytes(link.path())),
         log_readers: pulse::log_readers(link.path()),
-        has_statistics: has_statistics(link)?,
+        has_statistics,
     };
-    // SQLite takes it for a statement that writes, although with this mask it only tells.
-    let wanted: Vec<String> = link
-        .command(WOULD)?
-        .iter()
-        .filter_map(|row| row.first().and_then(Value::as_text).map(str::to_lowercase))
-        .collect();
     let mut upkeep = Upkeep { file: Some(file), ..Upkeep::default() };
     for table in link.schema()?.tables {
         if matches!(table.kind, TableKind::View | TableKind::Foreign)
@@ -32,10 +27,10 @@ pub(super) fn look(link: &mut Link, only: Option<&TableName>) -> Result<Upkeep> 
         {
             continue;
         }
-        let ending = format!(".{}", table.name.quoted().to_lowercase());
+        let wants = wants_statistics(link, &table, has_statistics)?;
         upkeep.tables.push(TableUpkeep {
             rows: table.rows_estimate.unwrap_or(0) as f64,
-            wants_statistics: Some(wanted.iter().any(|line| line.ends_with(&ending))),
+            wants_statistics: Some(wants),
             ..TableUpkeep::unknown(table.name.clone())
         });
         let names = Sql::new("select name from sqlite_schema where type = 'index' and tbl_name = ")
@@ -58,6 +53,33 @@ pub(super) fn look(link: &mut Link, only: Option<&TableName>) -> Result<Upkeep> 
         }
     }
     Ok(upkeep)
+}
+
+/// Whether `analyze` has something to say about a table: it has indexes, rows, and no statistics, or ones of another size.
+/// `pragma optimize` would tell too, but takes the write lock for it.
+fn wants_statistics(link: &mut Link, table: &Table, any: bool) -> Result<bool> {
+    if table.indexes.is_empty() {
+        return Ok(false);
+    }
+    let told = match any {
+        false => None,
+        true => {
+            // the first number of any line about the table is its number of rows
+            let sql = Sql::new("select max(cast(stat as integer)) from sqlite_stat1 where tbl = ")
+                .bind(table.name.name.as_str())
+                .text(" collate nocase");
+            link.value(&sql)?.as_int()
+        }
+    };
+    // no more than it takes to know
+    let most = told.map_or(1, |rows| rows.max(1).saturating_mul(FACTOR));
+    let sql =
+        Sql::new("select count(*) from (select 1 from ").table(&table.name).text(&format!(" limit {most})"));
+    let there = i64::try_from(link.count(&sql)?).unwrap_or(i64::MAX);
+    Ok(match told {
+        None => there > 0,
+        Some(rows) => there >= most || there.saturating_mul(FACTOR) <= rows,
+    })
 }
 
 fn has_statistics(link: &mut Link) -> Result<bool> {

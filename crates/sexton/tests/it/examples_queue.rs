@@ -101,7 +101,7 @@ fn the_log_has_a_line_for_each_reset_and_one_before_and_after() {
     let desk = ready();
     let config = std::fs::read_to_string(desk.file("e0/sexton.toml")).unwrap();
     let lines = |level: &str| {
-        desk.write("e0/logged.toml", &format!("{level}\n{config}"));
+        desk.write("e0/logged.toml", &format!("{config}\n{level}\n"));
         let said = desk.sexton("run detect-stale --max-rows 3 --batch-size 3 --config e0/logged.toml");
         let lines = said.stderr.lines().filter(|line| line.contains(" sexton_run: ")).map(str::to_owned);
         lines.collect::<Vec<String>>()
