@@ -388,37 +388,6 @@ impl<'a> Work<'a> {
         Ok(added)
     }
 
-    /// Remembers so many rows that were added from a range of another table, where this run remembers anything.
-    pub(crate) fn remember_added(
-        &mut self,
-        table: &Table,
-        columns: &[String],
-        from: &UndoTable,
-        range: Range,
-        rows: u64,
-    ) -> Result<()> {
-        let Some(undo) = self.undo_table(table, Change::Insert, columns, &[])? else { return Ok(()) };
-        let names = |prefix: &str| Sql::default().names(prefix, columns.iter().map(String::as_str));
-        let remember = Sql::new("insert into ")
-            .table(&undo.name)
-            .text(" (")
-            .add(&names(""))
-            .text(&format!(", {BATCH}) select "))
-            .add(&names("u."))
-            .text(&format!(", {} from ", self.batch))
-            .table(&from.name)
-            .text(" as u where ")
-            .add(&self.setting.dialect.undo_range(range));
-        let remembered = self.tx.execute(&remember)?;
-        if remembered != rows {
-            return Err(Error::system(format!(
-                "{remembered} of {rows} rows added to `{}` could be remembered",
-                table.name
-            )));
-        }
-        Ok(())
-    }
-
     /// Makes a table that is not there yet, for rows that move. When the run is undone its rows are taken away, and it goes
     /// where nothing else is in it.
     pub fn add_table(&mut self, table: &TableName, create: &Sql) -> Result<()> {

@@ -129,7 +129,7 @@ fn situations_11_15_25_to_27_and_29_all_of_them_run_and_are_recorded() {
         for name in OPERATIONS.into_iter().filter(|name| *name != "views" || !lite(desk)) {
             assert_eq!(of(name)["status"], "completed", "{name}: {report}");
         }
-        assert_eq!(of("backup")["result"]["verified"], true, "{}", of("backup"));
+        assert_eq!(of("backup")["result"]["checked"], true, "{}", of("backup"));
         if lite(desk) {
             assert_eq!(of("views")["status"], "skipped");
             assert!(of("views")["reason"].as_str().unwrap().contains("SQLite"));
