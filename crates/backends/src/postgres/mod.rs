@@ -12,6 +12,7 @@ mod connect;
 mod copies;
 mod dialect;
 mod errors;
+mod inspection;
 mod lock;
 mod message;
 mod moment;

@@ -12,11 +12,11 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::Wire;
-use super::{lock, pulse, schema, soundness};
+use super::{inspection, lock, pulse, schema, soundness};
 use std::time::Duration;
 use targets::db::{
-    Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
+    Access, Bounds, Class, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Performed, Pulse,
+    Result, Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -188,7 +188,7 @@ impl Connected {
     }
 
     /// The same, after another statement.
-    fn ask_after(
+    pub fn ask_after(
         &mut self,
         before: Option<&str>,
         sql: &Sql,
@@ -386,6 +386,10 @@ impl Facts for Connected {
 
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         super::traffic::measure(self)
+    }
+
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
+        inspection::look(self, bounds)
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

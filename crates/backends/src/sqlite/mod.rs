@@ -9,6 +9,7 @@ mod age;
 mod copies;
 mod dialect;
 mod errors;
+mod inspection;
 mod lock;
 mod place;
 mod predicate;

@@ -7,15 +7,15 @@
 use super::errors::{During, explain};
 use super::values::{Parameter, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
+use super::{SqliteDialect, dialect, inspection, lock, pulse, schema, soundness, walk, whole_milliseconds};
 use rusqlite::{CachedStatement, Connection};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Access, Bounds, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Performed, Pulse, Result,
+    Row, Schema, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -124,6 +124,28 @@ impl Link {
         drop(statement);
         self.command(&format!("create index temp.sexton_list_order on sexton_list ({})", order.join(", ")))?;
         Ok(())
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// `wal`, `delete`, …: asked past the guard over statements, for SQLite counts this one among those that may write.
+    pub(super) fn journal_mode(&self) -> Result<String> {
+        self.conn
+            .query_row("pragma main.journal_mode", [], |row| row.get(0))
+            .map_err(|error| explain(&self.label, During::Run, error))
+    }
+
+    /// The integer that a pragma returns, for the parts of a look.
+    pub(super) fn number(&self, pragma: &str) -> Result<u64> {
+        Ok(self.pragma(pragma)?.max(0) as u64)
+    }
+
+    /// Statements may take so long from now on; zero for as long as they like.
+    pub(super) fn allow(&self, time: Duration) {
+        self.watch.allow(time);
     }
 
     /// A folder in which SQLite cannot make its journal, nor Sexton its lock.
@@ -312,6 +334,17 @@ impl Facts for Link {
 
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         super::traffic::measure(self)
+    }
+
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
+        // An application in the middle of a write is not waited for.
+        let patience = |link: &Self, time: Duration| {
+            link.conn.busy_timeout(time).map_err(|error| explain(&link.label, During::Run, error))
+        };
+        patience(self, Duration::from_millis(50))?;
+        let told = inspection::look(self, bounds);
+        patience(self, whole_milliseconds(Limits::default().lock))?;
+        told
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

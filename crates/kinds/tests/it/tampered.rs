@@ -150,6 +150,9 @@ impl Facts for Watched {
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()
     }
+    fn inspect(&mut self, bounds: &targets::db::Bounds) -> Result<targets::db::Inspection> {
+        self.inner.inspect(bounds)
+    }
 }
 
 impl Session for Watched {
