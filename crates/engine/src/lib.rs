@@ -14,6 +14,7 @@ mod clock;
 mod digest;
 mod engine;
 mod error;
+mod estimate;
 mod event;
 mod fault;
 mod finding;

@@ -6,6 +6,7 @@
 use crate::backup::check_format;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
+use crate::estimate::{self, Past};
 use crate::finding::Finding;
 use crate::guard::{self, Scene};
 use crate::housekeeping::name_the_blocker;
@@ -84,6 +85,7 @@ impl Engine {
         }
         let mut facts = database.read()?;
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
+        let samples = if operation.wants_samples() { self.samples(&request.database) } else { Vec::new() };
         let planning = Planning {
             now,
             request,
@@ -91,14 +93,17 @@ impl Engine {
             stores: self.parts.stores.as_ref(),
             backups: self.parts.backups.as_ref(),
             earlier: &earlier,
+            samples: &samples,
+            databases: self.parts.databases.as_ref(),
         };
         let planned =
             operation.plan(facts.as_mut(), &planning).map_err(|error| with_reason(error, facts.as_mut()))?;
+        let matched = planned.steps.iter().map(|step| step.matched).sum();
         let mut item = Item {
             steps: planned.steps,
             findings: planned.findings,
             undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name, matched)),
             skipped: planned.skipped,
             result: planned.result,
             ..Item::of(request, database.dialect().name())
@@ -139,10 +144,10 @@ impl Engine {
         Ok(item)
     }
 
-    /// The usual duration of an operation: the median of its last real runs that were completed.
-    fn usual_seconds(&self, operation: &str) -> Option<f64> {
+    /// How long so many rows will take an operation, going by its last real runs that were completed.
+    fn usual_seconds(&self, operation: &str, rows: u64) -> Option<f64> {
         let reports = self.state_to_ask()?.reports(20, None, Some(operation)).ok()?;
-        let mut seconds: Vec<f64> = reports
+        let past: Vec<Past> = reports
             .iter()
             .filter(|report| !report.metadata.dry_run)
             .flat_map(|report| &report.operations)
@@ -151,10 +156,9 @@ impl Engine {
             .filter(|done| {
                 done.targets.is_empty() || done.targets.iter().any(|target| target.action != "report")
             })
-            .map(|done| done.duration_seconds)
+            .map(|done| Past { seconds: done.duration_seconds, rows: done.rows_matched })
             .collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied()
+        estimate::seconds(rows, &past)
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more

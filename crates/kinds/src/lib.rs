@@ -7,12 +7,16 @@ mod accounts;
 mod backup;
 mod check;
 mod convert;
+mod doctor;
 mod files;
+mod inspect;
+mod inspection;
 mod merge;
 pub mod migrate;
 mod orphans;
 mod purge;
 mod queue;
+mod stats;
 mod sweep;
 
 use engine::Kind;
@@ -30,5 +34,8 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &convert::Convert,
         &backup::Backup,
         &check::Check,
+        &stats::Stats,
+        &inspect::Inspect,
+        &doctor::Doctor,
     ]
 }
