@@ -144,7 +144,7 @@ fn situations_11_15_25_to_27_and_29_all_of_them_run_and_are_recorded() {
         }
         let recorded = desk.sexton("runs show latest --output report").ends(0).json();
         assert_eq!(recorded["operations"], report["operations"]);
-        assert!(desk.sexton("runs").ends(0).stdout.contains("completed"));
+        assert!(desk.sexton("runs list").ends(0).stdout.contains("completed"));
     });
 }
 
