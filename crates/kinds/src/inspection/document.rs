@@ -99,7 +99,7 @@ pub fn tables(all: &Inspection) -> Json {
     tables.sort_by_key(|table| {
         (std::cmp::Reverse((table.total_bytes().unwrap_or(0), table.rows.unwrap_or(0))), table.name.clone())
     });
-    tables.into_iter().map(|table| of_table(table)).collect()
+    tables.into_iter().map(of_table).collect()
 }
 
 /// One table, in the words of R1a and what more is known.
