@@ -25,7 +25,7 @@ fn the_twenty_largest_tables_are_listed_by_size() {
             (n + 1) * 150
         );
     }
-    let postgres = script.replace("with recursive n(i)", "with recursive n(i)") + "analyze;";
+    let postgres = format!("{script} analyze;");
     both(&script, &postgres, |stage| {
         let found = result(stage, "stats", json!({ "exact": true }));
         let tables = found["tables"].as_array().unwrap();

@@ -47,9 +47,9 @@ fn one(page: &Page, now: Timestamp, html: &mut String) {
             (0, 0) => "Nothing was found.".to_owned(),
             (0, notes) => format!("Nothing needs you. {} good to know.", things(notes)),
             (warnings, all) if all > warnings => {
-                format!("{} need you, {} good to know.", things(warnings), things(all - warnings))
+                format!("{}, {} good to know.", needing(warnings), things(all - warnings))
             }
-            (warnings, _) => format!("{} need you.", things(warnings)),
+            (warnings, _) => format!("{}.", needing(warnings)),
         }
     );
     html.push_str("<dl class=\"figures\">");
@@ -64,6 +64,10 @@ fn one(page: &Page, now: Timestamp, html: &mut String) {
     largest(found, html);
     compared(found, html);
     html.push_str("</section>\n");
+}
+
+fn needing(number: u64) -> String {
+    engine::words::of(number, "finding needs you", "findings need you")
 }
 
 fn things(number: u64) -> String {
@@ -82,7 +86,7 @@ fn findings(found: &Json, level: &str, heading: &str, html: &mut String) {
         let (shown, hidden) = group.split_at(group.len().min(5));
         shown.iter().for_each(|finding| item(finding, html));
         if !hidden.is_empty() {
-            let _ = write!(html, "<details><summary>{} more</summary>\n", count(hidden.len() as u64));
+            let _ = writeln!(html, "<details><summary>{} more</summary>", count(hidden.len() as u64));
             hidden.iter().for_each(|finding| item(finding, html));
             html.push_str("</details>\n");
         }
@@ -92,9 +96,9 @@ fn findings(found: &Json, level: &str, heading: &str, html: &mut String) {
 }
 
 fn item(finding: &Json, html: &mut String) {
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<div class=\"finding\"><p><strong>{}</strong> {}</p><p class=\"remedy\"><code>{}</code></p></div>\n",
+        "<div class=\"finding\"><p><strong>{}</strong> {}</p><p class=\"remedy\"><code>{}</code></p></div>",
         escaped(words(finding, "object")),
         with_code(words(finding, "what")),
         escaped(words(finding, "remedy")),
@@ -111,7 +115,9 @@ fn growth(found: &Json, now: Timestamp, html: &mut String) {
             Some((at.as_second(), point[1].as_u64()?))
         })
         .collect();
-    let Some(first) = points.first().filter(|_| points.len() > 1) else { return };
+    // Looks of the same minute are no growth.
+    let span = points.first().zip(points.last()).map_or(0, |(first, last)| last.0 - first.0);
+    let Some(first) = points.first().filter(|_| span >= 60) else { return };
     let from = Timestamp::from_second(first.0).unwrap_or(now);
     let _ = write!(html, "<h2>Growth</h2>\n{}\n", chart::line(&points, &minute(from), &minute(now)));
 }
