@@ -29,6 +29,8 @@ use targets::db::{Database, Limits, Schema, Server, Session};
 
 /// How many earlier runs a kind that only looks is shown.
 const HISTORY: u64 = 60;
+/// How many samples of a database are looked at.
+const SAMPLES: u64 = 400;
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -124,6 +126,23 @@ impl Engine {
                     .collect::<Vec<_>>()
             })
             .collect()
+    }
+
+    /// The samples of a database, newest first; none where there is no state yet.
+    pub fn samples(&self, database: &str) -> Vec<Earlier> {
+        // A state that cannot be had is no reason not to look.
+        self.state_to_ask().and_then(|state| state.samples(database, SAMPLES).ok()).unwrap_or_default()
+    }
+
+    /// Keeps what a plan found as samples of its databases, for kinds that have some.
+    pub fn keep_samples(&self, plan: &Plan) -> Result<(), Failure> {
+        plan.items.iter().try_for_each(|item| self.keep_sample(item, item.result.as_ref()))
+    }
+
+    pub(crate) fn keep_sample(&self, item: &Item, result: Option<&serde_json::Value>) -> Result<(), Failure> {
+        let Some(result) = result else { return Ok(()) };
+        let Some(sample) = self.operation(&item.operation)?.sample(result) else { return Ok(()) };
+        Ok(self.state()?.keep_sample(&item.operation.database, self.clock().now(), &sample)?)
     }
 
     /// Runs a plan. A plan that came from elsewhere is checked against the present first with [`Engine::recheck`].

@@ -15,6 +15,7 @@ mod differences;
 mod digest;
 mod engine;
 mod error;
+mod estimate;
 mod event;
 mod fault;
 mod finding;

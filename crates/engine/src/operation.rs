@@ -73,6 +73,10 @@ pub struct Planning<'a> {
     pub on_a_copy: bool,
     /// What earlier runs of this operation found, newest first, where it only looks and the log can be read.
     pub earlier: &'a [Earlier],
+    /// Samples of this database, newest first, where the kind wants them.
+    pub samples: &'a [Earlier],
+    /// The other databases of the configuration.
+    pub databases: &'a dyn crate::engine::Databases,
 }
 
 impl Planning<'_> {
@@ -274,6 +278,16 @@ pub trait Operation: Send {
     /// Whether planning wants to know what earlier runs found.
     fn looks_back(&self) -> bool {
         false
+    }
+
+    /// Whether planning wants the samples of the database.
+    fn wants_samples(&self) -> bool {
+        false
+    }
+    /// What is kept of a result as a sample of the database, for trends.
+    fn sample(&self, result: &serde_json::Value) -> Option<serde_json::Value> {
+        let _ = result;
+        None
     }
 
     /// What is to be backed up how, when the operation is a backup and nothing else: `act` is then never asked.

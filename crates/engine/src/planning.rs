@@ -6,6 +6,7 @@
 use crate::backup::check_format;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
+use crate::estimate::{self, Past};
 use crate::finding::Finding;
 use crate::guard::{self, Scene};
 use crate::housekeeping::name_the_blocker;
@@ -111,6 +112,7 @@ impl Engine {
             (None, None) => database.read()?,
         };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
+        let samples = if operation.wants_samples() { self.samples(&request.database) } else { Vec::new() };
         let planning = Planning {
             now,
             request,
@@ -119,9 +121,12 @@ impl Engine {
             backups: self.parts.backups.as_ref(),
             on_a_copy: copy.is_some(),
             earlier: &earlier,
+            samples: &samples,
+            databases: self.parts.databases.as_ref(),
         };
         let planned =
             operation.plan(facts.as_mut(), &planning).map_err(|error| with_reason(error, facts.as_mut()))?;
+        let matched = planned.steps.iter().map(|step| step.matched).sum();
         let mut item = Item {
             steps: planned.steps,
             findings: planned.findings,
@@ -129,7 +134,7 @@ impl Engine {
             expected_seconds: request
                 .expected_seconds
                 .or(planned.expected_seconds)
-                .or_else(|| self.usual_seconds(&request.name)),
+                .or_else(|| self.usual_seconds(&request.name, matched)),
             transactional: !planned.outside,
             skipped: planned.skipped,
             result: planned.result,
@@ -177,10 +182,10 @@ impl Engine {
         Ok(item)
     }
 
-    /// The usual duration of an operation: the median of its last real runs that were completed.
-    fn usual_seconds(&self, operation: &str) -> Option<f64> {
+    /// How long so many rows will take an operation, going by its last real runs that were completed.
+    fn usual_seconds(&self, operation: &str, rows: u64) -> Option<f64> {
         let reports = self.state_to_ask()?.reports(20, None, Some(operation)).ok()?;
-        let mut seconds: Vec<f64> = reports
+        let past: Vec<Past> = reports
             .iter()
             .filter(|report| !report.metadata.dry_run)
             .flat_map(|report| &report.operations)
@@ -189,10 +194,9 @@ impl Engine {
             .filter(|done| {
                 done.targets.is_empty() || done.targets.iter().any(|target| target.action != "report")
             })
-            .map(|done| done.duration_seconds)
+            .map(|done| Past { seconds: done.duration_seconds, rows: done.rows_matched })
             .collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied()
+        estimate::seconds(rows, &past)
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more

@@ -186,13 +186,18 @@ impl Run<'_, '_> {
             }
             let looks = !plan.request.dry_run && self.engine.operation(&item.operation)?.only_looks();
             let mut findings = item.findings.clone();
+            let mut result = item.result.clone();
             if looks && n > 0 {
                 // What operations before it have changed is not in what the plan found.
                 let again = self.engine.plan_item(&item.operation, self.engine.clock().now())?;
                 findings = again.findings;
-                if let Some(result) = again.result {
-                    self.log(n, What::Found { result })?;
+                if let Some(result) = &again.result {
+                    self.log(n, What::Found { result: result.clone() })?;
                 }
+                result = again.result;
+            }
+            if looks {
+                self.engine.keep_sample(item, result.as_ref())?;
             }
             // What an operation that only looks has found decides how it ends.
             findings.retain(|found| found.level > Level::Note);

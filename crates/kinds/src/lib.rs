@@ -9,13 +9,17 @@ mod backup;
 mod bloat;
 mod check;
 mod convert;
+mod doctor;
 mod files;
+mod inspect;
+mod inspection;
 mod merge;
 pub mod migrate;
 mod orphans;
 mod purge;
 mod queue;
 mod reindex;
+mod stats;
 mod sweep;
 mod upkeep;
 mod vacuum;
@@ -41,5 +45,8 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &backup::Backup,
         &check::Check,
         &bloat::Bloat,
+        &stats::Stats,
+        &inspect::Inspect,
+        &doctor::Doctor,
     ]
 }

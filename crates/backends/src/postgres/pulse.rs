@@ -6,7 +6,7 @@
 use super::address::Host;
 use super::lock::OURS;
 use super::session::Connected;
-use targets::db::{Class, Facts, OldTransaction, Pulse, Result, Row, Sql, Value};
+use targets::db::{Class, Disk, Facts, OldTransaction, Pulse, Result, Row, Sql, Value};
 
 /// Takes the pulse.
 pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
@@ -119,6 +119,17 @@ fn old_transaction(row: &[Value]) -> OldTransaction {
 /// Free bytes at the data folder, only when it is certain that the folder of this very server is on this machine: a
 /// forwarded port or a container looks local and is not.
 fn free_disk(session: &mut Connected) -> Result<Option<u64>> {
+    Ok(session.disk()?.map(|disk| disk.free_bytes))
+}
+
+impl Connected {
+    /// The disk on which the data folder lies, where that is certain.
+    pub fn disk(&mut self) -> Result<Option<Disk>> {
+        disk_of(self)
+    }
+}
+
+fn disk_of(session: &mut Connected) -> Result<Option<Disk>> {
     let local = match session.wire.host() {
         Host::Socket(_) => true,
         Host::Tcp(name, _) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
@@ -130,7 +141,7 @@ fn free_disk(session: &mut Connected) -> Result<Option<u64>> {
         let row = one(session, DATA_FOLDER)?;
         session.data_folder = Some(row.and_then(|row| data_folder(&row)));
     }
-    Ok(session.data_folder.as_ref().and_then(|known| free_bytes(known.as_deref()?)))
+    Ok(session.data_folder.as_ref().and_then(|known| disk_at(known.as_deref()?)))
 }
 
 const DATA_FOLDER: &str =
@@ -144,12 +155,18 @@ fn data_folder(row: &[Value]) -> Option<String> {
     ((row[1].as_int()? - started).abs() <= 2).then(|| folder.to_owned())
 }
 
-fn free_bytes(folder: &str) -> Option<u64> {
+fn disk_at(folder: &str) -> Option<Disk> {
     let path = std::ffi::CString::new(folder).ok()?;
     // SAFETY: a statvfs of zeros is a valid one, `path` ends with a zero byte, and both outlive the call.
     let told = unsafe {
         let mut told: libc::statvfs = std::mem::zeroed();
         (libc::statvfs(path.as_ptr(), &mut told) == 0).then_some(told)
     }?;
-    Some(told.f_bavail as u64 * told.f_frsize as u64)
+    #[allow(clippy::unnecessary_cast)] // the fields are narrower on other systems
+    let bytes = |blocks: u64| blocks * told.f_frsize as u64;
+    Some(Disk {
+        total_bytes: bytes(told.f_blocks),
+        free_bytes: bytes(told.f_bavail),
+        used_bytes: bytes(told.f_blocks - told.f_bfree),
+    })
 }

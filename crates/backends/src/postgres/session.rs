@@ -12,11 +12,12 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::{EachRow, Wire};
-use super::{chores, lock, pulse, schema, side_by_side, soundness, values};
+use super::{chores, inspection, lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
-    Access, Bloat, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Measuring, Performed, Pulse,
-    Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Upkeep, Value,
+    Access, Bloat, Bounds, Class, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Measuring,
+    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic,
+    Tx, Upkeep, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -453,6 +454,10 @@ impl Facts for Connected {
 
     fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
         super::upkeep::look(self, only)
+    }
+
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
+        inspection::look(self, bounds)
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

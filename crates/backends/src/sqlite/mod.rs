@@ -11,6 +11,7 @@ mod chores;
 mod copies;
 mod dialect;
 mod errors;
+mod inspection;
 mod load;
 mod lock;
 mod place;

@@ -8,16 +8,18 @@ use super::errors::{During, explain};
 use super::load::Inserting;
 use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, chores, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
+use super::{
+    SqliteDialect, chores, dialect, inspection, lock, pulse, schema, soundness, walk, whole_milliseconds,
+};
 use rusqlite::{CachedStatement, Connection};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Bloat, Command, Dialect, Edge, Error, Facts, Limits, List, Load, Loader, Measuring, Performed,
-    Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take, Taken,
-    Traffic, Tx, Upkeep, Value,
+    Access, Bloat, Bounds, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Load, Loader,
+    Measuring, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
+    TableName, Take, Taken, Traffic, Tx, Upkeep, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -150,6 +152,18 @@ impl Link {
         drop(statement);
         self.command(&format!("create index temp.sexton_list_order on sexton_list ({})", order.join(", ")))?;
         Ok(())
+    }
+
+    /// `wal`, `delete`, …: asked past the guard over statements, for SQLite counts this one among those that may write.
+    pub(super) fn journal_mode(&self) -> Result<String> {
+        self.conn
+            .query_row("pragma main.journal_mode", [], |row| row.get(0))
+            .map_err(|error| explain(&self.label, During::Run, error))
+    }
+
+    /// The integer that a pragma returns, for the parts of a look.
+    pub(super) fn number(&self, pragma: &str) -> Result<u64> {
+        Ok(self.pragma(pragma)?.max(0) as u64)
     }
 
     /// A folder in which SQLite cannot make its journal, nor Sexton its lock.
@@ -351,6 +365,17 @@ impl Facts for Link {
 
     fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
         super::upkeep::look(self, only)
+    }
+
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
+        // An application in the middle of a write is not waited for.
+        let patience = |link: &Self, time: Duration| {
+            link.conn.busy_timeout(time).map_err(|error| explain(&link.label, During::Run, error))
+        };
+        patience(self, Duration::from_millis(50))?;
+        let told = inspection::look(self, bounds);
+        patience(self, whole_milliseconds(Limits::default().lock))?;
+        told
     }
 
     fn pulse(&mut self) -> Result<Pulse> {

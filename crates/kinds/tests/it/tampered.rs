@@ -165,6 +165,9 @@ impl Facts for Watched {
     fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
         self.inner.upkeep(only)
     }
+    fn inspect(&mut self, bounds: &targets::db::Bounds) -> Result<targets::db::Inspection> {
+        self.inner.inspect(bounds)
+    }
 }
 
 impl Session for Watched {

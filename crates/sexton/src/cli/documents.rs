@@ -83,6 +83,10 @@ fn by_operation(report: &Report, plan: &Plan) -> Option<Json> {
             for (key, value) in result {
                 entry.entry(key.clone()).or_insert_with(|| value.clone());
             }
+            // What describes a database stands in the place of its name, which `metadata` has too.
+            if let Some(description) = result.get("database").filter(|value| value.is_object()) {
+                entry.insert("database".to_owned(), description.clone());
+            }
         }
         map.insert(operation.operation.clone(), Json::Object(entry));
     }

@@ -3,6 +3,7 @@
 use super::about_files::{acts_on_files, folders_and_files, freed, is_about_files, only_reports, things};
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
+use super::sizes;
 use super::table::Table;
 use engine::{Class, Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
 
@@ -207,7 +208,12 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         // Where nothing is done, the result is all there is to tell; of files the steps tell what is worth it.
         let files = !item.steps.is_empty() && item.steps.iter().all(|step| is_about_files(&step.action));
         if let Some(result) = item.result.as_ref().filter(|_| (detailed && !files) || item.steps.is_empty()) {
-            let text = serde_json::to_string_pretty(&shortened(result)).unwrap_or_default();
+            let sizes = sizes::of(result);
+            lines.extend(
+                sizes.iter().flat_map(|(table, _)| table.iter().map(|line| format!("{INDENT}{line}"))),
+            );
+            let rest = sizes.as_ref().map_or(result, |(_, rest)| rest);
+            let text = serde_json::to_string_pretty(&shortened(rest)).unwrap_or_default();
             lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
         }
     }

@@ -9,6 +9,7 @@ mod config_rules;
 mod convert;
 mod coverage;
 mod crash;
+mod doctor;
 mod documents;
 mod examples;
 mod examples_accounts;

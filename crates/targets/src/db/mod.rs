@@ -10,6 +10,7 @@ mod command;
 mod copies;
 mod dialect;
 mod error;
+mod inspection;
 mod schema;
 mod server;
 mod soundness;
@@ -25,6 +26,11 @@ pub use command::{Command, Performed};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
+pub use inspection::{
+    Archive, Bounds, Connections, ConstraintFacts, Counters, Disk, FileFacts, Horizon, IndexFacts,
+    Inspection, Lock, Pinned, PinnedBy, ReferenceFacts, Replica, Replication, Section, SequenceFacts,
+    Setting, SlotFacts, Slow, TableFacts, Talker, without_literals,
+};
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
@@ -105,6 +111,9 @@ pub trait Facts: Send {
     fn pulse(&mut self) -> Result<Pulse>;
     /// How big each table is now, and how busy, as far as it can be told without walking through large ones.
     fn traffic(&mut self) -> Result<Vec<Traffic>>;
+    /// What the catalogue and the counters tell of its health: bounded in time part by part, waiting for no lock, reading no
+    /// row of a large table. A part that cannot be told is missing; only a database that cannot be read at all is an error.
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection>;
     /// How much of each table and index a fresh copy would not need, largest first. Reads samples of what it measures, never
     /// more than was allowed, and waits for nobody.
     fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>>;
