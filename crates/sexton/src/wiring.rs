@@ -42,8 +42,11 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
     let state = config.state.clone();
     Engine::new(Parts {
         catalogue: catalogue(),
+        stores: Box::new(KnownStores {
+            stores: config.stores.clone(),
+            databases: Known { databases: databases.clone() },
+        }),
         databases: Box::new(Known { databases }),
-        stores: Box::new(KnownStores { stores: config.stores.clone() }),
         state: Box::new(move || open_state(&state)),
         state_is_there: {
             let state = config.state.clone();
@@ -114,6 +117,7 @@ fn connect_to(label: &str, url: &Url) -> Arc<dyn Database> {
 
 struct KnownStores {
     stores: Vec<StoreSetting>,
+    databases: Known,
 }
 
 /// The command that a worker for jq programs is started with.
@@ -135,6 +139,10 @@ fn own_program() -> PathBuf {
 }
 
 impl Stores for KnownStores {
+    fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
+        self.databases.database(name)
+    }
+
     fn programs(&self) -> Result<Arc<dyn Programs>> {
         Ok(Arc::new(Children {
             program: own_program(),

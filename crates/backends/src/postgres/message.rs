@@ -124,9 +124,9 @@ pub(super) fn column_types(body: &[u8]) -> Result<Vec<u32>> {
 }
 
 /// The fields of a data row.
-pub(super) fn fields<T>(
-    body: &[u8],
-    mut read: impl FnMut(usize, Option<&[u8]>) -> Result<T>,
+pub(super) fn fields<'a, T>(
+    body: &'a [u8],
+    mut read: impl FnMut(usize, Option<&'a [u8]>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let short = || protocol("a row is too short");
     let mut rest = body.get(2..).ok_or_else(short)?;

@@ -8,25 +8,35 @@ mod address;
 mod age;
 mod age_text;
 mod binding;
+mod bloat;
+mod cells;
+mod chores;
 mod connect;
 mod copies;
 mod dialect;
+mod dump_stream;
 mod errors;
+mod inspection;
+mod leftovers;
+mod load;
 mod lock;
 mod message;
 mod moment;
+mod numeric;
 mod objects;
 mod passfile;
 mod pulse;
 mod references;
 mod schema;
 mod session;
+mod side_by_side;
 mod soundness;
 mod tls;
 mod tools;
 mod trace;
 mod traffic;
 mod transaction;
+mod upkeep;
 mod values;
 mod wire;
 
@@ -82,8 +92,27 @@ impl Database for Postgres {
         Ok(Box::new(self.connect(false)?))
     }
 
+    fn opens_slowly(&self) -> bool {
+        true
+    }
+
     fn copies(&self) -> &dyn Copies {
         self
+    }
+
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>> {
+        let mut first = self.connect(true)?;
+        let name = first.fix(None)?;
+        let mut sessions: Vec<Box<dyn Facts>> = Vec::new();
+        // a pooler has few connections, and these would keep theirs
+        let most = if first.pooled { 1 } else { most.max(1) };
+        for _ in 1..most {
+            let mut session = self.connect(true)?;
+            session.fix(Some(&name))?;
+            sessions.push(Box::new(session));
+        }
+        sessions.push(Box::new(first));
+        Ok(sessions)
     }
 }
 

@@ -2,27 +2,16 @@
 //!
 //! Numbers would do too, but `to_timestamp` and interval arithmetic go through floats.
 
+use targets::db::civil;
+
 /// `2026-08-22 14:00:00.123456+00`; for years before 1 with `BC`.
 pub(super) fn instant(microseconds: i64) -> String {
     let (seconds, fraction) = (microseconds.div_euclid(1_000_000), microseconds.rem_euclid(1_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil::date(days);
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:06}+00{era}")
-}
-
-/// The date of a day counted from 1970, in the Gregorian calendar: 400 years have 146 097 days, and a year that begins
-/// in March has its leap day last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + carry, month, of_month)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(super) fn read(session: &mut Connected) -> Result<Vec<Object>> {
     let parts = [SCHEMAS, TYPES, SEQUENCES, TABLES, COLUMNS, CONSTRAINTS, INDEXES, VIEWS, RULES];
     for sql in parts.into_iter().chain([FUNCTIONS, TRIGGERS, POLICIES, OTHERS, GRANTS, COMMENTS]) {
         let sql = sql.replace("{OURS}", OURS).replace("{PRIVILEGES}", PRIVILEGES);
+        let sql = sql.replace("{COLLATION of t.typcollation}", &COLLATION.replace("{OID}", "t.typcollation"));
+        let sql = sql.replace("{COLLATION of a.attcollation}", &COLLATION.replace("{OID}", "a.attcollation"));
         session.ask_after(Some(NO_PATH), &Sql::new(&sql), &mut |row| {
             all.push(object(&row)?);
             Ok(())
@@ -27,6 +29,11 @@ const NO_PATH: &str = "select set_config('search_path', '', true)";
 
 const OURS: &str = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'sexton')
     and n.nspname !~ '^pg_(toast_)?temp_'";
+
+/// A collation as statements spell it; `regcollation` came with PostgreSQL 13.
+const COLLATION: &str = "(select case cn.nspname when 'pg_catalog' then quote_ident(co.collname)
+                                 else format('%I.%I', cn.nspname, co.collname) end
+                from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace where co.oid = {OID})";
 
 /// The columns of every query: kind, name, of, create, drop, facts, set.
 fn object(row: &[Value]) -> Result<Object> {
@@ -76,7 +83,7 @@ const TYPES: &str = "
              'not null', case when t.typtype = 'd' and t.typnotnull then 'yes' end,
              'default', case t.typtype when 'd' then pg_get_expr(t.typdefaultbin, 0) end,
              'collation', case when t.typtype = 'd' and t.typcollation <> b.typcollation
-               then t.typcollation::regcollation::text end,
+               then {COLLATION of t.typcollation} end,
              'checks', (select string_agg(format('%I %s', k.conname, pg_get_constraintdef(k.oid)), e'\\n' order by k.conname)
                         from pg_constraint k where k.contypid = t.oid and k.contype = 'c'),
              'fields', fields.list,
@@ -148,14 +155,14 @@ const TABLES: &str = "
 const COLUMNS: &str = "
     select 'column', quote_ident(a.attname), f.tbl,
            format('alter table %s add column %I %s', f.tbl, a.attname, concat_ws(' ', f.typ, 'collate ' || f.coll,
-                  case when f.expr is null then null when a.attgenerated <> '' then format('generated always as (%s) stored', f.expr)
+                  case when f.expr is null then null when a.attgenerated <> '' then format('generated always as (%s) %s', f.expr, f.kept)
                        else 'default ' || f.expr end,
                   'generated ' || f.identity || ' as identity', case when a.attnotnull then 'not null' end)),
            null,
            jsonb_strip_nulls(jsonb_build_object(
              'type', f.typ, 'collation', f.coll, 'not null', case when a.attnotnull then 'yes' end,
              'default', case when a.attgenerated = '' then f.expr end,
-             'generated', case when a.attgenerated <> '' then f.expr end,
+             'generated', case when a.attgenerated <> '' then concat_ws(' ', f.expr, nullif(f.kept, 'stored')) end,
              'identity', f.identity,
              'inherited', case when a.attinhcount > 0 and a.attislocal then 'also here'
                                when a.attinhcount > 0 then 'yes' end,
@@ -173,8 +180,9 @@ const COLUMNS: &str = "
     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     cross join lateral (
       select format('%I.%I', n.nspname, c.relname) as tbl, format_type(a.atttypid, a.atttypmod) as typ,
-             case when a.attcollation <> t.typcollation then a.attcollation::regcollation::text end as coll,
+             case when a.attcollation <> t.typcollation then {COLLATION of a.attcollation} end as coll,
              pg_get_expr(d.adbin, d.adrelid) as expr,
+             case a.attgenerated when 'v' then 'virtual' else 'stored' end as kept,
              case a.attidentity when 'a' then 'always' when 'd' then 'by default' end as identity) as f
     where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'f') and {OURS} and not exists (
       select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid and x.deptype = 'e')

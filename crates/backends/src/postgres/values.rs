@@ -5,7 +5,8 @@
 //! declared as `text` it would not equal a padded `char(n)` and could not be stored as `json`.
 
 use super::errors::protocol;
-use targets::db::{Result, Value};
+use super::message::fields;
+use targets::db::{Result, Row, Seen, Value};
 
 const BOOL: u32 = 16;
 const BYTEA: u32 = 17;
@@ -23,25 +24,34 @@ const BPCHAR: u32 = 1042;
 const VARCHAR: u32 = 1043;
 const TSQUERY: u32 = 3615;
 
+/// A row as it came, kept.
+pub(super) fn row(types: &[u32], body: &[u8]) -> Result<Row> {
+    fields(body, |n, field| Ok(seen(types.get(n).copied().unwrap_or_default(), field)?.to_value()))
+}
+
+/// A row as it came.
+pub(super) fn seen_row<'a>(types: &[u32], body: &'a [u8]) -> Result<Vec<Seen<'a>>> {
+    fields(body, |n, field| seen(types.get(n).copied().unwrap_or_default(), field))
+}
+
 /// A value that came in the binary form of the type with this number.
-pub(super) fn read(type_id: u32, bytes: Option<&[u8]>) -> Result<Value> {
-    let Some(bytes) = bytes else { return Ok(Value::Null) };
+pub(super) fn seen(type_id: u32, bytes: Option<&[u8]>) -> Result<Seen<'_>> {
+    let Some(bytes) = bytes else { return Ok(Seen::Null) };
     let wrong = |_| protocol(&format!("a value of type {type_id} has {} bytes", bytes.len()));
     Ok(match type_id {
-        BOOL => Value::Bool(bytes.first().is_some_and(|byte| *byte != 0)),
-        INT2 => Value::Int(i16::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
-        INT4 => Value::Int(i32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
-        INT8 => Value::Int(i64::from_be_bytes(bytes.try_into().map_err(wrong)?)),
-        OID => Value::Int(u32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
-        FLOAT4 => Value::Real(f32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
-        FLOAT8 => Value::Real(f64::from_be_bytes(bytes.try_into().map_err(wrong)?)),
-        BYTEA => Value::Blob(bytes.to_vec()),
-        TEXT | VARCHAR | BPCHAR | NAME | JSON | XML => match String::from_utf8(bytes.to_vec()) {
-            Ok(text) => Value::Text(text),
-            // Only a database with the encoding SQL_ASCII lets this happen.
-            Err(broken) => Value::BrokenText(broken.into_bytes()),
-        },
-        _ => Value::Raw { type_id, bytes: bytes.to_vec() },
+        BOOL => Seen::Bool(bytes.first().is_some_and(|byte| *byte != 0)),
+        INT2 => Seen::Int(i16::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        INT4 => Seen::Int(i32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        INT8 => Seen::Int(i64::from_be_bytes(bytes.try_into().map_err(wrong)?)),
+        OID => Seen::Int(u32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        FLOAT4 => Seen::Real(f32::from_be_bytes(bytes.try_into().map_err(wrong)?).into()),
+        FLOAT8 => Seen::Real(f64::from_be_bytes(bytes.try_into().map_err(wrong)?)),
+        BYTEA => Seen::Blob(bytes),
+        // Only a database with the encoding SQL_ASCII has text that is not UTF-8.
+        TEXT | VARCHAR | BPCHAR | NAME | JSON | XML => {
+            std::str::from_utf8(bytes).map_or(Seen::BrokenText(bytes), Seen::Text)
+        }
+        _ => Seen::Raw { type_id, bytes },
     })
 }
 

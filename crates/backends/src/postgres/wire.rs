@@ -26,6 +26,9 @@ pub(super) enum Stream {
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
+/// What is done with a row: the types of its columns, and its message.
+pub(super) type EachRow<'a> = dyn FnMut(&[u32], &[u8]) -> Result<()> + 'a;
+
 /// A connection that has been let in.
 pub(super) struct Wire {
     stream: Stream,
@@ -37,6 +40,8 @@ pub(super) struct Wire {
     pub(super) secret: i32,
     pub parameters: HashMap<String, String>,
     pub notices: Vec<String>,
+    /// The codes of these notices.
+    pub noticed: Vec<String>,
     /// The longest message to believe in.
     longest: usize,
     transaction: u8,
@@ -71,6 +76,7 @@ impl Wire {
             secret: 0,
             parameters: HashMap::new(),
             notices: Vec::new(),
+            noticed: Vec::new(),
             longest: LONGEST_BEFORE,
             transaction: b'I',
             lost: false,
@@ -139,6 +145,11 @@ impl Wire {
         statements: &[Statement<'_>],
         each: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<u64> {
+        self.run_raw(statements, &mut |types, body| each(values::row(types, body)?))
+    }
+
+    /// The same, each row as it came.
+    pub fn run_raw(&mut self, statements: &[Statement<'_>], each: &mut EachRow<'_>) -> Result<u64> {
         let mut out = Vec::new();
         for statement in statements {
             write_statement(&mut out, statement)?;
@@ -154,12 +165,7 @@ impl Wire {
             let wanted = statements.get(at).is_some_and(|statement| statement.wanted);
             match tag {
                 b'T' if wanted => types = column_types(&self.input[body])?,
-                b'D' if wanted && failure.is_none() => {
-                    let row = fields(&self.input[body], |n, field| {
-                        values::read(types.get(n).copied().unwrap_or_default(), field)
-                    });
-                    failure = row.and_then(&mut *each).err();
-                }
+                b'D' if wanted && failure.is_none() => failure = each(&types, &self.input[body]).err(),
                 b'D' => {
                     unwanted_bytes += body.len();
                     if failure.is_some() && unwanted_bytes > DRAINED_BYTES && !cancelled {
@@ -232,7 +238,9 @@ impl Wire {
             };
             match tag {
                 b'N' if self.notices.len() < NOTICES => {
-                    self.notices.push(Report::read(&self.input[body]).message().to_owned());
+                    let report = Report::read(&self.input[body]);
+                    self.noticed.push(report.code().to_owned());
+                    self.notices.push(report.message().to_owned());
                 }
                 b'N' => {}
                 b'A' => {}

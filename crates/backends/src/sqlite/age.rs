@@ -14,7 +14,7 @@
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use targets::db::{Age, Column, Cutoff, EpochUnit, Error, Family, Result, Sql, Value};
+use targets::db::{Age, Column, Cutoff, EpochUnit, Error, Family, Result, Sql, Value, civil};
 
 const SECOND: i128 = 1_000_000;
 const DAY: i128 = 86_400 * SECOND;
@@ -183,7 +183,7 @@ fn read_integer(number: i128, unit: EpochUnit) -> Option<Moment> {
 /// 20250101 as seconds would be a day of 1970, and the row would go.
 fn spells_a_day(number: i128) -> bool {
     let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
-    (1900..=2999).contains(&year) && days_before(year, month, day).is_some()
+    (1900..=2999).contains(&year) && civil::days(year as i64, month as i64, day as i64).is_some()
 }
 
 fn read_real(number: f64, unit: EpochUnit) -> Option<Moment> {
@@ -210,101 +210,23 @@ fn read_text(text: &[u8], unit: EpochUnit) -> Option<Moment> {
     if (unit != EpochUnit::Auto && unit != written) || text[0] == b'0' {
         return None;
     }
-    let whole = number(&text[..digits])? * scale(written);
-    let (part, rest) = fraction(&text[digits..])?;
-    rest.is_empty().then(|| Moment::Instant(whole + part * scale(written) / SECOND))
+    let whole = i128::from(civil::number(&text[..digits])?) * scale(written);
+    let (part, _, rest) = civil::fraction(&text[digits..])?;
+    rest.is_empty().then(|| Moment::Instant(whole + i128::from(part) * scale(written) / SECOND))
 }
 
 fn read_iso(text: &[u8]) -> Option<Moment> {
-    let pair = |at: usize| number(text.get(at..at + 2)?);
-    let mark = |at: usize, allowed: &[u8]| text.get(at).is_some_and(|byte| allowed.contains(byte));
-    if !mark(4, b"-") || !mark(7, b"-") {
-        return None;
-    }
-    let day = days_before(number(&text[..4])?, pair(5)?, pair(8)?)? * DAY;
-    if text.len() == 10 {
-        return Some(Moment::Civil(day));
-    }
-    if !mark(10, b" Tt") || !mark(13, b":") {
-        return None;
-    }
-    let (hour, minute) = (pair(11)?, pair(14)?);
-    let (second, rest) = if mark(16, b":") { (pair(17)?, 19) } else { (0, 16) };
-    // 60 is a leap second
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let (part, rest) = if rest == 19 { fraction(&text[19..])? } else { (0, &text[rest..]) };
-    let at = day + (hour * 3_600 + minute * 60 + second) * SECOND + part;
-    zone(rest).map(|offset| offset.map_or(Moment::Civil(at), |offset| Moment::Instant(at - offset)))
-}
-
-/// What follows the time: nothing, a name of UTC, an offset, or an offset and the name.
-fn zone(rest: &[u8]) -> Option<Option<i128>> {
-    let rest = rest.strip_prefix(b" ").filter(|rest| !rest.is_empty()).unwrap_or(rest);
-    if rest.is_empty() {
-        return Some(None);
-    }
-    if [&b"Z"[..], b"z", b"UTC", b"GMT"].contains(&rest) {
-        return Some(Some(0));
-    }
-    let sign = match rest[0] {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let rest = &rest[1..];
-    let rest = rest.strip_suffix(b" UTC").unwrap_or(rest);
-    let (hours, minutes) = match rest.len() {
-        2 => (number(rest)?, 0),
-        4 => (number(&rest[..2])?, number(&rest[2..])?),
-        5 if rest[2] == b':' => (number(&rest[..2])?, number(&rest[3..])?),
-        _ => return None,
-    };
-    (hours <= 23 && minutes <= 59).then_some(Some(sign * (hours * 3_600 + minutes * 60) * SECOND))
-}
-
-/// A fraction of a second in microseconds, and what follows. Further digits are cut off, which keeps "before" exact
-/// for a cut-off in whole microseconds.
-fn fraction(text: &[u8]) -> Option<(i128, &[u8])> {
-    let [b'.' | b',', rest @ ..] = text else {
-        return Some((0, text));
-    };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let micros = (0..6).fold(0, |sum, n| {
-        sum * 10 + rest.get(n).filter(|_| n < digits).map_or(0, |byte| i128::from(byte - b'0'))
-    });
-    (digits > 0).then_some((micros, &rest[digits..]))
-}
-
-fn number(digits: &[u8]) -> Option<i128> {
-    digits
-        .iter()
-        .try_fold(0_i128, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i128::from(byte - b'0')))
-}
-
-/// Days between 1970 and a day of the Gregorian calendar; none when there is no such day.
-fn days_before(year: i128, month: i128, day: i128) -> Option<i128> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i128::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=length).contains(&day) {
-        return None;
-    }
-    // years begin in March, so that the leap day is the last one
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    Some(365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468)
+    // Digits beyond the microsecond are cut off, which keeps "before" exact for a cut-off in whole microseconds.
+    civil::read(text).map(|told| match told.zoned {
+        true => Moment::Instant(told.micros.into()),
+        false => Moment::Civil(told.micros.into()),
+    })
 }
 
 /// `2026-08-22T14:00:00.123456Z`: sorts as the time does. None outside the years 0 to 9999.
 fn show(at: i128) -> Option<String> {
     let (days, within) = (at.div_euclid(DAY), at.rem_euclid(DAY));
-    let (year, month, day) = day_after(days);
+    let (year, month, day) = civil::date(i64::try_from(days).ok()?);
     let (second, micros) = (within / SECOND, within % SECOND);
     (0..=9999).contains(&year).then(|| {
         format!(
@@ -314,18 +236,6 @@ fn show(at: i128) -> Option<String> {
             second % 60
         )
     })
-}
-
-/// The way back of `days_before`, again with years that begin in March, in cycles of 400 years.
-fn day_after(days: i128) -> (i128, i128, i128) {
-    let days = days + 719_468;
-    let (cycle, of_cycle) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_cycle - of_cycle / 1_460 + of_cycle / 36_524 - of_cycle / 146_096) / 365;
-    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let next = i128::from(month >= 10);
-    (cycle * 400 + year + next, if next == 1 { month - 9 } else { month + 3 }, day)
 }
 
 #[cfg(test)]

@@ -6,9 +6,13 @@
 //! our own would drop the locks that SQLite holds in this process.
 
 mod age;
+mod bloat;
+mod chores;
 mod copies;
 mod dialect;
 mod errors;
+mod inspection;
+mod load;
 mod lock;
 mod objects;
 mod place;
@@ -21,6 +25,7 @@ mod session;
 mod soundness;
 mod traffic;
 mod triggers;
+mod upkeep;
 mod values;
 mod walk;
 mod watch;
@@ -176,6 +181,28 @@ impl Database for Sqlite {
 
     fn copies(&self) -> &dyn Copies {
         self
+    }
+
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>> {
+        let mut first = self.connect(false)?;
+        if most > 1
+            && let Ok(mut gate) = self.connect(true)
+            && let Ok(nobody_writes) = gate.begin(&Limits::default())
+        {
+            // While the write lock is held there is nothing new to see, so all of them begin at the same moment.
+            let mut sessions: Vec<Box<dyn Facts>> = Vec::new();
+            for _ in 1..most {
+                let mut session = self.connect(false)?;
+                session.fix()?;
+                sessions.push(Box::new(session));
+            }
+            first.fix()?;
+            drop(nobody_writes);
+            sessions.push(Box::new(first));
+            return Ok(sessions);
+        }
+        first.fix()?;
+        Ok(vec![Box::new(first)])
     }
 }
 

@@ -5,19 +5,21 @@
 
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use targets::db::{Error, Result, Value};
+use targets::db::{Error, Result, Seen, Value};
+
+/// What SQLite returned, kept.
+pub(super) fn from_sqlite(value: ValueRef<'_>) -> Value {
+    as_seen(value).to_value()
+}
 
 /// What SQLite returned.
-pub(super) fn from_sqlite(value: ValueRef<'_>) -> Value {
+pub(super) fn as_seen(value: ValueRef<'_>) -> Seen<'_> {
     match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Int(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => Value::BrokenText(bytes.to_vec()),
-        },
-        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+        ValueRef::Null => Seen::Null,
+        ValueRef::Integer(number) => Seen::Int(number),
+        ValueRef::Real(number) => Seen::Real(number),
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).map_or(Seen::BrokenText(bytes), Seen::Text),
+        ValueRef::Blob(bytes) => Seen::Blob(bytes),
     }
 }
 

@@ -39,7 +39,7 @@ const USUAL: &str = "
 
 #[test]
 fn the_same_schema_written_in_another_way_is_equal() {
-    // MIG
+    // S2-039, W-009
     pairs(|a, b| {
         a.script(USUAL);
         b.script(
@@ -182,8 +182,8 @@ fn new_labels_and_switches_of_postgresql_are_mended() {
         );
     }
     a.script("alter type mood add value 'fine, really'; alter type mood add value 'ok'");
-    a.script("alter table t add constraint some check (n > 0); alter table t alter column n set default 3");
-    b.script("alter table t add constraint some check (n > 0) not valid; alter table t disable trigger g");
+    a.script("alter table t add constraint positive check (n > 0); alter table t alter column n set default 3");
+    b.script("alter table t add constraint positive check (n > 0) not valid; alter table t disable trigger g");
     b.script("alter table t alter column id set not null");
     let first = compared(&a, &b);
     // A label with a comma is left to people.
@@ -193,7 +193,7 @@ fn new_labels_and_switches_of_postgresql_are_mended() {
     assert_eq!(
         told(&second),
         [
-            "Different check some valid",
+            "Different check positive valid",
             "Different column id not null",
             "Different column n default",
             "Different enum mood labels",

@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
-    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Object,
-    Performed, Pulse, Result, Row, Schema, Server, Session, Soundness, Sql, Table, Take, Taken, Traffic, Tx,
+    Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Load, Loader,
+    Object, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName,
+    Take, Taken, Traffic, Tx, Upkeep,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -100,6 +101,10 @@ impl Database for Tampered {
     fn copies(&self) -> &dyn Copies {
         self.inner.copies()
     }
+
+    fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>> {
+        self.inner.together(most)
+    }
 }
 
 struct Watched {
@@ -108,6 +113,10 @@ struct Watched {
 }
 
 impl Facts for Watched {
+    fn bloat(&mut self, wanted: &targets::db::Measuring) -> Result<Vec<targets::db::Bloat>> {
+        self.inner.bloat(wanted)
+    }
+
     fn dialect(&self) -> &dyn Dialect {
         self.inner.dialect()
     }
@@ -122,6 +131,9 @@ impl Facts for Watched {
     }
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.inner.query(sql, each)
+    }
+    fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
+        self.inner.scan(sql, each)
     }
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         self.inner.access(sql)
@@ -153,6 +165,12 @@ impl Facts for Watched {
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()
     }
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        self.inner.upkeep(only)
+    }
+    fn inspect(&mut self, bounds: &targets::db::Bounds) -> Result<targets::db::Inspection> {
+        self.inner.inspect(bounds)
+    }
 }
 
 impl Session for Watched {
@@ -167,6 +185,9 @@ impl Session for Watched {
     }
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.inner.perform(command)
+    }
+    fn only_look(&mut self, only: bool) -> Result<()> {
+        self.inner.only_look(only)
     }
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
         let mut inner = self.inner.begin(limits)?;
@@ -191,8 +212,14 @@ impl Tx for Transaction<'_> {
     fn execute(&mut self, sql: &Sql) -> Result<u64> {
         self.inner.execute(sql)
     }
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.inner.later(sql)
+    }
     fn take(&mut self, take: &Take) -> Result<Taken> {
         self.inner.take(take)
+    }
+    fn load<'a>(&'a mut self, load: &Load) -> Result<Box<dyn Loader + 'a>> {
+        self.inner.load(load)
     }
     fn commit(self: Box<Self>) -> Result<()> {
         self.inner.commit()?;

@@ -105,7 +105,10 @@ fn apart(before: &Piece, piece: &Piece) -> bool {
         return false;
     }
     if piece.is_open() {
-        return before.kind != Kind::Word || RESERVED.contains(&before.text.as_str()) || before.is("key");
+        let is_name = before.kind == Kind::Quoted && !before.text.starts_with('\'');
+        let is_word = before.kind == Kind::Word;
+        return !is_name && !is_word
+            || is_word && (RESERVED.contains(&before.text.as_str()) || before.is("key"));
     }
     // the halves of an operator are never apart, two signs of minus never together
     if before.kind == Kind::Mark && piece.kind == Kind::Mark && !before.is_comma() {
