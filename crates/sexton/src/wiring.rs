@@ -19,7 +19,7 @@ use targets::files::Files;
 use targets::programs::Programs;
 
 /// The judgement over migrations, which no run is needed for.
-pub use kinds::migrate::{directory::Convention, lint};
+pub use kinds::migrate::{compare, directory::Convention, lint, run::Checkpoint, run::Made};
 
 /// What Sexton knows how to do.
 pub fn catalogue() -> Vec<&'static dyn Kind> {

@@ -28,6 +28,7 @@ mod passfile;
 mod pulse;
 mod references;
 mod schema;
+mod script;
 mod session;
 mod side_by_side;
 mod soundness;

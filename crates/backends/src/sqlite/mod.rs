@@ -21,6 +21,7 @@ mod pulse;
 mod rebuild;
 mod references;
 mod schema;
+mod script;
 mod session;
 mod soundness;
 mod traffic;

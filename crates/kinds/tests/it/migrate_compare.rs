@@ -182,8 +182,12 @@ fn new_labels_and_switches_of_postgresql_are_mended() {
         );
     }
     a.script("alter type mood add value 'fine, really'; alter type mood add value 'ok'");
-    a.script("alter table t add constraint positive check (n > 0); alter table t alter column n set default 3");
-    b.script("alter table t add constraint positive check (n > 0) not valid; alter table t disable trigger g");
+    a.script(
+        "alter table t add constraint positive check (n > 0); alter table t alter column n set default 3",
+    );
+    b.script(
+        "alter table t add constraint positive check (n > 0) not valid; alter table t disable trigger g",
+    );
     b.script("alter table t alter column id set not null");
     let first = compared(&a, &b);
     // A label with a comma is left to people.

@@ -37,6 +37,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(report())
         .subcommand(audit())
         .subcommand(digest())
+        .subcommand(super::fleet::command())
         .subcommand(config());
     for kind in catalogue {
         command = command.subcommand(match kind.name() {

@@ -12,11 +12,13 @@ mod consent;
 mod console;
 mod contract;
 mod contract_lists;
+mod contract_migrate;
 mod digest;
 mod doctor;
 mod documents;
 mod example;
 mod flags;
+mod fleet;
 mod init;
 mod migrate;
 mod numbers;
@@ -122,6 +124,9 @@ fn dispatch(
     if let Some(named) = named {
         console.hide(&config::secrets_of_url(named));
     }
+    if let Ok(Some(against)) = last.try_get_one::<String>("against") {
+        console.hide(&config::secrets_of_url(against));
+    }
     let given = choice::database(named, &config)?;
     let engine = wiring::engine(&config, given.as_ref());
     let act = Act { config: &config, engine: &engine, console };
@@ -137,6 +142,7 @@ fn dispatch(
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
         "digest" => digest::digest(&act, named),
+        "fleet" => fleet::fleet(&act, own),
         "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
@@ -195,6 +201,9 @@ fn before_a_minus<'a>(error: &clap::Error, asked: &[&'a str]) -> Option<&'a str>
     matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidValue).then_some(flag)
 }
 
+/// A parser that logs what it also gives back as an error.
+const PARSER: &str = "sqlite3Parser";
+
 fn start_log(config: &Config) {
     let level = match config.log_level.unwrap_or_default() {
         LogLevel::Error => tracing::Level::ERROR,
@@ -205,7 +214,10 @@ fn start_log(config: &Config) {
     };
     // Unless they were asked for, a command does not say the same thing twice.
     let of_runs = config.log_level.map_or(LevelFilter::OFF, |_| LevelFilter::from_level(level));
-    let targets = Targets::new().with_default(level).with_target(engine::LOG, of_runs);
+    let targets = Targets::new()
+        .with_default(level)
+        .with_target(engine::LOG, of_runs)
+        .with_target(PARSER, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process (there is none outside of tests) keeps the first log.
     let _ = match config.log_format {

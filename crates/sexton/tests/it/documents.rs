@@ -199,3 +199,30 @@ fn a_dry_run_of_what_only_looks_shows_what_the_real_one_shows() {
         assert_eq!(dry["stats"][figure], real["stats"][figure], "{figure}");
     }
 }
+
+#[test]
+fn what_is_said_of_schemas_and_fleets_is_in_the_contract() {
+    let desk = Desk::empty();
+    std::fs::create_dir(desk.file("migrations")).unwrap();
+    desk.write(
+        "migrations/0001_t.sql",
+        "-- sexton:up\ncreate table t (id integer);\n-- sexton:down\ndrop table t;\n",
+    );
+    desk.write(
+        "sexton.toml",
+        "[database.main]\nurl = \"app.db\"\n[fleet.all]\ndatabases = [\"main\", \"./gone.db\"]\n",
+    );
+    for (line, name, code) in [
+        ("migrate status --fleet all", "Fleet status", 1),
+        ("migrate up --fleet all --dry-run", "Fleet status", 1),
+        ("migrate up --fleet all", "Fleet run", 5),
+        ("migrate diff --database main", "Schema comparison", 0),
+    ] {
+        let document = desk.sexton(&format!("{line} --output json")).ends(code).json();
+        assert_fits(&desk, name, &document);
+    }
+    desk.place
+        .script("create table more (id integer); create index t_id on t (id); alter table t add column n");
+    let document = desk.sexton("migrate diff --database main --output json").ends(5).json();
+    assert_fits(&desk, "Schema comparison", &document);
+}

@@ -26,6 +26,8 @@ mod init;
 mod kit;
 mod manners_of_speech;
 mod migrate;
+mod migrate_diff;
+mod migrate_fleet;
 mod migrate_lint;
 mod policy;
 mod profiles_and_secrets;

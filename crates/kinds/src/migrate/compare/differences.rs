@@ -1,6 +1,6 @@
 //! What differs between two lists of objects.
 
-use super::mend;
+use super::mend::{self, Mend};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use targets::db::Object;
@@ -18,7 +18,7 @@ pub enum What {
 }
 
 /// One object that is not as expected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// How.
     pub what: What,
@@ -34,6 +34,12 @@ pub struct Difference {
     pub with: BTreeMap<String, u64>,
     /// What would make it as expected, where that loses no row and is known. Nothing runs it by itself.
     pub statements: Vec<String>,
+    /// Why there is none, and what to do instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<String>,
+    /// When each statement can run, see [`mend`].
+    #[serde(skip)]
+    turns: Vec<u8>,
 }
 
 /// One fact that differs.
@@ -48,7 +54,7 @@ pub struct Changed {
 }
 
 /// All differences, in the order of the objects expected, then of those that are extra.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Comparison {
     /// How many objects were expected.
     pub expected: u64,
@@ -78,24 +84,22 @@ pub(super) fn between(expected: &[Object], found: &[Object], fold: bool) -> Comp
     let missing = only(expected, &of_found);
     for family in families(expected, &missing, fold) {
         let mut one = difference(What::Missing, &expected[family[0]], &with(expected, &family));
-        one.statements = mend::make(&family.iter().map(|n| &expected[*n]).collect::<Vec<_>>());
+        one.mended_by(mend::make(&family.iter().map(|n| &expected[*n]).collect::<Vec<_>>()));
         differences.push(one);
     }
     for object in expected {
         let Some(other) = of_found.get(&key(object, fold)).map(|n| &found[*n]) else { continue };
         let facts = changed(object, other, fold);
         if !facts.is_empty() {
-            let statements = mend::change(object, other, &facts);
-            differences.push(Difference {
-                facts,
-                statements,
-                ..difference(What::Different, object, &BTreeMap::new())
-            });
+            let mends = mend::change(object, other, &facts);
+            let mut one = Difference { facts, ..difference(What::Different, object, &BTreeMap::new()) };
+            one.mended_by(mends);
+            differences.push(one);
         }
     }
     for family in families(found, &only(found, &of_expected), fold) {
         let mut one = difference(What::Extra, &found[family[0]], &with(found, &family));
-        one.statements = found[family[0]].drop.iter().cloned().collect();
+        one.mended_by(mend::remove(&found[family[0]]));
         differences.push(one);
     }
     Comparison { expected: expected.len() as u64, found: found.len() as u64, differences }
@@ -137,6 +141,8 @@ fn difference(what: What, object: &Object, with: &BTreeMap<String, u64>) -> Diff
         facts: Vec::new(),
         with: with.clone(),
         statements: Vec::new(),
+        by_hand: None,
+        turns: Vec::new(),
     }
 }
 
@@ -169,14 +175,29 @@ fn changed(expected: &Object, found: &Object, fold: bool) -> Vec<Changed> {
     changed
 }
 
+impl Difference {
+    fn mended_by(&mut self, mends: Vec<Mend>) {
+        if mends.is_empty() {
+            self.by_hand = Some(mend::by_hand(self));
+        }
+        (self.turns, self.statements) = mends.into_iter().map(|mend| (mend.turn, mend.sql)).unzip();
+    }
+}
+
 impl Comparison {
     /// Whether both are equal.
     pub fn is_equal(&self) -> bool {
         self.differences.is_empty()
     }
 
-    /// Every statement that is offered, in the order in which they are told.
+    /// Every statement that is offered, in an order in which they can run: first what goes, then what comes, what others
+    /// refer to before them.
     pub fn statements(&self) -> impl Iterator<Item = &str> {
-        self.differences.iter().flat_map(|difference| difference.statements.iter().map(String::as_str))
+        let all = self.differences.iter();
+        let mut all: Vec<(u8, &str)> = all
+            .flat_map(|one| one.turns.iter().copied().zip(one.statements.iter().map(String::as_str)))
+            .collect();
+        all.sort_by_key(|(turn, _)| *turn);
+        all.into_iter().map(|(_, statement)| statement)
     }
 }

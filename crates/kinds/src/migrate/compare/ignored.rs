@@ -24,6 +24,11 @@ impl Ignored {
         Ok(Self { patterns, grants: false, comments: false })
     }
 
+    /// Rights and comments count too.
+    pub fn nothing() -> Self {
+        Self { patterns: Vec::new(), grants: true, comments: true }
+    }
+
     /// Whether this object does not count. What belongs to an ignored table does not count either.
     pub fn covers(&self, object: &Object) -> bool {
         if object.kind == "grant" && !self.grants || object.kind == "comment" && !self.comments {

@@ -33,7 +33,6 @@ impl Snapshot {
     /// Reads it, without what is to be ignored.
     pub fn read(facts: &mut dyn Facts, ignored: &Ignored) -> Result<Self> {
         let histories = history::found(facts)?;
-        let language = Language::of(facts.dialect());
         let mut objects = facts.objects()?;
         let is_history = |name: &str| {
             histories.iter().any(|history| match &history.table.schema {
@@ -45,11 +44,16 @@ impl Snapshot {
             let own = object.kind == "table" && is_history(&object.name);
             !own && !object.of.as_deref().is_some_and(is_history)
         });
+        Ok(Self::of(objects, Language::of(facts.dialect()), ignored))
+    }
+
+    /// Of these objects.
+    pub fn of(mut objects: Vec<Object>, language: Language, ignored: &Ignored) -> Self {
         if language.is_sqlite() {
             objects = objects.into_iter().flat_map(sqlite::expanded).collect();
         }
         objects.retain(|object| !ignored.covers(object));
-        Ok(Self { objects, language })
+        Self { objects, language }
     }
 
     /// What would have to change in `found` for it to be as this one.

@@ -11,6 +11,38 @@ impl std::fmt::Display for Comparison {
     }
 }
 
+impl Comparison {
+    /// Each difference in one line, as a change that was not expected.
+    pub fn lines(&self) -> Vec<String> {
+        self.differences.iter().map(line).collect()
+    }
+}
+
+fn line(difference: &Difference) -> String {
+    let bare = |name: &str| name.strip_prefix("public.").unwrap_or(name).to_owned();
+    let mut whole = format!("{} `{}`", difference.kind, bare(&difference.name));
+    if let Some(of) = &difference.of {
+        let _ = write!(whole, " of `{}`", bare(of));
+    }
+    match difference.what {
+        What::Missing => format!("{whole} is gone"),
+        What::Extra => format!("{whole} is new"),
+        What::Different => {
+            let side = |value: &Option<String>| {
+                let words = value.as_deref().unwrap_or("none").split_whitespace();
+                words.collect::<Vec<_>>().join(" ")
+            };
+            let facts = difference.facts.iter();
+            let told: Vec<String> = facts
+                .map(|fact| {
+                    format!("{} {} instead of {}", fact.fact, side(&fact.found), side(&fact.expected))
+                })
+                .collect();
+            format!("{whole} is another: {}", told.join(", "))
+        }
+    }
+}
+
 fn paragraph(difference: &Difference) -> String {
     let what = match difference.what {
         What::Missing => "missing",
@@ -30,6 +62,9 @@ fn paragraph(difference: &Difference) -> String {
     }
     for statement in &difference.statements {
         let _ = write!(text, "\n  mend    {};", indented(statement));
+    }
+    if let Some(why) = &difference.by_hand {
+        let _ = write!(text, "\n  by hand {why}");
     }
     text
 }
