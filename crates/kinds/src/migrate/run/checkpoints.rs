@@ -36,7 +36,9 @@ pub(super) fn settle(migrations: &mut Vec<Migration>, known: &mut Vec<Known>) ->
             migrations.retain(|one| one.id != checkpoint.id);
             continue;
         }
-        if !is_at && begun {
+        // A history that keeps numbers only says so with the number of the last file.
+        let is_told = known.iter().any(|one| one.applied.id == checkpoint.id && one.applied.state.is_in());
+        if (is_at || begun) && !is_told {
             known.push(at(&checkpoint));
         }
         let ids = replaced.concat();
