@@ -61,6 +61,8 @@ pub enum Phase {
 pub struct Planning<'a> {
     /// The one moment all ages are measured from.
     pub now: Timestamp,
+    /// Since when nothing tells that time has passed, neither the log of runs nor what they left, where that is long.
+    pub quiet_since: Option<Timestamp>,
     /// What was asked.
     pub request: &'a OperationRequest,
     /// How long undo rows are kept.

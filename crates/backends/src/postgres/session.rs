@@ -350,6 +350,8 @@ impl Facts for Connected {
             read_only: row[3].as_bool().unwrap_or(false),
             pooled: self.pooled,
             superuser: row[4].as_bool().unwrap_or(false),
+            // Its own clock is all that it tells.
+            written_us: None,
             clock_us: row[5].as_int().unwrap_or(0),
             bytes: row[6].as_int().unwrap_or(0) as u64,
             lacks: row[7].as_text().map(str::to_owned),

@@ -98,6 +98,12 @@ fn dispatch(
 ) -> Result<Exit, Trouble> {
     let Some((name, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
     let last = innermost(own);
+    if console.events && console.output != Output::Text {
+        return Err(Trouble::usage(
+            "`--events` and `--output` exclude each other: stdout is either lines or one document",
+            "leave out one of the two; `sexton runs show latest --output json` has the document afterwards",
+        ));
+    }
     let wanted = Wanted {
         file: last.get_one::<String>("config").map(Into::into),
         profile: last.get_one::<String>("profile").cloned(),
@@ -111,7 +117,22 @@ fn dispatch(
         "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
         _ => {}
     }
-    let mut config = config::load(&wanted, environment, catalogue)?;
+    let mut config = match config::load(&wanted, environment, catalogue) {
+        // Who must stop a run or put one back cannot wait until the file is mended.
+        Err(config::Fault::Wrong(problems))
+            if ["stop", "undo", "runs", "audit", "report"].contains(&name) =>
+        {
+            let Some(held) = config::load_what_holds(&wanted, environment, catalogue) else {
+                return Err(config::Fault::Wrong(problems).into());
+            };
+            console.note(
+                "warning: the configuration has mistakes; only its state, databases and stores are used",
+            );
+            console.note_help("`sexton config check` shows the mistakes");
+            held
+        }
+        other => other?,
+    };
     if name == "backup" {
         backup::choose_store(own, &mut config);
     }
@@ -176,9 +197,12 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> E
             }
             console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
             if let Some(flag) = before_a_minus(error, &asked) {
-                console.note_help(&format!(
-                    "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
-                ));
+                console.note_help(&match flag {
+                    "--limit" | "--rows" => format!("`{flag}` takes a number from 1 on"),
+                    _ => format!(
+                        "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
+                    ),
+                });
             }
             Exit::Usage
         }

@@ -4,6 +4,8 @@
 
 mod backup;
 mod bad_input;
+mod broken_config;
+mod clock;
 mod config_faults;
 mod config_rules;
 mod convert;
