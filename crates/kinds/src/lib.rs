@@ -8,6 +8,7 @@ mod analyze;
 mod backup;
 mod bloat;
 mod check;
+mod compact;
 mod convert;
 mod doctor;
 mod files;
@@ -40,6 +41,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &convert::Convert,
         &vacuum::Vacuum,
         &analyze::Analyze,
+        &compact::Compact,
         &reindex::Reindex,
         &views::Views,
         &backup::Backup,

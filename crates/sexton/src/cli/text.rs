@@ -97,6 +97,8 @@ fn chores(item: &Item) -> Option<String> {
         ("vacuum", "vacuum", "", ""),
         ("vacuum_full", "write anew, keeping everybody out,", "", ""),
         ("give_back", "give free pages back", "", ""),
+        ("cut_off", "cut the empty end off", "", ""),
+        ("compact", "move the last rows into free space of", "", ""),
         ("reindex", "build anew", "index", "indexes"),
         ("tidy", "remove what rebuilds left of", "index", "indexes"),
         ("refresh", "fill anew", "view", "views"),
@@ -481,7 +483,7 @@ fn message(operation: &OperationReport) -> Option<&str> {
 
 /// Whether no rows are what it is about.
 fn is_chore(operation: &OperationReport) -> bool {
-    ["vacuum", "analyze", "reindex", "views"].contains(&operation.kind.as_str())
+    ["vacuum", "analyze", "compact", "reindex", "views"].contains(&operation.kind.as_str())
 }
 
 fn migrated(operation: &OperationReport) -> String {
