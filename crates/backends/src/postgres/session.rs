@@ -49,6 +49,14 @@ const IN_BATCHES: &str = "select set_config(name, wanted, true)
 /// The oldest server whose catalogue is understood.
 const OLDEST: u32 = 120_000;
 
+/// Who else is at work keeps a processor: to read a whole table by several workers takes less time, but made one of a
+/// hundred commits of others wait for its turn.
+const ALONE_WITH_WORKERS: &str = "select set_config('max_parallel_workers_per_gather', '0', false)
+    where exists (select 1 from pg_stat_get_activity(null)
+                  where pid <> pg_backend_pid() and usesysid is not null and datid is not null
+                    and coalesce(application_name, '') not like '{OURS}%'
+                    and (state is null or state = 'active' or state_change > clock_timestamp() - interval '2 seconds'))";
+
 const BEGIN_READING: &str = "begin isolation level read committed read only";
 
 /// A cursor keeps the moment at which it was made, while the statements beside it see the present.
@@ -100,9 +108,11 @@ impl Connected {
         let script = format!(
             "select pg_backend_pid(), current_setting('server_version_num'),
                (select backend_start from pg_stat_get_activity(pg_backend_pid()));
-             {} where pg_backend_pid() = {} and current_setting('server_version_num')::int >= {OLDEST}",
+             {} where pg_backend_pid() = {id} and current_setting('server_version_num')::int >= {OLDEST};
+             {} and pg_backend_pid() = {id}",
             call(false),
-            wire.process_id
+            ALONE_WITH_WORKERS.replace("{OURS}", lock::OURS),
+            id = wire.process_id
         );
         wire.script(&script, &mut |row| {
             if version == 0 {
