@@ -189,6 +189,18 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
+    fn columns(&self, table: &TableName) -> Sql {
+        Sql::new(
+            "select n.nspname, c.relname, a.attname
+             from pg_attribute as a
+             join pg_class as c on c.oid = a.attrelid
+             join pg_namespace as n on n.oid = c.relnamespace
+             where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p') and c.oid = to_regclass(",
+        )
+        .bind(table.quoted())
+        .text(") order by a.attnum")
+    }
+
     fn spell(&self, chore: &Chore) -> Spelled {
         super::chores::spell(self.version(), chore)
     }

@@ -20,6 +20,9 @@ pub trait Dialect: Send + Sync {
     fn remove_own(&self) -> Option<Sql>;
     /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
     fn exists(&self, table: &TableName) -> Sql;
+    /// A query for the columns of one table, without the rest of the schema: the schema (NULL where there are none), the
+    /// table as the catalogue spells it, the column; no row where the table is missing.
+    fn columns(&self, table: &TableName) -> Sql;
     /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
     /// seen, but one may come while the batch runs.
     fn batch_time(&self, alone: bool) -> std::time::Duration;
