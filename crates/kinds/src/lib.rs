@@ -11,6 +11,7 @@ mod check;
 mod convert;
 mod doctor;
 mod files;
+mod index;
 mod inspect;
 mod inspection;
 mod merge;
@@ -41,6 +42,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &vacuum::Vacuum,
         &analyze::Analyze,
         &reindex::Reindex,
+        &index::Index,
         &views::Views,
         &backup::Backup,
         &check::Check,

@@ -20,6 +20,9 @@ pub trait Dialect: Send + Sync {
     fn remove_own(&self) -> Option<Sql>;
     /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
     fn exists(&self, table: &TableName) -> Sql;
+    /// A query for the statements, one a row, that make this index again just as it is: the first makes it, the others add what
+    /// its definition does not say. No row when there is no such index, or when it has no statement of its own.
+    fn makes_index(&self, index: &TableName) -> Sql;
     /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
     /// seen, but one may come while the batch runs.
     fn batch_time(&self, alone: bool) -> std::time::Duration;
