@@ -193,6 +193,10 @@ impl Dialect for Spelling {
         super::index_statements::of(index)
     }
 
+    fn columns(&self, table: &TableName) -> Sql {
+        super::schema::columns_of(table)
+    }
+
     fn spell(&self, chore: &Chore) -> Spelled {
         super::chores::spell(self.version(), chore)
     }

@@ -23,6 +23,9 @@ pub trait Dialect: Send + Sync {
     /// A query for the statements, one a row, that make this index again just as it is: the first makes it, the others add what
     /// its definition does not say. No row when there is no such index, or when it has no statement of its own.
     fn makes_index(&self, index: &TableName) -> Sql;
+    /// A query for the columns of one table, without the rest of the schema: the schema (NULL where there are none), the
+    /// table as the catalogue spells it, the column; no row where the table is missing.
+    fn columns(&self, table: &TableName) -> Sql;
     /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
     /// seen, but one may come while the batch runs.
     fn batch_time(&self, alone: bool) -> std::time::Duration;
