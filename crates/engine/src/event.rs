@@ -1,6 +1,7 @@
 //! What happened, in order. Surfaces render events; status and report are folded from them, never stored.
 
 use crate::finding::Finding;
+use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 /// One entry of the run log.
@@ -96,6 +97,11 @@ pub enum What {
         class: targets::db::Class,
         /// What failed, with causes.
         error: String,
+    },
+    /// What the work took of the machine and the database.
+    Used {
+        /// From the least to the most.
+        usage: Usage,
     },
     /// What all batches came to.
     Summed {

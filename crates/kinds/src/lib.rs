@@ -12,6 +12,7 @@ mod compact;
 mod convert;
 mod doctor;
 mod files;
+mod index;
 mod inspect;
 mod inspection;
 mod merge;
@@ -43,6 +44,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &analyze::Analyze,
         &compact::Compact,
         &reindex::Reindex,
+        &index::Index,
         &views::Views,
         &backup::Backup,
         &check::Check,

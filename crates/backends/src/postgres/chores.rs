@@ -37,6 +37,10 @@ pub(super) fn spell(version: u32, chore: &Chore) -> Spelled {
             of(format!("reindex index{} {}", beside(concurrently), index.quoted()))
         }
         Chore::DropIndex { index } => of(format!("drop index concurrently if exists {}", index.quoted())),
+        Chore::MakeIndex { statement, concurrently, .. } => of(match concurrently {
+            true => super::index_statements::beside(statement),
+            false => statement.clone(),
+        }),
         Chore::Refresh { view, concurrently } => {
             of(format!("refresh materialized view{} {}", beside(concurrently), view.quoted()))
         }

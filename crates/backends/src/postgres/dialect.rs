@@ -189,16 +189,12 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
+    fn makes_index(&self, index: &TableName) -> Sql {
+        super::index_statements::of(index)
+    }
+
     fn columns(&self, table: &TableName) -> Sql {
-        Sql::new(
-            "select n.nspname, c.relname, a.attname
-             from pg_attribute as a
-             join pg_class as c on c.oid = a.attrelid
-             join pg_namespace as n on n.oid = c.relnamespace
-             where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p') and c.oid = to_regclass(",
-        )
-        .bind(table.quoted())
-        .text(") order by a.attnum")
+        super::schema::columns_of(table)
     }
 
     fn spell(&self, chore: &Chore) -> Spelled {
@@ -218,15 +214,7 @@ impl Dialect for Spelling {
     }
 
     fn strong_locks(&self) -> Option<Sql> {
-        Some(Sql::new(
-            "select l.relation::regclass::text, l.mode
-             from pg_locks as l join pg_class as c on c.oid = l.relation
-             where l.pid = pg_backend_pid() and l.granted and c.relkind in ('r', 'p', 'm')
-               and c.relnamespace not in ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
-               and c.relnamespace is distinct from to_regnamespace('sexton')
-               and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-             order by 1, 2",
-        ))
+        Some(super::trace::strong_locks())
     }
 
     // A commit of another waits until the log before it is on disk, ours too. Measured beside a writer that commits every

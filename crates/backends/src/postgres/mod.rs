@@ -17,6 +17,7 @@ mod copies;
 mod dialect;
 mod dump_stream;
 mod errors;
+mod index_statements;
 mod inspection;
 mod leftovers;
 mod load;

@@ -27,6 +27,8 @@ mod files_left;
 mod files_references;
 mod files_trouble;
 mod identity;
+mod index;
+mod index_chosen;
 mod inspect;
 mod merge;
 mod merge_clashes;
@@ -74,7 +76,9 @@ mod reindex;
 #[path = "../../../backends/tests/it/s3_server.rs"]
 mod s3_server;
 mod stage;
+mod standby;
 mod tampered;
 mod undo;
+mod upkeep_trouble;
 mod vacuum;
 mod views;

@@ -20,6 +20,9 @@ pub trait Dialect: Send + Sync {
     fn remove_own(&self) -> Option<Sql>;
     /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
     fn exists(&self, table: &TableName) -> Sql;
+    /// A query for the statements, one a row, that make this index again just as it is: the first makes it, the others add what
+    /// its definition does not say. No row when there is no such index, or when it has no statement of its own.
+    fn makes_index(&self, index: &TableName) -> Sql;
     /// A query for the columns of one table, without the rest of the schema: the schema (NULL where there are none), the
     /// table as the catalogue spells it, the column; no row where the table is missing.
     fn columns(&self, table: &TableName) -> Sql;
