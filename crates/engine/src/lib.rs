@@ -83,5 +83,5 @@ pub use stop::Stop;
 pub use told::LOG;
 pub use usage::{Extent, Usage};
 pub use window::check as check_window;
-pub use work::{Chosen, Did, Rows, Work};
+pub use work::{Chosen, Did, Rows, Shifted, Work};
 pub use written::{Wish, Wrote};

@@ -4,7 +4,10 @@
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
 mod bulk;
+mod shift;
 mod whole;
+
+pub use shift::Shifted;
 
 use crate::archive::Written;
 use crate::clock::Clock;

@@ -8,6 +8,7 @@ mod analyze;
 mod backup;
 mod bloat;
 mod check;
+mod compact;
 mod convert;
 mod doctor;
 mod files;
@@ -41,6 +42,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &convert::Convert,
         &vacuum::Vacuum,
         &analyze::Analyze,
+        &compact::Compact,
         &reindex::Reindex,
         &index::Index,
         &views::Views,

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
     AT, Action, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range,
-    Result, Row, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone,
-    quote,
+    Result, Row, Shift, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after,
+    gone, quote,
 };
 
 /// The schema of Sexton's own tables.
@@ -69,7 +69,7 @@ impl Spelling {
             .add(&Self::source(take.table))
             .text(" where ")
             .add(&self.doomed(take))
-            .add(&limit_and_lock(take))
+            .add(&super::locking::limit_and_lock(take))
             .text("))");
         self.take_by(take, places)
     }
@@ -205,6 +205,14 @@ impl Dialect for Spelling {
         super::trace::of(statement)
     }
 
+    fn shift(&self, table: &TableName, shift: &Shift) -> Option<Sql> {
+        Some(super::compaction::shift(self.version(), table, shift))
+    }
+
+    fn silence(&self) -> Option<Sql> {
+        Some(Sql::new("set local session_replication_role = replica"))
+    }
+
     fn strong_locks(&self) -> Option<Sql> {
         Some(super::trace::strong_locks())
     }
@@ -337,7 +345,7 @@ impl Dialect for Spelling {
             .add(&Self::source(take.table))
             .text(" where ")
             .add(&self.doomed(take))
-            .add(&limit_and_lock(take))
+            .add(&super::locking::limit_and_lock(take))
     }
 
     fn take(&self, take: &Take) -> Vec<Sql> {
@@ -585,11 +593,4 @@ impl Dialect for Spelling {
         // `declared` is the catalogue's own spelling, quoted where it must be.
         Sql::new("cast(").bind(value).text(&format!(" as {})", column.declared))
     }
-}
-
-/// `limit 5 for update of t skip locked`.
-fn limit_and_lock(take: &Take) -> Sql {
-    let limit = take.limit.map(|limit| Sql::new(" limit ").bind(limit.min(i64::MAX as u64) as i64));
-    let lock = if take.skip_locked { " for update of t skip locked" } else { " for update of t" };
-    limit.unwrap_or_default().text(lock)
 }

@@ -15,9 +15,9 @@ use super::wire::{EachRow, Wire};
 use super::{chores, inspection, lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
-    Access, Bloat, Bounds, Class, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Measuring,
-    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic,
-    Tx, Upkeep, Value,
+    Access, Bloat, Bounds, Class, Command, Compaction, Dialect, Edge, Error, Facts, Inspection, Limits, List,
+    Measuring, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
+    TableName, Traffic, Tx, Upkeep, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -470,6 +470,10 @@ impl Facts for Connected {
         super::upkeep::look(self, only)
     }
 
+    fn compaction(&mut self, table: &TableName) -> Result<Option<Compaction>> {
+        super::compaction::look(self, table)
+    }
+
     fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
         inspection::look(self, bounds)
     }
@@ -511,6 +515,8 @@ impl Session for Connected {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.may_change()?;
         self.ready()?;
+        // How many numbers of the server it takes is not known: the next look begins to count anew.
+        self.numbers = None;
         match command {
             Command::Upkeep(order) => chores::perform(self, self.address.clone(), order),
             Command::Checkpoint => Ok(Performed::default()),

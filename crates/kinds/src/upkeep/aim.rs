@@ -185,15 +185,19 @@ pub fn act(step: &Step, aim: &Cursor, work: &mut Work) -> Result<Batch> {
     Ok(Batch { counts: Counts::default(), next })
 }
 
-/// A chore that failed for good is passed over, unless the next one would fail for the same reason.
-pub fn passes_over(step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+/// Whether the next chore would fail for the same reason.
+pub fn is_hopeless(error: &Error) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
-    let hopeless = match error.class {
+    match error.class {
         Class::Transient => code.starts_with("08") || code.starts_with("57P"),
         Class::System => !matches!(code, "42501" | "55000"),
         _ => false,
-    };
-    if hopeless {
+    }
+}
+
+/// A chore that failed for good is passed over, unless the next one would fail for the same reason.
+pub fn passes_over(step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+    if is_hopeless(error) {
         return Ok(None);
     }
     let (task, place) = (Task::of(step)?, Place::of(aim)?);

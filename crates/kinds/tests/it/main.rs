@@ -9,6 +9,8 @@ mod backup_outside;
 mod backup_restore;
 mod bloat;
 mod check;
+mod compact;
+mod compact_trouble;
 mod convert;
 mod convert_columns;
 mod convert_files;

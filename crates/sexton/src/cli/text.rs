@@ -106,6 +106,8 @@ fn chores(item: &Item, plan: &Plan) -> Option<String> {
         ("vacuum", "vacuum", "", ""),
         ("vacuum_full", "write anew, keeping everybody out,", "", ""),
         ("give_back", "give free pages back", "", ""),
+        ("cut_off", "cut the empty end off", "", ""),
+        ("compact", "move the last rows into free space of", "", ""),
         ("reindex", "build anew", "index", "indexes"),
         ("tidy", "remove what rebuilds left of", "index", "indexes"),
         ("drop_index", "drop", "index", "indexes"),
@@ -510,7 +512,7 @@ fn message(operation: &OperationReport) -> Option<&str> {
 
 /// Whether no rows are what it is about.
 fn is_chore(operation: &OperationReport) -> bool {
-    ["vacuum", "analyze", "reindex", "index", "views"].contains(&operation.kind.as_str())
+    ["vacuum", "analyze", "compact", "reindex", "index", "views"].contains(&operation.kind.as_str())
 }
 
 fn migrated(operation: &OperationReport) -> String {

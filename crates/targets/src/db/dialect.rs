@@ -3,7 +3,7 @@
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
 use super::{
-    Chore, Column, ForeignKey, Link, Range, Result, Spelled, Sql, Table, TableName, Take, UndoTable,
+    Chore, Column, ForeignKey, Link, Range, Result, Shift, Spelled, Sql, Table, TableName, Take, UndoTable,
 };
 
 /// Spelling of one database.
@@ -41,6 +41,16 @@ pub trait Dialect: Send + Sync {
     }
     /// The statement of a chore, as the server at hand takes it.
     fn spell(&self, chore: &Chore) -> Spelled;
+    /// Writes the rows of some pages again, each with the values that it has: a query for three integers, how many rows that
+    /// were, how many of them are still on these pages, and how many went behind them. None where rows have no such places.
+    fn shift(&self, table: &TableName, shift: &Shift) -> Option<Sql> {
+        let _ = (table, shift);
+        None
+    }
+    /// Keeps triggers and rules from firing until the end of the transaction; none where the database has no such thing.
+    fn silence(&self) -> Option<Sql> {
+        None
+    }
     /// A query for the locks that the present transaction holds and that others would wait for: table and mode.
     fn strong_locks(&self) -> Option<Sql> {
         None
