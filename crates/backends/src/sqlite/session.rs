@@ -277,6 +277,7 @@ impl Facts for Link {
             lacks: self.lacks(),
             superuser: true,
             clock_us: self.value(&clock)?.as_int().unwrap_or(0),
+            written_us: pulse::written_us(&self.path),
             bytes: (self.pragma("page_count")? * self.pragma("page_size")?).max(0) as u64,
             ..Server::default()
         })

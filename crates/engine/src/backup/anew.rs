@@ -81,6 +81,7 @@ impl Engine {
             engine: live.dialect().name().to_owned(),
             steps,
             findings: Vec::new(),
+            estimates: Vec::new(),
             undo: Undo::NotNeeded,
             transactional: false,
             expected_seconds: None,

@@ -10,7 +10,7 @@ mod rate;
 mod task;
 mod told;
 
-pub use aim::{act, aim, leave, outside, passes_over};
+pub use aim::{act, aim, is_hopeless, leave, outside, passes_over};
 pub use rate::expected;
 pub use task::{Figures, Object, Task, bytes_said};
 pub use told::{failures, summary};

@@ -9,6 +9,7 @@ mod need;
 mod options;
 mod server;
 
+pub use file::plan as plan_file;
 pub use need::of_statistics;
 pub use options::Options;
 

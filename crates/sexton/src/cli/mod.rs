@@ -19,6 +19,7 @@ mod documents;
 mod example;
 mod flags;
 mod fleet;
+mod index;
 mod init;
 mod migrate;
 mod numbers;
@@ -100,6 +101,12 @@ fn dispatch(
 ) -> Result<Exit, Trouble> {
     let Some((name, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
     let last = innermost(own);
+    if console.events && console.output != Output::Text {
+        return Err(Trouble::usage(
+            "`--events` and `--output` exclude each other: stdout is either lines or one document",
+            "leave out one of the two; `sexton runs show latest --output json` has the document afterwards",
+        ));
+    }
     let wanted = Wanted {
         file: last.get_one::<String>("config").map(Into::into),
         profile: last.get_one::<String>("profile").cloned(),
@@ -113,7 +120,22 @@ fn dispatch(
         "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
         _ => {}
     }
-    let mut config = config::load(&wanted, environment, catalogue)?;
+    let mut config = match config::load(&wanted, environment, catalogue) {
+        // Who must stop a run or put one back cannot wait until the file is mended.
+        Err(config::Fault::Wrong(problems))
+            if ["stop", "undo", "runs", "audit", "report"].contains(&name) =>
+        {
+            let Some(held) = config::load_what_holds(&wanted, environment, catalogue) else {
+                return Err(config::Fault::Wrong(problems).into());
+            };
+            console.note(
+                "warning: the configuration has mistakes; only its state, databases and stores are used",
+            );
+            console.note_help("`sexton config check` shows the mistakes");
+            held
+        }
+        other => other?,
+    };
     if name == "backup" {
         backup::choose_store(own, &mut config);
     }
@@ -147,6 +169,7 @@ fn dispatch(
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
             Some(kind) if kind.name() == "doctor" => doctor::doctor(&act, *kind, own, named, &actor),
+            Some(kind) if kind.name() == "index" => index::index(&act, *kind, own, &actor),
             Some(kind) if kind.name() == "migrate" => migrate::migrate(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(
@@ -182,9 +205,12 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> E
             }
             console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
             if let Some(flag) = before_a_minus(error, &asked) {
-                console.note_help(&format!(
-                    "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
-                ));
+                console.note_help(&match flag {
+                    "--limit" | "--rows" => format!("`{flag}` takes a number from 1 on"),
+                    _ => format!(
+                        "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
+                    ),
+                });
             }
             Exit::Usage
         }

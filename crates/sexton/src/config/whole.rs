@@ -87,6 +87,14 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
             );
         }
         check_names(group.entry("operations"), "operation", tree, problems);
+        let listed = group.entry("operations").map(Node::items).unwrap_or_default();
+        for (n, item) in listed.iter().enumerate().filter(|(_, item)| item.text().is_some()) {
+            if listed[..n].iter().any(|before| before.text() == item.text()) {
+                let what = format!("`{}` stands in the group twice", item.text().unwrap_or_default());
+                let problem = Problem::new(&item.path, item.span.clone(), what);
+                problems.push(problem.help("an operation runs once in a group: leave one out"));
+            }
+        }
     }
     for (_, fleet) in tree.entry("fleet").map(Node::entries).unwrap_or_default() {
         check_fleet(fleet, tree, problems);

@@ -137,6 +137,31 @@ fn a_preview_equals_the_real_run_but_for_mode_ids_and_times() {
 }
 
 #[test]
+fn a_preview_of_what_would_be_refused_is_refused_in_every_form() {
+    // W-112, W-064, S0-105
+    let desk = Desk::ready();
+    let preview = desk.sexton("run logs --max-percent 20 --dry-run --output json").ends(3).json();
+    let real = desk.sexton("run logs --max-percent 20 --yes --output json").ends(3).json();
+    assert_eq!(preview["metadata"]["status"], "refused");
+    assert!(preview["logs"]["errors"][0].as_str().unwrap().contains("the limit is 20 %"), "{preview:#}");
+    for key in ["status", "rows_matched", "rows_deleted", "details", "errors"] {
+        assert_eq!(preview["logs"][key], real["logs"][key], "{key}");
+    }
+    let said = desk.sexton("run logs --max-percent 20 --dry-run --output result").ends(3);
+    assert_eq!(said.json()["success"], false);
+    assert!(said.json()["error"].as_str().unwrap().contains("the limit is 20 %"));
+    let said = desk.sexton("run logs --max-percent 20 --dry-run --output report").ends(3);
+    assert_eq!(
+        (&said.json()["status"], said.json()["errors"].as_array().map(Vec::len)),
+        (&"refused".into(), Some(1))
+    );
+    let said = desk.sexton("run logs --max-percent 20 --dry-run").ends(3);
+    assert!(said.stdout.contains("refused") && said.stderr.contains("--max-percent 100"), "{}", said.shown());
+    assert_eq!(desk.count("audit_log"), 400);
+    desk.sexton("run logs --max-percent 20 --dry-run --force").ends(0);
+}
+
+#[test]
 fn events_are_one_document_a_line() {
     // S1-039, S2-097, S3-049
     let desk = Desk::ready();

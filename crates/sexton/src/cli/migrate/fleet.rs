@@ -304,7 +304,7 @@ fn look(
     request.dry_run = true;
     let found = fleet::each_of(members, setting.at_once, |member| {
         let engine = wiring::engine(act.config, Some(&member.setting));
-        engine.plan(&for_member(&request, member)).map_err(|failure| Told::failure(act, &failure))
+        engine.plan(&for_member(&request, member)).map_err(|failure| Box::new(Told::failure(act, &failure)))
     });
     let acts = ACTING.contains(&command);
     let rows: Vec<Json> = members
