@@ -47,12 +47,25 @@ fn migrate(desk: &Desk, url: &str, line: &str) -> Said {
     desk.sexton(&format!("migrate {line} --database {url}"))
 }
 
-fn scratch_databases(place: &Place) -> i64 {
+/// Scratch databases that are there and stay. Other tests on the same server have theirs, but not for long.
+fn scratch_databases(place: &Place) -> usize {
     if place.is_sqlite() {
         return 0;
     }
-    let rows = place.rows("select count(*)::int from pg_database where datname like 'sexton\\_drill%'");
-    rows[0][0].as_text().map_or(0, |text| text.parse().unwrap())
+    let there = || -> Vec<String> {
+        let rows = place.rows("select datname::text from pg_database where datname like 'sexton\\_drill%'");
+        rows.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect()
+    };
+    let mut seen = there();
+    for _ in 0..300 {
+        if seen.is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let now = there();
+        seen.retain(|name| now.contains(name));
+    }
+    seen.len()
 }
 
 #[test]
