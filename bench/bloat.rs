@@ -57,7 +57,7 @@ const SHAPES: &[(&str, &str, &str)] = &[
     ),
     (
         "equal",
-        "create table equal (id int, k int, s text); create index equal_k on equal (k); create index equal_s on equal (s); insert into equal select i, (i * 7919) % 9000, 'state ' || i % 5 from generate_series(1, {n}) i",
+        "create table equal (id int, k int, s text); create index equal_k on equal (k); create index equal_s on equal (s); insert into equal select i, (i::bigint * 7919) % 9000, 'state ' || i % 5 from generate_series(1, {n}) i",
         "delete from equal where id % 2 = 0",
     ),
     (

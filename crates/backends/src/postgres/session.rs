@@ -515,8 +515,10 @@ impl Session for Connected {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.may_change()?;
         self.ready()?;
-        // How many numbers of the server it takes is not known: the next look begins to count anew.
-        self.numbers = None;
+        if *command != Command::Checkpoint {
+            // How many numbers of the server it takes is not known: the next look begins to count anew.
+            self.numbers = None;
+        }
         match command {
             Command::Upkeep(order) => chores::perform(self, self.address.clone(), order),
             Command::Checkpoint => Ok(Performed::default()),

@@ -20,6 +20,8 @@ const YOUNG: f64 = 60.0;
 const WORTH: f64 = 0.1;
 /// More dead rows than this share are not left by those who come and go.
 const MANY_DEAD: f64 = 0.05;
+/// The fewest pages of one batch: less, and what a transaction costs by itself is most of it.
+const LEAST_PAGES: u64 = 4;
 /// The most pages of one batch.
 const MOST_PAGES: u64 = 4_096;
 
@@ -139,7 +141,7 @@ fn before(place: Place, rows: u64) -> Place {
     // All at once would find no room, although there is some for the last of them.
     let some = place.pages.saturating_sub(place.floor).div_ceil(8);
     let most = if place.most == 0 { MOST_PAGES } else { place.most }.min(some).max(1);
-    let pages = ((rows as f64 / place.on_page.max(0.01)) as u64).clamp(1, most);
+    let pages = ((rows as f64 / place.on_page.max(0.01)) as u64).max(LEAST_PAGES).min(most);
     let from = to.saturating_sub(pages).max(place.floor.min(to.saturating_sub(1)));
     place.then(Deed::Move { from, to })
 }
