@@ -198,6 +198,13 @@ impl Said {
         self
     }
 
+    /// Asserts that all was done; a look at the end (`bloat`) may have found something.
+    pub fn ends_well_but_for(self, look: &str) -> Self {
+        let found = self.json()[look]["status"] == "partial";
+        assert_eq!(self.code, if found { 5 } else { 0 }, "{}", self.shown);
+        self
+    }
+
     /// The one document on stdout.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.shown))
