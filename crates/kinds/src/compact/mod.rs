@@ -122,11 +122,7 @@ impl Operation for Options {
     }
 
     fn manners(&self, asked: &Manners) -> Manners {
-        let mut manners = upkeep::unhurried(asked);
-        if asked.lock_timeout == Manners::default().lock_timeout {
-            manners.lock_timeout = PATIENCE;
-        }
-        manners
+        upkeep::patient(asked, Some(PATIENCE))
     }
 
     fn aim(

@@ -72,11 +72,7 @@ impl Operation for Options {
     }
 
     fn manners(&self, asked: &Manners) -> Manners {
-        let mut manners = upkeep::unhurried(asked);
-        if self.concurrently && asked.lock_timeout == Manners::default().lock_timeout {
-            manners.lock_timeout = PATIENCE;
-        }
-        manners
+        upkeep::patient(asked, if self.concurrently { Some(PATIENCE) } else { None })
     }
 
     fn aim(
