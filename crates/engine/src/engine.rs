@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::request::OperationRequest;
 use crate::run::Run;
 use crate::run_log::RunLog;
-use crate::state::{Audit, RunRecord, State};
+use crate::state::{Audit, RunRecord, State, Timetable};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::undo::{self, Point, PutBack};
@@ -354,6 +354,11 @@ impl Engine {
         let mut record = state.run(&state.find_run(prefix)?)?;
         record.interrupted = record.report().is_open() && self.life(&record) == Life::Gone;
         Ok(record)
+    }
+
+    /// What is due, what was due, and who works on it.
+    pub fn timetable(&self) -> Result<Timetable<'_>, Failure> {
+        Ok(Timetable::new(self.state()?))
     }
 
     /// The audit trail, newest first.

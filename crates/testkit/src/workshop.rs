@@ -17,6 +17,7 @@ pub struct Workshop {
     catalogue: Vec<&'static dyn Kind>,
     clock: Arc<dyn Clock>,
     run_logs: Vec<engine::RunLog>,
+    state: Option<Arc<dyn Database>>,
     backups: Option<BackupPolicy>,
     files: Option<Arc<dyn Files>>,
     stores: Option<Arc<dyn Stores>>,
@@ -95,6 +96,7 @@ impl Workshop {
             clock: Arc::new(SystemClock),
             run_logs: Vec::new(),
             stores: None,
+            state: None,
         }
     }
 
@@ -110,12 +112,19 @@ impl Workshop {
             clock: Arc::new(SystemClock),
             run_logs: Vec::new(),
             stores: None,
+            state: None,
         }
     }
 
     /// The same with other file stores.
     pub fn storing(mut self, stores: Arc<dyn Stores>) -> Self {
         self.stores = Some(stores);
+        self
+    }
+
+    /// The same with the state in another database than a file of its own.
+    pub fn remembering(mut self, state: Arc<dyn Database>) -> Self {
+        self.state = Some(state);
         self
     }
 
@@ -196,7 +205,11 @@ impl Workshop {
         clock: Arc<dyn Clock>,
         backups: Option<BackupPolicy>,
     ) -> Engine {
-        let state = self.folder.path().join("state.db");
+        let (file, shared) = (self.folder.path().join("state.db"), self.state.clone());
+        let state = move || match &shared {
+            Some(shared) => Ok(Arc::clone(shared)),
+            None => Ok(Arc::new(backends::sqlite::Sqlite::create("state", &file)?) as Arc<dyn Database>),
+        };
         Engine::new(Parts {
             catalogue: self.catalogue.clone(),
             databases: Box::new(One(database)),
@@ -204,7 +217,7 @@ impl Workshop {
                 Some(stores) => Box::new(Given(Arc::clone(stores))),
                 None => Box::new(Store(self.files())),
             },
-            state: Box::new(move || Ok(Arc::new(backends::sqlite::Sqlite::create("state", &state)?))),
+            state: Box::new(state),
             state_is_there: Box::new(|| false),
             log_folder: Some(self.folder.path().to_owned()),
             clock,

@@ -402,6 +402,10 @@ impl Dialect for Spelling {
         all
     }
 
+    fn passing(&self) -> Sql {
+        Sql::new(" for update skip locked")
+    }
+
     fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql> {
         let rows = Sql::new("select 1 ").add(&Self::source(table)).text(" where ").add(condition);
         Some(Sql::new("select count(*) from (").add(&rows).text(" for update of t) as held"))

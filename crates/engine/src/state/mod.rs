@@ -7,9 +7,11 @@ mod belief;
 mod presences;
 mod runs;
 mod samples;
+mod timetable;
 
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
+pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
 
 use crate::error::{Error, Result};
 use crate::retry;
@@ -39,6 +41,7 @@ impl State {
         presences::create(session.as_mut(), &limits)?;
         samples::create(session.as_mut(), &limits)?;
         belief::create(session.as_mut(), &limits)?;
+        timetable::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

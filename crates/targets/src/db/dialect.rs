@@ -127,6 +127,11 @@ pub trait Dialect: Send + Sync {
     /// Makes a temporary table of this name from a query, with an index on each list of columns, for the rest of the
     /// transaction; one that is there already is made anew.
     fn tabulate(&self, name: &str, select: &Sql, indexes: &[Vec<String>]) -> Vec<Sql>;
+    /// The end of a query that locks the rows it finds and passes over those that others have locked; empty where a
+    /// transaction keeps all others out anyway.
+    fn passing(&self) -> Sql {
+        Sql::default()
+    }
     /// Locks the rows that satisfy the condition, over `t`, until the end of the transaction: a query for how many they are.
     /// None where a transaction keeps all others out anyway.
     fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql>;

@@ -1,0 +1,205 @@
+//! Looking for what is due: in every process, as often as it likes; each time gets its row once.
+
+use crate::due::due;
+use crate::schedule::{Approval, Definition, Overlap, Schedule, Timing};
+use engine::{Engine, Entry, Error, Failure, Looked, NewTick, TickState};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// Changes made by other processes are seen after so long.
+const FRESH: SignedDuration = SignedDuration::from_secs(5);
+/// A moment known to be looked at may lie so far ahead: clocks differ a little.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+/// A schedule with what the state knows of it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// It, as it is in force.
+    pub schedule: Schedule,
+    /// What the state knows.
+    pub entry: Option<Entry>,
+    /// The approval in force, with what it was given for, where that was noted.
+    pub approval: Option<(Approval, Option<String>)>,
+}
+
+/// All schedules: those of the configuration, then those that were added, each as it is in force.
+pub fn all(engine: &Engine, configured: &[Schedule]) -> Result<Vec<Known>, Failure> {
+    let mut entries: BTreeMap<String, Entry> =
+        engine.timetable()?.entries()?.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+    let mut all = Vec::new();
+    for schedule in configured {
+        all.push(in_force(schedule.clone(), entries.remove(&schedule.name)));
+    }
+    for entry in entries.into_values() {
+        let Some(body) = &entry.body else { continue };
+        match read(&entry.name, body) {
+            Ok(schedule) => all.push(in_force(schedule, Some(entry))),
+            Err(error) => tracing::error!(schedule = %entry.name, %error, "the schedule cannot be read"),
+        }
+    }
+    Ok(all)
+}
+
+/// A schedule that was added, from what is stored.
+fn read(name: &str, body: &serde_json::Value) -> Result<Schedule, Error> {
+    let mut says: Definition = serde_json::from_value(body.clone())
+        .map_err(|error| Error::data(format!("the schedule `{name}` cannot be read")).because(error))?;
+    // What was added is approved by somebody else than itself (W-067).
+    says.approval = None;
+    Schedule::read(name, &says, false).map_err(|faults| {
+        let first = faults.into_iter().next().map(|fault| (fault.what, fault.help)).unwrap_or_default();
+        Error::data(format!("the schedule `{name}`: {}", first.0)).help(first.1)
+    })
+}
+
+fn in_force(mut schedule: Schedule, entry: Option<Entry>) -> Known {
+    let mut approval = schedule.says.approval.clone().map(|approval| (approval, None));
+    if let Some(entry) = &entry {
+        schedule.says.enabled = entry.enabled.unwrap_or(schedule.says.enabled);
+        if let Some(given) = &entry.approval {
+            let of = given.get("of").and_then(|of| of.as_str()).map(str::to_owned);
+            let text =
+                |key: &str| given.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+            let max_rows = given.get("max_rows").and_then(serde_json::Value::as_u64);
+            approval = Some((Approval { by: text("by"), at: text("at"), max_rows }, of));
+        }
+    }
+    Known { schedule, entry, approval }
+}
+
+/// Looks for what is due.
+pub struct Looker<'a> {
+    engine: &'a Engine,
+    configured: &'a [Schedule],
+    known: Vec<Known>,
+    /// When the schedules were read.
+    read: Option<Timestamp>,
+    /// When each is due next, after the moment up to which it was looked at.
+    next: BTreeMap<String, Option<Timestamp>>,
+}
+
+impl<'a> Looker<'a> {
+    /// For these schedules and those that were added.
+    pub fn new(engine: &'a Engine, configured: &'a [Schedule]) -> Self {
+        Self { engine, configured, known: Vec::new(), read: None, next: BTreeMap::new() }
+    }
+
+    /// Notes the times that have come since it was last looked; how many are new. Whoever comes first does it.
+    pub fn look(&mut self, now: Timestamp) -> Result<u64, Failure> {
+        let stale = self.read.is_none_or(|read| now.duration_since(read).abs() >= FRESH);
+        if stale {
+            self.known = all(self.engine, self.configured)?;
+            self.next.clear();
+            self.read = Some(now);
+        }
+        let mut found = Vec::new();
+        for known in &self.known {
+            let schedule = &known.schedule;
+            if !schedule.says.enabled || matches!(schedule.timing, Timing::After(_)) {
+                continue;
+            }
+            let looked = known.entry.as_ref().and_then(|entry| entry.looked);
+            let Some(looked) = looked.filter(|looked| *looked <= now + AHEAD) else {
+                // Seen for the first time, or the clock was ahead: it begins now.
+                found.push(Looked {
+                    schedule: schedule.name.clone(),
+                    ticks: Vec::new(),
+                    until: Some(now),
+                    back: true,
+                });
+                continue;
+            };
+            let next = self.next.entry(schedule.name.clone()).or_insert_with(|| schedule.next(looked));
+            if next.is_some_and(|next| next <= now) {
+                let ticks = due(schedule, looked, now);
+                found.push(Looked { schedule: schedule.name.clone(), ticks, until: Some(now), back: false });
+            }
+        }
+        let timetable = self.engine.timetable()?;
+        let mut new = 0;
+        if !found.is_empty() {
+            new = timetable.note(&found)?;
+            self.read = None;
+        }
+        if stale {
+            self.pass_over_what_overlaps(now)?;
+        }
+        Ok(new)
+    }
+
+    /// What has come while the one before is still at work.
+    fn pass_over_what_overlaps(&self, now: Timestamp) -> Result<(), Failure> {
+        let timetable = self.engine.timetable()?;
+        let open = timetable.open()?;
+        let at_work =
+            |name: &str| open.iter().any(|tick| tick.schedule == name && tick.state == TickState::Claimed);
+        for known in &self.known {
+            let name = &known.schedule.name;
+            let waits = open
+                .iter()
+                .any(|tick| tick.schedule == *name && tick.state == TickState::Waiting && tick.start <= now);
+            if !waits || !at_work(name) {
+                continue;
+            }
+            let why = "the one before is still at work";
+            match known.schedule.says.overlap {
+                Overlap::Queue => 0,
+                Overlap::Skip => timetable.pass_over(name, TickState::Skipped, why, now)?,
+                Overlap::Fail => timetable.pass_over(name, TickState::Failed, why, now)?,
+            };
+        }
+        Ok(())
+    }
+
+    /// For how long nothing will be due, at most `most`.
+    pub fn quiet(&self, now: Timestamp, most: SignedDuration) -> SignedDuration {
+        let next = self.next.values().flatten().min();
+        next.map_or(most, |next| next.duration_since(now).clamp(SignedDuration::ZERO, most))
+    }
+}
+
+/// Notes a time for what waits for a schedule that has ended, or passes it over when that failed.
+pub(crate) fn chain(
+    engine: &Engine,
+    configured: &[Schedule],
+    ended: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let timetable = engine.timetable()?;
+    for known in all(engine, configured)? {
+        let Timing::After(needs) = &known.schedule.timing else { continue };
+        if !known.schedule.says.enabled || !needs.iter().any(|need| need == ended) {
+            continue;
+        }
+        let own = timetable.ticks(Some(&known.schedule.name), 1)?.into_iter().next();
+        let since = own.map(|tick| tick.due);
+        let mut failed = None;
+        let mut complete = true;
+        for need in needs {
+            let last = timetable.ticks(Some(need), 20)?.into_iter().find(|tick| tick.ended.is_some());
+            match last.filter(|tick| since.is_none_or(|since| tick.ended > Some(since))) {
+                Some(tick) if tick.state == TickState::Done => {}
+                Some(tick) => failed = Some(format!("`{need}`, which it waits for, {}", said(tick.state))),
+                None => complete = false,
+            }
+        }
+        if !complete && failed.is_none() {
+            continue;
+        }
+        let tick = NewTick { due: now, start: known.schedule.start_of(now), skipped: failed };
+        timetable.note(&[Looked {
+            schedule: known.schedule.name.clone(),
+            ticks: vec![tick],
+            until: None,
+            back: false,
+        }])?;
+    }
+    Ok(())
+}
+
+fn said(state: TickState) -> &'static str {
+    match state {
+        TickState::Failed => "has failed",
+        _ => "was passed over",
+    }
+}

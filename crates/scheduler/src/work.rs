@@ -1,0 +1,302 @@
+//! Working on what is due: a tick is taken, run or resumed, and ended, in one process at a time.
+//!
+//! Whoever dies in the middle loses the lease, and the next worker resumes the run from its checkpoint. That no two work on
+//! one database is kept by the lock of the database itself, whatever the timetable says.
+
+use crate::look::{Known, all, chain};
+use crate::schedule::Schedule;
+use engine::{
+    Engine, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
+    new_id,
+};
+use jiff::SignedDuration;
+use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Makes requests of schedules, and hears what came of them.
+pub trait Requests: Send + Sync {
+    /// The schedules of the configuration.
+    fn configured(&self) -> &[Schedule];
+    /// The request that a schedule means. Whether it is a dry run is decided here afterwards.
+    fn request(&self, schedule: &Schedule) -> Result<Request, Failure>;
+    /// Something happened in a run.
+    fn seen(&self, _event: &Event) {}
+    /// A tick is over.
+    fn over(&self, _outcome: &Outcome<'_>) {}
+}
+
+/// What came of a tick.
+pub struct Outcome<'a> {
+    /// The schedule.
+    pub schedule: &'a Schedule,
+    /// The tick, as it was taken.
+    pub tick: &'a Tick,
+    /// How it ended.
+    pub state: TickState,
+    /// Why, where there is something to say.
+    pub why: Option<&'a str>,
+    /// The report of its run.
+    pub report: Option<&'a Report>,
+}
+
+/// A worker.
+pub struct Worker<'a> {
+    engine: &'a Engine,
+    requests: &'a dyn Requests,
+    id: String,
+    lease: Duration,
+}
+
+/// How a tick ended.
+enum Ended {
+    Over(TickState, Option<String>, Option<Box<Report>>),
+    /// It goes on later.
+    PutOff(SignedDuration, String),
+}
+
+/// A busy database, or a run of which nobody knows yet whether it lives, is tried again after so long.
+const LATER: SignedDuration = SignedDuration::from_secs(30);
+
+impl<'a> Worker<'a> {
+    /// A worker under this id; a tick is given to others when nothing is heard of it for as long as the lease.
+    pub fn new(engine: &'a Engine, requests: &'a dyn Requests, id: &str, lease: Duration) -> Self {
+        Self { engine, requests, id: id.to_owned(), lease }
+    }
+
+    /// Takes one tick and works on it; whether there was one.
+    pub fn step(&self, stop: &Stop) -> Result<bool, Failure> {
+        let now = self.engine.clock().now();
+        let Some(tick) = self.engine.timetable()?.claim(&self.id, self.lease, now)? else { return Ok(false) };
+        let known = all(self.engine, self.requests.configured())?
+            .into_iter()
+            .find(|known| known.schedule.name == tick.schedule);
+        let Some(known) = known else {
+            self.engine.timetable()?.end(&tick, TickState::Skipped, Some("the schedule is gone"), now)?;
+            return Ok(true);
+        };
+        let lost = AtomicBool::new(false);
+        let ended = self.with_a_beat(&tick, stop, &lost, |own| self.work(&tick, &known, stop, own));
+        if lost.load(Ordering::Acquire) {
+            tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "another worker has taken over");
+            return Ok(true);
+        }
+        self.finish(&tick, &known.schedule, ended?)?;
+        Ok(true)
+    }
+
+    fn finish(&self, tick: &Tick, schedule: &Schedule, ended: Ended) -> Result<(), Failure> {
+        let now = self.engine.clock().now();
+        let timetable = self.engine.timetable()?;
+        match ended {
+            Ended::PutOff(by, why) => {
+                timetable.put_off(tick, now + by, &why)?;
+            }
+            Ended::Over(state, why, report) => {
+                if timetable.end(tick, state, why.as_deref(), now)? {
+                    chain(self.engine, self.requests.configured(), &schedule.name, now)?;
+                    self.requests.over(&Outcome {
+                        schedule,
+                        tick,
+                        state,
+                        why: why.as_deref(),
+                        report: report.as_deref(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the work while the lease is prolonged. Whoever has lost the tick stops at the next batch.
+    fn with_a_beat<T>(
+        &self,
+        tick: &Tick,
+        stop: &Stop,
+        lost: &AtomicBool,
+        work: impl FnOnce(&Stop) -> T,
+    ) -> T {
+        // A stop of its own: one that is lost must not end the others.
+        let own = Stop::default();
+        let (over, is_over) = channel::<()>();
+        std::thread::scope(|scope| {
+            let own = &own;
+            scope.spawn(move || {
+                let pause = (self.lease / 3).min(Duration::from_millis(500)).max(Duration::from_millis(10));
+                let mut kept = std::time::Instant::now();
+                while is_over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                    if stop.asked() {
+                        own.ask();
+                    }
+                    if kept.elapsed() < self.lease / 3 {
+                        continue;
+                    }
+                    match self.engine.timetable().and_then(|timetable| Ok(timetable.keep(tick, self.lease)?)) {
+                        Ok(true) => kept = std::time::Instant::now(),
+                        Ok(false) => {
+                            lost.store(true, Ordering::Release);
+                            own.ask();
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, tick = %tick.id, "the timetable does not hear of the work");
+                            if kept.elapsed() >= self.lease {
+                                own.ask();
+                            }
+                        }
+                    }
+                }
+            });
+            let done = work(own);
+            drop(over);
+            done
+        })
+    }
+
+    /// Only a death is an error here.
+    fn work(&self, tick: &Tick, known: &Known, stop: &Stop, own: &Stop) -> Result<Ended, Failure> {
+        let ended = match &tick.run {
+            Some(run) => self.go_on(run, tick, known, own),
+            None => self.begin(tick, known, own),
+        };
+        Ok(match ended {
+            Ok(Ended::Over(_, _, Some(report))) if report.status == Status::Cancelled && stop.asked() => {
+                Ended::PutOff(SignedDuration::ZERO, "its worker was stopped".to_owned())
+            }
+            Ok(ended) => ended,
+            Err(Failure::Busy { database, holder }) => {
+                Ended::PutOff(LATER, format!("`{database}` is being maintained by {holder}"))
+            }
+            Err(failure @ Failure::Fault(_)) => return Err(failure),
+            Err(failure) => Ended::Over(TickState::Failed, Some(said(&failure)), None),
+        })
+    }
+
+    /// Goes on with what another worker has begun, or this one before it was stopped.
+    fn go_on(&self, run: &str, tick: &Tick, known: &Known, stop: &Stop) -> Result<Ended, Failure> {
+        let Ok(record) = self.engine.run_record(run) else { return self.begin(tick, known, stop) };
+        let report = record.report();
+        let open = |status: Status| status.can_resume() || !status.is_over();
+        if !report.operations.iter().any(|operation| open(operation.status)) {
+            return Ok(of_report(report));
+        }
+        // Where the one who had it still lives, its lease over or not, the engine says so.
+        let report = self.engine.resume(run, stop, &mut |event| self.requests.seen(event))?;
+        Ok(of_report(report))
+    }
+
+    fn begin(&self, tick: &Tick, known: &Known, stop: &Stop) -> Result<Ended, Failure> {
+        let schedule = &known.schedule;
+        let mut request = self.requests.request(schedule)?;
+        request.dry_run = schedule.says.dry_run;
+        let needed = needed_approval(known, &request);
+        if needed.is_some() {
+            request.dry_run = true;
+        }
+        if schedule.says.dry_run_first && !request.dry_run {
+            let looked = Request { dry_run: true, ..request.clone() };
+            let plan = self.planned(&looked)?;
+            let report = self.engine.run(&plan, stop, &mut |event| self.requests.seen(event))?;
+            if matches!(report.status, Status::Refused | Status::Failed) {
+                return Ok(of_report(report));
+            }
+        }
+        let plan = self.planned(&request)?;
+        let most = known.approval.as_ref().and_then(|(approval, _)| approval.max_rows);
+        if let Some(most) = most.filter(|most| !request.dry_run && plan.matched() > *most) {
+            let why = format!("it would take {} rows, and the approval is for {most}", plan.matched());
+            return Ok(Ended::Over(TickState::Failed, Some(why), None));
+        }
+        let run = new_id();
+        if !self.engine.timetable()?.begin(tick, &run)? {
+            // Somebody else has it: what is done here would be done twice.
+            stop.ask();
+            return Ok(Ended::PutOff(SignedDuration::ZERO, String::new()));
+        }
+        let report = self.engine.run_as(&run, &plan, stop, &mut |event| self.requests.seen(event))?;
+        Ok(match (of_report(report), needed) {
+            (Ended::Over(TickState::Done, _, report), Some(needed)) => {
+                Ended::Over(TickState::Done, Some(needed), report)
+            }
+            (ended, _) => ended,
+        })
+    }
+
+    fn planned(&self, request: &Request) -> Result<Plan, Failure> {
+        let prepared = self.engine.prepare(request)?;
+        match prepared.failures.into_iter().next().filter(|_| prepared.plan.items.len() == 1) {
+            Some(failure) => {
+                if let Err(error) = self.engine.log_unplanned(request, &failure) {
+                    tracing::warn!(%error, "the failed run cannot be logged");
+                }
+                Err(failure)
+            }
+            None => Ok(prepared.plan),
+        }
+    }
+}
+
+/// Why what is asked for may only be shown (X-23, W-067); none when it may be done.
+pub fn needed_approval(known: &Known, request: &Request) -> Option<String> {
+    let grave: Vec<&str> = request
+        .operations
+        .iter()
+        .filter(|operation| operation.severity >= Severity::High)
+        .map(|operation| operation.name.as_str())
+        .collect();
+    let added = !known.schedule.configured;
+    if grave.is_empty() && !added {
+        return None;
+    }
+    match &known.approval {
+        Some((_, None)) => None,
+        Some((_, Some(of))) if *of == fingerprint(request) => None,
+        Some(_) => {
+            Some("approval needed: what it runs was changed since it was approved; only shown".to_owned())
+        }
+        None if grave.is_empty() => {
+            Some("approval needed: it was added and nobody approved it; only shown".to_owned())
+        }
+        None => Some(format!("approval needed for {}; only shown", grave.join(", "))),
+    }
+}
+
+/// What an approval is given for: operations with all of their options and limits.
+pub fn fingerprint(request: &Request) -> String {
+    let text = serde_json::to_string(&request.operations).unwrap_or_default();
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Notes a tick for right now; it is run even where the schedule is switched off.
+pub fn by_hand(engine: &Engine, schedule: &str) -> Result<Option<Tick>, Failure> {
+    let now = engine.clock().now();
+    let tick = NewTick { due: now, start: now, skipped: None };
+    let timetable = engine.timetable()?;
+    timetable.note(&[Looked {
+        schedule: schedule.to_owned(),
+        ticks: vec![tick],
+        until: None,
+        back: false,
+    }])?;
+    Ok(timetable.ticks(Some(schedule), 1)?.into_iter().next())
+}
+
+fn of_report(report: Report) -> Ended {
+    let state = match report.status {
+        Status::Failed | Status::Refused | Status::Interrupted | Status::Cancelled => TickState::Failed,
+        _ => TickState::Done,
+    };
+    let why = match report.status {
+        Status::Completed | Status::Skipped => None,
+        Status::Failed | Status::Refused => report.errors.first().map(|error| error.message.clone()),
+        other => Some(other.name().to_owned()),
+    };
+    Ended::Over(state, why, Some(Box::new(report)))
+}
+
+fn said(failure: &Failure) -> String {
+    match failure.help() {
+        Some(help) => format!("{failure} ({help})"),
+        None => failure.to_string(),
+    }
+}

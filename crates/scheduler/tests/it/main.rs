@@ -1,0 +1,5 @@
+//! Schedules on real databases: each time is run once, whoever looks and whoever dies.
+
+mod kit;
+mod policies;
+mod workers;
