@@ -7,6 +7,7 @@
 mod blackout;
 pub mod cron;
 mod due;
+pub mod export;
 mod look;
 mod schedule;
 mod work;

@@ -68,22 +68,37 @@ impl<'a> Worker<'a> {
     /// Takes one tick and works on it; whether there was one.
     pub fn step(&self, stop: &Stop) -> Result<bool, Failure> {
         let now = self.engine.clock().now();
-        let Some(tick) = self.engine.timetable()?.claim(&self.id, self.lease, now)? else { return Ok(false) };
+        match self.engine.timetable()?.claim(&self.id, self.lease, now)? {
+            Some(tick) => self.take(&tick, stop).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The same for one tick only; false when it is not free.
+    pub fn step_at(&self, id: &str, stop: &Stop) -> Result<bool, Failure> {
+        let now = self.engine.clock().now();
+        match self.engine.timetable()?.claim_this(id, &self.id, self.lease, now)? {
+            Some(tick) => self.take(&tick, stop).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn take(&self, tick: &Tick, stop: &Stop) -> Result<(), Failure> {
         let known = all(self.engine, self.requests.configured())?
             .into_iter()
             .find(|known| known.schedule.name == tick.schedule);
         let Some(known) = known else {
-            self.engine.timetable()?.end(&tick, TickState::Skipped, Some("the schedule is gone"), now)?;
-            return Ok(true);
+            let now = self.engine.clock().now();
+            self.engine.timetable()?.end(tick, TickState::Skipped, Some("the schedule is gone"), now)?;
+            return Ok(());
         };
         let lost = AtomicBool::new(false);
-        let ended = self.with_a_beat(&tick, stop, &lost, |own| self.work(&tick, &known, stop, own));
+        let ended = self.with_a_beat(tick, stop, &lost, |own| self.work(tick, &known, stop, own));
         if lost.load(Ordering::Acquire) {
             tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "another worker has taken over");
-            return Ok(true);
+            return Ok(());
         }
-        self.finish(&tick, &known.schedule, ended?)?;
-        Ok(true)
+        self.finish(tick, &known.schedule, ended?)
     }
 
     fn finish(&self, tick: &Tick, schedule: &Schedule, ended: Ended) -> Result<(), Failure> {
@@ -124,23 +139,24 @@ impl<'a> Worker<'a> {
             let own = &own;
             scope.spawn(move || {
                 let pause = (self.lease / 3).min(Duration::from_millis(500)).max(Duration::from_millis(10));
-                let mut kept = std::time::Instant::now();
+                let clock = self.engine.clock();
+                let mut kept = clock.tick();
                 while is_over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     if stop.asked() {
                         own.ask();
                     }
-                    if kept.elapsed() < self.lease / 3 {
+                    if clock.tick().duration_since(kept) < self.lease / 3 {
                         continue;
                     }
                     match self.engine.timetable().and_then(|timetable| Ok(timetable.keep(tick, self.lease)?)) {
-                        Ok(true) => kept = std::time::Instant::now(),
+                        Ok(true) => kept = clock.tick(),
                         Ok(false) => {
                             lost.store(true, Ordering::Release);
                             own.ask();
                         }
                         Err(error) => {
                             tracing::warn!(%error, tick = %tick.id, "the timetable does not hear of the work");
-                            if kept.elapsed() >= self.lease {
+                            if clock.tick().duration_since(kept) >= self.lease {
                                 own.ask();
                             }
                         }

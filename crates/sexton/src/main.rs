@@ -3,9 +3,12 @@
 //! Thin surfaces over the engine. `config` alone reads the environment, `cli` alone writes to the terminal, and only this
 //! file ends the process.
 
+mod choice;
 mod cli;
 mod config;
+mod daemon;
 mod exit;
+mod trouble;
 mod wiring;
 
 use std::process::ExitCode;

@@ -1,3 +1,5 @@
+//! Cron lines at changes of the clock, and against every minute looked at by itself.
+
 use super::*;
 
 fn due(line: &str, zone: &str, after: &str, many: usize) -> Vec<String> {

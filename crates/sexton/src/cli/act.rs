@@ -2,10 +2,10 @@
 
 use super::console::Console;
 use super::progress::Progress;
-use super::trouble::Trouble;
 use super::{consent, documents, signals, text};
 use crate::config::{self, Config, Override};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use engine::{
     Changes, Engine, Event, Failure, Level, Manners, Plan, Report, Request, Status, Stop, What, is_refused,
 };

@@ -33,6 +33,8 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(stop())
         .subcommand(undo())
         .subcommand(runs())
+        .subcommand(super::schedule::command())
+        .subcommand(super::schedule::serve())
         .subcommand(status())
         .subcommand(report())
         .subcommand(audit())
@@ -196,6 +198,15 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
         )
         .args(names())
         .arg(dry_run())
+        .arg(
+            Arg::new("schedule")
+                .long("schedule")
+                .value_name("WHEN")
+                .value_parser(PossibleValuesParser::new(["daily", "weekly", "monthly"]))
+                .conflicts_with("plan")
+                .help("Do not run now, but add a schedule: daily at 02:00, Sundays at 03:00, first Sundays at 04:00 (UTC)")
+                .help_heading("What to run"),
+        )
         .arg(
             Arg::new("plan")
                 .long("plan")

@@ -2,9 +2,9 @@
 
 use super::console::Console;
 use super::numbers::of;
-use super::trouble::Trouble;
 use crate::config::{self, Environment, Wanted};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{Kind, SCHEMA_VERSION};
 use serde_json::json;

@@ -4,7 +4,7 @@
 
 use super::console::Console;
 use super::numbers::rows;
-use super::trouble::Trouble;
+use crate::trouble::Trouble;
 use engine::{Item, Plan, Severity, is_refused};
 
 /// Asks as much as the severities demand.

@@ -2,7 +2,7 @@
 //!
 //! A reader that goes away (`sexton runs list | head -1`) is no error. What is known to be secret never passes.
 
-use super::trouble::Trouble;
+use crate::trouble::Trouble;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{IsTerminal, Write};
 

@@ -3,8 +3,8 @@
 use super::act::Act;
 use super::numbers::count;
 use super::table::Table;
-use super::trouble::Trouble;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use engine::SCHEMA_VERSION;
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! `sexton example`: one of the example systems in a folder of its own, with a mess in it, to try things on.
 
 use super::console::Console;
-use super::trouble::Trouble;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring;
 use clap::ArgMatches;
 use std::path::Path;

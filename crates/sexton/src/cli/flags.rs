@@ -2,8 +2,8 @@
 //!
 //! What was said goes through the same schema as the file, so a flag accepts exactly what the key accepts.
 
-use super::trouble::Trouble;
 use crate::config::{Node, Override, Property, Schema, Value, manners_schema};
+use crate::trouble::Trouble;
 use clap::{Arg, ArgAction, ArgMatches};
 use engine::Kind;
 

@@ -1,9 +1,9 @@
 //! `index drop`: take indexes away by their names, or for what they are.
 
 use super::act::Act;
-use super::trouble::Trouble;
 use super::{arguments, flags, run};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::{Arg, ArgMatches, Command};
 use engine::Kind;
 

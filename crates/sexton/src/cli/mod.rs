@@ -6,7 +6,6 @@ mod about_files;
 mod act;
 mod arguments;
 mod backup;
-mod choice;
 mod config_commands;
 mod consent;
 mod console;
@@ -28,16 +27,19 @@ mod reference;
 mod run;
 mod runs;
 mod scan;
+mod schedule;
+mod serve;
 mod signals;
 mod sizes;
 mod status;
 mod table;
 mod text;
-mod trouble;
 mod undo;
 
+use crate::choice;
 use crate::config::{self, Config, Environment, LogFormat, LogLevel, Wanted};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring;
 use act::Act;
 use clap::ArgMatches;
@@ -48,7 +50,6 @@ use std::ffi::OsString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use trouble::Trouble;
 
 /// Does what the command line says.
 pub fn main(arguments: Vec<OsString>, environment: &Environment) -> Exit {
@@ -160,6 +161,8 @@ fn dispatch(
         "stop" => run::stop(&act, own, &actor),
         "undo" => undo::undo(&act, own, &actor),
         "runs" => runs::runs(&act, own),
+        "schedule" => schedule::schedule(&act, own, &actor),
+        "serve" => serve::serve(&act, own, environment.host()),
         "status" => status::status(&act, own),
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),

@@ -3,9 +3,9 @@
 use super::arguments;
 use super::console::Console;
 use super::contract;
-use super::trouble::Trouble;
 use crate::config::{Schema, manners_schema, operation_schema, schema_of_file};
 use crate::exit::{Exit, MEANINGS};
+use crate::trouble::Trouble;
 use clap::{ArgMatches, Command};
 use engine::Kind;
 use serde_json::Value as Json;

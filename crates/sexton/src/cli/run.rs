@@ -2,9 +2,10 @@
 
 use super::act::Act;
 use super::console::Output;
-use super::trouble::Trouble;
-use super::{choice, flags, scan, text};
+use super::{flags, scan, schedule, text};
+use crate::choice::{self, Names};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{Kind, Plan, Request};
 use serde_json::json;
@@ -34,15 +35,48 @@ pub fn run(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble
     if let Some(file) = matches.get_one::<String>("plan") {
         return run_stored(act, matches, file, actor);
     }
+    if let Some(when) = matches.get_one::<String>("schedule") {
+        return register(act, matches, when, actor);
+    }
     let mut request = requested(act, matches, actor)?;
     request.dry_run = matches.get_flag("dry-run");
     request.force = matches.get_flag("force");
     act.request(&request)
 }
 
+/// `--schedule`: what would be run now is added as a schedule (S1-009, X-52).
+fn register(act: &Act, matches: &ArgMatches, when: &str, actor: &str) -> Result<Exit, Trouble> {
+    let names = Names::typed(matches);
+    let usual: Vec<&str> = match when {
+        "daily" => vec!["logs", "sessions"],
+        "weekly" => act.config.operation_names(),
+        _ => vec!["reindex"],
+    };
+    let names = if names.is_empty() {
+        Names::listed(&usual.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    } else {
+        names
+    };
+    let chosen = choice::operations(&names, act.config)?;
+    let cron = match when {
+        "daily" => "0 2 * * *",
+        "weekly" => "0 3 * * sun",
+        _ => "0 4 * * sun#1",
+    };
+    let said = flags::overrides(matches, act.engine.catalogue())?;
+    let says = scheduler::Definition {
+        run: chosen.iter().map(|one| one.operation.name.clone()).collect(),
+        cron: Some(cron.to_owned()),
+        dry_run: matches.get_flag("dry-run"),
+        options: said.into_iter().map(|one| (one.key, one.value.json())).collect(),
+        ..scheduler::Definition::default()
+    };
+    schedule::register(act, when, &says, actor)
+}
+
 fn requested(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Request, Trouble> {
     let said = flags::overrides(matches, act.engine.catalogue())?;
-    let chosen = choice::operations(matches, act.config)?;
+    let chosen = choice::operations(&Names::typed(matches), act.config)?;
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::database(named, act.config)?.map(|database| database.name);
     let mut request = choice::request(act.config, &chosen, &said, database.as_deref(), actor)?;

@@ -3,9 +3,9 @@
 use super::act::Act;
 use super::numbers::{count, duration, minute, of};
 use super::table::Table;
-use super::trouble::Trouble;
 use super::{documents, text};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::age::Age;
 use engine::{Report, SCHEMA_VERSION, Status};

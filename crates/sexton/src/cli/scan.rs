@@ -4,11 +4,11 @@
 //! to move on.
 
 use super::act::Act;
-use super::choice;
 use super::numbers::{count, of, rows};
 use super::table::Table;
-use super::trouble::Trouble;
+use crate::choice;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{Kind, SCHEMA_VERSION};
 use serde_json::{Value as Json, json};

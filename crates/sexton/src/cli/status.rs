@@ -5,9 +5,10 @@
 
 use super::act::Act;
 use super::numbers::{count, minute, of};
+use super::schedule;
 use super::table::Table;
-use super::trouble::Trouble;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{ErrorRate, OperationReport, Report, SCHEMA_VERSION, Status};
 use jiff::Timestamp;
@@ -79,6 +80,7 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let each: Vec<(&str, Statistics)> =
         names.iter().map(|name| (*name, of_operation(&reports, name))).collect();
     let week = ErrorRate::of_week(&reports, act.engine.clock().now());
+    let (serving, schedules) = (schedule::serving(act)?, schedule::standings(act)?);
     if !act.console.is_text() {
         let operations: Map<String, Value> =
             each.iter().map(|(name, own)| ((*name).to_owned(), own.document())).collect();
@@ -89,6 +91,8 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         };
         act.console.document(&json!({
             "schema_version": SCHEMA_VERSION,
+            "scheduler": { "running": !serving.is_empty(), "workers": serving },
+            "schedules": schedules,
             "running": !at_work.is_empty(),
             "runs_at_work": at_work,
             "statistics": statistics,
@@ -102,6 +106,12 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         [] => "nothing is at work".to_owned(),
         ids => format!("at work: {}", ids.join(", ")),
     });
+    if !schedules.is_empty() {
+        act.console.data(&match serving.len() as u64 {
+            0 => format!("nobody serves {}", of(schedules.len() as u64, "schedule", "schedules")),
+            many => of(many, "process serves the schedules", "processes serve the schedules"),
+        });
+    }
     let mut table =
         Table::new(["operation", "runs", "done", "failed", "last run (UTC)", "so far"], &[1, 2, 3]);
     for (name, own) in &each {

@@ -3,9 +3,10 @@
 use super::act::Act;
 use super::numbers::{bytes, minute, of};
 use super::table::Table;
-use super::trouble::Trouble;
-use super::{choice, consent, text};
+use super::{consent, text};
+use crate::choice;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::undo::Point;
 use engine::{OperationReport, Report, SCHEMA_VERSION};

@@ -72,6 +72,28 @@ impl Node {
         Node { path: path.to_owned(), name_span: 0..0, span: 0..0, value }
     }
 
+    /// A value from elsewhere than a file.
+    pub fn of_json(path: &str, json: &serde_json::Value) -> Node {
+        use serde_json::Value as Json;
+        let inside = |name: &str, value: &Json| Node::of_json(&format!("{path}.{name}"), value);
+        let value = match json {
+            Json::Null => Value::Text(String::new()),
+            Json::Bool(flag) => Value::Bool(*flag),
+            Json::Number(number) => match number.as_i64() {
+                Some(whole) => Value::Int(whole),
+                None => Value::Float(number.as_f64().unwrap_or(0.0)),
+            },
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => {
+                Value::List(items.iter().enumerate().map(|(n, item)| inside(&n.to_string(), item)).collect())
+            }
+            Json::Object(entries) => Value::Table(
+                entries.iter().map(|(name, value)| (name.clone(), inside(name, value))).collect(),
+            ),
+        };
+        Node { path: path.to_owned(), name_span: 0..0, span: 0..0, value }
+    }
+
     /// The named value of a table.
     pub fn entry(&self, name: &str) -> Option<&Node> {
         self.entries().iter().find(|(known, _)| known == name).map(|(_, node)| node)

@@ -75,6 +75,17 @@ impl Environment {
             .unwrap_or_else(account)
     }
 
+    /// The name of this machine, for people.
+    pub fn host(&self) -> String {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = kernel.trim();
+        if host.is_empty() {
+            self.variable("HOSTNAME").unwrap_or("this machine").to_owned()
+        } else {
+            host.to_owned()
+        }
+    }
+
     /// Where programs keep their state for this user.
     pub fn state_folder(&self) -> Option<PathBuf> {
         let base = match self.variable("XDG_STATE_HOME") {

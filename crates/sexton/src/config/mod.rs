@@ -11,6 +11,7 @@ mod operations;
 mod problem;
 mod resolve;
 mod salvage;
+mod schedules;
 mod schema;
 mod secrets;
 mod sections;
@@ -28,6 +29,7 @@ pub use whole::{manners_schema, operation_schema, schema_of_file};
 
 use engine::age::Age;
 use engine::{BackupPolicy, Kind, RunLog, Severity};
+use scheduler::Schedule;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ pub struct Config {
     pub operations: Vec<OperationSetting>,
     /// The groups.
     pub groups: Vec<GroupSetting>,
+    /// When operations run by themselves, in the order of the file.
+    pub schedules: Vec<Schedule>,
     /// Manners of all operations, as far as given.
     pub manners: Map<String, Json>,
     /// Whether a run goes on when one of its operations fails.
@@ -368,6 +372,7 @@ impl Config {
             keep_undo: sections::UndoSection::default().keep,
             undo_max_bytes: None,
             keep_runs: sections::LogSection::default().keep,
+            schedules: Vec::new(),
             run_logs: Vec::new(),
             log_level: None,
             log_format: LogFormat::default(),

@@ -7,6 +7,7 @@ use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
 use super::problem::Problem;
+use super::schedules;
 use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{
@@ -67,6 +68,7 @@ pub fn config(
         stores,
         operations,
         groups: entries(tree, "group").iter().map(|(name, node)| group(name, node)).collect(),
+        schedules: schedules::of(tree),
         manners: tree.entry("defaults").map(manners_of).unwrap_or_default(),
         go_on: value::<OnError>(tree.entry("defaults").and_then(|node| node.entry("on_error")))
             == OnError::Continue,

@@ -31,6 +31,8 @@ pub struct File {
     pub operation: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// Named lists of operations.
     pub group: BTreeMap<String, GroupSection>,
+    /// When operations and groups run by themselves, by name: in `sexton serve` and `sexton worker`.
+    pub schedule: BTreeMap<String, scheduler::Definition>,
     /// Limits and manners for all operations; each operation may say otherwise.
     pub defaults: serde_json::Map<String, serde_json::Value>,
     /// Where sexton remembers its runs.

@@ -5,6 +5,7 @@
 
 use super::document::{Node, Value};
 use super::problem::Problem;
+use super::schedules;
 use super::schema::{Schema, together};
 use super::sections::{DefaultsSection, File, OperationSection};
 use engine::{Kind, Manners, Phase};
@@ -73,7 +74,7 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     }
     let operations = tree.entry("operation").map(Node::entries).unwrap_or_default();
     for (name, operation) in operations {
-        check_name(name, operation, problems);
+        check_name("an operation", name, operation, problems);
         check_operation(operation, tree, catalogue, problems);
     }
     check_circles(operations, problems);
@@ -98,6 +99,9 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     }
     for (_, fleet) in tree.entry("fleet").map(Node::entries).unwrap_or_default() {
         check_fleet(fleet, tree, problems);
+    }
+    for (name, schedule) in tree.entry("schedule").map(Node::entries).unwrap_or_default() {
+        schedules::check(name, schedule, tree, catalogue, problems);
     }
     for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
         check_database(run_log, tree, problems);
@@ -125,16 +129,16 @@ fn fixed_schema() -> Json {
     schema
 }
 
-fn check_name(name: &str, operation: &Node, problems: &mut Vec<Problem>) {
+pub(super) fn check_name(a: &str, name: &str, operation: &Node, problems: &mut Vec<Problem>) {
     let mut refuse = |what: String, help: &str| {
         problems.push(Problem::new(&operation.path, operation.name_span.clone(), what).help(help));
     };
     if RESERVED.contains(&name) {
-        refuse(format!("an operation cannot be called `{name}`"), "the name is reserved: choose another one");
+        refuse(format!("{a} cannot be called `{name}`"), "the name is reserved: choose another one");
     }
     if name.is_empty() || name.contains([',', '/', ' ']) || name.starts_with('-') {
         refuse(
-            format!("`{name}` is not a good name for an operation"),
+            format!("`{name}` is not a good name for {a}"),
             "use letters, digits, `_`, `-` and `.`: it is typed on the command line and stands in reports",
         );
     }
@@ -301,7 +305,7 @@ fn check_references(schema: Schema<'_>, node: &Node, tree: &Node, problems: &mut
 }
 
 /// A name, or a list of names, of things that stand in the table `section` of the file.
-fn check_names(node: Option<&Node>, section: &str, tree: &Node, problems: &mut Vec<Problem>) {
+pub(super) fn check_names(node: Option<&Node>, section: &str, tree: &Node, problems: &mut Vec<Problem>) {
     let Some(node) = node else { return };
     let known: Vec<&str> = tree
         .entry(section)

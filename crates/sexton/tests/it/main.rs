@@ -40,6 +40,7 @@ mod recovery;
 mod reference;
 mod rights;
 mod run;
+mod schedule;
 mod schema;
 mod signals;
 mod terminal;

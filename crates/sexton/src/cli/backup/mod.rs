@@ -7,11 +7,12 @@ pub use arguments::command;
 
 use super::act::Act;
 use super::numbers::{bytes, count, duration, minute, of};
+use super::run;
 use super::table::Table;
-use super::trouble::Trouble;
-use super::{choice, run};
+use crate::choice;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::backup::{Backup, Proof};
 use engine::{Kind, SCHEMA_VERSION};

@@ -8,10 +8,11 @@ mod html;
 mod text;
 
 use super::act::Act;
-use super::trouble::Trouble;
-use super::{choice, flags};
+use super::flags;
+use crate::choice;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};

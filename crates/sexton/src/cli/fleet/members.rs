@@ -4,8 +4,8 @@
 //! configuration says.
 
 use super::super::act::Act;
-use super::super::trouble::Trouble;
 use crate::config::{DatabaseSetting, FleetSetting, Members, secrets_of_url};
+use crate::trouble::Trouble;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -9,9 +9,9 @@ pub use rollout::{Outcome, Rollout, each as each_of, rollout};
 use super::act::Act;
 use super::numbers::bytes;
 use super::table::Table;
-use super::trouble::Trouble;
 use crate::config::{FleetSetting, Members, nearest};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring;
 use clap::{Arg, ArgMatches, Command};
 use engine::SCHEMA_VERSION;
@@ -166,5 +166,5 @@ fn status(act: &Act, fleet: &FleetSetting) -> Result<Exit, Trouble> {
 
 /// A failure in one line, with its causes.
 pub fn told(failure: &engine::Failure) -> String {
-    super::trouble::chain(failure).join(": ")
+    crate::trouble::chain(failure).join(": ")
 }

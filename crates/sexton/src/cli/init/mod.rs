@@ -5,11 +5,11 @@
 mod draft;
 mod guess;
 
-use super::choice;
 use super::console::Console;
-use super::trouble::Trouble;
+use crate::choice;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring;
 use clap::ArgMatches;
 use engine::SCHEMA_VERSION;

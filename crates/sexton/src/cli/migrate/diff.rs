@@ -4,10 +4,10 @@
 //! a difference are shown and never run.
 
 use super::{document, looked_at, request, word};
+use crate::choice;
 use crate::cli::act::Act;
-use crate::cli::choice;
-use crate::cli::trouble::Trouble;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring::compare::{Comparison, Ignored, Snapshot};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use engine::Kind;

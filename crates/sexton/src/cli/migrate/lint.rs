@@ -4,11 +4,11 @@
 //! through a session that cannot write. The exit code is that of the worst finding.
 
 use super::{lint_forms, lint_text};
+use crate::choice;
 use crate::cli::act::Act;
-use crate::cli::choice;
-use crate::cli::trouble::Trouble;
 use crate::config::OperationSetting;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring::lint::{self, Engine, Level, Linted, Source, Terms, codes};
 use crate::wiring::{Convention, is_place};
 use clap::builder::PossibleValuesParser;

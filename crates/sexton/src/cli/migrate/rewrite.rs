@@ -2,8 +2,8 @@
 
 use super::lint::{Asked, files};
 use crate::cli::act::Act;
-use crate::cli::trouble::Trouble;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring::lint::{self, Source, Surroundings};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use engine::{Kind, SCHEMA_VERSION};

@@ -3,8 +3,8 @@
 use super::{document, looked_at, request, word};
 use crate::cli::act::Act;
 use crate::cli::arguments::dry_run;
-use crate::cli::trouble::Trouble;
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring::{Checkpoint, Made};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use engine::{Kind, OperationRequest};

@@ -3,11 +3,11 @@
 //! Explicit lists keep their order; `--all` and groups go by phase unless the configuration says `as_listed`. An
 //! unknown name means that nothing is run at all (S1-006).
 
-use super::trouble::Trouble;
 use crate::config::{
     Config, DatabaseSetting, MANNERS, OperationSetting, Order, Override, Overrides, nearest,
 };
 use crate::exit::Exit;
+use crate::trouble::Trouble;
 use crate::wiring::is_place;
 use clap::ArgMatches;
 use engine::{Kind, OperationRequest, Request, Trigger, new_id};
@@ -28,10 +28,46 @@ impl<'a> Chosen<'a> {
     }
 }
 
+/// What was named to be run.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// All operations there are.
+    pub all: bool,
+    /// Operations or groups.
+    pub any: Vec<String>,
+    /// Operations.
+    pub operations: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+impl Names {
+    /// As they were typed.
+    pub fn typed(matches: &ArgMatches) -> Self {
+        let many = |id: &str| matches.get_many::<String>(id).into_iter().flatten().cloned().collect();
+        Self {
+            all: matches.get_flag("all"),
+            any: many("names"),
+            operations: many("operation"),
+            groups: many("group"),
+        }
+    }
+
+    /// Operations or groups, as a list has them.
+    pub fn listed(any: &[String]) -> Self {
+        Self { any: any.to_vec(), ..Self::default() }
+    }
+
+    /// Whether nothing was named.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.any.is_empty() && self.operations.is_empty() && self.groups.is_empty()
+    }
+}
+
 /// The operations that were chosen, in the order in which they run. A check that others want after them (`verify_after`)
 /// comes once, right after the last of those (S2-083).
-pub fn operations<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<Chosen<'a>>, Trouble> {
-    let named = named(matches, config)?;
+pub fn operations<'a>(names: &Names, config: &'a Config) -> Result<Vec<Chosen<'a>>, Trouble> {
+    let named = named(names, config)?;
     let mut wanted: Vec<(&str, Vec<String>)> = Vec::new();
     let mut want = |check: &'a Option<String>, verified: Vec<String>| {
         let Some(check) = check else { return };
@@ -43,8 +79,7 @@ pub fn operations<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<Ch
     for operation in &named {
         want(&operation.verify_after, vec![operation.name.clone()]);
     }
-    let of_command = ["names", "group"].into_iter().flat_map(|id| matches.get_many::<String>(id)).flatten();
-    for name in of_command {
+    for name in names.any.iter().chain(&names.groups) {
         if let Some(group) = config.groups.iter().find(|group| group.name == *name) {
             let others = group.operations.iter().filter(|name| Some(*name) != group.verify_after.as_ref());
             want(&group.verify_after, others.cloned().collect());
@@ -64,10 +99,9 @@ pub fn operations<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<Ch
 }
 
 /// What was named, in the order in which it runs.
-fn named<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<&'a OperationSetting>, Trouble> {
-    let many = |id: &str| matches.get_many::<String>(id).into_iter().flatten();
-    if matches.get_flag("all") {
-        if many("names").chain(many("operation")).chain(many("group")).next().is_some() {
+fn named<'a>(names: &Names, config: &'a Config) -> Result<Vec<&'a OperationSetting>, Trouble> {
+    if names.all {
+        if names.any.iter().chain(&names.operations).chain(&names.groups).next().is_some() {
             return Err(Trouble::usage("`--all` and names exclude each other", "leave out one of the two"));
         }
         if config.operations.is_empty() {
@@ -76,16 +110,16 @@ fn named<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<&'a Operati
         return Ok(in_order(config.operations.iter().collect(), config.order));
     }
     let mut chosen: Vec<&OperationSetting> = Vec::new();
-    for name in many("names") {
+    for name in &names.any {
         match config.groups.iter().any(|group| group.name == *name) {
             true => chosen.extend(group(config, name)?),
             false => chosen.push(operation(config, name, true)?),
         }
     }
-    for name in many("operation") {
+    for name in &names.operations {
         chosen.push(operation(config, name, false)?);
     }
-    for name in many("group") {
+    for name in &names.groups {
         chosen.extend(group(config, name)?);
     }
     if chosen.is_empty() && config.operations.is_empty() {

@@ -1,37 +1,12 @@
-//! What is due, what was due, and who works on it: the rows that all workers of one state share.
-//!
-//! A *tick* is one moment at which a schedule is due, and what came of it. It exists once, however many processes look at the
-//! clock: schedule and moment are its key. A worker has a tick for as long as its lease lasts, and the term tells whoever had
-//! it before that it is not theirs any more. Leases go by the clock of the state, which all workers can compare.
+//! Ticks: noted once, taken by one worker at a time, ended by the one who has them.
 
-use super::State;
-use super::runs::sortable;
-use crate::error::{Error, Result};
+use super::{Timetable, maybe, moment, text};
+use crate::error::Result;
+use crate::state::runs::sortable;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use targets::db::{Limits, Session, Sql, TableName, Tx, Value};
-
-/// What the state knows of a schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its name.
-    pub name: String,
-    /// What it says, where it is no schedule of the configuration.
-    pub body: Option<serde_json::Value>,
-    /// Counts its changes.
-    pub version: i64,
-    /// Whether it runs by itself; none: as the configuration says.
-    pub enabled: Option<bool>,
-    /// What it may do unattended.
-    pub approval: Option<serde_json::Value>,
-    /// Until when it was looked for what is due.
-    pub looked: Option<Timestamp>,
-    /// When it was changed.
-    pub changed_at: Option<Timestamp>,
-    /// By whom.
-    pub changed_by: String,
-}
+use targets::db::{Sql, TableName, Value};
 
 /// How a tick stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,175 +96,9 @@ pub struct Looked {
     pub back: bool,
 }
 
-/// A process that plans ticks or works on them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Worker {
-    /// Its id.
-    pub id: String,
-    /// Its machine and process, for people.
-    pub place: String,
-    /// When it began.
-    pub began: Timestamp,
-    /// For how many seconds it was not heard of.
-    pub silent_seconds: f64,
-}
-
-/// The timetable of a state.
-pub struct Timetable<'a> {
-    state: &'a State,
-}
-
 const TICK: &str = "id, schedule, due, start, state, why, run, worker, term, ended";
 
-pub(super) fn create(session: &mut dyn Session, limits: &Limits) -> Result<()> {
-    let own = |session: &dyn Session, name: &str| session.dialect().own(name);
-    let ticks = own(session, "ticks");
-    let there = session.dialect().exists(&ticks);
-    if session.count(&there)? > 0 {
-        return Ok(());
-    }
-    let (schedules, workers) = (own(session, "schedules"), own(session, "workers"));
-    let table = |name: &TableName, columns: &str| {
-        Sql::new("create table if not exists ").table(name).text(&format!(" ({columns})"))
-    };
-    let statements = [
-        table(
-            &schedules,
-            "name text not null primary key, body text, version bigint not null, enabled bigint, approval text, \
-             looked text, changed_at text, changed_by text not null",
-        ),
-        table(
-            &ticks,
-            "id text not null primary key, schedule text not null, due text not null, start text not null, \
-             state text not null, why text, run text, worker text, term bigint not null, lease_us bigint not null, \
-             ended text, unique (schedule, due)",
-        ),
-        table(
-            &workers,
-            "id text not null primary key, place text not null, began text not null, heard_us bigint not null",
-        ),
-        Sql::new("create index if not exists sexton_ticks_start on ").table(&ticks).text(" (state, start)"),
-        // Two workers cannot have the same schedule, whatever each of them has seen.
-        Sql::new("create unique index if not exists sexton_ticks_claimed on ")
-            .table(&ticks)
-            .text(" (schedule) where state = 'claimed'"),
-    ];
-    let mut tx = session.begin(limits)?;
-    for statement in &statements {
-        tx.execute(statement)?;
-    }
-    tx.commit()
-}
-
-impl<'a> Timetable<'a> {
-    pub(crate) fn new(state: &'a State) -> Self {
-        Self { state }
-    }
-
-    fn own(&self, name: &str) -> TableName {
-        self.state.own(name)
-    }
-
-    /// All schedules the state knows of, by name.
-    pub fn entries(&self) -> Result<Vec<Entry>> {
-        self.state.rows(&self.select_entries().text(" order by name"))?.iter().map(entry).collect()
-    }
-
-    /// One of them.
-    pub fn entry(&self, name: &str) -> Result<Option<Entry>> {
-        let select = self.select_entries().text(" where name = ").bind(name);
-        self.state.rows(&select)?.first().map(entry).transpose()
-    }
-
-    fn select_entries(&self) -> Sql {
-        Sql::new("select name, body, version, enabled, approval, looked, changed_at, changed_by from ")
-            .table(&self.own("schedules"))
-    }
-
-    /// Changes a schedule, or adds it; its new version. With `expected`, only if it still has that version (0: if it is not
-    /// there).
-    pub fn put(&self, entry: &Entry, expected: Option<i64>, now: Timestamp) -> Result<i64> {
-        let own = self.own("schedules");
-        let json = |value: &Option<serde_json::Value>| {
-            value.as_ref().map_or(Value::Null, |v| Value::Text(v.to_string()))
-        };
-        let enabled = entry.enabled.map_or(Value::Null, |on| Value::Int(i64::from(on)));
-        self.state.change(|tx| {
-            let select =
-                Sql::new("select version from ").table(&own).text(" where name = ").bind(entry.name.as_str());
-            let there = tx.rows(&select)?.first().and_then(|row| row[0].as_int());
-            if expected.is_some_and(|expected| expected != there.unwrap_or(0)) {
-                return Err(changed_meanwhile(&entry.name));
-            }
-            let version = there.unwrap_or(0) + 1;
-            let statement = match there {
-                Some(old) => Sql::new("update ")
-                    .table(&own)
-                    .text(" set body = ")
-                    .bind(json(&entry.body))
-                    .text(", version = ")
-                    .bind(version)
-                    .text(", enabled = ")
-                    .bind(enabled.clone())
-                    .text(", approval = ")
-                    .bind(json(&entry.approval))
-                    .text(", changed_at = ")
-                    .bind(sortable(now))
-                    .text(", changed_by = ")
-                    .bind(entry.changed_by.as_str())
-                    .text(" where name = ")
-                    .bind(entry.name.as_str())
-                    .text(" and version = ")
-                    .bind(old),
-                None => Sql::new("insert into ")
-                    .table(&own)
-                    .text(" (name, body, version, enabled, approval, changed_at, changed_by) values (")
-                    .bind(entry.name.as_str())
-                    .text(", ")
-                    .bind(json(&entry.body))
-                    .text(", ")
-                    .bind(version)
-                    .text(", ")
-                    .bind(enabled.clone())
-                    .text(", ")
-                    .bind(json(&entry.approval))
-                    .text(", ")
-                    .bind(sortable(now))
-                    .text(", ")
-                    .bind(entry.changed_by.as_str())
-                    .text(") on conflict (name) do nothing"),
-            };
-            match tx.execute(&statement)? {
-                1 => Ok(version),
-                _ => Err(changed_meanwhile(&entry.name)),
-            }
-        })
-    }
-
-    /// Forgets a schedule with all of its ticks but the one at work; whether it was there.
-    pub fn remove(&self, name: &str, expected: Option<i64>) -> Result<bool> {
-        let (schedules, ticks) = (self.own("schedules"), self.own("ticks"));
-        self.state.change(|tx| {
-            let mut gone = Sql::new("delete from ").table(&schedules).text(" where name = ").bind(name);
-            if let Some(expected) = expected {
-                gone = gone.text(" and version = ").bind(expected);
-            }
-            let there = Sql::new("select count(*) from ").table(&schedules).text(" where name = ").bind(name);
-            let known = tx.count(&there)? > 0;
-            if tx.execute(&gone)? == 0 {
-                return if known { Err(changed_meanwhile(name)) } else { Ok(false) };
-            }
-            tx.execute(
-                &Sql::new("delete from ")
-                    .table(&ticks)
-                    .text(" where schedule = ")
-                    .bind(name)
-                    .text(" and state <> 'claimed'"),
-            )?;
-            Ok(true)
-        })
-    }
-
+impl Timetable<'_> {
     /// Notes ticks, those that are there already not again, and until when it was looked; how many are new.
     pub fn note(&self, all: &[Looked]) -> Result<u64> {
         let (schedules, own) = (self.own("schedules"), self.own("ticks"));
@@ -310,6 +119,21 @@ impl<'a> Timetable<'a> {
     /// Takes the oldest tick that may begin, or one whose worker was not heard of for as long as its lease lasts. Never two
     /// of the same schedule. None when there is nothing to do.
     pub fn claim(&self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Tick>> {
+        self.claim_if(worker, lease, now, &Sql::default())
+    }
+
+    /// The same for one tick only.
+    pub fn claim_this(
+        &self,
+        id: &str,
+        worker: &str,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Tick>> {
+        self.claim_if(worker, lease, now, &Sql::new(" and t.id = ").bind(id))
+    }
+
+    fn claim_if(&self, worker: &str, lease: Duration, now: Timestamp, only: &Sql) -> Result<Option<Tick>> {
         let own = self.own("ticks");
         let clock = self.state.clock_us()?;
         let until = clock + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
@@ -325,6 +149,7 @@ impl<'a> Timetable<'a> {
             .table(&own)
             .text(" as t where ")
             .add(&free("t"))
+            .add(only)
             .text(" and not exists (select 1 from ")
             .table(&own)
             .text(" as o where o.schedule = t.schedule and o.state = 'claimed' and o.id <> t.id) order by t.start, t.id limit 1")
@@ -461,50 +286,6 @@ impl<'a> Timetable<'a> {
             .text(".schedule)");
         self.state.change(|tx| tx.execute(&gone))
     }
-
-    /// Says that a worker is there, or still is.
-    pub fn arrive(&self, id: &str, place: &str, began: Timestamp) -> Result<()> {
-        let heard = self.state.clock_us()?;
-        self.state.write(&[Sql::new("insert into ")
-            .table(&self.own("workers"))
-            .text(" (id, place, began, heard_us) values (")
-            .bind(id)
-            .text(", ")
-            .bind(place)
-            .text(", ")
-            .bind(sortable(began))
-            .text(", ")
-            .bind(heard)
-            .text(") on conflict (id) do update set heard_us = excluded.heard_us")])
-    }
-
-    /// Says that a worker is gone, and forgets those not heard of for a day.
-    pub fn leave(&self, id: &str) -> Result<()> {
-        let silent = self.state.clock_us()? - 86_400_000_000;
-        self.state.write(&[Sql::new("delete from ")
-            .table(&self.own("workers"))
-            .text(" where id = ")
-            .bind(id)
-            .text(" or heard_us < ")
-            .bind(silent)])
-    }
-
-    /// The workers, those heard of last first.
-    pub fn workers(&self) -> Result<Vec<Worker>> {
-        let clock = self.state.clock_us()?;
-        let select = Sql::new("select id, place, began, heard_us from ")
-            .table(&self.own("workers"))
-            .text(" order by heard_us desc, id");
-        let worker = |row: &Vec<Value>| {
-            Ok(Worker {
-                id: text(row, 0)?,
-                place: text(row, 1)?,
-                began: moment(&text(row, 2)?)?,
-                silent_seconds: (clock - row[3].as_int().unwrap_or(0)) as f64 / 1e6,
-            })
-        };
-        self.state.rows(&select)?.iter().map(worker).collect()
-    }
 }
 
 fn noted(own: &TableName, schedule: &str, tick: &NewTick) -> Sql {
@@ -545,46 +326,6 @@ fn looked_until(schedules: &TableName, looked: &Looked, until: Timestamp) -> Sql
     }
 }
 
-fn changed_meanwhile(name: &str) -> Error {
-    Error::data(format!("the schedule `{name}` was changed meanwhile"))
-        .help("look at it again, then change it")
-}
-
-fn unreadable() -> Error {
-    Error::system("a row of the timetable cannot be read")
-        .help("another version of sexton may have written it")
-}
-
-fn text(row: &[Value], n: usize) -> Result<String> {
-    row.get(n).and_then(Value::as_text).map(str::to_owned).ok_or_else(unreadable)
-}
-
-fn moment(text: &str) -> Result<Timestamp> {
-    text.parse().map_err(|error| unreadable().because(error))
-}
-
-fn maybe(row: &[Value], n: usize) -> Option<String> {
-    row.get(n).and_then(Value::as_text).map(str::to_owned)
-}
-
-fn entry(row: &Vec<Value>) -> Result<Entry> {
-    let json = |n: usize| {
-        maybe(row, n)
-            .map(|text| serde_json::from_str(&text).map_err(|error| unreadable().because(error)))
-            .transpose()
-    };
-    Ok(Entry {
-        name: text(row, 0)?,
-        body: json(1)?,
-        version: row[2].as_int().unwrap_or(0),
-        enabled: row[3].as_int().map(|on| on != 0),
-        approval: json(4)?,
-        looked: maybe(row, 5).map(|at| moment(&at)).transpose()?,
-        changed_at: maybe(row, 6).map(|at| moment(&at)).transpose()?,
-        changed_by: text(row, 7)?,
-    })
-}
-
 fn read(row: &[Value]) -> Result<Tick> {
     Ok(Tick {
         id: text(row, 0)?,
@@ -598,17 +339,4 @@ fn read(row: &[Value]) -> Result<Tick> {
         term: row[8].as_int().unwrap_or(0),
         ended: maybe(row, 9).map(|at| moment(&at)).transpose()?,
     })
-}
-
-impl State {
-    /// Does something in one transaction; it may be done twice, when the answer to a commit was lost.
-    fn change<T>(&self, each: impl Fn(&mut dyn Tx) -> Result<T>) -> Result<T> {
-        super::patiently(|| {
-            let mut session = self.session();
-            let mut tx = session.begin(&self.limits)?;
-            let done = each(tx.as_mut())?;
-            tx.commit()?;
-            Ok(done)
-        })
-    }
 }

@@ -1,0 +1,193 @@
+//! `sexton serve` and `sexton worker`: one thread looks for what is due, others work on it, until somebody asks to stop.
+//!
+//! Nothing is kept in memory that would be missed: whatever is killed here is gone on with by the next process.
+
+use crate::choice::{self, Names};
+use crate::config::{Config, Node, Override};
+use crate::trouble::{Trouble, chain};
+use crate::wiring;
+use engine::{Engine, Error, Failure, Request, Stop, TickState, Trigger, new_id};
+use jiff::{SignedDuration, Timestamp};
+use scheduler::{Looker, Outcome, Requests, Schedule, Worker};
+use std::time::Duration;
+
+/// Between two looks for what is due, and for something to do.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between two signs of life.
+const BEAT: SignedDuration = SignedDuration::from_secs(10);
+/// Between two times that old ticks are forgotten.
+const TIDY: SignedDuration = SignedDuration::from_hours(1);
+
+/// How it is served.
+pub struct Service<'a> {
+    /// What was configured.
+    pub config: &'a Config,
+    /// The name of this machine.
+    pub host: String,
+    /// How many runs at a time.
+    pub workers: usize,
+    /// How long a worker may be silent before others go on with what it has.
+    pub lease: Duration,
+    /// Tells people what happens.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Makes requests of schedules, as the configuration has their operations.
+pub struct Plans<'a> {
+    /// What was configured.
+    pub config: &'a Config,
+    /// Hears what came of each.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}
+
+impl Requests for Plans<'_> {
+    fn configured(&self) -> &[Schedule] {
+        &self.config.schedules
+    }
+
+    fn request(&self, schedule: &Schedule) -> Result<Request, Failure> {
+        request_of(self.config, schedule).map_err(|trouble| {
+            let error = Error::usage(trouble.causes.join(": "));
+            Failure::Error(match trouble.help {
+                Some(help) => error.help(help),
+                None => error,
+            })
+        })
+    }
+
+    fn over(&self, outcome: &Outcome<'_>) {
+        let rows = outcome.report.map(|report| report.totals.rows()).unwrap_or(0);
+        let why = outcome.why.map(|why| format!(": {why}")).unwrap_or_default();
+        let run = outcome.report.map(|report| format!(", run {}", report.run_id)).unwrap_or_default();
+        let (name, state) = (&outcome.schedule.name, outcome.state.name());
+        (self.tell)(&format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)));
+    }
+}
+
+/// The request that a schedule means.
+pub fn request_of(config: &Config, schedule: &Schedule) -> Result<Request, Trouble> {
+    let chosen = choice::operations(&Names::listed(&schedule.says.run), config)?;
+    let said: Vec<Override> = schedule
+        .says
+        .options
+        .iter()
+        .map(|(key, value)| Override {
+            key: key.clone(),
+            flag: format!("options.{key}"),
+            value: Node::of_json(key, value),
+        })
+        .collect();
+    let actor = format!("schedule {}", schedule.name);
+    let request = choice::request(config, &chosen, &said, None, &actor)?;
+    Ok(Request { trigger: Trigger::Schedule, ..request })
+}
+
+impl Service<'_> {
+    /// Serves until it is asked to stop. The batch at work is ended, and what is left of its run goes on later.
+    pub fn serve(&self, stop: &Stop) -> Result<(), Trouble> {
+        let engine = wiring::engine(self.config, None);
+        let id = new_id();
+        let place = format!("process {} of {}", std::process::id(), self.host);
+        let began = engine.clock().now();
+        // What cannot be had now is told at once, not in an hour.
+        engine.timetable()?.arrive(&id, &place, began)?;
+        self.greet(&engine, began)?;
+        let plans = Plans { config: self.config, tell: self.tell };
+        std::thread::scope(|scope| {
+            for n in 0..self.workers {
+                let (id, plans) = (format!("{id}-{n}"), &plans);
+                scope.spawn(move || self.work(&id, plans, stop));
+            }
+            self.look(&engine, &id, &place, began, stop);
+        });
+        engine.timetable()?.leave(&id)?;
+        (self.tell)("stopped");
+        Ok(())
+    }
+
+    fn greet(&self, engine: &Engine, now: Timestamp) -> Result<(), Trouble> {
+        let all = scheduler::all(engine, &self.config.schedules)?;
+        let on = all.iter().filter(|known| known.schedule.says.enabled).count();
+        let next =
+            all.iter().filter_map(|known| Some((known.schedule.next(now)?, &known.schedule.name))).min();
+        let next = next.map(|(at, name)| format!("; next is {name} at {}", at.strftime("%d %b %H:%M UTC")));
+        let schedules = engine::words::of(on as u64, "schedule is", "schedules are");
+        (self.tell)(&format!("{schedules} looked after{}", next.unwrap_or_default()));
+        Ok(())
+    }
+
+    /// Looks for what is due and says that it is there.
+    fn look(&self, engine: &Engine, id: &str, place: &str, began: Timestamp, stop: &Stop) {
+        let mut looker = Looker::new(engine, &self.config.schedules);
+        let mut trouble = Repeated::default();
+        let (mut beaten, mut tidied) = (began, None);
+        while !stop.asked() {
+            let now = engine.clock().now();
+            let outcome = (|| {
+                looker.look(now)?;
+                if now.duration_since(beaten).abs() >= BEAT {
+                    engine.timetable()?.arrive(id, place, began)?;
+                    beaten = now;
+                }
+                if tidied.is_none_or(|tidied| now.duration_since(tidied).abs() >= TIDY) {
+                    engine.timetable()?.forget(self.config.keep_runs.before(now)?)?;
+                    tidied = Some(now);
+                }
+                Ok(())
+            })();
+            trouble.tell(outcome, self.tell);
+            self.pause(stop);
+        }
+    }
+
+    fn work(&self, id: &str, plans: &Plans<'_>, stop: &Stop) {
+        // An engine of its own: sessions are not shared between runs.
+        let engine = wiring::engine(self.config, None);
+        let worker = Worker::new(&engine, plans, id, self.lease);
+        let mut trouble = Repeated::default();
+        while !stop.asked() {
+            match worker.step(stop) {
+                Ok(true) => continue,
+                outcome => trouble.tell(outcome.map(drop), self.tell),
+            }
+            self.pause(stop);
+        }
+    }
+
+    fn pause(&self, stop: &Stop) {
+        for _ in 0..10 {
+            if !stop.asked() {
+                std::thread::sleep(PAUSE / 10);
+            }
+        }
+    }
+}
+
+/// Trouble that comes again every half second is told once.
+#[derive(Default)]
+struct Repeated {
+    last: Option<String>,
+}
+
+impl Repeated {
+    fn tell(&mut self, outcome: Result<(), Failure>, tell: &(dyn Fn(&str) + Sync)) {
+        let now = outcome.err().map(|failure| {
+            let help = failure.help().map(|help| format!(" ({help})")).unwrap_or_default();
+            format!("{}{help}", chain(&failure).join(": "))
+        });
+        match (&self.last, &now) {
+            (last, Some(now)) if last.as_ref() != Some(now) => tell(&format!("error: {now}; trying on")),
+            (Some(_), None) => tell("all is well again"),
+            _ => {}
+        }
+        self.last = now;
+    }
+}
+
+/// How a tick stands, for people.
+pub fn standing(state: TickState, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("{}: {why}", state.name()),
+        None => state.name().to_owned(),
+    }
+}
