@@ -236,7 +236,7 @@ fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|error| {
             Error::system(format!("the state folder `{}` cannot be made", folder.display()))
-                .help("choose another one: `[state]` with `folder = \"…\"`")
+                .help("choose another one: `[state]` with `folder = \"…\"` in the configuration, or another `XDG_STATE_HOME`")
                 .because(error)
         })?;
         return Ok(Arc::new(Sqlite::create("state", &file)?));

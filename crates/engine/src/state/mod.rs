@@ -93,7 +93,7 @@ impl State {
 
 /// Whatever is wrong with the place of the state, it may be put elsewhere.
 fn elsewhere(error: Error) -> Error {
-    let or = "choose another place for the state: `[state]` with `folder = \"…\"`";
+    let or = "choose another place for the state: `[state]` with `folder = \"…\"` in the configuration, or another `XDG_STATE_HOME`";
     match &error.help {
         Some(help) => {
             let both = format!("{help}; or {or}");

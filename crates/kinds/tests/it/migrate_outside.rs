@@ -215,3 +215,33 @@ fn a_dump_of_rails_makes_a_fresh_database_and_is_in_by_its_own_word() {
     assert_eq!(yard.list("select version from schema_migrations"), ["20240131120000"]);
     assert_eq!(yard.state("structure"), "applied");
 }
+
+#[test]
+fn a_dump_of_rails_for_a_server_empties_the_search_path_and_is_in_all_the_same() {
+    // X-26
+    let yard = Yard::with(
+        Place::postgres(),
+        &[(
+            "structure.sql",
+            "SET statement_timeout = 0;\nSET lock_timeout = 0;\nSET idle_in_transaction_session_timeout = 0;\n\
+             SET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;\n\
+             SELECT pg_catalog.set_config('search_path', '', false);\nSET check_function_bodies = false;\n\
+             SET xmloption = content;\nSET client_min_messages = warning;\nSET row_security = off;\n\
+             SET default_tablespace = '';\nSET default_table_access_method = heap;\n\
+             CREATE TABLE public.schema_migrations (version character varying NOT NULL);\n\
+             CREATE TABLE public.users (id bigint NOT NULL, name text);\n\
+             CREATE SEQUENCE public.users_id_seq START WITH 1 INCREMENT BY 1 NO MINVALUE NO MAXVALUE CACHE 1;\n\
+             ALTER SEQUENCE public.users_id_seq OWNED BY public.users.id;\n\
+             ALTER TABLE ONLY public.users ALTER COLUMN id SET DEFAULT nextval('public.users_id_seq'::regclass);\n\
+             ALTER TABLE ONLY public.schema_migrations ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);\n\
+             ALTER TABLE ONLY public.users ADD CONSTRAINT users_pkey PRIMARY KEY (id);\n\
+             SET search_path TO \"$user\", public;\n\n\
+             INSERT INTO \"schema_migrations\" (version) VALUES\n('20240202090000'),\n('20240131120000');\n",
+        )],
+    );
+    yard.up();
+    assert_eq!(yard.list("select version from schema_migrations order by 1"), ["20240131120000", "20240202090000"]);
+    assert_eq!(yard.state("structure"), "applied");
+    yard.place.script("insert into users (name) values ('anna')");
+    assert_eq!(yard.list("select id from users"), ["1"]);
+}

@@ -57,6 +57,8 @@ enum Shape {
     /// A table, or a list of tables: TOML on the command line.
     Table,
     ListOfTables,
+    /// Texts, or tables: what begins with `{` is a table.
+    ListOfEither,
 }
 
 /// Scalar options of all kinds and all manners, for `run` and `plan`.
@@ -169,7 +171,11 @@ fn flags_of(schema: Schema<'_>, heading: &str) -> Vec<Flag> {
 
 fn shape_of(schema: Schema<'_>) -> Shape {
     if let Some(items) = schema.items() {
-        return if items.is("object") { Shape::ListOfTables } else { Shape::List };
+        return match items.is("object") {
+            true => Shape::ListOfTables,
+            false if items.may_be("object") => Shape::ListOfEither,
+            false => Shape::List,
+        };
     }
     if schema.is("object") {
         return Shape::Table;
@@ -200,7 +206,7 @@ fn argument(flag: &Flag) -> Arg {
         Shape::ListOfTables => {
             format!("{} May be given several times, each as `{{ key = \"value\" }}`", flag.about)
         }
-        Shape::List | Shape::Table => format!("{} May be given several times", flag.about),
+        Shape::List | Shape::Table | Shape::ListOfEither => format!("{} May be given several times", flag.about),
         _ => flag.about.clone(),
     };
     let arg = Arg::new(flag.id())
@@ -215,7 +221,7 @@ fn argument(flag: &Flag) -> Arg {
     };
     match flag.shape {
         Shape::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
-        Shape::List | Shape::Table | Shape::ListOfTables => arg.action(ArgAction::Append),
+        Shape::List | Shape::Table | Shape::ListOfTables | Shape::ListOfEither => arg.action(ArgAction::Append),
         Shape::Text | Shape::Number => arg,
     }
 }
@@ -234,6 +240,13 @@ fn value_of(flag: &Flag, texts: &[String]) -> Result<Node, Trouble> {
                 .map(|text| node(Value::Text(text.trim().to_owned())))
                 .collect(),
         )),
+        Shape::ListOfEither => {
+            let one = |text: &String| match text.trim().starts_with('{') {
+                true => vec![Node::parse_value(&flag.key, text.trim())],
+                false => text.split(',').map(|text| node(Value::Text(text.trim().to_owned()))).collect(),
+            };
+            node(Value::List(texts.iter().flat_map(one).collect()))
+        }
         Shape::ListOfTables => {
             node(Value::List(texts.iter().map(|text| Node::parse_value(&flag.key, text)).collect()))
         }

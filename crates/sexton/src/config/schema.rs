@@ -83,6 +83,11 @@ impl<'a> Schema<'a> {
         }
     }
 
+    /// Whether a value of this sort is one of several sorts that are expected.
+    pub fn may_be(self, sort: &str) -> bool {
+        self.is(sort) || alternatives(self.json).into_iter().flatten().any(|one| self.at(one).is(sort))
+    }
+
     /// The names allowed, when only some are.
     pub fn choices(self) -> Vec<&'a str> {
         if let Some(all) = self.json.get("enum").and_then(Json::as_array) {

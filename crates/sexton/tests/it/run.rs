@@ -150,6 +150,21 @@ fn a_flag_takes_what_the_configuration_would_take() {
 }
 
 #[test]
+fn a_list_on_the_command_line_takes_names_and_tables() {
+    let desk = Desk::empty();
+    desk.place.script(
+        "create table users (id integer primary key, email text, at text);
+         insert into users (email, at) values ('Anna@x', 'a'), (' anna@x', 'a'), ('anna@x', 'b'), ('bob@x', 'a')",
+    );
+    let by = "--by '{ expression = \"lower(trim(t.email))\" }' --by at";
+    let merge = format!("merge --database ./app.db --table users --max-percent 100 {by}");
+    desk.sexton(&format!("{merge} --yes")).ends(0);
+    assert_eq!(desk.count("users"), 3);
+    let wrong = desk.sexton(&merge.replace("expression", "expresion")).ends(2);
+    assert!(wrong.stderr.contains("--by"), "{}", wrong.stderr);
+}
+
+#[test]
 fn a_guard_refuses_and_says_how_to_allow_it() {
     // W-124
     let desk = Desk::ready();
