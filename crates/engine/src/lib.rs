@@ -82,7 +82,9 @@ pub use request::{Manners, OperationRequest, Request, Severity, Trigger};
 pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
-pub use state::{Audit, Entry, Looked, NewTick, RunRecord, Tick, TickState, Timetable, Worker};
+pub use state::{
+    Audit, Entry, Looked, NewTick, Role, RunRecord, Tick, TickState, Timetable, Token, Tokens, Worker,
+};
 pub use status::Status;
 pub use stop::Stop;
 pub use told::LOG;

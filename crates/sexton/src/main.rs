@@ -8,6 +8,8 @@ mod cli;
 mod config;
 mod daemon;
 mod exit;
+mod http;
+mod schedules;
 mod trouble;
 mod wiring;
 

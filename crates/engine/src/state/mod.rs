@@ -8,10 +8,12 @@ mod presences;
 mod runs;
 mod samples;
 mod timetable;
+mod tokens;
 
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
+pub use tokens::{Role, Token, Tokens};
 
 use crate::error::{Error, Result};
 use crate::retry;
@@ -42,6 +44,7 @@ impl State {
         samples::create(session.as_mut(), &limits)?;
         belief::create(session.as_mut(), &limits)?;
         timetable::create(session.as_mut(), &limits)?;
+        tokens::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

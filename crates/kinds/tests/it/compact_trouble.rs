@@ -40,7 +40,7 @@ fn a_death_at_any_point_ends_in_the_same() {
         assert_eq!(stage.place.dump(), before, "point {nth}");
         if died && let Ok(report) = stage.engine().resume(&id, &Stop::default(), &mut |_| {}) {
             assert_eq!(report.status, Status::Completed, "point {nth}: {report:#?}");
-            assert!(pages(&stage, "t") <= fresh + fresh / 5 + 1, "point {nth}: {} pages", pages(&stage, "t"));
+            assert!(pages(&stage, "t") <= fresh + fresh / 3, "point {nth}: {} pages", pages(&stage, "t"));
         }
         assert_eq!(stage.place.dump(), before, "point {nth}");
         if !died {

@@ -240,7 +240,10 @@ fn a_dump_of_rails_for_a_server_empties_the_search_path_and_is_in_all_the_same()
         )],
     );
     yard.up();
-    assert_eq!(yard.list("select version from schema_migrations order by 1"), ["20240131120000", "20240202090000"]);
+    assert_eq!(
+        yard.list("select version from schema_migrations order by 1"),
+        ["20240131120000", "20240202090000"]
+    );
     assert_eq!(yard.state("structure"), "applied");
     yard.place.script("insert into users (name) values ('anna')");
     assert_eq!(yard.list("select id from users"), ["1"]);

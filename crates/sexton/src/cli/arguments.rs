@@ -35,6 +35,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(runs())
         .subcommand(super::schedule::command())
         .subcommand(super::schedule::serve())
+        .subcommand(super::token::command())
         .subcommand(status())
         .subcommand(report())
         .subcommand(audit())

@@ -206,7 +206,9 @@ fn argument(flag: &Flag) -> Arg {
         Shape::ListOfTables => {
             format!("{} May be given several times, each as `{{ key = \"value\" }}`", flag.about)
         }
-        Shape::List | Shape::Table | Shape::ListOfEither => format!("{} May be given several times", flag.about),
+        Shape::List | Shape::Table | Shape::ListOfEither => {
+            format!("{} May be given several times", flag.about)
+        }
         _ => flag.about.clone(),
     };
     let arg = Arg::new(flag.id())
@@ -221,7 +223,9 @@ fn argument(flag: &Flag) -> Arg {
     };
     match flag.shape {
         Shape::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
-        Shape::List | Shape::Table | Shape::ListOfTables | Shape::ListOfEither => arg.action(ArgAction::Append),
+        Shape::List | Shape::Table | Shape::ListOfTables | Shape::ListOfEither => {
+            arg.action(ArgAction::Append)
+        }
         Shape::Text | Shape::Number => arg,
     }
 }

@@ -34,6 +34,7 @@ mod sizes;
 mod status;
 mod table;
 mod text;
+mod token;
 mod undo;
 
 use crate::choice;
@@ -47,6 +48,7 @@ use clap::error::ErrorKind;
 use console::{Console, Output};
 use engine::Kind;
 use std::ffi::OsString;
+use std::sync::Arc;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -151,6 +153,7 @@ fn dispatch(
         console.hide(&config::secrets_of_url(against));
     }
     let given = choice::database(named, &config)?;
+    let config = Arc::new(config);
     let engine = wiring::engine(&config, given.as_ref());
     let act = Act { config: &config, engine: &engine, console };
     let actor = environment.actor();
@@ -162,7 +165,8 @@ fn dispatch(
         "undo" => undo::undo(&act, own, &actor),
         "runs" => runs::runs(&act, own),
         "schedule" => schedule::schedule(&act, own, &actor),
-        "serve" => serve::serve(&act, own, environment.host()),
+        "serve" => serve::serve(&act, own, environment.host(), &config),
+        "token" => token::token(&act, own, &actor),
         "status" => status::status(&act, own),
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),

@@ -2,15 +2,19 @@
 
 use super::act::Act;
 use super::signals;
+use crate::config::Config;
 use crate::daemon::Service;
 use crate::exit::Exit;
+use crate::http;
 use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::Stop;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// `sexton serve`.
-pub fn serve(act: &Act, matches: &ArgMatches, host: String) -> Result<Exit, Trouble> {
+pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>) -> Result<Exit, Trouble> {
     let number = |id: &str| matches.get_one::<u16>(id).copied().unwrap_or(1);
     let stop = Stop::default();
     let listening = signals::listen(&stop);
@@ -24,7 +28,24 @@ pub fn serve(act: &Act, matches: &ArgMatches, host: String) -> Result<Exit, Trou
         lease: Duration::from_secs(u64::from(number("lease"))),
         tell: &tell,
     };
-    service.serve(&stop)?;
+    let Some(at) = matches.get_one::<SocketAddr>("listen") else {
+        service.serve(&stop)?;
+        drop(listening);
+        return Ok(Exit::Done);
+    };
+    let answers = std::thread::scope(|scope| {
+        let api = scope.spawn(|| {
+            let served = http::serve(Arc::clone(config), *at, &stop, |at| {
+                tell(&format!("the API answers at http://{at}"))
+            });
+            // Nobody wants half of a service.
+            stop.ask();
+            served
+        });
+        service.serve(&stop)?;
+        api.join().unwrap_or_else(|_| Err(Trouble::system("the API", "its thread broke")))
+    });
+    answers?;
     drop(listening);
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@
 
 use super::act::Act;
 use super::numbers::{count, minute, of};
-use super::schedule;
+use super::schedule::schedules;
 use super::table::Table;
 use crate::exit::Exit;
 use crate::trouble::Trouble;
@@ -80,7 +80,7 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let each: Vec<(&str, Statistics)> =
         names.iter().map(|name| (*name, of_operation(&reports, name))).collect();
     let week = ErrorRate::of_week(&reports, act.engine.clock().now());
-    let (serving, schedules) = (schedule::serving(act)?, schedule::standings(act)?);
+    let (serving, schedules) = (schedules(act).serving()?, schedules(act).standings()?);
     if !act.console.is_text() {
         let operations: Map<String, Value> =
             each.iter().map(|(name, own)| ((*name).to_owned(), own.document())).collect();

@@ -2,6 +2,7 @@
 //!
 //! Every test runs the real program in a folder and an environment of its own.
 
+mod api;
 mod backup;
 mod bad_input;
 mod broken_config;

@@ -1,14 +1,15 @@
-//! Adding, switching, approving, running now. Each change is a line in the audit trail.
+//! Adding, switching, approving, running now.
 
 use super::super::act::Act;
 use super::super::{flags, signals};
-use crate::daemon::{Plans, request_of, standing};
+use super::{name_of, schedules};
+use crate::daemon::{Plans, standing};
 use crate::exit::Exit;
 use crate::trouble::Trouble;
 use clap::ArgMatches;
-use engine::{Entry, SCHEMA_VERSION, Stop, TickState, new_id};
-use scheduler::{Definition, Known, Schedule, Worker, by_hand, fingerprint};
-use serde_json::{Value as Json, json};
+use engine::{SCHEMA_VERSION, Stop, TickState, new_id};
+use scheduler::{Definition, Worker};
+use serde_json::json;
 use std::time::Duration;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -21,21 +22,6 @@ fn done(act: &Act, text: &str, name: &str) -> Result<Exit, Trouble> {
             .document(&json!({ "schema_version": SCHEMA_VERSION, "success": true, "schedule": name })),
     }
     Ok(Exit::Done)
-}
-
-/// What the state knows of a schedule, or nothing yet.
-fn entry(name: &str, known: Option<Entry>, actor: &str) -> Entry {
-    let fresh = Entry {
-        name: name.to_owned(),
-        body: None,
-        version: 0,
-        enabled: None,
-        approval: None,
-        looked: None,
-        changed_at: None,
-        changed_by: String::new(),
-    };
-    Entry { changed_by: actor.to_owned(), ..known.unwrap_or(fresh) }
 }
 
 /// `sexton schedule add`.
@@ -57,46 +43,12 @@ pub fn add(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble
         options,
         ..Definition::default()
     };
-    register(act, &text("name").unwrap_or_default(), &says, actor)
+    register(act, name_of(matches), &says, actor)
 }
 
 /// Adds a schedule, or changes one that was added.
 pub fn register(act: &Act, name: &str, says: &Definition, actor: &str) -> Result<Exit, Trouble> {
-    if name.is_empty() || name.contains([',', '/', ' ']) || name.starts_with('-') {
-        return Err(Trouble::usage(
-            format!("`{name}` is not a good name for a schedule"),
-            "use letters, digits, `_`, `-` and `.`",
-        ));
-    }
-    if act.config.schedules.iter().any(|known| known.name == name) {
-        return Err(Trouble::usage(
-            format!("`{name}` stands in the configuration, and is changed there"),
-            "switch or approve it here, or take another name",
-        ));
-    }
-    let schedule = Schedule::read(name, says, false).map_err(|faults| {
-        let what: Vec<String> =
-            faults.iter().map(|fault| format!("`{}`: {}", fault.key, fault.what)).collect();
-        Trouble::usage(what.join("; "), faults.into_iter().map(|fault| fault.help).next().unwrap_or_default())
-    })?;
-    // Whatever it names must be there now.
-    request_of(act.config, &schedule)?;
-    let others = super::all(act)?;
-    if let Some(unknown) =
-        says.after.iter().find(|name| !others.iter().any(|known| known.schedule.name == **name))
-    {
-        return Err(Trouble::usage(
-            format!("there is no schedule `{unknown}` to wait for"),
-            "`sexton schedule` lists them",
-        ));
-    }
-    let timetable = act.engine.timetable()?;
-    let known = timetable.entry(name)?;
-    // What was approved was something else.
-    let changed =
-        Entry { body: Some(json!(says)), approval: None, enabled: None, ..entry(name, known, actor) };
-    timetable.put(&changed, Some(changed.version), act.engine.clock().now())?;
-    act.engine.audit(actor, "add schedule", name, &json!(says).to_string())?;
+    schedules(act).add(name, says, None, actor)?;
     act.console.note("only shown until it is approved");
     act.console.note_help(&format!(
         "look at it with `sexton schedule show {name}`, then `sexton schedule approve {name}`"
@@ -105,77 +57,33 @@ pub fn register(act: &Act, name: &str, says: &Definition, actor: &str) -> Result
 }
 
 /// `sexton schedule remove`.
-pub fn remove(act: &Act, known: &Known, actor: &str) -> Result<Exit, Trouble> {
-    let name = &known.schedule.name;
-    if known.schedule.configured {
-        return Err(Trouble::usage(
-            format!("`{name}` stands in the configuration, and is taken away there"),
-            format!("`sexton schedule disable {name}` keeps it from running"),
-        ));
-    }
-    act.engine.timetable()?.remove(name, None)?;
-    act.engine.audit(actor, "remove schedule", name, "")?;
+pub fn remove(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
+    schedules(act).remove(name, None, actor)?;
     done(act, &format!("removed {name}"), name)
 }
 
 /// `sexton schedule enable` and `disable`.
-pub fn switch(act: &Act, known: Known, on: bool, actor: &str) -> Result<Exit, Trouble> {
-    let name = known.schedule.name;
-    let changed = Entry { enabled: Some(on), ..entry(&name, known.entry, actor) };
-    act.engine.timetable()?.put(&changed, Some(changed.version), act.engine.clock().now())?;
-    act.engine.audit(actor, if on { "enable schedule" } else { "disable schedule" }, &name, "")?;
-    done(act, &format!("{name} is switched {}", if on { "on" } else { "off" }), &name)
+pub fn switch(act: &Act, name: &str, on: bool, actor: &str) -> Result<Exit, Trouble> {
+    schedules(act).switch(name, on, actor)?;
+    done(act, &format!("{name} is switched {}", if on { "on" } else { "off" }), name)
 }
 
 /// `sexton schedule approve`.
-pub fn approve(act: &Act, known: Known, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
-    let request = request_of(act.config, &known.schedule)?;
-    let name = known.schedule.name;
-    let now = act.engine.clock().now();
-    let approval = json!({
-        "by": actor,
-        "at": now,
-        "max_rows": matches.get_one::<u64>("max-rows"),
-        "of": fingerprint(&request),
-    });
-    set_approval(act, &name, known.entry, Some(approval.clone()), actor)?;
-    act.engine.audit(actor, "approve schedule", &name, &approval.to_string())?;
-    done(act, &format!("{name} is approved as it is now"), &name)
+pub fn approve(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let name = name_of(matches);
+    schedules(act).approve(name, matches.get_one::<u64>("max-rows").copied(), actor)?;
+    done(act, &format!("{name} is approved as it is now"), name)
 }
 
 /// `sexton schedule withdraw`.
-pub fn withdraw(act: &Act, known: Known, actor: &str) -> Result<Exit, Trouble> {
-    let name = known.schedule.name;
-    if known.schedule.says.approval.is_some() {
-        return Err(Trouble::usage(
-            format!("the approval of `{name}` stands in the configuration, and is taken back there"),
-            format!("`sexton schedule disable {name}` keeps it from running"),
-        ));
-    }
-    set_approval(act, &name, known.entry, None, actor)?;
-    act.engine.audit(actor, "withdraw approval", &name, "")?;
-    done(act, &format!("{name} is only shown from now on"), &name)
-}
-
-fn set_approval(
-    act: &Act,
-    name: &str,
-    known: Option<Entry>,
-    approval: Option<Json>,
-    actor: &str,
-) -> Result<(), Trouble> {
-    let changed = Entry { approval, ..entry(name, known, actor) };
-    act.engine.timetable()?.put(&changed, Some(changed.version), act.engine.clock().now())?;
-    Ok(())
+pub fn withdraw(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
+    schedules(act).withdraw(name, actor)?;
+    done(act, &format!("{name} is only shown from now on"), name)
 }
 
 /// `sexton schedule run`: here and now, unless a process that serves was quicker.
-pub fn run(act: &Act, known: &Known, actor: &str) -> Result<Exit, Trouble> {
-    let name = &known.schedule.name;
-    let Some(tick) = by_hand(act.engine, name)? else {
-        return Err(Trouble::system(format!("`{name}` cannot be run"), "its time could not be noted"));
-    };
-    act.engine.audit(actor, "run schedule", name, &tick.id)?;
+pub fn run(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
+    let tick = schedules(act).ask(name, actor)?;
     let plans = Plans { config: act.config, tell: &|_| {} };
     let worker = Worker::new(act.engine, &plans, &new_id(), LEASE);
     let stop = Stop::default();

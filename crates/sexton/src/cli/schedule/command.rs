@@ -104,7 +104,14 @@ pub fn serve() -> Command {
              state; when one dies, another goes on with its run from the last batch.\n\nSIGINT and SIGTERM end the batch at work; \
              what is left of its run goes on when it is served again.",
         )
-        .after_help("Examples:\n  sexton serve\n  sexton serve --workers 4")
+        .after_help("Examples:\n  sexton serve\n  sexton serve --listen 127.0.0.1:7979 --workers 4")
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS")
+                .value_parser(clap::value_parser!(std::net::SocketAddr))
+                .help("Answer the REST API at this address and port, such as 127.0.0.1:7979; needs tokens, see `sexton token`"),
+        )
         .arg(
             Arg::new("workers")
                 .long("workers")

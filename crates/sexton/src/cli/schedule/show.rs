@@ -3,28 +3,25 @@
 use super::super::act::Act;
 use super::super::numbers::minute;
 use super::super::table::Table;
-use super::all;
-use crate::daemon::{request_of, standing};
+use super::schedules;
+use crate::daemon::standing;
 use crate::exit::Exit;
 use crate::trouble::Trouble;
 use clap::ArgMatches;
-use engine::{SCHEMA_VERSION, Tick, TickState};
+use engine::{SCHEMA_VERSION, Tick};
 use jiff::Timestamp;
-use scheduler::{Cron, Known, Schedule, Timing, export, needed_approval};
+use scheduler::{Cron, Known, Schedule, Timing, export};
 use serde_json::{Value as Json, json};
-
-/// A worker that is not heard of for so long is gone.
-const GONE: f64 = 90.0;
 
 /// `sexton schedule list`.
 pub fn list(act: &Act) -> Result<Exit, Trouble> {
     let now = act.engine.clock().now();
-    let all = all(act)?;
-    let (workers, mut table) =
-        (serving(act)?, Table::new(["schedule", "runs", "when", "next (UTC)", "last"], &[]));
+    let schedules = schedules(act);
+    let (all, workers) = (schedules.all()?, schedules.serving()?);
+    let mut table = Table::new(["schedule", "runs", "when", "next (UTC)", "last"], &[]);
     let mut documents = Vec::new();
     for known in &all {
-        let last = act.engine.timetable()?.ticks(Some(&known.schedule.name), 1)?.into_iter().next();
+        let last = schedules.last(&known.schedule.name)?;
         table.row([
             known.schedule.name.clone(),
             known.schedule.says.run.join(", "),
@@ -35,7 +32,7 @@ pub fn list(act: &Act) -> Result<Exit, Trouble> {
                 .map_or_else(|| not_due(known), |at| at.strftime("%a %d %b %H:%M").to_string()),
             last.as_ref().map_or_else(|| "never".to_owned(), told),
         ]);
-        documents.push(document(act, known, last.as_ref(), now));
+        documents.push(schedules.document(known, last.as_ref()));
     }
     if !act.console.is_text() {
         act.console.document(&json!({
@@ -62,46 +59,10 @@ pub fn list(act: &Act) -> Result<Exit, Trouble> {
             "processes serve them",
         )),
     }
-    for known in all.iter().filter_map(|known| Some((known, lacks(act, known)?))) {
+    for known in all.iter().filter_map(|known| Some((known, schedules.lacks(known)?))) {
         act.console.note(&format!("warning: {}: {}", known.0.schedule.name, known.1));
     }
     Ok(Exit::Done)
-}
-
-/// The processes that were heard of.
-pub fn serving(act: &Act) -> Result<Vec<Json>, Trouble> {
-    let workers = act.engine.timetable()?.workers()?;
-    Ok(workers
-        .into_iter()
-        .filter(|worker| worker.silent_seconds < GONE)
-        .map(|worker| json!(worker))
-        .collect())
-}
-
-/// How each schedule stands, as the status has it (R5).
-pub fn standings(act: &Act) -> Result<Vec<Json>, Trouble> {
-    let now = act.engine.clock().now();
-    let mut standings = Vec::new();
-    for known in all(act)? {
-        let name = &known.schedule.name;
-        let last = act.engine.timetable()?.ticks(Some(name), 1)?.into_iter().next();
-        standings.push(json!({
-            "name": name,
-            "enabled": known.schedule.says.enabled,
-            "zone": known.schedule.says.zone,
-            "next_run": known.schedule.next(now),
-            "last_run": last.as_ref().map(|tick| tick.due),
-            "last_status": last.as_ref().map(|tick| tick.state),
-            "last_error": last.as_ref().filter(|tick| tick.state == TickState::Failed).and_then(|tick| tick.why.clone()),
-            "dry_run_first": known.schedule.says.dry_run_first,
-        }));
-    }
-    Ok(standings)
-}
-
-fn lacks(act: &Act, known: &Known) -> Option<String> {
-    let request = request_of(act.config, &known.schedule).ok()?;
-    needed_approval(known, &request).filter(|_| !known.schedule.says.dry_run)
 }
 
 fn not_due(known: &Known) -> String {
@@ -119,30 +80,13 @@ fn told(tick: &Tick) -> String {
     format!("{} {}", minute(tick.due), standing(tick.state, tick.why.as_deref()))
 }
 
-fn document(act: &Act, known: &Known, last: Option<&Tick>, now: Timestamp) -> Json {
-    let schedule = &known.schedule;
-    let next: Vec<Timestamp> = match &schedule.timing {
-        Timing::At(cron) if schedule.says.enabled => cron.upcoming(now, 5),
-        _ => Vec::new(),
-    };
-    let mut document = json!(schedule.says);
-    document["name"] = schedule.name.clone().into();
-    document["origin"] = if schedule.configured { "config" } else { "added" }.into();
-    document["version"] = known.entry.as_ref().map_or(0, |entry| entry.version).into();
-    document["next"] = json!(next);
-    document["last"] = json!(last);
-    document["approval"] = json!(known.approval.as_ref().map(|(approval, _)| approval));
-    document["approval_needed"] = json!(lacks(act, known));
-    document
-}
-
 /// `sexton schedule show NAME`.
 pub fn show(act: &Act, known: &Known) -> Result<Exit, Trouble> {
     let now = act.engine.clock().now();
     let schedule = &known.schedule;
     let ticks = act.engine.timetable()?.ticks(Some(&schedule.name), 10)?;
     if !act.console.is_text() {
-        let mut document = document(act, known, ticks.first(), now);
+        let mut document = schedules(act).document(known, ticks.first());
         document["schema_version"] = SCHEMA_VERSION.into();
         document["ticks"] = json!(ticks);
         act.console.document(&document);
@@ -164,7 +108,7 @@ pub fn show(act: &Act, known: &Known) -> Result<Exit, Trouble> {
         let most = approval.max_rows.map(|most| format!(", at most {most} rows")).unwrap_or_default();
         format!("by {} on {}{most}", approval.by, approval.at)
     });
-    if let Some(lacks) = lacks(act, known) {
+    if let Some(lacks) = schedules(act).lacks(known) {
         lines.push(format!("approval   {lacks}"));
     } else if let Some(approval) = approval {
         lines.push(format!("approval   {approval}"));
@@ -199,8 +143,8 @@ pub fn next(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         wanted.push((line.clone(), cron));
     } else {
         let all = match matches.get_one::<String>("name") {
-            Some(_) => vec![super::named(act, matches)?],
-            None => all(act)?,
+            Some(name) => vec![schedules(act).named(name)?],
+            None => schedules(act).all()?,
         };
         for known in all {
             if let Timing::At(cron) = &known.schedule.timing {
@@ -240,7 +184,7 @@ fn quoted(text: &str) -> String {
 /// `sexton schedule cron`.
 pub fn crontab(act: &Act) -> Result<Exit, Trouble> {
     let mut lines = Vec::new();
-    for known in all(act)? {
+    for known in schedules(act).all()? {
         let schedule = &known.schedule;
         lines.push(format!("# {}: {}", schedule.name, when(schedule)));
         match &schedule.timing {

@@ -1,0 +1,85 @@
+//! Who asks, and whether they may.
+
+use super::Api;
+use super::error::Refusal;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use engine::{Role, Token};
+use std::sync::Arc;
+
+/// Lets a request through that has a token, and remembers whose it is.
+pub async fn check(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let unknown = || {
+        Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorised",
+            "send a token that holds: `Authorization: Bearer …`; `sexton token create` makes one",
+        )
+    };
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret =
+        given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim).ok_or_else(unknown)?.to_owned();
+    let token = api
+        .with(move |engine, _| {
+            Ok(engine.tokens()?.check(&secret, engine.clock().now()).map_err(engine::Failure::from)?)
+        })
+        .await?;
+    request.extensions_mut().insert(token.ok_or_else(unknown)?);
+    Ok(next.run(request).await)
+}
+
+/// Somebody with a token that may look: who it is does not matter.
+pub struct Reader;
+
+/// The holder of a token that may run what is configured.
+pub struct Runner(pub Token);
+
+/// The holder of a token that may change schedules.
+pub struct Admin(pub Token);
+
+fn holder(parts: &Parts, least: Role) -> Result<Token, Refusal> {
+    let token = parts.extensions.get::<Token>().cloned().ok_or_else(Refusal::broken)?;
+    match token.role >= least {
+        true => Ok(token),
+        false => Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            format!("this token has the role `{}`; this call needs `{}`", token.role.name(), least.name()),
+        )),
+    }
+}
+
+macro_rules! needs {
+    ($holder:ident, $role:expr) => {
+        impl<S: Send + Sync> FromRequestParts<S> for $holder {
+            type Rejection = Refusal;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+                holder(parts, $role).map($holder)
+            }
+        }
+    };
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        holder(parts, Role::Read).map(|_| Reader)
+    }
+}
+
+needs!(Runner, Role::Run);
+needs!(Admin, Role::Admin);
+
+/// Who is at work, for the audit trail.
+pub fn actor(token: &Token) -> String {
+    format!("token {}", token.name)
+}

@@ -1,0 +1,108 @@
+//! The REST API, for people's own programs and for the page. The only async part: the engine works on threads of its own.
+//!
+//! Nothing here decides anything: a request becomes the same `Request` as at the command line, and what comes of it is shown.
+//! Whatever is typed here is a name, a number or an option; statements in SQL come only from the configuration.
+
+mod auth;
+mod error;
+mod health;
+mod pool;
+mod v1;
+
+use crate::config::Config;
+use crate::trouble::Trouble;
+use axum::http::{HeaderName, HeaderValue};
+use axum::{Router, middleware};
+use engine::Stop;
+use pool::Pool;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The largest body that is read.
+const LARGEST: usize = 256 * 1024;
+
+/// What every handler has.
+pub struct Api {
+    /// What was configured.
+    pub config: Arc<Config>,
+    /// Engines that are free.
+    pub pool: Pool,
+    /// Asked when the process ends: runs that were begun here end their batch.
+    pub stop: Stop,
+}
+
+/// The document, without the paths, which come from the handlers.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Sexton",
+    description = "Plans, runs, watches and undoes the maintenance of databases. Every call but `/health` and `/ready` needs a token \
+                   (`sexton token create`) as `Authorization: Bearer …`.",
+    license(name = "MIT OR Apache-2.0")
+))]
+struct Document;
+
+fn router(api: &Arc<Api>) -> Router {
+    let (guarded, document) =
+        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1::routes()).split_for_parts();
+    let document = Arc::new(document);
+    let guarded = guarded
+        .route(
+            "/api/openapi.json",
+            axum::routing::get(move || async move { axum::Json((*document).clone()) }),
+        )
+        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check))
+        .with_state(Arc::clone(api));
+    let header = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    health::routes(api)
+        .merge(guarded)
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn(error::with_correlation))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(RequestBodyLimitLayer::new(LARGEST))
+        .layer(header("cache-control", "no-store"))
+        .layer(header("x-content-type-options", "nosniff"))
+        .layer(header("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// Serves until the process is asked to stop. `told` hears where, once it answers.
+pub fn serve(
+    config: Arc<Config>,
+    at: SocketAddr,
+    stop: &Stop,
+    told: impl FnOnce(SocketAddr),
+) -> Result<(), Trouble> {
+    let failed = |error: std::io::Error| Trouble {
+        help: Some("name another address with `--listen`, such as 127.0.0.1:7980".to_owned()),
+        ..Trouble::system(format!("nothing can be served at {at}"), error)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("sexton-http")
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let api = Arc::new(Api { pool: Pool::new(Arc::clone(&config)), config, stop: stop.clone() });
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(at).await.map_err(failed)?;
+        told(listener.local_addr().unwrap_or(at));
+        let stopped = stop.clone();
+        let ended = async move {
+            while !stopped.asked() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        axum::serve(listener, router(&api)).with_graceful_shutdown(ended).await.map_err(failed)
+    })?;
+    // Streams of events are cut: whoever listens asks again.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! Runs: begun, watched, stopped, gone on with, undone.
+
+use super::super::Api;
+use super::super::auth::{Reader, Runner, actor};
+use super::super::error::{Body1, Refusal, Wrong};
+use super::plans::{Wanted, request};
+use crate::trouble::Trouble;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event as Sent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use engine::{Changes, Engine, Plan, SCHEMA_VERSION, Severity, new_id};
+use futures_util::stream::{self, Stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+
+/// A run that was begun.
+#[derive(Serialize, ToSchema)]
+pub struct Begun {
+    /// Its id.
+    run_id: String,
+    /// Where it can be watched.
+    status_url: String,
+    /// Where its events come.
+    events_url: String,
+}
+
+/// Which runs.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// How many, at most 1000.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
+    /// Only those with this operation.
+    operation: Option<String>,
+    /// Not older than this age, such as `7d`.
+    since: Option<String>,
+}
+
+/// From which event on.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    /// The first one, counted from 0.
+    from: Option<usize>,
+}
+
+/// The last runs, newest first.
+#[utoipa::path(get, path = "/runs", params(Which), responses((status = 200, body = Vec<Value>), (status = 400, body = Wrong),
+    (status = 401, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Query(which): Query<Which>,
+) -> Result<Json<Vec<Value>>, Refusal> {
+    let reports = api.with(move |engine, _| {
+        let now = engine.clock().now();
+        let since = which.since.map(|age| engine::age::Age(age).before(now)).transpose()?;
+        let limit = which.limit.unwrap_or(50).clamp(1, 1000);
+        Ok(engine.reports(limit, since, which.operation.as_deref())?)
+    });
+    Ok(Json(reports.await?.into_iter().map(|report| json!(report)).collect()))
+}
+
+/// Begins a run; it goes on after the answer.
+#[utoipa::path(post, path = "/runs", request_body = Wanted, responses((status = 202, body = Begun), (status = 400, body = Wrong),
+    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
+    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn begin(
+    State(api): State<Arc<Api>>,
+    Runner(token): Runner,
+    Body1(wanted): Body1<Wanted>,
+) -> Result<Response, Refusal> {
+    let plan = api
+        .with(move |engine, config| {
+            let request = request(config, &wanted, &actor(&token))?;
+            let plan = engine.plan(&request)?;
+            confirmed(&plan, wanted.confirm.as_ref())?;
+            Ok(plan)
+        })
+        .await?;
+    let id = new_id();
+    let (own, stop) = (id.clone(), api.stop.clone());
+    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
+    Ok(begun(id))
+}
+
+/// What a person at a terminal would be asked is asked here too.
+fn confirmed(plan: &Plan, said: Option<&Value>) -> Result<(), Trouble> {
+    if plan.request.dry_run {
+        return Ok(());
+    }
+    for item in &plan.items {
+        let name = &item.operation.name;
+        let enough = match item.operation.severity {
+            Severity::Low => true,
+            Severity::Medium | Severity::High => {
+                said.is_some_and(|said| *said == json!(true) || said.as_str() == Some(name))
+            }
+            Severity::Critical => said.and_then(Value::as_str) == Some(name),
+        };
+        if !enough {
+            let wanted = match item.operation.severity {
+                Severity::Critical => format!("send `\"confirm\": \"{name}\"`"),
+                _ => "send `\"confirm\": true`".to_owned(),
+            };
+            return Err(Trouble::refused(
+                format!(
+                    "`{name}` would take {} rows and has to be confirmed; nothing was run",
+                    item.matched()
+                ),
+                wanted,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Does something that takes long, on a thread of its own with an engine of its own.
+fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failure> + Send + 'static) {
+    let config = Arc::clone(&api.config);
+    std::thread::spawn(move || {
+        let engine = crate::wiring::engine(&config, None);
+        if let Err(failure) = work(&engine) {
+            tracing::error!("a run failed: {failure}");
+        }
+    });
+}
+
+fn begun(run_id: String) -> Response {
+    let status_url = format!("/api/v1/runs/{run_id}");
+    let events_url = format!("{status_url}/events");
+    let location = status_url.clone();
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Begun { run_id, status_url, events_url }))
+        .into_response()
+}
+
+/// The run of an id, or of its first letters.
+fn known(engine: &Engine, id: &str) -> Result<engine::RunRecord, Trouble> {
+    engine.run_record(id).map_err(Trouble::from)
+}
+
+/// A run that nobody knows is missing; everything else is what it is.
+fn or_missing(refusal: Refusal, id: &str) -> Refusal {
+    if refusal.is_usage() { Refusal::missing(format!("there is no run `{id}`")) } else { refusal }
+}
+
+/// A run: its report so far, and how much of it is done.
+#[utoipa::path(get, path = "/runs/{id}", params(("id" = String, Path, description = "The run")),
+    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 404, body = Wrong), (status = 503, body = Wrong)),
+    security(("token" = [])))]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let asked = id.clone();
+    let document = api.with(move |engine, _| {
+        let record = known(engine, &asked)?;
+        let report = record.report();
+        let mut document = json!(report);
+        document["schema_version"] = SCHEMA_VERSION.into();
+        document["progress"] = json!({ "done": report.totals.rows(), "total": record.plan.matched() });
+        Ok(document)
+    });
+    Ok(Json(document.await.map_err(|refusal| or_missing(refusal, &id))?))
+}
+
+/// The events of a run as they happen, as server-sent events; `id` counts them, so that a client can go on where it was.
+#[utoipa::path(get, path = "/runs/{id}/events", params(("id" = String, Path, description = "The run"), From),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = 400, body = Wrong), (status = 401, body = Wrong),
+    (status = 404, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn events(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Path(id): Path<String>,
+    Query(from): Query<From>,
+    headers: axum::http::HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Refusal> {
+    let asked = id.clone();
+    let run = api
+        .with(move |engine, _| Ok(known(engine, &asked)?.id))
+        .await
+        .map_err(|refusal| or_missing(refusal, &id))?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<usize>().ok());
+    let first = from.from.or(last.map(|last| last + 1)).unwrap_or(0);
+    let state = (api, run, first, Vec::<Sent>::new(), false);
+    let events = stream::unfold(state, |(api, run, mut next, mut waiting, mut over)| async move {
+        loop {
+            if !waiting.is_empty() {
+                let event = waiting.remove(0);
+                return Some((Ok(event), (api, run, next, waiting, over)));
+            }
+            if over || api.stop.asked() {
+                return None;
+            }
+            let (own, from) = (run.clone(), next);
+            let read = api.with(move |engine, _| {
+                let record = known(engine, &own)?;
+                let new: Vec<String> = record
+                    .events
+                    .iter()
+                    .skip(from)
+                    .map(|event| serde_json::to_string(event).unwrap_or_default())
+                    .collect();
+                Ok((new, record.is_finished() || record.interrupted))
+            });
+            let Ok((new, ended)) = read.await else { return None };
+            over = ended;
+            for text in new {
+                waiting.push(Sent::default().id(next.to_string()).data(text));
+                next += 1;
+            }
+            if waiting.is_empty() && !over {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// Asks a run to stop at its next batch.
+#[utoipa::path(post, path = "/runs/{id}/cancel", params(("id" = String, Path, description = "The run")),
+    responses((status = 202, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn cancel(
+    State(api): State<Arc<Api>>,
+    Runner(token): Runner,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    find(&api, &id).await?;
+    let id = api.with(move |engine, _| Ok(engine.ask_stop(&id, &actor(&token))?)).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "run_id": id }))))
+}
+
+/// Goes on with a run that was stopped, failed or died.
+#[utoipa::path(post, path = "/runs/{id}/resume", params(("id" = String, Path, description = "The run")),
+    responses((status = 202, body = Begun), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn resume(
+    State(api): State<Arc<Api>>,
+    Runner(token): Runner,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let id = find(&api, &id).await?;
+    let asked = id.clone();
+    let run = api
+        .with(move |engine, _| {
+            engine.audit(&actor(&token), "resume", &asked, "")?;
+            Ok(engine.resumable(&asked, &Changes::default())?)
+        })
+        .await?;
+    let stop = api.stop.clone();
+    go(&api, move |engine| engine.resume_as(&run, &stop, &mut |_| {}).map(drop));
+    Ok(begun(id))
+}
+
+/// Puts back what a run changed: a run of its own.
+#[utoipa::path(post, path = "/runs/{id}/undo", params(("id" = String, Path, description = "The run")),
+    responses((status = 202, body = Begun), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn undo(
+    State(api): State<Arc<Api>>,
+    Runner(token): Runner,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let id = find(&api, &id).await?;
+    let plan = api
+        .with(move |engine, _| {
+            let request = engine.undo_request(&id, None, &actor(&token))?;
+            Ok(engine.plan(&engine::Request { trigger: engine::Trigger::Api, ..request })?)
+        })
+        .await?;
+    let id = new_id();
+    let (own, stop) = (id.clone(), api.stop.clone());
+    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
+    Ok(begun(id))
+}
+
+async fn find(api: &Arc<Api>, id: &str) -> Result<String, Refusal> {
+    let asked = id.to_owned();
+    let found = api.with(move |engine, _| Ok(known(engine, &asked)?.id)).await;
+    found.map_err(|refusal| or_missing(refusal, id))
+}

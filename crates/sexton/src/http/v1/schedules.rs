@@ -1,0 +1,217 @@
+//! Schedules: listed, added, changed, removed, switched, approved, run now. A version is an ETag.
+
+use super::super::Api;
+use super::super::auth::{Admin, Reader, Runner, actor};
+use super::super::error::{Body1, Refusal, Wrong};
+use crate::schedules::Schedules;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use scheduler::Definition;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// How far an approval goes.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// No run may take more rows than this.
+    pub max_rows: Option<u64>,
+}
+
+/// All schedules.
+#[utoipa::path(get, path = "/schedules", responses((status = 200, body = Vec<Value>), (status = 401, body = Wrong),
+    (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn list(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Vec<Value>>, Refusal> {
+    let all = api.with(|engine, config| {
+        let schedules = Schedules { engine, config };
+        let each = |known: &scheduler::Known| {
+            Ok(schedules.document(known, schedules.last(&known.schedule.name)?.as_ref()))
+        };
+        schedules.all()?.iter().map(each).collect::<Result<Vec<Value>, crate::trouble::Trouble>>()
+    });
+    Ok(Json(all.await?))
+}
+
+/// One of them, with what came of its last ten times.
+#[utoipa::path(get, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 404, body = Wrong), (status = 503, body = Wrong)),
+    security(("token" = [])))]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    answer(&api, &name, StatusCode::OK).await
+}
+
+async fn answer(api: &Arc<Api>, name: &str, status: StatusCode) -> Result<Response, Refusal> {
+    let asked = name.to_owned();
+    let found = api.with(move |engine, config| {
+        let schedules = Schedules { engine, config };
+        let known = schedules.named(&asked)?;
+        let ticks = engine.timetable()?.ticks(Some(&asked), 10).map_err(engine::Failure::from)?;
+        let mut document = schedules.document(&known, ticks.first());
+        document["ticks"] = json!(ticks);
+        Ok(document)
+    });
+    let document = found.await.map_err(|refusal| or_missing(refusal, name))?;
+    let tag = format!("\"{}\"", document["version"]);
+    Ok((status, [(header::ETAG, tag)], Json(document)).into_response())
+}
+
+fn or_missing(refusal: Refusal, name: &str) -> Refusal {
+    if refusal.is_usage() { Refusal::missing(format!("there is no schedule `{name}`")) } else { refusal }
+}
+
+/// The version that `If-Match` names; 0 for `If-None-Match: *`.
+fn expected(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
+    let text =
+        |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    if text(header::IF_NONE_MATCH).as_deref() == Some("*") {
+        return Ok(Some(0));
+    }
+    match text(header::IF_MATCH).as_deref().map(str::trim) {
+        None | Some("*") => Ok(None),
+        Some(tag) => tag.trim_matches('"').parse().map(Some).map_err(|_| {
+            Refusal::new(
+                StatusCode::PRECONDITION_FAILED,
+                "changed",
+                "the schedule has another version: look at it again",
+            )
+        }),
+    }
+}
+
+/// Adds a schedule, or changes one that was added. It is only shown until somebody approves it.
+#[utoipa::path(put, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule")),
+    request_body = Value, responses((status = 200, body = Value), (status = 201, body = Value), (status = 400, body = Wrong),
+    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 412, body = Wrong),
+    (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn put(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body1(says): Body1<Definition>,
+) -> Result<Response, Refusal> {
+    let expected = expected(&headers)?;
+    let asked = name.clone();
+    let version = api
+        .with(move |engine, config| Schedules { engine, config }.add(&asked, &says, expected, &actor(&token)))
+        .await
+        .map_err(|refusal| changed(refusal, expected))?;
+    answer(&api, &name, if version == 1 { StatusCode::CREATED } else { StatusCode::OK }).await
+}
+
+/// What was changed meanwhile is a precondition that failed, where one was made.
+fn changed(refusal: Refusal, expected: Option<i64>) -> Refusal {
+    match expected {
+        Some(_) if refusal.is_changed() => Refusal::new(
+            StatusCode::PRECONDITION_FAILED,
+            "changed",
+            "the schedule was changed meanwhile: look at it again",
+        ),
+        _ => refusal,
+    }
+}
+
+/// Forgets a schedule that was added.
+#[utoipa::path(delete, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 204), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 412, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn remove(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    let expected = expected(&headers)?;
+    let asked = name.clone();
+    api.with(move |engine, config| Schedules { engine, config }.remove(&asked, expected, &actor(&token)))
+        .await
+        .map_err(|refusal| or_missing(changed(refusal, expected), &name))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Runs it now, in a process that serves.
+#[utoipa::path(post, path = "/schedules/{name}/run", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 202, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn run(
+    State(api): State<Arc<Api>>,
+    Runner(token): Runner,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let asked = name.clone();
+    let tick = api
+        .with(move |engine, config| Schedules { engine, config }.ask(&asked, &actor(&token)))
+        .await
+        .map_err(|refusal| or_missing(refusal, &name))?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "tick": tick }))))
+}
+
+/// Lets it run by itself again.
+#[utoipa::path(post, path = "/schedules/{name}/enable", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn enable(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    change(&api, &name, move |schedules, name| schedules.switch(name, true, &actor(&token))).await
+}
+
+/// Lets it no longer run by itself.
+#[utoipa::path(post, path = "/schedules/{name}/disable", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn disable(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    change(&api, &name, move |schedules, name| schedules.switch(name, false, &actor(&token))).await
+}
+
+/// Allows it to do what it is: its operations with all of their options as they are now.
+#[utoipa::path(post, path = "/schedules/{name}/approve", params(("name" = String, Path, description = "The schedule")),
+    request_body = Limits, responses((status = 200, body = Value), (status = 400, body = Wrong), (status = 401, body = Wrong),
+    (status = 403, body = Wrong), (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
+    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn approve(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+    Body1(limits): Body1<Limits>,
+) -> Result<Response, Refusal> {
+    change(&api, &name, move |schedules, name| schedules.approve(name, limits.max_rows, &actor(&token))).await
+}
+
+/// Takes the approval back.
+#[utoipa::path(post, path = "/schedules/{name}/withdraw", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn withdraw(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    change(&api, &name, move |schedules, name| schedules.withdraw(name, &actor(&token))).await
+}
+
+async fn change(
+    api: &Arc<Api>,
+    name: &str,
+    what: impl FnOnce(&Schedules<'_>, &str) -> Result<(), crate::trouble::Trouble> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let asked = name.to_owned();
+    api.with(move |engine, config| what(&Schedules { engine, config }, &asked))
+        .await
+        .map_err(|refusal| or_missing(refusal, name))?;
+    answer(api, name, StatusCode::OK).await
+}

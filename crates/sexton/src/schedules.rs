@@ -1,0 +1,226 @@
+//! What is done with schedules, for every surface: find, add, switch, approve, tell. Each change is a line in the audit trail.
+
+use crate::config::Config;
+use crate::daemon::request_of;
+use crate::trouble::Trouble;
+use engine::{Engine, Entry, Failure, Tick, TickState};
+use jiff::Timestamp;
+use scheduler::{Definition, Known, Schedule, Timing, fingerprint, needed_approval};
+use serde_json::{Value as Json, json};
+
+/// A process that is not heard of for so long is gone.
+const GONE: f64 = 90.0;
+
+/// Schedules of one configuration and its state.
+#[derive(Clone, Copy)]
+pub struct Schedules<'a> {
+    /// Keeps them.
+    pub engine: &'a Engine,
+    /// Has some of them, and what they run.
+    pub config: &'a Config,
+}
+
+impl Schedules<'_> {
+    /// All of them, as they are in force.
+    pub fn all(&self) -> Result<Vec<Known>, Trouble> {
+        Ok(scheduler::all(self.engine, &self.config.schedules)?)
+    }
+
+    /// The one of this name.
+    pub fn named(&self, name: &str) -> Result<Known, Trouble> {
+        let all = self.all()?;
+        let names: Vec<String> = all.iter().map(|known| known.schedule.name.clone()).collect();
+        all.into_iter().find(|known| known.schedule.name == name).ok_or_else(|| {
+            let near: Vec<&str> = names.iter().map(String::as_str).collect();
+            let help = match (crate::config::nearest(name, &near), near.as_slice()) {
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, []) => {
+                    "there is none: add a table `[schedule.NAME]`, or `sexton schedule add`".to_owned()
+                }
+                (None, names) => format!("there are {}", names.join(", ")),
+            };
+            Trouble::usage(format!("there is no schedule `{name}`"), help)
+        })
+    }
+
+    /// Adds a schedule, or changes one that was added; its version. With `expected`, only if it has that one still (0: if it is
+    /// not there).
+    pub fn add(
+        &self,
+        name: &str,
+        says: &Definition,
+        expected: Option<i64>,
+        actor: &str,
+    ) -> Result<i64, Trouble> {
+        if name.is_empty() || name.contains([',', '/', ' ']) || name.starts_with('-') {
+            return Err(Trouble::usage(
+                format!("`{name}` is not a good name for a schedule"),
+                "use letters, digits, `_`, `-` and `.`",
+            ));
+        }
+        if self.config.schedules.iter().any(|known| known.name == name) {
+            return Err(Trouble::refused(
+                format!("`{name}` stands in the configuration, and is changed there"),
+                "switch or approve it here, or take another name",
+            ));
+        }
+        let schedule = Schedule::read(name, says, false).map_err(|faults| {
+            let what: Vec<String> =
+                faults.iter().map(|fault| format!("`{}`: {}", fault.key, fault.what)).collect();
+            Trouble::usage(
+                what.join("; "),
+                faults.into_iter().map(|fault| fault.help).next().unwrap_or_default(),
+            )
+        })?;
+        // Whatever it names must be there now.
+        request_of(self.config, &schedule)?;
+        let others = self.all()?;
+        let is_there = |name: &String| others.iter().any(|known| known.schedule.name == *name);
+        if let Some(unknown) = says.after.iter().find(|name| !is_there(name)) {
+            let what = format!("there is no schedule `{unknown}` to wait for");
+            return Err(Trouble::usage(what, "`sexton schedule` lists them"));
+        }
+        let known = self.entry(name, actor)?;
+        let expected = expected.unwrap_or(known.version);
+        // What was approved was something else, and a switch of before is what the definition says now.
+        let changed = Entry { body: Some(json!(says)), approval: None, enabled: None, ..known };
+        let version = self.put(&changed, Some(expected))?;
+        self.engine.audit(actor, "add schedule", name, &json!(says).to_string())?;
+        Ok(version)
+    }
+
+    /// Forgets one that was added.
+    pub fn remove(&self, name: &str, expected: Option<i64>, actor: &str) -> Result<(), Trouble> {
+        if self.named(name)?.schedule.configured {
+            return Err(Trouble::refused(
+                format!("`{name}` stands in the configuration, and is taken away there"),
+                format!("`sexton schedule disable {name}` keeps it from running"),
+            ));
+        }
+        self.engine.timetable()?.remove(name, expected)?;
+        self.engine.audit(actor, "remove schedule", name, "")?;
+        Ok(())
+    }
+
+    /// Lets it run by itself, or no longer.
+    pub fn switch(&self, name: &str, on: bool, actor: &str) -> Result<(), Trouble> {
+        self.named(name)?;
+        let changed = Entry { enabled: Some(on), ..self.entry(name, actor)? };
+        self.put(&changed, Some(changed.version))?;
+        self.engine.audit(actor, if on { "enable schedule" } else { "disable schedule" }, name, "")?;
+        Ok(())
+    }
+
+    /// Allows it to do what it is now.
+    pub fn approve(&self, name: &str, max_rows: Option<u64>, actor: &str) -> Result<(), Trouble> {
+        let request = request_of(self.config, &self.named(name)?.schedule)?;
+        let now = self.engine.clock().now();
+        let approval = json!({ "by": actor, "at": now, "max_rows": max_rows, "of": fingerprint(&request) });
+        let changed = Entry { approval: Some(approval.clone()), ..self.entry(name, actor)? };
+        self.put(&changed, Some(changed.version))?;
+        self.engine.audit(actor, "approve schedule", name, &approval.to_string())?;
+        Ok(())
+    }
+
+    /// Takes the approval back.
+    pub fn withdraw(&self, name: &str, actor: &str) -> Result<(), Trouble> {
+        if self.named(name)?.schedule.says.approval.is_some() {
+            return Err(Trouble::refused(
+                format!("the approval of `{name}` stands in the configuration, and is taken back there"),
+                format!("`sexton schedule disable {name}` keeps it from running"),
+            ));
+        }
+        let changed = Entry { approval: None, ..self.entry(name, actor)? };
+        self.put(&changed, Some(changed.version))?;
+        self.engine.audit(actor, "withdraw approval", name, "")?;
+        Ok(())
+    }
+
+    /// Notes a time for right now.
+    pub fn ask(&self, name: &str, actor: &str) -> Result<Tick, Trouble> {
+        self.named(name)?;
+        let Some(tick) = scheduler::by_hand(self.engine, name)? else {
+            return Err(Trouble::system(format!("`{name}` cannot be run"), "its time could not be noted"));
+        };
+        self.engine.audit(actor, "run schedule", name, &tick.id)?;
+        Ok(tick)
+    }
+
+    /// What came of the last time.
+    pub fn last(&self, name: &str) -> Result<Option<Tick>, Trouble> {
+        Ok(self.engine.timetable()?.ticks(Some(name), 1)?.into_iter().next())
+    }
+
+    /// Why it is only shown, where that is so.
+    pub fn lacks(&self, known: &Known) -> Option<String> {
+        let request = request_of(self.config, &known.schedule).ok()?;
+        needed_approval(known, &request).filter(|_| !known.schedule.says.dry_run)
+    }
+
+    /// The processes that serve, as far as they were heard of.
+    pub fn serving(&self) -> Result<Vec<Json>, Trouble> {
+        let workers = self.engine.timetable()?.workers()?;
+        Ok(workers.into_iter().filter(|one| one.silent_seconds < GONE).map(|one| json!(one)).collect())
+    }
+
+    /// How each stands, as the status has it (R5).
+    pub fn standings(&self) -> Result<Vec<Json>, Trouble> {
+        let now = self.engine.clock().now();
+        let mut standings = Vec::new();
+        for known in self.all()? {
+            let name = &known.schedule.name;
+            let last = self.last(name)?;
+            let failed = last.as_ref().filter(|tick| tick.state == TickState::Failed);
+            standings.push(json!({
+                "name": name,
+                "enabled": known.schedule.says.enabled,
+                "zone": known.schedule.says.zone,
+                "next_run": known.schedule.next(now),
+                "last_run": last.as_ref().map(|tick| tick.due),
+                "last_status": last.as_ref().map(|tick| tick.state),
+                "last_error": failed.and_then(|tick| tick.why.clone()),
+                "dry_run_first": known.schedule.says.dry_run_first,
+            }));
+        }
+        Ok(standings)
+    }
+
+    /// A schedule as a document.
+    pub fn document(&self, known: &Known, last: Option<&Tick>) -> Json {
+        let schedule = &known.schedule;
+        let next: Vec<Timestamp> = match &schedule.timing {
+            Timing::At(cron) if schedule.says.enabled => cron.upcoming(self.engine.clock().now(), 5),
+            _ => Vec::new(),
+        };
+        let mut document = json!(schedule.says);
+        document["name"] = schedule.name.clone().into();
+        document["origin"] = if schedule.configured { "config" } else { "added" }.into();
+        document["version"] = known.entry.as_ref().map_or(0, |entry| entry.version).into();
+        document["next"] = json!(next);
+        document["last"] = json!(last);
+        document["approval"] = json!(known.approval.as_ref().map(|(approval, _)| approval));
+        document["approval_needed"] = json!(self.lacks(known));
+        document
+    }
+
+    /// What the state knows of a schedule, or nothing yet.
+    fn entry(&self, name: &str, actor: &str) -> Result<Entry, Trouble> {
+        let fresh = Entry {
+            name: name.to_owned(),
+            body: None,
+            version: 0,
+            enabled: None,
+            approval: None,
+            looked: None,
+            changed_at: None,
+            changed_by: String::new(),
+        };
+        let known = self.engine.timetable()?.entry(name)?;
+        Ok(Entry { changed_by: actor.to_owned(), ..known.unwrap_or(fresh) })
+    }
+
+    fn put(&self, changed: &Entry, expected: Option<i64>) -> Result<i64, Trouble> {
+        let version = self.engine.timetable()?.put(changed, expected, self.engine.clock().now());
+        version.map_err(|error| Trouble::of_doubt(Failure::from(error)))
+    }
+}

@@ -1,0 +1,302 @@
+//! The REST API as its users have it: with curl, against the real program.
+
+use crate::kit::Desk;
+use serde_json::{Value as Json, json};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A process that serves the API of a desk.
+struct Server {
+    desk: Desk,
+    process: Child,
+    at: String,
+    token: String,
+}
+
+/// What curl got.
+struct Answer {
+    status: u16,
+    headers: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Json {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.body))
+    }
+
+    /// The code of what went wrong, which must be in the one shape of errors.
+    fn wrong(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.body);
+        let error = &self.json()["error"];
+        for key in ["code", "message", "correlation_id"] {
+            assert!(!error[key].as_str().unwrap_or_default().is_empty(), "no {key}: {}", self.body);
+        }
+        error["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Server {
+    fn begin(role: &str) -> Self {
+        let desk = Desk::ready();
+        let token =
+            desk.sexton(&format!("token create tester --role {role}")).ends(0).stdout.trim().to_owned();
+        let mut process = desk
+            .command("serve --listen 127.0.0.1:0 --workers 1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let at = loop {
+            let line = lines.next().expect("it ended before it answered").unwrap();
+            if let Some((_, at)) = line.split_once("http://") {
+                break at.to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { desk, process, at, token }
+    }
+
+    fn curl(&self, arguments: &[&str], path: &str) -> Answer {
+        let output = Command::new("curl")
+            .args(["-s", "-i", "--max-time", "30"])
+            .args(arguments)
+            .arg(format!("http://{}{path}", self.at))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (headers, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text}"));
+        let status = headers.split_whitespace().nth(1).unwrap().parse().unwrap();
+        Answer { status, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.curl(&["-H", &format!("Authorization: Bearer {}", self.token)], path)
+    }
+
+    fn send(&self, method: &str, path: &str, body: &Json, more: &[&str]) -> Answer {
+        let (token, body) = (format!("Authorization: Bearer {}", self.token), body.to_string());
+        let mut arguments =
+            vec!["-X", method, "-H", &token, "-H", "content-type: application/json", "-d", &body];
+        arguments.extend(more);
+        self.curl(&arguments, path)
+    }
+
+    fn wait(&self, run: &str) -> Json {
+        let began = Instant::now();
+        loop {
+            let run = self.get(&format!("/api/v1/runs/{run}"));
+            // It is answered before it is begun.
+            let over = run.status == 200
+                && !["new", "planned", "ready", "running", "verifying"]
+                    .contains(&run.json()["status"].as_str().unwrap());
+            if over {
+                return run.json();
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", run.body);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn operations_are_planned_run_watched_and_undone() {
+    let server = Server::begin("run");
+    let names: Vec<Json> = server.get("/api/v1/operations").json().as_array().unwrap().clone();
+    assert_eq!(names.iter().map(|one| one["id"].as_str().unwrap()).collect::<Vec<_>>(), ["logs", "sessions"]);
+    let wanted = json!({"operations": ["logs"], "options": {"batch_size": 50}});
+    let plan = server.send("POST", "/api/v1/plans", &wanted, &[]);
+    assert_eq!(
+        (plan.status, &plan.json()["items"][0]["steps"][0]["matched"]),
+        (200, &json!(311)),
+        "{}",
+        plan.body
+    );
+    assert_eq!(server.send("POST", "/api/v1/runs", &wanted, &[]).wrong(409), "refused");
+    assert_eq!(server.desk.count("audit_log"), 400);
+    let sure = json!({"operations": ["logs"], "options": {"batch_size": 50}, "confirm": true});
+    let begun = server.send("POST", "/api/v1/runs", &sure, &[]);
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let id = begun.json()["run_id"].as_str().unwrap().to_owned();
+    let done = server.wait(&id);
+    assert_eq!(
+        (&done["status"], &done["progress"]),
+        (&json!("completed"), &json!({"done": 311, "total": 311}))
+    );
+    assert_eq!(server.desk.count("audit_log"), 89);
+    // Its events, also from the middle on.
+    let events = server.get(&format!("/api/v1/runs/{id}/events"));
+    assert!(events.headers.contains("text/event-stream"), "{}", events.headers);
+    let all: Vec<Json> = events
+        .body
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((&all[0]["event"], &all.last().unwrap()["event"]), (&json!("planned"), &json!("finished")));
+    let rest = server.get(&format!("/api/v1/runs/{id}/events?from={}", all.len() - 1));
+    assert_eq!(rest.body.matches("data: ").count(), 1, "{}", rest.body);
+    let undone = server.send("POST", &format!("/api/v1/runs/{id}/undo"), &json!({}), &[]).json();
+    server.wait(undone["run_id"].as_str().unwrap());
+    assert_eq!(server.desk.count("audit_log"), 400);
+    let listed = server.get("/api/v1/runs?limit=1").json();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["run_id"]), (1, &undone["run_id"]));
+    let trail = server.desk.sexton("audit").ends(0).stdout;
+    assert!(trail.contains("token tester"), "{trail}");
+}
+
+#[test]
+fn a_run_is_stopped_and_gone_on_with() {
+    let server = Server::begin("run");
+    let slow =
+        json!({"operations": ["logs"], "confirm": true, "options": {"batch_size": 5, "rows_per_second": 60}});
+    let id = server.send("POST", "/api/v1/runs", &slow, &[]).json()["run_id"].as_str().unwrap().to_owned();
+    let began = Instant::now();
+    while server.desk.count("audit_log") == 400 {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.send("POST", &format!("/api/v1/runs/{id}/cancel"), &json!({}), &[]).status, 202);
+    assert_eq!(server.wait(&id)["status"], "cancelled");
+    assert!(server.desk.count("audit_log") > 89);
+    assert_eq!(server.send("POST", &format!("/api/v1/runs/{id}/resume"), &json!({}), &[]).status, 202);
+    let began = Instant::now();
+    while server.desk.count("audit_log") > 89 {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(server.wait(&id)["status"], "completed");
+}
+
+#[test]
+fn schedules_are_added_approved_and_run_under_their_versions() {
+    // S2-026, S2-027, W-067
+    let server = Server::begin("admin");
+    let says =
+        json!({"run": ["logs"], "cron": "30 3 * * *", "options": {"batch_size": 1000, "max_seconds": 1800}});
+    let added = server.send("PUT", "/api/v1/schedules/mine", &says, &["-H", "If-None-Match: *"]);
+    assert_eq!(added.status, 201, "{}", added.body);
+    assert!(added.headers.contains("etag: \"1\""), "{}", added.headers);
+    assert_eq!(
+        server.send("PUT", "/api/v1/schedules/mine", &says, &["-H", "If-None-Match: *"]).wrong(412),
+        "changed"
+    );
+    assert_eq!(
+        server.send("PUT", "/api/v1/schedules/mine", &says, &["-H", "If-Match: \"7\""]).wrong(412),
+        "changed"
+    );
+    assert!(server.get("/api/v1/schedules/mine").json()["approval_needed"].is_string());
+    let approved = server.send("POST", "/api/v1/schedules/mine/approve", &json!({"max_rows": 1000}), &[]);
+    assert_eq!(
+        (approved.status, &approved.json()["approval_needed"]),
+        (200, &Json::Null),
+        "{}",
+        approved.body
+    );
+    assert_eq!(server.send("POST", "/api/v1/schedules/mine/run", &json!({}), &[]).status, 202);
+    let began = Instant::now();
+    while server.desk.count("audit_log") != 89 {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let off = server.send("POST", "/api/v1/schedules/mine/disable", &json!({}), &[]);
+    assert_eq!((&off.json()["enabled"], &off.json()["next"]), (&json!(false), &json!([])));
+    let wrong = json!({"run": ["nosuch"], "cron": "30 3 * * *"});
+    assert_eq!(server.send("PUT", "/api/v1/schedules/other", &wrong, &[]).wrong(422), "usage");
+    let unknown = json!({"run": ["logs"], "cron": "30 3 * * *", "sql": "drop table audit_log"});
+    assert_eq!(server.send("PUT", "/api/v1/schedules/other", &unknown, &[]).wrong(422), "usage");
+    assert_eq!(server.send("DELETE", "/api/v1/schedules/mine", &json!({}), &[]).status, 204);
+    assert_eq!(server.get("/api/v1/schedules/mine").wrong(404), "not_found");
+    assert_eq!(server.get("/api/v1/schedules").json(), json!([]));
+}
+
+#[test]
+fn only_who_has_a_token_may_and_only_what_its_role_allows() {
+    let server = Server::begin("read");
+    assert_eq!(server.curl(&[], "/health").json(), json!({"status": "ok"}));
+    assert_eq!(server.curl(&[], "/ready").json(), json!({"status": "ready"}));
+    for wrong in ["", "Bearer ", "Bearer nonsense", "Bearer sexton_abcdefgh_0000", "Basic dGVzdA=="] {
+        let answer = server.curl(&["-H", &format!("Authorization: {wrong}")], "/api/v1/operations");
+        assert_eq!(answer.wrong(401), "unauthorised", "{wrong}");
+        assert!(answer.headers.contains("www-authenticate: bearer"), "{}", answer.headers);
+    }
+    // The last letter changed.
+    let forged = format!(
+        "{}{}",
+        &server.token[..server.token.len() - 1],
+        if server.token.ends_with('0') { '1' } else { '0' }
+    );
+    assert_eq!(
+        server.curl(&["-H", &format!("Authorization: Bearer {forged}")], "/api/v1/status").status,
+        401
+    );
+    assert_eq!(server.get("/api/v1/status").status, 200);
+    for path in ["/api/v1/plans", "/api/v1/runs"] {
+        assert_eq!(server.send("POST", path, &json!({"operations": ["logs"]}), &[]).wrong(403), "forbidden");
+    }
+    let says = json!({"run": ["logs"], "cron": "0 2 * * *"});
+    assert_eq!(server.send("PUT", "/api/v1/schedules/x", &says, &[]).wrong(403), "forbidden");
+    let list = server.desk.sexton("token list --output json").ends(0).json();
+    let id = list["tokens"][0]["id"].as_str().unwrap();
+    assert!(!list.to_string().contains(&server.token) && list["tokens"][0]["used"].is_string(), "{list}");
+    server.desk.sexton(&format!("token revoke {id}")).ends(0);
+    assert_eq!(server.get("/api/v1/status").status, 401);
+    server.desk.sexton("token revoke nosuch").ends(2);
+    let mut late = Desk::ready();
+    late.set("SEXTON_NOW", "2020-01-01T00:00:00Z");
+    drop(late.sexton("token create old --expires 1d").ends(0));
+}
+
+#[test]
+fn whatever_is_sent_is_answered_in_one_shape() {
+    let server = Server::begin("admin");
+    let token = format!("Authorization: Bearer {}", server.token);
+    let json_type = "content-type: application/json";
+    let post = |body: &str, kind: &str| {
+        server.curl(&["-X", "POST", "-H", &token, "-H", kind, "-d", body], "/api/v1/plans")
+    };
+    assert_eq!(post("{", json_type).wrong(400), "malformed");
+    assert_eq!(post("{}", json_type).wrong(422), "usage");
+    assert_eq!(post("{\"operations\": 3}", json_type).wrong(422), "usage");
+    assert_eq!(post("{\"operations\": [\"logs\"], \"more\": 1}", json_type).wrong(422), "usage");
+    assert_eq!(post("{\"operations\": [\"a\\\"; drop table x; --\"]}", json_type).wrong(422), "usage");
+    assert_eq!(post("{\"operations\": []}", json_type).wrong(422), "usage");
+    assert_eq!(
+        post("{\"operations\": [\"logs\"], \"options\": {\"nosuch\": 1}}", json_type).wrong(422),
+        "usage"
+    );
+    // W-042: no SQL from here
+    let sql = "{\"operations\": [\"logs\"], \"options\": {\"where\": \"1 = 1\"}}";
+    assert_eq!(post(sql, json_type).wrong(422), "usage");
+    assert_eq!(post("operations=logs", "content-type: text/plain").wrong(415), "media_type");
+    let file = server.desk.file("huge.json");
+    std::fs::write(&file, format!("{{\"operations\": [\"{}\"]}}", "x".repeat(400_000))).unwrap();
+    let huge = server.curl(
+        &["-X", "POST", "-H", &token, "-H", json_type, "--data-binary", &format!("@{}", file.display())],
+        "/api/v1/plans",
+    );
+    huge.wrong(413);
+    assert_eq!(server.get("/api/v1/nosuch").wrong(404), "not_found");
+    assert_eq!(server.get("/nosuch").wrong(404), "not_found");
+    assert_eq!(server.get("/api/v1/runs/nosuch").wrong(404), "not_found");
+    assert_eq!(server.get("/api/v1/runs?limit=many").status, 400);
+    assert_eq!(server.send("DELETE", "/api/v1/runs", &json!({}), &[]).wrong(405), "method");
+    let named = server.curl(&["-H", "x-correlation-id: my-own-1"], "/api/v1/status");
+    assert_eq!(named.json()["error"]["correlation_id"], "my-own-1");
+    assert!(
+        named.headers.contains("x-correlation-id: my-own-1")
+            && named.headers.contains("cache-control: no-store")
+    );
+    let document = server.get("/api/openapi.json").json();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 15 && paths.contains_key("/api/v1/runs/{id}/undo"), "{:?}", paths.keys());
+}
