@@ -148,6 +148,19 @@ pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Refusal::broken().into_response()
 }
 
+/// Refuses a body that says itself that it is too large. What is already under way is read, so that the answer is seen.
+pub async fn not_too_large(request: Request, next: Next) -> Response {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_none_or(|length| length <= super::LARGEST) {
+        return next.run(request).await;
+    }
+    let _ = axum::body::to_bytes(request.into_body(), 4 * super::LARGEST).await;
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large").into_response()
+}
+
 /// Gives every answer its id, and writes down what goes wrong under it.
 pub async fn with_correlation(request: Request, next: Next) -> Response {
     let given = request.headers().get(CORRELATION).and_then(|id| id.to_str().ok());

@@ -11,6 +11,7 @@ mod v1;
 
 use crate::config::Config;
 use crate::trouble::Trouble;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::{Router, middleware};
 use engine::Stop;
@@ -19,7 +20,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -65,9 +65,10 @@ fn router(api: &Arc<Api>) -> Router {
         .merge(guarded)
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(middleware::from_fn(error::with_correlation))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(RequestBodyLimitLayer::new(LARGEST))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(middleware::from_fn(error::not_too_large))
+        .layer(middleware::from_fn(error::with_correlation))
         .layer(header("cache-control", "no-store"))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
