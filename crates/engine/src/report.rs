@@ -447,7 +447,7 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" | "quarantine" | "remove" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" | "set_aside" => Counts { deleted: rows, ..Counts::default() },
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }

@@ -4,6 +4,7 @@
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
 mod bulk;
+mod last;
 mod whole;
 
 use crate::archive::Written;
@@ -13,6 +14,7 @@ use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::scopes::Told;
 use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
+use last::Last;
 use targets::db::{
     BATCH, Below, Dialect, Link, Performed, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
 };
@@ -57,6 +59,8 @@ pub struct Memory {
     pub(crate) careful: bool,
     /// Files were set aside.
     pub files: bool,
+    /// Which undo tables were used last.
+    last: Last,
     /// Tables that were made.
     made: Vec<TableName>,
     scratches: Vec<(TableName, UndoTable)>,
@@ -71,6 +75,7 @@ impl Memory {
             tables,
             careful: false,
             files: false,
+            last: Last::default(),
             made: Vec::new(),
             scratches: Vec::new(),
         }
@@ -254,11 +259,13 @@ impl<'a> Work<'a> {
     /// takes along by itself, and something is remembered.
     pub fn delete_with(&mut self, rows: &Rows, below: &[(&Table, Sql)]) -> Result<(u64, u64)> {
         self.may_die("before a delete")?;
-        let undo = self.undo_table(rows.table, Change::Delete, &stored(rows.table), &[])?;
+        // Those below count as done first: on the way back they come after what they refer to.
         let mut tables = Vec::new();
-        for (table, _) in below {
+        for (table, _) in below.iter().rev() {
             tables.extend(self.undo_table(table, Change::Delete, &stored(table), &[])?);
         }
+        tables.reverse();
+        let undo = self.undo_table(rows.table, Change::Delete, &stored(rows.table), &[])?;
         let mut take = self.take(rows, undo.as_ref());
         let parts = below.iter().zip(&tables);
         take.below = parts
@@ -441,7 +448,10 @@ impl<'a> Work<'a> {
     /// Deletes nothing and remembers nothing, but makes the undo table now, so that the order in which tables are put
     /// back does not depend on the data: children first here, parents first on the way back.
     pub fn expect_deletes(&mut self, table: &Table) -> Result<()> {
-        self.undo_table(table, Change::Delete, &stored(table), &[]).map(|_| ())
+        let last = self.memory.last;
+        self.undo_table(table, Change::Delete, &stored(table), &[])?;
+        self.memory.last = last;
+        Ok(())
     }
 
     /// A temporary table shaped like these columns of `table`.
@@ -481,7 +491,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The undo table for this change of this table, made in this transaction when it is the first.
+    /// The undo table for this change of this table, made in this transaction when it is the first. Within a batch a later
+    /// statement never has an undo table of a lower number, so that what was done can be taken back in the reverse order.
     pub(crate) fn undo_table(
         &mut self,
         table: &Table,
@@ -492,16 +503,20 @@ impl<'a> Work<'a> {
         if self.memory.forget {
             return Ok(None);
         }
+        let last = self.memory.last.of(self.batch);
         let known = self.memory.tables.iter().find(|known| {
-            known.source == table.name
+            known.seq >= last.least(change)
+                && known.source == table.name
                 && known.change == change
                 && known.undo.columns == columns
                 && known.undo.after == changed
         });
         if let Some(known) = known {
+            self.memory.last = last.after(change, known.seq);
             return Ok(Some(known.undo.clone()));
         }
-        let seq = self.memory.tables.len() as i64 + 1;
+        let seq = self.memory.tables.iter().map(|known| known.seq).max().unwrap_or(0) + 1;
+        self.memory.last = last.after(change, seq);
         let name = format!("undo_{}_{seq}", self.memory.point.replace('.', "_"));
         let undo = UndoTable {
             name: self.setting.dialect.own(&name),

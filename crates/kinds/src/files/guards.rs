@@ -23,7 +23,7 @@ pub fn guards(
 ) -> Vec<Finding> {
     let mut all = Vec::new();
     trouble(listing, marks, &mut all);
-    references(options, listing, marks, judged, &mut all);
+    references(options, marks, judged, &mut all);
     shares(options, judged, manners, &mut all);
     notes(options, listing, marks, judged, &mut all);
     all
@@ -55,7 +55,7 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
     }
 }
 
-fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
+fn references(options: &Options, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
     let orphans = orphans(judged);
     if let Some(ids) = &options.ids {
         let (folders, live) = judged.folders;
@@ -85,15 +85,15 @@ fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judg
             "the columns of `references` hold no value at all, so every file would be an orphan",
             "look whether this is the right database and whether a column is missing; if all is right, `--force`",
         ));
-    } else if marks.met == 0 && !listing.files.is_empty() && !marks.missing.is_empty()
-        || (marks.met == 0 && !marks.elsewhere.is_empty())
-    {
+    } else if marks.met == 0 {
         let sample = marks.elsewhere.first().map(|(_, _, sample)| sample.as_str());
-        let sample = sample.or_else(|| marks.missing_names.first().map(String::as_str)).unwrap_or_default();
+        let sample = sample.or_else(|| marks.missing_names.first().map(String::as_str));
+        let such_as =
+            sample.map(|sample| format!("; they say such things as `{sample}`")).unwrap_or_default();
         all.push(Finding::refuse(
             "nothing_matches",
             &options.store,
-            format!("no row refers to a file that is there; they say such things as `{sample}`"),
+            format!("none of {} values refers to a file that is there{such_as}", marks.values),
             "say what stands before the names: `prefixes = [\"…\"]`, or another `base`; if all is right, `--force`",
         ));
     }
@@ -125,16 +125,28 @@ fn shares(options: &Options, judged: &Judged, manners: &Manners, all: &mut Vec<F
         return;
     }
     let whole = |(files, orphans): &(u64, u64)| files == orphans && *files >= FEW;
-    for (prefix, (files, _)) in judged.prefixes.iter().filter(|(_, both)| whole(both)) {
-        if judged.prefixes.len() > 1 {
-            all.push(Finding::refuse(
-                "whole_folder",
-                format!("{}/{prefix}", options.store),
-                format!("all {files} files in it would go: a column that refers to them may be missing"),
-                "name it in `references`, or the folder in `ignore`; if all is right, `--force`",
-            ));
+    let (total, _) = judged.folders_of_files.get("").copied().unwrap_or_default();
+    let mut told: Option<&str> = None;
+    for (folder, (files, _)) in judged.folders_of_files.iter().filter(|(_, both)| whole(both)) {
+        let known =
+            told.is_some_and(|told| folder.strip_prefix(told).is_some_and(|more| more.starts_with('/')));
+        if *files == total || known || is_one_of_many(folder) {
+            continue;
         }
+        told = Some(folder);
+        all.push(Finding::refuse(
+            "whole_folder",
+            format!("{}/{folder}", options.store),
+            format!("all {files} files in it would go: a column that refers to them may be missing"),
+            "name it in `references`, or the folder in `ignore`; if all is right, `--force`",
+        ));
     }
+}
+
+/// A folder below another that is named after an id, a day or a part of a checksum: that all of it goes is what a clean-up is for.
+fn is_one_of_many(folder: &str) -> bool {
+    let Some((_, last)) = folder.rsplit_once('/') else { return false };
+    last.contains(|c: char| c.is_ascii_digit()) || last.len() <= 2
 }
 
 fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {

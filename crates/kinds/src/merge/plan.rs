@@ -54,7 +54,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
 }
 
 /// The scopes to look into: all of them (none), or each of those named.
-fn within(options: &Options, task: &Task, facts: &mut dyn Facts) -> Result<Vec<Option<Sql>>> {
+pub fn within(options: &Options, task: &Task, facts: &mut dyn Facts) -> Result<Vec<Option<Sql>>> {
     let Some(scope) = task.scope.as_ref().filter(|_| !options.only.is_empty()) else { return Ok(vec![None]) };
     let table = &task.node.table;
     let column = table.expect_column(scope)?;
@@ -107,6 +107,7 @@ pub fn task(
             .help("name the table in which the rows really are"));
     }
     let node = references::node(schema, &table, options, &mut Vec::new(), findings)?;
+    references::check_rules(schema, &table, options)?;
     if let Some(scope) = &options.scope {
         table.expect_column(scope)?;
     }
@@ -395,6 +396,10 @@ fn step(
     ];
     if let Some(scope) = &task.scope {
         said.push(("scopes".to_owned(), format!("{} values of {scope}", task.scopes.len())));
+    }
+    if task.scope.is_none() && matched > 0 && dependants.iter().any(|hanging| hanging.rows > 0) {
+        let what = "a row may move more than once between batches, so dependants are counted about right";
+        said.push(("about".to_owned(), what.to_owned()));
     }
     let way = match &task.scope {
         Some(scope) => format!("each {scope} in a transaction and an undo point of its own"),

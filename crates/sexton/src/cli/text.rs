@@ -276,16 +276,15 @@ fn details(step: &Step, named: bool, shows: bool, console: &Console) -> Vec<Stri
     }
     let mut facts: Vec<(String, String)> = step.facts.clone();
     for hanging in step.dependants.iter().filter(|hanging| hanging.rows > 0) {
-        let text = format!(
-            "{} in {} ({}): {}",
-            rows(hanging.rows),
-            hanging.table,
-            hanging.columns.join(", "),
-            hanging.policy
-        );
+        let columns = match hanging.columns.as_slice() {
+            [] => String::new(),
+            columns => format!(" ({})", columns.join(", ")),
+        };
+        let text = format!("{} in {}{columns}: {}", rows(hanging.rows), hanging.table, hanging.policy);
         facts.push(("dependants".to_owned(), text));
     }
-    if step.unreadable > 0 {
+    // A kind that does not go by age says itself what cannot be read.
+    if step.unreadable > 0 && step.facts.iter().all(|(name, _)| name != "unreadable") {
         facts.push((
             "unreadable".to_owned(),
             format!("{} whose age cannot be read stay", rows(step.unreadable)),
