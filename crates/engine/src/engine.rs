@@ -6,7 +6,7 @@ use crate::backup::{BackupPolicy, Gate};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
-use crate::finding::Level;
+use crate::finding::{Finding, Level};
 use crate::held::Held;
 use crate::journal::{Journal, Watch};
 use crate::kept::Kept;
@@ -154,16 +154,22 @@ impl Engine {
     pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         self.faults.point("before the run")?;
-        let newest = state.newest_start()?;
-        // A wrong clock would forget everything.
-        let doubtful = |item: &Item| item.findings.iter().any(|finding| finding.code == "clock");
-        if !plan.items.iter().any(doubtful) {
+        let doubt = self.doubt_of(plan)?;
+        if doubt.is_none() {
+            self.believe_clock()?;
+            // A wrong clock would forget everything.
             state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         }
+        let forced = doubt.is_some() && plan.request.force && !plan.request.dry_run;
         let _presence = self.present(id)?;
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
-        self.execute(id, plan, Vec::new(), newest, stop, watch)
+        let report = self.execute(id, plan, Vec::new(), doubt, stop, watch)?;
+        // At the end: what is older than its age by a clock that somebody allowed is not forgotten by this run.
+        if forced {
+            self.believe_clock()?;
+        }
+        Ok(report)
     }
 
     /// A run from its events so far.
@@ -172,7 +178,7 @@ impl Engine {
         id: &str,
         plan: &Plan,
         events: Vec<crate::event::Event>,
-        newest: Option<Timestamp>,
+        doubt: Option<Finding>,
         stop: &Stop,
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
@@ -187,7 +193,7 @@ impl Engine {
             id,
             plan,
             stop,
-            newest,
+            doubt,
             journal: &mut journal,
             gate: Gate::default(),
             held: Held::default(),
@@ -237,6 +243,11 @@ impl Engine {
         Ok(undo::moved_files(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
+    /// The indexes that an undo point has dropped.
+    pub fn undo_indexes(&self, database: &str, point: &str) -> Result<Vec<undo::DroppedIndex>, Failure> {
+        Ok(undo::dropped_indexes(self.database(database)?.read()?.as_mut(), point)?)
+    }
+
     /// Forgets an undo point: what it remembered can no longer be put back.
     pub fn drop_undo(&self, database: &str, id: &str, actor: &str) -> Result<Point, Failure> {
         let mut session = self.database(database)?.open()?;
@@ -254,6 +265,7 @@ impl Engine {
 
     /// Forgets all undo points whose time is over; how many.
     pub fn drop_expired_undo(&self, database: &str, actor: &str) -> Result<usize, Failure> {
+        self.only_with_a_clock()?;
         let now = self.clock().now();
         let mut dropped = 0;
         for point in self.undo_points(database)? {
@@ -435,14 +447,6 @@ impl Engine {
 
     pub(crate) fn stop_asked(&self, run: &str) -> Result<bool, Failure> {
         Ok(self.state()?.stop_asked(run)?)
-    }
-
-    pub(crate) fn newest_run(&self) -> Result<Option<Timestamp>, Failure> {
-        // Looking must not make a state where there is none.
-        match self.state.get() {
-            Some(state) => Ok(state.newest_start()?),
-            None => Ok(None),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happened, in order. Surfaces render events; status and report are folded from them, never stored.
 
 use crate::finding::Finding;
+use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 /// One entry of the run log.
@@ -97,6 +98,11 @@ pub enum What {
         /// What failed, with causes.
         error: String,
     },
+    /// What the work took of the machine and the database.
+    Used {
+        /// From the least to the most.
+        usage: Usage,
+    },
     /// What all batches came to.
     Summed {
         /// As the kind tells it.
@@ -152,6 +158,9 @@ pub enum What {
         help: Option<String>,
         /// The step, when one was at work.
         step: Option<usize>,
+        /// Nothing was tried: somebody else is at work on the database.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        busy: bool,
     },
     /// Not run.
     Skipped {
@@ -202,6 +211,8 @@ pub struct Counts {
     pub deleted: u64,
     /// Rows changed in place.
     pub changed: u64,
+    /// Rows that were put elsewhere in their table, with the values that they have.
+    pub moved: u64,
     /// Rows written to an archive or marked as archived.
     pub archived: u64,
     /// Rows put back by an undo.
@@ -219,6 +230,7 @@ impl Counts {
     pub fn add(&mut self, other: &Counts) {
         self.deleted += other.deleted;
         self.changed += other.changed;
+        self.moved += other.moved;
         self.archived += other.archived;
         self.restored += other.restored;
         self.dependants += other.dependants;
@@ -231,6 +243,7 @@ impl Counts {
         Counts {
             deleted: self.deleted.saturating_sub(other.deleted),
             changed: self.changed.saturating_sub(other.changed),
+            moved: self.moved.saturating_sub(other.moved),
             archived: self.archived.saturating_sub(other.archived),
             restored: self.restored.saturating_sub(other.restored),
             dependants: self.dependants.saturating_sub(other.dependants),
@@ -242,6 +255,6 @@ impl Counts {
     /// Rows handled for the step itself, for progress and budgets.
     pub fn rows(&self) -> u64 {
         // a marked row is counted once: as archived
-        self.deleted + self.changed + self.restored
+        self.deleted + self.changed + self.moved + self.restored
     }
 }

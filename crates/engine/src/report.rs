@@ -2,12 +2,13 @@
 //!
 //! Its fields are a written contract (`docs/reference/json.md`); other shapes are renderings of it.
 
-use crate::event::{Counts, Event, What};
+use crate::event::{Counts, Event, StopReason, What};
 use crate::finding::Finding;
 use crate::finding::Level;
 use crate::plan::{Item, Plan, SCHEMA_VERSION, Step, Undo};
 use crate::request::{Severity, Trigger};
 use crate::status::Status;
+use crate::usage::Usage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use targets::db::Class;
@@ -123,6 +124,9 @@ pub struct OperationReport {
     pub retries: u64,
     /// Seconds the throttle waited.
     pub paused_seconds: f64,
+    /// What the work took of the machine and the database, where anything was done.
+    #[serde(default)]
+    pub usage: Option<Usage>,
     /// Of the first error.
     #[schemars(with = "Option<String>")]
     pub error_class: Option<Class>,
@@ -156,6 +160,9 @@ pub struct TargetReport {
     #[serde(flatten)]
     pub counts: Counts,
 }
+
+/// The code of the error of an operation that found somebody else at work, and tried nothing.
+pub const BUSY: &str = "busy";
 
 /// One error with its class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -332,6 +339,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
         backup_path: None,
         retries: 0,
         paused_seconds: 0.0,
+        usage: None,
         error_class: None,
         errors: Vec::new(),
         warnings: Vec::new(),
@@ -339,6 +347,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
         reason: item.skipped.clone(),
         result: item.result.clone(),
     };
+    let mut waited_for: Option<&String> = None;
     for event in events {
         match &event.what {
             What::Advanced { step, counts, .. } => {
@@ -354,9 +363,13 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.error_class = None;
                 report.reason = None;
             }
+            What::Used { usage } => report.usage.get_or_insert_default().join(usage),
             What::Found { result } => report.result = Some(result.clone()),
             What::Retried { .. } => report.retries += 1,
-            What::Paused { seconds, .. } => report.paused_seconds += seconds,
+            What::Paused { seconds, reason } => {
+                report.paused_seconds += seconds;
+                waited_for = Some(reason);
+            }
             What::BackedUp { path, .. } => {
                 report.backup_path = Some(path.clone());
                 if item.operation.kind == "backup" {
@@ -378,7 +391,11 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.bytes_freed = result.get("bytes_freed").and_then(serde_json::Value::as_u64);
                 report.result = Some(result.clone());
             }
-            What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
+            What::Stopped { reason } => {
+                let why = waited_for.filter(|_| *reason == StopReason::Throttle);
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                report.reason = Some(format!("{}{why}", reason.said()));
+            }
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {
                 for finding in findings {
@@ -411,13 +428,14 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
         report.rows_skipped += target.counts.skipped;
         report.rows_failed += target.counts.failed;
     }
+    report.targets = targets;
+    report.findings.extend(crate::error_rate::of_operation(&report));
     report.warnings =
         report.findings.iter().filter(|finding| finding.level == Level::Warning).map(said).collect();
     let undoable = matches!(item.undo, Undo::Rows { .. } | Undo::Archive { .. });
     if undoable && !plan.request.dry_run && report.batches > 0 {
         report.undo_id = Some(crate::undo::point_id(run, n));
     }
-    report.targets = targets;
     report
 }
 
@@ -447,7 +465,9 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" | "quarantine" | "remove" | "set_aside" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" | "set_aside" | "drop_index" => {
+            Counts { deleted: rows, ..Counts::default() }
+        }
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }
@@ -479,9 +499,9 @@ fn errors_of(n: usize, item: &Item, events: &[Event]) -> Vec<ReportedError> {
     own[attempt..]
         .iter()
         .flat_map(|event| match &event.what {
-            What::Failed { class, error, step, .. } => {
+            What::Failed { class, error, step, busy, .. } => {
                 let target = step.and_then(|step| item.steps.get(step)).map(|step| step.id.clone());
-                vec![of(*class, "failed", error.clone(), target)]
+                vec![of(*class, if *busy { BUSY } else { "failed" }, error.clone(), target)]
             }
             What::GaveUp { class, scope, error, .. } => {
                 vec![of(*class, "scope_failed", error.clone(), Some(scope.clone()))]

@@ -5,7 +5,10 @@
 
 mod bulk;
 mod last;
+mod shift;
 mod whole;
+
+pub use shift::Shifted;
 
 use crate::archive::Written;
 use crate::clock::Clock;
@@ -57,8 +60,8 @@ pub struct Memory {
     pub tables: Vec<Remembered>,
     /// The data refused something: from now on each statement that may be refused gets a savepoint of its own.
     pub(crate) careful: bool,
-    /// Files were set aside.
-    pub files: bool,
+    /// Something is remembered that is no row: files that were set aside, indexes that were dropped.
+    pub things: bool,
     /// Which undo tables were used last.
     last: Last,
     /// Tables that were made.
@@ -74,7 +77,7 @@ impl Memory {
             forget,
             tables,
             careful: false,
-            files: false,
+            things: false,
             last: Last::default(),
             made: Vec::new(),
             scratches: Vec::new(),
@@ -566,9 +569,9 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    /// Notes that the undo point is about files too.
-    pub(crate) fn remembers_files(&mut self) {
-        self.memory.files = true;
+    /// Notes that the undo point is about more than rows.
+    pub(crate) fn remembers_things(&mut self) {
+        self.memory.things = true;
     }
 
     /// A fault point inside a verb.

@@ -235,8 +235,10 @@ impl Story {
             engine.faults().arm(nth);
             let outcome = engine.run(&plan, &Stop::default(), &mut |_| {});
             drop(engine);
-            if outcome.is_err() {
-                self.undo(&workshop.engine(), run_id);
+            match outcome {
+                Ok(_) => {}
+                Err(engine::Failure::Fault(_)) => self.undo(&workshop.engine(), run_id),
+                Err(error) => panic!("the undo failed, and not by the fault at point {nth}: {error:?}"),
             }
         }
         if self.stock.is_some() {

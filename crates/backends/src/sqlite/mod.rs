@@ -14,12 +14,14 @@ mod errors;
 mod inspection;
 mod load;
 mod lock;
+mod objects;
 mod place;
 mod predicate;
 mod pulse;
 mod rebuild;
 mod references;
 mod schema;
+mod script;
 mod session;
 mod soundness;
 mod traffic;
@@ -28,6 +30,7 @@ mod upkeep;
 mod values;
 mod walk;
 mod watch;
+mod whole;
 
 pub use dialect::SqliteDialect;
 

@@ -9,6 +9,8 @@ mod conflicts;
 mod done;
 mod exempt;
 mod files_back;
+pub(crate) mod from_archive;
+mod indexes;
 mod made;
 mod moved_files;
 mod order;
@@ -23,6 +25,7 @@ mod written;
 pub use conflicts::{Conflict, conflicts_of};
 pub use done::not_converted;
 pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use indexes::{DroppedIndex, RESTORE_INDEX, dropped_indexes};
 pub use moved_files::{MovedFile, moved_files, restored_files};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
@@ -35,11 +38,12 @@ pub use written::WrittenFile;
 pub(crate) use conflicts::reported_conflicts;
 pub(crate) use done::count_alone;
 pub(crate) use exempt::{add as exempt_rows, forget_gone};
+pub(crate) use indexes::count_dropped;
 pub(crate) use moved_files::{
     count_moved, discard_files, moved_names, record as record_files, release_files,
 };
 pub(crate) use order::parents_first;
-pub(crate) use point::{install, open_point, record_archive, record_table};
+pub(crate) use point::{install, installed, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
 pub(crate) use scopes::{id as scope_id, open as open_scope, parse as parse_scope_id};
 pub(crate) use tally::count as count_rows;

@@ -7,6 +7,8 @@
 use super::backwards::{self, Backwards};
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
+use super::from_archive::{self, Back};
+use super::indexes::{self, IndexTask};
 use super::made;
 use super::order::{in_order, last_first, own_references, parents_come_later};
 use super::parents::parents_missing;
@@ -17,11 +19,12 @@ use super::written::{self, WrittenTask};
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
-use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
+use crate::operation::{Batch, Cursor, Operation, Planned, Planning, Stores};
 use crate::plan::{Step, Undo};
+use crate::scopes::GivenUp;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Range, Sql, Table};
+use targets::db::{Command, Facts, Limits, Range, Schema, Sql, Table};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,10 +55,16 @@ impl Operation for PutBack {
         let schema = facts.schema()?;
         newer_points(facts, &point, &self.after, &mut planned.findings)?;
         let stride = facts.dialect().undo_stride();
+        let run = scopes::parse(&point.id).map_or(point.id.as_str(), |(run, _)| run).to_owned();
+        let mut back = Vec::new();
         let backwards = backwards::needed(&point, facts)?;
         let ordered = if backwards { last_first(&point) } else { in_order(&point, &schema) };
         let mut tasks: Vec<(Task, u64)> = Vec::new();
         for remembered in ordered {
+            if is_back(remembered, &run, &schema, facts, &mut planned.findings)? {
+                back.push(remembered.source.to_string());
+                continue;
+            }
             let Some(table) = schema.table(&remembered.source) else {
                 planned.findings.push(Finding::forbid(
                     "table_gone",
@@ -102,13 +111,49 @@ impl Operation for PutBack {
         }
         planned.steps.extend(written::steps(facts, &point.id, point.state)?);
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
-        if let Some(last) = planned.steps.last_mut() {
-            last.task["last"] = true.into();
+        planned.steps.extend(indexes::steps(facts, &point.id, point.state)?);
+        planned.outside = planned.steps.iter().any(|step| IndexTask::of(step).is_some());
+        match planned.steps.last_mut() {
+            Some(last) => last.task["last"] = true.into(),
+            None if !back.is_empty() => {
+                planned.skipped =
+                    Some(format!("{} was brought back from the archive already", back.join(", ")));
+            }
+            None => {}
         }
         Ok(planned)
     }
 
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        _: u64,
+        facts: &mut dyn Facts,
+        _: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
+        match IndexTask::of(step) {
+            Some(task) => indexes::aim(&task, cursor, facts),
+            None => Ok(Some(cursor.clone())),
+        }
+    }
+
+    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
+        IndexTask::of(step).map_or(Ok(None), |task| indexes::outside(&task, aim, limits))
+    }
+
+    fn passes_over(&self, step: &Step, _: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        IndexTask::of(step).map_or(Ok(None), |task| indexes::passes_over(&task, error))
+    }
+
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+        if let Some(task) = IndexTask::of(step) {
+            let batch = indexes::put_back(&task, aim, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
         if let Some(task) = FileTask::of(step) {
             let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
             if batch.next.is_none() && task.last {
@@ -169,7 +214,10 @@ impl Operation for PutBack {
         let mut findings = reported_conflicts(facts, &self.point)?;
         findings.extend(files_back::file_conflicts(facts, &self.point)?);
         findings.extend(written::conflicts(facts, &self.point)?);
-        let of_rows = |step: &&Step| FileTask::of(step).is_none() && WrittenTask::of(step).is_none();
+        findings.extend(indexes::conflicts(facts, &self.point)?);
+        let of_rows = |step: &&Step| {
+            FileTask::of(step).is_none() && WrittenTask::of(step).is_none() && IndexTask::of(step).is_none()
+        };
         let mut all: Vec<Task> = Vec::new();
         for step in steps.iter().filter(of_rows) {
             match Backwards::of(step) {
@@ -216,7 +264,9 @@ impl PutBack {
         let own = work.dialect().own("undo_conflicts");
         let select =
             Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
-        let files = files_back::open_files(work, &self.point)? + written::open(work, &self.point)?;
+        let files = files_back::open_files(work, &self.point)?
+            + written::open(work, &self.point)?
+            + indexes::open(work, &self.point)?;
         let open = work.count(&select)? + files;
         let state = if open == 0 { PointState::Used } else { PointState::Partly };
         if scope.is_some() {
@@ -234,6 +284,30 @@ impl PutBack {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the rows of a table came back from the archive of the run; what cannot be told is found.
+fn is_back(
+    remembered: &Remembered,
+    run: &str,
+    schema: &Schema,
+    facts: &mut dyn Facts,
+    findings: &mut Vec<Finding>,
+) -> Result<bool> {
+    if remembered.change != Change::Delete {
+        return Ok(false);
+    }
+    let table = &remembered.source;
+    let back = from_archive::by_archive(facts, run, table)?;
+    if back == Back::Some && schema.table(table).is_some_and(|table| table.key.is_none()) {
+        findings.push(Finding::refuse(
+            "already_back",
+            table,
+            "some of its rows were brought back from the archive, and without a key nobody can tell which",
+            format!("finish that: `sexton restore-archive STORE {run} --table {table}`; with `--force` rows may be there twice"),
+        ));
+    }
+    Ok(back == Back::All)
 }
 
 fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Finding>) -> Vec<String> {

@@ -3,7 +3,7 @@
 use super::options::Options;
 use super::task::{Node, Order, Reference};
 use engine::{Error, Result};
-use targets::db::{Cutoff, Dialect, EpochUnit, Family, Sql, Table};
+use targets::db::{Cutoff, Dialect, EpochUnit, Sql, Table};
 
 /// The order, and the joins it needs.
 pub fn order(options: &Options, node: &Node, age: Option<&Sql>) -> Result<(Vec<Order>, Sql)> {
@@ -112,7 +112,7 @@ fn counted(node: &Node, reference: &Reference, alias: &str) -> Sql {
             .collect();
         Sql::join(&same, " and ")
     };
-    if compares_alike(node, reference) {
+    if node.compares_alike(reference) {
         return Sql::new(" left join (")
             .add(&groups)
             .text(&format!(") as {alias} on "))
@@ -137,17 +137,6 @@ fn counted(node: &Node, reference: &Reference, alias: &str) -> Sql {
         .add(&key("y."))
         .text(&format!(") as {alias} on "))
         .add(&Sql::join(&same, " and "))
-}
-
-/// Whether values that are the same as one of the node are the same among themselves: the columns are of one type.
-fn compares_alike(node: &Node, reference: &Reference) -> bool {
-    reference.columns.iter().zip(&reference.to).all(|(column, to)| {
-        let (own, above) = (reference.node.table.column(column), node.table.column(&node.values[*to]));
-        own.zip(above).is_some_and(|(own, above)| match own.family {
-            Family::Any | Family::Other => own.declared.eq_ignore_ascii_case(&above.declared),
-            family => family == above.family,
-        })
-    })
 }
 
 /// How old a row is, as something that sorts.

@@ -50,7 +50,8 @@ fn undo_point() -> Json {
         ("database", text("The database.")),
         ("point", reference("Point", "The point.")),
         ("conflicts", list("Rows that could not be put back: table, key and reason.", any.clone())),
-        ("files", list("Files that were set aside.", any)),
+        ("files", list("Files that were set aside.", any.clone())),
+        ("indexes", list("Indexes that were dropped, with the statements that make them.", any)),
     ];
     document("`undo show`: one undo point.", &fields, point())
 }
@@ -144,6 +145,14 @@ fn status() -> Json {
         ("running", json!({ "type": "boolean", "description": "Whether something is at work." })),
         ("runs_at_work", list("Their ids.", json!({ "type": "string" }))),
         ("statistics", figures),
+        (
+            "last_seven_days",
+            json!({
+                "type": "object",
+                "additionalProperties": true,
+                "description": "`runs`, `failed`, `error_rate` (null under 20 runs), `is_high` (more than 5 %).",
+            }),
+        ),
     ];
     document("`status`: what is at work, and the statistics so far.", &fields, json!({}))
 }
@@ -235,7 +244,7 @@ fn answer() -> Json {
 }
 
 /// A document with these fields beside its version.
-fn document(about: &str, fields: &[(&str, Json)], definitions: Json) -> Json {
+pub(super) fn document(about: &str, fields: &[(&str, Json)], definitions: Json) -> Json {
     let version = [("schema_version", integer("Of this document."))];
     let all: Vec<(&str, Json)> = version.into_iter().chain(fields.iter().cloned()).collect();
     let mut document = object(about, &all, &[]);
@@ -244,7 +253,7 @@ fn document(about: &str, fields: &[(&str, Json)], definitions: Json) -> Json {
 }
 
 /// An object that has all of these fields, but for the optional ones, and no others.
-fn object(about: &str, fields: &[(&str, Json)], optional: &[&str]) -> Json {
+pub(super) fn object(about: &str, fields: &[(&str, Json)], optional: &[&str]) -> Json {
     let required: Vec<&str> =
         fields.iter().map(|(name, _)| *name).filter(|name| !optional.contains(name)).collect();
     let properties: Map<String, Json> =
@@ -258,19 +267,19 @@ fn object(about: &str, fields: &[(&str, Json)], optional: &[&str]) -> Json {
     })
 }
 
-fn text(about: &str) -> Json {
+pub(super) fn text(about: &str) -> Json {
     json!({ "type": "string", "description": about })
 }
 
-fn integer(about: &str) -> Json {
+pub(super) fn integer(about: &str) -> Json {
     json!({ "type": "integer", "description": about })
 }
 
-fn or_null(sort: &str, about: &str) -> Json {
+pub(super) fn or_null(sort: &str, about: &str) -> Json {
     json!({ "type": [sort, "null"], "description": about })
 }
 
-fn list(about: &str, items: Json) -> Json {
+pub(super) fn list(about: &str, items: Json) -> Json {
     json!({ "type": "array", "description": about, "items": items })
 }
 

@@ -1,6 +1,6 @@
 //! `sexton status`: whether something is at work, and what the runs of each operation came to, from the run log.
 //!
-//! Dry runs are left out (W-114). Figures that a kind tells beside its rows are summed under their own names, so that the
+//! Dry runs are left out (W-114), and attempts that found somebody else at work. Figures that a kind tells beside its rows are summed under their own names, so that the
 //! statistics survive every restart (W-076). A share of nothing is no share: before the first run there is none.
 
 use super::act::Act;
@@ -9,7 +9,7 @@ use super::table::Table;
 use super::trouble::Trouble;
 use crate::exit::Exit;
 use clap::ArgMatches;
-use engine::{OperationReport, Report, SCHEMA_VERSION, Status};
+use engine::{ErrorRate, OperationReport, Report, SCHEMA_VERSION, Status};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -78,6 +78,7 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         reports.iter().filter(|report| report.is_open()).map(|report| report.run_id.as_str()).collect();
     let each: Vec<(&str, Statistics)> =
         names.iter().map(|name| (*name, of_operation(&reports, name))).collect();
+    let week = ErrorRate::of_week(&reports, act.engine.clock().now());
     if !act.console.is_text() {
         let operations: Map<String, Value> =
             each.iter().map(|(name, own)| ((*name).to_owned(), own.document())).collect();
@@ -91,6 +92,9 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             "running": !at_work.is_empty(),
             "runs_at_work": at_work,
             "statistics": statistics,
+            "last_seven_days": {
+                "runs": week.attempted, "failed": week.failed, "error_rate": week.share(), "is_high": week.is_high(),
+            },
         }));
         return Ok(Exit::Done);
     }
@@ -119,6 +123,13 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         ]);
     }
     act.console.data(&table.text());
+    if week.is_high() {
+        act.console.note(&format!(
+            "warning: {} of {} of the last seven days failed\nhelp: `sexton report --since 7d` shows with what",
+            count(week.failed),
+            of(week.attempted, "run", "runs")
+        ));
+    }
     act.console.note(&of(reports.len() as u64, "run is in the log", "runs are in the log"));
     Ok(Exit::Done)
 }
@@ -126,6 +137,11 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
 fn of_operation(reports: &[Report], name: &str) -> Statistics {
     let mut own = Statistics::default();
     for report in reports.iter().filter(|report| !report.metadata.dry_run && !report.is_open()) {
+        // Whoever found another at work failed at nothing.
+        let busy = report.errors.iter().any(|error| error.operation == name && error.code == engine::BUSY);
+        if busy {
+            continue;
+        }
         for done in report.operations.iter().filter(|done| done.operation == name) {
             own.add(report.metadata.started_at, done);
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use testkit::Place;
 
@@ -51,6 +51,11 @@ fn original(place: &Place) -> String {
     format!("{items:?}{parts:?}")
 }
 
+/// Whether rows that were there at the start are gone.
+fn has_begun(place: &Place) -> bool {
+    place.rows(&format!("select id from items where id <= {ROWS}")).len() < ROWS as usize
+}
+
 fn sexton(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sexton"));
     command.current_dir(folder).args(arguments).env_clear().stdin(Stdio::null());
@@ -88,15 +93,18 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
         )
         .unwrap();
         let before = original(place);
+        let began = Instant::now();
         let (code, text) = finish(folder.path(), &["run", "items"]);
+        let takes = began.elapsed();
         assert_eq!(code, 0, "{text}");
         let (code, text) = finish(folder.path(), &["undo", "latest"]);
         assert_eq!(code, 0, "{text}");
         assert_eq!(original(place), before);
 
         let over = AtomicBool::new(false);
+        let hit = AtomicU32::new(0);
         std::thread::scope(|scope| {
-            // The application goes on adding and changing rows of its own.
+            // The application goes on adding rows of its own, and changing them.
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) {
                     let now = if place.is_sqlite() { "datetime('now')" } else { "now()" };
@@ -107,6 +115,7 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
                     };
                     let _ = place
                         .try_script(&format!("insert into items (id, at, word) values ({id}, {now}, 'new')"));
+                    let _ = place.try_script("update items set word = 'newer' where word = 'new'");
                     std::thread::sleep(Duration::from_millis(5));
                 }
             });
@@ -114,7 +123,7 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
             let _end = Over(&over);
             let mut killed = 0;
             let mut seed = 0x2545_F491_4F6C_DD1D_u64;
-            let mut full = Duration::from_millis(400);
+            let mut full = takes;
             while killed < KILLS {
                 forget(folder.path());
                 let last = newest_run(folder.path());
@@ -128,12 +137,11 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
                     .spawn()
                     .unwrap();
                 std::thread::sleep(moment);
-                if run.try_wait().unwrap().is_some() {
+                let ended = run.try_wait().unwrap().is_some();
+                match ended {
                     // It was faster: kill earlier next time.
-                    full = full.min(began.elapsed());
-                } else {
-                    run.kill().unwrap();
-                    killed += 1;
+                    true => full = full.min(began.elapsed()),
+                    false => run.kill().unwrap(),
                 }
                 run.wait().unwrap();
                 let newest = newest_run(folder.path());
@@ -145,6 +153,9 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
                     );
                     continue;
                 }
+                // What dies before it is noted, or after its end, says nothing about resuming.
+                killed += u32::from(!ended);
+                hit.fetch_add(u32::from(!ended && has_begun(place)), Ordering::SeqCst);
                 let (code, text) = finish(folder.path(), &["resume", "latest"]);
                 // 2: the run had ended before it was killed
                 assert!(code == 0 || code == 2, "resume after {moment:?}: {code} {text}");
@@ -163,9 +174,74 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
             }
         });
         forget(folder.path());
+        assert!(
+            hit.load(Ordering::SeqCst) >= KILLS / 4,
+            "only {} of them after a first commit",
+            hit.load(Ordering::SeqCst)
+        );
         let left: Vec<String> = place.leftovers();
         assert_eq!(left, Vec::<String>::new());
     });
+}
+
+#[test]
+fn a_compaction_that_is_killed_changes_no_value_and_goes_on() {
+    // S1-019, W-077
+    let place = Place::postgres();
+    place.script(
+        "create table t (id integer primary key, n integer, a text) with (autovacuum_enabled = false);
+         create index t_a on t (a);
+         insert into t select i, i % 10, 'text of the row ' || i from generate_series(1, 15000) i",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let url = place.url();
+    std::fs::write(
+        folder.path().join("sexton.toml"),
+        format!(
+            "[database.main]\nurl = \"{url}\"\n[operation.shrink]\nkind = \"compact\"\ntables = [\"t\"]\nbatch_size = 300\n\
+             min_free_disk_mb = 0\n[state]\nfolder = \"state\"\n"
+        ),
+    )
+    .unwrap();
+    let all = || format!("{:?}", place.rows("select id, n, a from t order by id"));
+    let pages = || {
+        let found = place.rows("select pg_relation_size('t') / 8192");
+        found[0][0].as_text().unwrap().parse::<i64>().unwrap()
+    };
+    let (before, fresh) = (all(), pages());
+    let mut full = Duration::from_millis(1_500);
+    let mut killed = 0;
+    for round in 0..40_u32 {
+        if killed == 8 {
+            break;
+        }
+        // Written again by the application: as much as there is becomes free.
+        place.script("update t set n = n where id % 4 < 2");
+        place.script("update t set n = n where id % 4 > 1");
+        let moment = full.mul_f64(f64::from(round * 37 % 100) / 100.0);
+        let began = Instant::now();
+        let mut run =
+            sexton(folder.path(), &["run", "shrink", "--quiet"]).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(moment);
+        if run.try_wait().unwrap().is_some() {
+            full = full.min(began.elapsed());
+        } else {
+            run.kill().unwrap();
+            killed += 1;
+        }
+        run.wait().unwrap();
+        assert!(all() == before, "killed after {moment:?}: a value changed");
+        let (code, text) = finish(folder.path(), &["resume", "latest"]);
+        if code != 0 {
+            // It had not begun, or had ended before it was killed.
+            assert!(code == 2, "resume after {moment:?}: {code} {text}");
+            let (code, text) = finish(folder.path(), &["run", "shrink"]);
+            assert_eq!(code, 0, "{text}");
+        }
+        assert!(all() == before, "resumed after {moment:?}: a value changed");
+        assert!(pages() <= fresh + fresh / 8 + 2, "{} pages, {fresh} when fresh", pages());
+    }
+    assert_eq!(killed, 8);
 }
 
 fn forget(folder: &Path) {

@@ -137,6 +137,31 @@ fn a_preview_equals_the_real_run_but_for_mode_ids_and_times() {
 }
 
 #[test]
+fn a_preview_of_what_would_be_refused_is_refused_in_every_form() {
+    // W-112, W-064, S0-105
+    let desk = Desk::ready();
+    let preview = desk.sexton("run logs --max-percent 20 --dry-run --output json").ends(3).json();
+    let real = desk.sexton("run logs --max-percent 20 --yes --output json").ends(3).json();
+    assert_eq!(preview["metadata"]["status"], "refused");
+    assert!(preview["logs"]["errors"][0].as_str().unwrap().contains("the limit is 20 %"), "{preview:#}");
+    for key in ["status", "rows_matched", "rows_deleted", "details", "errors"] {
+        assert_eq!(preview["logs"][key], real["logs"][key], "{key}");
+    }
+    let said = desk.sexton("run logs --max-percent 20 --dry-run --output result").ends(3);
+    assert_eq!(said.json()["success"], false);
+    assert!(said.json()["error"].as_str().unwrap().contains("the limit is 20 %"));
+    let said = desk.sexton("run logs --max-percent 20 --dry-run --output report").ends(3);
+    assert_eq!(
+        (&said.json()["status"], said.json()["errors"].as_array().map(Vec::len)),
+        (&"refused".into(), Some(1))
+    );
+    let said = desk.sexton("run logs --max-percent 20 --dry-run").ends(3);
+    assert!(said.stdout.contains("refused") && said.stderr.contains("--max-percent 100"), "{}", said.shown());
+    assert_eq!(desk.count("audit_log"), 400);
+    desk.sexton("run logs --max-percent 20 --dry-run --force").ends(0);
+}
+
+#[test]
 fn events_are_one_document_a_line() {
     // S1-039, S2-097, S3-049
     let desk = Desk::ready();
@@ -198,4 +223,31 @@ fn a_dry_run_of_what_only_looks_shows_what_the_real_one_shows() {
     for figure in ["total_tasks", "by_status", "stale_tasks", "status"] {
         assert_eq!(dry["stats"][figure], real["stats"][figure], "{figure}");
     }
+}
+
+#[test]
+fn what_is_said_of_schemas_and_fleets_is_in_the_contract() {
+    let desk = Desk::empty();
+    std::fs::create_dir(desk.file("migrations")).unwrap();
+    desk.write(
+        "migrations/0001_t.sql",
+        "-- sexton:up\ncreate table t (id integer);\n-- sexton:down\ndrop table t;\n",
+    );
+    desk.write(
+        "sexton.toml",
+        "[database.main]\nurl = \"app.db\"\n[fleet.all]\ndatabases = [\"main\", \"./gone.db\"]\n",
+    );
+    for (line, name, code) in [
+        ("migrate status --fleet all", "Fleet status", 1),
+        ("migrate up --fleet all --dry-run", "Fleet status", 1),
+        ("migrate up --fleet all", "Fleet run", 5),
+        ("migrate diff --database main", "Schema comparison", 0),
+    ] {
+        let document = desk.sexton(&format!("{line} --output json")).ends(code).json();
+        assert_fits(&desk, name, &document);
+    }
+    desk.place
+        .script("create table more (id integer); create index t_id on t (id); alter table t add column n");
+    let document = desk.sexton("migrate diff --database main --output json").ends(5).json();
+    assert_fits(&desk, "Schema comparison", &document);
 }

@@ -18,6 +18,13 @@ fn the_last_runs_are_listed_newest_first() {
     assert_eq!(list["runs"].as_array().unwrap().len(), 1);
     assert_snapshot!("show", desk.sexton("runs show latest").ends(0).shown());
     desk.sexton("runs show nosuch").ends(2);
+    for _ in 0..9 {
+        desk.sexton("run sessions --dry-run").ends(0);
+    }
+    let all = desk.sexton("runs list --limit 100 --output json").ends(0).json();
+    let last = desk.sexton("runs list --output json").ends(0).json();
+    assert_eq!(all["runs"].as_array().unwrap().len(), 11);
+    assert_eq!(last["runs"].as_array().unwrap(), &all["runs"].as_array().unwrap()[..10]);
 }
 
 #[test]
@@ -148,4 +155,25 @@ fn old_runs_are_forgotten_but_for_the_last_of_each_operation() {
     desk.sexton(&format!("runs show {}", old[1])).ends(2);
     let trail = desk.sexton("audit --output json").ends(0).json();
     assert_eq!(trail["audit"].as_array().unwrap().len(), 4, "who did what is not forgotten with the run");
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_refused_where_they_are_said() {
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    for value in ["0", "-1", "x"] {
+        let said = desk.sexton(&format!("runs list --limit {value}")).ends(2);
+        assert!(!said.stderr.contains("5d") && !said.stderr.contains("there is no run"), "{}", said.stderr);
+    }
+    let said = desk.sexton("runs list --limit -1").ends(2);
+    assert!(said.stderr.contains("a number from 1 on"), "{}", said.stderr);
+    let said = desk.sexton("run logs --yes --max-percent 500").ends(2);
+    assert!(said.stderr.contains("must not be more than 100"), "{}", said.stderr);
+    let said = desk.sexton("run logs --yes --events --output json").ends(2);
+    assert!(said.stderr.contains("exclude each other"), "{}", said.stderr);
+    let twice =
+        crate::kit::CONFIG.replace("[\"sessions\", \"logs\"]", "[\"sessions\", \"logs\", \"sessions\"]");
+    desk.write("sexton.toml", &twice);
+    let said = desk.sexton("config check").ends(2);
+    assert!(said.stderr.contains("`sessions` stands in the group twice"), "{}", said.stderr);
 }

@@ -4,6 +4,8 @@
 
 mod backup;
 mod bad_input;
+mod broken_config;
+mod clock;
 mod config_faults;
 mod config_rules;
 mod convert;
@@ -22,10 +24,14 @@ mod files;
 mod footprint;
 mod guides;
 mod history;
+mod index;
 mod init;
+mod killed_chores;
 mod kit;
 mod manners_of_speech;
 mod migrate;
+mod migrate_diff;
+mod migrate_fleet;
 mod migrate_lint;
 mod policy;
 mod profiles_and_secrets;

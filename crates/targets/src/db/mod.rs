@@ -7,10 +7,12 @@
 mod bloat;
 pub mod civil;
 mod command;
+mod compaction;
 mod copies;
 mod dialect;
 mod error;
 mod inspection;
+mod object;
 mod schema;
 mod server;
 mod soundness;
@@ -23,6 +25,7 @@ mod value;
 
 pub use bloat::{Bloat, Measuring, Part};
 pub use command::{Command, Performed};
+pub use compaction::{Compaction, Shift};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
@@ -31,6 +34,7 @@ pub use inspection::{
     Inspection, Lock, Pinned, PinnedBy, ReferenceFacts, Replica, Replication, Section, SequenceFacts,
     Setting, SlotFacts, Slow, TableFacts, Talker, without_literals,
 };
+pub use object::Object;
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
@@ -84,6 +88,9 @@ pub trait Facts: Send {
     fn server(&mut self) -> Result<Server>;
     /// Every table the user owns, with keys, indexes, triggers and references. Sexton's own are left out.
     fn schema(&mut self) -> Result<Schema>;
+    /// Everything that a user made in the schema, with its definition; what extensions made and what is Sexton's own is left
+    /// out. Two databases of one kind and version with equal schemas give equal lists, whatever their settings.
+    fn objects(&mut self) -> Result<Vec<Object>>;
     /// Streams the rows of one statement; an error from `each` ends it and is returned.
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// Like `query`, in bulk: each row where the database has it, without a copy.
@@ -120,6 +127,12 @@ pub trait Facts: Send {
     /// What the database needs for its own upkeep, or only this table with its indexes. Asks catalogues and counters, waits
     /// for nobody's lock.
     fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep>;
+    /// What stands in the way of moving the last rows of a table into free space before them; none where rows have no place
+    /// that could be given back, or the table is gone. Reads pages at its end that hold no row, waits for nobody.
+    fn compaction(&mut self, table: &TableName) -> Result<Option<Compaction>> {
+        let _ = table;
+        Ok(None)
+    }
 
     /// The same session, from now on one that may change data; none where another one has to be opened.
     fn promote(self: Box<Self>) -> Option<Box<dyn Session>> {

@@ -31,6 +31,9 @@ pub struct Server {
     pub superuser: bool,
     /// The server's clock, microseconds since 1970.
     pub clock_us: i64,
+    /// When the database was written last, microseconds since 1970, where that is told by something else than its clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_us: Option<i64>,
     /// Size of the database.
     pub bytes: u64,
 }
@@ -103,6 +106,12 @@ pub struct Pulse {
     pub lock_waiters: Option<u64>,
     /// Sessions at work, without ours.
     pub active_sessions: Option<u64>,
+    /// Connections of clients to the whole server, ours too.
+    pub connections: Option<u64>,
+    /// Bytes that the server has read from the disk for this database, since it began to count.
+    pub read_bytes: Option<u64>,
+    /// Bytes that the server has written to its log, ever.
+    pub written_bytes: Option<u64>,
     /// Free bytes where the database lies.
     pub free_disk_bytes: Option<u64>,
     /// SQLite: size of the write-ahead log. PostgreSQL: bytes that wait for the archiver or the slowest slot.

@@ -6,7 +6,10 @@
 
 mod act;
 mod aim;
+mod alone;
+mod anew;
 mod book;
+mod checkpoints;
 mod clashes;
 mod estimate;
 mod look;
@@ -15,18 +18,21 @@ mod options;
 mod own;
 mod plan;
 mod seeds;
+mod squash;
 mod status;
 mod task;
 mod waiting;
 
 pub use new::new_files;
 pub use options::Options;
+pub use squash::{Checkpoint, Made};
 pub use waiting::pending;
 
+use crate::migrate::compare::{Ignored, Snapshot};
 use crate::migrate::script::Language;
 use engine::{
     Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Seed,
-    Severity, Step, Stores, Work,
+    Severity, Shape, Step, Stores, Work,
 };
 use look::Scene;
 use options::Action;
@@ -34,7 +40,7 @@ use serde_json::json;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use targets::db::{Command, Facts, Limits};
+use targets::db::{Command, Dialect, Facts, Limits};
 use task::{Deed, Phase as Part, Place, Task};
 
 /// The catalogue entry.
@@ -69,7 +75,12 @@ impl Kind for Migrate {
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         let options = Options::read(options)?;
-        Ok(Box::new(Migrating { options, scene: RefCell::new(None), began: Cell::new(None) }))
+        Ok(Box::new(Migrating {
+            options,
+            scene: RefCell::new(None),
+            after: RefCell::new(None),
+            began: Cell::new(None),
+        }))
     }
 }
 
@@ -77,6 +88,8 @@ impl Kind for Migrate {
 struct Migrating {
     options: Options,
     scene: RefCell<Option<Scene>>,
+    /// What was seen when all was done, for the result: the verification looks at the same.
+    after: RefCell<Option<Scene>>,
     /// When the migration at work began.
     began: Cell<Option<Instant>>,
 }
@@ -183,6 +196,25 @@ impl Operation for Migrating {
         plan::both_ways(&self.options, steps, facts)
     }
 
+    /// In the database's own words; where these find nothing, by what the engine knows of tables.
+    fn differences(&self, before: &Shape, after: &Shape, dialect: &dyn Dialect) -> Vec<String> {
+        let snapshot =
+            |shape: &Shape| Snapshot::of(shape.objects.clone(), Language::of(dialect), &Ignored::nothing());
+        let lines = match snapshot(before).compare(&snapshot(after)) {
+            Ok(comparison) => comparison.lines(),
+            Err(_) => Vec::new(),
+        };
+        if lines.is_empty() { engine::differences(&before.schema, &after.schema) } else { lines }
+    }
+
+    fn alone(&self, steps: Vec<Step>, dialect: &dyn Dialect) -> Result<(Vec<Step>, Vec<Finding>)> {
+        alone::alone(steps, Language::of(dialect))
+    }
+
+    fn anew(&self, facts: &mut dyn Facts) -> Result<Vec<Step>> {
+        anew::steps(&self.options, facts)
+    }
+
     fn seeds(&self, step: &Step, facts: &mut dyn Facts) -> Result<Vec<Seed>> {
         seeds::of(&self.options, &step.id, Language::of(facts.dialect()))
     }
@@ -216,6 +248,7 @@ impl Operation for Migrating {
         let document = status::document(&self.options, &scene, &HashMap::new());
         let wanted: Vec<&str> =
             done.steps.iter().map(|step| step.id.as_str()).filter(|id| *id != "history").collect();
+        *self.after.borrow_mut() = Some(scene);
         Ok(Some(json!({
             "current": document["current"],
             "target": document["target"],
@@ -225,7 +258,10 @@ impl Operation for Migrating {
     }
 
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
-        let scene = Scene::of(&self.options, facts)?;
+        let scene = match self.after.take() {
+            Some(scene) => scene,
+            None => Scene::of(&self.options, facts)?,
+        };
         let mut wanted: std::collections::BTreeMap<String, Deed> = std::collections::BTreeMap::new();
         for step in steps {
             let task = Task::of(step)?;
