@@ -1,12 +1,12 @@
 //! Putting back in the strict order: what was done last goes back first, statement by statement.
 //!
-//! Where a run changed a row more than once, or changed and removed rows of one table, no other order is right for every
-//! database: each step back meets the state that the step forward left. Undo tables are numbered so that, within a batch,
+//! Where a run changed a row more than once, changed and removed rows of one table, or let rows refer to those it added, no
+//! other order is right for every database: each step back meets the state that the step forward left. Undo tables are numbered so that, within a batch,
 //! those of later statements have higher numbers (see `Work::undo_table`); so the order is that of batches, then of tables,
 //! both from the last to the first. It stays set-based: a piece is what one batch remembered in one table.
 
 use super::conflicts::{conflicts, forget_conflict, positions};
-use super::point::{Change, Point, PointState};
+use super::point::{Change, Point, PointState, Remembered};
 use super::rows_back::{Task, put_back_range, try_again};
 use crate::error::{Error, Result};
 use crate::event::Counts;
@@ -14,7 +14,7 @@ use crate::operation::{Batch, Cursor};
 use crate::plan::Step;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{BATCH, Facts, Range, Sql, Value};
+use targets::db::{BATCH, Facts, ForeignKey, Range, Schema, Sql, Value};
 
 /// So many undo tables are asked in one query.
 const AT_ONCE: usize = 100;
@@ -41,9 +41,12 @@ struct Place {
 }
 
 /// Whether a row may have been remembered more than once, or in an order that matters.
-pub(super) fn needed(point: &Point, facts: &mut dyn Facts) -> Result<bool> {
+pub(super) fn needed(point: &Point, schema: &Schema, facts: &mut dyn Facts) -> Result<bool> {
     for table in point.tables.iter().filter(|table| table.change == Change::Update) {
-        let also = |other: &&super::Remembered| other.seq != table.seq && other.source == table.source;
+        if refers_to_added(table, point, schema) {
+            return Ok(true);
+        }
+        let also = |other: &&Remembered| other.seq != table.seq && other.source == table.source;
         if point.tables.iter().any(|other| also(&other)) {
             return Ok(true);
         }
@@ -55,6 +58,19 @@ pub(super) fn needed(point: &Point, facts: &mut dyn Facts) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Whether rows were changed so that they may refer to rows which were added: those cannot be taken away first.
+fn refers_to_added(table: &Remembered, point: &Point, schema: &Schema) -> bool {
+    let keys = schema.table(&table.source).map(|known| known.references.as_slice()).unwrap_or_default();
+    let changed = |key: &&ForeignKey| key.columns.iter().any(|name| table.undo.after.contains(name));
+    keys.iter().filter(changed).any(|key| {
+        let added =
+            point.tables.iter().filter(|other| other.change == Change::Insert).map(|other| &other.source);
+        added.into_iter().any(|name| {
+            *name == key.parent || schema.table(name).is_some_and(|known| known.parents.contains(&key.parent))
+        })
+    })
 }
 
 /// One step for all of them; `all` are the tasks with the rows that each is about, the last touched first.

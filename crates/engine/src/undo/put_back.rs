@@ -57,7 +57,7 @@ impl Operation for PutBack {
         let stride = facts.dialect().undo_stride();
         let run = scopes::parse(&point.id).map_or(point.id.as_str(), |(run, _)| run).to_owned();
         let mut back = Vec::new();
-        let backwards = backwards::needed(&point, facts)?;
+        let backwards = backwards::needed(&point, &schema, facts)?;
         let ordered = if backwards { last_first(&point) } else { in_order(&point, &schema) };
         let mut tasks: Vec<(Task, u64)> = Vec::new();
         for remembered in ordered {

@@ -9,6 +9,7 @@ use super::belongs::{self, Refers, Verdict, entries};
 use super::hanging::{self, Hanging};
 use super::options::{ArchiveTable, Options, Policy, Relation};
 use crate::sweep::Setting;
+use engine::words::of;
 use engine::{Batch, Counts, Cursor, Error, Finding, Planned, Planning, Result, Step, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -270,7 +271,8 @@ pub fn verify(step: &Step, counts: &Counts) -> Vec<Finding> {
             "changed_since",
             &step.object,
             format!(
-                "{failed} accounts were changed since they were archived, or need others: they were left alone"
+                "left alone: {} changed since it was archived, or in need of others",
+                of(failed, "account", "accounts")
             ),
             "look at them; an entry stays in the archive until its account is brought back",
         )],

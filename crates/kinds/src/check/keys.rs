@@ -17,7 +17,7 @@ pub fn look(
         if matches!(table.kind, TableKind::View | TableKind::Foreign) {
             continue;
         }
-        for key in &table.references {
+        for key in table.references.iter().chain(&table.lost_references) {
             if let Some(why) = why_broken(table, key, schema) {
                 leads_nowhere(table, key, &why, most, facts, findings, &mut violations)?;
             }

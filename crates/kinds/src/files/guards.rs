@@ -8,6 +8,7 @@ use super::listing::Listing;
 use super::marks::Marks;
 use super::options::{Options, TEMPORARY};
 use super::result::bytes;
+use engine::words::{name, of};
 use engine::{Finding, Manners};
 
 /// Fewer orphans than this say nothing about shares.
@@ -40,7 +41,8 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
             "unreadable",
             place,
             format!(
-                "`{place}`{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete"
+                "{}{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete",
+                name(place)
             ),
             "give this user the right to read it, or name it in `ignore`",
         ));
@@ -49,7 +51,10 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
         all.push(Finding::forbid(
             "broken_references",
             column,
-            format!("{count} values cannot be read as JSON, so the files that they mean are not known"),
+            format!(
+                "{} cannot be read as JSON, so nobody knows which files are meant there",
+                of(*count, "value", "values")
+            ),
             "mend these values, or leave their rows out with `where`",
         ));
     }
@@ -89,7 +94,7 @@ fn references(options: &Options, marks: &Marks, judged: &Judged, all: &mut Vec<F
         let sample = marks.elsewhere.first().map(|(_, _, sample)| sample.as_str());
         let sample = sample.or_else(|| marks.missing_names.first().map(String::as_str));
         let such_as =
-            sample.map(|sample| format!("; they say such things as `{sample}`")).unwrap_or_default();
+            sample.map(|sample| format!("; they say such things as {}", name(sample))).unwrap_or_default();
         all.push(Finding::refuse(
             "nothing_matches",
             &options.store,
@@ -151,7 +156,7 @@ fn is_one_of_many(folder: &str) -> bool {
 
 fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
     for (column, count, some) in &marks.missing {
-        let some = some.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let some = some.iter().map(|one| name(one)).collect::<Vec<_>>().join(", ");
         all.push(Finding::warning(
             "missing_files",
             column,
@@ -167,14 +172,14 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
             "elsewhere",
             column,
             match count {
-                1 => format!("a reference leads out of the store: `{sample}`"),
-                _ => format!("{count} references lead out of the store, such as `{sample}`"),
+                1 => format!("a reference leads out of the store: {}", name(sample)),
+                _ => format!("{count} references lead out of the store, such as {}", name(sample)),
             },
             "if these files are in the store, say what stands before their names: `prefixes = [\"…\"]`",
         ));
     }
     if judged.unknown_count > 0 {
-        let some: Vec<String> = judged.unknown.iter().take(3).map(|name| format!("`{name}`")).collect();
+        let some: Vec<String> = judged.unknown.iter().take(3).map(|one| name(one)).collect();
         all.push(Finding::note(
             "unknown",
             &options.store,
@@ -206,7 +211,7 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
         all.push(Finding::warning(
             "empty_store",
             &options.store,
-            format!("it is empty, but rows hold {} references", marks.values),
+            format!("it is empty, but rows hold {}", of(marks.values, "reference", "references")),
             "look whether the disk is mounted; `marker` makes sure of it",
         ));
     }

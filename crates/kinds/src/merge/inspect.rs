@@ -5,6 +5,7 @@ use super::options::{Options, Same};
 use super::plan;
 use super::result;
 use super::task::{Task, numbered};
+use engine::words::of;
 use engine::{Counts, Finding, Level, Planned, Planning, Result, Step};
 use serde_json::{Value as Json, json};
 use targets::db::{Facts, Row, Sql, quote};
@@ -28,24 +29,42 @@ pub fn check(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<P
     let name = task.scope.as_deref().unwrap_or("group");
     let listed: Vec<Json> =
         groups.iter().map(|group| json!({ name: group.scope, "count": group.count })).collect();
-    let noun = if task.scope.is_some() { "scopes" } else { "groups" };
+    let noun = match task.scope.is_some() {
+        true => ("scope has duplicates", "scopes have duplicates"),
+        false => ("group of duplicates", "groups of duplicates"),
+    };
     let first: Vec<String> =
         groups.iter().take(10).map(|group| format!("{} ({})", group.scope, group.count)).collect();
     let more = if groups.len() > 10 { ", …" } else { "" };
     let list = if task.scope.is_some() { format!(": {}{more}", first.join(", ")) } else { String::new() };
-    let remedy = "look at `sexton plan` of the merge, then run it";
+    let go = groups.iter().map(|group| group.count.saturating_sub(1)).sum::<u64>();
+    // Each scope has a transaction of its own; below these rows others may follow.
+    let each = if task.scope.is_some() {
+        format!(", in {}", of(total, "transaction", "transactions"))
+    } else {
+        String::new()
+    };
+    let least = if task.tree.is_some() { "at least " } else { "" };
+    let estimate = format!("{least}{} would go{each}", of(go, "row", "rows"));
+    let remedy = match (total > threshold, &task.scope) {
+        (true, Some(_)) => {
+            "look at `sexton plan` of the merge, then run it in quiet hours; `max_scopes` does a part at a time"
+        }
+        (true, None) => "look at `sexton plan` of the merge, then run it in quiet hours",
+        (false, _) => "look at `sexton plan` of the merge, then run it",
+    };
     let table_name = &task.node.table.name;
     if total > threshold {
-        let what = format!("{total} {noun} have duplicates, more than {threshold}{list}");
+        let what = format!("{}, more than {threshold}; {estimate}{list}", of(total, noun.0, noun.1));
         findings.push(Finding::warning("duplicates", table_name, what, remedy));
     } else if total > 0 {
-        let what = format!("{total} {noun} have duplicates{list}");
+        let what = format!("{}; {estimate}{list}", of(total, noun.0, noun.1));
         findings.push(Finding::note("duplicates", table_name, what, remedy));
     }
     Ok(Planned {
         findings,
         result: Some(json!({
-            "duplicates": listed, "total": total, "threshold": threshold, "alert": total > threshold,
+            "duplicates": listed, "total": total, "threshold": threshold, "alert": total > threshold, "rows": go,
         })),
         ..Planned::default()
     })
@@ -411,7 +430,7 @@ pub fn after(
         findings.push(Finding::warning(
             "scopes_failed",
             table,
-            format!("{} scopes failed and are as they were", done.failed),
+            format!("{} and nothing changed there", of(done.failed, "scope failed", "scopes failed")),
             "see the errors; they are tried again later, after the others",
         ));
     }

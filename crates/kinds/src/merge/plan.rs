@@ -8,6 +8,7 @@ use super::references;
 use super::result::{self, Detail};
 use super::survivor;
 use super::task::{Task, Tree};
+use engine::words::{self, rows};
 use engine::{
     Class, Dependants, Error, FailedScope, Finding, Planned, Planning, Result, Step, undo::not_exempt,
 };
@@ -247,7 +248,10 @@ fn choose(
         findings.push(Finding::note(
             "scopes_left",
             &task.node.table.name,
-            format!("{} scopes have duplicates, {most} are done in this run", fresh.len() + waiting.len()),
+            format!(
+                "{} duplicates, {most} of them now",
+                words::of((fresh.len() + waiting.len()) as u64, "scope has", "scopes have")
+            ),
             "run it again, or raise `max_scopes`",
         ));
         fresh.truncate(most);
@@ -256,7 +260,10 @@ fn choose(
         findings.push(Finding::note(
             "scopes_waiting",
             &task.node.table.name,
-            format!("{} scopes failed before and wait for their time", waiting.len()),
+            format!(
+                "{} before, to be tried again later",
+                words::of(waiting.len() as u64, "scope failed", "scopes failed")
+            ),
             "mend the cause and say `retry_failed = true`, or wait",
         ));
     }
@@ -277,8 +284,8 @@ fn refuse_clashes(dependants: &[Dependants], findings: &mut Vec<Finding>) {
             "clash",
             &clash.table,
             format!(
-                "{} rows would be in the way of others with the same {}",
-                clash.rows,
+                "{} would be in the way of others with the same {}",
+                rows(clash.rows),
                 if clash.columns.is_empty() { "reference".to_owned() } else { clash.columns.join(", ") }
             ),
             "say what happens to them: `on_clash` with `policy = \"fold\"` or `\"rename\"`",

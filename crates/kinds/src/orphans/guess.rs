@@ -16,7 +16,8 @@ pub fn references(schema: &Schema, dialect: &dyn Dialect) -> Vec<Link> {
     for table in schema.tables.iter().filter(|table| has_own_rows(table)) {
         all.extend(table.references.iter().filter_map(|key| declared(table, key, schema)));
         for column in &table.columns {
-            let known = table.references.iter().any(|key| key.columns.contains(&column.name));
+            let mut declared = table.references.iter().chain(&table.lost_references);
+            let known = declared.any(|key| key.columns.contains(&column.name));
             if let Some(link) = (!known).then(|| look(table, column, schema)).flatten() {
                 all.push(link);
             }
@@ -32,7 +33,8 @@ pub fn references(schema: &Schema, dialect: &dyn Dialect) -> Vec<Link> {
 /// Declared references to a table or a column that is not there, with the reason.
 pub fn broken(schema: &Schema) -> Vec<(&Table, &ForeignKey, String)> {
     let tables = schema.tables.iter().filter(|table| has_own_rows(table));
-    let keys = tables.flat_map(|table| table.references.iter().map(move |key| (table, key)));
+    let keys = tables
+        .flat_map(|table| table.references.iter().chain(&table.lost_references).map(move |key| (table, key)));
     keys.filter_map(|(table, key)| Some((table, key, why_broken(table, key, schema)?))).collect()
 }
 

@@ -7,6 +7,7 @@ use super::guess;
 use super::link::Link;
 use super::options::Options;
 use crate::sweep::is_large;
+use engine::words::{either, rows};
 use engine::{Finding, Planned, Result};
 use serde::Serialize;
 use targets::db::{Facts, ForeignKey, Schema, Sql, Table, Value};
@@ -84,8 +85,9 @@ pub fn scan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
                 "orphans",
                 &link.table.name,
                 format!(
-                    "{} rows have no parent in `{}` by `{}`",
-                    found.orphans,
+                    "{} {} no parent in `{}` by `{}`",
+                    rows(found.orphans),
+                    either(found.orphans, "has", "have"),
                     link.parent.name,
                     link.name()
                 ),

@@ -9,7 +9,7 @@ use super::options::{Options, Workers};
 use crate::sweep::{self, Act, Counted, Policy, Sweep, one_of};
 use engine::age::Age;
 use engine::undo::{Tally, will_be_spent};
-use engine::words::rows;
+use engine::words::{either, of, rows};
 use engine::{Error, Finding, Planned, Planning, Result};
 use targets::db::{Column, Dialect, Facts, Family, Sql, Table, Value};
 
@@ -191,14 +191,23 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             None => 0,
         };
         if failing > 0 {
-            let what =
-                format!("{failing} of them were reset {} times or have no attempts left", options.max_resets);
+            let what = format!(
+                "{failing} of them {} reset {} or {} no attempts left",
+                either(failing, "was", "were"),
+                of(options.max_resets, "time", "times"),
+                either(failing, "has", "have")
+            );
             step.facts.push(("failing".to_owned(), what));
         }
         planned.findings.push(Finding::warning(
             "stale_jobs",
             &jobs.table.name,
-            format!("{} jobs are {} without a sign of life", step.matched, jobs.said(State::Running)),
+            format!(
+                "{} {} {} without a sign of life",
+                of(step.matched, "job", "jobs"),
+                either(step.matched, "is", "are"),
+                jobs.said(State::Running)
+            ),
             "see why their workers stopped; a job that takes long needs a threshold of its own (`thresholds`)",
         ));
     }

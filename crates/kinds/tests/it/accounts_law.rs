@@ -171,6 +171,7 @@ fn hold_the_laws(case: &Case, place: Place) {
     }
     nothing_dangles(&stage);
     assert_eq!(stage.list("select id from kept order by id"), over);
+    assert_eq!(stage.number("select count(*) from users where status = 'over'"), 0, "one stayed as it was");
     let mut left = over.clone();
     left.sort_by_key(|id| case.order[id.parse::<usize>().unwrap() % case.order.len()]);
     if case.together {

@@ -37,6 +37,11 @@ fn a_check_counts_the_roots_of_each_application_and_changes_nothing() {
             (&9.into(), &5.into(), &true.into())
         );
         assert_eq!(report.status, Status::Partial);
+        // how much it would be, and what to do about so many
+        assert_eq!(found["rows"], 10);
+        let told = report.operations[0].findings.iter().find(|one| one.code == "duplicates").unwrap();
+        assert!(told.what.contains("at least 10 rows would go, in 9 transactions"), "{told:?}");
+        assert!(told.remedy.contains("quiet hours"), "{told:?}");
         stage.place.script(
             "delete from documents where folder_id >= 600; delete from folders where application_id >= 6;",
         );

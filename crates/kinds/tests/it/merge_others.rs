@@ -67,7 +67,7 @@ fn an_application_with_duplicates_is_cleaned_first_and_gets_one_root_whoever_cre
                 format!("select id from folders where application_id = {application} and parent_id is null");
             for _ in 0..2 {
                 if let Some(known) = place.rows(&select).first() {
-                    return known[0].to_string();
+                    return known[0].to_string().trim_matches('\'').to_owned();
                 }
                 // What the other did between the look and this is met here.
                 let insert = format!(

@@ -355,13 +355,23 @@ fn finding_lines(finding: &Finding, force: bool, console: &Console) -> Vec<Strin
     let mut lines = vec![format!(
         "{INDENT}{}  {}: {}",
         console.paint(style, &format!("{word:<7}")),
-        finding.object,
-        finding.what
+        harmless(&finding.object),
+        harmless(&finding.what)
     )];
     if !finding.remedy.is_empty() {
-        lines.push(format!("{INDENT}         help: {}", finding.remedy));
+        lines.push(format!("{INDENT}         help: {}", harmless(&finding.remedy)));
     }
     lines
+}
+
+/// Without what would move the cursor or colour the screen: names of files and values of rows come from strangers.
+fn harmless(text: &str) -> String {
+    let spell = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().collect(),
+        c => c.to_string(),
+    };
+    text.chars().map(spell).collect()
 }
 
 /// What a run came to: one line an operation, then how to undo or resume it. `after_plan`: the plan stands just above, so
