@@ -16,7 +16,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::scopes::Told;
-use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
+use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive};
 use last::Last;
 use targets::db::{
     BATCH, Below, Dialect, Link, Performed, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
@@ -492,55 +492,6 @@ impl<'a> Work<'a> {
             batch: self.batch,
             below: Vec::new(),
         }
-    }
-
-    /// The undo table for this change of this table, made in this transaction when it is the first. Within a batch a later
-    /// statement never has an undo table of a lower number, so that what was done can be taken back in the reverse order.
-    pub(crate) fn undo_table(
-        &mut self,
-        table: &Table,
-        change: Change,
-        columns: &[String],
-        changed: &[String],
-    ) -> Result<Option<UndoTable>> {
-        if self.memory.forget {
-            return Ok(None);
-        }
-        let last = self.memory.last.of(self.batch);
-        let known = self.memory.tables.iter().find(|known| {
-            known.seq >= last.least(change)
-                && known.source == table.name
-                && known.change == change
-                && known.undo.columns == columns
-                && known.undo.after == changed
-        });
-        if let Some(known) = known {
-            self.memory.last = last.after(change, known.seq);
-            return Ok(Some(known.undo.clone()));
-        }
-        let seq = self.memory.tables.iter().map(|known| known.seq).max().unwrap_or(0) + 1;
-        self.memory.last = last.after(change, seq);
-        let name = format!("undo_{}_{seq}", self.memory.point.replace('.', "_"));
-        let undo = UndoTable {
-            name: self.setting.dialect.own(&name),
-            temporary: false,
-            columns: columns.to_vec(),
-            after: changed.to_vec(),
-        };
-        for statement in self.setting.dialect.create_undo(table, &undo) {
-            self.tx.execute(&statement)?;
-        }
-        let remembered = Remembered {
-            seq,
-            change,
-            source: table.name.clone(),
-            undo: undo.clone(),
-            key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
-            made: change == Change::Insert && self.memory.made.contains(&table.name),
-        };
-        record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
-        self.memory.tables.push(remembered);
-        Ok(Some(undo))
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.
