@@ -373,14 +373,15 @@ impl Engine {
     }
 
     /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
-    pub(crate) fn tell_applications(&self, report: &Report) {
+    pub(crate) fn tell_applications(&self, report: &Report, plan: &Plan) {
         // A dry run writes nothing into the databases that it looks at.
         if report.metadata.dry_run {
             return;
         }
         for log in &self.parts.run_logs {
-            let written =
-                self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
+            let written = self
+                .database(&log.database)
+                .and_then(|database| Ok(log.write(database.as_ref(), report, plan)?));
             if let Err(error) = written {
                 tracing::warn!(%error, table = %log.table, "the application's run log cannot be written");
             }

@@ -9,6 +9,7 @@ mod backfill;
 pub mod backup;
 mod batch;
 mod brought;
+mod by_operation;
 mod checkpoint;
 mod clock;
 mod clock_guard;
@@ -58,6 +59,7 @@ mod work;
 mod written;
 
 pub use backup::BackupPolicy;
+pub use by_operation::{ABOUT, FIGURES, by_operation};
 pub use checkpoint::Checkpoint;
 pub use clock::{Clock, SetClock, SystemClock};
 pub use differences::{Shape, between as differences};

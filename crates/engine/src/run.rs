@@ -22,7 +22,7 @@ use crate::request::{Manners, forbidding};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
-use crate::told::tell_outcome;
+use crate::told::{LOG, tell_outcome};
 use crate::undo::{self, Point};
 use crate::usage::Gauge;
 use crate::window::Window;
@@ -61,6 +61,9 @@ enum Ended {
 impl Run<'_, '_> {
     /// All operations in order. `statuses` are those of an earlier attempt, when resuming.
     pub fn execute(&mut self, statuses: &[Status]) -> Result<Report, Failure> {
+        // S3-046: one id in every line of the log, in the run log and in the report.
+        let asked_by = &self.plan.request.correlation_id;
+        let _span = tracing::error_span!(target: LOG, "run", correlation = %asked_by).entered();
         let mut now: Vec<Status> = statuses.to_vec();
         let mut busy = None;
         for n in 0..self.plan.items.len() {
@@ -94,7 +97,7 @@ impl Run<'_, '_> {
         let report = Report::fold(self.id, self.plan, self.journal.events());
         self.engine.state()?.finish_run(self.id, &report)?;
         tell_outcome(&report);
-        self.engine.tell_applications(&report);
+        self.engine.tell_applications(&report, self.plan);
         // A run that could not even begin is told as such; among others it is one failure of several.
         match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
             Some(failure) => Err(failure),

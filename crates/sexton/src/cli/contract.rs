@@ -1,8 +1,7 @@
 //! The written contract of the JSON documents, as JSON Schemas: what the reference shows and tests check against.
 
-use super::documents::{ABOUT, FIGURES};
 use super::{contract_lists, contract_migrate};
-use engine::{Event, OperationReport, Report};
+use engine::{ABOUT, Event, FIGURES, OperationReport, Report};
 use serde_json::{Map, Value as Json, json};
 
 /// The JSON Schemas of all documents, by name.

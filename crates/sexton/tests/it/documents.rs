@@ -163,7 +163,7 @@ fn a_preview_of_what_would_be_refused_is_refused_in_every_form() {
 
 #[test]
 fn events_are_one_document_a_line() {
-    // S1-039, S2-097, S3-049
+    // S2-097, S3-049
     let desk = Desk::ready();
     let said = desk.sexton("run logs --yes --events").ends(0);
     let schema = contract(&desk, "Event");
@@ -177,6 +177,24 @@ fn events_are_one_document_a_line() {
     assert_eq!(names.first().map(String::as_str), Some("planned"));
     assert_eq!(names.last().map(String::as_str), Some("finished"));
     assert!(names.contains(&"advanced".to_owned()));
+}
+
+#[test]
+fn a_long_run_counts_up_beside_its_result() {
+    // S1-039: lines on stderr while it works; nothing but the document on stdout
+    let desk = Desk::ready();
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    let slowly = "[defaults]\nrows_per_second = 55\nbatch_size = 10\n";
+    desk.write("sexton.toml", &config.replace("[defaults]\n", slowly));
+    let said = desk.sexton("run logs --yes --output json").ends(0);
+    assert_eq!(said.json()["logs"]["rows_deleted"], 311);
+    let counts: Vec<u64> = said
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("logs: ")?.strip_suffix(" of 311 rows")?.parse().ok())
+        .collect();
+    assert!(counts.len() >= 2 && counts.is_sorted() && counts[0] < counts[1], "{}", said.stderr);
+    assert!(counts.iter().all(|count| (1..=311).contains(count)), "{counts:?}");
 }
 
 #[test]

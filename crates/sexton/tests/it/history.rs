@@ -38,6 +38,24 @@ fn the_report_of_a_run_is_kept_as_it_was_told() {
 }
 
 #[test]
+fn one_id_runs_through_log_run_log_and_report() {
+    // S3-046
+    let desk = Desk::ready_with("\n[log]\nlevel = \"info\"\n");
+    let said = desk.sexton("run logs --yes --max-percent 1 --output report").ends(3);
+    let report = said.json();
+    let id = report["correlation_id"].as_str().unwrap();
+    let failed: Vec<&str> = said.stderr.lines().filter(|line| line.contains("would go")).collect();
+    assert!(!failed.is_empty(), "{}", said.stderr);
+    assert!(failed.iter().any(|line| line.contains(&format!("correlation={id}"))), "{failed:#?}");
+    let run = report["run_id"].as_str().unwrap();
+    assert!(failed.iter().any(|line| line.contains(&format!("run={run}"))), "{failed:#?}");
+    let shown = desk.sexton("runs show latest --output report").ends(0).json();
+    assert_eq!((shown["correlation_id"].as_str(), shown["run_id"].as_str()), (Some(id), Some(run)));
+    let events = std::fs::read_to_string(desk.file(".sexton/runs.jsonl")).unwrap();
+    assert!(events.lines().all(|line| line.contains(run)), "{events}");
+}
+
+#[test]
 fn a_report_sums_up_real_runs_by_operation() {
     // S2-092, W-114
     let desk = Desk::ready();

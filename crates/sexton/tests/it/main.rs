@@ -15,6 +15,7 @@ mod doctor;
 mod documents;
 mod examples;
 mod examples_accounts;
+mod examples_e0;
 mod examples_folders;
 mod examples_maintenance;
 mod examples_orphans;
