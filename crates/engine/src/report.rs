@@ -465,7 +465,9 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" | "quarantine" | "remove" | "drop_index" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" | "set_aside" | "drop_index" => {
+            Counts { deleted: rows, ..Counts::default() }
+        }
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }

@@ -23,6 +23,12 @@ pub fn rows(number: u64) -> String {
     of(number, "row", "rows")
 }
 
+/// A name in backticks. What would move the cursor or colour the screen of who reads it is spelled out.
+pub fn name(name: &str) -> String {
+    let spell = |c: char| -> String { if c.is_control() { c.escape_default().collect() } else { c.into() } };
+    format!("`{}`", name.chars().map(spell).collect::<String>())
+}
+
 /// `3.4 MB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
@@ -42,11 +48,12 @@ pub fn either<'a>(number: u64, one: &'a str, many: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::{of, rows};
+    use super::{name, of, rows};
 
     #[test]
     fn one_is_one_and_thousands_are_set_apart() {
         assert_eq!([rows(0), rows(1), rows(1_234_567)], ["0 rows", "1 row", "1 234 567 rows"]);
         assert_eq!(of(1, "batch", "batches"), "1 batch");
+        assert_eq!(name("a\n\u{1b}[31mé"), "`a\\n\\u{1b}[31mé`");
     }
 }

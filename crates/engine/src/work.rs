@@ -4,6 +4,7 @@
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
 mod bulk;
+mod last;
 mod shift;
 mod whole;
 
@@ -15,7 +16,8 @@ use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
 use crate::operation::Stores;
 use crate::scopes::Told;
-use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
+use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive};
+use last::Last;
 use targets::db::{
     BATCH, Below, Dialect, Link, Performed, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
 };
@@ -60,6 +62,8 @@ pub struct Memory {
     pub(crate) careful: bool,
     /// Something is remembered that is no row: files that were set aside, indexes that were dropped.
     pub things: bool,
+    /// Which undo tables were used last.
+    last: Last,
     /// Tables that were made.
     made: Vec<TableName>,
     scratches: Vec<(TableName, UndoTable)>,
@@ -74,6 +78,7 @@ impl Memory {
             tables,
             careful: false,
             things: false,
+            last: Last::default(),
             made: Vec::new(),
             scratches: Vec::new(),
         }
@@ -257,11 +262,13 @@ impl<'a> Work<'a> {
     /// takes along by itself, and something is remembered.
     pub fn delete_with(&mut self, rows: &Rows, below: &[(&Table, Sql)]) -> Result<(u64, u64)> {
         self.may_die("before a delete")?;
-        let undo = self.undo_table(rows.table, Change::Delete, &stored(rows.table), &[])?;
+        // Those below count as done first: on the way back they come after what they refer to.
         let mut tables = Vec::new();
-        for (table, _) in below {
+        for (table, _) in below.iter().rev() {
             tables.extend(self.undo_table(table, Change::Delete, &stored(table), &[])?);
         }
+        tables.reverse();
+        let undo = self.undo_table(rows.table, Change::Delete, &stored(rows.table), &[])?;
         let mut take = self.take(rows, undo.as_ref());
         let parts = below.iter().zip(&tables);
         take.below = parts
@@ -444,7 +451,10 @@ impl<'a> Work<'a> {
     /// Deletes nothing and remembers nothing, but makes the undo table now, so that the order in which tables are put
     /// back does not depend on the data: children first here, parents first on the way back.
     pub fn expect_deletes(&mut self, table: &Table) -> Result<()> {
-        self.undo_table(table, Change::Delete, &stored(table), &[]).map(|_| ())
+        let last = self.memory.last;
+        self.undo_table(table, Change::Delete, &stored(table), &[])?;
+        self.memory.last = last;
+        Ok(())
     }
 
     /// A temporary table shaped like these columns of `table`.
@@ -482,50 +492,6 @@ impl<'a> Work<'a> {
             batch: self.batch,
             below: Vec::new(),
         }
-    }
-
-    /// The undo table for this change of this table, made in this transaction when it is the first.
-    pub(crate) fn undo_table(
-        &mut self,
-        table: &Table,
-        change: Change,
-        columns: &[String],
-        changed: &[String],
-    ) -> Result<Option<UndoTable>> {
-        if self.memory.forget {
-            return Ok(None);
-        }
-        let known = self.memory.tables.iter().find(|known| {
-            known.source == table.name
-                && known.change == change
-                && known.undo.columns == columns
-                && known.undo.after == changed
-        });
-        if let Some(known) = known {
-            return Ok(Some(known.undo.clone()));
-        }
-        let seq = self.memory.tables.len() as i64 + 1;
-        let name = format!("undo_{}_{seq}", self.memory.point.replace('.', "_"));
-        let undo = UndoTable {
-            name: self.setting.dialect.own(&name),
-            temporary: false,
-            columns: columns.to_vec(),
-            after: changed.to_vec(),
-        };
-        for statement in self.setting.dialect.create_undo(table, &undo) {
-            self.tx.execute(&statement)?;
-        }
-        let remembered = Remembered {
-            seq,
-            change,
-            source: table.name.clone(),
-            undo: undo.clone(),
-            key: table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
-            made: change == Change::Insert && self.memory.made.contains(&table.name),
-        };
-        record_table(self.tx, self.setting.dialect, &self.memory.point, &remembered)?;
-        self.memory.tables.push(remembered);
-        Ok(Some(undo))
     }
 
     /// The temporary table for chosen rows of this table with these columns, made once per session.

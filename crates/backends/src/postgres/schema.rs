@@ -101,6 +101,7 @@ fn table(row: &Row) -> Table {
         uniques: Vec::new(),
         indexes: Vec::new(),
         references: Vec::new(),
+        lost_references: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
         rights: Rights {

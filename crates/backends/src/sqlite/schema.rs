@@ -1,7 +1,7 @@
 //! The tables of a SQLite file, from its own pragmas.
 //!
-//! Left out: SQLite's tables, Sexton's tables, the tables inside virtual tables, and references to tables that do not
-//! exist. The name of the rowid of a table with an INTEGER PRIMARY KEY is that column's.
+//! Left out: SQLite's tables, Sexton's tables, and the tables inside virtual tables. References to what is not there are kept
+//! apart from the others. The name of the rowid of a table with an INTEGER PRIMARY KEY is that column's.
 //!
 //! SQLite lets a primary key be NULL, in any number of rows, unless it is declared NOT NULL (W-014). Such a key of one
 //! column counts as a key as long as no row has NULL there, which its index tells at once; a NULL that comes later
@@ -70,7 +70,12 @@ fn tables(conn: &Connection) -> rusqlite::Result<Schema> {
         tables.push(table);
     }
     for child in 0..tables.len() {
-        tables[child].references = references(conn, &tables, child, &primary_keys)?;
+        let all = references(conn, &tables, child, &primary_keys)?;
+        let is_lost = |key: &ForeignKey| {
+            key.columns.len() != key.parent_columns.len()
+                || tables.iter().all(|table| table.name != key.parent)
+        };
+        (tables[child].lost_references, tables[child].references) = all.into_iter().partition(is_lost);
     }
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Schema { tables, search_path: Vec::new() })
@@ -141,6 +146,7 @@ fn table(
         uniques,
         indexes: indexed.into_iter().map(|indexed| indexed.index).collect(),
         references: Vec::new(),
+        lost_references: Vec::new(),
         triggers: triggers_of(conn, &listed.name)?,
         rules: Vec::new(),
         rights: Rights::default(),
@@ -338,15 +344,14 @@ fn references(
     let mut references: Vec<ForeignKey> = Vec::new();
     let mut last = None;
     for (id, parent, from, to, on_delete) in parts {
-        let Some(parent) = tables.iter().find(|table| table.name.name.eq_ignore_ascii_case(&parent)) else {
-            continue;
-        };
+        let above = tables.iter().find(|table| table.name.name.eq_ignore_ascii_case(&parent));
+        let parent = above.map_or_else(|| TableName::bare(&parent), |table| table.name.clone());
         if last.replace(id) != Some(id) {
             references.push(ForeignKey {
                 name: String::new(),
                 number: id,
                 columns: Vec::new(),
-                parent: parent.name.clone(),
+                parent: parent.clone(),
                 parent_columns: Vec::new(),
                 on_delete: action(&on_delete),
                 validated: false,
@@ -357,16 +362,16 @@ fn references(
         let Some(reference) = references.last_mut() else { continue };
         let part = reference.columns.len();
         // without named columns the parent's primary key is meant
-        let to = to.or_else(|| primary_keys.get(&parent.name.name.to_lowercase())?.get(part).cloned());
+        let to = to.or_else(|| primary_keys.get(&parent.name.to_lowercase())?.get(part).cloned());
         let spelled = |table: &Table, name: &str| {
             let known = table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
             known.map_or_else(|| name.to_owned(), |column| column.name.clone())
         };
         reference.columns.push(spelled(&tables[child], &from));
-        reference.parent_columns.extend(to.map(|to| spelled(parent, &to)));
+        reference
+            .parent_columns
+            .extend(to.map(|to| above.map_or_else(|| to.clone(), |above| spelled(above, &to))));
     }
-    // a reference to a primary key that is not there names nothing
-    references.retain(|reference| reference.columns.len() == reference.parent_columns.len());
     for reference in &mut references {
         reference.name = format!("{}_{}_fkey", tables[child].name.name, reference.columns.join("_"));
     }

@@ -139,6 +139,13 @@ fn references_name_the_columns_that_the_declaration_leaves_out() {
         ]
     );
     assert_eq!(schema.referring(&schema.find("tree").unwrap().name).len(), 1);
+    // What leads nowhere is known, apart from the others.
+    let lost = &schema.find("child").unwrap().lost_references;
+    let lost: Vec<(&str, String, usize)> = lost
+        .iter()
+        .map(|key| (key.columns[0].as_str(), key.parent.to_string(), key.parent_columns.len()))
+        .collect();
+    assert_eq!(lost, [("lost", "gone".to_owned(), 0)]);
 }
 
 #[test]

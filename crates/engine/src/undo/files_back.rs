@@ -10,6 +10,7 @@ use crate::finding::Finding;
 use crate::operation::{Batch, Cursor};
 use crate::plan::Step;
 use crate::quarantine::{QUARANTINE, RESTORE_FILES, place_of};
+use crate::words;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use targets::db::{Dialect, Facts, Sql, Value};
@@ -192,7 +193,12 @@ pub(super) fn file_conflicts(facts: &mut dyn Facts, point: &str) -> Result<Vec<F
             Finding::warning(
                 "undo_conflict",
                 point,
-                format!("{count} files could not be put back, such as `{}`: {}", text(2), text(0)),
+                format!(
+                    "{} could not be put back, such as {}: {}",
+                    words::of(count.max(0) as u64, "file", "files"),
+                    words::name(text(2)),
+                    text(0)
+                ),
                 format!("move what is in the way, then `sexton undo apply {point}` again"),
             )
         })

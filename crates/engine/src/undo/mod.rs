@@ -4,6 +4,7 @@
 //! database (see `targets::db::UndoTable`), written in the transaction of the change. Putting back is an
 //! operation like any other: planned, batched, checkpointed, resumable.
 
+mod backwards;
 mod conflicts;
 mod done;
 mod exempt;

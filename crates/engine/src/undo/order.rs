@@ -2,7 +2,6 @@
 
 use super::point::{Change, Point, Remembered};
 use crate::error::Result;
-use serde::{Deserialize, Serialize};
 use targets::db::{AT, BATCH, Facts, ForeignKey, Schema, Sql, Table, TableName};
 
 /// References of a table to itself.
@@ -33,23 +32,9 @@ pub(super) fn parents_come_later(
     Ok(facts.value(&select)?.as_bool().unwrap_or(false))
 }
 
-/// Which part of the work on a table a step is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Turn {
-    /// All of it.
-    #[default]
-    Only,
-    /// What can be done by now: rows that are not back yet get their turn later.
-    First,
-    /// What could not be done at first.
-    Second,
-}
-
 /// Added rows first, for they may hold what others need back; then deleted rows, parents before children; then changed
-/// rows. Within that, last touched first. But what was changed in a table after rows of it went may hold what those had:
-/// it is set back before them, as far as it is there; what was changed first and went later is set back at the end.
-pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<(&'a Remembered, Turn)> {
+/// rows. Within that, last touched first. Only where no row was remembered twice: see `backwards` for the others.
+pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<&'a Remembered> {
     let of = |change: Change| {
         let mut tables: Vec<&Remembered> =
             point.tables.iter().filter(|table| table.change == change).collect();
@@ -58,24 +43,17 @@ pub(super) fn in_order<'a>(point: &'a Point, schema: &Schema) -> Vec<(&'a Rememb
     };
     let deleted = of(Change::Delete);
     let names: Vec<TableName> = deleted.iter().map(|table| table.source.clone()).collect();
-    // A reference that is set back needs its parent there.
-    let refers = |table: &Remembered| {
-        let references = schema.table(&table.source).map(|table| table.references.as_slice());
-        let mut columns = references.unwrap_or_default().iter().flat_map(|key| &key.columns);
-        columns.any(|column| table.undo.after.contains(column))
-    };
-    let after_deletes = |table: &&Remembered| {
-        deleted.iter().any(|gone| gone.source == table.source && gone.seq < table.seq) && !refers(table)
-    };
-    let (early, changed): (Vec<&Remembered>, Vec<&Remembered>) =
-        of(Change::Update).into_iter().partition(after_deletes);
-    let once = |remembered| (remembered, Turn::Only);
-    let mut ordered: Vec<(&Remembered, Turn)> = of(Change::Insert).into_iter().map(once).collect();
-    ordered.extend(early.iter().map(|remembered| (*remembered, Turn::First)));
-    ordered.extend(parents_first(&names, schema).into_iter().map(|n| once(deleted[n])));
-    ordered.extend(early.into_iter().map(|remembered| (remembered, Turn::Second)));
-    ordered.extend(changed.into_iter().map(once));
+    let mut ordered = of(Change::Insert);
+    ordered.extend(parents_first(&names, schema).into_iter().map(|n| deleted[n]));
+    ordered.extend(of(Change::Update));
     ordered
+}
+
+/// The last touched first.
+pub(super) fn last_first(point: &Point) -> Vec<&Remembered> {
+    let mut tables: Vec<&Remembered> = point.tables.iter().collect();
+    tables.sort_by_key(|table| -table.seq);
+    tables
 }
 
 /// The places of the names in an order in which no table comes before one it refers to.

@@ -51,19 +51,25 @@ pub(super) fn parents_missing(
                 .text(")")
         };
         // What stood in the way of the parent stands in the way of its being there.
-        let remembered = all.iter().find(|other| {
+        let remembered = all.iter().filter(|other| {
             other.remembered.change == Change::Delete
                 && other.table.name == key.parent
                 && key.parent_columns.iter().all(|column| other.remembered.undo.columns.contains(column))
         });
-        let ours = match remembered {
-            Some(other) => Sql::default()
+        let keys: Vec<Sql> = remembered
+            .map(|other| {
+                Sql::new("select ")
+                    .names("", key.parent_columns.iter().map(String::as_str))
+                    .text(" from ")
+                    .table(&other.remembered.undo.name)
+            })
+            .collect();
+        let ours = match keys.is_empty() {
+            false => Sql::default()
                 .names("u.", key.columns.iter().map(String::as_str))
-                .text(") in (select ")
-                .names("", key.parent_columns.iter().map(String::as_str))
-                .text(" from ")
-                .table(&other.remembered.undo.name),
-            None => Sql::new("1) in (select 0"),
+                .text(") in (")
+                .add(&Sql::join(&keys, " union all ")),
+            true => Sql::new("1) in (select 0"),
         };
         let select = Sql::new("select count(*), count(case when (")
             .add(&ours)

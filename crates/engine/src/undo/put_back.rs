@@ -4,12 +4,13 @@
 //! that cannot go back are known one by one; those are written down as conflicts, with the database's reason, and
 //! can be tried again later. Progress belongs to the undo point, so an interrupted undo goes on where it stopped.
 
+use super::backwards::{self, Backwards};
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
 use super::from_archive::{self, Back};
 use super::indexes::{self, IndexTask};
 use super::made;
-use super::order::{Turn, in_order, own_references, parents_come_later};
+use super::order::{in_order, last_first, own_references, parents_come_later};
 use super::parents::parents_missing;
 use super::point::{Change, Point, PointState, Remembered, read_point, set_state};
 use super::rows_back::{Task, put_back_range, try_again};
@@ -56,7 +57,10 @@ impl Operation for PutBack {
         let stride = facts.dialect().undo_stride();
         let run = scopes::parse(&point.id).map_or(point.id.as_str(), |(run, _)| run).to_owned();
         let mut back = Vec::new();
-        for (remembered, turn) in in_order(&point, &schema) {
+        let backwards = backwards::needed(&point, &schema, facts)?;
+        let ordered = if backwards { last_first(&point) } else { in_order(&point, &schema) };
+        let mut tasks: Vec<(Task, u64)> = Vec::new();
+        for remembered in ordered {
             if is_back(remembered, &run, &schema, facts, &mut planned.findings)? {
                 back.push(remembered.source.to_string());
                 continue;
@@ -78,7 +82,6 @@ impl Operation for PutBack {
                 _ => None,
             };
             let matched = match &retry {
-                _ if turn == Turn::Second => 0,
                 Some(positions) => positions.len() as u64,
                 None => facts.count(&scopes::rows_of(&remembered.undo, point.batch))?,
             };
@@ -97,11 +100,14 @@ impl Operation for PutBack {
                 backwards: own_parents
                     && end - start > stride
                     && parents_come_later(remembered, table, facts)?,
-                turn,
                 last: false,
             };
             warn_of_triggers(&task, &mut planned.findings);
-            planned.steps.push(step(&task, matched));
+            tasks.push((task, matched));
+        }
+        match backwards {
+            true => planned.steps.extend(backwards::step(tasks, &point)),
+            false => planned.steps.extend(tasks.iter().map(|(task, matched)| step(task, *matched))),
         }
         planned.steps.extend(written::steps(facts, &point.id, point.state)?);
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
@@ -162,18 +168,19 @@ impl Operation for PutBack {
             }
             return Ok(batch);
         }
+        if let Some(task) = Backwards::of(step) {
+            let batch = task.put_back(aim, rows, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(task.scope(), work)?;
+            }
+            return Ok(batch);
+        }
         let task: Task = read_task(step)?;
         let at = aim.0.as_i64().unwrap_or(0);
         let mut counts = Counts::default();
-        let later = task.own_parents || task.turn == Turn::First;
         let next = match &task.retry {
-            _ if task.turn == Turn::Second => {
-                counts.failed += self.try_early_ones(&task, work, &mut counts)?;
-                None
-            }
             Some(positions) => {
-                let left = try_again(&task, positions.clone(), work, &mut counts, &self.point)?;
-                counts.failed += if task.turn == Turn::First { 0 } else { left };
+                counts.failed += try_again(&task, positions.clone(), work, &mut counts, &self.point)?;
                 None
             }
             None => {
@@ -189,7 +196,7 @@ impl Operation for PutBack {
                 let range = Range { from, to, batch: task.batch };
                 if range.from < range.to {
                     let failed = put_back_range(&task, range, work, &mut counts, &self.point)?;
-                    counts.failed += if later { 0 } else { failed };
+                    counts.failed += if task.own_parents { 0 } else { failed };
                 }
                 if done >= all && task.own_parents {
                     counts.failed += self.try_early_ones(&task, work, &mut counts)?;
@@ -211,7 +218,13 @@ impl Operation for PutBack {
         let of_rows = |step: &&Step| {
             FileTask::of(step).is_none() && WrittenTask::of(step).is_none() && IndexTask::of(step).is_none()
         };
-        let all: Vec<Task> = steps.iter().filter(of_rows).map(read_task).collect::<Result<_>>()?;
+        let mut all: Vec<Task> = Vec::new();
+        for step in steps.iter().filter(of_rows) {
+            match Backwards::of(step) {
+                Some(several) => all.extend(several.tasks()),
+                None => all.push(read_task(step)?),
+            }
+        }
         for task in &all {
             parents_missing(task, &all, facts, &mut findings)?;
             if task.table.key.is_none()
@@ -376,10 +389,9 @@ fn step(task: &Task, matched: u64) -> Step {
         Change::Update => "set back",
         Change::Insert => "taken away",
     };
-    let again = if task.turn == Turn::Second { " again" } else { "" };
     Step {
-        id: format!("{}{again}", task.remembered.source),
-        label: format!("{}{again}", task.remembered.source),
+        id: task.remembered.source.to_string(),
+        label: task.remembered.source.to_string(),
         action: "restore".to_owned(),
         object: task.remembered.source.to_string(),
         matched,

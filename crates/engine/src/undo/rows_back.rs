@@ -1,7 +1,6 @@
 //! One range of undo rows goes back in one statement, or is halved until the rows that cannot are known one by one.
 
 use super::conflicts::{forget_conflict, note_conflict};
-use super::order::Turn;
 use super::point::{Change, Remembered};
 use crate::error::{Class, Error, Result};
 use crate::event::Counts;
@@ -29,9 +28,6 @@ pub(super) struct Task {
     pub own_parents: bool,
     /// From the last row to the first, because most of those parents were taken later than their children.
     pub backwards: bool,
-    /// Whether this is all of the work on the table.
-    #[serde(default)]
-    pub turn: Turn,
     pub last: bool,
 }
 
@@ -57,7 +53,6 @@ pub(crate) fn put_back_all(
         retry: None,
         own_parents: false,
         backwards: false,
-        turn: Turn::Only,
         last: false,
     };
     counts.failed += put_back_range(&task, Range::of(0, end), work, counts, point)?;
@@ -84,9 +79,9 @@ pub(super) fn put_back_range(
             Ok(rows) => counts.restored += rows,
             Err(_) if !single => {
                 let middle = range.from + (range.to - range.from) / 2;
-                // The last pushed is next: the first half goes first.
-                pending.push(Range { from: middle, ..range });
-                pending.push(Range { to: middle, ..range });
+                let (first, second) = (Range { to: middle, ..range }, Range { from: middle, ..range });
+                // The last pushed is next.
+                pending.extend(if task.backwards { [first, second] } else { [second, first] });
             }
             Err(reason) => {
                 failed += 1;

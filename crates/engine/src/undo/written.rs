@@ -9,6 +9,7 @@ use crate::finding::Finding;
 use crate::operation::{Batch, Cursor, Stores};
 use crate::plan::Step;
 use crate::quarantine::QUARANTINE;
+use crate::words;
 use crate::work::Work;
 use crate::written::digest;
 use serde::{Deserialize, Serialize};
@@ -330,8 +331,9 @@ pub(super) fn conflicts(facts: &mut dyn Facts, point: &str) -> Result<Vec<Findin
             "undo_conflict",
             point,
             format!(
-                "{count} files that were written could not be removed, such as `{}`: {}",
-                text(2),
+                "{} written by it could not be removed, such as {}: {}",
+                words::of(count.max(0) as u64, "file", "files"),
+                words::name(text(2)),
                 text(0)
             ),
             format!("move what is there away, then `sexton undo apply {point}` again"),

@@ -5,6 +5,7 @@ use super::document;
 use super::hanging::Hanging;
 use super::options::{ArchiveTable, Policy};
 use crate::sweep::{Archive, Setting, write_archive};
+use engine::words::of;
 use engine::{Batch, Counts, Cursor, Error, Finding, Result, Rows, Step, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -65,8 +66,10 @@ pub fn act(step: &Step, rows: u64, work: &mut Work) -> Result<Batch> {
             continue;
         }
         full |= chosen.rows == most;
-        let here = work.dialect().chosen(leaf, &chosen.table);
-        archive(&task, leaf, &here, work, &mut counts)?;
+        // By their keys: a relation may change accounts themselves, and then they lie elsewhere.
+        let accounts = keys(&task, leaf, &work.dialect().chosen(leaf, &chosen.table), work)?;
+        let here = among(&task, &accounts, work)?;
+        archive(&task, leaf, &here, accounts, work, &mut counts)?;
         clear(&task.tree, leaf, &here, work, &mut counts)?;
         let own = Rows::all(leaf, here);
         match &task.changes {
@@ -77,10 +80,39 @@ pub fn act(step: &Step, rows: u64, work: &mut Work) -> Result<Batch> {
     Ok(Batch { counts, next: full.then(|| Cursor(Json::Null)) })
 }
 
+fn keys(task: &Task, leaf: &Table, here: &Sql, work: &mut Work) -> Result<Vec<Value>> {
+    let key = task.table.expect_column(&task.key)?;
+    let select = Sql::new(&format!("select {} from ", work.dialect().outward(key)))
+        .table(&leaf.name)
+        .text(" as t where ")
+        .add(here);
+    let mut accounts: Vec<Value> = Vec::new();
+    work.query(&select, &mut |row| {
+        accounts.extend(row.into_iter().next());
+        Ok(())
+    })?;
+    Ok(accounts)
+}
+
+/// The condition, over `t`, for these accounts.
+fn among(task: &Task, accounts: &[Value], work: &Work) -> Result<Sql> {
+    let key = task.table.expect_column(&task.key)?;
+    let values: Vec<Sql> =
+        accounts.iter().map(|account| work.dialect().inward(key, account.clone())).collect();
+    Ok(Sql::new("t.").name(&task.key).text(" in (").add(&Sql::join(&values, ", ")).text(")"))
+}
+
 /// Writes the accounts and what hangs on them to the archive, or to both.
-fn archive(task: &Task, leaf: &Table, here: &Sql, work: &mut Work, counts: &mut Counts) -> Result<()> {
+fn archive(
+    task: &Task,
+    leaf: &Table,
+    here: &Sql,
+    accounts: Vec<Value>,
+    work: &mut Work,
+    counts: &mut Counts,
+) -> Result<()> {
     if let Some((table, said)) = &task.archive_table {
-        counts.archived += to_table(task, leaf, table, said, here, work)?;
+        counts.archived += to_table(task, table, said, accounts, work)?;
     }
     if let Some(archive) = &task.archive {
         let mut written = write_archive(archive, &Rows::all(leaf, here.clone()), work)?;
@@ -115,22 +147,12 @@ fn to_files(
 /// One entry for each account.
 fn to_table(
     task: &Task,
-    leaf: &Table,
     archive: &Table,
     said: &ArchiveTable,
-    here: &Sql,
+    accounts: Vec<Value>,
     work: &mut Work,
 ) -> Result<u64> {
     let key = task.table.expect_column(&task.key)?;
-    let keys = Sql::new(&format!("select {} from ", work.dialect().outward(key)))
-        .table(&leaf.name)
-        .text(" as t where ")
-        .add(here);
-    let mut accounts: Vec<Value> = Vec::new();
-    work.query(&keys, &mut |row| {
-        accounts.extend(row.into_iter().next());
-        Ok(())
-    })?;
     let zone = engine::age::zone(&task.zone)?;
     let dialect = work.dialect();
     let setting =
@@ -191,7 +213,10 @@ pub fn verify(step: &Step, facts: &mut dyn Facts) -> Result<Vec<Finding>> {
         left => vec![Finding::note(
             "rows_left",
             &task.table.name,
-            format!("{left} accounts satisfy the rule still: they came during the run"),
+            format!(
+                "{} the rule still, because of what came during the run",
+                of(left, "account satisfies", "accounts satisfy")
+            ),
             "run it again",
         )],
     })

@@ -3,7 +3,7 @@
 use super::options::{Options, Policy, Relation};
 use engine::{Dependants, Error, Finding, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Schema, Sql, Table};
+use targets::db::{Facts, Schema, Sql, Table, TableName};
 
 /// One relation to the account, or to a row that hangs on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,28 +193,45 @@ fn check(hanging: &Hanging, parent_goes: bool, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Counts the rows of every relation at every depth.
+/// Counts the rows of every relation at every depth, as a run handles them: a row that goes by one relation is not met by the
+/// next.
 pub fn count(
     tree: &[Hanging],
     parent: &Table,
     condition: &Sql,
     facts: &mut dyn Facts,
 ) -> Result<Vec<Dependants>> {
+    in_turn(tree, parent, condition, &mut Vec::new(), facts)
+}
+
+fn in_turn(
+    tree: &[Hanging],
+    parent: &Table,
+    condition: &Sql,
+    gone: &mut Vec<(TableName, Sql)>,
+    facts: &mut dyn Facts,
+) -> Result<Vec<Dependants>> {
     let mut all = Vec::new();
     for hanging in tree {
         let own = hanging.of(parent, condition);
+        let below = in_turn(&hanging.below, &hanging.table, &own, gone, facts)?;
+        let mut here = Sql::new("(").add(&own).text(")");
+        for (_, earlier) in gone.iter().filter(|(name, _)| *name == hanging.table.name) {
+            here = here.text(" and (").add(earlier).text(") is not true");
+        }
         let rows = facts.count(
-            &Sql::new("select count(*) from ").table(&hanging.table.name).text(" as t where ").add(&own),
+            &Sql::new("select count(*) from ").table(&hanging.table.name).text(" as t where ").add(&here),
         )?;
+        if hanging.policy.removes() {
+            gone.push((hanging.table.name.clone(), own));
+        }
         all.push(Dependants {
             table: hanging.table.name.to_string(),
             columns: hanging.columns.clone(),
             policy: hanging.policy.name().to_owned(),
             rows,
         });
-        if rows > 0 {
-            all.extend(count(&hanging.below, &hanging.table, &own, facts)?);
-        }
+        all.extend(below);
     }
     Ok(all)
 }

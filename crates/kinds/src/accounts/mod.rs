@@ -5,6 +5,8 @@
 //! no orphan is left. Accounts that are only inactive are counted, never touched.
 
 mod act;
+mod back;
+mod belongs;
 mod document;
 mod hanging;
 mod options;

@@ -5,6 +5,7 @@ use super::options::{Options, Policy, Relation};
 use super::{EXPIRE, act::Task};
 use crate::purge::{Target, which};
 use crate::sweep::{self, Act, Archive, Setting, Sweep};
+use engine::words::{either, of};
 use engine::{Error, Finding, Planned, Planning, Result, Step, undo::not_exempt};
 use targets::db::{EpochUnit, Facts, Schema, Sql, Table};
 
@@ -76,7 +77,11 @@ fn accounts(
             findings.push(Finding::warning(
                 "archived_before",
                 &archive.name,
-                format!("{again} accounts satisfy the rule and have an entry already: they are left alone"),
+                format!(
+                    "{} the rule and {} an entry already: left alone",
+                    of(again, "account satisfies", "accounts satisfy"),
+                    either(again, "has", "have")
+                ),
                 "restore them or remove their old entries, then run again",
             ));
         }
@@ -233,7 +238,7 @@ fn inactive(
         findings.push(Finding::note(
             "inactive_accounts",
             &table.name,
-            format!("{rows} accounts were not seen for {age}: they are only counted"),
+            format!("{} not seen for {age}: only counted", of(rows, "account was", "accounts were")),
             "",
         ));
     }

@@ -1,31 +1,44 @@
 //! `action = "restore"`: accounts come back from the archive table, with everything that was archived with them.
 //!
-//! Rows that are gone are inserted, rows that were changed get their archived values back, the entry leaves the archive; all of
-//! one account in one transaction, with undo. An account that somebody has changed since is left alone and reported.
+//! Rows that are gone are inserted, rows that were changed get their archived values back, the entries leave the archive; all in
+//! one transaction, with undo. An account that somebody has changed since is left alone and reported; one that refers to what only
+//! another entry of the archive holds is refused by name.
 
-use super::document::{rows, value};
+use super::back;
+use super::belongs::{self, Refers, Verdict, entries};
 use super::hanging::{self, Hanging};
 use super::options::{ArchiveTable, Options, Policy, Relation};
 use crate::sweep::Setting;
-use engine::{Batch, Counts, Cursor, Error, Finding, Planned, Planning, Result, Rows, Step, Work};
+use engine::words::of;
+use engine::{Batch, Counts, Cursor, Error, Finding, Planned, Planning, Result, Step, Work};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
-use targets::db::{Column, EpochUnit, Facts, Sql, Table, Value};
+use serde_json::Value as Json;
+use targets::db::{Dialect, EpochUnit, Facts, Schema, Sql, Table, TableName};
 
 /// What the step needs to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Task {
-    table: Table,
-    key: String,
-    tree: Vec<Hanging>,
+pub struct Task {
+    /// The table of accounts.
+    pub table: Table,
+    leaves: Vec<Table>,
+    /// What hangs on them.
+    pub tree: Vec<Hanging>,
     /// What anonymising has written, without what depends on the moment.
     written: Vec<(String, Sql)>,
     /// All columns that it has overwritten.
-    overwritten: Vec<String>,
-    archive: Table,
-    said: ArchiveTable,
-    accounts: Vec<String>,
-    also: Vec<(String, Sql)>,
+    pub overwritten: Vec<String>,
+    /// The archive.
+    pub archive: Table,
+    /// Its columns.
+    pub said: ArchiveTable,
+    /// Which accounts.
+    pub accounts: Vec<String>,
+    /// What `on_restore` sets.
+    pub also: Vec<(String, Sql)>,
+    /// Tables from which rows went, parents first.
+    pub order: Vec<Table>,
+    /// What their rows refer to.
+    pub refers: Vec<Refers>,
 }
 
 /// The plan.
@@ -36,10 +49,10 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         return Err(Error::usage("accounts are brought back from an archive table"));
     };
     let archive = schema.find(&said.table)?.clone();
-    let Some(key) = table.key.clone().filter(|key| key.columns.len() == 1) else {
+    if table.key.as_ref().is_none_or(|key| key.columns.len() != 1) {
         return Err(Error::usage(format!("what tells the accounts of `{}` apart?", table.name))
             .help("the table needs a primary key of one column"));
-    };
+    }
     let zone = engine::age::zone(options.zone.as_deref().unwrap_or("UTC"))?;
     let dialect = facts.dialect();
     let values = |table: &Table, map: &std::collections::BTreeMap<String, Json>| {
@@ -52,12 +65,15 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     planned.findings.clear();
     let mut lasting = options.anonymise.clone();
     lasting.retain(|_, value| value != "now");
+    let refers = refers(&schema, &table, &tree);
     let task = Task {
         written: values(&table, &lasting)?,
         overwritten: options.anonymise.keys().cloned().collect(),
         also: values(&table, &options.on_restore)?,
-        key: key.columns[0].clone(),
         accounts: options.accounts.clone(),
+        order: in_order(removed(&table, &tree), &refers),
+        leaves: schema.leaves(&table).into_iter().cloned().collect(),
+        refers,
         tree,
         archive,
         said,
@@ -65,7 +81,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     };
     let mut matched = 0;
     for account in &task.accounts {
-        let entry = task.entry(account, facts.dialect())?;
+        let entry = task.entry(account)?;
         let found = facts.count(
             &Sql::new("select count(*) from ").table(&task.archive.name).text(" as t where ").add(&entry),
         )?;
@@ -78,6 +94,19 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             ));
         }
         matched += found;
+    }
+    for entry in entries(&task, &mut belongs::Planning(facts))? {
+        if let Verdict::Needs(other) = &entry.verdict {
+            planned.findings.push(Finding::forbid(
+                "needs_account",
+                &entry.account,
+                format!(
+                    "account `{}` refers to rows of account `{other}`, which is in the archive too",
+                    entry.account
+                ),
+                format!("bring both back in one run: `accounts = [\"{}\", \"{other}\"]`", entry.account),
+            ));
+        }
     }
     planned.steps.push(Step {
         id: task.table.name.to_string(),
@@ -92,8 +121,8 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         dependants: Vec::new(),
         unreadable: 0,
         exempt: 0,
-        batches: matched.max(1),
-        way: format!("from `{}`, account by account", task.archive.name),
+        batches: 1,
+        way: format!("from `{}`, all in one transaction", task.archive.name),
         statements: Vec::new(),
         facts: Vec::new(),
         task: serde_json::to_value(&task)
@@ -105,140 +134,133 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
 
 impl Task {
     /// The condition, over `t`, for the archive's entry of an account.
-    fn entry(&self, account: &str, dialect: &dyn targets::db::Dialect) -> Result<Sql> {
+    pub fn entry(&self, account: &str) -> Result<Sql> {
         let column = self.archive.expect_column(&self.said.key)?;
         let text = Sql::new("cast(t.").name(&column.name).text(" as text) = cast(");
-        let _ = dialect;
         Ok(text.bind(account).text(" as text)"))
     }
+
+    /// The condition, with a key, that an account is as anonymising has left it.
+    pub fn as_written(&self, key: Sql, dialect: &dyn Dialect) -> Sql {
+        self.written.iter().fold(key, |condition, (name, value)| {
+            let same = dialect.same(&Sql::new("t.").name(name), value);
+            condition.text(" and (").add(&same).text(")")
+        })
+    }
+
+    /// Where the rows of a table lie.
+    pub fn leaves(&self, name: &TableName) -> &[Table] {
+        if *name == self.table.name {
+            return &self.leaves;
+        }
+        let hanging = all(&self.tree).into_iter().find(|hanging| hanging.table.name == *name);
+        hanging.map(|hanging| hanging.leaves.as_slice()).unwrap_or_default()
+    }
+
+    /// A table of the accounts or of what hangs on them.
+    pub fn known(&self, name: &str) -> Option<&Table> {
+        let hanging = all(&self.tree).into_iter().map(|hanging| &hanging.table);
+        std::iter::once(&self.table).chain(hanging).find(|table| table.name.to_string() == name)
+    }
+
+    /// The columns of the n-th table by which it refers to tables that come after it.
+    pub fn late(&self, n: usize) -> Vec<String> {
+        let Some(table) = self.order.get(n) else { return Vec::new() };
+        let after = &self.order[n + 1..];
+        self.refers
+            .iter()
+            .filter(|refers| refers.child == table.name)
+            .filter(|refers| after.iter().any(|later| later.name == refers.parent.name))
+            .flat_map(|refers| refers.columns.clone())
+            .filter(|name| table.column(name).is_some_and(|column| !column.not_null))
+            .collect()
+    }
 }
 
-/// One account in each batch.
-pub fn act(step: &Step, aim: &Cursor, _rows: u64, work: &mut Work) -> Result<Batch> {
+/// All relations, at every depth.
+fn all(tree: &[Hanging]) -> Vec<&Hanging> {
+    tree.iter().flat_map(|hanging| std::iter::once(hanging).chain(all(&hanging.below))).collect()
+}
+
+/// The tables from which rows go to the archive.
+fn removed(table: &Table, tree: &[Hanging]) -> Vec<Table> {
+    let mut tables = vec![table.clone()];
+    for hanging in all(tree).into_iter().filter(|hanging| hanging.policy == Policy::Archive) {
+        if tables.iter().all(|known| known.name != hanging.table.name) {
+            tables.push(hanging.table.clone());
+        }
+    }
+    tables
+}
+
+/// What these tables refer to: declared, and as the configuration says.
+fn refers(schema: &Schema, table: &Table, tree: &[Hanging]) -> Vec<Refers> {
+    let mut found: Vec<Refers> = Vec::new();
+    let mut add = |one: Refers| {
+        if one.columns.len() == one.parent_columns.len() && !found.contains(&one) {
+            found.push(one);
+        }
+    };
+    for child in removed(table, tree) {
+        for key in &child.references {
+            if let Some(parent) = schema.table(&key.parent) {
+                add(Refers {
+                    child: child.name.clone(),
+                    columns: key.columns.clone(),
+                    parent: parent.clone(),
+                    parent_columns: key.parent_columns.clone(),
+                });
+            }
+        }
+    }
+    let mut open: Vec<(&Table, &Hanging)> = tree.iter().map(|hanging| (table, hanging)).collect();
+    while let Some((parent, hanging)) = open.pop() {
+        open.extend(hanging.below.iter().map(|below| (&hanging.table, below)));
+        add(Refers {
+            child: hanging.table.name.clone(),
+            columns: hanging.columns.clone(),
+            parent: parent.clone(),
+            parent_columns: hanging.parent_columns.clone(),
+        });
+    }
+    found
+}
+
+/// Parents before children, as far as that is possible.
+fn in_order(mut left: Vec<Table>, refers: &[Refers]) -> Vec<Table> {
+    let mut ordered = Vec::new();
+    while !left.is_empty() {
+        let waits = |table: &Table| {
+            let own =
+                refers.iter().filter(|refers| refers.child == table.name && refers.parent.name != table.name);
+            own.into_iter().any(|refers| left.iter().any(|other| other.name == refers.parent.name))
+        };
+        let next = left.iter().position(|table| !waits(table)).unwrap_or(0);
+        ordered.push(left.remove(next));
+    }
+    ordered
+}
+
+/// All accounts in one batch: they may refer to each other.
+pub fn act(step: &Step, _aim: &Cursor, _rows: u64, work: &mut Work) -> Result<Batch> {
     let task: Task = serde_json::from_value(step.task.clone())
         .map_err(|error| Error::system("a stored plan cannot be read").because(error))?;
-    let n = aim.0.as_u64().unwrap_or(0) as usize;
-    let Some(account) = task.accounts.get(n) else {
-        return Ok(Batch { counts: Counts::default(), next: None });
-    };
-    let mut counts = Counts::default();
-    let entry = Rows::all(&task.archive, task.entry(account, work.dialect())?);
-    let data = task.archive.expect_column(&task.said.data)?;
-    let select = Sql::new("select cast(t.")
-        .name(&data.name)
-        .text(" as text) from ")
-        .table(&task.archive.name)
-        .text(" as t where ")
-        .add(&entry.condition);
-    let mut found: Option<String> = None;
-    work.query(&select, &mut |row| {
-        found = row.first().and_then(Value::as_text).map(str::to_owned);
-        Ok(())
-    })?;
-    if let Some(text) = found {
-        let document: Map<String, Json> = serde_json::from_str(&text).map_err(|error| {
-            Error::data(format!("the entry of `{account}` cannot be read")).because(error)
-        })?;
-        if bring_back(&task, &document, work, &mut counts)? {
-            for hanging in &task.tree {
-                below(hanging, &document, work, &mut counts)?;
+    let found = entries(&task, work)?;
+    let mut counts =
+        Counts { failed: found.iter().filter(|entry| !entry.comes()).count() as u64, ..Counts::default() };
+    for entry in &found {
+        match &entry.verdict {
+            Verdict::Changed => {
+                work.note(format!("account `{}` was changed since it was archived", entry.account))
             }
-            counts.deleted += work.delete(&entry)?;
-        } else {
-            counts.failed += 1;
+            Verdict::Needs(other) => {
+                work.note(format!("account `{}` needs account `{other}`", entry.account))
+            }
+            Verdict::Insert | Verdict::Change => {}
         }
     }
-    let next = (n + 1 < task.accounts.len()).then(|| Cursor((n + 1).into()));
-    Ok(Batch { counts, next })
-}
-
-/// The account itself; false when somebody has changed it since.
-fn bring_back(
-    task: &Task,
-    document: &Map<String, Json>,
-    work: &mut Work,
-    counts: &mut Counts,
-) -> Result<bool> {
-    let Some(row) = rows(document, &task.table).first().copied() else {
-        return Err(Error::data("the entry does not hold the account itself"));
-    };
-    let key = with_key(&task.table, row, work)?;
-    let there = Sql::new("select count(*) from ").table(&task.table.name).text(" as t where ").add(&key);
-    if work.count(&there)? == 0 {
-        counts.restored += insert(&task.table, row, work)?;
-        if !task.also.is_empty() {
-            counts.changed += work.change(&Rows::all(&task.table, key), &task.also)?;
-        }
-        return Ok(true);
-    }
-    let dialect = work.dialect();
-    let same: Vec<Sql> =
-        task.written.iter().map(|(name, value)| dialect.same(&Sql::new("t.").name(name), value)).collect();
-    let mut condition = key;
-    for same in &same {
-        condition = condition.text(" and (").add(same).text(")");
-    }
-    let mut changes = Vec::new();
-    for name in &task.overwritten {
-        let column = task.table.expect_column(name)?;
-        changes.push((name.clone(), dialect.inward(column, value(row, name)?)));
-    }
-    for (name, value) in &task.also {
-        changes.retain(|(known, _)| known != name);
-        changes.push((name.clone(), value.clone()));
-    }
-    let changed = work.change(&Rows::all(&task.table, condition), &changes)?;
-    counts.changed += changed;
-    Ok(changed == 1)
-}
-
-/// The rows of a relation and of those below it, parents first.
-fn below(
-    hanging: &Hanging,
-    document: &Map<String, Json>,
-    work: &mut Work,
-    counts: &mut Counts,
-) -> Result<()> {
-    for row in rows(document, &hanging.table) {
-        let key = with_key(&hanging.table, row, work)?;
-        let there =
-            Sql::new("select count(*) from ").table(&hanging.table.name).text(" as t where ").add(&key);
-        if work.count(&there)? == 0 {
-            counts.restored += insert(&hanging.table, row, work)?;
-        } else if matches!(hanging.policy, Policy::SetNull | Policy::Anonymise) {
-            let mut changes = Vec::new();
-            for (name, _) in &hanging.values {
-                let column = hanging.table.expect_column(name)?;
-                changes.push((name.clone(), work.dialect().inward(column, value(row, name)?)));
-            }
-            for leaf in &hanging.leaves {
-                counts.dependants += work.change(&Rows::all(leaf, key.clone()), &changes)?;
-            }
-        }
-    }
-    hanging.below.iter().try_for_each(|deeper| below(deeper, document, work, counts))
-}
-
-fn with_key(table: &Table, row: &Map<String, Json>, work: &Work) -> Result<Sql> {
-    let columns = table.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default();
-    let mut parts = Vec::new();
-    for name in &columns {
-        let column = table.expect_column(name)?;
-        let value = work.dialect().inward(column, value(row, name)?);
-        parts.push(Sql::new("t.").name(name).text(" = ").add(&value));
-    }
-    Ok(Sql::join(&parts, " and "))
-}
-
-/// Inserts an archived row, as far as its columns are still there.
-fn insert(table: &Table, row: &Map<String, Json>, work: &mut Work) -> Result<u64> {
-    let columns: Vec<&Column> = table.stored().filter(|column| row.contains_key(&column.name)).collect();
-    let mut values = Vec::new();
-    for column in &columns {
-        values.push(work.dialect().inward(column, value(row, &column.name)?));
-    }
-    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    work.insert(table, &names, &Sql::new("select ").add(&Sql::join(&values, ", ")))
+    back::bring_back(&task, &found, work, &mut counts)?;
+    Ok(Batch { counts, next: None })
 }
 
 /// Says which accounts could not come back.
@@ -248,7 +270,10 @@ pub fn verify(step: &Step, counts: &Counts) -> Vec<Finding> {
         failed => vec![Finding::warning(
             "changed_since",
             &step.object,
-            format!("{failed} accounts were changed since they were archived: they were left alone"),
+            format!(
+                "left alone: {} changed since it was archived, or in need of others",
+                of(failed, "account", "accounts")
+            ),
             "look at them; an entry stays in the archive until its account is brought back",
         )],
     }

@@ -8,6 +8,7 @@ use super::listing::Listing;
 use super::marks::Marks;
 use super::options::{Options, TEMPORARY};
 use super::result::bytes;
+use engine::words::{name, of};
 use engine::{Finding, Manners};
 
 /// Fewer orphans than this say nothing about shares.
@@ -23,7 +24,7 @@ pub fn guards(
 ) -> Vec<Finding> {
     let mut all = Vec::new();
     trouble(listing, marks, &mut all);
-    references(options, listing, marks, judged, &mut all);
+    references(options, marks, judged, &mut all);
     shares(options, judged, manners, &mut all);
     notes(options, listing, marks, judged, &mut all);
     all
@@ -40,7 +41,8 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
             "unreadable",
             place,
             format!(
-                "`{place}`{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete"
+                "{}{others} cannot be looked at: {error}; nothing is removed, and sizes are incomplete",
+                name(place)
             ),
             "give this user the right to read it, or name it in `ignore`",
         ));
@@ -49,13 +51,16 @@ fn trouble(listing: &Listing, marks: &Marks, all: &mut Vec<Finding>) {
         all.push(Finding::forbid(
             "broken_references",
             column,
-            format!("{count} values cannot be read as JSON, so the files that they mean are not known"),
+            format!(
+                "{} cannot be read as JSON, so nobody knows which files are meant there",
+                of(*count, "value", "values")
+            ),
             "mend these values, or leave their rows out with `where`",
         ));
     }
 }
 
-fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
+fn references(options: &Options, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
     let orphans = orphans(judged);
     if let Some(ids) = &options.ids {
         let (folders, live) = judged.folders;
@@ -85,15 +90,15 @@ fn references(options: &Options, listing: &Listing, marks: &Marks, judged: &Judg
             "the columns of `references` hold no value at all, so every file would be an orphan",
             "look whether this is the right database and whether a column is missing; if all is right, `--force`",
         ));
-    } else if marks.met == 0 && !listing.files.is_empty() && !marks.missing.is_empty()
-        || (marks.met == 0 && !marks.elsewhere.is_empty())
-    {
+    } else if marks.met == 0 {
         let sample = marks.elsewhere.first().map(|(_, _, sample)| sample.as_str());
-        let sample = sample.or_else(|| marks.missing_names.first().map(String::as_str)).unwrap_or_default();
+        let sample = sample.or_else(|| marks.missing_names.first().map(String::as_str));
+        let such_as =
+            sample.map(|sample| format!("; they say such things as {}", name(sample))).unwrap_or_default();
         all.push(Finding::refuse(
             "nothing_matches",
             &options.store,
-            format!("no row refers to a file that is there; they say such things as `{sample}`"),
+            format!("none of {} values refers to a file that is there{such_as}", marks.values),
             "say what stands before the names: `prefixes = [\"…\"]`, or another `base`; if all is right, `--force`",
         ));
     }
@@ -125,21 +130,33 @@ fn shares(options: &Options, judged: &Judged, manners: &Manners, all: &mut Vec<F
         return;
     }
     let whole = |(files, orphans): &(u64, u64)| files == orphans && *files >= FEW;
-    for (prefix, (files, _)) in judged.prefixes.iter().filter(|(_, both)| whole(both)) {
-        if judged.prefixes.len() > 1 {
-            all.push(Finding::refuse(
-                "whole_folder",
-                format!("{}/{prefix}", options.store),
-                format!("all {files} files in it would go: a column that refers to them may be missing"),
-                "name it in `references`, or the folder in `ignore`; if all is right, `--force`",
-            ));
+    let (total, _) = judged.folders_of_files.get("").copied().unwrap_or_default();
+    let mut told: Option<&str> = None;
+    for (folder, (files, _)) in judged.folders_of_files.iter().filter(|(_, both)| whole(both)) {
+        let known =
+            told.is_some_and(|told| folder.strip_prefix(told).is_some_and(|more| more.starts_with('/')));
+        if *files == total || known || is_one_of_many(folder) {
+            continue;
         }
+        told = Some(folder);
+        all.push(Finding::refuse(
+            "whole_folder",
+            format!("{}/{folder}", options.store),
+            format!("all {files} files in it would go: a column that refers to them may be missing"),
+            "name it in `references`, or the folder in `ignore`; if all is right, `--force`",
+        ));
     }
+}
+
+/// A folder below another that is named after an id, a day or a part of a checksum: that all of it goes is what a clean-up is for.
+fn is_one_of_many(folder: &str) -> bool {
+    let Some((_, last)) = folder.rsplit_once('/') else { return false };
+    last.contains(|c: char| c.is_ascii_digit()) || last.len() <= 2
 }
 
 fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, all: &mut Vec<Finding>) {
     for (column, count, some) in &marks.missing {
-        let some = some.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let some = some.iter().map(|one| name(one)).collect::<Vec<_>>().join(", ");
         all.push(Finding::warning(
             "missing_files",
             column,
@@ -155,14 +172,14 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
             "elsewhere",
             column,
             match count {
-                1 => format!("a reference leads out of the store: `{sample}`"),
-                _ => format!("{count} references lead out of the store, such as `{sample}`"),
+                1 => format!("a reference leads out of the store: {}", name(sample)),
+                _ => format!("{count} references lead out of the store, such as {}", name(sample)),
             },
             "if these files are in the store, say what stands before their names: `prefixes = [\"…\"]`",
         ));
     }
     if judged.unknown_count > 0 {
-        let some: Vec<String> = judged.unknown.iter().take(3).map(|name| format!("`{name}`")).collect();
+        let some: Vec<String> = judged.unknown.iter().take(3).map(|one| name(one)).collect();
         all.push(Finding::note(
             "unknown",
             &options.store,
@@ -194,7 +211,7 @@ fn notes(options: &Options, listing: &Listing, marks: &Marks, judged: &Judged, a
         all.push(Finding::warning(
             "empty_store",
             &options.store,
-            format!("it is empty, but rows hold {} references", marks.values),
+            format!("it is empty, but rows hold {}", of(marks.values, "reference", "references")),
             "look whether the disk is mounted; `marker` makes sure of it",
         ));
     }

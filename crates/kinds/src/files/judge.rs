@@ -43,8 +43,8 @@ pub struct Judged {
     pub kept: Vec<String>,
     /// How many folders of ids there are, and how many of them live.
     pub folders: (u64, u64),
-    /// By first folder: files judged, orphans.
-    pub prefixes: BTreeMap<String, (u64, u64)>,
+    /// By folder, with all below it: files judged, orphans. All of them are under the empty name.
+    pub folders_of_files: BTreeMap<String, (u64, u64)>,
     /// Bytes that would become free: a file with several names is counted once.
     pub freed: u64,
 }
@@ -101,6 +101,7 @@ pub fn judge(
     for n in 0..listing.files.len() {
         rules.file(n, listing, &mut judged);
     }
+    judged.sum_up_folders();
     for other in listing.links.iter().chain(&listing.others) {
         judged.unknown(other);
     }
@@ -189,12 +190,15 @@ impl Rules<'_> {
             }
             return;
         };
-        if self.options.ids.is_none()
-            && let Some((first, _)) = path.split_once('/')
-        {
-            let both = judged.prefixes.entry(first.to_owned()).or_default();
-            both.0 += 1;
-            both.1 += u64::from(!used);
+        if self.options.ids.is_none() {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if !judged.folders_of_files.contains_key(folder) {
+                judged.folders_of_files.insert(folder.to_owned(), (0, 0));
+            }
+            if let Some(both) = judged.folders_of_files.get_mut(folder) {
+                both.0 += 1;
+                both.1 += u64::from(!used);
+            }
         }
         let at = class + usize::from(self.options.ids.is_some());
         self.add(n, listing, &mut judged.classes[at], used, self.too_young_us);
@@ -224,6 +228,20 @@ impl Rules<'_> {
 }
 
 impl Judged {
+    /// Until here each folder has only its own files.
+    fn sum_up_folders(&mut self) {
+        let own: Vec<(String, (u64, u64))> = std::mem::take(&mut self.folders_of_files).into_iter().collect();
+        for (folder, (files, orphans)) in own {
+            let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+            let above = std::iter::once(0).chain(ends.filter(|end| *end > 0));
+            for end in above {
+                let both = self.folders_of_files.entry(folder[..end].to_owned()).or_default();
+                both.0 += files;
+                both.1 += orphans;
+            }
+        }
+    }
+
     fn unknown(&mut self, name: &str) {
         self.unknown_count += 1;
         if self.unknown.len() < UNKNOWN_LISTED {

@@ -309,10 +309,13 @@ impl Names {
     }
 
     fn meet(&self, form: Form, text: &str, listing: &Listing) -> bool {
-        let text = text.trim();
+        let bare = text.trim();
         let met = match form {
-            Form::Hash => self.by_hash.get(&text.to_lowercase()),
-            _ => self.by_name.get(text),
+            // A name may begin or end with a space.
+            Form::Hash => {
+                self.by_hash.get(&text.to_lowercase()).or_else(|| self.by_hash.get(&bare.to_lowercase()))
+            }
+            _ => self.by_name.get(text).or_else(|| self.by_name.get(bare)),
         };
         for n in met.into_iter().flatten() {
             listing.refer(*n);

@@ -49,7 +49,8 @@ impl<'a> Paths<'a> {
     /// What a text can mean. `within` is the folder below the base that relative paths may begin in.
     pub fn meant(&self, text: &str, within: Option<&str>) -> Meant {
         let mut meant = Meant::default();
-        let text = text.trim();
+        let given = text;
+        let text = given.trim();
         if text.is_empty() {
             return meant;
         }
@@ -59,6 +60,14 @@ impl<'a> Paths<'a> {
             self.read_both_ways(before, within, &mut meant);
         }
         meant.elsewhere &= meant.names.is_empty();
+        if given.len() > text.len() {
+            // A name may begin or end with a space.
+            let elsewhere = meant.elsewhere;
+            for text in [given, given.trim_start(), given.trim_end()] {
+                self.read_both_ways(text, within, &mut meant);
+            }
+            meant.elsewhere = elsewhere;
+        }
         meant
     }
 
@@ -126,6 +135,9 @@ impl<'a> Paths<'a> {
             (true, folder) => Some(format!("{folder}/{path}")),
             (false, folder) => normal(&format!("{folder}/{path}")),
         };
+        if name.is_none() {
+            meant.elsewhere = true;
+        }
         let Some(name) = name.filter(|name| !name.is_empty()) else { return };
         let through_link = |name: &str| {
             let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
@@ -133,6 +145,13 @@ impl<'a> Paths<'a> {
         };
         if !self.links.is_empty() && through_link(&name) {
             meant.names.extend(self.store.locate(&name));
+        }
+        // Out of the base, though not out of the store: nothing there is judged.
+        let leads_out =
+            !is_normal && !self.base.is_empty() && name != self.base && below(&name, self.base).is_none();
+        if leads_out {
+            meant.elsewhere = true;
+            return;
         }
         meant.names.push(name);
     }

@@ -211,12 +211,62 @@ impl Source {
     }
 }
 
-/// The paths that may be in a text.
+/// Where a path in a text may begin or end. All of these may be part of a name too.
+const BOUNDS: &str = "\"'`()<>[]{}|,;=";
+/// A path holds at most so many of them.
+const MOST_BOUNDS: usize = 64;
+/// What opens and closes around a path with spaces in it.
+const AROUND: [(char, char); 7] =
+    [('"', '"'), ('\'', '\''), ('`', '`'), ('(', ')'), ('<', '>'), ('[', ']'), ('{', '}')];
+/// How long such a path may be, in bytes.
+const LONGEST: usize = 1_024;
+
+/// The paths that may be in a text. Brackets, quotes and commas are part of a name or stand around it: every reading counts.
 pub fn words(text: &str, tell: &mut Tell) -> Result<()> {
-    let ends = |c: char| c.is_whitespace() || "\"'`()<>[]{}|,;=".contains(c);
-    for word in text.split(ends).filter(|word| !word.is_empty()) {
-        tell(word, Form::Path, false)?;
-        tell(word.trim_end_matches(['.', ':', '!', '?']), Form::Path, false)?;
+    for word in text.split(char::is_whitespace) {
+        let bounds: Vec<(usize, usize)> = word
+            .char_indices()
+            .filter(|(_, c)| BOUNDS.contains(*c))
+            .map(|(at, c)| (at, at + c.len_utf8()))
+            .collect();
+        let starts = std::iter::once(0).chain(bounds.iter().map(|(_, after)| *after));
+        for (n, start) in starts.enumerate() {
+            let ends = bounds.iter().skip(n).take(MOST_BOUNDS).map(|(at, _)| *at);
+            let last = if bounds.len() - n < MOST_BOUNDS { Some(word.len()) } else { None };
+            for end in ends.chain(last).filter(|end| *end > start) {
+                one_word(&word[start..end], tell)?;
+            }
+        }
+    }
+    spaced(text, tell)
+}
+
+fn one_word(word: &str, tell: &mut Tell) -> Result<()> {
+    tell(word, Form::Path, false)?;
+    let bare = word.trim_end_matches(['.', ':', '!', '?']);
+    if bare.len() < word.len() {
+        tell(bare, Form::Path, false)?;
+    }
+    Ok(())
+}
+
+/// What stands between an opening and a closing sign, where there are spaces in it.
+fn spaced(text: &str, tell: &mut Tell) -> Result<()> {
+    for line in text.lines().filter(|line| line.trim().contains(char::is_whitespace)) {
+        for (open, close) in AROUND {
+            let closes: Vec<usize> = line.match_indices(close).map(|(at, _)| at).collect();
+            for (start, sign) in line.match_indices(open) {
+                let start = start + sign.len();
+                let first = closes.partition_point(|end| *end <= start);
+                let ends = closes[first..].iter().take_while(|end| **end - start <= LONGEST);
+                for end in ends.take(MOST_BOUNDS) {
+                    let between = &line[start..*end];
+                    if between.contains(char::is_whitespace) {
+                        one_word(between, tell)?;
+                    }
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -270,6 +320,20 @@ fn plain(value: Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_read_with_and_without_what_stands_around_them() {
+        let mut told = Vec::new();
+        let text = "see [doc](c;d%20(2).pdf), \"a, b.png\" or it's.png!";
+        let done = words(text, &mut |word, _, _| {
+            told.push(word.to_owned());
+            Ok(())
+        });
+        done.unwrap();
+        for wanted in ["c;d%20(2).pdf", "a, b.png", "it's.png", "doc", "see"] {
+            assert!(told.iter().any(|word| word == wanted), "{wanted} in {told:?}");
+        }
+    }
 
     #[test]
     fn an_array_gives_its_texts_at_any_depth() {

@@ -10,6 +10,7 @@ use super::members::{MAP, gone, map, stays};
 use super::options::Policy;
 use super::result;
 use super::task::{Clash, Field, Node, Place, Reference, Task, numbered};
+use engine::words::rows as said;
 use engine::{Batch, Class, Counts, Error, Result, Rows, Work};
 use std::collections::BTreeMap;
 use targets::db::{Sql, Table, Value};
@@ -178,7 +179,7 @@ fn nobody_stays_and_goes(node: &Node, map: &str, work: &mut Work) -> Result<()> 
     if both == 0 {
         return Ok(());
     }
-    let what = format!("{both} rows of `{}` would be merged into rows that go themselves", node.table.name);
+    let what = format!("{} of `{}` would take others in and go too", said(both), node.table.name);
     Err(Error::data(what).help("see how its values compare: nothing was changed"))
 }
 
@@ -209,7 +210,7 @@ fn repoint(
         }
         let refused = work.count(&Sql::new(&format!("select count(*) from {found} where deed = 3")))?;
         if refused > 0 {
-            return Err(Error::data(format!("{refused} rows of `{table}` would be in the way of others"))
+            return Err(Error::data(format!("{} of `{table}` would be in the way of others", said(refused)))
                 .help("say what happens to them with `on_clash`"));
         }
         clashes.push((clash, found));

@@ -5,12 +5,15 @@ use super::options::{Options, Same};
 use super::plan;
 use super::result;
 use super::task::{Task, numbered};
+use engine::words::of;
 use engine::{Counts, Finding, Level, Planned, Planning, Result, Step};
 use serde_json::{Value as Json, json};
 use targets::db::{Facts, Row, Sql, quote};
 
 /// Alert when more scopes than this have duplicates (X-27).
 const THRESHOLD: u64 = 5;
+/// A finding names so many rows; the result lists more.
+const MOST_NAMED: usize = 10;
 /// Of one fault so many are listed.
 const MOST_LISTED: u64 = 1_000;
 
@@ -20,30 +23,48 @@ pub fn check(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<P
     let mut findings = Vec::new();
     let task = plan::task(options, &schema, facts, &mut findings)?;
     findings.retain(|finding| finding.level == Level::Warning);
-    let groups = duplicates(&task, true, facts)?;
+    let groups = duplicates(options, &task, true, facts)?;
     let total = groups.len() as u64;
     let threshold = options.threshold.unwrap_or(THRESHOLD);
     let name = task.scope.as_deref().unwrap_or("group");
     let listed: Vec<Json> =
         groups.iter().map(|group| json!({ name: group.scope, "count": group.count })).collect();
-    let noun = if task.scope.is_some() { "scopes" } else { "groups" };
+    let noun = match task.scope.is_some() {
+        true => ("scope has duplicates", "scopes have duplicates"),
+        false => ("group of duplicates", "groups of duplicates"),
+    };
     let first: Vec<String> =
         groups.iter().take(10).map(|group| format!("{} ({})", group.scope, group.count)).collect();
     let more = if groups.len() > 10 { ", …" } else { "" };
     let list = if task.scope.is_some() { format!(": {}{more}", first.join(", ")) } else { String::new() };
-    let remedy = "look at `sexton plan` of the merge, then run it";
+    let go = groups.iter().map(|group| group.count.saturating_sub(1)).sum::<u64>();
+    // Each scope has a transaction of its own; below these rows others may follow.
+    let each = if task.scope.is_some() {
+        format!(", in {}", of(total, "transaction", "transactions"))
+    } else {
+        String::new()
+    };
+    let least = if task.tree.is_some() { "at least " } else { "" };
+    let estimate = format!("{least}{} would go{each}", of(go, "row", "rows"));
+    let remedy = match (total > threshold, &task.scope) {
+        (true, Some(_)) => {
+            "look at `sexton plan` of the merge, then run it in quiet hours; `max_scopes` does a part at a time"
+        }
+        (true, None) => "look at `sexton plan` of the merge, then run it in quiet hours",
+        (false, _) => "look at `sexton plan` of the merge, then run it",
+    };
     let table_name = &task.node.table.name;
     if total > threshold {
-        let what = format!("{total} {noun} have duplicates, more than {threshold}{list}");
+        let what = format!("{}, more than {threshold}; {estimate}{list}", of(total, noun.0, noun.1));
         findings.push(Finding::warning("duplicates", table_name, what, remedy));
     } else if total > 0 {
-        let what = format!("{total} {noun} have duplicates{list}");
+        let what = format!("{}; {estimate}{list}", of(total, noun.0, noun.1));
         findings.push(Finding::note("duplicates", table_name, what, remedy));
     }
     Ok(Planned {
         findings,
         result: Some(json!({
-            "duplicates": listed, "total": total, "threshold": threshold, "alert": total > threshold,
+            "duplicates": listed, "total": total, "threshold": threshold, "alert": total > threshold, "rows": go,
         })),
         ..Planned::default()
     })
@@ -56,11 +77,11 @@ pub fn verify(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<
     let task = plan::task(options, &schema, facts, &mut ignored)?;
     let mut faults = Vec::new();
     let root = if task.tree.is_some() { "duplicate_root" } else { "duplicate" };
-    for group in duplicates(&task, true, facts)? {
+    for group in duplicates(options, &task, true, facts)? {
         faults.push(fault(&task, root, group.scope, group.ids));
     }
     if task.tree.is_some() {
-        in_tree(&task, facts, &mut faults)?;
+        in_tree(options, &task, facts, &mut faults)?;
     }
     let mut findings = Vec::new();
     for missing in missing_constraints(options, &task) {
@@ -71,7 +92,13 @@ pub fn verify(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<
     for one in &faults {
         let code = one["type"].as_str().unwrap_or_default();
         let scope = &one[task.scope.as_deref().unwrap_or("scope")];
-        let what = said(code, one["ids"].as_array().map_or(0, Vec::len));
+        let ids: Vec<&Json> = one["ids"].as_array().into_iter().flatten().collect();
+        let mut what = said(code, ids.len());
+        if !ids.is_empty() {
+            let named: Vec<String> = ids.iter().take(MOST_NAMED).map(|id| plain(id)).collect();
+            let more = if ids.len() > MOST_NAMED { ", …" } else { "" };
+            what = format!("{what}: {}{more}", named.join(", "));
+        }
         let object = if scope.is_null() { task.node.table.name.to_string() } else { scope.to_string() };
         findings.push(Finding::warning(code, object, what, remedy(code, one)));
     }
@@ -88,6 +115,11 @@ pub fn verify(options: &Options, facts: &mut dyn Facts, _: &Planning) -> Result<
 
 fn fault(task: &Task, code: &str, scope: Json, ids: Vec<Json>) -> Json {
     json!({ "type": code, task.scope.as_deref().unwrap_or("scope"): scope, "ids": ids })
+}
+
+/// A value without the quotes of JSON.
+fn plain(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn said(code: &str, rows: usize) -> String {
@@ -117,7 +149,20 @@ struct Group {
 }
 
 /// Groups of duplicates: of roots only in a tree.
-fn duplicates(task: &Task, roots: bool, facts: &mut dyn Facts) -> Result<Vec<Group>> {
+fn duplicates(options: &Options, task: &Task, roots: bool, facts: &mut dyn Facts) -> Result<Vec<Group>> {
+    let mut all = Vec::new();
+    for scope in plan::within(options, task, facts)? {
+        all.extend(duplicates_within(task, scope.as_ref(), roots, facts)?);
+    }
+    Ok(all)
+}
+
+fn duplicates_within(
+    task: &Task,
+    within: Option<&Sql>,
+    roots: bool,
+    facts: &mut dyn Facts,
+) -> Result<Vec<Group>> {
     let classes = if task.tree.is_some() { 1 } else { task.by.len() };
     let mut same = numbered("c", classes);
     if task.scope.is_some() {
@@ -130,7 +175,7 @@ fn duplicates(task: &Task, roots: bool, facts: &mut dyn Facts) -> Result<Vec<Gro
     let only = if roots { "level = 0" } else { "1 = 1" };
     let scope = if task.scope.is_some() { "m.s" } else { "null" };
     let select = Sql::new("with recursive members as (")
-        .add(&members(&all, None))
+        .add(&members(&all, within))
         .text(&format!(
             "), doubled as (select {same} from members where {only} group by {same} having count(*) > 1) select {scope} as \
              s, m.m0 as k, m.c0 as c from members as m join doubled as d on {} where m.{only}",
@@ -177,8 +222,54 @@ fn outward(task: &Task, select: &Sql, order: &str, facts: &mut dyn Facts) -> Res
     facts.rows(&select)
 }
 
-fn in_tree(task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result<()> {
+/// The rows, over `t`, that are meant: those of the scopes that are named, below roots that satisfy the condition. Rows without
+/// a root are meant where they satisfy it themselves.
+fn meant(options: &Options, task: &Task, rooted: bool, facts: &mut dyn Facts) -> Result<Sql> {
+    let mut all = vec![Sql::new("1 = 1")];
+    if let Some(scope) = &task.scope {
+        let scopes: Vec<Sql> = plan::within(options, task, facts)?.into_iter().flatten().collect();
+        if !options.only.is_empty() {
+            let own = Sql::new("t.").name(scope);
+            all.push(match scopes.is_empty() {
+                true => Sql::new("1 = 0"),
+                false => own.text(" in (").add(&Sql::join(&scopes, ", ")).text(")"),
+            });
+        }
+    }
+    let Some(tree) = task.tree.as_ref().filter(|_| options.condition.is_some()) else {
+        return Ok(Sql::join(&all, " and "));
+    };
+    all.push(match rooted {
+        false => task.wanted.clone(),
+        true => {
+            let key = &task.node.values[0];
+            let table = &task.node.table.name;
+            Sql::new("t.")
+                .name(key)
+                .text(" in (with recursive below(k) as (select t.")
+                .name(key)
+                .text(" from ")
+                .table(table)
+                .text(" as t where t.")
+                .name(&tree.parent)
+                .text(" is null and ")
+                .add(&task.wanted)
+                .text(" union all select t.")
+                .name(key)
+                .text(" from below join ")
+                .table(table)
+                .text(" as t on t.")
+                .name(&tree.parent)
+                .text(" = below.k) select k from below)")
+        }
+    });
+    Ok(Sql::join(&all, " and "))
+}
+
+fn in_tree(options: &Options, task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result<()> {
     let Some(tree) = &task.tree else { return Ok(()) };
+    let below_roots = meant(options, task, true, facts)?;
+    let themselves = meant(options, task, false, facts)?;
     let table = &task.node.table.name;
     let key = quote(&task.node.values[0]);
     let parent = quote(&tree.parent);
@@ -193,6 +284,8 @@ fn in_tree(task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result
         .table(table)
         .text(&format!(" as t where t.{parent} is not null and "))
         .add(&Sql::join(&given, " and "))
+        .text(" and ")
+        .add(&below_roots)
         .text(&format!(" window same as (partition by t.{parent}, "))
         .add(&siblings)
         .text(")");
@@ -217,13 +310,15 @@ fn in_tree(task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result
     let lost = from("null")
         .text(&format!(" where t.{parent} is not null and not exists (select 1 from "))
         .table(table)
-        .text(&format!(" as p where p.{key} = t.{parent})"));
+        .text(&format!(" as p where p.{key} = t.{parent}) and "))
+        .add(&themselves);
     each(task, "lost_parent", &lost, facts, faults)?;
     if let Some(column) = &task.scope {
         let other = from("null").text(" join ").table(table).text(&format!(
-            " as p on p.{key} = t.{parent} where p.{column} <> t.{column}",
+            " as p on p.{key} = t.{parent} where p.{column} <> t.{column} and ",
             column = quote(column)
         ));
+        let other = other.add(&themselves);
         each(task, "application_mismatch", &other, facts, faults)?;
     }
     // Whoever is met neither from a root nor from a lost parent runs in a circle.
@@ -235,7 +330,8 @@ fn in_tree(task: &Task, facts: &mut dyn Facts, faults: &mut Vec<Json>) -> Result
         .table(table)
         .text(&format!(" as t on t.{parent} = met.k) "))
         .add(&from("null"))
-        .text(&format!(" where t.{key} not in (select k from met)"));
+        .text(&format!(" where t.{key} not in (select k from met) and "))
+        .add(&themselves);
     let mut cycles: Vec<(Json, Vec<Json>)> = Vec::new();
     for row in outward(task, &met, "s, k", facts)? {
         let (scope, id) = (
@@ -334,7 +430,7 @@ pub fn after(
         findings.push(Finding::warning(
             "scopes_failed",
             table,
-            format!("{} scopes failed and are as they were", done.failed),
+            format!("{} and nothing changed there", of(done.failed, "scope failed", "scopes failed")),
             "see the errors; they are tried again later, after the others",
         ));
     }

@@ -25,7 +25,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Only these values of `scope`, at once and whatever failed before: an application that has just found a duplicate of its
-    /// own has it merged without waiting for the clean-up of all.
+    /// own has it merged without waiting for the clean-up of all. `check` and `verify` look at these alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
     /// Which row stays, first rule first: `most_dependants`, `most TABLE`, `oldest`, `newest` (by `age_column`),
@@ -234,9 +234,6 @@ impl Options {
                 "`only` needs a `scope`",
                 "say `scope = \"…\"`: the column whose values `only` lists",
             );
-        }
-        if self.mode != Mode::Merge && !self.only.is_empty() {
-            return refuse("`only` is about merging", "leave it out, or say `mode = \"merge\"`");
         }
         if self.scope.is_none() && self.max_scopes.is_some() {
             return refuse(

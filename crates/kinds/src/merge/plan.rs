@@ -8,6 +8,7 @@ use super::references;
 use super::result::{self, Detail};
 use super::survivor;
 use super::task::{Task, Tree};
+use engine::words::{self, rows};
 use engine::{
     Class, Dependants, Error, FailedScope, Finding, Planned, Planning, Result, Step, undo::not_exempt,
 };
@@ -54,7 +55,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
 }
 
 /// The scopes to look into: all of them (none), or each of those named.
-fn within(options: &Options, task: &Task, facts: &mut dyn Facts) -> Result<Vec<Option<Sql>>> {
+pub fn within(options: &Options, task: &Task, facts: &mut dyn Facts) -> Result<Vec<Option<Sql>>> {
     let Some(scope) = task.scope.as_ref().filter(|_| !options.only.is_empty()) else { return Ok(vec![None]) };
     let table = &task.node.table;
     let column = table.expect_column(scope)?;
@@ -107,6 +108,7 @@ pub fn task(
             .help("name the table in which the rows really are"));
     }
     let node = references::node(schema, &table, options, &mut Vec::new(), findings)?;
+    references::check_rules(schema, &table, options)?;
     if let Some(scope) = &options.scope {
         table.expect_column(scope)?;
     }
@@ -246,7 +248,10 @@ fn choose(
         findings.push(Finding::note(
             "scopes_left",
             &task.node.table.name,
-            format!("{} scopes have duplicates, {most} are done in this run", fresh.len() + waiting.len()),
+            format!(
+                "{} duplicates, {most} of them now",
+                words::of((fresh.len() + waiting.len()) as u64, "scope has", "scopes have")
+            ),
             "run it again, or raise `max_scopes`",
         ));
         fresh.truncate(most);
@@ -255,7 +260,10 @@ fn choose(
         findings.push(Finding::note(
             "scopes_waiting",
             &task.node.table.name,
-            format!("{} scopes failed before and wait for their time", waiting.len()),
+            format!(
+                "{} before, to be tried again later",
+                words::of(waiting.len() as u64, "scope failed", "scopes failed")
+            ),
             "mend the cause and say `retry_failed = true`, or wait",
         ));
     }
@@ -276,8 +284,8 @@ fn refuse_clashes(dependants: &[Dependants], findings: &mut Vec<Finding>) {
             "clash",
             &clash.table,
             format!(
-                "{} rows would be in the way of others with the same {}",
-                clash.rows,
+                "{} would be in the way of others with the same {}",
+                rows(clash.rows),
                 if clash.columns.is_empty() { "reference".to_owned() } else { clash.columns.join(", ") }
             ),
             "say what happens to them: `on_clash` with `policy = \"fold\"` or `\"rename\"`",
@@ -395,6 +403,10 @@ fn step(
     ];
     if let Some(scope) = &task.scope {
         said.push(("scopes".to_owned(), format!("{} values of {scope}", task.scopes.len())));
+    }
+    if task.scope.is_none() && matched > 0 && dependants.iter().any(|hanging| hanging.rows > 0) {
+        let what = "a row may move more than once between batches, so dependants are counted about right";
+        said.push(("about".to_owned(), what.to_owned()));
     }
     let way = match &task.scope {
         Some(scope) => format!("each {scope} in a transaction and an undo point of its own"),

@@ -3,8 +3,45 @@
 
 use super::options::{Declared, FieldRule, OnClash, Options, Policy};
 use super::task::{Clash, Field, Node, Reference};
+use crate::orphans::why_broken;
+use crate::sweep::create_index;
 use engine::{Error, Finding, Result};
 use targets::db::{Family, ForeignKey, Schema, Sql, Table};
+
+/// Every table of `on_clash` must be one that refers to merged rows, at whatever distance; else the rule would do nothing, and
+/// nobody would know.
+pub fn check_rules(schema: &Schema, table: &Table, options: &Options) -> Result<()> {
+    let mut known: Vec<&Table> = vec![table];
+    let mut at = 0;
+    while let Some(parent) = known.get(at).copied() {
+        at += 1;
+        let names = std::iter::once(&parent.name).chain(&parent.parents);
+        let mut found: Vec<&Table> =
+            names.flat_map(|name| schema.referring(name)).map(|(child, _)| child).collect();
+        for declared in &options.references {
+            if schema.find(declared.parent.as_ref().unwrap_or(&options.table))?.name == parent.name {
+                found.push(schema.find(&declared.table)?);
+            }
+        }
+        for child in found {
+            if known.iter().all(|other| other.name != child.name) {
+                known.push(child);
+            }
+        }
+    }
+    for rule in &options.on_clash {
+        let named = schema.find(&rule.table)?;
+        let refers = known.iter().skip(1).any(|child| child.name == named.name);
+        if !refers {
+            return Err(Error::usage(format!(
+                "`on_clash` names `{}`, which refers to no merged row",
+                rule.table
+            ))
+            .help("name a table that refers to one, or declare the reference under `references`"));
+        }
+    }
+    Ok(())
+}
 
 /// The node of a table; `path` holds those above.
 pub fn node(
@@ -19,7 +56,7 @@ pub fn node(
             .help("give the table a primary key"));
     };
     let mut node = bare(schema, table);
-    let mut found = referring(schema, table, options)?;
+    let mut found = referring(schema, table, options, findings)?;
     // A reference by fewer columns says the same as one by more, and is pointed anew first.
     found.sort_by_key(|(_, columns, _)| columns.len());
     let mut known: Vec<(Table, Vec<String>)> = Vec::new();
@@ -62,13 +99,28 @@ fn bare(schema: &Schema, table: &Table) -> Node {
 
 type Found = (Table, Vec<String>, Vec<String>);
 
-fn referring(schema: &Schema, table: &Table, options: &Options) -> Result<Vec<Found>> {
+fn referring(
+    schema: &Schema,
+    table: &Table,
+    options: &Options,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
     let mut names = vec![&table.name];
     names.extend(&table.parents);
     for name in names {
         for (child, key) in schema.referring(name) {
-            if !is_clone(schema, child, key) {
+            if let Some(why) = why_broken(child, key, schema) {
+                findings.push(Finding::warning(
+                    "broken_reference",
+                    &child.name,
+                    format!(
+                        "its key ({}) refers to nothing, and is not followed: {why}",
+                        key.columns.join(", ")
+                    ),
+                    "mend or drop the key",
+                ));
+            } else if !is_clone(schema, child, key) {
                 found.push((child.clone(), key.columns.clone(), key.parent_columns.clone()));
             }
         }
@@ -133,12 +185,17 @@ fn reference(
     findings: &mut Vec<Finding>,
 ) -> Result<Reference> {
     let own = child.name == table.name;
-    if child.key.is_none() {
+    let told = |finding: &Finding| finding.code == "no_key" && finding.object == child.name.to_string();
+    if child.key.is_none() && !findings.iter().any(told) {
         findings.push(Finding::forbid(
             "no_key",
             &child.name,
             "its rows cannot be told apart, so pointing them to another row could not be undone",
-            "give the table a primary key",
+            // SQLite lets the columns of a primary key be NULL, and then it tells no rows apart.
+            match child.uniques.is_empty() {
+                true => "give the table a primary key",
+                false => "give the table a primary key whose columns are NOT NULL",
+            },
         ));
     }
     for index in child.indexes.iter().filter(|index| index.unique && is_unforeseen(index, &columns)) {
@@ -158,7 +215,7 @@ fn reference(
             "missing_index",
             &child.name,
             format!("no index begins with ({}): the whole table is read for every batch", columns.join(", ")),
-            format!("create index on {} ({})", child.name.quoted(), quoted(&columns)),
+            create_index(child, &columns.iter().map(String::as_str).collect::<Vec<_>>()),
         ));
     }
     // Rows of the tree itself that would be in each other's way are the same by the tree's own rule.
@@ -179,10 +236,6 @@ fn reference(
         bare(schema, child)
     };
     Ok(Reference { node, columns, to, own, indexed, clashes })
-}
-
-fn quoted(columns: &[String]) -> String {
-    columns.iter().map(|column| targets::db::quote(column)).collect::<Vec<_>>().join(", ")
 }
 
 /// A unique key whose clashes cannot be found out beforehand.

@@ -16,14 +16,41 @@ pub fn references(schema: &Schema, dialect: &dyn Dialect) -> Vec<Link> {
     for table in schema.tables.iter().filter(|table| has_own_rows(table)) {
         all.extend(table.references.iter().filter_map(|key| declared(table, key, schema)));
         for column in &table.columns {
-            let known = table.references.iter().any(|key| key.columns.contains(&column.name));
+            let mut declared = table.references.iter().chain(&table.lost_references);
+            let known = declared.any(|key| key.columns.contains(&column.name));
             if let Some(link) = (!known).then(|| look(table, column, schema)).flatten() {
                 all.push(link);
             }
         }
     }
-    all.retain(|link| link.pairs.iter().all(|pair| link.compared(pair, dialect).is_ok()));
+    // A declared reference that cannot be looked at is told, see `broken`; a guess is none.
+    all.retain(|link| {
+        link.declared.is_some() || link.pairs.iter().all(|pair| link.compared(pair, dialect).is_ok())
+    });
     all
+}
+
+/// Declared references to a table or a column that is not there, with the reason.
+pub fn broken(schema: &Schema) -> Vec<(&Table, &ForeignKey, String)> {
+    let tables = schema.tables.iter().filter(|table| has_own_rows(table));
+    let keys = tables
+        .flat_map(|table| table.references.iter().chain(&table.lost_references).map(move |key| (table, key)));
+    keys.filter_map(|(table, key)| Some((table, key, why_broken(table, key, schema)?))).collect()
+}
+
+/// Why a declared reference leads nowhere.
+pub fn why_broken(table: &Table, key: &ForeignKey, schema: &Schema) -> Option<String> {
+    let Some(parent) = schema.table(&key.parent) else {
+        return Some(format!("the table `{}` is not there", key.parent));
+    };
+    let missing = |table: &Table, columns: &[String]| {
+        let column = columns.iter().find(|name| table.column(name).is_none())?;
+        Some(format!("`{}` has no column `{column}`", table.name))
+    };
+    if key.columns.len() != key.parent_columns.len() {
+        return Some(format!("`{}` has no key of {} columns", parent.name, key.columns.len()));
+    }
+    missing(table, &key.columns).or_else(|| missing(parent, &key.parent_columns))
 }
 
 /// Columns that name their table in a column beside them: `about_type` and `about_id`, in this order.
@@ -57,6 +84,9 @@ pub fn has_own_rows(table: &Table) -> bool {
 }
 
 fn declared(table: &Table, key: &ForeignKey, schema: &Schema) -> Option<Link> {
+    if why_broken(table, key, schema).is_some() {
+        return None;
+    }
     let parent = schema.table(&key.parent)?;
     let pairs: Option<Vec<(Column, Column)>> = key
         .columns

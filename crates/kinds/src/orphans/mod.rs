@@ -10,6 +10,7 @@ mod options;
 mod plan;
 mod scan;
 
+pub use guess::why_broken;
 pub use link::declared_links;
 pub use options::Options;
 

@@ -4,6 +4,7 @@ use super::checks;
 use super::link::{Link, links};
 use super::options::{Mend, Options, Target};
 use crate::sweep::{self, Act, Aside, Joined, Policy, Relation, Sweep, Undo};
+use engine::words::rows;
 use engine::{Error, Finding, Planned, Planning, Result, Step};
 use targets::db::{Column, Dialect, Facts, Schema, Sql, Table, TableName, Value};
 
@@ -76,7 +77,11 @@ fn plan_target(
         triggers: target.triggers,
         undo: options.undo,
     };
-    let (step, task) = sweep::plan(&sweep, schema, facts, planning, findings)?;
+    let (mut step, task) = sweep::plan(&sweep, schema, facts, planning, findings)?;
+    if step.unreadable > 0 {
+        let what = format!("{} whose reference cannot be read stay", rows(step.unreadable));
+        step.facts.push(("unreadable".to_owned(), what));
+    }
     checks::check(options, target, links, &step, facts, findings)?;
     task.write(step, facts.dialect())
 }

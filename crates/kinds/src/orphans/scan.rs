@@ -7,9 +7,10 @@ use super::guess;
 use super::link::Link;
 use super::options::Options;
 use crate::sweep::is_large;
+use engine::words::{either, rows};
 use engine::{Finding, Planned, Result};
 use serde::Serialize;
-use targets::db::{Facts, Schema, Sql, Value};
+use targets::db::{Facts, ForeignKey, Schema, Sql, Table, Value};
 
 /// More values of a type column than this mean that it is none.
 const TYPES: usize = 20;
@@ -68,8 +69,8 @@ pub fn scan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
     let schema = facts.schema()?;
     let mut links = guess::references(&schema, facts.dialect());
     links.extend(typed(&schema, facts)?);
+    let mut wanted = Vec::new();
     if !options.scan_only.is_empty() {
-        let mut wanted = Vec::new();
         for name in &options.scan_only {
             wanted.push(schema.find(name)?.name.clone());
         }
@@ -84,8 +85,9 @@ pub fn scan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
                 "orphans",
                 &link.table.name,
                 format!(
-                    "{} rows have no parent in `{}` by `{}`",
-                    found.orphans,
+                    "{} {} no parent in `{}` by `{}`",
+                    rows(found.orphans),
+                    either(found.orphans, "has", "have"),
                     link.parent.name,
                     link.name()
                 ),
@@ -93,6 +95,17 @@ pub fn scan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
             ));
         }
         scan.references.push(found);
+    }
+    for (table, key, why) in guess::broken(&schema) {
+        if options.scan_only.is_empty() || wanted.contains(&table.name) {
+            findings.push(Finding::warning(
+                "broken_reference",
+                &table.name,
+                format!("its key ({}) refers to nothing: {why}", key.columns.join(", ")),
+                "mend or drop the key: the database refuses changes, or does not look at them",
+            ));
+            scan.references.push(broken(table, key, why));
+        }
     }
     scan.references.sort_by(|a, b| a.table.cmp(&b.table));
     let result = serde_json::to_value(&scan)
@@ -121,6 +134,32 @@ fn typed(schema: &Schema, facts: &mut dyn Facts) -> Result<Vec<Link>> {
         }
     }
     Ok(all)
+}
+
+/// A declared reference that leads nowhere.
+fn broken(table: &Table, key: &ForeignKey, why: String) -> Found {
+    let names: Vec<&str> = key.columns.iter().map(String::as_str).collect();
+    Found {
+        table: table.name.to_string(),
+        parent: key.parent.to_string(),
+        parent_columns: key.parent_columns.clone(),
+        type_column: None,
+        type_value: None,
+        declared: true,
+        validated: key.validated,
+        enforced: key.checks_writes,
+        indexed: has_index(table, &names),
+        columns: key.columns.clone(),
+        rows: 0,
+        rows_exact: false,
+        looked_at: None,
+        nulls: None,
+        orphans: 0,
+        doubtful: false,
+        problem: Some(why),
+        config: String::new(),
+        constraint: Vec::new(),
+    }
 }
 
 fn look(link: &Link, most: u64, facts: &mut dyn Facts) -> Found {

@@ -9,6 +9,7 @@ use super::options::{Options, Workers};
 use crate::sweep::{self, Act, Counted, Policy, Sweep, one_of};
 use engine::age::Age;
 use engine::undo::{Tally, will_be_spent};
+use engine::words::{either, of, rows};
 use engine::{Error, Finding, Planned, Planning, Result};
 use targets::db::{Column, Dialect, Facts, Family, Sql, Table, Value};
 
@@ -22,30 +23,57 @@ pub struct Stale {
     pub facts: Vec<(String, String)>,
 }
 
-/// Which running jobs are stale: by lease or heartbeat where there is one, else by age.
+/// Which running jobs are stale: by lease or heartbeat where the row has one, else by age. A row that has none of them is told.
 pub fn stale(jobs: &Jobs, facts: &mut dyn Facts) -> Result<Stale> {
     let running = jobs.must_be(State::Running, facts)?;
     let dialect = facts.dialect();
     let columns = &jobs.options.columns;
-    if let Some(lease) = jobs.column(&columns.lease)? {
-        let cutoff = engine::age::cutoff(jobs.now, &jobs.zone);
-        let test = dialect.age(lease, jobs.options.epoch_unit, &cutoff)?;
-        return Ok(Stale {
-            condition: running.clone().text(" and ").add(&test.older),
-            unreadable: test.unreadable.map(|unreadable| running.text(" and ").add(&unreadable)),
-            facts: vec![("stale".to_owned(), format!("running, `{}` is over", lease.name))],
-        });
+    let lease = jobs.column(&columns.lease)?;
+    let mut parts: Vec<Stale> = Vec::new();
+    // Running, and every column looked at so far is NULL.
+    let mut left = Some(running);
+    let leaves = |column: &Column, here: Sql| {
+        (!column.not_null).then(|| here.text(" and t.").name(&column.name).text(" is null"))
+    };
+    if let (Some(lease), Some(here)) = (lease, left.clone()) {
+        parts.push(by_lease(jobs, lease, here.clone(), dialect)?);
+        left = leaves(lease, here);
     }
-    if let Some(workers) = &jobs.options.workers {
-        return by_worker(jobs, workers, jobs.table, running, dialect);
+    if let (Some(workers), Some(here)) = (&jobs.options.workers, left.clone()) {
+        parts.push(by_worker(jobs, workers, jobs.table, here, dialect)?);
+        left = None;
     }
-    let age =
-        [&columns.heartbeat, &columns.updated, &columns.started].into_iter().find(|name| name.is_some());
-    let Some(column) = age.map(|name| jobs.column(name)).transpose()?.flatten() else {
+    for name in [&columns.heartbeat, &columns.updated, &columns.started] {
+        if let (Some(column), Some(here)) = (jobs.column(name)?, left.clone()) {
+            let part = by_age(jobs, column, here.clone(), dialect)?;
+            parts.push(part);
+            left = leaves(column, here);
+        }
+    }
+    let mut parts = parts.into_iter();
+    let Some(mut all) = parts.next() else {
         return Err(Error::usage(format!("nothing says since when jobs of `{}` run", jobs.table.name))
             .help("say `columns = { heartbeat = \"…\" }`, `lease`, `updated` or `started`"));
     };
-    by_age(jobs, column, running, dialect)
+    for part in parts {
+        // Each by itself, so that each finds its rows by an index.
+        all.condition = Sql::new("((").add(&all.condition).text(") or (").add(&part.condition).text("))");
+        all.unreadable = any(all.unreadable, part.unreadable);
+        all.facts
+            .extend(part.facts.into_iter().map(|(name, text)| (name, format!("without the former: {text}"))));
+    }
+    all.unreadable = any(all.unreadable, left);
+    Ok(all)
+}
+
+fn by_lease(jobs: &Jobs, lease: &Column, running: Sql, dialect: &dyn Dialect) -> Result<Stale> {
+    let cutoff = engine::age::cutoff(jobs.now, &jobs.zone);
+    let test = dialect.age(lease, jobs.options.epoch_unit, &cutoff)?;
+    Ok(Stale {
+        condition: running.clone().text(" and ").add(&test.older),
+        unreadable: test.unreadable.map(|unreadable| running.text(" and ").add(&unreadable)),
+        facts: vec![("stale".to_owned(), format!("running, `{}` is over", lease.name))],
+    })
 }
 
 /// By the heartbeats of workers in a table of their own; `table` has the column that names the worker.
@@ -142,6 +170,10 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     };
     let mut planned = Planned::default();
     let (mut step, mut task) = sweep::plan(&sweep, &schema, facts, planning, &mut planned.findings)?;
+    if step.unreadable > 0 {
+        let what = format!("{} run since nobody can say when, and stay", rows(step.unreadable));
+        step.facts.push(("unreadable".to_owned(), what));
+    }
     if step.matched > 0 {
         let spent = match (&counted.tally, &counted.also) {
             (Some(tally), also) => any(will_be_spent(facts, tally)?, also.clone()),
@@ -159,14 +191,23 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
             None => 0,
         };
         if failing > 0 {
-            let what =
-                format!("{failing} of them were reset {} times or have no attempts left", options.max_resets);
+            let what = format!(
+                "{failing} of them {} reset {} or {} no attempts left",
+                either(failing, "was", "were"),
+                of(options.max_resets, "time", "times"),
+                either(failing, "has", "have")
+            );
             step.facts.push(("failing".to_owned(), what));
         }
         planned.findings.push(Finding::warning(
             "stale_jobs",
             &jobs.table.name,
-            format!("{} jobs are {} without a sign of life", step.matched, jobs.said(State::Running)),
+            format!(
+                "{} {} {} without a sign of life",
+                of(step.matched, "job", "jobs"),
+                either(step.matched, "is", "are"),
+                jobs.said(State::Running)
+            ),
             "see why their workers stopped; a job that takes long needs a threshold of its own (`thresholds`)",
         ));
     }
@@ -210,7 +251,7 @@ fn changing(jobs: &Jobs, facts: &mut dyn Facts) -> Result<(Sweep, Counted)> {
 
 fn any(a: Option<Sql>, b: Option<Sql>) -> Option<Sql> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(Sql::new("(").add(&a).text(" or ").add(&b).text(")")),
+        (Some(a), Some(b)) => Some(Sql::new("((").add(&a).text(") or (").add(&b).text("))")),
         (a, b) => a.or(b),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::jobs::{Jobs, State};
 use super::{recover, stats};
+use crate::sweep::create_index;
 use engine::{Finding, Result};
 use targets::db::{Facts, Sql};
 
@@ -105,7 +106,7 @@ fn missing_indexes(jobs: &Jobs, facts: &mut dyn Facts, findings: &mut Vec<Findin
             "missing_index",
             &jobs.table.name,
             format!("the whole table is read to find {what}"),
-            format!("create index on {} ({})", jobs.table.name.quoted(), columns.join(", ")),
+            create_index(jobs.table, &columns.iter().map(String::as_str).collect::<Vec<_>>()),
         ));
         told.push(columns);
     }

@@ -121,6 +121,7 @@ fn shaped_like(source: &Table, name: TableName) -> Table {
         uniques: Vec::new(),
         indexes: Vec::new(),
         references: Vec::new(),
+        lost_references: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
         rights: Default::default(),

@@ -177,7 +177,7 @@ pub fn plan(
         label: sweep.label.clone().unwrap_or_else(|| sweep.id.clone()),
         id: sweep.id.clone(),
         action: match (&sweep.act, &sweep.archive) {
-            (Act::Delete, None) if sweep.aside.is_some() => "quarantine".to_owned(),
+            (Act::Delete, None) if sweep.aside.is_some() => "set_aside".to_owned(),
             (Act::Delete, None) => "delete".to_owned(),
             (Act::Delete, Some(_)) => "archive_and_delete".to_owned(),
             (Act::Mark(_), _) => "archive".to_owned(),

@@ -266,7 +266,7 @@ fn accounts_that_are_only_inactive_are_counted_and_not_touched() {
         );
         let note =
             planned.items[0].findings.iter().find(|finding| finding.code == "inactive_accounts").unwrap();
-        assert!(note.what.starts_with("1 accounts"), "{note:?}");
+        assert!(note.what.starts_with("1 account was not seen"), "{note:?}");
         assert_eq!(planned.matched(), 2);
     });
 }

@@ -239,3 +239,16 @@ fn a_copy_tells_what_the_file_itself_would_and_is_gone_afterwards() {
         },
     );
 }
+
+#[test]
+fn a_key_that_leads_nowhere_is_broken_by_every_row_that_has_it() {
+    // S0-090: as `pragma foreign_key_check` has it; only SQLite lets such a key be declared
+    let place = Place::sqlite();
+    place.script(
+        "create table bad (id integer primary key, x integer references nowhere (id)); insert into bad values (1, 5), (2, null);",
+    );
+    let (report, result) = run(&Stage::new(place), Json::Null);
+    let broken = &result["foreign_key_violations"];
+    assert_eq!((broken.as_array().unwrap().len(), &broken[0]["parent"]), (1, &json!("nowhere")), "{broken}");
+    assert!(found(&report).contains(&"foreign_key".to_owned()));
+}

@@ -85,6 +85,89 @@ fn a_folder_of_which_everything_would_go_points_at_a_missing_column() {
     });
 }
 
+/// A store of pictures, and a table whose rows say `said` about each of `used`.
+fn pictures(stage: &Stage, used: u32, said: impl Fn(u32) -> String) -> Json {
+    let store = stage.workshop.store();
+    std::fs::remove_dir_all(store.join("planner-1")).unwrap();
+    std::fs::remove_dir_all(store.join("planner-9")).unwrap();
+    for n in 0..80 {
+        file(&store, &format!("media/docs/{n}.png"), 1);
+    }
+    stage.place.script("create table pictures (id integer primary key, path text)");
+    for n in 0..used {
+        stage.place.script(&format!("insert into pictures values ({n}, '{}')", said(n)));
+    }
+    settle(&store);
+    json!({"store": "store", "references": [{"table": "pictures", "column": "path", "form": "path"}], "ignore": ["planner-*"]})
+}
+
+#[test]
+fn rows_none_of_which_means_a_file_that_is_there_are_those_of_another_place() {
+    // W-017: whatever the form, and also where every path leads out
+    both(|stage| {
+        let mut options = pictures(stage, 20, |n| format!("../media/docs/{n}.png"));
+        is_refused(stage, options.clone(), "nothing_matches");
+        let plan = stage.plan_files(options.clone());
+        assert!(codes(&plan).contains(&"elsewhere"), "{:?}", codes(&plan));
+        options["references"][0]["form"] = "text".into();
+        is_refused(stage, options, "nothing_matches");
+    });
+}
+
+#[test]
+fn a_relative_path_that_leaves_the_base_has_its_finding() {
+    // W-124
+    both(|stage| {
+        let mut options = pictures(stage, 80, |n| match n {
+            3 => "../docs/3.png".to_owned(),
+            4 => "../../../etc/passwd".to_owned(),
+            n => format!("docs/{n}.png"),
+        });
+        options["base"] = "media".into();
+        let plan = stage.plan_files(options);
+        let out = plan.items[0].findings.iter().find(|finding| finding.code == "elsewhere").unwrap();
+        assert!(out.what.starts_with("2 references lead out"), "{out:?}");
+    });
+}
+
+#[test]
+fn a_folder_at_any_depth_of_which_everything_would_go_is_told() {
+    // W-017, W-124
+    both(|stage| {
+        let options = pictures(stage, 80, |n| format!("media/docs/{n}.png"));
+        for n in 0..15 {
+            file(&stage.workshop.store(), &format!("media/avatars/small/{n}.png"), 1);
+        }
+        settle(&stage.workshop.store());
+        is_refused(stage, options.clone(), "whole_folder");
+        let plan = stage.plan_files_with(options, |manners| manners.max_percent = 20.0);
+        let told: Vec<&str> = plan.items[0]
+            .findings
+            .iter()
+            .filter(|finding| finding.code == "whole_folder")
+            .map(|finding| finding.object.as_str())
+            .collect();
+        assert_eq!(told, ["store/media/avatars"]);
+    });
+}
+
+#[test]
+fn the_folder_of_one_thing_that_is_gone_goes_as_a_whole() {
+    both(|stage| {
+        let options = pictures(stage, 80, |n| format!("media/docs/{n}.png"));
+        for n in 0..12 {
+            file(&stage.workshop.store(), &format!("media/albums/1{n}/x.png"), 1);
+            file(&stage.workshop.store(), &format!("media/docs/77/{n}.png"), 1);
+        }
+        for n in 0..12 {
+            stage.place.script(&format!("insert into pictures values (10{n}, 'media/albums/1{n}/x.png')"));
+        }
+        settle(&stage.workshop.store());
+        let plan = stage.plan_files_with(options, |manners| manners.max_percent = 20.0);
+        assert_eq!((all_found(&plan).len(), codes(&plan)), (12, vec![]));
+    });
+}
+
 #[test]
 fn a_missing_base_is_a_warning_or_an_error_and_never_an_orphan() {
     // S0-049, W-125

@@ -17,10 +17,26 @@ struct Spec {
 }
 
 const FOLDERS: [&str; 5] = ["", "a/", "a/b c/", "ü/%41/", "x.y/..z/"];
-const NAMES: [&str; 6] = ["1.png", "two words.txt", "100%.csv", "ñandú.json", "#7?.bin", "plus+&=.tar.gz"];
+const NAMES: [&str; 15] = [
+    "1.png",
+    "two words.txt",
+    "100%.csv",
+    "ñandú.json",
+    "#7?.bin",
+    "plus+&=.tar.gz",
+    "photo (1).png",
+    "it's.png",
+    "a,b.png",
+    "x=y.png",
+    "semi;colon.png",
+    "c;d (2).pdf",
+    "[q] {r} <s>|`t`.txt",
+    " lead.png",
+    "trail.png ",
+];
 const COLUMNS: &str =
     "id bigint primary key, x text, j JSON, a ARRAY, m text, n text, h text, p text, folder text";
-const FORMS: usize = 17;
+const FORMS: usize = 22;
 
 fn spec() -> impl Strategy<Value = Spec> {
     (0..FOLDERS.len(), 0..NAMES.len(), prop::option::weighted(0.6, 0..FORMS))
@@ -31,6 +47,17 @@ fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'/' | b'.' | b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+/// As JavaScript's `encodeURI` does it, which editors use: brackets, quotes, commas and semicolons stay.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+            other if b";,/?:@&=+$-_.!~*'()#".contains(&other) => char::from(other).to_string(),
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -61,6 +88,11 @@ fn said(form: usize, path: &str, base: &str, place: &Place) -> (&'static str, St
         13 => ("n", last.to_owned()),
         14 => ("h", format!("sha256:{}", last.split('.').next().unwrap_or_default().to_uppercase())),
         15 => ("p", format!("{last}\n{folder}")),
+        17 => ("m", format!("[doc]({}), see there.", encoded(path))),
+        18 => ("m", format!("<img src='{}' alt='it'><br>", encoded(path))),
+        19 => ("m", format!("a \"{path}\", b")),
+        20 => ("m", format!("(at https://files.example.org/{}!)", encoded(path))),
+        21 => ("p", path.to_owned()),
         _ => text(format!("{base}-link/{path}")),
     }
 }

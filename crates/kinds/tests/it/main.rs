@@ -1,6 +1,7 @@
 //! Stories: one file per kind, told on both databases.
 
 mod accounts;
+mod accounts_law;
 mod backup;
 mod backup_counts;
 mod backup_gate;
@@ -32,6 +33,7 @@ mod index_chosen;
 mod inspect;
 mod merge;
 mod merge_clashes;
+mod merge_flat_laws;
 mod merge_laws;
 mod merge_listed;
 mod merge_looks;

@@ -321,3 +321,51 @@ fn what_refers_by_values_of_another_type_counts_for_one_row() {
         }
     }
 }
+
+#[test]
+fn rows_that_moved_several_times_come_back_where_they_were() {
+    // S3-008, W-082: both columns of a key refer to merged rows, so that a row takes the place that another has left
+    both("", "", |stage| {
+        stage.place.script(
+            "create table p (id integer primary key, e text);
+             create table f (a integer not null references p (id), b integer not null references p (id), w integer, primary key (a, b));
+             create index f_b on f (b);
+             insert into p values (1, 'x'), (2, 'x'), (3, 'x'), (9, 'z');
+             insert into f values (2, 9, 1), (3, 9, 2), (9, 2, 3), (9, 3, 4), (2, 3, 5), (3, 2, 6);",
+        );
+        let before = stage.place.dump();
+        for batch_size in [1, 100] {
+            let options = json!({"table": "p", "by": ["e"], "survivor": ["lowest_key"],
+                "on_clash": [{"table": "f", "policy": "fold", "fields": {"w": "sum"}}]});
+            let manners = engine::Manners { batch_size: Some(batch_size), ..manners() };
+            let engine = stage.engine();
+            let report =
+                story::run(&engine, &story::plan(&engine, &story::request("merge", options, manners, false)));
+            assert_eq!(report.status, engine::Status::Completed, "{report:#?}");
+            assert_eq!(
+                cells(&stage.place, "select a, b, w from f order by a, b"),
+                ["1|1|11", "1|9|3", "9|1|7"]
+            );
+            let undone = stage.undo(&report.run_id);
+            assert_eq!(undone.status, engine::Status::Completed, "{undone:#?}");
+            assert_eq!(stage.place.dump(), before);
+            story::forget(&engine);
+        }
+    });
+}
+
+#[test]
+fn a_rule_for_a_table_that_refers_to_nothing_is_refused() {
+    both("", "", |stage| {
+        albums(&stage.place, "");
+        let refused = |table: &str| {
+            let options = options(json!({"table": table, "policy": "fold"}));
+            match stage.engine().plan(&story::request("merge", options, manners(), false)) {
+                Ok(plan) => panic!("it was planned: {plan:#?}"),
+                Err(failure) => failure.to_string(),
+            }
+        };
+        assert!(refused("pictuers").contains("pictuers"));
+        assert!(refused("albums").contains("refers to no merged row"));
+    });
+}

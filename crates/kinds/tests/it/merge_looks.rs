@@ -37,6 +37,11 @@ fn a_check_counts_the_roots_of_each_application_and_changes_nothing() {
             (&9.into(), &5.into(), &true.into())
         );
         assert_eq!(report.status, Status::Partial);
+        // how much it would be, and what to do about so many
+        assert_eq!(found["rows"], 10);
+        let told = report.operations[0].findings.iter().find(|one| one.code == "duplicates").unwrap();
+        assert!(told.what.contains("at least 10 rows would go, in 9 transactions"), "{told:?}");
+        assert!(told.remedy.contains("quiet hours"), "{told:?}");
         stage.place.script(
             "delete from documents where folder_id >= 600; delete from folders where application_id >= 6;",
         );
@@ -108,6 +113,47 @@ fn every_fault_is_named_with_its_rows() {
             left,
             ["lost_parent", "application_mismatch", "cycle", "constraint_missing", "constraint_missing"]
         );
+    });
+}
+
+#[test]
+fn a_look_can_be_at_one_application_alone() {
+    // S3-012, S3-013: by its scope, or by a condition about roots
+    both("", "", |stage| {
+        folders(&stage.place);
+        stage.place.script(
+            "delete from documents where folder_id >= 400; delete from folders where application_id >= 4;",
+        );
+        stage.place.script2(
+            "pragma foreign_keys = off",
+            "alter table folders drop constraint folders_parent_id_fkey",
+        );
+        stage.place.script(
+            "insert into folders (id, application_id, parent_id, name) values
+               (901, 3, 902, 'a'), (902, 3, 901, 'b'), (904, 3, 99999, 'lost'), (906, 3, 301, 'twin'), (907, 3, 301, 'twin');",
+        );
+        let faults = |change: Json| -> Vec<String> {
+            let mut options = options("verify");
+            for (name, value) in change.as_object().unwrap() {
+                options[name] = value.clone();
+            }
+            let found = result(&look(stage, options));
+            let all = found["findings"].as_array().unwrap().iter();
+            all.map(|one| one["type"].as_str().unwrap().to_owned())
+                .filter(|code| code != "constraint_missing")
+                .collect()
+        };
+        let of_three = ["duplicate_child", "lost_parent", "cycle"];
+        for narrowed in [json!({"only": ["2"]}), json!({"where": "t.application_id = 2"})] {
+            assert_eq!(faults(narrowed), ["duplicate_root"]);
+        }
+        for narrowed in [json!({"only": ["3"]}), json!({"where": "t.application_id = 3"})] {
+            assert_eq!(faults(narrowed), of_three);
+        }
+        assert_eq!(faults(json!({"only": ["2", "3"]})).len(), 4);
+        let mut check = options("check");
+        check["only"] = json!(["2"]);
+        assert_eq!(result(&look(stage, check))["total"], 1);
     });
 }
 

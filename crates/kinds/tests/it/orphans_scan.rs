@@ -226,3 +226,29 @@ fn a_table_that_may_not_be_read_does_not_hide_the_others() {
     assert_eq!(problem("notes"), None);
     assert!(problem("secrets").unwrap().contains("permission denied"), "{found:#?}");
 }
+
+#[test]
+fn a_declared_key_that_leads_nowhere_is_told_with_its_reason() {
+    // S3-012: only SQLite lets such a key be declared
+    let place = Place::sqlite();
+    place.script(
+        "create table users (id integer primary key);
+         create table bad (id integer primary key, x integer references nowhere (id), y integer references users (nocol), z blob references users (id));
+         insert into users values (1); insert into bad values (1, 5, 6, x'00');",
+    );
+    let stage = Stage::new(place);
+    let plan = stage.plan(json!({"scan": true}));
+    let found = plan.items[0].result.as_ref().unwrap()["references"].as_array().unwrap();
+    let problem = |column: &str| {
+        let one = found.iter().find(|one| one["columns"][0] == column);
+        one.unwrap_or_else(|| panic!("{column} is not listed"))["problem"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(problem("x"), "the table `nowhere` is not there");
+    assert_eq!(problem("y"), "`users` has no column `nocol`");
+    assert!(problem("z").contains("cannot be compared"), "{}", problem("z"));
+    let codes: Vec<&str> = plan.items[0].findings.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "broken_reference").count(), 2);
+}

@@ -476,12 +476,17 @@ fn orphans_go_to_an_archive_first_where_one_is_named() {
     both(notes, |stage| {
         let mut options = of_users();
         options["archive"] = json!("store");
+        let before = stage.place.dump();
         let report = stage.run(options);
         assert_eq!(
             (report.status, report.totals.archived, report.totals.deleted),
             (Status::Completed, 3, 3),
             "{report:#?}"
         );
-        assert!(stage.workshop.store().join("the orphans").exists() || stage.workshop.store().exists());
+        let engine = stage.engine();
+        let request = engine.restore_request("store", &report.run_id, None, "test", "tester");
+        let back = story::run(&engine, &story::plan(&engine, &request));
+        assert_eq!(back.totals.restored, 3, "{back:#?}");
+        assert_eq!(stage.place.dump(), before, "the archive did not hold what went");
     });
 }

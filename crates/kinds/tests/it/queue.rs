@@ -105,6 +105,35 @@ fn a_heartbeat_keeps_a_long_task_and_a_lease_that_is_over_does_not() {
 }
 
 #[test]
+fn a_task_without_heartbeat_or_lease_is_judged_by_what_it_has_and_told_where_it_has_nothing() {
+    // W-030
+    let tasks = [("a", "IN_PROGRESS", 90, 0), ("b", "IN_PROGRESS", 90, 0), ("c", "IN_PROGRESS", 1, 0)];
+    with(&tasks, |stage| {
+        stage.place.script2(
+            "alter table task_queue add column beat text; alter table task_queue add column until text; alter table task_queue add column begun text;
+             update task_queue set beat = datetime('now', '-1 minutes'), until = datetime('now', '+5 minutes'), begun = datetime('now', '-3 hours') where task_id = 'a';",
+            "alter table task_queue add column beat timestamptz; alter table task_queue add column until timestamptz; alter table task_queue add column begun timestamptz;
+             update task_queue set beat = now() - interval '1 minute', until = now() + interval '5 minutes', begun = now() - interval '3 hours' where task_id = 'a';",
+        );
+        let by = |columns: serde_json::Value| options("recover", json!({"columns": columns}));
+        // b is judged by the time of its last touch, and c by that too
+        for columns in [
+            json!({"heartbeat": "beat"}),
+            json!({"lease": "until"}),
+            json!({"lease": "until", "heartbeat": "beat"}),
+        ] {
+            let planned = plan(stage, &by(columns.clone()));
+            assert_eq!((planned.matched(), planned.items[0].steps[0].unreadable), (1, 0), "{columns}");
+        }
+        // where nothing else is known, they are told
+        let planned = plan(stage, &by(json!({"heartbeat": "beat", "updated": null, "started": "begun"})));
+        assert_eq!((planned.matched(), planned.items[0].steps[0].unreadable), (0, 2));
+        run(stage, &by(json!({"lease": "until"})));
+        assert_eq!(stage.list("select task_id from task_queue where status = 'PENDING'"), ["b"]);
+    });
+}
+
+#[test]
 fn a_task_that_ends_between_plan_and_run_is_left_alone() {
     // W-027
     with(&[("a", "IN_PROGRESS", 90, 0), ("b", "IN_PROGRESS", 90, 0)], |stage| {

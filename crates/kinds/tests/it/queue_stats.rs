@@ -172,9 +172,16 @@ fn indexes_serve_the_clean_up_and_missing_ones_are_named() {
             .collect();
         assert_eq!(remedies.len(), 2, "{remedies:?}");
         assert!(
-            remedies[0].ends_with("(status, updated_at)") && remedies[1].ends_with("(status, created_at)"),
+            remedies[0].ends_with("(\"status\", \"updated_at\")")
+                && remedies[1].ends_with("(\"status\", \"created_at\")"),
             "{remedies:?}"
         );
+        // What is advised can be run, and mends it.
+        for remedy in &remedies {
+            stage.place.script(remedy);
+        }
+        stage.place.script2("analyze", "analyze task_queue");
+        assert!(!codes(&plan(stage, &options("stats", json!({})))).contains(&"missing_index"));
     });
 }
 

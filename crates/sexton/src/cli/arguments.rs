@@ -223,7 +223,15 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
 pub fn one_off(kind: &'static dyn Kind) -> Command {
     let command = Command::new(kind.name())
         .about(kind.title())
-        .long_about(format!("{}.\n\n{}\n\nNeeds no configuration.", kind.title(), kind.about()))
+        .long_about(format!(
+            "{}.\n\n{}\n\n{}",
+            kind.title(),
+            kind.about(),
+            match kind.name() {
+                "files" => "Needs a store of the configuration (`[store.NAME]`), and no operation.",
+                _ => "Needs no configuration.",
+            }
+        ))
         .arg(dry_run())
         .arg(force().help_heading("What to run"))
         .arg(flags::set().help_heading("What to run"))

@@ -1,7 +1,7 @@
 //! `sexton status`: whether something is at work, and what the runs of each operation came to, from the run log.
 //!
-//! Dry runs are left out (W-114), and attempts that found somebody else at work. Figures that a kind tells beside its rows are summed under their own names, so that the
-//! statistics survive every restart (W-076). A share of nothing is no share: before the first run there is none.
+//! Dry runs are left out (W-114), and attempts that found somebody else at work. What a kind did beside its rows is summed under
+//! its own names, so that the statistics survive every restart (W-076); what it measured is told as last seen. A share of nothing is no share: before the first run there is none.
 
 use super::act::Act;
 use super::numbers::{count, minute, of};
@@ -16,6 +16,10 @@ use serde_json::{Map, Value, json};
 
 /// As many runs as anybody will ever look back at.
 const ALL: u64 = 100_000;
+
+/// A figure whose name ends so counts what was done, and adds up; any other tells how things stood.
+const DEEDS: [&str; 9] =
+    ["found", "cleaned", "failed", "merged", "moved", "removed", "renamed", "folded", "restored"];
 
 /// What the runs of one operation, or of all, came to.
 #[derive(Default)]
@@ -38,9 +42,13 @@ impl Statistics {
         }
         self.last.get_or_insert((at, done.status));
         for (name, value) in done.result.iter().filter_map(Value::as_object).flatten() {
-            if let Some(more) = value.as_u64() {
-                let known = self.figures.get(name).and_then(Value::as_u64).unwrap_or(0);
-                self.figures.insert(name.clone(), (known + more).into());
+            let Some(figure) = value.as_u64() else { continue };
+            let known = self.figures.get(name).and_then(Value::as_u64);
+            let adds_up = name.rsplit('_').next().is_some_and(|last| DEEDS.contains(&last));
+            match known {
+                Some(known) if adds_up => drop(self.figures.insert(name.clone(), (known + figure).into())),
+                Some(_) => {}
+                None => drop(self.figures.insert(name.clone(), figure.into())),
             }
         }
     }

@@ -289,16 +289,15 @@ fn details(step: &Step, named: bool, shows: bool, console: &Console) -> Vec<Stri
     }
     let mut facts: Vec<(String, String)> = step.facts.clone();
     for hanging in step.dependants.iter().filter(|hanging| hanging.rows > 0) {
-        let text = format!(
-            "{} in {} ({}): {}",
-            rows(hanging.rows),
-            hanging.table,
-            hanging.columns.join(", "),
-            hanging.policy
-        );
+        let columns = match hanging.columns.as_slice() {
+            [] => String::new(),
+            columns => format!(" ({})", columns.join(", ")),
+        };
+        let text = format!("{} in {}{columns}: {}", rows(hanging.rows), hanging.table, hanging.policy);
         facts.push(("dependants".to_owned(), text));
     }
-    if step.unreadable > 0 {
+    // A kind that does not go by age says itself what cannot be read.
+    if step.unreadable > 0 && step.facts.iter().all(|(name, _)| name != "unreadable") {
         facts.push((
             "unreadable".to_owned(),
             format!("{} whose age cannot be read stay", rows(step.unreadable)),
@@ -356,13 +355,23 @@ fn finding_lines(finding: &Finding, force: bool, console: &Console) -> Vec<Strin
     let mut lines = vec![format!(
         "{INDENT}{}  {}: {}",
         console.paint(style, &format!("{word:<7}")),
-        finding.object,
-        finding.what
+        harmless(&finding.object),
+        harmless(&finding.what)
     )];
     if !finding.remedy.is_empty() {
-        lines.push(format!("{INDENT}         help: {}", finding.remedy));
+        lines.push(format!("{INDENT}         help: {}", harmless(&finding.remedy)));
     }
     lines
+}
+
+/// Without what would move the cursor or colour the screen: names of files and values of rows come from strangers.
+fn harmless(text: &str) -> String {
+    let spell = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().collect(),
+        c => c.to_string(),
+    };
+    text.chars().map(spell).collect()
 }
 
 /// What a run came to: one line an operation, then how to undo or resume it. `after_plan`: the plan stands just above, so

@@ -19,8 +19,8 @@ const WAITING: &[&str] = &[
 
 /// Contradictions of the described systems that are decided and done (X-…).
 const DECIDED: &[u32] = &[
-    1, 2, 3, 6, 7, 8, 14, 15, 16, 17, 19, 20, 21, 22, 26, 27, 29, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41, 42,
-    43, 45, 46, 47, 48, 49, 50, 51,
+    1, 2, 3, 6, 7, 8, 14, 15, 16, 17, 18, 19, 20, 21, 22, 26, 27, 29, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41,
+    42, 43, 45, 46, 47, 48, 49, 50, 51,
 ];
 
 /// Their weaknesses that are done better (W-…).

@@ -98,6 +98,11 @@ fn the_statistics_are_those_of_the_run_log() {
         let said = desk.sexton("status").ends(0).stdout;
         assert!(said.contains("22 folders removed") && said.contains("never"), "{said}");
         desk.sexton("status clean").ends(2);
+        // what is measured does not add up
+        desk.sexton("run check").ends(0);
+        desk.sexton("run check").ends(0);
+        let looked = &desk.sexton("status check --output json").ends(0).json()["statistics"];
+        assert_eq!((&looked["total_runs"], &looked["threshold"]), (&2.into(), &5.into()));
     });
 }
 

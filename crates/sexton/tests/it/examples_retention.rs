@@ -129,7 +129,7 @@ fn e1_sessions_go_when_their_time_is_over_and_running_twice_does_no_harm() {
 
 #[test]
 fn e2_runs_its_groups_in_order() {
-    // S2-006, S2-007, S2-008, S2-011, S2-001, S2-014, S2-024
+    // S2-006, S2-007, S2-008, S2-011, S2-001, S2-014, S2-024, X-18
     both("E2_DATABASE", E2, |desk| {
         let tokens = desk.count(&format!("refresh_tokens where {}", older(desk, "expires_at", 0)));
         let sessions = desk.count(&format!("sessions where {}", older(desk, "expires_at", 0)));
@@ -147,6 +147,17 @@ fn e2_runs_its_groups_in_order() {
         let [first, second, third, fourth] = orphans.each_ref().map(String::as_str);
         assert_eq!(names, ["expired_tokens", "cached_data", first, second, third, fourth, "old_logs"]);
         assert_eq!(report["operations"][0]["rows_deleted"], tokens + sessions);
+        // one operation, several targets, each with a result of its own
+        let targets = report["operations"][0]["targets"].as_array().unwrap();
+        let of = |table: &str| {
+            let own = targets.iter().filter(|one| one["object"] == table);
+            own.map(|one| one["deleted"].as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!(
+            [Value::from(of("refresh_tokens")), Value::from(of("sessions"))],
+            [Value::from(tokens), Value::from(sessions)],
+            "{targets:#?}"
+        );
         assert_eq!(report["operations"][1]["rows_deleted"], cache);
         assert_eq!(report["operations"][1]["rows_matched"], cache, "a row of two rules is counted once");
         assert_eq!(desk.count("cache_entries where source_table is not null"), 10);

@@ -259,6 +259,9 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// References to parents.
     pub references: Vec<ForeignKey>,
+    /// SQLite: references to a table, or to a primary key, that is not there. Nothing may be asked of their parent.
+    #[serde(default)]
+    pub lost_references: Vec<ForeignKey>,
     /// Triggers made by users.
     pub triggers: Vec<Trigger>,
     /// PostgreSQL: rewrite rules, which take the place of a statement or add to it.

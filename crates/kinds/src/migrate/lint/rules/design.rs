@@ -176,7 +176,7 @@ fn key_has_index(
             "each delete in `{parent}` reads all of `{table}`, because no index begins with {}",
             columns.join(", ")
         ),
-        format!("create index on {table} ({})", columns.join(", ")),
+        format!("create index {}_{}_idx on {table} ({})", table.name, columns.join("_"), columns.join(", ")),
     ));
 }
 
