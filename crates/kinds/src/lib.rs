@@ -14,6 +14,8 @@ mod orphans;
 mod purge;
 mod queue;
 mod sweep;
+#[allow(dead_code)]
+mod transfer;
 
 use engine::Kind;
 
