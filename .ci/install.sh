@@ -48,6 +48,14 @@ need_rust() {
   rustup default stable
 }
 
+# Programs of others that tests hold ours against.
+need_peers() {
+  packages age age
+  packages pgbackrest pgbackrest
+  packages barman barman rsync
+  packages /usr/sbin/pgbouncer pgbouncer
+}
+
 need_postgres() {
   if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return 0; fi
   if command -v initdb >/dev/null 2>&1; then return 0; fi

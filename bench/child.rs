@@ -49,6 +49,7 @@ pub fn main(arguments: &[String]) {
         "undo" => undo(url),
         "backup" => backup(url, detail),
         "copy_file" => copy_file(url, detail),
+        "pages" => pages(url, detail),
         "dump" => dump(url, detail),
         other => panic!("there is no variant `{other}`"),
     };
@@ -125,6 +126,17 @@ fn copy_file(from: &str, to: &str) -> Outcome {
     Outcome { rows: copied.unwrap_or_else(|error| panic!("copying: {error}")), ..Outcome::default() }
 }
 
+/// The consistent copy that a backup of SQLite begins with, and nothing else.
+fn pages(url: &str, folder: &str) -> Outcome {
+    let database = testkit::database_at(url);
+    let how = targets::db::Dumping { scratch: folder.into(), ..Default::default() };
+    let copy = database.copies().pages(&how).unwrap_or_else(|error| panic!("copying: {error}"));
+    assert!(copy.is_some(), "only of SQLite");
+    let file = std::fs::File::open(std::path::Path::new(folder).join("db"));
+    let synced = file.and_then(|file| file.sync_all().and_then(|()| file.metadata()));
+    Outcome { rows: synced.unwrap_or_else(|error| panic!("{error}")).len(), ..Outcome::default() }
+}
+
 fn dump(url: &str, to: &str) -> Outcome {
     let status = std::process::Command::new("pg_dump")
         .args(["--format=custom", "--compress=0", "--file", to, url])
@@ -151,6 +163,7 @@ fn request(kind: &str, options: &str) -> Request {
         options: serde_json::from_str(options).unwrap_or_else(|error| panic!("{error}")),
         manners: Manners { max_percent: 100.0, ..Manners::default() },
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     };
     Request {
@@ -175,7 +188,10 @@ fn undo(url: &str) -> Outcome {
 
 fn run(engine: &engine::Engine, request: &Request) -> Outcome {
     let began = Instant::now();
-    let plan = engine.plan(request).unwrap_or_else(|error| panic!("planning: {error:?}"));
+    // As the command line does it for what is to be run.
+    let prepared = engine.prepare(request).unwrap_or_else(|error| panic!("planning: {error:?}"));
+    assert!(prepared.failures.is_empty(), "planning: {:?}", prepared.failures);
+    let plan = prepared.plan;
     let planned = began.elapsed().as_secs_f64();
     let (mut batches, mut in_batches, mut last, mut verified) = (0.0, 0.0, 0.0, 0.0);
     let report = engine

@@ -217,6 +217,7 @@ fn request(options: serde_json::Value) -> Request {
         options,
         manners: Manners { max_percent: 100.0, min_free_disk_mb: 0, ..Manners::default() },
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     };
     Request {

@@ -268,6 +268,7 @@ fn child(variant: &str, folder: &Path) {
             options,
             manners: Manners { max_percent: 100.0, ..Manners::default() },
             needs: Vec::new(),
+            verifies: Vec::new(),
             expected_seconds: None,
         }],
         dry_run: true,

@@ -158,6 +158,7 @@ fn request(options: serde_json::Value, manners: Manners) -> Request {
         options,
         manners,
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     };
     Request {

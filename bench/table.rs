@@ -78,18 +78,22 @@ impl Table {
             let sign = if ratio.at_most { "≤" } else { "≥" };
             let wall = median(&ratio.wall);
             let met = if ratio.at_most { wall <= ratio.bar } else { wall >= ratio.bar };
+            // What has no bar is told only.
+            let (bar, met) = match ratio.bar.is_finite() {
+                true => (format!("{sign} {}", ratio.bar), if met { "yes" } else { "no" }),
+                false => ("–".to_owned(), "–"),
+            };
             let rounds: Vec<String> = ratio.wall.iter().map(|round| format!("{round:.2}")).collect();
             let cpu =
                 if ratio.cpu.is_empty() { "–".to_owned() } else { format!("{:.2}", median(&ratio.cpu)) };
             println!(
-                "| {}{} | {sign} {} | **{wall:.2}** | {cpu} | {} | {:.2} / {:.2} | {} |",
+                "| {}{} | {bar} | **{wall:.2}** | {cpu} | {} | {:.2} / {:.2} | {} |",
                 ratio.title,
                 ratio.note,
-                ratio.bar,
                 rounds.join(" "),
                 median(&ratio.ours),
                 median(&ratio.base),
-                if met { "yes" } else { "no" }
+                met
             );
         }
         if self.peak_kb > 0 {

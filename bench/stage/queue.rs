@@ -74,7 +74,8 @@ impl Stage {
     /// The statement that a recovery is measured against.
     pub fn reset_stale(&self) -> String {
         let (now, old) = match self.kind {
-            Kind::Sqlite => ("datetime('now')", "datetime('now', '-30 minutes')"),
+            // As long as what a recovery writes: rows that no longer fit into their pages cost more than all else.
+            Kind::Sqlite => ("strftime('%Y-%m-%d %H:%M:%f', 'now')", "datetime('now', '-30 minutes')"),
             Kind::Postgres => {
                 ("now() at time zone 'utc'", "(now() at time zone 'utc') - interval '30 minutes'")
             }

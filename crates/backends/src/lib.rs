@@ -10,3 +10,4 @@ pub mod postgres;
 pub mod sqlite;
 #[doc(hidden)]
 pub mod testing;
+mod watchful;

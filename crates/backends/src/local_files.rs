@@ -12,7 +12,7 @@ mod tree;
 mod walk;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{Advice, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs;
 use std::io::{self, BufWriter, Read, Write};
@@ -25,6 +25,8 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 const FOR_US: Mode = Mode::RUSR.union(Mode::WUSR);
 const FOLDER_FOR_US: Mode = Mode::RWXU;
 const PART: &str = ".sexton-part";
+/// So much of a file is sent to the disk at a time, so that the sync at its end does not hold up what others sync.
+const STRETCH: u64 = 8 << 20;
 
 /// A local folder as a file store.
 #[derive(Debug)]
@@ -200,7 +202,8 @@ impl Files for LocalFiles {
                 .help("wait until it is done, then try again")
         })?;
         let out = BufWriter::with_capacity(64 << 10, fs::File::from(file));
-        Ok(Box::new(Part { out, folder, part, last: last.to_owned(), doing, renamed: false }))
+        let last = last.to_owned();
+        Ok(Box::new(Part { out, folder, part, last, doing, renamed: false, written: 0, on_its_way: 0 }))
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn Read + Send>> {
@@ -282,6 +285,10 @@ impl Files for LocalFiles {
         tree::locate(&self.folder, path)
     }
 
+    fn needs_reading_back(&self) -> bool {
+        false
+    }
+
     fn free_bytes(&self) -> Result<Option<u64>> {
         let doing = || format!("cannot look at the free space of `{}`", self.label);
         let there = match self.base()? {
@@ -308,9 +315,18 @@ struct Part {
     last: String,
     doing: String,
     renamed: bool,
+    written: u64,
+    on_its_way: u64,
 }
 
 impl Part {
+    /// Lets the system begin to write what it has; nobody waits for that. It fails nothing: the sync at the end tells.
+    fn send_on(&mut self) {
+        let length = std::num::NonZeroU64::new(self.written - self.on_its_way);
+        let _ = rustix::fs::fadvise(self.out.get_ref(), self.on_its_way, length, Advice::DontNeed);
+        self.on_its_way = self.written;
+    }
+
     fn settle(&mut self) -> io::Result<()> {
         self.out.flush()?;
         self.out.get_ref().sync_all()?;
@@ -322,7 +338,12 @@ impl Part {
 
 impl Write for Part {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes)
+        let written = self.out.write(bytes)?;
+        self.written += written as u64;
+        if self.written - self.on_its_way >= STRETCH {
+            self.send_on();
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

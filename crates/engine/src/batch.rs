@@ -15,7 +15,7 @@ use crate::retry;
 use crate::run::Run;
 use crate::scopes::{self, GivenUp, Told};
 use crate::undo::{self, Point, PointState};
-use crate::work::{AGAIN_WITH_CARE, Memory, Setting, Work};
+use crate::work::{AGAIN_WITH_CARE, Did, Memory, Setting, Work};
 use std::time::{Duration, Instant};
 use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql};
 
@@ -95,7 +95,7 @@ impl Run<'_, '_> {
                 };
             let Failure::Error(error) = &failure else { return Err(failure) };
             if !retry::may_retry(error.class) {
-                return Err(failure);
+                return self.command_failed(work, session, checkpoint, failure);
             }
             if error.code.as_deref() == Some(AGAIN_WITH_CARE) {
                 memory.careful = true;
@@ -108,7 +108,8 @@ impl Run<'_, '_> {
                 return Ok(Default::default());
             }
             let Some(wait) = waits.next().filter(|_| attempt < 4 || !self.stop.asked()) else {
-                return Err(name_the_blocker(failure, session));
+                let failure = name_the_blocker(failure, session);
+                return self.command_failed(work, session, checkpoint, failure);
             };
             if matches!(error.code.as_deref(), Some("57014" | "9")) {
                 pace.shrink();
@@ -164,8 +165,12 @@ impl Run<'_, '_> {
             checkpoint.cursor = Default::default();
             return Ok(Came::default());
         };
+        (self.at_command, self.did) = (None, None);
+        let mut worked = Duration::ZERO;
         if let Some(command) = work.operation.outside(step, &aim, work.limits)? {
-            self.perform(work, session, checkpoint, memory, &aim, &command)?;
+            self.at_command = Some(aim.clone());
+            worked = self.perform(work, session, checkpoint, memory, &aim, &command)?;
+            self.at_command = None;
         }
         let outcome = match self.attempt(work, session, checkpoint, memory, &aim, (rows, time), retry) {
             Err(Failure::Error(error)) if error.class == Class::Data => {
@@ -180,7 +185,7 @@ impl Run<'_, '_> {
             outcome => outcome,
         };
         let came = outcome?;
-        Ok(Came { took: aimed + came.took, ..came })
+        Ok(Came { took: aimed + worked + came.took, ..came })
     }
 
     /// Performs a command outside of transactions; the aim is kept in the checkpoint before, so that whoever comes after a
@@ -193,7 +198,7 @@ impl Run<'_, '_> {
         memory: &Memory,
         aim: &Cursor,
         command: &Command,
-    ) -> Result<(), Failure> {
+    ) -> Result<Duration, Failure> {
         let faults = self.engine.faults();
         let clock = self.engine.clock();
         if checkpoint.cursor != *aim {
@@ -217,9 +222,33 @@ impl Run<'_, '_> {
         faults.point("before a command")?;
         // Some commands wait until nobody looks at an older moment any more.
         self.held.let_go();
-        session.perform(command)?;
+        let began = clock.tick();
+        let performed = session.perform(command)?;
+        let took = clock.tick().duration_since(began);
+        self.did = Some(Did { performed, seconds: took.as_secs_f64() });
         faults.point("after a command")?;
-        Ok(())
+        Ok(took)
+    }
+
+    /// A command that failed in its last try: passed over where the operation says so.
+    fn command_failed(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        failure: Failure,
+    ) -> Result<Came, Failure> {
+        let (Some(aim), Failure::Error(error)) = (self.at_command.take(), &failure) else {
+            return Err(failure);
+        };
+        let step = &work.item.steps[checkpoint.step];
+        match work.operation.passes_over(step, &aim, error)? {
+            Some(given_up) => {
+                let said = chain(&failure);
+                self.pass_over(work, session, checkpoint, given_up, failure.class(), said)
+            }
+            None => Err(failure),
+        }
     }
 
     fn setting<'a>(&'a self, work: &Execution<'a>) -> Setting<'a> {
@@ -230,6 +259,7 @@ impl Run<'_, '_> {
             now: self.plan.now,
             actor: &self.plan.request.actor,
             clock: self.engine.clock(),
+            did: self.did.as_ref(),
         }
     }
 
@@ -290,7 +320,7 @@ impl Run<'_, '_> {
             {
                 let n = new_checkpoint.step;
                 tx.execute(&Sql::new("savepoint sexton_step"))?;
-                let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry);
+                let mut handle = Work::new(tx.as_mut(), &setting, &mut new_memory, number, retry).in_part();
                 let aim = Cursor::default();
                 match acted(work.operation, &work.item.steps[n], &aim, rows, &mut handle) {
                     Ok((batch, told, noted)) => {

@@ -61,8 +61,8 @@ impl Checkpoint {
         let short = Self { counts: self.counts[..told].to_vec(), cursor: self.cursor.clone(), ..*self };
         let progress = serde_json::to_string(&short)
             .map_err(|error| Error::system("the checkpoint cannot be written").because(error))?;
-        tx.execute(
-            &Sql::new("insert into ")
+        tx.later(
+            Sql::new("insert into ")
                 .table(&dialect.own("checkpoints"))
                 .text(" (point, progress, updated_at) values (")
                 .bind(name)
@@ -73,7 +73,6 @@ impl Checkpoint {
                 .text(
                     ") on conflict (point) do update set progress = excluded.progress, updated_at = excluded.updated_at",
                 ),
-        )?;
-        Ok(())
+        )
     }
 }

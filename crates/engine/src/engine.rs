@@ -9,6 +9,7 @@ use crate::fault::Faults;
 use crate::finding::Level;
 use crate::held::Held;
 use crate::journal::{Journal, Watch};
+use crate::kept::Kept;
 use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan};
 use crate::presence::Life;
@@ -24,10 +25,12 @@ use crate::undo_request::{RESTORE, UNDO};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use targets::db::{Database, Limits, Schema, Server};
+use targets::db::{Database, Limits, Schema, Server, Session};
 
 /// How many earlier runs a kind that only looks is shown.
 const HISTORY: u64 = 60;
+/// How many samples of a database are looked at.
+const SAMPLES: u64 = 400;
 
 /// Finds a database of the configuration by its name.
 pub trait Databases: Send + Sync {
@@ -71,13 +74,21 @@ pub struct Engine {
     pub(crate) state: OnceLock<State>,
     /// Whether looking may ask the state; found out once.
     state_to_ask: OnceLock<bool>,
+    /// Sessions of the plan that the run goes on with.
+    pub(crate) kept: Kept,
     faults: Faults,
 }
 
 impl Engine {
     /// An engine made of these parts. Connects to nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, state: OnceLock::new(), state_to_ask: OnceLock::new(), faults: Faults::default() }
+        Self {
+            parts,
+            state: OnceLock::new(),
+            state_to_ask: OnceLock::new(),
+            kept: Kept::default(),
+            faults: Faults::default(),
+        }
     }
 
     /// What Sexton knows how to do.
@@ -117,6 +128,23 @@ impl Engine {
             .collect()
     }
 
+    /// The samples of a database, newest first; none where there is no state yet.
+    pub fn samples(&self, database: &str) -> Vec<Earlier> {
+        // A state that cannot be had is no reason not to look.
+        self.state_to_ask().and_then(|state| state.samples(database, SAMPLES).ok()).unwrap_or_default()
+    }
+
+    /// Keeps what a plan found as samples of its databases, for kinds that have some.
+    pub fn keep_samples(&self, plan: &Plan) -> Result<(), Failure> {
+        plan.items.iter().try_for_each(|item| self.keep_sample(item, item.result.as_ref()))
+    }
+
+    pub(crate) fn keep_sample(&self, item: &Item, result: Option<&serde_json::Value>) -> Result<(), Failure> {
+        let Some(result) = result else { return Ok(()) };
+        let Some(sample) = self.operation(&item.operation)?.sample(result) else { return Ok(()) };
+        Ok(self.state()?.keep_sample(&item.operation.database, self.clock().now(), &sample)?)
+    }
+
     /// Runs a plan. A plan that came from elsewhere is checked against the present first with [`Engine::recheck`].
     pub fn run(&self, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         self.run_as(&new_id(), plan, stop, watch)
@@ -149,6 +177,7 @@ impl Engine {
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
         let state = self.state()?;
+        let _emptied = self.kept.emptied_at_the_end();
         let statuses = crate::resume::statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
         let mut journal =
@@ -162,6 +191,8 @@ impl Engine {
             journal: &mut journal,
             gate: Gate::default(),
             held: Held::default(),
+            at_command: None,
+            did: None,
         }
         .execute(&statuses)
     }
@@ -368,6 +399,15 @@ impl Engine {
 
     pub(crate) fn database(&self, name: &str) -> Result<Arc<dyn Database>, Failure> {
         Ok(self.parts.databases.database(name)?)
+    }
+
+    /// A session that may change this database: the one of the plan where it is there still.
+    pub(crate) fn session(&self, name: &str, database: &dyn Database) -> Result<Box<dyn Session>, Failure> {
+        let kept = self.kept.take(name, self.clock());
+        Ok(match kept.and_then(|facts| facts.promote()) {
+            Some(session) => session,
+            None => database.open()?,
+        })
     }
 
     pub(crate) fn operation(&self, request: &OperationRequest) -> Result<Box<dyn Operation>, Failure> {

@@ -47,8 +47,9 @@ pub enum What {
         bytes: u64,
         /// Its checksum.
         sha256: String,
-        /// Whether it was read back from the store and checked.
-        verified: bool,
+        /// Whether it was checked.
+        #[serde(alias = "verified")]
+        checked: bool,
         /// The form of the dump.
         #[serde(default)]
         format: String,
@@ -58,7 +59,7 @@ pub enum What {
         /// The program that dumped it, with its version.
         #[serde(default)]
         tool_version: String,
-        /// Whether it was restored into a scratch database too.
+        /// Whether it was restored into a scratch database too, and so verified.
         #[serde(default)]
         restored: bool,
         /// Whether it was there already.

@@ -200,6 +200,7 @@ mod tests {
             options: serde_json::Value::Null,
             manners: Default::default(),
             needs: vec![],
+            verifies: vec![],
             expected_seconds: None,
         };
         Item::of(&operation, "sqlite")

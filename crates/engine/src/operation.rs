@@ -14,7 +14,7 @@ use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use targets::db::{Command, Database, Facts, Limits};
+use targets::db::{Command, Database, Facts, Limits, Schema};
 use targets::files::Files;
 use targets::programs::Programs;
 
@@ -69,8 +69,22 @@ pub struct Planning<'a> {
     pub stores: &'a dyn Stores,
     /// How backups are made and kept; none when they are switched off.
     pub backups: Option<&'a BackupPolicy>,
+    /// Whether what is looked at is a copy of the database, as [`Operation::wants_a_copy`] asked for.
+    pub on_a_copy: bool,
     /// What earlier runs of this operation found, newest first, where it only looks and the log can be read.
     pub earlier: &'a [Earlier],
+    /// Samples of this database, newest first, where the kind wants them.
+    pub samples: &'a [Earlier],
+    /// The other databases of the configuration.
+    pub databases: &'a dyn crate::engine::Databases,
+}
+
+impl Planning<'_> {
+    /// Until when undo rows of now are kept.
+    pub fn kept_until(&self) -> Result<Timestamp> {
+        let until = self.now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(self.keep_undo.span()?);
+        Ok(until.map_err(|_| Error::usage("undo rows cannot be kept for so long"))?.timestamp())
+    }
 }
 
 /// What one earlier run found.
@@ -112,6 +126,12 @@ pub struct Planned {
     pub result: Option<serde_json::Value>,
     /// Whether it needs a fresh backup, also where the request says nothing of one.
     pub needs_backup: bool,
+    /// Whether it works outside of transactions, so that each part is done or not and nothing can be rolled back.
+    pub outside: bool,
+    /// How long it will take, from what is to be done and how fast that went before.
+    pub expected_seconds: Option<f64>,
+    /// How much can go wrong, where that is more than the kind usually does.
+    pub severity: Option<Severity>,
 }
 
 /// Where a step goes on. Written by the kind, kept by the engine in the checkpoint of the target.
@@ -141,6 +161,17 @@ pub struct Done<'a> {
     pub point: &'a str,
 }
 
+/// A statement that puts rows into a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seed {
+    /// As a person wrote it.
+    pub sql: String,
+    /// The table that it inserts into, where it does nothing else: these rows are watched.
+    pub table: Option<String>,
+    /// Where it is written, for messages.
+    pub place: String,
+}
+
 /// A kind with its options.
 pub trait Operation: Send {
     /// Turns facts into steps. `facts` is a session on which the database itself refuses writes.
@@ -167,6 +198,12 @@ pub trait Operation: Send {
         let _ = (step, aim, limits);
         Ok(None)
     }
+    /// Whether such a command that failed, in the last try or for good, is passed over; else the operation fails with it. Where
+    /// to go on, with the scope under which the failure is remembered.
+    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        let _ = (step, aim, error);
+        Ok(None)
+    }
     /// What is written down in the transaction that keeps the aim of such a command.
     fn begin(&self, step: &Step, aim: &Cursor, work: &mut Work) -> Result<()> {
         let _ = (step, aim, work);
@@ -182,6 +219,15 @@ pub trait Operation: Send {
     fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
         let _ = facts;
         Ok(steps.to_vec())
+    }
+    /// Rows that are put into the copy before such a step, and must be there afterwards.
+    fn seeds(&self, step: &Step, facts: &mut dyn Facts) -> Result<Vec<Seed>> {
+        let _ = (step, facts);
+        Ok(Vec::new())
+    }
+    /// What tells two schemas apart, one line for each difference; none when they are the same.
+    fn differences(&self, before: &Schema, after: &Schema) -> Vec<String> {
+        crate::differences::between(before, after)
     }
     /// Whether `failed` is asked.
     fn notes_failures(&self) -> bool {
@@ -217,6 +263,10 @@ pub trait Operation: Send {
         let _ = steps;
         point.to_owned()
     }
+    /// Whether it had better look at a copy of the database, so that the database itself is not held.
+    fn wants_a_copy(&self) -> bool {
+        false
+    }
     /// Whether it looks and never changes anything: then what it finds decides how it ends.
     fn only_looks(&self) -> bool {
         false
@@ -228,6 +278,16 @@ pub trait Operation: Send {
     /// Whether planning wants to know what earlier runs found.
     fn looks_back(&self) -> bool {
         false
+    }
+
+    /// Whether planning wants the samples of the database.
+    fn wants_samples(&self) -> bool {
+        false
+    }
+    /// What is kept of a result as a sample of the database, for trends.
+    fn sample(&self, result: &serde_json::Value) -> Option<serde_json::Value> {
+        let _ = result;
+        None
     }
 
     /// What is to be backed up how, when the operation is a backup and nothing else: `act` is then never asked.

@@ -6,6 +6,7 @@
 use crate::backup::check_format;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
+use crate::estimate::{self, Past};
 use crate::finding::Finding;
 use crate::guard::{self, Scene};
 use crate::housekeeping::name_the_blocker;
@@ -36,7 +37,7 @@ impl Engine {
     pub fn plan_at(&self, request: &Request, now: Timestamp) -> Result<Plan, Failure> {
         let mut items = Vec::new();
         for operation in &request.operations {
-            items.push(self.plan_item(operation, now)?);
+            items.push(self.plan_now_or_later(operation, now, false)?);
         }
         Ok(Plan::seal(request.clone(), now, items))
     }
@@ -65,7 +66,7 @@ impl Engine {
         now: Timestamp,
         failures: &mut Vec<Failure>,
     ) -> Result<Item, Failure> {
-        match self.plan_item(operation, now) {
+        match self.plan_now_or_later(operation, now, true) {
             Err(Failure::Fault(name)) => Err(Failure::Fault(name)),
             Err(failure) => {
                 let item = Item::unplanned(operation, told(&failure));
@@ -76,34 +77,73 @@ impl Engine {
         }
     }
 
+    /// What verifies others looks once they are done: what it would find now is not asked.
+    fn plan_now_or_later(
+        &self,
+        request: &OperationRequest,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Item, Failure> {
+        if request.verifies.is_empty() {
+            return self.plan_and(request, now, keep);
+        }
+        self.operation(request)?;
+        Ok(Item::of(request, self.database(&request.database)?.dialect().name()))
+    }
+
     pub(crate) fn plan_item(&self, request: &OperationRequest, now: Timestamp) -> Result<Item, Failure> {
+        self.plan_and(request, now, false)
+    }
+
+    /// Plans, and may keep the session for the run that comes next.
+    fn plan_and(&self, request: &OperationRequest, now: Timestamp, keep: bool) -> Result<Item, Failure> {
         let database = self.database(&request.database)?;
         let operation = self.operation(request)?;
         if let Some(wish) = operation.backup() {
             check_format(&wish, database.as_ref())?;
         }
-        let mut facts = database.read()?;
+        let copy = if operation.wants_a_copy() { self.copy_to_look_at(database.as_ref())? } else { None };
+        // the session of a copy is of no use to the run
+        let keep = keep && copy.is_none();
+        let kept = keep.then(|| self.kept.take(&request.database, self.clock())).flatten();
+        let mut facts = match (&copy, kept) {
+            (Some((_, copy)), _) => copy.read()?,
+            (None, Some(facts)) => facts,
+            (None, None) => database.read()?,
+        };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
+        let samples = if operation.wants_samples() { self.samples(&request.database) } else { Vec::new() };
         let planning = Planning {
             now,
             request,
             keep_undo: &self.parts.keep_undo,
             stores: self.parts.stores.as_ref(),
             backups: self.parts.backups.as_ref(),
+            on_a_copy: copy.is_some(),
             earlier: &earlier,
+            samples: &samples,
+            databases: self.parts.databases.as_ref(),
         };
         let planned =
             operation.plan(facts.as_mut(), &planning).map_err(|error| with_reason(error, facts.as_mut()))?;
+        let matched = planned.steps.iter().map(|step| step.matched).sum();
         let mut item = Item {
             steps: planned.steps,
             findings: planned.findings,
             undo: planned.undo.unwrap_or(Undo::NotNeeded),
-            expected_seconds: request.expected_seconds.or_else(|| self.usual_seconds(&request.name)),
+            expected_seconds: request
+                .expected_seconds
+                .or(planned.expected_seconds)
+                .or_else(|| self.usual_seconds(&request.name, matched)),
+            transactional: !planned.outside,
             skipped: planned.skipped,
             result: planned.result,
             ..Item::of(request, database.dialect().name())
         };
         item.operation.backup |= planned.needs_backup;
+        if let Some(severity) = planned.severity {
+            item.operation.severity = item.operation.severity.max(severity);
+        }
         if item.skipped.is_none() && !item.steps.is_empty() {
             let scene = Scene {
                 server: &facts.server()?,
@@ -136,13 +176,16 @@ impl Engine {
         }
         // The worst comes first; what was found first stays first among equals.
         item.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        if keep && database.opens_slowly() {
+            self.kept.put(&request.database, facts, self.clock());
+        }
         Ok(item)
     }
 
-    /// The usual duration of an operation: the median of its last real runs that were completed.
-    fn usual_seconds(&self, operation: &str) -> Option<f64> {
+    /// How long so many rows will take an operation, going by its last real runs that were completed.
+    fn usual_seconds(&self, operation: &str, rows: u64) -> Option<f64> {
         let reports = self.state_to_ask()?.reports(20, None, Some(operation)).ok()?;
-        let mut seconds: Vec<f64> = reports
+        let past: Vec<Past> = reports
             .iter()
             .filter(|report| !report.metadata.dry_run)
             .flat_map(|report| &report.operations)
@@ -151,10 +194,9 @@ impl Engine {
             .filter(|done| {
                 done.targets.is_empty() || done.targets.iter().any(|target| target.action != "report")
             })
-            .map(|done| done.duration_seconds)
+            .map(|done| Past { seconds: done.duration_seconds, rows: done.rows_matched })
             .collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied()
+        estimate::seconds(rows, &past)
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more

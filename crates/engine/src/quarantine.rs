@@ -9,6 +9,7 @@ use crate::error::{Class, Result};
 use crate::undo::{MovedFile, record_files};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use targets::db::Error;
 use targets::files::{About, Files, Moved, Sort};
@@ -167,13 +168,59 @@ fn set_aside(files: &dyn Files, one: &Doomed, to: &str) -> Result<Gone> {
     let ours = |otherwise| files.look(to).map(|there| if there.is_some() { Gone::Moved } else { otherwise });
     let Some(about) = files.look(&one.name)? else { return ours(Gone::Vanished) };
     if !is_same(files, one, &about)? {
-        return ours(Gone::Changed);
+        return match one.folder && about.sort == Sort::Folder {
+            true => half_moved(files, one, to),
+            false => ours(Gone::Changed),
+        };
     }
     match files.move_to(&one.name, to)? {
         // Only an earlier attempt at this batch can have put something there.
         Moved::Done | Moved::Taken => Ok(Gone::Moved),
         Moved::Missing => ours(Gone::Vanished),
     }
+}
+
+/// A folder that is not as the plan saw it: where an earlier attempt at this batch had moved a part of it, which happens in
+/// buckets, the rest follows. If something came that the plan did not see, the part goes back and the folder stays whole.
+fn half_moved(files: &dyn Files, one: &Doomed, to: &str) -> Result<Gone> {
+    let (here, there) = (held(files, &one.name)?, held(files, to)?);
+    let planned = (one.files, one.bytes);
+    let sum = |held: &BTreeMap<String, u64>| (held.len() as u64, held.values().sum::<u64>());
+    if there.is_empty() {
+        return Ok(Gone::Changed);
+    }
+    if sum(&there) == planned && here.keys().all(|name| !there.contains_key(name)) {
+        // All of it waits there; what is here now is another folder of that name.
+        return Ok(Gone::Moved);
+    }
+    let mut all = here.clone();
+    all.extend(there.clone());
+    let (from, onto, names) = match sum(&all) == planned {
+        true => (one.name.as_str(), to, here),
+        false => (to, one.name.as_str(), there),
+    };
+    for name in names.keys() {
+        if files.move_to(&format!("{from}{name}"), &format!("{onto}{name}"))? == Moved::Taken {
+            return Ok(Gone::Failed(format!(
+                "an earlier attempt had moved a part of it, and `{name}` is in both places"
+            )));
+        }
+    }
+    Ok(if sum(&all) == planned { Gone::Moved } else { Gone::Changed })
+}
+
+/// The files below a folder, by what follows its name, with their sizes.
+fn held(files: &dyn Files, folder: &str) -> Result<BTreeMap<String, u64>> {
+    let mut all = BTreeMap::new();
+    files.walk(folder, &mut |name, about| {
+        if let (Ok(about), Some(rest)) = (about, name.strip_prefix(folder))
+            && about.sort == Sort::File
+        {
+            all.insert(rest.to_owned(), about.bytes);
+        }
+        Ok(true)
+    })?;
+    Ok(all)
 }
 
 /// Whether it is still what the plan saw.

@@ -182,7 +182,10 @@ pub struct ReportedBackup {
     pub size_bytes: u64,
     /// Its checksum.
     pub sha256: String,
-    /// Whether it was read back from the store and checked.
+    /// Whether it was checked: by its checksum, and by the database's own program.
+    #[serde(default)]
+    pub checked: bool,
+    /// Whether it was restored into a scratch database and counted there.
     pub verified: bool,
 }
 
@@ -258,11 +261,12 @@ impl Report {
             errors: plan.items.iter().enumerate().flat_map(|(n, item)| errors_of(n, item, events)).collect(),
             recommendations: recommendations(&operations),
             backup: events.iter().rev().find_map(|event| match &event.what {
-                What::BackedUp { path, bytes, sha256, verified, .. } => Some(ReportedBackup {
+                What::BackedUp { path, bytes, sha256, checked, restored, .. } => Some(ReportedBackup {
                     path: path.clone(),
                     size_bytes: *bytes,
                     sha256: sha256.clone(),
-                    verified: *verified,
+                    checked: *checked,
+                    verified: *restored,
                 }),
                 _ => None,
             }),
@@ -370,7 +374,10 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.error_class.get_or_insert(*class);
                 report.errors.push(format!("{scope}: {error}"));
             }
-            What::Summed { result } => report.result = Some(result.clone()),
+            What::Summed { result } => {
+                report.bytes_freed = result.get("bytes_freed").and_then(serde_json::Value::as_u64);
+                report.result = Some(result.clone());
+            }
             What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {
@@ -416,7 +423,8 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
 
 /// R1c.
 fn backup_result(what: &What) -> Option<serde_json::Value> {
-    let What::BackedUp { path, bytes, sha256, verified, format, seconds, tool_version, .. } = what else {
+    let What::BackedUp { path, bytes, sha256, checked, restored, format, seconds, tool_version, .. } = what
+    else {
         return None;
     };
     Some(serde_json::json!({
@@ -425,7 +433,8 @@ fn backup_result(what: &What) -> Option<serde_json::Value> {
         "size_bytes": bytes,
         "sha256": sha256,
         "duration_seconds": seconds,
-        "verified": verified,
+        "checked": checked,
+        "verified": restored,
         "tool_version": tool_version,
     }))
 }

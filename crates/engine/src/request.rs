@@ -54,6 +54,9 @@ pub struct OperationRequest {
     /// Names of operations that must have succeeded in the same run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
+    /// Names of operations of the same run that it verifies: it looks only after them, and only if one of them began its work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verifies: Vec<String>,
     /// How long it is expected to take, when the configuration says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_seconds: Option<f64>,

@@ -70,7 +70,8 @@ impl Engine {
         let mut plan = record.plan;
         plan.request.force |= changes.force;
         let mut new = false;
-        for (item, _) in plan.items.iter_mut().zip(&statuses).filter(|(_, status)| open(status)) {
+        let has_a_turn = |status: &Status| open(status) || *status == Status::Skipped;
+        for (item, _) in plan.items.iter_mut().zip(&statuses).filter(|(_, status)| has_a_turn(status)) {
             if let Some(change) = changes.manners {
                 change(&mut item.operation.manners)?;
             }

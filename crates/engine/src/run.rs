@@ -9,11 +9,11 @@ use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Event, StopReason, What};
-use crate::finding::Level;
+use crate::finding::{Finding, Level};
 use crate::guard;
 use crate::held::Held;
 use crate::journal::Journal;
-use crate::operation::Done;
+use crate::operation::{Cursor, Done};
 use crate::pace::Pace;
 use crate::plan::{Plan, Step, Unplanned};
 use crate::quarantine::LEFT_BEHIND;
@@ -25,8 +25,9 @@ use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
 use crate::undo::{self, Point};
 use crate::window::Window;
+use crate::work::Did;
 use std::time::Duration;
-use targets::db::{Command, Limits, Session};
+use targets::db::{Command, Facts, Limits, Session};
 
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
@@ -44,6 +45,10 @@ pub(crate) struct Run<'a, 'j> {
     pub gate: Gate,
     /// The session for the verification of the operation at work.
     pub held: Held,
+    /// The command outside of transactions that is at work, with its aim.
+    pub at_command: Option<Cursor>,
+    /// What came of it, until it is written down.
+    pub did: Option<Did>,
 }
 
 /// How work on one operation ended, other than by an error.
@@ -59,7 +64,9 @@ impl Run<'_, '_> {
         let mut busy = None;
         for n in 0..self.plan.items.len() {
             let before = now[n];
-            if before.is_over() && !before.can_resume() {
+            // What an earlier attempt passed over, because it was stopped before it say, may have its turn now.
+            let passed_over = before == Status::Skipped && self.plan.items[n].skipped.is_none();
+            if before.is_over() && !before.can_resume() && !passed_over {
                 continue;
             }
             if let Some(reason) = self.reason_to_skip(n, &now) {
@@ -67,8 +74,7 @@ impl Run<'_, '_> {
                 now[n] = Status::Skipped;
                 continue;
             }
-            let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
-            let resumed = before.can_resume() && self.journal.events().iter().any(started);
+            let resumed = before.can_resume() && self.has_begun(n);
             let outcome = self.item(n, resumed);
             if let Err(failure) = outcome {
                 self.fail(n, &failure)?;
@@ -112,12 +118,25 @@ impl Run<'_, '_> {
         if let Some(reason) = self.gate.reason_to_skip(operation) {
             return Some(reason);
         }
-        let earlier_failed = statuses[..n].iter().any(|status| bad(*status));
-        if earlier_failed && !request.go_on {
+        let stopped = self.stop.asked() && statuses[..n].contains(&Status::Cancelled);
+        if !operation.verifies.is_empty() && !stopped {
+            // Whatever came of what it verifies: where that failed half-way, it is worth even more.
+            let verified = |m: usize| operation.verifies.contains(&self.plan.items[m].operation.name);
+            let any = request.dry_run || (0..n).any(|m| verified(m) && self.has_begun(m));
+            return (!any).then(|| "what it verifies has changed nothing".to_owned());
+        }
+        // What was only looked at did not fail, whatever was found there.
+        let failed = |m: usize| bad(statuses[m]) && (statuses[m] != Status::Partial || self.has_begun(m));
+        if (0..n).any(failed) && !request.go_on {
             return Some("an earlier operation did not succeed".to_owned());
         }
-        let stopped = statuses[..n].contains(&Status::Cancelled);
-        (self.stop.asked() && stopped).then(|| "the run was stopped before it".to_owned())
+        stopped.then(|| "the run was stopped before it".to_owned())
+    }
+
+    /// Whether the n-th operation began to change something.
+    fn has_begun(&self, n: usize) -> bool {
+        let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
+        self.journal.events().iter().any(started)
     }
 
     /// Appends an event of the n-th operation.
@@ -167,13 +186,18 @@ impl Run<'_, '_> {
             }
             let looks = !plan.request.dry_run && self.engine.operation(&item.operation)?.only_looks();
             let mut findings = item.findings.clone();
+            let mut result = item.result.clone();
             if looks && n > 0 {
                 // What operations before it have changed is not in what the plan found.
                 let again = self.engine.plan_item(&item.operation, self.engine.clock().now())?;
                 findings = again.findings;
-                if let Some(result) = again.result {
-                    self.log(n, What::Found { result })?;
+                if let Some(result) = &again.result {
+                    self.log(n, What::Found { result: result.clone() })?;
                 }
+                result = again.result;
+            }
+            if looks {
+                self.engine.keep_sample(item, result.as_ref())?;
             }
             // What an operation that only looks has found decides how it ends.
             findings.retain(|found| found.level > Level::Note);
@@ -201,7 +225,7 @@ impl Run<'_, '_> {
             return self.only_back_up(n, item, &wish, resumed);
         }
         faults.point("before the lock")?;
-        let mut session = database.open()?;
+        let mut session = self.engine.session(&item.operation.database, database.as_ref())?;
         self.lock(session.as_mut(), &item.operation.database, operation.lock_patience())?;
         faults.point("locked")?;
 
@@ -259,24 +283,38 @@ impl Run<'_, '_> {
             .unwrap_or_default()
             .padded(item.steps.len());
         // Verification gets what planning gets: a session on which the database refuses writes.
-        let mut facts = match std::mem::take(&mut self.held).into_facts() {
-            Some(facts) => facts,
-            None => database.read()?,
+        let mut findings = match std::mem::take(&mut self.held).into_facts() {
+            Some(mut facts) => self.verify(&work, &checkpoint, facts.as_mut())?,
+            None => {
+                session.only_look(true)?;
+                let findings = self.verify(&work, &checkpoint, session.as_mut());
+                session.only_look(false)?;
+                findings?
+            }
         };
-        let details = self.details(n);
-        let done =
-            Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point: &work.point };
-        if let Some(result) = operation.result(&done, facts.as_mut())? {
-            self.log(n, What::Summed { result })?;
-        }
-        let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts.as_mut())?;
-        findings.extend(self.everything_remembered(item, &work.point, &checkpoint.counts, facts.as_mut())?);
-        drop(facts);
         findings.extend(self.discard_at_once(item, &work.point, session.as_mut(), &work.limits));
         self.log(n, What::Verified { findings })?;
         faults.point("verified")?;
         session.unlock()?;
         self.log(n, What::Finished)
+    }
+
+    /// What came of the operation, and what is left; on a session on which the database refuses writes.
+    fn verify(
+        &mut self,
+        work: &Execution,
+        checkpoint: &Checkpoint,
+        facts: &mut dyn Facts,
+    ) -> Result<Vec<Finding>, Failure> {
+        let Execution { n, item, operation, ref point, .. } = *work;
+        let details = self.details(n);
+        let done = Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point };
+        if let Some(result) = operation.result(&done, facts)? {
+            self.log(n, What::Summed { result })?;
+        }
+        let mut findings = operation.verify(&item.steps, &checkpoint.counts, facts)?;
+        findings.extend(self.everything_remembered(item, point, &checkpoint.counts, facts)?);
+        Ok(findings)
     }
 
     /// Asks for the right to maintain for a moment, then says who has it.

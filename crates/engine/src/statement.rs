@@ -32,6 +32,12 @@ impl Work<'_> {
         self.tx().execute(statement)
     }
 
+    /// The same, with the next statement or the commit: where nobody asks how many rows it wrote.
+    pub fn record_later(&mut self, statement: Sql) -> Result<()> {
+        self.may_die("before a record")?;
+        self.tx().later(statement)
+    }
+
     pub(crate) fn nothing_is_remembered(&self) -> Result<()> {
         match self.remembers() {
             true => Err(Error::usage("a statement as it is written cannot be undone by rows")),

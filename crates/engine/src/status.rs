@@ -45,6 +45,9 @@ impl Status {
             (New | Planned | Ready, What::Planned { .. }) => Planned,
             // So does one that could not be planned, or had no backup: nothing was started.
             (Failed, What::Planned { .. }) => Planned,
+            // What was passed over is looked at again when the run is resumed.
+            (Skipped, What::Planned { .. }) => Planned,
+            (Skipped, What::Skipped { .. }) => Skipped,
             (Planned, What::Guarded { .. }) => Ready,
             (Planned, What::Found { .. }) => Planned,
             (New | Planned | Ready, What::Refused { .. }) => Refused,
@@ -64,7 +67,7 @@ impl Status {
             (Running, What::Stopped { .. }) => TimedOut,
             (_, What::Failed { .. }) if !self.is_over() => Failed,
             // Resuming may fail before work begins again.
-            (Failed | Cancelled | TimedOut, What::Failed { .. }) => Failed,
+            (Failed | Cancelled | TimedOut | Skipped, What::Failed { .. }) => Failed,
             (Verifying, What::Finished) => Completed,
             // An operation that only looks.
             (Planned, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {

@@ -3,6 +3,7 @@
 //! The log says which points a run has; without it, the points do that themselves. What is put back, and how, is decided by
 //! the operations (`undo::PutBack`, `archive::RestoreArchive`).
 
+use crate::backup::Backup;
 use crate::engine::{Engine, new_id};
 use crate::error::{Error, Failure};
 use crate::plan::Undo;
@@ -156,6 +157,14 @@ impl Engine {
     ) -> Request {
         own_request(vec![restore_operation(store, run, table, database)], actor)
     }
+
+    /// The same for rows taken from a backup. They are new to the database, so that they can be taken away again.
+    pub(crate) fn rows_request(&self, store: &str, run: &str, backup: &Backup, actor: &str) -> Request {
+        let options = serde_json::json!({ "store": store, "run": run, "undoable": true });
+        let title = format!("Bring back rows of the backup {}", backup.id);
+        let name = format!("restore {run}");
+        own_request(vec![own_operation(name, RESTORE, title, &backup.database, options)], actor)
+    }
 }
 
 fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
@@ -199,6 +208,7 @@ fn own_operation(
         options,
         manners: Manners::default(),
         needs: Vec::new(),
+        verifies: Vec::new(),
         expected_seconds: None,
     }
 }

@@ -14,7 +14,7 @@ use crate::operation::Stores;
 use crate::scopes::Told;
 use crate::undo::{ArchivedFile, Change, Remembered, Tally, count_rows, record_archive, record_table};
 use targets::db::{
-    BATCH, Below, Dialect, Link, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
+    BATCH, Below, Dialect, Link, Performed, Range, Row, Sql, Table, TableName, Take, Tx, UndoTable, Value,
 };
 use targets::files::Files;
 
@@ -77,6 +77,15 @@ impl Memory {
     }
 }
 
+/// What came of a command outside of transactions.
+#[derive(Debug, Clone)]
+pub struct Did {
+    /// What the database said.
+    pub performed: Performed,
+    /// How long it took.
+    pub seconds: f64,
+}
+
 /// What does not change from batch to batch.
 pub struct Setting<'a> {
     /// How this database spells things.
@@ -91,6 +100,8 @@ pub struct Setting<'a> {
     pub actor: &'a str,
     /// Tells how long something took.
     pub clock: &'a dyn Clock,
+    /// What came of the command outside of transactions that this batch writes down.
+    pub did: Option<&'a Did>,
 }
 
 /// One open transaction, seen by an operation.
@@ -100,6 +111,8 @@ pub struct Work<'a> {
     memory: &'a mut Memory,
     batch: i64,
     retry: bool,
+    /// A savepoint of the engine is open around it, so that the transaction must outlive a refusal.
+    part: bool,
     files: u64,
     notes: Vec<String>,
     fired: Option<&'static str>,
@@ -120,11 +133,17 @@ impl<'a> Work<'a> {
             memory,
             batch,
             retry,
+            part: false,
             files: 0,
             notes: Vec::new(),
             fired: None,
             told: Told::default(),
         }
+    }
+
+    /// The same for a part of the transaction that may be taken back by itself.
+    pub(crate) fn in_part(self) -> Self {
+        Self { part: true, ..self }
     }
 
     /// How this database spells things.
@@ -161,6 +180,11 @@ impl<'a> Work<'a> {
     /// savepoint makes SQLite copy each page before it is changed.
     pub(crate) fn is_careful(&self) -> bool {
         self.memory.careful
+    }
+
+    /// What came of the command outside of transactions that this batch writes down; none after a death in between.
+    pub fn did(&self) -> Option<&'a Did> {
+        self.setting.did
     }
 
     /// A file store of the configuration.
@@ -307,7 +331,7 @@ impl<'a> Work<'a> {
                 )));
             }
         }
-        let changed = self.tx.execute(&dialect.change(table, &scratch))?;
+        let changed = self.tx.execute(&dialect.change(table, &scratch, !self.part && !self.is_careful()))?;
         if changed != chosen {
             return Err(Error::data(format!(
                 "{chosen} rows of `{}` were remembered but {changed} were changed",

@@ -23,8 +23,8 @@ impl Kind for Backup {
     }
 
     fn about(&self) -> &'static str {
-        "A consistent copy while others go on working: SQLite page by page, PostgreSQL by pg_dump. It is compressed, read \
-         back, checked and noted with its checksum; old ones go when their time is over. Where and for how long says \
+        "A consistent copy while others go on working: SQLite page by page, PostgreSQL by pg_dump. It is compressed, \
+         checked and noted with its checksum; old ones go when their time is over. Where and for how long says \
          `[backup]`."
     }
 

@@ -4,18 +4,28 @@
 //! between databases is asked of the contract.
 
 mod accounts;
+mod analyze;
 mod backup;
+mod bloat;
 mod check;
 mod convert;
+mod doctor;
 mod files;
+mod inspect;
+mod inspection;
 mod merge;
 pub mod migrate;
 mod orphans;
 mod purge;
 mod queue;
+mod reindex;
+mod stats;
 mod sweep;
 #[allow(dead_code)]
 mod transfer;
+mod upkeep;
+mod vacuum;
+mod views;
 
 use engine::Kind;
 
@@ -30,7 +40,15 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &files::FilesKind,
         &queue::Queue,
         &convert::Convert,
+        &vacuum::Vacuum,
+        &analyze::Analyze,
+        &reindex::Reindex,
+        &views::Views,
         &backup::Backup,
         &check::Check,
+        &bloat::Bloat,
+        &stats::Stats,
+        &inspect::Inspect,
+        &doctor::Doctor,
     ]
 }

@@ -103,6 +103,11 @@ pub trait Files: Send + Sync {
         None
     }
 
+    /// Whether a file must be read back to know that it is there as it was written. A local folder has synced it before
+    /// [`NewFile::finish`] returns, and would read it from the very memory it was written to.
+    fn needs_reading_back(&self) -> bool {
+        true
+    }
     /// Bytes that still fit, where the store can tell.
     fn free_bytes(&self) -> Result<Option<u64>> {
         Ok(None)

@@ -6,6 +6,7 @@
 //! a server that is about to stop. The server listens on a socket only and keeps nothing safe from a power cut.
 
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
@@ -15,6 +16,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use targets::db::Url;
+
+/// The variable that names the folder of another server's programs, to test with other versions (`.ci/versions`).
+const PROGRAMS: &str = "SEXTON_TEST_POSTGRES";
 
 /// The superuser of the server.
 pub(crate) const ADMIN: &str = "postgres";
@@ -138,7 +142,8 @@ impl Cluster {
         supervise(base, &folder, server.id())?;
         let cluster = wait_for(&folder)?;
         cluster.administer(&format!(
-            "create role {APP} login;
+            "set password_encryption = 'scram-sha-256';
+             create role {APP} login;
              create role scram login password '{PASSWORD}';
              create role clear login password '{PASSWORD}';
              set password_encryption = 'md5';
@@ -213,11 +218,17 @@ fn remove_the_dead(base: &Path) {
     }
 }
 
-/// The folder that holds the servers of this user; refuses one that somebody else has put there.
+/// The folder that holds the servers of this user, those of chosen programs apart; refuses one that somebody else has put
+/// there.
 fn base_folder() -> Result<PathBuf, String> {
     // SAFETY: takes nothing, cannot fail.
     let uid = unsafe { libc::geteuid() };
-    let base = std::env::temp_dir().join(format!("sexton-testkit-{uid}-{SETUP}"));
+    let chosen = chosen().map_or_else(String::new, |folder| {
+        let mut name = std::hash::DefaultHasher::new();
+        folder.hash(&mut name);
+        format!("-{:x}", name.finish())
+    });
+    let base = std::env::temp_dir().join(format!("sexton-testkit-{uid}-{SETUP}{chosen}"));
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -230,8 +241,21 @@ fn base_folder() -> Result<PathBuf, String> {
     Ok(base)
 }
 
-/// The newest server binaries on this machine.
+/// The folder of the server's programs that the tests are told to use: [`PROGRAMS`].
+fn chosen() -> Option<PathBuf> {
+    std::env::var_os(PROGRAMS).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// The server programs that were chosen, else the newest on this machine.
 pub(crate) fn binaries() -> Result<PathBuf, String> {
+    if let Some(folder) = chosen() {
+        let there = ["initdb", "postgres"].iter().all(|program| folder.join(program).exists());
+        return if there {
+            Ok(folder)
+        } else {
+            Err(format!("no `initdb` and `postgres` in {}", folder.display()))
+        };
+    }
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     let mut look = |folder: PathBuf| {
         let mut version = String::new();

@@ -6,6 +6,7 @@
 mod cluster;
 mod dump;
 mod place;
+mod pooler;
 mod server;
 // fault points, on which stories rest, compile away in release builds
 #[cfg(debug_assertions)]
@@ -14,6 +15,7 @@ mod workshop;
 
 pub use cluster::PASSWORD;
 pub use place::{Place, both, database_at};
+pub use pooler::Pooler;
 pub use server::Server;
 #[cfg(debug_assertions)]
 pub use story::Story;

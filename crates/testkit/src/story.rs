@@ -263,6 +263,7 @@ pub fn request(kind: &str, options: serde_json::Value, manners: Manners, force: 
             options,
             manners,
             needs: Vec::new(),
+            verifies: Vec::new(),
             expected_seconds: None,
         }],
         dry_run: false,
@@ -274,9 +275,13 @@ pub fn request(kind: &str, options: serde_json::Value, manners: Manners, force: 
     }
 }
 
-/// The plan, or a panic with the whole error.
+/// The plan of what is to be run, or a panic with the whole error.
 pub fn plan(engine: &Engine, request: &Request) -> Plan {
-    engine.plan(request).unwrap_or_else(|error| panic!("planning failed: {error:?}"))
+    let prepared = engine.prepare(request).unwrap_or_else(|error| panic!("planning failed: {error:?}"));
+    if let Some(error) = prepared.failures.first() {
+        panic!("planning failed: {error:?}");
+    }
+    prepared.plan
 }
 
 /// The report, or a panic with the whole error.

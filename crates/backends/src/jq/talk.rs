@@ -10,7 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use targets::db::{Error, Result};
 use targets::programs::{Outcome, Program, Programs, Running};
@@ -73,13 +73,20 @@ fn thread() -> io::Result<Peer> {
     Ok(Peer { to: Box::new(to), answers: listen(from), child: None })
 }
 
-/// Frames, as they come in, from a thread that ends when the other side does.
-fn listen(from: impl io::Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, answers) = sync_channel(ROWS);
+/// Frames, as many at a time as came in together, from a thread that ends when the other side does. However many there are it
+/// never waits for whoever takes them: the other side could then not go on, nor take in what is being sent to it.
+fn listen(from: impl io::Read + Send + 'static) -> Receiver<Vec<Vec<u8>>> {
+    let (sender, answers) = channel();
     std::thread::spawn(move || {
         let mut from = BufReader::with_capacity(BYTES / 8, from);
         while let Ok(Some(frame)) = read_frame(&mut from) {
-            if sender.send(frame).is_err() {
+            let mut some = vec![frame];
+            while is_whole(from.buffer())
+                && let Ok(Some(frame)) = read_frame(&mut from)
+            {
+                some.push(frame);
+            }
+            if sender.send(some).is_err() {
                 break;
             }
         }
@@ -87,10 +94,17 @@ fn listen(from: impl io::Read + Send + 'static) -> Receiver<Vec<u8>> {
     answers
 }
 
+/// Whether all of a frame is there.
+fn is_whole(bytes: &[u8]) -> bool {
+    bytes
+        .split_first_chunk::<4>()
+        .is_some_and(|(length, rest)| rest.len() >= u32::from_le_bytes(*length) as usize)
+}
+
 /// A worker at work.
 struct Peer {
     to: Box<dyn Write + Send>,
-    answers: Receiver<Vec<u8>>,
+    answers: Receiver<Vec<Vec<u8>>>,
     child: Option<Child>,
 }
 
@@ -153,8 +167,8 @@ impl Worker {
             // It may have died before it read this: what it says, or does not, tells more.
             let answer = peer.answers.recv_timeout(self.patience + Duration::from_secs(10));
             match answer {
-                Ok(reason) if !reason.is_empty() => {
-                    let reason = String::from_utf8_lossy(&reason).into_owned();
+                Ok(reason) if reason.iter().any(|frame| !frame.is_empty()) => {
+                    let reason = String::from_utf8_lossy(&reason.concat()).into_owned();
                     return Err(Error::usage(format!("the jq program cannot be read: {reason}"))
                         .help("correct the program; `jq` and `jaq` read the same language"));
                 }
@@ -166,7 +180,8 @@ impl Worker {
         self.peer.as_mut().ok_or_else(|| Error::system("the worker for jq programs is gone"))
     }
 
-    /// Gives rows to the worker and takes answers until all are there; else why there will be no more.
+    /// Gives rows to the worker and takes answers until all are there; else why there will be no more. The next rows go out
+    /// before the last ones have come back, so that neither side waits for the other.
     fn converse(
         &mut self,
         rows: &[String],
@@ -175,14 +190,24 @@ impl Worker {
     ) -> Result<Option<String>> {
         let patience = self.patience;
         let peer = self.peer()?;
-        let mut request = vec![u8::from(careful)];
-        rows.iter().for_each(|row| put(row.as_bytes(), &mut request));
-        if write_frame(&mut peer.to, &request).and_then(|()| peer.to.flush()).is_err() {
-            return Ok(Some(self.lost(false)));
-        }
-        for _ in rows {
+        let (mut sent, mut got) = (0, 0);
+        while got < rows.len() {
+            while sent < rows.len() && sent - got <= ROWS {
+                let some = &rows[sent..sent + together(&rows[sent..])];
+                let mut request = vec![u8::from(careful)];
+                some.iter().for_each(|row| put(row.as_bytes(), &mut request));
+                if write_frame(&mut peer.to, &request).and_then(|()| peer.to.flush()).is_err() {
+                    return Ok(Some(self.lost(false)));
+                }
+                sent += some.len();
+            }
             match peer.answers.recv_timeout(patience) {
-                Ok(frame) => outcomes.push(read(&frame)?),
+                Ok(frames) => {
+                    got += frames.len();
+                    for frame in frames {
+                        outcomes.push(read(&frame)?);
+                    }
+                }
                 Err(error) => return Ok(Some(self.lost(error == RecvTimeoutError::Timeout))),
             }
         }
@@ -217,22 +242,21 @@ fn together(rows: &[String]) -> usize {
         bytes += row.len();
         bytes <= BYTES
     });
-    fit.count().clamp(1, rows.len())
+    fit.count().max(1).min(rows.len())
 }
 
 impl Running for Worker {
     fn transform(&mut self, rows: &[String]) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(rows.len());
         while outcomes.len() < rows.len() {
-            let left = &rows[outcomes.len()..];
-            let some = &left[..together(left)];
             let before = outcomes.len();
-            if self.converse(some, false, &mut outcomes)?.is_none() {
+            if self.converse(&rows[before..], false, &mut outcomes)?.is_none() {
                 self.deaths = 0;
                 continue;
             }
             // Once more from the first without an answer, one by one, up to the guilty row.
-            let rest = &some[outcomes.len() - before..];
+            let left = &rows[outcomes.len()..];
+            let rest = &left[..together(left)];
             let again = outcomes.len();
             if let Some(reason) = self.converse(rest, true, &mut outcomes)? {
                 self.deaths = if outcomes.len() > again || again > before { 1 } else { self.deaths + 1 };

@@ -7,8 +7,10 @@
 
 use super::Postgres;
 use super::address::Address;
+use super::dump_stream::{Entry, Lines, Stream};
 use super::tools::{Tools, command, complaint};
 use super::wire::Wire;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -16,12 +18,17 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use targets::db::{
-    Class, Contents, Copies, Database, Dumping, EachPart, Error, Held, Result, Table, TableKind, Url, quote,
+    Class, Contents, Copies, Database, Dumping, EachPart, Error, Facts, Held, Result, Table, TableKind, Url,
+    quote,
 };
 use targets::files::failed;
 
 /// The one part of a dump in the custom format.
 const PART: &str = "dump";
+/// The file of a dump in the directory format that says what the others are.
+const TOC: &str = "toc.dat";
+/// By how much a dump lets others go first.
+const BEHIND: i32 = 10;
 const SCRATCH: &str = "sexton_drill_";
 /// A table that goes in the moment between being listed and being locked makes the whole dump fail.
 const TRIES: u32 = 3;
@@ -42,7 +49,7 @@ impl Copies for Postgres {
     }
 
     fn look(&self, how: &Dumping, folder: &Path) -> Result<Contents> {
-        let tools = self.tools(how)?;
+        let (_, tools) = self.tools(how)?;
         let custom = folder.join(PART);
         let (what, format) =
             if custom.exists() { (custom.as_path(), "custom") } else { (folder, "directory") };
@@ -62,7 +69,7 @@ impl Copies for Postgres {
     }
 
     fn revive(&self, how: &Dumping, folder: &Path, name: &str) -> Result<Arc<dyn Database>> {
-        let tools = self.tools(how)?;
+        let (_, tools) = self.tools(how)?;
         self.tell(&format!("create database {} template template0", quote(name)))
             .map_err(|error| error.while_doing(&format!("making the database `{name}`")))?;
         let outcome = self.fill(&tools, how, folder, name);
@@ -110,9 +117,17 @@ impl Copies for Postgres {
 }
 
 impl Postgres {
-    fn tools(&self, how: &Dumping) -> Result<Tools> {
-        let major = self.read()?.server()?.version_number / 10_000;
-        Tools::find(major, how.programs.as_deref())
+    /// The version of the server, and programs that fit it.
+    fn tools(&self, how: &Dumping) -> Result<(String, Tools)> {
+        let mut session = self.connect(true)?;
+        if session.pooled {
+            return Err(Error::usage(format!("`{}` is reached through a pooler", self.label)).help(
+                "give the database a URL that leads to the server itself: `pg_dump` and `pg_restore` change settings of \
+                 their session, which a pooler hands on to others",
+            ));
+        }
+        let server = session.server()?;
+        Ok((server.version, Tools::find(server.version_number / 10_000, how.programs.as_deref())?))
     }
 
     /// One statement outside of any transaction.
@@ -121,17 +136,11 @@ impl Postgres {
     }
 
     fn dump_once(&self, how: &Dumping, each: &mut EachPart) -> Result<Contents> {
-        let tools = self.tools(how)?;
-        let server = self.read()?.server()?.version;
+        let (server, tools) = self.tools(how)?;
         let address = Address::parse(&self.url.expose())?;
         let directory = how.format.as_deref() == Some("directory");
-        // Held open until the dump is done: what is counted is what is dumped.
-        let counted = if how.count { Some(Counted::take(&address)?) } else { None };
         let mut dump = command(&tools.dump, &address);
         dump.args(["--no-password", "--lock-wait-timeout=60s", "--compress=0"]);
-        if let Some(counted) = &counted {
-            dump.arg(format!("--snapshot={}", counted.snapshot));
-        }
         let listed = if directory {
             let folder = how.scratch.join("dump");
             let _ = std::fs::remove_dir_all(&folder);
@@ -139,25 +148,31 @@ impl Postgres {
                 .arg(format!("--jobs={}", how.jobs.max(1)))
                 .arg("--file")
                 .arg(&folder);
-            let said = dump.output().map_err(|error| failed("cannot start `pg_dump`", error))?;
+            let child = dump.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+            let child = child.map_err(|error| failed("cannot start `pg_dump`", error))?;
+            step_back(&child);
+            let said =
+                child.wait_with_output().map_err(|error| failed("cannot wait for `pg_dump`", error))?;
             if !said.status.success() {
                 return Err(complaint("pg_dump", &self.label, &String::from_utf8_lossy(&said.stderr)));
             }
-            send_folder(&folder, each)?;
+            let rows = send_folder(&folder, each)?;
             let listed = self.look(how, &folder)?;
+            let toc = std::fs::read(folder.join(TOC)).unwrap_or_default();
+            let entries = Stream::contents_of(&toc);
             let _ = std::fs::remove_dir_all(&folder);
-            listed
+            counted(listed, entries.map(|entries| (entries, rows)))
         } else {
             dump.arg("--format=custom");
             let mut output = Output::start(dump, &tools, &self.label)?;
             each(PART, &mut output)?;
             let list = output.listed()?;
-            contents(&list, "custom", &tools, String::new())
+            counted(
+                contents(&list, "custom", &tools, String::new()),
+                std::mem::take(&mut output.stream).outcome(),
+            )
         };
-        let mut found = Contents { server_version: server, ..listed };
-        if let Some(counted) = counted {
-            found.tables = counted.tables;
-        }
+        let found = Contents { server_version: server, ..listed };
         let holds_rows = |table: &Table| table.kind == TableKind::Ordinary;
         if found.tables.is_empty() && self.read()?.schema()?.tables.iter().any(holds_rows) {
             return Err(Error::system(format!(
@@ -190,48 +205,6 @@ impl Postgres {
     }
 }
 
-/// Rows counted in a state that a dump can share.
-struct Counted {
-    _wire: Wire,
-    snapshot: String,
-    tables: Vec<Held>,
-}
-
-impl Counted {
-    fn take(address: &Address) -> Result<Self> {
-        let mut wire = Wire::open(address)?;
-        wire.script("begin isolation level repeatable read read only", &mut |_| {})?;
-        let mut snapshot = String::new();
-        wire.script("select pg_export_snapshot()", &mut |row| {
-            snapshot = row.into_iter().next().flatten().unwrap_or_default();
-        })?;
-        let mut names: Vec<(String, String)> = Vec::new();
-        wire.script(
-            "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-             where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname <> 'information_schema'
-               and n.nspname not like 'pg\\_%'
-               and not exists (select 1 from pg_depend d where d.objid = c.oid and d.deptype = 'e')
-             order by 1, 2",
-            &mut |row| {
-                let mut texts = row.into_iter().map(Option::unwrap_or_default);
-                names.push((texts.next().unwrap_or_default(), texts.next().unwrap_or_default()));
-            },
-        )?;
-        let mut tables = Vec::new();
-        for (schema, name) in names {
-            let mut rows = None;
-            wire.script(
-                &format!("select count(*) from only {}.{}", quote(&schema), quote(&name)),
-                &mut |row| {
-                    rows = row.into_iter().next().flatten().and_then(|text| text.parse().ok());
-                },
-            )?;
-            tables.push(Held { name: table_name(&schema, &name), rows });
-        }
-        Ok(Self { _wire: wire, snapshot, tables })
-    }
-}
-
 /// As messages and reports spell it everywhere else.
 fn table_name(schema: &str, name: &str) -> String {
     targets::db::TableName::within(schema, name).to_string()
@@ -261,7 +234,35 @@ fn contents(list: &str, format: &str, tools: &Tools, server_version: String) -> 
     }
 }
 
-fn send_folder(folder: &Path, each: &mut EachPart) -> Result<()> {
+/// The same with the rows that went into the dump, where the dump told.
+fn counted(listed: Contents, told: Option<(Vec<Entry>, HashMap<i64, u64>)>) -> Contents {
+    let Some((entries, rows)) = told else { return listed };
+    let made_here: HashSet<(&str, &str)> = entries
+        .iter()
+        .filter(|entry| entry.sort == "TABLE")
+        .map(|entry| (entry.schema.as_str(), entry.tag.as_str()))
+        .collect();
+    let with_rows = entries.iter().filter(|entry| entry.sort == "TABLE DATA");
+    let tables = with_rows
+        .map(|entry| Held {
+            name: table_name(&entry.schema, &entry.tag),
+            // A table that an extension makes has rows of its own besides those in the dump.
+            rows: rows
+                .get(&entry.id)
+                .copied()
+                .filter(|_| made_here.contains(&(entry.schema.as_str(), entry.tag.as_str()))),
+        })
+        .collect();
+    Contents { tables, ..listed }
+}
+
+/// A backup has time: on this machine others go first.
+fn step_back(child: &Child) {
+    let _ = rustix::process::setpriority_process(Some(rustix::process::Pid::from_child(child)), BEHIND);
+}
+
+/// Sends all files; says how many rows each of them held, by the number in its name.
+fn send_folder(folder: &Path, each: &mut EachPart) -> Result<HashMap<i64, u64>> {
     let doing = "cannot read the dump in the scratch folder";
     let mut names: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| failed(doing, error))? {
@@ -269,17 +270,37 @@ fn send_folder(folder: &Path, each: &mut EachPart) -> Result<()> {
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
     names.sort();
+    let mut rows = HashMap::new();
     for name in names {
         let place = folder.join(&name);
-        let mut file = File::open(&place).map_err(|error| failed(doing, error))?;
-        each(&name, &mut file)?;
+        let file = File::open(&place).map_err(|error| failed(doing, error))?;
+        let id = name.strip_suffix(".dat").and_then(|id| id.parse().ok());
+        let mut counting = Counting { file, lines: Lines::of(id.unwrap_or(0)) };
+        each(&name, &mut counting)?;
+        if let (Some(id), Some(found)) = (id, counting.lines.rows()) {
+            rows.insert(id, found);
+        }
         // the room is needed by what comes after
-        let keeps = name == "toc.dat";
+        let keeps = name == TOC;
         if !keeps {
             let _ = File::options().write(true).truncate(true).open(&place);
         }
     }
-    Ok(())
+    Ok(rows)
+}
+
+/// A file of rows, counted while it is read.
+struct Counting {
+    file: File,
+    lines: Lines,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.lines.add(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 /// What `pg_dump` writes. The end of it is an error unless the program ended well.
@@ -289,6 +310,7 @@ struct Output {
     /// The way to `pg_restore --list`, for as long as it reads.
     along: Option<ChildStdin>,
     list: Option<JoinHandle<String>>,
+    stream: Stream,
     complaints: Option<JoinHandle<String>>,
     label: String,
     bytes: u64,
@@ -302,6 +324,7 @@ impl Output {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed("cannot start `pg_dump`", error))?;
+        step_back(&dump);
         let lister = std::process::Command::new(&tools.restore)
             .arg("--list")
             .stdin(Stdio::piped())
@@ -319,7 +342,17 @@ impl Output {
         let along = lister.stdin.take();
         let list = lister.stdout.take().map(gather);
         let complaints = dump.stderr.take().map(gather);
-        Ok(Self { dump, lister, along, list, complaints, label: label.to_owned(), bytes: 0, over: false })
+        Ok(Self {
+            dump,
+            lister,
+            along,
+            list,
+            stream: Stream::default(),
+            complaints,
+            label: label.to_owned(),
+            bytes: 0,
+            over: false,
+        })
     }
 
     fn end(&mut self) -> io::Result<usize> {
@@ -362,6 +395,7 @@ impl Read for Output {
             return self.end();
         }
         self.bytes += read as u64;
+        self.stream.take(&buffer[..read]);
         // It closes when it has read the list at the beginning.
         if self.along.as_mut().is_some_and(|along| along.write_all(&buffer[..read]).is_err()) {
             self.along = None;

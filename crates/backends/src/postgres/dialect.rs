@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
-    AT, Action, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range, Result, Row,
-    Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone, quote,
+    AT, Action, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range,
+    Result, Row, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone,
+    quote,
 };
 
 /// The schema of Sexton's own tables.
@@ -186,6 +187,10 @@ impl Dialect for Spelling {
 
     fn exists(&self, table: &TableName) -> Sql {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
+    }
+
+    fn spell(&self, chore: &Chore) -> Spelled {
+        super::chores::spell(self.version(), chore)
     }
 
     fn trace(&self, statement: &str) -> Trace {
@@ -369,7 +374,8 @@ impl Dialect for Spelling {
             .add(&self.chosen(table, scratch))
     }
 
-    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql {
+    // a transaction in which a statement failed is over anyway
+    fn change(&self, table: &Table, scratch: &UndoTable, _whole: bool) -> Sql {
         let assignments: Vec<Sql> = scratch
             .after
             .iter()

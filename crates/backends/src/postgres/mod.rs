@@ -8,11 +8,16 @@ mod address;
 mod age;
 mod age_text;
 mod binding;
+mod bloat;
 mod cells;
+mod chores;
 mod connect;
 mod copies;
 mod dialect;
+mod dump_stream;
 mod errors;
+mod inspection;
+mod leftovers;
 mod load;
 mod lock;
 mod message;
@@ -30,6 +35,7 @@ mod tools;
 mod trace;
 mod traffic;
 mod transaction;
+mod upkeep;
 mod values;
 mod wire;
 
@@ -83,6 +89,10 @@ impl Database for Postgres {
 
     fn open(&self) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.connect(false)?))
+    }
+
+    fn opens_slowly(&self) -> bool {
+        true
     }
 
     fn copies(&self) -> &dyn Copies {

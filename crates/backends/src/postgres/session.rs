@@ -12,11 +12,12 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::{EachRow, Wire};
-use super::{lock, pulse, schema, side_by_side, soundness, values};
+use super::{chores, inspection, lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
-    Access, Class, Command, Dialect, Edge, Error, Facts, Limits, List, Performed, Pulse, Result, Row, Schema,
-    Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic, Tx, Value,
+    Access, Bloat, Bounds, Class, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Measuring,
+    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic,
+    Tx, Upkeep, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -55,6 +56,8 @@ pub(super) struct Connected {
     address: Address,
     pub dialect: Spelling,
     read_only: bool,
+    /// A session that may write must not for now. The server refuses it in every question anyway.
+    only_looks: bool,
     pub pooled: bool,
     /// When the server began this session, in its own words.
     started: String,
@@ -80,24 +83,6 @@ impl Connected {
     pub fn open(address: Address, dialect: Spelling, read_only: bool) -> Result<Self> {
         let mut wire = Wire::open(&address)?;
         let (mut process_id, mut version, mut started) = (0, 0, String::new());
-        wire.script(
-            "select pg_backend_pid(), current_setting('server_version_num'),
-               (select backend_start from pg_stat_get_activity(pg_backend_pid()))",
-            &mut |row| {
-                let text = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
-                process_id = text(0).parse().unwrap_or(0);
-                version = text(1).parse().unwrap_or(0);
-                started = text(2);
-            },
-        )?;
-        if version < OLDEST {
-            return Err(Error::system(format!("the server is PostgreSQL {}, too old", version / 10_000))
-                .help("PostgreSQL 12 or newer is needed"));
-        }
-        // A pooler answers the log-in itself and so invents the process id that it announces. In session mode it would
-        // do less harm than assumed here, but that cannot be seen from outside.
-        let pooled = process_id != wire.process_id;
-        dialect.learn(version, pooled);
         let mut settings: Vec<(&str, &str)> = SETTINGS.to_vec();
         if read_only {
             settings.push(("default_transaction_read_only", "on"));
@@ -107,9 +92,30 @@ impl Connected {
                 settings.iter().map(|(name, value)| format!("set_config('{name}', '{value}', {local})"));
             format!("select {}", calls.collect::<Vec<_>>().join(", "))
         };
-        if !pooled {
-            wire.script(&call(false), &mut |_| {})?;
+        // All in one round trip; on a session of a pooler, or of a server that is too old, nothing is set.
+        let script = format!(
+            "select pg_backend_pid(), current_setting('server_version_num'),
+               (select backend_start from pg_stat_get_activity(pg_backend_pid()));
+             {} where pg_backend_pid() = {} and current_setting('server_version_num')::int >= {OLDEST}",
+            call(false),
+            wire.process_id
+        );
+        wire.script(&script, &mut |row| {
+            if version == 0 {
+                let text = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
+                process_id = text(0).parse().unwrap_or(0);
+                version = text(1).parse().unwrap_or(0);
+                started = text(2);
+            }
+        })?;
+        if version < OLDEST {
+            return Err(Error::system(format!("the server is PostgreSQL {}, too old", version / 10_000))
+                .help("PostgreSQL 12 or newer is needed"));
         }
+        // A pooler answers the log-in itself and so invents the process id that it announces. In session mode it would
+        // do less harm than assumed here, but that cannot be seen from outside.
+        let pooled = process_id != wire.process_id;
+        dialect.learn(version, pooled);
         // Within a read-only transaction this one may be set, but it would say nothing new.
         let local_settings = call(true);
         Ok(Self {
@@ -117,6 +123,7 @@ impl Connected {
             address,
             dialect,
             read_only,
+            only_looks: false,
             pooled,
             started,
             right: None,
@@ -142,7 +149,9 @@ impl Connected {
             })?;
         let right = self.right.take();
         let (process_id, started) = (self.wire.process_id, std::mem::take(&mut self.started));
+        let only_looks = self.only_looks;
         *self = fresh;
+        self.only_looks = only_looks;
         if !self.pooled {
             self.end_the_old_one(process_id, &started)?;
         }
@@ -218,7 +227,7 @@ impl Connected {
     }
 
     /// The same, after another statement.
-    fn ask_after(
+    pub(super) fn ask_after(
         &mut self,
         before: Option<&str>,
         sql: &Sql,
@@ -251,10 +260,11 @@ impl Connected {
         result
     }
 
-    /// Runs a statement of a person outside of any transaction. A pooler may give each statement another session of the
+    /// Runs a statement of a person, or a chore, outside of any transaction. A pooler may give each statement another session of the
     /// server, where limits of ours would stay behind, so there are none.
     pub fn statement(&mut self, sql: &str, limits: &Limits) -> Result<Performed> {
         self.wire.notices.clear();
+        self.wire.noticed.clear();
         if !self.pooled {
             let (lock, statement) = (limits.lock.as_millis().max(1), limits.statement.as_millis());
             let set = format!("set lock_timeout = {lock}; set statement_timeout = {statement}");
@@ -266,7 +276,8 @@ impl Connected {
             self.wire.script("set lock_timeout = '5s'; set statement_timeout = 0", &mut |_| {})?;
         }
         done?;
-        Ok(Performed { statement: sql.to_owned(), notices: std::mem::take(&mut self.wire.notices) })
+        let notices = std::mem::take(&mut self.wire.notices);
+        Ok(Performed { statement: sql.to_owned(), notices, ..Performed::default() })
     }
 
     /// Runs statements of our own in one short transaction that may write.
@@ -278,6 +289,15 @@ impl Connected {
         }
         tx.commit()?;
         Ok(last)
+    }
+
+    fn may_change(&self) -> Result<()> {
+        match self.only_looks {
+            false => Ok(()),
+            true => Err(Error::usage("a session that only looks was asked for a change")
+                .help("this is a fault of Sexton: report it, with the command")
+                .code("25006")),
+        }
     }
 
     /// The host's name, for a server reached by network.
@@ -402,7 +422,7 @@ impl Facts for Connected {
     }
 
     fn list(&mut self, name: &str, select: &Sql, order: &[&str]) -> Result<Option<List>> {
-        if self.read_only || self.pooled {
+        if self.read_only || self.only_looks || self.pooled {
             return Ok(None);
         }
         // a lost connection takes the list with it
@@ -424,12 +444,38 @@ impl Facts for Connected {
         Ok(Some(list))
     }
 
+    fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>> {
+        super::bloat::measure(self, wanted)
+    }
+
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         super::traffic::measure(self)
     }
 
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        super::upkeep::look(self, only)
+    }
+
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
+        inspection::look(self, bounds)
+    }
+
     fn pulse(&mut self) -> Result<Pulse> {
         pulse::take(self)
+    }
+
+    fn promote(mut self: Box<Self>) -> Option<Box<dyn Session>> {
+        // What is pooled was never worth keeping, and a session that holds an older moment has its own use.
+        if self.pooled || self.holding || self.wire.is_lost() {
+            return None;
+        }
+        // Also tells whether the server is still there.
+        let set = "select set_config('default_transaction_read_only', 'off', false)";
+        self.wire.script(set, &mut |_| {}).ok()?;
+        self.read_only = false;
+        // Whether others write is told from the first look of the run on.
+        self.numbers = None;
+        Some(self)
     }
 }
 
@@ -449,27 +495,25 @@ impl Session for Connected {
     }
 
     fn perform(&mut self, command: &Command) -> Result<Performed> {
+        self.may_change()?;
         self.ready()?;
-        let statement = match command {
-            Command::Analyze { table } => format!("analyze {}", table.quoted()),
-            // Cutting off empty pages at the end locks everyone out and disturbs standbys; a table that somebody
-            // holds is left for the next time rather than queued for.
-            Command::Vacuum { table } => {
-                let table = table.as_ref().map(|table| format!(" {}", table.quoted())).unwrap_or_default();
-                format!("vacuum (skip_locked, truncate false){table}")
-            }
-            Command::Checkpoint => return Ok(Performed::default()),
-            Command::Statement { sql, limits } => return self.statement(sql, limits),
+        match command {
+            Command::Upkeep(order) => chores::perform(self, self.address.clone(), order),
+            Command::Checkpoint => Ok(Performed::default()),
+            Command::Statement { sql, limits } => self.statement(sql, limits),
             Command::Statements { sql, at_once, limits } => {
-                return side_by_side::run(&self.address, &self.dialect, sql, *at_once, limits);
+                side_by_side::run(&self.address, &self.dialect, sql, *at_once, limits)
             }
-        };
-        self.wire.notices.clear();
-        self.wire.script(&statement, &mut |_| {})?;
-        Ok(Performed { statement, notices: std::mem::take(&mut self.wire.notices) })
+        }
+    }
+
+    fn only_look(&mut self, only: bool) -> Result<()> {
+        self.only_looks = only;
+        Ok(())
     }
 
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
+        self.may_change()?;
         self.ready()?;
         // `set local x = 0` means no limit, so a limit is at least a millisecond.
         let lock = limits.lock.as_millis().max(1);
@@ -488,6 +532,6 @@ impl Session for Connected {
         }
         begun?;
         self.written += 1;
-        Ok(Box::new(Working { session: self, lock_ms: lock }))
+        Ok(Box::new(Working::new(self, lock)))
     }
 }

@@ -48,5 +48,5 @@ pub(super) fn run(
         return Err(error);
     }
     let notices = notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(Performed { statement: sql.join(";\n"), notices })
+    Ok(Performed { statement: sql.join(";\n"), notices, ..Performed::default() })
 }

@@ -16,9 +16,29 @@ pub(super) struct Working<'a> {
     pub session: &'a mut Connected,
     /// The longest wait for a lock, as the session has it set.
     pub lock_ms: u128,
+    /// Statements that go with the next one.
+    waiting: Vec<Sql>,
+}
+
+impl<'a> Working<'a> {
+    /// One that has begun.
+    pub fn new(session: &'a mut Connected, lock_ms: u128) -> Self {
+        Self { session, lock_ms, waiting: Vec::new() }
+    }
 }
 
 impl Working<'_> {
+    /// Runs statements in one round trip, after those that waited for it. Whatever fails of them fails the transaction, so
+    /// that none of them is tried twice.
+    fn run(&mut self, statements: Vec<Statement>, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let rendered: Vec<_> = waiting.iter().map(|sql| sql.render(&self.session.dialect)).collect();
+        let before =
+            rendered.iter().map(|(text, params)| Statement { text, params: params.clone(), wanted: false });
+        let all: Vec<Statement> = before.chain(statements).collect();
+        self.session.wire.run(&all, each)
+    }
+
     /// Runs a taking between other statements, all in one round trip.
     fn counted(&mut self, sql: &Sql, [before, after]: [&str; 2]) -> Result<Taken> {
         let (text, params) = sql.render(&self.session.dialect);
@@ -26,7 +46,7 @@ impl Working<'_> {
         statements.push(Statement { text: &text, params, wanted: true });
         statements.extend(parts(after).map(Statement::aside));
         let mut counts: Vec<u64> = Vec::new();
-        let deleted = self.session.wire.run(&statements, &mut |row| {
+        let deleted = self.run(statements, &mut |row| {
             counts = row.iter().map(|value| value.as_int().unwrap_or(0).max(0) as u64).collect();
             Ok(())
         })?;
@@ -47,11 +67,16 @@ impl Tx for Working<'_> {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         let (text, params) = sql.render(&self.session.dialect);
         self.session.written += u64::from(text.starts_with("savepoint"));
-        self.session.wire.run(&[Statement { text: &text, params, wanted: true }], each)
+        self.run(vec![Statement { text: &text, params, wanted: true }], each)
     }
 
     fn execute(&mut self, sql: &Sql) -> Result<u64> {
         self.query(sql, &mut |_| Ok(()))
+    }
+
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.waiting.push(sql);
+        Ok(())
     }
 
     fn take(&mut self, take: &Take) -> Result<Taken> {
@@ -76,6 +101,9 @@ impl Tx for Working<'_> {
     }
 
     fn load<'a>(&'a mut self, load: &Load) -> Result<Box<dyn Loader + 'a>> {
+        if !self.waiting.is_empty() {
+            self.run(Vec::new(), &mut |_| Ok(()))?;
+        }
         Ok(Box::new(Copying::begin(self.session, load)?))
     }
 
@@ -100,8 +128,11 @@ impl Working<'_> {
                     .code("25P02"),
             });
         }
-        let committed = wire.script(how, &mut |_| {});
-        committed.map_err(|error| match wire.is_lost() {
+        let committed = match self.waiting.is_empty() {
+            true => wire.script(how, &mut |_| {}),
+            false => self.run(parts(how).map(Statement::aside).collect(), &mut |_| Ok(())).map(drop),
+        };
+        committed.map_err(|error| match self.session.wire.is_lost() {
             true => {
                 error.while_doing("the connection was lost during the commit, which may have happened or not")
             }

@@ -40,6 +40,8 @@ pub(super) struct Wire {
     pub(super) secret: i32,
     pub parameters: HashMap<String, String>,
     pub notices: Vec<String>,
+    /// The codes of these notices.
+    pub noticed: Vec<String>,
     /// The longest message to believe in.
     longest: usize,
     transaction: u8,
@@ -74,6 +76,7 @@ impl Wire {
             secret: 0,
             parameters: HashMap::new(),
             notices: Vec::new(),
+            noticed: Vec::new(),
             longest: LONGEST_BEFORE,
             transaction: b'I',
             lost: false,
@@ -235,7 +238,9 @@ impl Wire {
             };
             match tag {
                 b'N' if self.notices.len() < NOTICES => {
-                    self.notices.push(Report::read(&self.input[body]).message().to_owned());
+                    let report = Report::read(&self.input[body]);
+                    self.noticed.push(report.code().to_owned());
+                    self.notices.push(report.message().to_owned());
                 }
                 b'N' => {}
                 b'A' => {}

@@ -43,6 +43,12 @@ impl Copies for Sqlite {
         })
     }
 
+    fn pages(&self, how: &Dumping) -> Result<Option<Arc<dyn Database>>> {
+        let place = how.scratch.join(PART);
+        self.copy_to(&place)?;
+        Ok(Some(Arc::new(Sqlite::new(&self.label, &place))))
+    }
+
     fn look(&self, _how: &Dumping, folder: &Path) -> Result<Contents> {
         look_at("backup", &folder.join(PART))
     }

@@ -11,8 +11,8 @@ use super::place::{self, Place};
 use super::{age, references, walk};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result, Row,
-    Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
+    AT, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result,
+    Row, Spelled, Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -47,6 +47,10 @@ impl Dialect for SqliteDialect {
         Sql::new("select exists (select 1 from sqlite_schema where type = 'table' and name = ")
             .bind(table.name.as_str())
             .text(" collate nocase)")
+    }
+
+    fn spell(&self, chore: &Chore) -> Spelled {
+        super::chores::spell(chore)
     }
 
     fn has_one_writer(&self) -> bool {
@@ -157,14 +161,17 @@ impl Dialect for SqliteDialect {
             .add(&place::same_as(table, scratch))
     }
 
-    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql {
+    fn change(&self, table: &Table, scratch: &UndoTable, whole: bool) -> Sql {
+        // A statement that must be able to take itself back makes SQLite copy each page before it is changed. A trigger would
+        // inherit the word, whatever its own statements say.
+        let verb = if whole && table.triggers.is_empty() { "update or rollback " } else { "update " };
         let assignments: Vec<Sql> = scratch
             .after
             .iter()
             .enumerate()
             .map(|(n, column)| Sql::default().name(column).text(&format!(" = s.{}", after(n))))
             .collect();
-        Sql::new("update ")
+        Sql::new(verb)
             .table(&table.name)
             .text(" as t set ")
             .add(&Sql::join(&assignments, ", "))
@@ -183,7 +190,7 @@ impl Dialect for SqliteDialect {
             .text(ROW)
             .text(" < ")
             .bind(range.to);
-        Some(self.change(table, undo).text(" and ").add(&range))
+        Some(self.change(table, undo, false).text(" and ").add(&range))
     }
 
     fn change_at_once(&self, take: &Take, columns: &[String]) -> Option<Sql> {

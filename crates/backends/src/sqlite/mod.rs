@@ -6,9 +6,12 @@
 //! our own would drop the locks that SQLite holds in this process.
 
 mod age;
+mod bloat;
+mod chores;
 mod copies;
 mod dialect;
 mod errors;
+mod inspection;
 mod load;
 mod lock;
 mod place;
@@ -21,6 +24,7 @@ mod session;
 mod soundness;
 mod traffic;
 mod triggers;
+mod upkeep;
 mod values;
 mod walk;
 mod watch;

@@ -7,9 +7,15 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use targets::db::Disk;
 
 /// Free bytes for this user where `path` lies.
 pub(super) fn free_disk(path: &Path) -> Option<u64> {
+    disk(path).map(|disk| disk.free_bytes)
+}
+
+/// The disk on which `path` lies.
+pub(super) fn disk(path: &Path) -> Option<Disk> {
     let folder = CString::new(path.parent().unwrap_or(path).as_os_str().as_bytes()).ok()?;
     let mut about = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: the name ends with NUL and the structure is ours; it is read only when the call succeeded.
@@ -20,7 +26,12 @@ pub(super) fn free_disk(path: &Path) -> Option<u64> {
         about.assume_init()
     };
     #[allow(clippy::unnecessary_cast)] // the fields are narrower on other systems
-    Some((about.f_bavail as u64).saturating_mul(about.f_frsize as u64))
+    let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize as u64);
+    Some(Disk {
+        total_bytes: bytes(about.f_blocks),
+        free_bytes: bytes(about.f_bavail),
+        used_bytes: bytes(about.f_blocks.saturating_sub(about.f_bfree)),
+    })
 }
 
 /// Whether this user may do `mode` with `path`.
@@ -53,6 +64,61 @@ pub(super) fn held_by_others(database: &Path) -> Option<bool> {
     Some(table.lines().any(|line| is_foreign_lock(line, &inodes, std::process::id())))
 }
 
+/// Processes of others that read from the write-ahead log, with the names of their programs; while they do, it cannot be
+/// begun anew. Empty where the system does not tell.
+pub(super) fn log_readers(database: &Path) -> Vec<(i64, String)> {
+    let Ok(table) = std::fs::read_to_string("/proc/locks") else { return Vec::new() };
+    let Some(inode) = std::fs::metadata(beside(database, "-shm")).ok().map(|about| about.ino()) else {
+        return Vec::new();
+    };
+    let mut pids: Vec<i64> = table.lines().filter_map(|line| reader(line, inode)).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| *pid != i64::from(std::process::id()));
+    let program = |pid: &i64| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    pids.iter().map(|pid| (*pid, program(pid).trim().to_owned())).collect()
+}
+
+/// The process of a lock on one of the bytes 123 to 127 of the shared-memory file: one for each place of the log from
+/// which somebody may read.
+fn reader(line: &str, inode: u64) -> Option<i64> {
+    let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "->").collect();
+    let [_, _, _, "READ", pid, file, from, ..] = words[..] else { return None };
+    let on_it = file.rsplit(':').next().and_then(|inode| inode.parse().ok()) == Some(inode);
+    let place = from.parse::<u64>().is_ok_and(|from| (123..=127).contains(&from));
+    pid.parse().ok().filter(|pid| on_it && place && *pid > 0)
+}
+/// Processes that have the database open, and those among them that read from its log; each with its name. Only as far as
+/// the system tells.
+pub(super) fn users(database: &Path) -> (Named, Named) {
+    let Ok(table) = std::fs::read_to_string("/proc/locks") else { return (Vec::new(), Vec::new()) };
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|about| about.ino());
+    let log = inode(&beside(database, "-shm"));
+    let inodes: Vec<u64> = [inode(database), log].into_iter().flatten().collect();
+    let (mut users, mut readers) = (Vec::new(), Vec::new());
+    for line in table.lines().filter(|line| is_foreign_lock(line, &inodes, std::process::id())) {
+        let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "->").collect();
+        let number = |n: usize| words.get(n).and_then(|word| word.parse::<i64>().ok());
+        let Some(pid) = number(4).filter(|pid| *pid > 0) else { continue };
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+        let of_log =
+            words.get(5).and_then(|file| file.rsplit(':').next()?.parse().ok()) == log && log.is_some();
+        // bytes 123 to 127 are the read marks
+        if of_log && number(6).is_some_and(|from| (123..=127).contains(&from)) {
+            readers.push((pid, name.clone()));
+        }
+        users.push((pid, name));
+    }
+    for list in [&mut users, &mut readers] {
+        list.sort();
+        list.dedup();
+    }
+    (users, readers)
+}
+
+/// Processes by number and name.
+type Named = Vec<(i64, String)>;
+
 /// `1: POSIX  ADVISORY  READ 4711 fe:01:1234567 1073741826 1073742335`. The device is not compared: what a layered
 /// file system shows there is not what `stat` says.
 fn is_foreign_lock(line: &str, inodes: &[u64], own: u32) -> bool {
@@ -73,6 +139,15 @@ fn is_foreign_lock(line: &str, inodes: &[u64], own: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_reads_the_log_is_known_by_his_lock() {
+        //
+        assert_eq!(reader("1: POSIX  ADVISORY  READ 4711 fe:01:77 124 124", 77), Some(4711));
+        assert_eq!(reader("1: POSIX  ADVISORY  READ 4711 fe:01:77 128 128", 77), None, "only has it open");
+        assert_eq!(reader("1: POSIX  ADVISORY  WRITE 4711 fe:01:77 120 120", 77), None, "writes");
+        assert_eq!(reader("1: POSIX  ADVISORY  READ 4711 fe:01:78 124 124", 77), None, "another file");
+    }
 
     #[test]
     fn only_locks_of_others_on_this_file_count() {

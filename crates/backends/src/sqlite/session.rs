@@ -8,15 +8,18 @@ use super::errors::{During, explain};
 use super::load::Inserting;
 use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
-use super::{SqliteDialect, dialect, lock, pulse, schema, soundness, walk, whole_milliseconds};
+use super::{
+    SqliteDialect, chores, dialect, inspection, lock, pulse, schema, soundness, walk, whole_milliseconds,
+};
 use rusqlite::{CachedStatement, Connection};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Command, Dialect, Edge, Error, Facts, Limits, List, Load, Loader, Performed, Pulse, Result, Row,
-    Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take, Taken, Traffic, Tx, Value,
+    Access, Bloat, Bounds, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Load, Loader,
+    Measuring, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
+    TableName, Take, Taken, Traffic, Tx, Upkeep, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -68,11 +71,6 @@ impl Link {
         };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
-    }
-
-    /// What the database is called in messages.
-    pub(super) fn label(&self) -> &str {
-        &self.label
     }
 
     /// From now on only the present moment is seen.
@@ -156,6 +154,18 @@ impl Link {
         Ok(())
     }
 
+    /// `wal`, `delete`, …: asked past the guard over statements, for SQLite counts this one among those that may write.
+    pub(super) fn journal_mode(&self) -> Result<String> {
+        self.conn
+            .query_row("pragma main.journal_mode", [], |row| row.get(0))
+            .map_err(|error| explain(&self.label, During::Run, error))
+    }
+
+    /// The integer that a pragma returns, for the parts of a look.
+    pub(super) fn number(&self, pragma: &str) -> Result<u64> {
+        Ok(self.pragma(pragma)?.max(0) as u64)
+    }
+
     /// A folder in which SQLite cannot make its journal, nor Sexton its lock.
     fn lacks(&self) -> Option<String> {
         let real = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -164,14 +174,14 @@ impl Link {
     }
 
     /// The integer that a pragma returns.
-    fn pragma(&self, name: &str) -> Result<i64> {
+    pub(super) fn pragma(&self, name: &str) -> Result<i64> {
         self.conn
             .query_row(&format!("pragma {name}"), [], |row| row.get(0))
             .map_err(|error| explain(&self.label, During::Run, error))
     }
 
     /// A statement of ours outside any transaction.
-    fn command(&self, text: &str) -> Result<Vec<Row>> {
+    pub(super) fn command(&self, text: &str) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         let mut statement = self.compile(&Sql::new(text))?;
         self.step(&mut statement, &mut |row| {
@@ -181,34 +191,21 @@ impl Link {
         Ok(rows)
     }
 
-    fn vacuum(&self) -> Result<Performed> {
-        let nothing = |why: &str| Performed { statement: String::new(), notices: vec![why.to_owned()] };
-        let free = self.pragma("freelist_count")?;
-        if free == 0 {
-            return Ok(nothing("the file has no free pages"));
-        }
-        let size = self.pragma("page_size")?.max(0) as u64;
-        let statement = match self.pragma("auto_vacuum")? {
-            2 => "pragma incremental_vacuum",
-            _ => {
-                // the new copy lies in a temporary file first, then in the log or the journal
-                let needed = 2 * size * self.pragma("page_count")?.max(0) as u64;
-                if pulse::free_disk(&self.path).is_some_and(|there| there < needed) {
-                    return Err(Error::system(format!(
-                        "not enough free disk to vacuum database `{}`",
-                        self.label
-                    ))
-                    .help(format!("free {} MB on its disk: df -h", needed / 1_000_000 + 1)));
-                }
-                "vacuum"
-            }
-        };
-        self.command(statement)?;
-        let left = self.pragma("freelist_count")?;
-        Ok(Performed {
-            statement: statement.to_owned(),
-            notices: vec![format!("{} of {free} free pages given back", free - left.min(free))],
-        })
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn set_busy_timeout(&self, time: Duration) -> rusqlite::Result<()> {
+        self.conn.busy_timeout(whole_milliseconds(time))
+    }
+
+    /// How long statements may take from now on; zero for no limit.
+    pub(super) fn allow(&self, time: Duration) {
+        self.watch.allow(time);
     }
 
     /// A statement of a person, which must not leave a transaction open.
@@ -224,7 +221,7 @@ impl Link {
         // Whatever it set: children are Sexton's own business on this connection.
         self.conn.execute_batch("pragma foreign_keys = off").map_err(failed)?;
         done?;
-        Ok(Performed { statement: sql.to_owned(), notices: Vec::new() })
+        Ok(Performed { statement: sql.to_owned(), ..Performed::default() })
     }
 
     fn checkpoint(&self) -> Result<Performed> {
@@ -258,6 +255,7 @@ impl Link {
         Ok(Performed {
             statement: statement.to_owned(),
             notices: vec![format!("{done} of {pages} pages of the log moved into the file")],
+            ..Performed::default()
         })
     }
 }
@@ -341,7 +339,7 @@ impl Facts for Link {
         if let Some((_, list)) = self.list.as_ref().filter(|(known, _)| known == name) {
             return Ok(Some(list.clone()));
         }
-        if self.conn.is_readonly("main").unwrap_or(true) {
+        if self.conn.is_readonly("main").unwrap_or(true) || self.pragma("query_only")? != 0 {
             return Ok(None);
         }
         self.list = None;
@@ -357,8 +355,27 @@ impl Facts for Link {
         Ok(Some(list))
     }
 
+    fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>> {
+        super::bloat::measure(self, wanted)
+    }
+
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         super::traffic::measure(self)
+    }
+
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        super::upkeep::look(self, only)
+    }
+
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
+        // An application in the middle of a write is not waited for.
+        let patience = |link: &Self, time: Duration| {
+            link.conn.busy_timeout(time).map_err(|error| explain(&link.label, During::Run, error))
+        };
+        patience(self, Duration::from_millis(50))?;
+        let told = inspection::look(self, bounds);
+        patience(self, whole_milliseconds(Limits::default().lock))?;
+        told
     }
 
     fn pulse(&mut self) -> Result<Pulse> {
@@ -411,14 +428,7 @@ impl Session for Link {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.watch.allow(Duration::ZERO);
         match command {
-            Command::Analyze { table } => {
-                // SQLite holds its write lock while it analyzes: a sample of each index keeps that short
-                self.command("pragma analysis_limit = 1000")?;
-                let statement = format!("analyze {}", table.quoted());
-                self.command(&statement)?;
-                Ok(Performed { statement, notices: Vec::new() })
-            }
-            Command::Vacuum { .. } => self.vacuum(),
+            Command::Upkeep(order) => chores::perform(self, order),
             Command::Checkpoint => self.checkpoint(),
             Command::Statement { sql, limits } => self.statement(sql, limits),
             // there is one writer, so one after the other
@@ -432,6 +442,13 @@ impl Session for Link {
                 Ok(Performed { statement: sql.join(";\n"), ..all })
             }
         }
+    }
+
+    fn only_look(&mut self, only: bool) -> Result<()> {
+        let word = if only { "on" } else { "off" };
+        self.conn
+            .execute_batch(&format!("pragma query_only = {word}"))
+            .map_err(|error| explain(&self.label, During::Run, error))
     }
 
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {

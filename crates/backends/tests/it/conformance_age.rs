@@ -141,10 +141,14 @@ fn times_are_compared_as_they_are() {
          insert into t values
            (1, '2026-08-22 12:00:00.123455+00', '2026-08-22 14:00:00.123455', '2026-08-21', 1787400000.123455, 1787400000.1, 1),
            (2, '2026-08-22 12:00:00.123456+00', '2026-08-22 14:00:00.123456', '2026-08-22', 1787400000.123456, 1787400000.2, null),
-           (3, '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', -1),
-           (4, 'infinity', 'infinity', 'infinity', 'infinity', 'infinity', 32767),
+           (3, '-infinity', '-infinity', '-infinity', 'NaN', '-infinity', -1),
+           (4, 'infinity', 'infinity', 'infinity', 'NaN', 'infinity', 32767),
            (5, null, null, null, 'NaN', 'NaN', null)",
     );
+    if place.version() >= 14 {
+        // numerics have no infinity before
+        place.script("update t set n = '-infinity' where id = 3; update t set n = 'infinity' where id = 4");
+    }
     for column in ["tz", "ts", "d"] {
         assert_eq!(sorted(&place, column, EpochUnit::Auto), (vec![1, 3], vec![]), "{column}");
     }

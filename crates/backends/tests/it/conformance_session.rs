@@ -1,7 +1,7 @@
 //! Sessions: what reads cannot write, what is dropped is rolled back, and one at a time maintains.
 
 use std::time::{Duration, Instant};
-use targets::db::{Class, Command, Error, Facts, Limits, Sql, TableName, Value};
+use targets::db::{Chore, Class, Command, Error, Facts, Limits, Order, Sql, TableName, Vacuuming, Value};
 use testkit::both;
 
 #[test]
@@ -54,6 +54,53 @@ fn a_reading_session_cannot_be_talked_into_writing() {
         }
         assert_eq!(facts.count(&Sql::new("select count(*) from t")).unwrap(), 1);
     }
+}
+
+#[test]
+fn a_session_that_only_looks_refuses_changes_until_it_may_make_them_again() {
+    both(|place| {
+        place.script("create table t (id integer primary key); insert into t values (1)");
+        let before = place.dump();
+        let mut session = place.database().open().unwrap();
+        session.only_look(true).unwrap();
+        assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+        assert!(session.begin(&Limits::default()).is_err());
+        assert!(session.rows(&Sql::new("delete from t")).is_err());
+        assert!(session.list("l", &Sql::new("select id from t"), &["id"]).unwrap().is_none());
+        assert_eq!(place.dump(), before);
+        session.only_look(false).unwrap();
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        assert_eq!(tx.execute(&Sql::new("delete from t")).unwrap(), 1);
+        tx.commit().unwrap();
+        assert_ne!(place.dump(), before);
+    });
+}
+
+#[test]
+fn the_session_of_a_plan_may_go_on_with_the_run_unless_it_was_lost() {
+    let place = testkit::Place::postgres();
+    place.script("create table t (id integer primary key); insert into t values (1)");
+    let database = place.database();
+    assert!(database.opens_slowly());
+    let backend = |facts: &mut dyn Facts| facts.count(&Sql::new("select pg_backend_pid()")).unwrap();
+    let mut facts = database.read().unwrap();
+    let number = backend(facts.as_mut());
+    let mut session = facts.promote().unwrap();
+    assert_eq!(backend(session.as_mut()), number);
+    assert!(session.rows(&Sql::new("delete from t")).is_err(), "only inside a transaction");
+    let mut tx = session.begin(&Limits::default()).unwrap();
+    assert_eq!(tx.execute(&Sql::new("delete from t")).unwrap(), 1);
+    tx.commit().unwrap();
+    // The server went meanwhile, or somebody ended the session.
+    let mut facts = database.read().unwrap();
+    let number = backend(facts.as_mut());
+    place.script(&format!("select pg_terminate_backend({number})"));
+    while session
+        .count(&Sql::new(&format!("select count(*) from pg_stat_activity where pid = {number}")))
+        .unwrap()
+        > 0
+    {}
+    assert!(facts.promote().is_none());
 }
 
 #[test]
@@ -209,16 +256,25 @@ fn statements_end_at_their_limit() {
     assert_eq!(shown, [vec![Value::from("0")]]);
 }
 
+fn vacuum(table: Option<TableName>) -> Chore {
+    let how = Vacuuming { skip_locked: true, ..Vacuuming::default() };
+    Chore::Vacuum { table, how }
+}
+
+fn chore(chore: Chore) -> Command {
+    Command::Upkeep(Order { chore, limits: Limits::default() })
+}
+
 #[test]
 fn commands_say_what_they_ran() {
     both(|place| {
         place.script("create table t (id integer primary key); insert into t values (1), (2); delete from t");
         let name = if place.is_sqlite() { TableName::bare("t") } else { TableName::within("public", "t") };
         let mut session = place.database().open().unwrap();
-        let analyzed = session.perform(&Command::Analyze { table: name.clone() }).unwrap();
+        let analyzed = session.perform(&chore(Chore::Analyze { table: Some(name.clone()) })).unwrap();
         assert!(analyzed.statement.to_lowercase().starts_with("analyze"), "{analyzed:?}");
-        session.perform(&Command::Vacuum { table: Some(name) }).unwrap();
-        session.perform(&Command::Vacuum { table: None }).unwrap();
+        session.perform(&chore(vacuum(Some(name)))).unwrap();
+        session.perform(&chore(vacuum(None))).unwrap();
         session.perform(&Command::Checkpoint).unwrap();
     });
 }
@@ -232,9 +288,8 @@ fn a_vacuum_passes_over_a_table_that_somebody_holds_and_says_so() {
     let mut holding = other.begin(&Limits::default()).unwrap();
     holding.execute(&Sql::new("lock table t in share mode")).unwrap();
     let mut session = database.open().unwrap();
-    let performed =
-        session.perform(&Command::Vacuum { table: Some(TableName::within("public", "t")) }).unwrap();
-    assert!(performed.notices.iter().any(|notice| notice.contains("lock not available")), "{performed:?}");
+    let performed = session.perform(&chore(vacuum(Some(TableName::within("public", "t"))))).unwrap();
+    assert!(performed.passed_over, "{performed:?}");
     drop(holding);
 }
 
@@ -306,4 +361,39 @@ fn a_held_session_sees_the_present_and_keeps_the_past_from_being_cleaned_away() 
     assert!(held.count(&Sql::new("select count(*) from nowhere")).is_err());
     assert_eq!(held.count(&count).unwrap(), 4, "an error lets go, and it still answers");
     assert_eq!(place_of(12), 4);
+}
+
+#[test]
+fn what_may_come_later_is_there_in_its_order_and_fails_with_what_comes_after_it() {
+    both(|place| {
+        place.script("create table t (id integer primary key)");
+        let database = place.database();
+        let mut session = database.open().unwrap();
+        let rows = |session: &mut dyn Facts| session.count(&Sql::new("select count(*) from t")).unwrap();
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.later(Sql::new("insert into t values (").bind(1_i64).text(")")).unwrap();
+        assert_eq!(tx.count(&Sql::new("select count(*) from t")).unwrap(), 1);
+        tx.later(Sql::new("insert into t values (2)")).unwrap();
+        tx.later(Sql::new("update t set id = 3 where id = 2")).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(session.count(&Sql::new("select count(*) from t where id in (1, 3)")).unwrap(), 2);
+        // At the latest the commit tells, and nothing of it is in.
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        let outcome = tx
+            .later(Sql::new("insert into t values (4)"))
+            .and_then(|()| tx.later(Sql::new("insert into t values (1)")))
+            .and_then(|()| tx.later(Sql::new("insert into t values (5)")))
+            .and_then(|()| tx.commit());
+        assert_eq!(outcome.unwrap_err().class, Class::Data);
+        assert_eq!(rows(session.as_mut()), 2);
+        // Dropped, it was never sent.
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.later(Sql::new("insert into t values (6)")).unwrap();
+        drop(tx);
+        assert_eq!(rows(session.as_mut()), 2);
+        let mut tx = session.begin(&Limits::default()).unwrap();
+        tx.later(Sql::new("insert into t values (7)")).unwrap();
+        tx.commit_soon().unwrap();
+        assert_eq!(rows(session.as_mut()), 3);
+    });
 }

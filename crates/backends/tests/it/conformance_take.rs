@@ -212,7 +212,8 @@ fn a_walk_visits_every_row_exactly_once() {
         let mut session = place.database().open().unwrap();
         let schema = session.schema().unwrap();
         let table = schema.find("t").unwrap();
-        assert!(session.dialect().walks(table));
+        // Before 14 PostgreSQL reads the whole table for each window, so nobody walks there.
+        assert_eq!(session.dialect().walks(table), place.version() >= 14);
         let (mut from, mut seen, mut windows): (Option<Row>, u64, u32) = (None, 0, 0);
         while let Some(Edge { end: to, last }) = session.edge(table, from.as_ref(), 700).unwrap() {
             let window = session.dialect().window(table, from.as_ref(), Some(&to));

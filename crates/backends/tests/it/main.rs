@@ -2,16 +2,20 @@
 
 mod bucket_backup;
 mod conformance_age;
+mod conformance_bloat;
 mod conformance_errors;
+mod conformance_inspection;
 mod conformance_places;
 mod conformance_schema;
 mod conformance_session;
 mod conformance_stream;
 mod conformance_take;
 mod conformance_traffic;
+mod conformance_upkeep;
 mod conformance_values;
 mod file_trees;
 mod files;
+mod postgres_pgbouncer;
 mod postgres_pooler;
 mod postgres_wire;
 mod s3_server;

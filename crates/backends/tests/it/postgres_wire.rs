@@ -124,7 +124,8 @@ fn a_log_in_through_tls_is_bound_to_the_certificate_that_was_seen() {
     let server = folder.path().join("server");
     let server =
         Server::start_with_tls(&server, &certificate("server.pem"), &certificate("server.key.pem")).unwrap();
-    let role = format!("create role scram login password '{PASSWORD}'");
+    let role =
+        format!("set password_encryption = 'scram-sha-256'; create role scram login password '{PASSWORD}'");
     backends::testing::script(&Url::parse(&server.url("postgres")).unwrap(), &role).unwrap();
     let at = |port: u16, database: &str, options: &str| {
         let password = encoded(PASSWORD);

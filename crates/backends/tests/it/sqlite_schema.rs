@@ -1,7 +1,9 @@
 //! What the catalogue says, for the shapes that mislead.
 
 use crate::sqlite_kit::*;
-use targets::db::{Action, Command, Database, Family, Generated, Sql, TableKind};
+use targets::db::{
+    Action, Chore, Command, Database, Family, Generated, Limits, Order, Sql, TableKind, Vacuuming,
+};
 
 #[test]
 fn tables_of_sqlite_of_sexton_and_inside_virtual_tables_are_left_out() {
@@ -169,14 +171,20 @@ fn triggers_tell_their_event() {
     );
 }
 
+fn chore(chore: Chore) -> Command {
+    Command::Upkeep(Order { chore, limits: Limits::default() })
+}
+
 #[test]
 fn rows_are_estimated_only_after_an_analysis() {
     let kit = Kit::new(
         "create table t (a); create index i on t (a) where a > 90; insert into t values (1), (95), (99)",
     );
     assert_eq!(kit.table("t").rows_estimate, None);
-    let performed =
-        kit.open().perform(&Command::Analyze { table: targets::db::TableName::bare("t") }).unwrap();
+    let performed = kit
+        .open()
+        .perform(&chore(Chore::Analyze { table: Some(targets::db::TableName::bare("t")) }))
+        .unwrap();
     assert_eq!(performed.statement, "analyze \"t\"");
     assert!(kit.table("t").rows_estimate.is_some());
 }
@@ -198,8 +206,10 @@ fn a_vacuum_gives_the_free_pages_back() {
              insert into t select zeroblob(1000) from json_each('[' || substr(replace(hex(zeroblob(1000)), '00', ',0'), 2) || ']'); delete from t"
         ));
         let mut session = kit.open();
-        let performed = session.perform(&Command::Vacuum { table: None }).unwrap();
-        assert_eq!(performed.statement.is_empty(), mode == "full", "{mode}");
+        let whole = Chore::Vacuum { table: None, how: Vacuuming::default() };
+        session
+            .perform(&chore(if mode == "incremental" { Chore::GiveBack { pages: 1_000_000 } } else { whole }))
+            .unwrap();
         assert_eq!(session.value(&Sql::new("pragma freelist_count")).unwrap().as_int(), Some(0), "{mode}");
     }
 }

@@ -28,6 +28,9 @@ pub struct RestoreArchive {
     /// Only this table; all when none.
     #[serde(default)]
     pub table: Option<String>,
+    /// Whether the rows are remembered, so that they can be taken away again.
+    #[serde(default)]
+    pub undoable: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,7 +55,11 @@ impl Operation for RestoreArchive {
             .help("`sexton runs list` shows the runs; the store is named in the run's report"));
         }
         let schema = facts.schema()?;
-        let mut planned = Planned { undo: Some(Undo::NotNeeded), ..Planned::default() };
+        let undo = match self.undoable {
+            true => Undo::Rows { until: planning.kept_until()?, bytes: None },
+            false => Undo::NotNeeded,
+        };
+        let mut planned = Planned { undo: Some(undo), ..Planned::default() };
         let mut tasks = Vec::new();
         for (n, manifest) in manifests.iter().enumerate() {
             if self.table.as_ref().is_some_and(|wanted| *wanted != manifest.table().to_string()) {

@@ -1,7 +1,7 @@
 //! Checking a backup: its files are read again and compared; in a drill it becomes a scratch database, is counted, asked
 //! and measured.
 
-use super::manifest::{Backup, Proof, Verified, list};
+use super::manifest::{Backup, Passed, Proof, list};
 use super::scratch::Scratch;
 use super::take::dumping;
 use super::{BackupPolicy, pipe};
@@ -122,10 +122,10 @@ impl Engine {
         });
         match outcome {
             Ok(()) => {
-                let best = backup.verified.as_ref().map_or(how, |known| known.how.max(how));
+                let best = backup.checked.as_ref().map_or(how, |known| known.how.max(how));
                 if best == how {
                     let seconds = self.clock().tick().duration_since(began).as_secs_f64();
-                    backup.verified = Some(Verified { how, at: self.clock().now(), seconds });
+                    backup.checked = Some(Passed { how, at: self.clock().now(), seconds });
                     backup.write(store.as_ref())?;
                 }
                 Ok(Checked { backup, failure: None, help: None })
@@ -145,8 +145,8 @@ impl Engine {
         self.audit(actor, "restore drill", &backup.id, &serde_json::to_string(&drill).unwrap_or_default())?;
         if drill.findings.is_empty() {
             let mut proved = backup.clone();
-            proved.verified =
-                Some(Verified { how: Proof::Restore, at: drill.at, seconds: drill.restore_seconds });
+            proved.checked =
+                Some(Passed { how: Proof::Restore, at: drill.at, seconds: drill.restore_seconds });
             proved.write(store.as_ref())?;
         }
         Ok(drill)

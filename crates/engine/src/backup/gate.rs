@@ -6,7 +6,7 @@
 use super::external::{External, Outside, newest};
 use super::manifest::{Backup, list};
 use super::take::{enough_room, expected_bytes};
-use super::{BackupPolicy, BackupWish, Proof};
+use super::{BackupPolicy, BackupWish};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, Result};
 use crate::event::What;
@@ -96,7 +96,7 @@ impl Engine {
         // One from the future is a wrong clock's and proves nothing.
         Ok(backups
             .into_iter()
-            .find(|backup| backup.verified.is_some() && backup.taken_at >= oldest && backup.taken_at <= now))
+            .find(|backup| backup.checked.is_some() && backup.taken_at >= oldest && backup.taken_at <= now))
     }
 }
 
@@ -237,7 +237,7 @@ fn looked_after(external: &External, newest: Outside) -> What {
         path: format!("{}:{}", external.tool.name(), newest.label),
         bytes: newest.bytes,
         sha256: String::new(),
-        verified: false,
+        checked: false,
         format: "external".to_owned(),
         seconds: 0.0,
         tool_version: external.tool.name().to_owned(),
@@ -251,11 +251,11 @@ fn backed_up(backup: &Backup, reused: bool) -> What {
         path: backup.path.clone(),
         bytes: backup.bytes(),
         sha256: backup.sha256(),
-        verified: backup.verified.is_some(),
+        checked: backup.checked.is_some(),
         format: backup.contents.format.clone(),
         seconds: if reused { 0.0 } else { backup.seconds },
         tool_version: backup.contents.tool_version.clone(),
-        restored: backup.verified.as_ref().is_some_and(|proof| proof.how == Proof::Restore),
+        restored: backup.is_verified(),
         reused,
     }
 }

@@ -107,7 +107,7 @@ fn leftovers(
     let known = |name: &str| backups.iter().flat_map(|backup| &backup.files).any(|file| file.name == name);
     let prefix = database.map(names::folder).unwrap_or_default();
     let limit = (now - LEFTOVER).as_microsecond();
-    let ours = |name: &str| name.ends_with(".zst") || name.ends_with(".zst.age");
+    let ours = |name: &str| [".zst", ".age", ".db", ".dump", ".dat"].iter().any(|end| name.ends_with(end));
     Ok(store
         .list(&prefix)?
         .into_iter()

@@ -5,13 +5,14 @@ use crate::archive::hex;
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read as _, Write as _};
 use targets::db::Contents;
 use targets::files::{Files, failed};
 
-/// The version of the manifest.
-const FORMAT: u32 = 1;
+/// The version of the manifest. In the first everything was compressed, and `checked` was called `verified`.
+const FORMAT: u32 = 2;
 const LARGEST: u64 = 64 << 20;
 
 /// How far a backup was checked.
@@ -20,16 +21,16 @@ const LARGEST: u64 = 64 << 20;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// Read back from the store, compared by checksum, and understood by the database's own program.
+    /// Checked: as it was written by its checksum, and understood by the database's own program.
     #[default]
     Quick,
-    /// Also restored into a scratch database and counted.
+    /// Verified: also restored into a scratch database and counted.
     Restore,
 }
 
 /// A check that a backup passed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verified {
+pub struct Passed {
     /// How.
     pub how: Proof,
     /// When.
@@ -74,12 +75,16 @@ pub struct Backup {
     /// What it holds.
     #[serde(flatten)]
     pub contents: Contents,
+    /// `zstd` when compressed.
+    #[serde(default = "always")]
+    pub compression: Option<String>,
     /// `age` when encrypted.
     pub encryption: Option<String>,
     /// The files.
     pub files: Vec<StoredPart>,
     /// The best check that it passed.
-    pub verified: Option<Verified>,
+    #[serde(alias = "verified")]
+    pub checked: Option<Passed>,
     /// SHA-256 over everything else.
     pub seal: String,
     /// The file store it is in. Not written: a store may be moved.
@@ -90,7 +95,17 @@ pub struct Backup {
     pub path: String,
 }
 
+/// How all were compressed before a manifest said so.
+fn always() -> Option<String> {
+    Some("zstd".to_owned())
+}
+
 impl Backup {
+    /// Whether it has been restored: nothing less verifies a backup.
+    pub fn is_verified(&self) -> bool {
+        self.checked.as_ref().is_some_and(|passed| passed.how == Proof::Restore)
+    }
+
     /// Bytes in the store.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
@@ -116,7 +131,9 @@ impl Backup {
     /// Makes it durable in the store. From here on the backup exists.
     pub(super) fn write(&mut self, store: &dyn Files) -> Result<()> {
         self.version = FORMAT;
-        self.seal = self.digest();
+        let doing = format!("cannot write the manifest of the backup {}", self.id);
+        let told = |error: serde_json::Error| failed(&doing, error.into());
+        self.seal = digest(serde_json::to_value(&*self).map_err(told)?);
         let name = names::manifest(&self.database, &self.id);
         let doing = format!("cannot write `{name}` in `{}`", store.label());
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| failed(&doing, error.into()))?;
@@ -135,24 +152,30 @@ impl Backup {
         let mut json = Vec::new();
         let read = store.open(name)?.take(LARGEST).read_to_end(&mut json);
         read.map_err(|error| failed(&format!("cannot read {about}"), error))?;
-        let mut backup: Self = serde_json::from_slice(&json).map_err(|error| damaged(&error.to_string()))?;
-        if backup.version != FORMAT {
-            return Err(Error::usage(format!("the manifest {about} has version {}", backup.version))
-                .help(format!("this program reads version {FORMAT}; install the one that wrote it")));
+        let document: Json = serde_json::from_slice(&json).map_err(|error| damaged(&error.to_string()))?;
+        let Some(version) = document["sexton_backup"].as_u64() else {
+            return Err(damaged("it has no version"));
+        };
+        if !(1..=u64::from(FORMAT)).contains(&version) {
+            return Err(Error::usage(format!("the manifest {about} has version {version}"))
+                .help(format!("this program reads versions up to {FORMAT}; install the one that wrote it")));
         }
-        if backup.seal != backup.digest() {
+        let mut backup: Self =
+            serde_json::from_value(document.clone()).map_err(|error| damaged(&error.to_string()))?;
+        if backup.seal != digest(document) {
             return Err(damaged("its seal does not fit"));
         }
         store_name.clone_into(&mut backup.store);
         backup.path = store.place(backup.files.first().map_or(name, |file| file.name.as_str()));
         Ok(backup)
     }
+}
 
-    fn digest(&self) -> String {
-        let unsealed = Self { seal: String::new(), ..self.clone() };
-        // Both ways of reading a number back give the same text, so the text may be summed.
-        hex(&Sha256::digest(serde_json::to_vec(&unsealed).unwrap_or_default()))
-    }
+/// The seal of a manifest of any version: over what it says, with no seal in it.
+fn digest(mut document: Json) -> String {
+    document["seal"] = "".into();
+    // Both ways of reading a number back give the same text, so the text may be summed.
+    hex(&Sha256::digest(document.to_string()))
 }
 
 /// All backups in the policy's store, newest first, and what is wrong with the manifests that cannot be read.

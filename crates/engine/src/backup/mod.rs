@@ -2,10 +2,14 @@
 //!
 //! A backup is one or several files and a manifest beside them, which is written last: what has no manifest is no backup,
 //! so a process that dies leaves none behind. An operation that needs a backup does not begin without a fresh one that was
-//! read back and checked. How a database is dumped is the back end's business, where files lie that of the store.
+//! checked. How a database is dumped is the back end's business, where files lie that of the store.
 
 mod bech32;
+mod both_ways;
+#[cfg(test)]
+mod by_age;
 mod check;
+mod dying;
 mod external;
 mod gate;
 mod keep;
@@ -18,13 +22,14 @@ mod restore;
 mod rows;
 mod scratch;
 mod seal;
+mod survivors;
 mod take;
 
 pub use check::{Assertion, Checked, Drill};
 pub use external::{External, Tool};
 pub(crate) use gate::Gate;
 pub use keep::Pruned;
-pub use manifest::{Backup, Proof, StoredPart, Verified};
+pub use manifest::{Backup, Passed, Proof, StoredPart};
 pub use newer::{Lost, LostTable};
 pub use rehearse::{Rehearsal, Rehearsed};
 pub use restore::{Restored, Revived};
@@ -46,8 +51,10 @@ pub struct BackupPolicy {
     pub keep: Age,
     /// How many of each database are kept however old they are.
     pub keep_at_least: usize,
+    /// How hard each is compressed, by zstd; not at all when 0.
+    pub compression: u8,
     /// How each is checked when it is made.
-    pub verify: Proof,
+    pub check: Proof,
     /// How old a backup may be to count for an operation that needs one.
     pub fresh: Age,
     /// One of the database's forms; its usual one when none.
@@ -84,10 +91,14 @@ pub struct BackupWish {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub jobs: Option<usize>,
-    /// `quick`: read back and compared; `restore`: restored into a scratch database and counted too. Default: that of
-    /// `[backup]`.
+    /// How hard it is compressed, by zstd: 0 (not at all) to 19. Default: that of `[backup]`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verify: Option<Proof>,
+    #[schemars(range(min = 0, max = 19))]
+    pub compression: Option<u8>,
+    /// `quick`: by checksums and by the database's own program; `restore`: restored into a scratch database and counted
+    /// too, which verifies it. Default: that of `[backup]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Proof>,
     /// For how long backups of this database are kept. Default: that of `[backup]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Age>,
@@ -105,7 +116,8 @@ impl BackupPolicy {
         }
         policy.format = wish.format.clone().or(policy.format);
         policy.jobs = wish.jobs.unwrap_or(policy.jobs);
-        policy.verify = wish.verify.unwrap_or(policy.verify);
+        policy.compression = wish.compression.unwrap_or(policy.compression);
+        policy.check = wish.check.unwrap_or(policy.check);
         policy.keep = wish.keep.clone().unwrap_or(policy.keep);
         policy.keep_at_least = wish.keep_at_least.unwrap_or(policy.keep_at_least);
         policy

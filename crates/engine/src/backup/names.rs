@@ -1,5 +1,6 @@
 //! Names of backups: the database, the time to the second in UTC, the run. Sorted by name they are sorted by time.
 
+use super::manifest::Backup;
 use crate::archive::escape;
 use jiff::Timestamp;
 
@@ -19,10 +20,11 @@ pub fn manifest(database: &str, id: &str) -> String {
 }
 
 /// Where a part of a backup is.
-pub fn part(database: &str, id: &str, part: &str, alone: bool, encrypted: bool) -> String {
+pub fn part(backup: &Backup, part: &str, alone: bool) -> String {
     let between = if alone { "." } else { "/" };
-    let end = if encrypted { ".age" } else { "" };
-    format!("{}{id}{between}{part}.zst{end}", folder(database))
+    let compressed = if backup.compression.is_some() { ".zst" } else { "" };
+    let encrypted = if backup.encryption.is_some() { ".age" } else { "" };
+    format!("{}{}{between}{part}{compressed}{encrypted}", folder(&backup.database), backup.id)
 }
 
 /// A database named by a path or a URL is known by its last part here; which one it is the manifest says.

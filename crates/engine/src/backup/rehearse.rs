@@ -39,6 +39,9 @@ pub struct Rehearsed {
     pub action: String,
     /// How long it took.
     pub seconds: f64,
+    /// How often it was interrupted and gone on with.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub interruptions: u32,
     /// Strong locks that it held at its end, which others would have waited for: table and mode.
     pub locks: Vec<String>,
     /// What the kind tells about it.
@@ -47,18 +50,18 @@ pub struct Rehearsed {
 }
 
 /// What stays the same while a rehearsal goes on.
-struct Stage<'a> {
-    engine: &'a Engine,
-    operation: &'a dyn Operation,
-    item: &'a Item,
-    limits: Limits,
+pub(super) struct Stage<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) operation: &'a dyn Operation,
+    pub(super) item: &'a Item,
+    pub(super) limits: Limits,
     actor: &'a str,
     database: &'a dyn Database,
 }
 
 impl Engine {
-    /// Does what the operation would do, and throws it away. With `both_ways` its steps are taken back and done again, on
-    /// a copy in any case.
+    /// Does what the operation would do, and throws it away. With `both_ways` its steps are interrupted, taken back and done
+    /// again, on a copy in any case.
     pub fn try_out(
         &self,
         request: &OperationRequest,
@@ -101,8 +104,10 @@ impl Engine {
             actor,
             database: database.as_ref(),
         };
-        let outcome =
-            database.open().map_err(Failure::from).and_then(|mut session| stage.go(session.as_mut()));
+        let outcome = database.open().map_err(Failure::from).and_then(|mut session| match both_ways {
+            true => stage.both_ways(session.as_mut()),
+            false => stage.go(session.as_mut()),
+        });
         drop(database);
         live.copies().discard(&name)?;
         outcome
@@ -173,34 +178,16 @@ impl Stage<'_> {
     /// Step by step, as a run would.
     fn go(&self, session: &mut dyn Session) -> Result<Rehearsal, Failure> {
         let mut steps = Vec::new();
-        let mut findings = Vec::new();
-        let mut before: Vec<(String, Schema)> = Vec::new();
         for step in &self.item.steps {
-            let known = before.iter().any(|(id, _)| *id == step.id);
-            if step.action == "apply" && !known {
-                before.push((step.id.clone(), shape(session)?));
-            }
             let began = self.engine.clock().tick();
             let (locks, detail) = self.one(step, session)?;
             let seconds = self.engine.clock().tick().duration_since(began).as_secs_f64();
             steps.push(rehearsed(step, seconds, locks, detail));
-            let there = before.iter().find(|(id, _)| *id == step.id);
-            if let (Some((_, schema)), "revert") = (there, step.action.as_str())
-                && *schema != shape(session)?
-            {
-                findings.push(Finding::warning(
-                    "way_back",
-                    &step.id,
-                    "its way back does not give the schema that was there before",
-                    "take back everything that the way there makes",
-                ));
-                break;
-            }
         }
-        Ok(Rehearsal { place: "copy", seconds: total(&steps), steps, findings })
+        Ok(Rehearsal { place: "copy", seconds: total(&steps), steps, findings: Vec::new() })
     }
 
-    fn one(
+    pub(super) fn one(
         &self,
         step: &Step,
         session: &mut dyn Session,
@@ -248,12 +235,17 @@ impl Stage<'_> {
         Ok((batch, detail))
     }
 
-    fn with_work<T>(&self, tx: &mut dyn Tx, act: impl FnOnce(&mut Work) -> Result<T>) -> Result<T, Failure> {
+    pub(super) fn with_work<T>(
+        &self,
+        tx: &mut dyn Tx,
+        act: impl FnOnce(&mut Work) -> Result<T>,
+    ) -> Result<T, Failure> {
         let setting = Setting {
             dialect: self.database.dialect(),
             stores: self.engine.stores(),
             faults: self.engine.faults(),
             now: self.engine.clock().now(),
+            did: None,
             actor: self.actor,
             clock: self.engine.clock(),
         };
@@ -262,7 +254,7 @@ impl Stage<'_> {
         Ok(act(&mut work)?)
     }
 
-    fn locks(&self, tx: &mut dyn Tx) -> Result<Vec<String>> {
+    pub(super) fn locks(&self, tx: &mut dyn Tx) -> Result<Vec<String>> {
         let Some(query) = self.database.dialect().strong_locks() else { return Ok(Vec::new()) };
         let text = |row: &targets::db::Row, n: usize| {
             row.get(n).and_then(Value::as_text).unwrap_or_default().to_owned()
@@ -271,16 +263,26 @@ impl Stage<'_> {
     }
 }
 
-fn rehearsed(step: &Step, seconds: f64, locks: Vec<String>, detail: Option<serde_json::Value>) -> Rehearsed {
-    Rehearsed { id: step.id.clone(), action: step.action.clone(), seconds, locks, detail }
+pub(super) fn rehearsed(
+    step: &Step,
+    seconds: f64,
+    locks: Vec<String>,
+    detail: Option<serde_json::Value>,
+) -> Rehearsed {
+    let (id, action) = (step.id.clone(), step.action.clone());
+    Rehearsed { id, action, seconds, interruptions: 0, locks, detail }
 }
 
-fn total(steps: &[Rehearsed]) -> f64 {
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+pub(super) fn total(steps: &[Rehearsed]) -> f64 {
     steps.iter().map(|step| step.seconds).sum()
 }
 
 /// The schema without what statistics say of it.
-fn shape(facts: &mut dyn Facts) -> Result<Schema> {
+pub(super) fn shape(facts: &mut dyn Facts) -> Result<Schema> {
     let mut schema = facts.schema()?;
     for table in &mut schema.tables {
         table.rows_estimate = None;

@@ -96,8 +96,7 @@ impl Engine {
             None => error,
         })?;
         files.finish()?;
-        let request =
-            (missing > 0).then(|| self.restore_request(&store_name, &run, None, &backup.database, actor));
+        let request = (missing > 0).then(|| self.rows_request(&store_name, &run, backup, actor));
         Ok(MissingRows { looked_at, missing, request })
     }
 }

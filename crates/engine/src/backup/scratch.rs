@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use targets::files::failed;
 
 /// The folder.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
     /// Locked for as long as this process lives.
     _lock: File,

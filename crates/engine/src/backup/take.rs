@@ -1,12 +1,18 @@
-//! Taking a backup: room is looked for, the dump goes into the store, is read back and checked, and then gets its manifest.
+//! Taking a backup: room is looked for, the dump goes into the store and is checked, and then gets its manifest.
+//!
+//! Checksums are of what went through on the way. Only a store that cannot promise that it has what it was given is read again.
 
-use super::manifest::{Backup, Proof, Verified, list};
+use super::manifest::{Backup, Passed, Proof, list};
 use super::scratch::Scratch;
 use super::{BackupPolicy, BackupWish, check, names, pipe};
-use crate::engine::Engine;
+use crate::engine::{Engine, new_id};
 use crate::error::{Error, Failure, Result};
+use std::sync::Arc;
 use targets::db::{Contents, Database, Dumping};
 use targets::files::Files;
+
+/// A copy of pages, and the folder that goes with it.
+pub(crate) type PageCopy = (Scratch, Arc<dyn Database>);
 
 /// How much larger than the one before a backup may be without being refused for lack of room.
 const GROWTH: f64 = 1.2;
@@ -47,9 +53,10 @@ impl Engine {
             taken_at,
             seconds: 0.0,
             contents: Contents::default(),
+            compression: (policy.compression > 0).then(|| "zstd".to_owned()),
             encryption: policy.recipient.as_ref().map(|_| "age".to_owned()),
             files: Vec::new(),
-            verified: None,
+            checked: None,
             seal: String::new(),
             store: policy.store.clone(),
             path: String::new(),
@@ -59,15 +66,15 @@ impl Engine {
             backup.seconds = self.clock().tick().duration_since(began).as_secs_f64();
             drop(scratch);
             let began = self.clock().tick();
-            for file in &backup.files {
-                pipe::compare(store.as_ref(), file)?;
+            if store.needs_reading_back() {
+                check::whole(store.as_ref(), &backup)?;
             }
-            let proved = match policy.verify {
+            let proved = match policy.check {
                 Proof::Quick => Ok(()),
                 Proof::Restore => self.rehearse(&backup, policy, &[]).and_then(check::without_findings),
             };
-            backup.verified = Some(Verified {
-                how: policy.verify,
+            backup.checked = Some(Passed {
+                how: policy.check,
                 at: self.clock().now(),
                 seconds: self.clock().tick().duration_since(began).as_secs_f64(),
             });
@@ -83,6 +90,18 @@ impl Engine {
         }
         backup.path = store.place(&backup.files[0].name);
         Ok(backup)
+    }
+
+    /// A copy of the pages of a database and the folder that it is in, where the database can be copied like that.
+    pub(crate) fn copy_to_look_at(&self, database: &dyn Database) -> Result<Option<PageCopy>> {
+        let Some(policy) = &self.parts().backups else {
+            return Err(Error::usage("there is no folder for a copy: backups are switched off").help(
+                "set `enabled = true` in `[backup]`, or look at the database itself (`on_copy = false`)",
+            ));
+        };
+        let scratch = Scratch::new(&policy.scratch, &new_id())?;
+        let copy = database.copies().pages(&dumping(policy, database, scratch.path()))?;
+        Ok(copy.map(|copy| (scratch, copy)))
     }
 
     /// Whether a backup is still what was written: every file is read again.
@@ -114,7 +133,6 @@ pub(super) fn dumping(policy: &BackupPolicy, database: &dyn Database, scratch: &
         format: policy.format.clone().filter(known),
         jobs: policy.jobs,
         programs: policy.programs.clone(),
-        count: policy.verify == Proof::Restore,
     }
 }
 
@@ -136,7 +154,7 @@ fn fill(
             files.push(before.finish()?);
         }
         files.retain(|file: &super::StoredPart| file.part != part);
-        last = Some(pipe::send(store, &about, part, alone, policy.recipient.as_deref(), from)?);
+        last = Some(pipe::send(store, &about, part, alone, policy, from)?);
         Ok(())
     });
     // What is visible already must be known, so that it can be removed.

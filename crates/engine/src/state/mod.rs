@@ -1,10 +1,11 @@
-//! Sexton's own memory: runs, their events, requests to stop, the audit trail.
+//! Sexton's own memory: runs, their events, requests to stop, the audit trail, samples of databases.
 //!
 //! A database like any other, reached through the same contract, so it is SQLite by default and PostgreSQL when
 //! several workers share it. It is never the truth about the maintained data: that lies in its checkpoint.
 
 mod presences;
 mod runs;
+mod samples;
 
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
@@ -35,6 +36,7 @@ impl State {
             create(session.as_mut(), &limits)?;
         }
         presences::create(session.as_mut(), &limits)?;
+        samples::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

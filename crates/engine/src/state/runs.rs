@@ -335,6 +335,6 @@ impl State {
 }
 
 /// A moment as text that sorts: always with microseconds.
-fn sortable(at: Timestamp) -> String {
+pub(super) fn sortable(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }

@@ -143,7 +143,8 @@ pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<bool
     for statement in &statements {
         tx.execute(statement)?;
     }
-    tx.commit()?;
+    // The first batch comes right after it, and is on disk only together with it.
+    tx.commit_soon()?;
     Ok(true)
 }
 

@@ -162,6 +162,7 @@ fn insert_again(
     if rows != remembered {
         return Ok(Err("a trigger or rule keeps it from being inserted".to_owned()));
     }
+    work.remember_added(&task.table, &task.columns, undo, range, rows)?;
     Ok(Ok(rows))
 }
 

@@ -151,7 +151,7 @@ fn any_archive() -> impl Strategy<Value = (Header, Vec<Row>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     // S1-079
     #[test]

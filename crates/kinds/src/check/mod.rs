@@ -51,9 +51,18 @@ impl Kind for Check {
 }
 
 impl Operation for Options {
-    fn plan(&self, facts: &mut dyn Facts, _: &Planning) -> Result<Planned> {
+    fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         let mut findings = Vec::new();
+        if self.on_copy && !planning.on_a_copy {
+            findings.push(Finding::note(
+                "in_place",
+                &planning.request.database,
+                "it was looked at itself: a copy of it would be written anew and hide what is wrong, and nobody waits meanwhile",
+                "",
+            ));
+        }
         let mut result = Map::new();
+        result.insert("on_copy".to_owned(), json!(planning.on_a_copy));
         let mut damaged = false;
         if self.integrity {
             let found = facts.soundness(self.limit)?;
@@ -83,6 +92,10 @@ impl Operation for Options {
 
     fn only_looks(&self) -> bool {
         true
+    }
+
+    fn wants_a_copy(&self) -> bool {
+        self.on_copy
     }
 
     fn act(&self, _: &Step, _: &Cursor, _: u64, _: &mut Work) -> Result<Batch> {

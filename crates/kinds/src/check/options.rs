@@ -12,6 +12,9 @@ pub struct Options {
     pub integrity: bool,
     /// Look up every reference that the database declares, enforced or not.
     pub foreign_keys: bool,
+    /// Look at a copy of the file, made in one go, so that the file itself is not held meanwhile. SQLite; PostgreSQL is looked
+    /// at beside its writers in any case.
+    pub on_copy: bool,
     /// Conditions that no row may meet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
@@ -44,7 +47,7 @@ fn ids() -> String {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { integrity: true, foreign_keys: true, rules: Vec::new(), limit: 100 }
+        Self { integrity: true, foreign_keys: true, on_copy: false, rules: Vec::new(), limit: 100 }
     }
 }
 

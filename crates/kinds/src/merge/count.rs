@@ -110,11 +110,11 @@ impl Counting {
     }
 }
 
-/// Counts everything that a run would do.
-pub fn count(task: &Task, facts: &mut dyn Facts) -> Result<Counted> {
+/// Counts everything that a run would do, in all scopes or in one.
+pub fn count(task: &Task, scope: Option<&Sql>, facts: &mut dyn Facts) -> Result<Counted> {
     let node = &task.node;
     let mut counting = Counting::default();
-    counting.parts.push((MAP.to_owned(), map(task, None, None)));
+    counting.parts.push((MAP.to_owned(), map(task, scope, None)));
     let all = Sql::new(&format!("s, count(*) as many from {MAP} group by s"));
     counting.line(&node.table, &[], "merge", all.clone());
     counting.node(node, MAP, facts.dialect());
@@ -162,6 +162,13 @@ pub fn count(task: &Task, facts: &mut dyn Facts) -> Result<Counted> {
 }
 
 impl Counted {
+    /// Adds what was counted in other scopes.
+    pub fn add(&mut self, other: Counted) {
+        self.exact = other.exact && (self.exact || self.lines.is_empty());
+        self.lines = other.lines;
+        self.scopes.extend(other.scopes);
+    }
+
     /// The sums of the lines, over all scopes or those chosen.
     pub fn totals(&self, chosen: Option<&Vec<Value>>) -> Vec<u64> {
         let mut totals = vec![0; self.lines.len()];

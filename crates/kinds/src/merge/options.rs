@@ -24,6 +24,10 @@ pub struct Options {
     /// each value is a transaction and an undo point of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Only these values of `scope`, at once and whatever failed before: an application that has just found a duplicate of its
+    /// own has it merged without waiting for the clean-up of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Which row stays, first rule first: `most_dependants`, `most TABLE`, `oldest`, `newest` (by `age_column`),
     /// `lowest_key`, `highest_key`, `highest COLUMN`, `lowest COLUMN`, `COLUMN = VALUE`. What is still even then is decided by the lowest key.
     /// Default: most dependants, then oldest where there is an `age_column`.
@@ -224,6 +228,15 @@ impl Options {
                 "`oldest` and `newest` need to know how old a row is",
                 "say `age_column = \"created_at\"`",
             );
+        }
+        if self.scope.is_none() && !self.only.is_empty() {
+            return refuse(
+                "`only` needs a `scope`",
+                "say `scope = \"…\"`: the column whose values `only` lists",
+            );
+        }
+        if self.mode != Mode::Merge && !self.only.is_empty() {
+            return refuse("`only` is about merging", "leave it out, or say `mode = \"merge\"`");
         }
         if self.scope.is_none() && self.max_scopes.is_some() {
             return refuse(

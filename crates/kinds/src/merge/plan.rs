@@ -8,7 +8,9 @@ use super::references;
 use super::result::{self, Detail};
 use super::survivor;
 use super::task::{Task, Tree};
-use engine::{Dependants, Error, FailedScope, Finding, Planned, Planning, Result, Step, undo::not_exempt};
+use engine::{
+    Class, Dependants, Error, FailedScope, Finding, Planned, Planning, Result, Step, undo::not_exempt,
+};
 use std::collections::BTreeMap;
 use targets::db::{Facts, Family, Schema, Sql, Table, TableKind, Value};
 
@@ -26,7 +28,11 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     let schema = facts.schema()?;
     let mut task = task(options, &schema, facts, &mut planned.findings)?;
     check_triggers(options, &task, &mut planned.findings);
-    let counted = count(&task, facts)?;
+    let within = within(options, &task, facts)?;
+    let mut counted = Counted::default();
+    for scope in &within {
+        counted.add(count(&task, scope.as_ref(), facts)?);
+    }
     let found = counted.scopes.len() as u64;
     let chosen = choose(options, &task, &counted, facts, planning, &mut planned.findings)?;
     task.scopes = chosen.clone();
@@ -39,12 +45,43 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
     refuse_clashes(&dependants, &mut planned.findings);
     let exempt = exempt(&task, facts)?;
     if task.scope.is_some() {
-        let results = results(&task, &counted, &chosen, facts)?;
+        let results = results(&task, &counted, &chosen, &within, facts)?;
         planned.result = Some(result::sum_up(&task, found, true, &results));
     }
     planned.steps.push(step(&task, task.planned, dependants, exempt, counted.exact, facts, planning)?);
     planned.undo = Some(undo(options, planning)?);
     Ok(planned)
+}
+
+/// The scopes to look into: all of them (none), or each of those named.
+fn within(options: &Options, task: &Task, facts: &mut dyn Facts) -> Result<Vec<Option<Sql>>> {
+    let Some(scope) = task.scope.as_ref().filter(|_| !options.only.is_empty()) else { return Ok(vec![None]) };
+    let table = &task.node.table;
+    let column = table.expect_column(scope)?;
+    let mut known: Vec<Value> = Vec::new();
+    let mut within = Vec::new();
+    for text in &options.only {
+        let value = facts.dialect().inward(column, Value::Text(text.clone()));
+        // As the column writes it: `07` and `7` may be one and the same.
+        let select = Sql::new(&format!("select {} from ", facts.dialect().outward(column)))
+            .table(&table.name)
+            .text(" as t where t.")
+            .name(scope)
+            .text(" = ")
+            .add(&value)
+            .text(" limit 1");
+        let found = facts.value(&select).map_err(|error| match error.class {
+            Class::Data => Error::usage(format!("`{text}` is no value of `{scope}`"))
+                .because(error)
+                .help(format!("`{}` is of type {}", scope, column.declared)),
+            _ => error,
+        })?;
+        if found != Value::Null && !known.contains(&found) {
+            known.push(found);
+            within.push(Some(value));
+        }
+    }
+    Ok(within)
 }
 
 fn undo(options: &Options, planning: &Planning) -> Result<engine::Undo> {
@@ -194,7 +231,9 @@ fn choose(
         }
         match of(value) {
             None => fresh.push(value.clone()),
-            Some(scope) if options.retry_failed || scope.next_at <= planning.now => {
+            Some(scope)
+                if options.retry_failed || !options.only.is_empty() || scope.next_at <= planning.now =>
+            {
                 again.push((scope, value.clone()))
             }
             Some(scope) => waiting.push(scope),
@@ -283,20 +322,23 @@ fn results(
     task: &Task,
     counted: &Counted,
     chosen: &[Value],
+    within: &[Option<Sql>],
     facts: &mut dyn Facts,
 ) -> Result<Vec<serde_json::Value>> {
     let Some(scope) = &task.scope else { return Ok(Vec::new()) };
     let outward = facts.dialect().outward(task.node.table.expect_column(scope)?);
     let more =
         Sql::new(&format!(", (select {outward} from (select q.s as ")).name(scope).text(") as t)").shown();
-    let select = Sql::new(&format!("with {MAP} as ("))
-        .add(&map(task, None, None))
-        .text(") ")
-        .add(&result::pairs_of(task, facts.dialect(), &more)?);
     let mut details: BTreeMap<String, Detail> = BTreeMap::new();
-    for row in facts.rows(&select)? {
-        let scope = row.get(3).map(result::shown).unwrap_or_default();
-        details.entry(scope).or_default().pair(&row);
+    for scope in within {
+        let select = Sql::new(&format!("with {MAP} as ("))
+            .add(&map(task, scope.as_ref(), None))
+            .text(") ")
+            .add(&result::pairs_of(task, facts.dialect(), &more)?);
+        for row in facts.rows(&select)? {
+            let scope = row.get(3).map(result::shown).unwrap_or_default();
+            details.entry(scope).or_default().pair(&row);
+        }
     }
     let mut results = Vec::new();
     for (value, counts) in &counted.scopes {

@@ -16,6 +16,9 @@ pub struct Migration {
     pub number: Option<u64>,
     /// As the history of its tool spells it: `20240131120000`, `1.2`, `0001`.
     pub version: String,
+    /// What its tool sorts it by, where it compares text rather than numbers: there `10` comes before `9`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sorted_as: Option<String>,
     /// What it does, in words.
     pub description: String,
     /// Ids that must be in before it.
@@ -43,8 +46,12 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// Its place among the others: the numbers in its version, so that `1.10` comes after `1.9`. None where it has none.
+    /// Its place among the others: the numbers in its version, so that `1.10` comes after `1.9`, or the letters of what its
+    /// tool sorts by. None where it has none.
     pub fn place(&self) -> Option<Vec<u64>> {
+        if let Some(text) = &self.sorted_as {
+            return Some(text.bytes().map(u64::from).collect());
+        }
         if let Some(number) = self.number {
             return Some(vec![number]);
         }

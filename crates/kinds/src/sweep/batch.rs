@@ -110,8 +110,14 @@ pub fn act(task: &Task, mut place: Place, rows: u64, work: &mut Work) -> Result<
         place.to = None;
         return Ok(Batch { counts, next: Some(place.cursor()?) });
     }
+    // All that was planned, and none before it was passed over: nothing is looked for again, the verification tells of what came.
+    let last = place.leaf + 1 >= task.leaves.len() && place.tried == 0;
+    let all = last && place.done == task.planned;
     if done == 0
-        || (done < rows && task.walk == Walk::Few && !work.is_retry() && task.refers_to_itself().is_none())
+        || ((done < rows || all)
+            && task.walk == Walk::Few
+            && !work.is_retry()
+            && task.refers_to_itself().is_none())
     {
         place.leaf += 1;
     }

@@ -61,7 +61,10 @@ fn a_backup_says_where_it_is_and_restores_into_a_new_database() {
             assert!(!result[key].is_null(), "{key} in {result}");
         }
         let named = report.backup.unwrap();
-        assert!(named.verified && named.size_bytes > 1_000 && named.sha256.len() == 64, "{named:?}");
+        assert!(
+            named.checked && !named.verified && named.size_bytes > 1_000 && named.sha256.len() == 64,
+            "{named:?}"
+        );
         assert_eq!(std::fs::metadata(&named.path).unwrap().len(), named.size_bytes);
         let name = Path::new(&named.path).file_name().unwrap().to_string_lossy().into_owned();
         assert!(name.starts_with("test-20") && name.contains(&report.run_id), "{name}");
@@ -146,11 +149,11 @@ fn a_backup_is_proved_by_restoring_it_into_a_scratch_database() {
     // S2-045, W-110
     shop(|stage| {
         let admin = stage.workshop.also_at(stage.place.admin_database());
-        let request = story::request("backup", json!({"verify": "restore"}), manners(), false);
+        let request = story::request("backup", json!({"check": "restore"}), manners(), false);
         let report = story::run(&admin, &story::plan(&admin, &request));
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         let backup = admin.find_backup("latest", None).unwrap();
-        assert_eq!(backup.verified.as_ref().unwrap().how, Proof::Restore);
+        assert_eq!(backup.checked.as_ref().unwrap().how, Proof::Restore);
         let rows: u64 = backup.contents.tables.iter().filter_map(|table| table.rows).sum();
         assert_eq!(rows, 2_500, "{:?}", backup.contents.tables);
         let drill = admin.drill(&backup, "tester").unwrap();
@@ -195,7 +198,7 @@ fn a_dump_in_the_directory_format_with_several_jobs_restores_too() {
             return;
         }
         let engine = stage.workshop.also(stage.place.admin_database(), |policy| policy.jobs = 2);
-        let options = json!({"format": "directory", "jobs": 2, "verify": "restore"});
+        let options = json!({"format": "directory", "jobs": 2, "check": "restore"});
         let request = story::request("backup", options, manners(), false);
         let report = story::run(&engine, &story::plan(&engine, &request));
         assert_eq!(report.status, Status::Completed, "{report:#?}");
@@ -219,7 +222,7 @@ fn sexton_tables_and_views_and_empty_databases_are_no_obstacle() {
         let purge = story::request("purge", json!({"table": "t", "where": "t.id = 1"}), manners(), false);
         story::run(&engine, &story::plan(&engine, &purge));
         let admin = stage.workshop.also_at(stage.place.admin_database());
-        let request = story::request("backup", json!({"verify": "restore"}), manners(), false);
+        let request = story::request("backup", json!({"check": "restore"}), manners(), false);
         let report = story::run(&admin, &story::plan(&admin, &request));
         assert_eq!(report.status, Status::Completed, "{report:#?}");
     });

@@ -98,3 +98,37 @@ fn files_that_a_dying_process_left_go_after_a_day_and_never_those_of_others() {
         assert_eq!(left(stage).len(), 1);
     });
 }
+
+#[test]
+fn a_backup_with_the_first_manifest_is_still_good() {
+    // Made by the program as it was then: always compressed, and what is `checked` now was called `verified`.
+    let stage = Stage::new(testkit::Place::sqlite());
+    let older = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/older_backup");
+    let store = stage.workshop.store().join("test");
+    std::fs::create_dir_all(&store).unwrap();
+    for entry in std::fs::read_dir(older).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), store.join(entry.file_name())).unwrap();
+    }
+    let engine = stage.engine();
+    let backup = engine.find_backup("latest", None).unwrap();
+    assert_eq!((backup.version, backup.compression.as_deref()), (1, Some("zstd")));
+    assert!(backup.checked.is_some() && !backup.is_verified(), "read back is not restored");
+    assert!(engine.prune_backups(None, true, "tester").unwrap().removed.is_empty());
+    let manifest = files(&stage).into_iter().find(|file| file.extension().is_some_and(|end| end == "json"));
+    let manifest = manifest.unwrap();
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    for (was, now) in [("\"rows\": 3", "\"rows\": 4"), ("\"encryption\": null", "\"encryption\": \"age\"")] {
+        assert!(text.contains(was), "{text}");
+        std::fs::write(&manifest, text.replace(was, now)).unwrap();
+        assert_eq!(engine.backups(None).unwrap().1.len(), 1, "{now} is not what was sealed");
+    }
+    std::fs::write(&manifest, text).unwrap();
+    let drill = engine.drill(&backup, "tester").unwrap();
+    assert_eq!((drill.rows, drill.findings.len()), (3, 0), "{drill:?}");
+    let again = engine.find_backup("latest", None).unwrap();
+    assert!(again.version > 1 && again.is_verified(), "{again:?}");
+    let revived = engine.revive_backup(&again).unwrap();
+    revived.replace("tester").unwrap();
+    assert_eq!(stage.number("select count(*) from note where text in ('one', 'two', 'three')"), 3);
+}

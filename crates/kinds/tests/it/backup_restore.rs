@@ -98,6 +98,11 @@ fn rows_that_are_missing_come_back_and_what_is_there_is_never_overwritten() {
             "{report:#?}"
         );
         assert_ne!(stage.place.dump(), damaged);
+        let back = engine.undo_request(&report.run_id, None, "tester").unwrap();
+        let undone = story::run(&engine, &story::plan(&engine, &back));
+        assert_eq!((undone.status, stage.place.dump()), (Status::Completed, damaged));
+        let some = find(Some("t.id <= 15"));
+        story::run(&engine, &story::plan(&engine, &some.request.unwrap()));
         let rest = find(None);
         assert_eq!((rest.looked_at, rest.missing), (2_000, 15));
         story::run(&engine, &story::plan(&engine, &rest.request.unwrap()));

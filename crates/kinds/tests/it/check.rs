@@ -191,3 +191,45 @@ fn a_rule_that_cannot_be_asked_is_an_error_that_names_it() {
         }
     });
 }
+
+#[test]
+fn a_copy_tells_what_the_file_itself_would_and_is_gone_afterwards() {
+    // issue 5: the file is not held while its copy is looked at
+    let rows = "insert into workers select 'x' || planner_id || worker_id, 'p1' from workers;";
+    both(
+        &format!("{TABLES} {rows} create index workers_planner on workers (planner_id);"),
+        TABLES,
+        |stage| {
+            if stage.place.is_sqlite() {
+                // an index that lacks an entry which its table has
+                stage.place.script(
+                "create table whole as select sql from sqlite_schema where name = 'workers_planner';
+                 pragma writable_schema = on;
+                 update sqlite_schema set sql = 'create index workers_planner on workers (planner_id) where false'
+                   where name = 'workers_planner';",
+            );
+                stage.place.script(
+                "insert into workers values ('w9', 'p1'); pragma writable_schema = on;
+                 update sqlite_schema set sql = (select sql from whole) where name = 'workers_planner'; drop table whole;",
+            );
+            }
+            let (_, itself) = run(stage, json!({}));
+            let (report, copied) = run(stage, json!({"on_copy": true}));
+            assert_eq!(copied["on_copy"], json!(stage.place.is_sqlite()));
+            assert_eq!(copied["pragma_checks"], itself["pragma_checks"]);
+            let scratch = stage.workshop.folder().join("scratch");
+            match stage.place.is_sqlite() {
+                true => {
+                    assert!(found(&report).contains(&"damage".to_owned()), "{copied}");
+                    assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0);
+                    let without = stage.workshop.without_backups(stage.place.database());
+                    let options = json!({"on_copy": true});
+                    let error =
+                        without.plan(&story::request("check", options, manners(), false)).unwrap_err();
+                    assert!(shown(&error).contains("no folder for a copy"), "{}", shown(&error));
+                }
+                false => assert!(found(&report).contains(&"in_place".to_owned()), "{:?}", found(&report)),
+            }
+        },
+    );
+}

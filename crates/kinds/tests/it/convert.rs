@@ -100,7 +100,9 @@ fn a_large_table_is_walked_as_it_lies_and_what_fails_is_met_once() {
         let engine = stage.engine();
         let options = json!({"table": "t", "where": "m is null", "set": {"m": "t.id"}});
         let plan = story::plan(&engine, &story::request("convert", options, manners(), false));
-        assert!(plan.items[0].steps[0].way.contains("physical"), "{}", plan.items[0].steps[0].way);
+        // PostgreSQL before 14 cannot look at a part of a table only.
+        let walks = plan.items[0].steps[0].way.contains("physical");
+        assert_eq!(walks, stage.place.version() >= 14, "{}", plan.items[0].steps[0].way);
         let report = story::run(&engine, &plan);
         let done = &report.operations[0];
         assert_eq!(

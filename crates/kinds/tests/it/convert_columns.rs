@@ -120,7 +120,7 @@ const AGENTS: (&str, &str) = (
      insert into agents values ('a', '[\"plan\",\"write\"]'), ('b', '[]'), ('c', 'none'), ('d', '[\"read\"]'), ('e', '[1]');
      insert into agent_capabilities values ('d', 'read', 0.9);",
     "create table agents (id text primary key, capabilities text);
-     create table agent_capabilities (id uuid primary key default gen_random_uuid(), agent_id text not null references agents,
+     create table agent_capabilities (id uuid primary key default md5(random()::text)::uuid, agent_id text not null references agents,
        capability_name varchar(100) not null, confidence_score numeric(3,2) default 0.5, unique (agent_id, capability_name));
      insert into agents values ('a', '[\"plan\",\"write\"]'), ('b', '[]'), ('c', 'none'), ('d', '[\"read\"]'), ('e', '[1]');
      insert into agent_capabilities (agent_id, capability_name, confidence_score) values ('d', 'read', 0.9);",

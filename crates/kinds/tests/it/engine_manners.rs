@@ -300,3 +300,41 @@ fn a_second_run_finds_nothing_to_do() {
         );
     });
 }
+
+#[test]
+fn what_a_stopped_run_had_not_begun_is_done_when_it_is_resumed() {
+    // W-068
+    let (sqlite, postgres) = rows(40);
+    for go_on in [true, false] {
+        both(&sqlite, &postgres, |stage| {
+            stage.place.script("create table u (id integer primary key); insert into u select id from t");
+            let before = stage.place.dump();
+            let manners = engine::Manners { batch_size: Some(10), ..crate::stage::manners() };
+            let mut request = story::request("purge", all(), manners, false);
+            let mut second = request.operations[0].clone();
+            second.name = "the second".to_owned();
+            second.options = json!({"table": "u", "where": "id > 0"});
+            request.operations.push(second);
+            request.go_on = go_on;
+            let engine = stage.engine();
+            let plan = story::plan(&engine, &request);
+            let stop = Stop::default();
+            let stopped = engine.run(&plan, &stop, &mut |event| {
+                if matches!(event.what, What::Advanced { .. }) {
+                    stop.ask();
+                }
+            });
+            let stopped = stopped.unwrap();
+            let statuses = |report: &engine::Report| -> Vec<Status> {
+                report.operations.iter().map(|operation| operation.status).collect()
+            };
+            assert_eq!(statuses(&stopped), [Status::Cancelled, Status::Skipped]);
+            let resumed = engine.resume(&stopped.run_id, &Stop::default(), &mut |_| {}).unwrap();
+            assert_eq!(statuses(&resumed), [Status::Completed, Status::Completed], "{resumed:#?}");
+            assert_eq!(resumed.operations[1].reason, None);
+            assert_eq!(stage.number("select count(*) from u"), 0);
+            stage.undo(&stopped.run_id);
+            assert_eq!(stage.place.dump(), before);
+        });
+    }
+}

@@ -142,8 +142,8 @@ fn holds(place: Place, specs: &[Spec], base: &str) {
 fn cases(count: u32, make: fn() -> Place) {
     let config = ProptestConfig {
         cases: count,
-        failure_persistence: None,
         max_shrink_iters: 30,
+        source_file: Some(file!()),
         ..ProptestConfig::default()
     };
     let base = prop_oneof![Just(""), Just("in/deep")];

@@ -142,3 +142,53 @@ fn files_that_wait_for_somebody_else_are_left_alone() {
         );
     });
 }
+
+/// Takes one file of the folder that a dead run had moved out of the quarantine again, as if its move had come no further.
+fn half_back(stage: &Stage) {
+    let store = stage.workshop.store();
+    let quarantine = store.join(".sexton-quarantine");
+    let point = std::fs::read_dir(&quarantine).unwrap().next().unwrap().unwrap().path();
+    let name = "planner-9/variables/deep/y.pkl";
+    std::fs::create_dir_all(store.join(name).parent().unwrap()).unwrap();
+    std::fs::rename(point.join("files").join(name), store.join(name)).unwrap();
+}
+
+#[test]
+fn the_rest_of_a_folder_follows_that_a_dead_run_had_moved_in_part() {
+    // buckets have no folders, so one is moved file by file
+    both(|stage| {
+        file(&stage.workshop.store(), "planner-9/variables/z.pkl", 7);
+        settle(&stage.workshop.store());
+        let files =
+            |stage: &Stage| tree(stage).into_iter().filter(|name| !name.ends_with('/')).collect::<Vec<_>>();
+        let before = files(stage);
+        let dead = die_when(stage, |stage| !there(stage, "planner-9") && points(stage) == 0);
+        half_back(stage);
+        let resumed = stage.engine().resume(&dead, &engine::Stop::default(), &mut |_| {}).unwrap();
+        assert_eq!(
+            (resumed.status, resumed.operations[0].rows_deleted),
+            (Status::Completed, 5),
+            "{resumed:#?}"
+        );
+        assert!(!there(stage, "planner-9/variables/deep/y.pkl"), "a part of the folder was left");
+        std::fs::remove_dir_all(stage.workshop.store().join("planner-9")).unwrap();
+        assert_eq!(stage.undo(&dead).status, Status::Completed);
+        assert_eq!(files(stage), before);
+    });
+}
+
+#[test]
+fn a_folder_that_was_moved_in_part_and_has_something_new_stays_whole() {
+    both(|stage| {
+        file(&stage.workshop.store(), "planner-9/variables/z.pkl", 7);
+        settle(&stage.workshop.store());
+        let dead = die_when(stage, |stage| !there(stage, "planner-9") && points(stage) == 0);
+        half_back(stage);
+        file(&stage.workshop.store(), "planner-9/new.pkl", 3);
+        let resumed = stage.engine().resume(&dead, &engine::Stop::default(), &mut |_| {}).unwrap();
+        assert_eq!(resumed.operations[0].rows_deleted, 4, "{resumed:#?}");
+        for name in ["new.pkl", "variables/z.pkl", "variables/deep/y.pkl"] {
+            assert!(there(stage, &format!("planner-9/{name}")), "{name} is gone");
+        }
+    });
+}

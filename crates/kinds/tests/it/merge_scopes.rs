@@ -357,3 +357,64 @@ fn restored_rows_are_merged_again_only_after_they_are_released() {
         assert_eq!(plan(stage, cleanup()).matched(), 22);
     });
 }
+
+#[test]
+fn one_application_is_consolidated_on_demand_and_the_others_are_not_looked_at() {
+    //
+    on_both(|stage| {
+        let before = stage.place.dump();
+        let (all, one) = (plan(stage, cleanup()), plan(stage, with("only", json!(["4"]))));
+        let of_four = |plan: &Plan| {
+            let result = plan.items[0].result.clone().unwrap();
+            let list = result["results"].as_array().unwrap().clone();
+            list.into_iter().find(|one| one["application_id"] == 4).unwrap()
+        };
+        assert_eq!(of_four(&one), of_four(&all), "the same as in the clean-up of all");
+        assert_eq!(one.items[0].result.as_ref().unwrap()["results"].as_array().unwrap().len(), 1);
+        let others =
+            "select id, application_id, parent_id, name from folders where application_id <> 4 order by id";
+        let untouched = cells(&stage.place, others);
+        let report = run(stage, with("only", json!(["4", "04", "4711"])));
+        assert_eq!(report.status, Status::Completed, "{report:#?}");
+        assert_eq!(report.operations[0].rows_deleted, one.matched());
+        assert_eq!(cells(&stage.place, others), untouched);
+        let roots = "select count(*) from folders where application_id = 4 and parent_id is null";
+        assert_eq!(stage.number(roots), 1);
+        // Again, and there is nothing to do.
+        let again = run(stage, with("only", json!(["4"])));
+        assert_eq!((again.status, again.totals.deleted), (Status::Completed, 0));
+        stage.undo(&report.run_id);
+        assert_eq!(stage.place.dump(), before);
+    });
+}
+
+#[test]
+fn what_is_asked_for_by_name_does_not_wait_for_its_time() {
+    // X-37, W-122
+    on_both(|stage| {
+        refuse(stage, "4");
+        let mut options = with("triggers", "fire");
+        assert_eq!(run(stage, options.clone()).status, Status::Partial);
+        allow(stage);
+        assert_eq!(run(stage, options.clone()).totals.deleted, 0, "it waits");
+        options["only"] = json!(["4"]);
+        assert!(run(stage, options).totals.deleted > 0);
+    });
+}
+
+#[test]
+fn a_value_that_cannot_be_one_is_refused() {
+    on_both(|stage| {
+        let engine = stage.engine();
+        let plan = |options| engine.plan(&story::request("merge", options, manners(), false));
+        let outcome = plan(with("only", json!(["four"])));
+        match stage.place.is_sqlite() {
+            // there any column may hold any value
+            true => assert_eq!(outcome.unwrap().matched(), 0),
+            false => assert!(outcome.unwrap_err().to_string().contains("`four` is no value of"), "told"),
+        }
+        let mut options = with("only", json!(["4"]));
+        options.as_object_mut().unwrap().remove("scope");
+        assert!(plan(options).unwrap_err().to_string().contains("`only` needs a `scope`"));
+    });
+}

@@ -67,7 +67,7 @@ fn one_is_done_again_or_taken_out_by_its_name() {
 
 #[test]
 fn dependencies_decide_the_order_whatever_the_names() {
-    // S2-031
+    // S2-031, X-26
     both(|yard| {
         yard.write(&[
             ("c.sql", "-- sexton:description needs b\n-- sexton:depends b\ninsert into t values (3);"),

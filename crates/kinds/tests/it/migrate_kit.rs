@@ -11,7 +11,16 @@ use testkit::{Place, Workshop, story};
 pub struct Yard {
     pub place: Place,
     pub workshop: Workshop,
-    folder: tempfile::TempDir,
+    folder: Folder,
+}
+
+/// The folder of the migrations, in one that removes itself.
+struct Folder(std::path::PathBuf, #[expect(dead_code, reason = "removes itself")] tempfile::TempDir);
+
+impl Folder {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
 }
 
 /// The same test on both databases.
@@ -34,7 +43,10 @@ impl Yard {
     pub fn new(place: Place) -> Self {
         let clock = Arc::new(SetClock::standing(Timestamp::now()));
         let workshop = Workshop::new(&place, kinds::catalogue()).at(clock);
-        Self { place, workshop, folder: tempfile::tempdir().unwrap() }
+        let desk = tempfile::tempdir().unwrap();
+        let folder = Folder(desk.path().join("migrations"), desk);
+        std::fs::create_dir(folder.path()).unwrap();
+        Self { place, workshop, folder }
     }
 
     /// With these files.
@@ -46,7 +58,18 @@ impl Yard {
 
     pub fn write(&self, files: &[(&str, &str)]) {
         for (name, text) in files {
-            std::fs::write(self.folder.path().join(name), text).unwrap();
+            let path = self.folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+
+    /// The rows of trials.
+    pub fn write_seeds(&self, files: &[(&str, &str)]) {
+        let folder = self.folder.path().with_file_name("seeds");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
         }
     }
 

@@ -273,6 +273,39 @@ fn folders_of_diesel() {
 }
 
 #[test]
+fn broken_folders_of_sqlx_refinery_and_rails_are_told() {
+    // W-003
+    for (name, convention, wanted) in [
+        ("sqlx-broken", Convention::Sqlx, "`20240101000000_gone` has a way down and no way up"),
+        (
+            "refinery-broken",
+            Convention::Refinery,
+            "`V99999999999999999999__far.sql`: the number `99999999999999999999` is too large",
+        ),
+        ("structure-broken", Convention::Structure, "`structure.sql`, line 3: it is not UTF-8"),
+    ] {
+        let told = broken(name, convention);
+        assert!(told.len() == 1 && told[0].contains(wanted) && told[0].contains(" → "), "{told:#?}");
+    }
+}
+
+#[test]
+fn where_a_tool_compares_text_so_do_we() {
+    // dbmate sorts the names of its files, Diesel its versions, and neither looks at them as numbers.
+    let up = b"-- migrate:up\nselect 1;".as_slice();
+    let dbmate = folder(&[("2_b.sql", up), ("10_c.sql", up), ("1_a.sql", up)]);
+    let read = |path: &Path, convention| {
+        Directory::read(path, &Reading::new(Language::Sqlite).by(convention)).unwrap()
+    };
+    assert_eq!(ids(&read(dbmate.path(), Convention::Dbmate)), ["10_c", "1_a", "2_b"]);
+    let diesel =
+        folder(&[("2_b/up.sql", b"select 1"), ("10_c/up.sql", b"select 1"), ("1_a/up.sql", b"select 1")]);
+    assert_eq!(ids(&read(diesel.path(), Convention::Diesel)), ["1_a", "10_c", "2_b"]);
+    let sqlx = folder(&[("2_b.sql", b"select 1"), ("10_c.sql", b"select 1"), ("1_a.sql", b"select 1")]);
+    assert_eq!(ids(&read(sqlx.path(), Convention::Sqlx)), ["1_a", "2_b", "10_c"]);
+}
+
+#[test]
 fn files_of_refinery() {
     let directory = read("refinery", Language::Sqlite);
     assert_eq!(directory.convention, Convention::Refinery);
@@ -435,7 +468,11 @@ const RICH: &str = r#"
 #[test]
 fn a_real_dump_runs_statement_by_statement() {
     let (from, to) = (Place::postgres(), Place::postgres());
-    from.script(RICH);
+    // Before 14 bodies of functions are texts.
+    let bodies = |line: &&str| {
+        from.version() >= 14 || !line.contains("begin atomic") && !line.contains("twice(n integer)")
+    };
+    from.script(&RICH.lines().filter(bodies).collect::<Vec<_>>().join("\n"));
     let dump = |more: &[&str]| {
         let mut command = std::process::Command::new(pg_dump());
         let outcome = command.args(more).arg(from.admin_url()).output().unwrap();

@@ -293,3 +293,45 @@ fn what_stopped_in_the_middle_can_be_taken_out_instead() {
         );
     });
 }
+
+#[test]
+fn each_state_of_a_failed_migration_has_one_advised_command() {
+    // W-120
+    both(|yard| {
+        let advised = |options: serde_json::Value| {
+            let engine = yard.engine();
+            let plan = story::plan(&engine, &yard.request(options));
+            let mut advice = Vec::new();
+            let report = engine.run(&plan, &Stop::default(), &mut |event| {
+                if let engine::What::Failed { help, .. } = &event.what {
+                    advice.extend(help.clone());
+                }
+            });
+            let findings = report.unwrap().operations[0].findings.clone();
+            let against = findings.into_iter().filter(|finding| finding.level == engine::Level::Refuse);
+            advice.extend(against.map(|finding| finding.remedy));
+            assert_eq!(advice.len(), 1, "{advice:?}");
+            let commands = advice[0].matches("`sexton ").count();
+            assert_eq!(commands, 1, "{advice:?}");
+            advice.remove(0)
+        };
+        // In one transaction: nothing of it is in, and nothing is to be restored.
+        yard.write(&[(
+            "0001_t.sql",
+            "-- sexton:up\ncreate table t (id int);\ninsert into elsewhere values (1);\n-- sexton:down\ndrop table t;\n",
+        )]);
+        let help = advised(json!({}));
+        assert!(help.contains("line 3 of `0001_t.sql`, then `sexton migrate up`"), "{help}");
+        // Statement by statement: the first one is in.
+        yard.write(&[(
+            "0001_t.sql",
+            "-- sexton:transaction off\n-- sexton:up\ncreate table t (id int);\ninsert into elsewhere values (1);\n",
+        )]);
+        advised(json!({}));
+        let help = advised(json!({}));
+        assert!(help.contains("`sexton migrate resume`"), "{help}");
+        // No way back: the way on is advised, not a backup.
+        let help = advised(json!({"action": "revert", "ids": ["0001_t"]}));
+        assert!(help.contains("`sexton migrate resume`"), "{help}");
+    });
+}

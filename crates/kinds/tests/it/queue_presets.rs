@@ -354,7 +354,7 @@ fn pg_boss_jobs_in_partitions_are_retried_or_failed() {
     on_postgres(
         "create schema pgboss;
          create type pgboss.job_state as enum ('created', 'retry', 'active', 'completed', 'cancelled', 'failed');
-         create table pgboss.job (id uuid not null default gen_random_uuid(), name text not null, priority integer not null default 0, data jsonb,
+         create table pgboss.job (id uuid not null default md5(random()::text)::uuid, name text not null, priority integer not null default 0, data jsonb,
            state pgboss.job_state not null default 'created', retry_limit integer not null default 2, retry_count integer not null default 0,
            retry_delay integer not null default 0, retry_backoff boolean not null default false, start_after timestamptz not null default now(),
            expire_seconds int not null default 900, deletion_seconds int not null default 604800, singleton_key text, singleton_on timestamp,

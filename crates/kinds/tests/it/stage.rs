@@ -183,13 +183,13 @@ pub fn patient() -> Arc<SetClock> {
     Arc::new(SetClock::standing(Timestamp::now()))
 }
 
-/// So many random cases, or as many as `PROPTEST_CASES` says; what fails is told, not kept in a file.
+/// So many random cases, or as many as `PROPTEST_CASES` says. The seed of what fails is kept in `tests/proptest-regressions`, and
+/// tried first from then on.
 pub fn cases(number: u32) -> proptest::prelude::ProptestConfig {
     const USUAL: u32 = 256;
     let usual = proptest::prelude::ProptestConfig::default();
     proptest::prelude::ProptestConfig {
         cases: if usual.cases == USUAL { number } else { usual.cases },
-        failure_persistence: None,
         max_shrink_iters: 200,
         ..usual
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Load, Loader,
-    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, Take, Taken,
-    Traffic, Tx,
+    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take,
+    Taken, Traffic, Tx, Upkeep,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
@@ -113,6 +113,10 @@ struct Watched {
 }
 
 impl Facts for Watched {
+    fn bloat(&mut self, wanted: &targets::db::Measuring) -> Result<Vec<targets::db::Bloat>> {
+        self.inner.bloat(wanted)
+    }
+
     fn dialect(&self) -> &dyn Dialect {
         self.inner.dialect()
     }
@@ -158,6 +162,12 @@ impl Facts for Watched {
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()
     }
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep> {
+        self.inner.upkeep(only)
+    }
+    fn inspect(&mut self, bounds: &targets::db::Bounds) -> Result<targets::db::Inspection> {
+        self.inner.inspect(bounds)
+    }
 }
 
 impl Session for Watched {
@@ -172,6 +182,9 @@ impl Session for Watched {
     }
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.inner.perform(command)
+    }
+    fn only_look(&mut self, only: bool) -> Result<()> {
+        self.inner.only_look(only)
     }
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>> {
         let mut inner = self.inner.begin(limits)?;
@@ -195,6 +208,9 @@ impl Tx for Transaction<'_> {
     }
     fn execute(&mut self, sql: &Sql) -> Result<u64> {
         self.inner.execute(sql)
+    }
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.inner.later(sql)
     }
     fn take(&mut self, take: &Take) -> Result<Taken> {
         self.inner.take(take)

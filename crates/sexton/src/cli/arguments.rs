@@ -41,6 +41,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
     for kind in catalogue {
         command = command.subcommand(match kind.name() {
             "backup" => super::backup::command(*kind),
+            "doctor" => super::doctor::command(*kind),
             "migrate" => super::migrate::command(*kind),
             _ => one_off(*kind),
         });

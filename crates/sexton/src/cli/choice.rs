@@ -10,14 +10,61 @@ use crate::config::{
 use crate::exit::Exit;
 use crate::wiring::is_place;
 use clap::ArgMatches;
-use engine::{Kind, Request, Trigger, new_id};
+use engine::{Kind, OperationRequest, Request, Trigger, new_id};
 use targets::db::Url;
 
-/// The operations that were chosen, in the order in which they run.
-pub fn operations<'a>(
-    matches: &ArgMatches,
-    config: &'a Config,
-) -> Result<Vec<&'a OperationSetting>, Trouble> {
+/// An operation that was chosen.
+pub struct Chosen<'a> {
+    /// It.
+    pub operation: &'a OperationSetting,
+    /// The names of those that it verifies, where they want it.
+    pub verifies: Vec<String>,
+}
+
+impl<'a> Chosen<'a> {
+    /// One that was named itself.
+    pub fn named(operation: &'a OperationSetting) -> Self {
+        Self { operation, verifies: Vec::new() }
+    }
+}
+
+/// The operations that were chosen, in the order in which they run. A check that others want after them (`verify_after`)
+/// comes once, right after the last of those (S2-083).
+pub fn operations<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<Chosen<'a>>, Trouble> {
+    let named = named(matches, config)?;
+    let mut wanted: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut want = |check: &'a Option<String>, verified: Vec<String>| {
+        let Some(check) = check else { return };
+        match wanted.iter_mut().find(|(known, _)| known == check) {
+            Some((_, all)) => all.extend(verified),
+            None => wanted.push((check, verified)),
+        }
+    };
+    for operation in &named {
+        want(&operation.verify_after, vec![operation.name.clone()]);
+    }
+    let of_command = ["names", "group"].into_iter().flat_map(|id| matches.get_many::<String>(id)).flatten();
+    for name in of_command {
+        if let Some(group) = config.groups.iter().find(|group| group.name == *name) {
+            let others = group.operations.iter().filter(|name| Some(*name) != group.verify_after.as_ref());
+            want(&group.verify_after, others.cloned().collect());
+        }
+    }
+    let verifies = |operation: &&OperationSetting| wanted.iter().any(|(check, _)| *check == operation.name);
+    let mut chosen: Vec<Chosen> =
+        named.into_iter().filter(|operation| !verifies(operation)).map(Chosen::named).collect();
+    for (check, mut verified) in wanted {
+        let last = chosen.iter().rposition(|one| verified.contains(&one.operation.name));
+        let operation = operation(config, check, false)?;
+        verified.retain(|name| chosen.iter().any(|one| one.operation.name == *name));
+        verified.dedup();
+        chosen.insert(last.map_or(chosen.len(), |last| last + 1), Chosen { operation, verifies: verified });
+    }
+    Ok(chosen)
+}
+
+/// What was named, in the order in which it runs.
+fn named<'a>(matches: &ArgMatches, config: &'a Config) -> Result<Vec<&'a OperationSetting>, Trouble> {
     let many = |id: &str| matches.get_many::<String>(id).into_iter().flatten();
     if matches.get_flag("all") {
         if many("names").chain(many("operation")).chain(many("group")).next().is_some() {
@@ -131,24 +178,25 @@ fn needed_first(operations: Vec<&OperationSetting>) -> Vec<&OperationSetting> {
 /// The request for these operations. Every override must be meant for at least one of them.
 pub fn request(
     config: &Config,
-    chosen: &[&OperationSetting],
+    chosen: &[Chosen],
     said: &[Override],
     database: Option<&str>,
     actor: &str,
 ) -> Result<Request, Trouble> {
     let mut used = vec![false; said.len()];
     let mut operations = Vec::new();
-    for operation in chosen {
+    for Chosen { operation, verifies } in chosen {
         let mut overrides = Overrides { values: Vec::new(), database: database.map(str::to_owned) };
         for (n, one) in said.iter().enumerate() {
             let Some(key) = meant_for(one, operation, chosen) else { continue };
             used[n] = true;
             overrides.values.push(Override { key, ..one.clone() });
         }
-        operations.push(config.request(operation, &overrides)?);
+        operations
+            .push(OperationRequest { verifies: verifies.clone(), ..config.request(operation, &overrides)? });
     }
     if let Some(n) = used.iter().position(|used| !used) {
-        let kinds: Vec<&str> = chosen.iter().map(|operation| operation.kind.name()).collect();
+        let kinds: Vec<&str> = chosen.iter().map(|one| one.operation.kind.name()).collect();
         return Err(Trouble::usage(
             format!("`{}` is no option of {}", said[n].flag, kinds.join(", ")),
             format!("`sexton {} --help` shows its options", kinds.first().unwrap_or(&"run")),
@@ -166,9 +214,9 @@ pub fn request(
 }
 
 /// The key, if the override is meant for this operation.
-fn meant_for(one: &Override, operation: &OperationSetting, chosen: &[&OperationSetting]) -> Option<String> {
+fn meant_for(one: &Override, operation: &OperationSetting, chosen: &[Chosen]) -> Option<String> {
     if let Some((first, rest)) = one.key.split_once('.')
-        && chosen.iter().any(|known| known.name == first)
+        && chosen.iter().any(|known| known.operation.name == first)
     {
         return (first == operation.name).then(|| rest.to_owned());
     }
@@ -228,6 +276,7 @@ pub fn one_off(kind: &'static dyn Kind, database: &str) -> OperationSetting {
         severity: kind.severity(),
         backup: false,
         needs: Vec::new(),
+        verify_after: None,
         expected_seconds: None,
         manners: serde_json::Map::new(),
         options: serde_json::Map::new(),

@@ -40,6 +40,14 @@ fn by_operation() -> Json {
     for key in ABOUT {
         properties.insert(key.to_owned(), canonical["properties"][key].clone());
     }
+    properties.insert(
+        "database".to_owned(),
+        json!({
+            "type": ["string", "object"],
+            "additionalProperties": true,
+            "description": "The database; of kinds that describe one, the description.",
+        }),
+    );
     properties.insert("message".to_owned(), field(json!("string"), "The outcome in words."));
     properties
         .insert("rows_processed".to_owned(), field(json!("integer"), "Rows deleted, changed or put back."));

@@ -18,6 +18,7 @@ pub fn schemas() -> Vec<(&'static str, Json)> {
         ("Sums", sums()),
         ("Status", status()),
         ("Digest", digest()),
+        ("Doctor", doctor()),
         ("Answer", answer()),
     ]
 }
@@ -163,6 +164,59 @@ fn digest() -> Json {
         "`digest`: a checksum of the rows of every table.",
         &[("tables", tables)],
         json!({ "Table": table }),
+    )
+}
+
+fn doctor() -> Json {
+    let any = |about: &str| json!({ "type": ["object", "null"], "additionalProperties": true, "description": about });
+    let boolean = |about: &str| json!({ "type": "boolean", "description": about });
+    let finding = object(
+        "One finding.",
+        &[
+            ("code", text("Stable, for machines.")),
+            ("level", text("`warning` needs you, `note` is good to know.")),
+            ("harm", integer("100 is losing data tomorrow, 0 is good to know.")),
+            ("object", text("What it is about.")),
+            ("what", text("What was found, with figures.")),
+            ("remedy", text("The command or the line that mends it.")),
+        ],
+        &[],
+    );
+    let database = object(
+        "What one database came to.",
+        &[
+            ("label", text("As it is named in the configuration, or its place.")),
+            ("passed", boolean("Whether nothing needs you.")),
+            ("warnings", integer("How many findings need you.")),
+            ("database", any("Engine, version, name, host and user.")),
+            ("size_bytes", integer("The size of the database.")),
+            ("findings", list("The most harmful first.", json!({ "$ref": "#/$defs/Finding" }))),
+            (
+                "compared",
+                any("What is `new` and what is `gone` `since` the last look; null before there was one."),
+            ),
+            ("growth", any("Rates a day, from the looks of the last 30 days, and the sizes so far.")),
+            (
+                "largest_tables",
+                list(
+                    "At most 20.",
+                    json!({ "type": "object", "additionalProperties": true, "description": "One table." }),
+                ),
+            ),
+            ("figures", any("The figures that say how a database is; null where nobody counts.")),
+        ],
+        &[],
+    );
+    let fields = [
+        ("success", boolean("Always true; what cannot be looked at is an error.")),
+        ("at", text("When.")),
+        ("passed", boolean("Whether nothing in any of them needs you.")),
+        ("databases", list("One for each database.", json!({ "$ref": "#/$defs/Database" }))),
+    ];
+    document(
+        "`doctor --output json`: findings by harm.",
+        &fields,
+        json!({ "Finding": finding, "Database": database }),
     )
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub const ABOUT: [&str; 7] = ["status", "operation", "kind", "title", "database", "severity", "dry_run"];
 
 /// What follows, as the canonical report has it.
-pub const FIGURES: [&str; 15] = [
+pub const FIGURES: [&str; 18] = [
     "rows_matched",
     "rows_deleted",
     "rows_changed",
@@ -22,7 +22,10 @@ pub const FIGURES: [&str; 15] = [
     "rows_skipped",
     "rows_failed",
     "batches",
+    "transactional",
+    "bytes_freed",
     "duration_seconds",
+    "expected_seconds",
     "undo_id",
     "backup_path",
     "errors",
@@ -59,7 +62,10 @@ fn by_operation(report: &Report, plan: &Plan) -> Option<Json> {
             entry.insert(key.to_owned(), full[key].clone());
         }
         let processed = operation.rows_deleted + operation.rows_changed + operation.rows_restored;
-        entry.insert("message".to_owned(), message(operation.status, processed, operation.dry_run).into());
+        // A kind that is not about rows has words of its own.
+        let own = operation.result.as_ref().and_then(|result| result.get("message")).cloned();
+        let usual = || message(operation.status, processed, operation.dry_run).into();
+        entry.insert("message".to_owned(), own.unwrap_or_else(usual));
         entry.insert("rows_processed".to_owned(), processed.into());
         for key in FIGURES {
             entry.insert(key.to_owned(), full[key].clone());
@@ -76,6 +82,10 @@ fn by_operation(report: &Report, plan: &Plan) -> Option<Json> {
         if let Some(Json::Object(result)) = &operation.result {
             for (key, value) in result {
                 entry.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+            // What describes a database stands in the place of its name, which `metadata` has too.
+            if let Some(description) = result.get("database").filter(|value| value.is_object()) {
+                entry.insert("database".to_owned(), description.clone());
             }
         }
         map.insert(operation.operation.clone(), Json::Object(entry));

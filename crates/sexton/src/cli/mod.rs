@@ -13,6 +13,7 @@ mod console;
 mod contract;
 mod contract_lists;
 mod digest;
+mod doctor;
 mod documents;
 mod example;
 mod flags;
@@ -25,6 +26,7 @@ mod run;
 mod runs;
 mod scan;
 mod signals;
+mod sizes;
 mod status;
 mod table;
 mod text;
@@ -115,7 +117,8 @@ fn dispatch(
     }
     console.hide(&config.secrets);
     start_log(&config);
-    let named = last.get_one::<String>("database").map(String::as_str);
+    let place = if name == "doctor" { doctor::place(own, &config) } else { None };
+    let named = place.as_deref().or_else(|| last.get_one::<String>("database").map(String::as_str));
     if let Some(named) = named {
         console.hide(&config::secrets_of_url(named));
     }
@@ -137,6 +140,7 @@ fn dispatch(
         "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
+            Some(kind) if kind.name() == "doctor" => doctor::doctor(&act, *kind, own, named, &actor),
             Some(kind) if kind.name() == "migrate" => migrate::migrate(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(

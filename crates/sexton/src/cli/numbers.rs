@@ -1,6 +1,6 @@
 //! Figures for people: thousands set apart, durations, dates, sizes.
 
-pub use engine::words::{count, of, rows};
+pub use engine::words::{bytes, count, of, rows};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -28,16 +28,4 @@ pub fn day(at: Timestamp, now: Timestamp) -> String {
 /// `2026-11-20 14:05`, in UTC.
 pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-/// `3.4 MB`.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut size = bytes as f64;
-    let mut unit = 0;
-    while size >= 1_000.0 && unit + 1 < UNITS.len() {
-        size /= 1_000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{size:.1} {}", UNITS[unit]) }
 }

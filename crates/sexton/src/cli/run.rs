@@ -89,7 +89,7 @@ pub fn one_off(
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::the_database(named, act.config)?;
     let operation = choice::one_off(kind, &database);
-    let mut request = choice::request(act.config, &[&operation], &said, None, actor)?;
+    let mut request = choice::request(act.config, &[choice::Chosen::named(&operation)], &said, None, actor)?;
     request.dry_run = matches.get_flag("dry-run");
     request.force = matches.get_flag("force");
     act.request(&request)

@@ -25,7 +25,8 @@ pub fn scan(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &st
     let most = matches.get_one::<u64>("rows").copied().unwrap_or(0);
     let look = |most: u64, tables: &[String]| -> Result<Vec<Json>, Trouble> {
         let operation = choice::one_off(kind, &database);
-        let mut request = choice::request(act.config, &[&operation], &[], None, actor)?;
+        let mut request =
+            choice::request(act.config, &[choice::Chosen::named(&operation)], &[], None, actor)?;
         request.operations[0].options = json!({ "scan": true, "scan_rows": most, "scan_only": tables });
         let plan = act.engine.plan(&request)?;
         let result = plan.items.into_iter().next().and_then(|item| item.result).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::about_files::{acts_on_files, folders_and_files, freed, is_about_files, only_reports, things};
 use super::console::{Console, Style};
 use super::numbers::{bytes, count, day, duration, minute, of, rows};
+use super::sizes;
 use super::table::Table;
 use engine::{Class, Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
 
@@ -17,6 +18,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     }
     if let Some(why) = &item.failed {
         return format!("{place}: cannot be planned, {}", why.error);
+    }
+    if !about.verifies.is_empty() {
+        return format!("{place}: looks after {}", about.verifies.join(", "));
     }
     if item.steps.is_empty() && item.findings.iter().any(|finding| finding.level == Level::Refuse) {
         return format!("{place}: nothing can be done");
@@ -35,6 +39,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     }
     if about.kind == "migrate" {
         return format!("{place}: {}", migrations(item));
+    }
+    if let Some(chores) = chores(item) {
+        return format!("{place}: {chores}");
     }
     let mut parts = vec![counted(item)];
     let exempt: u64 = item.steps.iter().map(|step| step.exempt).sum();
@@ -78,6 +85,40 @@ fn migrations(item: &Item) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// What a database does for its own upkeep, where that is what the steps are.
+fn chores(item: &Item) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for step in &item.steps {
+        step.task.get("chores")?;
+    }
+    for (action, verb, one, several) in [
+        ("vacuum", "vacuum", "", ""),
+        ("vacuum_full", "write anew, keeping everybody out,", "", ""),
+        ("give_back", "give free pages back", "", ""),
+        ("reindex", "build anew", "index", "indexes"),
+        ("tidy", "remove what rebuilds left of", "index", "indexes"),
+        ("refresh", "fill anew", "view", "views"),
+        ("analyze", "analyse", "table", "tables"),
+        ("shorten_log", "cut off the write-ahead log", "", ""),
+    ] {
+        let objects: Vec<&str> =
+            item.steps.iter().filter(|step| step.action == action).map(|step| step.object.as_str()).collect();
+        match objects.as_slice() {
+            [] => {}
+            _ if action == "give_back" || action == "shorten_log" => parts.push(verb.to_owned()),
+            [object] => parts.push(format!("{verb} {object}")),
+            several_of => {
+                let (one, several) = if one.is_empty() { ("table", "tables") } else { (one, several) };
+                parts.push(format!("{verb} {}", of(several_of.len() as u64, one, several)));
+            }
+        }
+    }
+    if let Some(seconds) = item.expected_seconds {
+        parts.push(format!("expected to take {}", duration(seconds)));
+    }
+    Some(parts.join(", "))
 }
 
 fn counted(item: &Item) -> String {
@@ -143,12 +184,14 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         }
         lines.push(format!("{}   {}", console.paint(Style::Strong, "plan"), headline(plan, item)));
         if detailed && !item.steps.is_empty() {
-            if item.operation.kind != "migrate" {
+            if item.operation.kind != "migrate" && chores(item).is_none() {
                 lines.extend(targets(item));
             }
             for step in &item.steps {
                 // What a migration does is its statements.
-                let shows = console.verbose || (plan.request.dry_run && item.operation.kind == "migrate");
+                let shows = console.verbose
+                    || (plan.request.dry_run && item.operation.kind == "migrate")
+                    || chores(item).is_some();
                 lines.extend(details(step, item.steps.len() > 1, shows, console));
             }
             lines.push(format!("{INDENT}severity   {}", severity(item)));
@@ -165,7 +208,12 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         // Where nothing is done, the result is all there is to tell; of files the steps tell what is worth it.
         let files = !item.steps.is_empty() && item.steps.iter().all(|step| is_about_files(&step.action));
         if let Some(result) = item.result.as_ref().filter(|_| (detailed && !files) || item.steps.is_empty()) {
-            let text = serde_json::to_string_pretty(&shortened(result)).unwrap_or_default();
+            let sizes = sizes::of(result);
+            lines.extend(
+                sizes.iter().flat_map(|(table, _)| table.iter().map(|line| format!("{INDENT}{line}"))),
+            );
+            let rest = sizes.as_ref().map_or(result, |(_, rest)| rest);
+            let text = serde_json::to_string_pretty(&shortened(rest)).unwrap_or_default();
             lines.extend(text.lines().map(|line| format!("{INDENT}{line}")));
         }
     }
@@ -370,6 +418,15 @@ fn said(operation: &OperationReport) -> String {
             format!("{} would be put back; nothing was changed", things(operation, counts.restored))
         }
         _ if operation.kind == "migrate" => migrated(operation),
+        Status::Completed | Status::Partial if message(operation).is_some() => {
+            format!("{}, {}", message(operation).unwrap_or_default(), duration(operation.duration_seconds))
+        }
+        Status::Completed if operation.dry_run && is_chore(operation) => {
+            format!(
+                "{} would be done; nothing was changed",
+                of(operation.targets.len() as u64, "step", "steps")
+            )
+        }
         Status::Completed if operation.dry_run => {
             let size = freed(operation).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
             format!("{}{size} would be processed; nothing was changed", things(operation, counts.rows()))
@@ -415,6 +472,16 @@ fn said(operation: &OperationReport) -> String {
             }
         }
     }
+}
+
+/// What a kind says in its own words.
+fn message(operation: &OperationReport) -> Option<&str> {
+    operation.result.as_ref()?.get("message")?.as_str()
+}
+
+/// Whether no rows are what it is about.
+fn is_chore(operation: &OperationReport) -> bool {
+    ["vacuum", "analyze", "reindex", "views"].contains(&operation.kind.as_str())
 }
 
 fn migrated(operation: &OperationReport) -> String {

@@ -149,6 +149,8 @@ pub struct OperationSetting {
     pub backup: bool,
     /// Operations that must have succeeded.
     pub needs: Vec<String>,
+    /// The operation that verifies it.
+    pub verify_after: Option<String>,
     /// How long it is expected to take.
     pub expected_seconds: Option<f64>,
     /// Its manners, as far as given.
@@ -166,6 +168,8 @@ pub struct GroupSetting {
     pub description: Option<String>,
     /// The names of its operations.
     pub operations: Vec<String>,
+    /// The operation that verifies all of it.
+    pub verify_after: Option<String>,
 }
 
 /// Why there is no configuration.

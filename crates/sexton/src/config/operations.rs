@@ -13,7 +13,8 @@ use std::path::Path;
 use targets::db::{Error, Result};
 
 /// Keys of an operation that are neither manners nor options of its kind.
-const COMMON: [&str; 7] = ["kind", "database", "title", "severity", "backup", "needs", "expected"];
+const COMMON: [&str; 8] =
+    ["kind", "database", "title", "severity", "backup", "needs", "verify_after", "expected"];
 
 /// The keys of manners, by asking their schema.
 pub static MANNERS: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
@@ -98,6 +99,7 @@ impl Config {
             options: Json::Null,
             manners: Manners::default(),
             needs: operation.needs.clone(),
+            verifies: Vec::new(),
             expected_seconds: operation.expected_seconds,
         };
         let schema = operation_schema(operation.kind);
@@ -105,7 +107,7 @@ impl Config {
             check_override(&schema, one)?;
             if MANNERS.contains(&one.key) {
                 manners.insert(one.key.clone(), one.value.json());
-            } else if one.key == "severity" || one.key == "backup" {
+            } else if COMMON.contains(&one.key.as_str()) {
                 // A flag must not be able to make an operation look harmless.
                 return Err(Error::usage(format!("`{}` can only be set in the configuration", one.key)));
             } else {

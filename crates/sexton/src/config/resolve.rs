@@ -109,6 +109,7 @@ fn operation(
         severity: common.severity.unwrap_or_else(|| kind.severity()),
         backup: common.backup,
         needs: common.needs,
+        verify_after: common.verify_after,
         expected_seconds: common.expected.and_then(|age| age.about_seconds().ok()),
         manners: manners_of(node),
         options: options_of(node, kind, folder),
@@ -129,6 +130,7 @@ fn group(name: &str, node: &Node) -> GroupSetting {
         name: name.to_owned(),
         description: node.entry("description").and_then(Node::text).map(str::to_owned),
         operations: value(node.entry("operations")),
+        verify_after: node.entry("verify_after").and_then(Node::text).map(str::to_owned),
     }
 }
 

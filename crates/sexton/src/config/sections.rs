@@ -96,6 +96,9 @@ pub struct GroupSection {
     pub description: Option<String>,
     /// The names of the operations.
     pub operations: Vec<String>,
+    /// A `check` that looks once all of them are done, if any of them began its work.
+    #[schemars(extend("format" = "check"))]
+    pub verify_after: Option<String>,
 }
 
 /// What every operation has, besides manners and the options of its kind.
@@ -115,6 +118,9 @@ pub struct OperationSection {
     /// Operations that must have succeeded in the same run.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// A `check` that looks after it, if it began its work; what that finds is part of the run.
+    #[schemars(extend("format" = "check"))]
+    pub verify_after: Option<String>,
     /// How long it usually takes, such as `5 min`. Default: learned from earlier runs.
     pub expected: Option<Age>,
 }
@@ -178,8 +184,12 @@ pub struct BackupSection {
     /// How many of each database are kept however old they are.
     #[schemars(range(min = 1))]
     pub keep_at_least: usize,
-    /// `quick`: read back and compared; `restore`: restored into a scratch database and counted too.
-    pub verify: Proof,
+    /// How hard they are compressed, by zstd: 0 (not at all) to 19.
+    #[schemars(range(min = 0, max = 19))]
+    pub compression: u8,
+    /// `quick`: checked by checksums and by the database's own program; `restore`: restored into a scratch database and
+    /// counted too, which verifies them.
+    pub check: Proof,
     /// How old a backup may be to count for an operation that needs one.
     pub fresh: Age,
     /// PostgreSQL: `custom`, or `directory` for several tables at a time.
@@ -243,7 +253,8 @@ impl Default for BackupSection {
             store: None,
             keep: Age("30 days".to_owned()),
             keep_at_least: 3,
-            verify: Proof::Quick,
+            compression: 1,
+            check: Proof::Quick,
             fresh: Age("1 hour".to_owned()),
             format: None,
             jobs: 1,

@@ -7,7 +7,7 @@ use super::document::{Node, Value};
 use super::problem::Problem;
 use super::schema::{Schema, together};
 use super::sections::{DefaultsSection, File, OperationSection};
-use engine::{Kind, Manners};
+use engine::{Kind, Manners, Phase};
 use serde_json::{Value as Json, json};
 
 /// Names that would be mistaken for something else in reports (W-059) and on the command line.
@@ -77,6 +77,7 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
         check_operation(operation, tree, catalogue, problems);
     }
     check_circles(operations, problems);
+    check_verifications(tree, catalogue, problems);
     for (name, group) in tree.entry("group").map(Node::entries).unwrap_or_default() {
         if operations.iter().any(|(known, _)| known == name) {
             let what = format!("`{name}` is both a group and an operation");
@@ -195,6 +196,42 @@ fn check_circles(operations: &[(String, Node)], problems: &mut Vec<Problem>) {
                 next.extend(needs(need));
             }
         }
+    }
+}
+
+/// What verifies others only looks, and comes after them: nothing can need it.
+fn check_verifications(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Problem>) {
+    let all = |section: &str| tree.entry(section).map(Node::entries).unwrap_or_default();
+    let looks = |name: &str| {
+        let kind = all("operation").iter().find(|(known, _)| known == name)?.1.entry("kind")?.text()?;
+        Some(catalogue.iter().find(|known| known.name() == kind)?.phase() == Phase::Check)
+    };
+    for (name, one) in all("operation").iter().chain(all("group")) {
+        let Some((node, after)) = one.entry("verify_after").and_then(|node| Some((node, node.text()?)))
+        else {
+            continue;
+        };
+        let mut wrong = |what: String, help: &str| {
+            problems.push(Problem::new(&node.path, node.span.clone(), what).help(help));
+        };
+        if after == name {
+            wrong(format!("`{name}` cannot verify itself"), "name another operation, of kind `check`");
+        } else if looks(after) == Some(false) {
+            wrong(
+                format!("`{after}` is no check: it changes something"),
+                "name an operation of kind `check`",
+            );
+        } else if let Some((needing, _)) = all("operation").iter().find(|(_, other)| {
+            other
+                .entry("needs")
+                .is_some_and(|needs| needs.items().iter().any(|need| need.text() == Some(after)))
+        }) {
+            wrong(
+                format!("`{after}` looks after the others, so `{needing}` cannot need it"),
+                "make a second check for one of the two",
+            );
+        }
+        check_names(Some(node), "operation", tree, problems);
     }
 }
 

@@ -49,18 +49,25 @@ fn id(desk: &Desk) -> String {
 }
 
 #[test]
-fn backups_are_made_listed_verified_drilled_and_removed() {
+fn backups_are_made_listed_checked_verified_drilled_and_removed() {
     // S2-043, S2-044, S2-045
     both(|desk| {
         desk.sexton("backup list").ends(0);
         let said = desk.sexton("backup create").ends(0);
         assert!(said.stdout.contains(".sexton/backups/main/main-20"), "{}", said.stdout);
         let id = id(&desk);
-        assert!(desk.sexton("backup list").ends(0).stdout.contains(&id));
-        let said = desk.sexton("backup verify").ends(0);
-        assert!(said.stdout.starts_with("good") && said.stdout.contains(&id), "{}", said.stdout);
-        let said = desk.sexton("backup verify --all --restore --output json").ends(0).json();
+        let listed = |word: &str| {
+            let said = desk.sexton("backup list").ends(0).stdout;
+            assert!(said.contains(&id) && said.contains(word), "{said}");
+            desk.sexton("backup list --output json").ends(0).json()["backups"][0]["verified"] == true
+        };
+        assert!(!listed(" checked "), "what was not restored is not verified");
+        let said = desk.sexton("backup check").ends(0);
+        assert!(said.stdout.starts_with("checked") && said.stdout.contains(&id), "{}", said.stdout);
+        assert!(!listed(" checked ") && !said.stdout.contains("verified"), "{}", said.stdout);
+        let said = desk.sexton("backup verify --all --output json").ends(0).json();
         assert_eq!(said["verified"][0]["good"], true, "{said}");
+        assert!(listed(" verified "));
         let said = desk.sexton("backup drill").ends(0);
         assert!(said.stdout.contains("1 table and 300 rows restored"), "{}", said.stdout);
         assert!(desk.sexton("audit").ends(0).stdout.contains("restore drill"));
@@ -77,7 +84,8 @@ fn backups_are_made_listed_verified_drilled_and_removed() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         std::fs::write(&file, bytes).unwrap();
-        let said = desk.sexton("backup verify latest").ends(5);
+        desk.sexton("backup verify latest").ends(5);
+        let said = desk.sexton("backup check latest").ends(5);
         assert!(
             said.stderr.contains("is not what was written") && said.stderr.contains("help:"),
             "{}",
@@ -98,7 +106,8 @@ fn a_backup_comes_before_the_deletion_whatever_the_order() {
         let report = desk.sexton("run nightly --yes --output report").ends(0).json();
         assert_eq!(report["operations"][0]["operation"], "copy", "the backup comes first");
         assert_eq!(report["operations"][1]["backup_path"], report["operations"][0]["result"]["path"]);
-        assert_eq!(report["backup"]["verified"], true);
+        let proof = (&report["backup"]["checked"], &report["backup"]["verified"]);
+        assert_eq!(proof, (&true.into(), &false.into()), "nobody restored it yet");
         assert_eq!(desk.count("orders"), 290);
         let list = desk.sexton("backup list --output json").ends(0).json();
         assert_eq!(list["backups"].as_array().unwrap().len(), 1);
@@ -128,6 +137,10 @@ fn a_failed_clean_up_is_recovered_with_the_printed_commands() {
         let said =
             desk.sexton(&format!("backup restore {id} --table orders --where 't.id <= 4' --yes")).ends(0);
         assert!(said.stderr.contains("4 rows missing"), "{}", said.stderr);
+        assert_eq!(desk.count("orders"), 295);
+        desk.sexton("undo latest --yes").ends(0);
+        assert_eq!(desk.count("orders"), 291, "rows of a backup go again as they came");
+        desk.sexton(&format!("backup restore {id} --table orders --where 't.id <= 4' --yes")).ends(0);
         assert_eq!(desk.count("orders"), 295);
         let said = desk.sexton(&format!("backup restore {id} --replace --yes")).ends(0);
         assert_eq!(desk.count("orders"), 300);
@@ -173,7 +186,7 @@ fn encrypted_backups_need_the_identity_to_be_read() {
                 .unwrap()
                 .ends_with(".age")
         );
-        desk.sexton("backup verify latest").ends(0);
+        desk.sexton("backup check latest").ends(0);
         let said = desk.sexton("backup drill").ends(2);
         assert!(said.stderr.contains("encrypted"), "{}", said.stderr);
         desk.write("key", "AGE-SECRET-KEY-1267MMFK7QAGC5W7CHD66KX964URMKZ25836P0NT2LE0PER7UDV7QMP0KSE\n");
@@ -217,13 +230,104 @@ fn a_killed_backup_leaves_no_half_file_under_its_final_name() {
             killed += usize::from(died && visible().len() == before);
             for backup in desk.sexton("backup list --output json").json()["backups"].as_array().unwrap() {
                 let id = backup["id"].as_str().unwrap();
-                desk.sexton(&format!("backup verify {id}")).ends(0);
+                desk.sexton(&format!("backup check {id}")).ends(0);
             }
         }
         assert!(killed > 0, "no kill came before the end");
         desk.sexton("backup create").ends(0);
-        desk.sexton("backup verify latest --restore").ends(0);
+        desk.sexton("backup verify latest").ends(0);
         let scratch = std::fs::read_dir(desk.file(".sexton/scratch")).unwrap().count();
         assert_eq!(scratch, 0, "what the killed ones left is gone");
+    });
+}
+
+/// The same command where `small` is a file system of its own, which the system drops with the process. Systems that let only
+/// root mount are asked by `sudo`.
+fn on_its_own_file_system(command: &std::process::Command, how: &str) -> std::process::Output {
+    use std::process::{Command, Output};
+    let ids = Command::new("sh").args(["-c", "printf '%s %s' $(id -u) $(id -g)"]).output().unwrap();
+    let ids = String::from_utf8(ids.stdout).unwrap();
+    let (user, group) = ids.split_once(' ').unwrap();
+    let inside = |first: &[&str], last: &str, options: &str| -> Output {
+        let script = format!("mount -t tmpfs -o {how}{options} tmpfs small && exec {last} \"$@\"");
+        let mut outer = Command::new(first[0]);
+        outer.args(&first[1..]).args(["sh", "-c", &script, "sh", "env", "-i"]);
+        for (name, value) in command.get_envs() {
+            let mut pair = name.to_owned();
+            pair.push("=");
+            pair.push(value.unwrap_or_default());
+            outer.arg(pair);
+        }
+        outer.arg(command.get_program()).args(command.get_args());
+        outer.current_dir(command.get_current_dir().unwrap());
+        outer.output().unwrap_or_else(|error| panic!("{}: {error}", first[0]))
+    };
+    let can = |program: &str, arguments: &[&str]| {
+        let said =
+            Command::new(program).args(arguments).args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]).output();
+        said.is_ok_and(|said| said.status.success())
+    };
+    // Root of a space of its own is nobody in particular, and may not reach the socket of the server.
+    for way in [&["unshare", "--mount"][..], &["unshare", "--mount", "--map-root-user"]] {
+        if can(way[0], &way[1..]) {
+            return inside(way, "", "");
+        }
+    }
+    let by_root = ["sudo", "-n", "unshare", "--mount"];
+    assert!(
+        can(by_root[0], &by_root[1..]),
+        "no file system can be mounted\nhelp: allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, \
+         kernel.unprivileged_userns_clone=1), or sudo without a password, or run the tests as root"
+    );
+    let own = format!(",uid={user},gid={group}");
+    inside(&by_root, &format!("setpriv --reuid={user} --regid={group} --clear-groups"), &own)
+}
+
+#[test]
+fn a_full_a_read_only_and_a_vanished_target_each_say_what_is_wrong() {
+    // S2-046, S2-087: a small file system of its own, which the system drops with the process
+    both(|desk| {
+        desk.place.script2(
+            "create table big (id integer primary key, x blob);
+             with recursive c(i) as (select 1 union all select i + 1 from c where i < 3000)
+             insert into big select i, randomblob(1000) from c;",
+            "create table big (id int primary key, x text);
+             insert into big select i, (select string_agg(md5(random()::text || i || n), '') from generate_series(1, 30) n)
+             from generate_series(1, 3000) i;",
+        );
+        let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+        desk.write(
+            "sexton.toml",
+            &format!("{config}\n[store.small]\nfolder = \"small\"\n\n[backup]\nstore = \"small\"\n"),
+        );
+        std::fs::create_dir(desk.file("small")).unwrap();
+        let create = |mount: &str| {
+            let said = on_its_own_file_system(&desk.command("backup create"), mount);
+            let text = String::from_utf8_lossy(&said.stderr).into_owned();
+            assert_ne!(said.status.code(), Some(0), "{text}");
+            assert!(text.contains("help:"), "{text}");
+            text
+        };
+        let small = create("size=256k");
+        assert!(small.contains("bytes are needed") && small.contains("bytes are free"), "{small}");
+        let read_only = create("size=64m,ro");
+        assert!(read_only.contains("read-only"), "{read_only}");
+        assert_eq!(std::fs::read_dir(desk.file("small")).unwrap().count(), 0);
+        desk.write(
+            "sexton.toml",
+            &std::fs::read_to_string(desk.file("sexton.toml"))
+                .unwrap()
+                .replace("\"small\"\n\n", "\"gone/small\"\n\n"),
+        );
+        let said = desk.command("backup create").output().unwrap();
+        assert_ne!(said.status.code(), Some(0));
+        let gone = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(gone.contains("does not exist") && gone.contains("mkdir -p"), "{gone}");
+        desk.write(
+            "sexton.toml",
+            &std::fs::read_to_string(desk.file("sexton.toml")).unwrap().replace("gone/small", "small"),
+        );
+        desk.sexton("backup create").ends(0);
+        desk.sexton("backup verify latest").ends(0);
     });
 }

@@ -6,27 +6,30 @@ use crate::tidy::{all, root};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The groups of the ledger that are done. A row of one of them must not lose its test.
-const FINISHED: &[&str] =
-    &["RET", "EXP", "ORP", "DUP", "FS", "TQ", "BAK", "LOG", "REP", "CLI", "SAF", "PRF", "CFG", "DOC"];
+const FINISHED: &[&str] = &[
+    "RET", "EXP", "ORP", "DUP", "FS", "TQ", "BAK", "LOG", "REP", "CLI", "SAF", "PRF", "CFG", "DOC", "MIG",
+    "DAT",
+];
 
 /// Rows of these groups about what is not there yet: other kinds, the daemon, the move between databases.
 const WAITING: &[&str] = &[
-    "S0-001", "S0-096", "S0-100", "S0-101", "S0-109", "S1-001", "S1-009", "S1-036", "S1-066", "S1-067",
-    "S1-071", "S1-072", "S1-075", "S1-082", "S2-083", "S3-057", "S4-036", "S4-038", "S4-039", "S4-042",
-    "S4-043", "S4-045", "S4-050", "S4-051", "S4-056", "S4-057",
+    "S0-001", "S0-096", "S0-101", "S0-109", "S1-001", "S1-009", "S1-066", "S1-067", "S1-072", "S1-075",
+    "S3-057", "S4-036", "S4-038", "S4-039", "S4-042", "S4-043", "S4-045", "S4-050", "S4-051", "S4-056",
+    "S4-057",
 ];
 
 /// Contradictions of the described systems that are decided and done (X-…).
 const DECIDED: &[u32] = &[
-    1, 2, 3, 6, 7, 8, 14, 16, 17, 21, 22, 27, 29, 31, 33, 35, 36, 38, 39, 40, 41, 42, 43, 45, 46, 47, 48, 49,
-    50, 51,
+    1, 2, 3, 6, 7, 8, 14, 15, 16, 17, 19, 21, 22, 26, 27, 29, 31, 32, 33, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    45, 46, 47, 48, 49, 50, 51,
 ];
 
 /// Their weaknesses that are done better (W-…).
 const BETTER: &[u32] = &[
-    12, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 38, 41, 42,
-    44, 52, 54, 55, 56, 58, 59, 60, 63, 64, 65, 68, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 87,
-    88, 107, 108, 110, 111, 112, 113, 114, 115, 116, 118, 119, 122, 123, 124, 125,
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+    29, 30, 31, 32, 33, 34, 35, 36, 38, 41, 42, 44, 46, 49, 50, 51, 52, 53, 54, 55, 56, 58, 59, 60, 62, 63,
+    64, 65, 68, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 87, 88, 107, 108, 109, 110, 111, 112,
+    113, 114, 115, 116, 118, 119, 120, 122, 123, 124, 125,
 ];
 
 /// The rows of the ledger, each with its group.
@@ -57,7 +60,7 @@ fn is_id(word: &str) -> bool {
 fn named() -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for (name, text) in all().iter().filter(|(name, _)| !name.ends_with("/coverage.rs")) {
-        let tests = if name.contains("/tests/") {
+        let tests = if name.contains("/tests/") || name.ends_with("/tests.rs") {
             text.as_str()
         } else {
             text.split_once("#[cfg(test)]").map_or("", |(_, tests)| tests)

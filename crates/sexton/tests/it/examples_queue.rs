@@ -51,6 +51,12 @@ fn the_monthly_group_drops_every_failure_of_the_last_quarter() {
     assert_eq!(report["deep-cleanup"]["severity"], "MEDIUM");
     assert!(processed(&report).contains(&("deep-cleanup".to_owned(), 300)));
     assert_eq!(report["migration-check"]["migration_needed"], false, "S0-030");
+    // S0-068, S0-094, S0-095, W-043
+    let performance = &report["performance"];
+    assert_eq!(performance["database"].as_object().unwrap().len(), 7);
+    assert!(performance["database"]["planners"].as_u64().unwrap() > 0);
+    assert!(performance["file_system"]["file_count"].as_u64().unwrap() > 0);
+    assert!(performance["task_queue"]["total_tasks"].as_u64().unwrap() > 0);
 }
 
 #[test]
@@ -101,7 +107,7 @@ fn the_log_has_a_line_for_each_reset_and_one_before_and_after() {
     let desk = ready();
     let config = std::fs::read_to_string(desk.file("e0/sexton.toml")).unwrap();
     let lines = |level: &str| {
-        desk.write("e0/logged.toml", &format!("{level}\n{config}"));
+        desk.write("e0/logged.toml", &format!("{config}\n{level}\n"));
         let said = desk.sexton("run detect-stale --max-rows 3 --batch-size 3 --config e0/logged.toml");
         let lines = said.stderr.lines().filter(|line| line.contains(" sexton_run: ")).map(str::to_owned);
         lines.collect::<Vec<String>>()

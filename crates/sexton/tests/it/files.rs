@@ -99,7 +99,7 @@ fn the_log_says_how_many_folders_files_and_bytes() {
     let desk = Desk::empty();
     desk.sexton("example e0 e0").ends(0);
     let config = std::fs::read_to_string(desk.file("e0/sexton.toml")).unwrap();
-    desk.write("e0/logged.toml", &format!("[log]\nlevel = \"info\"\n{config}"));
+    desk.write("e0/logged.toml", &format!("{config}\n[log]\nlevel = \"info\"\n"));
     let line = |more: &str, word: &str| {
         let said = desk.sexton(&format!("run cleanup-files --yes --config e0/logged.toml {more}"));
         let lines: Vec<&str> = said.stderr.lines().filter(|line| line.contains("folders=")).collect();

@@ -1,22 +1,15 @@
 //! Things a database does on command, outside a transaction. Data, so that a plan can print them.
 
-use super::{Limits, TableName};
+use super::{Limits, Order};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Command {
-    /// Refresh the planner's statistics of one table.
-    Analyze {
-        /// Which.
-        table: TableName,
-    },
-    /// Make the space of deleted rows usable again (SQLite: gives free pages back where auto_vacuum allows).
-    Vacuum {
-        /// Which; all when none.
-        table: Option<TableName>,
-    },
+    /// Upkeep.
+    Upkeep(Order),
     /// SQLite: move the write-ahead log into the file without blocking anyone. Nothing on PostgreSQL.
     Checkpoint,
     /// One statement that a person wrote, and that the database refuses inside a transaction.
@@ -45,4 +38,8 @@ pub struct Performed {
     pub statement: String,
     /// What the database said beside it.
     pub notices: Vec<String>,
+    /// How long the one waited at most who waited longest for it, as far as was seen.
+    pub others_waited: Option<Duration>,
+    /// Nothing was done because somebody holds the table.
+    pub passed_over: bool,
 }

@@ -21,8 +21,6 @@ pub struct Dumping {
     pub jobs: usize,
     /// The folder of the database's own programs; looked for when none.
     pub programs: Option<PathBuf>,
-    /// Count the rows of every table in the very state that is dumped.
-    pub count: bool,
 }
 
 /// What a dump holds.
@@ -45,7 +43,7 @@ pub struct Contents {
 pub struct Held {
     /// As messages spell it.
     pub name: String,
-    /// How many rows, if they were counted.
+    /// How many rows went into the dump, where that could be told.
     pub rows: Option<u64>,
 }
 
@@ -58,6 +56,12 @@ pub trait Copies {
     fn formats(&self) -> &'static [&'static str];
     /// Writes one consistent state while others go on working. What it gave to `each` counts only when it returns `Ok`.
     fn dump(&self, how: &Dumping, each: &mut EachPart) -> Result<Contents>;
+    /// Copies all pages as they are into the scratch folder, where looking at the copy tells what looking at the database
+    /// would; none where a copy is written anew and so hides what is wrong.
+    fn pages(&self, how: &Dumping) -> Result<Option<Arc<dyn Database>>> {
+        let _ = how;
+        Ok(None)
+    }
     /// Checks the parts of a dump, which lie in `folder` under their names, and says what they hold.
     fn look(&self, how: &Dumping, folder: &Path) -> Result<Contents>;
     /// Makes a new database out of a dump: a file at this path, or a database of this name on the same server. One that is

@@ -2,7 +2,9 @@
 //!
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
-use super::{Column, ForeignKey, Link, Range, Result, Sql, Table, TableName, Take, UndoTable};
+use super::{
+    Chore, Column, ForeignKey, Link, Range, Result, Spelled, Sql, Table, TableName, Take, UndoTable,
+};
 
 /// Spelling of one database.
 pub trait Dialect: Send + Sync {
@@ -31,6 +33,8 @@ pub trait Dialect: Send + Sync {
         let _ = statement;
         Trace::Again
     }
+    /// The statement of a chore, as the server at hand takes it.
+    fn spell(&self, chore: &Chore) -> Spelled;
     /// A query for the locks that the present transaction holds and that others would wait for: table and mode.
     fn strong_locks(&self) -> Option<Sql> {
         None
@@ -86,8 +90,9 @@ pub trait Dialect: Send + Sync {
     fn choose(&self, take: &Take) -> Vec<Sql>;
     /// Copies the chosen rows and their new values into the undo table: what they are before `change`.
     fn remember_chosen(&self, table: &Table, scratch: &UndoTable, undo: &UndoTable, batch: i64) -> Sql;
-    /// Gives the chosen rows the new values that `choose` wrote into the temporary table.
-    fn change(&self, table: &Table, scratch: &UndoTable) -> Sql;
+    /// Gives the chosen rows the new values that `choose` wrote into the temporary table. `whole`: when the data refuse that,
+    /// the transaction is over, so the database need not be able to take back this one statement.
+    fn change(&self, table: &Table, scratch: &UndoTable, whole: bool) -> Sql;
     /// Gives the doomed rows new values in one statement: those of `take.values`, over `t`, for these columns. With an undo table it
     /// is a query for two integers: how many rows were changed, and how many remembered, each with the values that it got.
     /// None where only some of the rows may be taken, or where the database has no such statement.

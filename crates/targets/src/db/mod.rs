@@ -4,24 +4,33 @@
 //! `read` promises a session on which the *server* refuses writes; `open` is the only way to change
 //! anything, and then only inside a [`Tx`], which rolls back when dropped.
 
+mod bloat;
 pub mod civil;
 mod command;
 mod copies;
 mod dialect;
 mod error;
+mod inspection;
 mod schema;
 mod server;
 mod soundness;
 mod sql;
 mod stream;
 mod undo_table;
+mod upkeep;
 mod url;
 mod value;
 
+pub use bloat::{Bloat, Measuring, Part};
 pub use command::{Command, Performed};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
+pub use inspection::{
+    Archive, Bounds, Connections, ConstraintFacts, Counters, Disk, FileFacts, Horizon, IndexFacts,
+    Inspection, Lock, Pinned, PinnedBy, ReferenceFacts, Replica, Replication, Section, SequenceFacts,
+    Setting, SlotFacts, Slow, TableFacts, Talker, without_literals,
+};
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
@@ -31,6 +40,10 @@ pub use soundness::Soundness;
 pub use sql::{Sql, quote};
 pub use stream::{Cell, Load, Loader, Seen};
 pub use undo_table::{AT, BATCH, Below, Range, Take, Taken, UndoTable, after, gone};
+pub use upkeep::{
+    Busy, Chore, FileUpkeep, IndexUpkeep, Order, Pin, PinKind, Spelled, TableUpkeep, Upkeep, Vacuuming,
+    ViewUpkeep,
+};
 pub use url::Url;
 pub use value::Value;
 
@@ -52,6 +65,10 @@ pub trait Database: Send + Sync {
     }
     /// A session that may change data. Never creates a missing database.
     fn open(&self) -> Result<Box<dyn Session>>;
+    /// Whether opening a session takes so long that the one of the plan is worth keeping for the run, see [`Facts::promote`].
+    fn opens_slowly(&self) -> bool {
+        false
+    }
     /// Whole copies of it.
     fn copies(&self) -> &dyn Copies;
     /// Sessions that all see the database as it is at one moment, for as long as they live: at most so many, at least one.
@@ -94,6 +111,20 @@ pub trait Facts: Send {
     fn pulse(&mut self) -> Result<Pulse>;
     /// How big each table is now, and how busy, as far as it can be told without walking through large ones.
     fn traffic(&mut self) -> Result<Vec<Traffic>>;
+    /// What the catalogue and the counters tell of its health: bounded in time part by part, waiting for no lock, reading no
+    /// row of a large table. A part that cannot be told is missing; only a database that cannot be read at all is an error.
+    fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection>;
+    /// How much of each table and index a fresh copy would not need, largest first. Reads samples of what it measures, never
+    /// more than was allowed, and waits for nobody.
+    fn bloat(&mut self, wanted: &Measuring) -> Result<Vec<Bloat>>;
+    /// What the database needs for its own upkeep, or only this table with its indexes. Asks catalogues and counters, waits
+    /// for nobody's lock.
+    fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep>;
+
+    /// The same session, from now on one that may change data; none where another one has to be opened.
+    fn promote(self: Box<Self>) -> Option<Box<dyn Session>> {
+        None
+    }
 
     /// All rows at once, for results known to be small.
     fn rows(&mut self, sql: &Sql) -> Result<Vec<Row>> {
@@ -127,6 +158,8 @@ pub trait Session: Facts {
     fn unlock(&mut self) -> Result<()>;
     /// Runs what cannot run inside a transaction.
     fn perform(&mut self, command: &Command) -> Result<Performed>;
+    /// From now on the database refuses every change, as on a session of [`Database::read`]; or takes them again.
+    fn only_look(&mut self, only: bool) -> Result<()>;
     /// Starts a transaction that may write (SQLite: holds the write lock from the start).
     fn begin(&mut self, limits: &Limits) -> Result<Box<dyn Tx + '_>>;
 }
@@ -137,6 +170,11 @@ pub trait Tx {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// Runs one statement; the number of rows it changed.
     fn execute(&mut self, sql: &Sql) -> Result<u64>;
+    /// Runs one statement with the next one, or with the commit, where that saves a round trip: what is wrong with it is told
+    /// there. For those of which nobody needs the count.
+    fn later(&mut self, sql: Sql) -> Result<()> {
+        self.execute(&sql).map(drop)
+    }
     /// Moves the doomed rows into their undo table and deletes them, set-based, inside the database
     /// (without an undo table it only deletes). The caller compares the two counts.
     fn take(&mut self, take: &Take) -> Result<Taken>;

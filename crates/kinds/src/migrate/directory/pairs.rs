@@ -112,6 +112,9 @@ fn read(
         description: name::described(rest, stem),
         ..Migration::default()
     };
+    if convention == Convention::Diesel {
+        migration.sorted_as = Some(migration.version.clone());
+    }
     let Some(up) = pair.up else {
         found.used.extend(pair.down.map(|file| file.path.clone()));
         let what = format!("`{stem}` has a way down and no way up");

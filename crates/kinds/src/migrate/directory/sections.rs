@@ -79,7 +79,17 @@ fn draft(file: &File, stem: &str, convention: Convention) -> Result<Migration, P
     let number = name::number(digits).map_err(|problem| problem.within(&file.path))?;
     let version = if convention == Convention::Dbmate { digits.to_owned() } else { number.to_string() };
     let description = name::described(rest, stem);
-    Ok(Migration { id: stem.to_owned(), number: Some(number), version, description, ..Migration::default() })
+    // dbmate sorts the names of its files, so that what follows the digits counts too
+    let sorted_as = (convention == Convention::Dbmate)
+        .then(|| file.name.chars().take(digits.chars().count() + 1).collect::<String>());
+    Ok(Migration {
+        id: stem.to_owned(),
+        number: Some(number),
+        version,
+        sorted_as,
+        description,
+        ..Migration::default()
+    })
 }
 
 fn read(

@@ -64,7 +64,9 @@ fn gone(
         .iter()
         .filter(|entry| entry.state == State::Applied && !known.contains(entry.id.as_str()))
         .filter(|entry| {
-            let place = Migration { version: entry.version.clone(), ..Migration::default() }.place();
+            let sorted_as = steps[0].sorted_as.as_ref().map(|_| entry.version.clone());
+            let place =
+                Migration { version: entry.version.clone(), sorted_as, ..Migration::default() }.place();
             place.is_some_and(|place| place > first)
         })
         .map(|entry| entry.id.as_str())

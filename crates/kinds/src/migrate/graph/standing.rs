@@ -36,10 +36,12 @@ pub fn standings(migrations: &[Migration], applied: &[Applied]) -> Vec<Standing>
     let history = by_id(applied);
     let known: HashSet<&str> = migrations.iter().map(|migration| migration.id.as_str()).collect();
     let last = last_in(migrations, applied);
+    let by_text = migrations.iter().any(|migration| migration.sorted_as.is_some());
     let gone = applied.iter().filter(|entry| !known.contains(entry.id.as_str())).map(|entry| Migration {
         id: entry.id.clone(),
         number: entry.version.parse().ok(),
         version: entry.version.clone(),
+        sorted_as: by_text.then(|| entry.version.clone()),
         description: entry.description.clone().unwrap_or_default(),
         ..Migration::default()
     });

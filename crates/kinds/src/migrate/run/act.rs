@@ -66,7 +66,7 @@ pub fn act(
     // A migration in one transaction has no row of its own attempt yet.
     let known = if task.is_plain() { 0 } else { work.record(&own::update(&table(task, work), &entry))? };
     if known == 0 {
-        work.record(&own::insert(&table(task, work), &entry))?;
+        work.record_later(own::insert(&table(task, work), &entry))?;
     }
     if over {
         record(task, last, &entry, work)?;
@@ -187,7 +187,7 @@ fn record(task: &Task, last: Option<String>, entry: &Entry, work: &mut Work) -> 
         _ => book::apply(history, &fact),
     };
     for statement in statements {
-        work.record(&statement)?;
+        work.record_later(statement)?;
     }
     Ok(())
 }

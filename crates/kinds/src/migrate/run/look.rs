@@ -126,6 +126,7 @@ fn known(
                 begun: false,
                 action: "apply".to_owned(),
                 error: None,
+                went_in_ms: None,
             },
         });
     }

@@ -8,11 +8,13 @@ mod act;
 mod aim;
 mod book;
 mod clashes;
+mod estimate;
 mod look;
 mod new;
 mod options;
 mod own;
 mod plan;
+mod seeds;
 mod status;
 mod task;
 mod waiting;
@@ -21,14 +23,16 @@ pub use new::new_files;
 pub use options::Options;
 pub use waiting::pending;
 
+use crate::migrate::script::Language;
 use engine::{
-    Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result,
+    Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Seed,
     Severity, Step, Stores, Work,
 };
 use look::Scene;
 use options::Action;
 use serde_json::json;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use targets::db::{Command, Facts, Limits};
 use task::{Deed, Phase as Part, Place, Task};
@@ -105,8 +109,8 @@ impl Migrating {
 }
 
 impl Operation for Migrating {
-    fn plan(&self, facts: &mut dyn Facts, _planning: &Planning) -> Result<Planned> {
-        plan::plan(&self.options, facts)
+    fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
+        plan::plan(&self.options, facts, planning.backups.is_some())
     }
 
     fn only_looks(&self) -> bool {
@@ -179,6 +183,10 @@ impl Operation for Migrating {
         plan::both_ways(&self.options, steps, facts)
     }
 
+    fn seeds(&self, step: &Step, facts: &mut dyn Facts) -> Result<Vec<Seed>> {
+        seeds::of(&self.options, &step.id, Language::of(facts.dialect()))
+    }
+
     fn notes_failures(&self) -> bool {
         true
     }
@@ -205,7 +213,7 @@ impl Operation for Migrating {
 
     fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
         let scene = Scene::of(&self.options, facts)?;
-        let document = status::document(&self.options, &scene);
+        let document = status::document(&self.options, &scene, &HashMap::new());
         let wanted: Vec<&str> =
             done.steps.iter().map(|step| step.id.as_str()).filter(|id| *id != "history").collect();
         Ok(Some(json!({

@@ -42,6 +42,11 @@ pub struct Options {
     /// With `apply` and `revert`: which.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// The folder with rows for trials: `ID.sql` is run on the copy before that migration, and what it inserts must survive
+    /// the way there and back. Unset: `seeds` beside the folder of the migrations.
+    #[schemars(with = "Option<String>", extend("format" = "path"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<PathBuf>,
     /// Numbers that are left out: `refuse`, `warn` or `allow`. Unset: as the tool does whose rules the files follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gaps: Option<Stance>,
@@ -113,6 +118,7 @@ impl Default for Options {
             count: None,
             to: None,
             ids: Vec::new(),
+            seeds: None,
             gaps: None,
             out_of_order: None,
             missing: None,

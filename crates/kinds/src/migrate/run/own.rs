@@ -187,6 +187,8 @@ pub struct Known {
     pub action: String,
     /// What failed last.
     pub error: Option<String>,
+    /// How long it took when it went in last.
+    pub went_in_ms: Option<u64>,
 }
 
 /// What each migration is now, in the order in which they came first.
@@ -209,6 +211,9 @@ pub fn fold(entries: &[Entry]) -> Vec<Known> {
             begun: entry.begun,
             action: entry.action.clone(),
             error: entry.error.clone(),
+            went_in_ms: entry
+                .duration_ms
+                .filter(|_| entry.action == "apply" && entry.state == State::Applied),
         };
         match places.get(entry.id.as_str()) {
             None => {
@@ -217,6 +222,7 @@ pub fn fold(entries: &[Entry]) -> Vec<Known> {
             }
             Some(&n) => {
                 let before = std::mem::replace(&mut all[n], known);
+                all[n].went_in_ms = all[n].went_in_ms.or(before.went_in_ms);
                 // What stays in is in since it came, and took as long as that took.
                 let stayed = before.applied.state.is_in() && entry.state.is_in() && entry.action != "apply";
                 if stayed {

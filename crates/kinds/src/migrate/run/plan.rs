@@ -4,7 +4,7 @@ use super::look::Scene;
 use super::options::{Action, Options};
 use super::own::Known;
 use super::task::{Brief, Deed, Task};
-use super::{clashes, status};
+use super::{clashes, estimate, status};
 use crate::migrate::directory::checksum;
 use crate::migrate::graph::{self, Sequence, Target, find};
 use crate::migrate::model::{Migration, Script, State};
@@ -13,11 +13,11 @@ use engine::{Error, Finding, Planned, Result, Step};
 use targets::db::Facts;
 
 /// What the options would do.
-pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
+pub fn plan(options: &Options, facts: &mut dyn Facts, can_back_up: bool) -> Result<Planned> {
     let scene = Scene::of(options, facts)?;
     let draft = Draft { options, scene: &scene };
     let mut planned = match options.action {
-        Action::Status => look(options, &scene),
+        Action::Status => look(options, &scene, facts)?,
         Action::Up | Action::Apply | Action::Resume => draft.up()?,
         Action::Down | Action::Revert => draft.down()?,
         Action::Redo => draft.redo()?,
@@ -37,6 +37,18 @@ pub fn plan(options: &Options, facts: &mut dyn Facts) -> Result<Planned> {
         runs && scene.directory.migrations.iter().any(|one| one.id == step.id && one.backup)
     };
     planned.needs_backup = planned.steps.iter().any(asks);
+    // No undo rows are kept of a way back: what it drops is nowhere else (S2-035).
+    if options.action == Action::Revert {
+        planned.needs_backup |= can_back_up;
+        if !can_back_up {
+            planned.findings.push(Finding::warning(
+                "no_backup",
+                "schema",
+                "backups are switched off: what the way back drops will be nowhere",
+                "switch them on in `[backup]`",
+            ));
+        }
+    }
     if !scene.own_there || (scene.history.is_some() && !scene.history_there) {
         planned.steps.insert(0, draft.prepare());
     }
@@ -61,8 +73,8 @@ pub fn both_ways(options: &Options, steps: &[Step], facts: &mut dyn Facts) -> Re
 }
 
 /// Only what there is, with a warning when something is to be done (S0-030).
-fn look(options: &Options, scene: &Scene) -> Planned {
-    let document = status::document(options, scene);
+fn look(options: &Options, scene: &Scene, facts: &mut dyn Facts) -> Result<Planned> {
+    let document = status::document(options, scene, &estimate::estimates(scene, facts)?);
     let mut findings = Vec::new();
     if document["migration_needed"] == true {
         let count = document["pending"].as_array().map_or(0, Vec::len);
@@ -75,7 +87,7 @@ fn look(options: &Options, scene: &Scene) -> Planned {
             "bring them in: `sexton migrate up`",
         ));
     }
-    Planned { result: Some(document), findings, ..Planned::default() }
+    Ok(Planned { result: Some(document), findings, ..Planned::default() })
 }
 
 struct Draft<'a> {

@@ -9,8 +9,9 @@ use engine::Step;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
-/// M1. `problems` says what stands in the way of going up, each with one thing to do.
-pub fn document(options: &Options, scene: &Scene) -> Json {
+/// M1. `problems` says what stands in the way of going up, each with one thing to do. `estimates` are of those that are
+/// pending, by their ids.
+pub fn document(options: &Options, scene: &Scene, estimates: &HashMap<String, Json>) -> Json {
     let migrations = &scene.directory.migrations;
     let files: HashMap<&str, &Migration> = migrations.iter().map(|one| (one.id.as_str(), one)).collect();
     let standings = graph::standings(migrations, &scene.applied);
@@ -36,7 +37,13 @@ pub fn document(options: &Options, scene: &Scene) -> Json {
         });
     let all: Vec<Json> = standings
         .iter()
-        .map(|standing| one(standing, files.get(standing.id.as_str()).copied(), scene))
+        .map(|standing| {
+            let mut one = one(standing, files.get(standing.id.as_str()).copied(), scene);
+            if let Some(estimate) = estimates.get(&standing.id) {
+                one["estimate"] = estimate.clone();
+            }
+            one
+        })
         .collect();
     json!({
         "migrations": all,
@@ -74,7 +81,7 @@ fn one(standing: &Standing, file: Option<&Migration>, scene: &Scene) -> Json {
         "reversible": standing.reversible,
         "missing": standing.missing,
         "out_of_order": standing.out_of_order,
-        "estimate": { "seconds": file.and_then(|file| file.expected_seconds), "risk": Json::Null },
+        "estimate": { "seconds": file.and_then(|file| file.expected_seconds), "risk": Json::Null, "from": Json::Null },
     });
     if let Some(known) = known {
         if known.applied.state == crate::migrate::model::State::Interrupted {

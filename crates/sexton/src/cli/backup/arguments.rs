@@ -14,6 +14,17 @@ fn store() -> Arg {
     Arg::new("store").long("store").value_name("STORE").help("The file store [default: that of `[backup]`]")
 }
 
+/// A command for one backup, or all.
+fn several(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .arg(id())
+        .arg(
+            Arg::new("all").long("all").action(ArgAction::SetTrue).conflicts_with("id").help("All there are"),
+        )
+        .arg(store())
+}
+
 /// The commands.
 pub fn command(kind: &'static dyn Kind) -> Command {
     Command::new("backup")
@@ -23,26 +34,21 @@ pub fn command(kind: &'static dyn Kind) -> Command {
              kept says `[backup]` of the configuration. Operations with `backup = true` take one by themselves.",
         )
         .after_help(
-            "Examples:\n  sexton backup create\n  sexton backup verify latest\n  sexton backup restore latest --into copy.db\n  \
+            "Examples:\n  sexton backup create\n  sexton backup check latest\n  sexton backup verify latest\n  sexton backup restore latest --into copy.db\n  \
              sexton backup restore latest --table orders --where \"id < 100\"\n  sexton backup drill",
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(one_off(kind).name("create").about("Take a backup now"))
         .subcommand(Command::new("list").about("The backups, newest first").arg(store()))
-        .subcommand(
-            Command::new("verify")
-                .about("Read backups again and compare them with what was written")
-                .arg(id())
-                .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).conflicts_with("id").help("All there are"))
-                .arg(
-                    Arg::new("restore")
-                        .long("restore")
-                        .action(ArgAction::SetTrue)
-                        .help("Also restore each into a scratch database and count its rows"),
-                )
-                .arg(store()),
-        )
+        .subcommand(several("check", "Read backups again and compare them with what was written").long_about(
+            "Read backups again: is each what was written, by its checksums, and does the database's own program understand \
+             it? That is a check, and no more: only what was restored is verified.",
+        ))
+        .subcommand(several("verify", "Restore backups into scratch databases and count their rows").long_about(
+            "Check backups, then restore each into a scratch database beside the live one, count its rows, compare them with \
+             those that were dumped, and remove it again. Only then a backup is called verified.",
+        ))
         .subcommand(
             Command::new("restore")
                 .about("Bring a backup back: as a new database, in the place of the live one, or single rows")

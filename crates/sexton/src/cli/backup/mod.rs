@@ -34,7 +34,8 @@ pub fn backup(
 ) -> Result<Exit, Trouble> {
     match matches.subcommand() {
         Some(("create", own)) => run::one_off(act, kind, own, actor),
-        Some(("verify", own)) => verify(act, own),
+        Some(("check", own)) => check(act, own, Proof::Quick),
+        Some(("verify", own)) => check(act, own, Proof::Restore),
         Some(("restore", own)) => restore::restore(act, own, actor),
         Some(("drill", own)) => drill(act, own, actor),
         Some(("prune", own)) => prune(act, own, actor),
@@ -75,6 +76,7 @@ fn shown(backup: &Backup) -> Json {
     json["path"] = backup.path.clone().into();
     json["size_bytes"] = backup.bytes().into();
     json["sha256"] = backup.sha256().into();
+    json["verified"] = backup.is_verified().into();
     json
 }
 
@@ -89,8 +91,7 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         act.console.note("there is no backup yet; `sexton backup create` takes one");
         return Ok(exit);
     }
-    let mut table =
-        Table::new(["id", "database", "taken (UTC)", "size", "of", "rows", "checked"], &[3, 4, 5]);
+    let mut table = Table::new(["id", "database", "taken (UTC)", "size", "of", "rows", "proof"], &[3, 4, 5]);
     for backup in &backups {
         let rows: Option<u64> = backup.contents.tables.iter().map(|table| table.rows).sum();
         table.row([
@@ -100,25 +101,25 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             bytes(backup.bytes()),
             bytes(backup.plain_bytes()),
             rows.map_or_else(String::new, count),
-            checked(backup),
+            proof(backup),
         ]);
     }
     act.console.data(&table.text());
     Ok(exit)
 }
 
-fn checked(backup: &Backup) -> String {
-    match &backup.verified {
-        None => "never".to_owned(),
-        Some(proof) => {
-            let how = if proof.how == Proof::Restore { "restored" } else { "read back" };
-            format!("{how} {}", minute(proof.at))
+/// Only what was restored is verified.
+fn proof(backup: &Backup) -> String {
+    match &backup.checked {
+        None => "none".to_owned(),
+        Some(passed) => {
+            let how = if passed.how == Proof::Restore { "verified" } else { "checked" };
+            format!("{how} {}", minute(passed.at))
         }
     }
 }
 
-fn verify(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
-    let how = if matches.get_flag("restore") { Proof::Restore } else { Proof::Quick };
+fn check(act: &Act, matches: &ArgMatches, how: Proof) -> Result<Exit, Trouble> {
     let (chosen, mut bad) = match matches.get_one::<String>("id") {
         Some(id) => (vec![wanted(act, matches, id)?], 0),
         None if matches.get_flag("all") => all(act, matches)?,
@@ -132,9 +133,12 @@ fn verify(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         let id = &checked.backup.id;
         match &checked.failure {
             None if act.console.is_text() => {
-                let proof = if how == Proof::Restore { "restored and counted" } else { "as it was written" };
+                let (word, proof) = match how {
+                    Proof::Restore => ("verified", "restored and counted"),
+                    Proof::Quick => ("checked ", "as it was written"),
+                };
                 act.console.data(&format!(
-                    "good   {id}: {} {proof}, {}",
+                    "{word} {id}: {} {proof}, {}",
                     bytes(checked.backup.bytes()),
                     duration(seconds)
                 ));
@@ -151,7 +155,7 @@ fn verify(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         documents.push(json!({ "backup": shown(&checked.backup), "good": checked.failure.is_none(), "error": checked.failure }));
     }
     if !act.console.is_text() {
-        document(act, "verified", documents.into());
+        document(act, if how == Proof::Restore { "verified" } else { "checked" }, documents.into());
     }
     Ok(if bad == 0 { Exit::Done } else { Exit::Findings })
 }

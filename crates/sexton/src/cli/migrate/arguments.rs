@@ -80,7 +80,9 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         ))
         .subcommand(options(
             kind,
-            Command::new("test").about("Bring in what is pending on a copy, take it out and bring it in again"),
+            Command::new("test")
+                .about("Bring in what is pending on a copy, interrupted at every statement, take it out and bring it in again")
+                .arg(ids().required(false)),
         ))
         .subcommand(acting(kind, Command::new("apply").about("Bring in these and no others").arg(ids())))
         .subcommand(acting(kind, Command::new("revert").about("Take out these and no others").arg(ids())))

@@ -21,7 +21,7 @@ use crate::config::OperationSetting;
 use crate::exit::Exit;
 use crate::wiring;
 use clap::ArgMatches;
-use engine::{Kind, Request, SCHEMA_VERSION, Severity};
+use engine::{Finding, Kind, Level, Request, SCHEMA_VERSION, Severity};
 use serde_json::{Value as Json, json};
 
 /// `sexton migrate …`.
@@ -39,7 +39,10 @@ pub fn migrate(
         "new" => new(act, kind, own, actor),
         "lint" => lint::lint(act, kind, own),
         "rewrite" => rewrite::rewrite(act, kind, own),
-        "test" => rehearse(act, &request(act, kind, own, "up", actor)?, true),
+        "test" => {
+            let action = if own.contains_id("ids") { "apply" } else { "up" };
+            rehearse(act, &request(act, kind, own, action, actor)?, true)
+        }
         "plan" => {
             let mut request = request(act, kind, own, "up", actor)?;
             request.dry_run = true;
@@ -105,7 +108,8 @@ fn request(
         operation.severity = Severity::Low;
     }
     let said = flags::overrides(matches, &[kind])?;
-    let mut request = choice::request(act.config, &[&operation], &said, database.as_deref(), actor)?;
+    let mut request =
+        choice::request(act.config, &[choice::Chosen::named(&operation)], &said, database.as_deref(), actor)?;
     request.force = matches.get_flag("force");
     for operation in &mut request.operations {
         let options = &mut operation.options;
@@ -159,7 +163,8 @@ fn status(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
     let mut table = Table::new(["migration", "state", "since (UTC)", "took", "way back", "does"], &[3]);
     for one in looked_at["migrations"].as_array().into_iter().flatten() {
         let at = one["applied_at"].as_str().and_then(|at| at.parse().ok()).map(minute).unwrap_or_default();
-        let took = one["duration_ms"].as_u64().map(|ms| duration(ms as f64 / 1000.0)).unwrap_or_default();
+        let took = one["duration_ms"].as_u64().map(|ms| duration(ms as f64 / 1000.0));
+        let took = took.filter(|_| !at.is_empty()).or_else(|| expected(one)).unwrap_or_default();
         table.row([
             word(&one["id"]),
             state(one),
@@ -189,6 +194,12 @@ fn status(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
+/// How long one that is pending will take, as far as can be told.
+fn expected(one: &Json) -> Option<String> {
+    let estimate = one.get("estimate").filter(|estimate| estimate["risk"].is_string())?;
+    estimate["seconds"].as_f64().map(|seconds| format!("about {}", duration(seconds)))
+}
+
 fn yes(value: &Json) -> String {
     if value == true { "yes" } else { "no" }.to_owned()
 }
@@ -204,6 +215,8 @@ fn state(one: &Json) -> String {
             said.push(word.to_owned());
         }
     }
+    let risk = one["estimate"]["risk"].as_str().filter(|risk| *risk != "low");
+    said.extend(risk.map(|risk| format!("{risk} risk")));
     said.extend(one["so_far"].as_str().map(str::to_owned));
     said.join(", ")
 }
@@ -262,12 +275,14 @@ fn verify(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
 fn rehearse(act: &Act, request: &Request, both_ways: bool) -> Result<Exit, Trouble> {
     let Some(operation) = request.operations.first() else { return Ok(Exit::Usage) };
     let rehearsal = act.engine.try_out(operation, both_ways, &request.actor)?;
-    let exit = if rehearsal.findings.is_empty() { Exit::Done } else { Exit::Findings };
+    let warns = |finding: &Finding| finding.level != Level::Note;
+    let exit = if rehearsal.findings.iter().any(warns) { Exit::Findings } else { Exit::Done };
     if !act.console.is_text() {
         document(act, &json!({ "rehearsal": rehearsal }));
         return Ok(exit);
     }
-    let mut table = Table::new(["migration", "done", "took", "rows", "held at its end"], &[2, 3]);
+    let mut table =
+        Table::new(["migration", "done", "took", "rows", "interrupted", "held at its end"], &[2, 3, 4]);
     for step in rehearsal.steps.iter().filter(|step| step.action != "prepare") {
         let rows = step.detail.as_ref().and_then(|detail| detail["rows"].as_u64());
         table.row([
@@ -275,6 +290,7 @@ fn rehearse(act: &Act, request: &Request, both_ways: bool) -> Result<Exit, Troub
             step.action.clone(),
             duration(step.seconds),
             rows.map(count).unwrap_or_default(),
+            if step.interruptions > 0 { format!("{} times", step.interruptions) } else { String::new() },
             step.locks.join(", "),
         ]);
     }
@@ -287,7 +303,11 @@ fn rehearse(act: &Act, request: &Request, both_ways: bool) -> Result<Exit, Troub
     };
     act.console.data(&format!("rehearsed {place}, {}; nothing was changed", duration(rehearsal.seconds)));
     for finding in &rehearsal.findings {
-        act.console.note_error(&format!("{}: {}", finding.object, finding.what));
+        let what = format!("{}: {}", finding.object, finding.what);
+        match warns(finding) {
+            true => act.console.note_error(&what),
+            false => act.console.note(&what),
+        }
         act.console.note_help(&finding.remedy);
     }
     Ok(exit)

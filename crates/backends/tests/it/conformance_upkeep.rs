@@ -1,0 +1,222 @@
+//! What a database needs for its own upkeep, and the chores that give it.
+
+use std::time::Duration;
+use targets::db::{
+    Chore, Command, Limits, Order, Performed, PinKind, Session, Sql, TableName, TableUpkeep, Upkeep,
+    Vacuuming,
+};
+use testkit::{Place, both};
+
+fn name(place: &Place, name: &str) -> TableName {
+    if place.is_sqlite() { TableName::bare(name) } else { TableName::within("public", name) }
+}
+
+fn order(session: &mut dyn Session, chore: Chore) -> Performed {
+    try_order(session, chore).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn try_order(session: &mut dyn Session, chore: Chore) -> targets::db::Result<Performed> {
+    let limits = Limits { lock: Duration::from_millis(200), statement: Duration::ZERO };
+    session.perform(&Command::Upkeep(Order { chore, limits }))
+}
+
+fn look(place: &Place) -> Upkeep {
+    place.database().read().unwrap().upkeep(None).unwrap()
+}
+
+const ROWS: &str = "create table t (id integer primary key, a text); create index t_a on t (a);";
+
+fn filled(place: &Place, rows: u32) {
+    place.script2(
+        &format!("{ROWS} insert into t with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows}) select i, 'text ' || i from n"),
+        &format!("{ROWS} alter table t set (autovacuum_enabled = false); insert into t select i, 'text ' || i from generate_series(1, {rows}) i; reindex table t"),
+    );
+}
+
+#[test]
+fn tables_and_indexes_tell_what_they_need() {
+    // S1-013, S1-074
+    both(|place| {
+        filled(place, 2_000);
+        let mut session = place.database().open().unwrap();
+        order(session.as_mut(), Chore::Analyze { table: Some(name(place, "t")) });
+        place.script("delete from t where id <= 1500");
+        let found = look(place);
+        let table = found.tables.iter().find(|table| table.name == name(place, "t")).unwrap();
+        assert!(table.may, "{table:?}");
+        let index = found.indexes.iter().find(|index| index.name.name == "t_a").unwrap();
+        assert_eq!((&index.table, index.valid, &index.left_by), (&name(place, "t"), true, &None));
+        let only = place.database().read().unwrap().upkeep(Some(&name(place, "t"))).unwrap();
+        // the age grows with every transaction of the whole server
+        let [of_one] = only.tables.as_slice() else { panic!("one table was asked for: {only:?}") };
+        assert_eq!(TableUpkeep { age: table.age, ..of_one.clone() }, *table);
+        if place.is_sqlite() {
+            let file = found.file.unwrap();
+            assert!(file.pages > 10 && file.free_pages > 5 && file.page_size >= 512, "{file:?}");
+            assert!(found.views.is_none());
+            return;
+        }
+        assert!(table.neglected);
+        assert_eq!((table.rows, table.dead), (2_000.0, 1_500.0));
+        assert_eq!(table.dead_limit, 50.0 + 0.2 * 2_000.0);
+        assert_eq!(table.insert_limit, Some(1_000.0 + 0.2 * 2_000.0));
+        assert_eq!((table.changed, table.change_limit), (1_500.0, 50.0 + 0.1 * 2_000.0));
+        assert!(table.age > 0.0 && table.age_limit == 200_000_000.0, "{table:?}");
+        assert!(
+            index.bloat_percent.is_some_and(|share| share < 20.0),
+            "nothing is deleted from it yet: {index:?}"
+        );
+        assert!(table.bytes > 50_000 && table.index_bytes > 50_000 && table.analyzed_us.is_some());
+        order(session.as_mut(), Chore::Vacuum { table: Some(name(place, "t")), how: Vacuuming::default() });
+        let after = look(place).tables.into_iter().find(|table| table.name.name == "t").unwrap();
+        assert_eq!((after.dead, after.vacuumed_us.is_some()), (0.0, true));
+        // Three quarters of it are gone; an exact look would say 75 less what its pages keep free.
+        order(session.as_mut(), Chore::Analyze { table: Some(name(place, "t")) });
+        let found = look(place);
+        let index = found.indexes.iter().find(|index| index.name.name == "t_a").unwrap();
+        assert!(index.bloat_percent.is_some_and(|share| (50.0..90.0).contains(&share)), "{index:?}");
+    });
+}
+
+#[test]
+fn indexes_are_built_anew_and_statistics_made() {
+    // S1-015, S1-016, S0-089
+    both(|place| {
+        filled(place, 500);
+        let mut session = place.database().open().unwrap();
+        let node = |found: &Upkeep| found.indexes.iter().find(|index| index.name.name == "t_a").unwrap().node;
+        let before = node(&look(place));
+        let index = name(place, "t_a");
+        let done = order(session.as_mut(), Chore::Reindex { index, concurrently: true });
+        assert!(done.statement.starts_with("reindex"), "{done:?}");
+        assert!(done.others_waited.is_some());
+        assert!(place.is_sqlite() || node(&look(place)) != before);
+        assert!(place.is_sqlite() != place.database().dialect().spell(&Chore::Optimize).statement.is_none());
+        if place.is_sqlite() {
+            assert!(look(place).tables[0].wants_statistics.unwrap(), "{:?}", look(place));
+            order(session.as_mut(), Chore::Optimize);
+            assert_eq!(look(place).tables[0].wants_statistics, Some(false));
+            assert!(look(place).file.unwrap().has_statistics);
+            assert_eq!(place.rows("pragma integrity_check")[0][0].as_text(), Some("ok"));
+        }
+        let gone = name(place, "nothing_of_this_name");
+        assert!(try_order(session.as_mut(), Chore::Reindex { index: gone, concurrently: true }).is_err());
+    });
+}
+
+#[test]
+fn a_file_is_given_back_bit_by_bit_and_its_log_cut_off() {
+    // S1-014, X-15
+    let place = Place::sqlite();
+    place.script("pragma auto_vacuum = incremental; vacuum; pragma journal_mode = wal");
+    filled(&place, 20_000);
+    place.script("delete from t");
+    let mut session = place.database().open().unwrap();
+    let free = look(&place).file.unwrap().free_pages;
+    order(session.as_mut(), Chore::GiveBack { pages: 7 });
+    assert_eq!(look(&place).file.unwrap().free_pages, free - 7);
+    // Somebody who reads keeps the log; he is known, and the cut waits no longer than it may.
+    let mut reader = place.connect();
+    reader.script("begin; select count(*) from t").unwrap();
+    place.script("insert into t values (1, 'one')");
+    let kept = order(session.as_mut(), Chore::ShortenLog);
+    assert!(kept.passed_over, "{kept:?}");
+    reader.script("commit").unwrap();
+    let cut = order(session.as_mut(), Chore::ShortenLog);
+    assert!(!cut.passed_over);
+    assert_eq!(look(&place).file.unwrap().log_bytes, Some(0));
+}
+
+#[test]
+fn what_keeps_dead_rows_is_told_with_what_lets_go() {
+    // S1-070
+    let place = Place::postgres();
+    filled(&place, 10);
+    let mut other = place.connect();
+    other.script("begin isolation level repeatable read").unwrap();
+    other.integers("select count(*) from t").unwrap();
+    place.script("update t set a = 'x'");
+    let found = look(&place);
+    let pin = found.pins.iter().find(|pin| pin.about.contains("select count(*) from t")).unwrap();
+    assert_eq!(pin.kind, PinKind::Session);
+    assert!(
+        pin.age >= 1.0 && pin.seconds.is_some() && pin.release.contains("pg_terminate_backend"),
+        "{pin:?}"
+    );
+}
+
+#[test]
+fn views_tell_whether_they_can_be_filled_beside_their_readers() {
+    // S1-028, W-051
+    let place = Place::postgres();
+    filled(&place, 10);
+    place.script(
+        "create materialized view first as select id, a from t;
+         create unique index first_id on first (id);
+         create view between as select id from first;
+         create materialized view second as select count(*) from between;
+         create unique index second_part on first (id) where id > 5;
+         create materialized view empty as select 1 as one with no data",
+    );
+    let views = look(&place).views.unwrap();
+    let of = |wanted: &str| views.iter().find(|view| view.name.name == wanted).unwrap();
+    assert_eq!(of("first").unique.as_deref(), Some("first_id"));
+    assert_eq!((of("second").unique.as_deref(), &of("second").reads), (None, &vec![name(&place, "first")]));
+    assert_eq!((of("first").populated, of("empty").populated), (true, false));
+    let mut session = place.database().open().unwrap();
+    place.script("insert into t values (11, 'eleven')");
+    order(session.as_mut(), Chore::Refresh { view: name(&place, "first"), concurrently: true });
+    order(session.as_mut(), Chore::Refresh { view: name(&place, "empty"), concurrently: false });
+    assert_eq!(session.count(&Sql::new("select count(*) from first")).unwrap(), 11);
+}
+
+#[test]
+fn those_who_wait_for_a_chore_are_seen() {
+    // S1-015
+    let place = Place::postgres();
+    filled(&place, 10);
+    let mut holding = place.connect();
+    holding.script("begin; select count(*) from t").unwrap();
+    // A full vacuum waits for him who reads, and whoever comes after waits for the vacuum.
+    let url = place.url();
+    let waiting = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        let _ = backends::testing::rows(&targets::db::Url::parse(&url).unwrap(), "select count(*) from t");
+    });
+    let mut session = place.database().open().unwrap();
+    let full = Vacuuming { full: true, ..Vacuuming::default() };
+    let limits = Limits { lock: Duration::from_millis(900), statement: Duration::ZERO };
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(600));
+        holding.script("commit").unwrap();
+    });
+    let table = Some(name(&place, "t"));
+    let done = session
+        .perform(&Command::Upkeep(Order { chore: Chore::Vacuum { table, how: full }, limits }))
+        .unwrap();
+    waiting.join().unwrap();
+    release.join().unwrap();
+    let waited = done.others_waited.unwrap();
+    assert!(waited > Duration::from_millis(200) && waited < Duration::from_secs(2), "{waited:?}");
+}
+
+#[test]
+fn a_rebuild_that_died_leaves_what_is_known_as_such() {
+    // W-049
+    let place = Place::postgres();
+    filled(&place, 10);
+    let mut other = place.connect();
+    other.script("begin; insert into t values (100, 'x')").unwrap();
+    let mut session = place.database().open().unwrap();
+    let index = name(&place, "t_a");
+    // It waits for the one who writes, and gives up.
+    let failed = try_order(session.as_mut(), Chore::Reindex { index: index.clone(), concurrently: true });
+    assert!(failed.is_err());
+    other.script("rollback").unwrap();
+    let found = look(&place);
+    let left: Vec<&TableName> =
+        found.indexes.iter().filter(|one| one.left_by == Some(index.clone())).map(|one| &one.name).collect();
+    assert_eq!(left.len(), 1, "{:?}", found.indexes);
+    order(session.as_mut(), Chore::DropIndex { index: left[0].clone() });
+    assert!(look(&place).indexes.iter().all(|one| one.valid));
+}

@@ -1,0 +1,157 @@
+//! `inspect` and `stats`: figures, whole and right, and nothing changed.
+
+use crate::stage::{Stage, both, manners};
+use serde_json::{Value as Json, json};
+use testkit::story;
+
+fn result(stage: &Stage, kind: &str, options: Json) -> Json {
+    let before = stage.place.dump();
+    let plan = story::plan(&stage.engine(), &story::request(kind, options, manners(), false));
+    let report = story::run(&stage.engine(), &plan);
+    assert_eq!(report.status, engine::Status::Completed, "{report:?}");
+    assert_eq!(stage.place.dump(), before, "a look changed something");
+    assert!(stage.place.leftovers().is_empty());
+    plan.items[0].result.clone().unwrap()
+}
+
+#[test]
+fn the_twenty_largest_tables_are_listed_by_size() {
+    // S1-030, S1-054, R1a
+    let mut script = String::new();
+    for n in 0..25 {
+        script += &format!("create table t{n} (id integer primary key, body text);");
+        script += &format!(
+            "insert into t{n} with recursive n(i) as (select 1 union all select i + 1 from n where i < {}) select i, 'some words to fill a row ' || i from n;",
+            (n + 1) * 150
+        );
+    }
+    let postgres = format!("{script} analyze;");
+    both(&script, &postgres, |stage| {
+        let found = result(stage, "stats", json!({ "exact": true }));
+        let tables = found["tables"].as_array().unwrap();
+        assert_eq!((tables.len(), found["table_count"].as_u64()), (20, Some(25)));
+        assert_eq!(tables[0]["name"], "t24");
+        assert_eq!(
+            (tables[0]["rows"].as_u64(), tables[0]["rows_exact"].as_bool()),
+            (Some(25 * 150), Some(true))
+        );
+        let sizes: Vec<u64> = tables.iter().map(|table| table["total_bytes"].as_u64().unwrap()).collect();
+        assert!(sizes.windows(2).all(|pair| pair[0] >= pair[1]), "{sizes:?}");
+        assert!(found["database_bytes"].as_u64().unwrap() > sizes[0]);
+        let estimated = result(stage, "stats", Json::Null);
+        assert_eq!(estimated["tables"][0]["rows_exact"], false);
+    });
+}
+
+#[test]
+fn a_report_joins_rows_a_queue_and_files() {
+    // S0-094, S0-095, R3e, R3f, R3g
+    let tables = "
+        create table planners (planner_id text primary key); create table workers (worker_id text primary key);
+        insert into planners values ('a'), ('b');
+        create table task_queue (id integer primary key, task_id text, status text, function_name text, entity_type text,
+          created_at timestamp, started_at timestamp, completed_at timestamp, updated_at timestamp, retry_count integer, max_retries integer);
+        insert into task_queue (id, task_id, status) values (1, 'x', 'PENDING'), (2, 'y', 'COMPLETED');";
+    both(tables, tables, |stage| {
+        let store = stage.workshop.store();
+        std::fs::create_dir_all(store.join("folder")).unwrap();
+        std::fs::write(store.join("folder/a.txt"), "12345").unwrap();
+        std::fs::write(store.join("b.txt"), "123").unwrap();
+        let options = json!({
+            "count": ["planners", "workers", "task_queue"], "store": "store",
+            "queue": { "table": "task_queue", "columns": { "id": "id", "state": "status" } },
+        });
+        let found = result(stage, "stats", options);
+        assert_eq!(found["database"], json!({ "planners": 2, "workers": 0, "task_queue": 2 }));
+        assert_eq!(found["file_system"], json!({ "total_size": 8, "file_count": 2, "directory_count": 1 }));
+        assert_eq!(found["task_queue"]["total_tasks"], 2);
+        assert_eq!(found["task_queue"]["by_status"]["PENDING"], 1);
+    });
+}
+
+#[test]
+fn one_document_has_all_sections() {
+    // S1-061, S1-052, S1-053, S1-056, S1-060, W-107, R1e
+    let tables = "
+        create table agents (id integer primary key);
+        create table agent_capabilities (id integer primary key, agent_id integer not null references agents (id), capability text not null,
+          unique (agent_id, capability));
+        create index idx_agent_capabilities_agent on agent_capabilities (agent_id);
+        create table workflows (id integer primary key, created_by integer references agents (id));
+        create table workflow_executions (id integer primary key, workflow integer, started_by integer references agents (id));";
+    both(tables, tables, |stage| {
+        let found = result(stage, "inspect", Json::Null);
+        for section in [
+            "database",
+            "size_bytes",
+            "tables",
+            "indexes",
+            "unused_indexes",
+            "active_connections",
+            "long_queries",
+            "locks",
+            "estimates",
+            "cache",
+            "horizon",
+            "sequences",
+            "replication",
+            "slow_queries",
+            "settings",
+            "disk",
+            "file",
+            "growth",
+        ] {
+            assert!(found.get(section).is_some(), "{section} is not in it");
+        }
+        let sqlite = stage.place.is_sqlite();
+        assert_eq!(found["database"]["is_sqlite"], sqlite);
+        assert_eq!(found["database"]["is_postgresql"], !sqlite);
+        let redundant = &found["redundant_indexes"][0];
+        assert_eq!(redundant["name"], "idx_agent_capabilities_agent");
+        let missing: Vec<&str> = found["missing_indexes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["table"].as_str().unwrap())
+            .collect();
+        assert_eq!(missing, ["workflow_executions", "workflows"]);
+        assert!(found["estimates"]["vacuum"].as_f64().unwrap() > 0.0);
+        // S2-066, X-19
+        assert_eq!(found["slow_queries"], Json::Null);
+        assert_eq!(found["index_efficiency_percent"], Json::Null);
+        if !sqlite {
+            assert!(found["not_available"]["slow"]["help"].as_str().unwrap().contains("pg_stat_statements"));
+            // S2-068
+            assert!(found["cache"]["hit_percent"].as_f64().is_some());
+        }
+    });
+}
+
+#[test]
+fn fragmentation_rises_when_half_of_the_rows_go() {
+    // S2-064, X-32
+    let rows = "create table t (id integer primary key, body text);
+        insert into t with recursive n(i) as (select 1 union all select i + 1 from n where i < 30000) select i, 'words that fill a page slowly ' || i from n;";
+    let postgres = format!("{} alter table t set (autovacuum_enabled = false); analyze t;", rows);
+    both(rows, &postgres, |stage| {
+        let wasted = |stage: &Stage| {
+            let found = result(stage, "inspect", Json::Null);
+            let table = found["tables"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|table| table["name"] == "t")
+                .unwrap()
+                .clone();
+            assert!(table["wasted_method"].is_string(), "{table}");
+            table["wasted_percent"].as_f64().unwrap()
+        };
+        let before = wasted(stage);
+        stage.place.script("delete from t where id % 2 = 0");
+        let begun = std::time::Instant::now();
+        while wasted(stage) < before + 20.0 {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{before} {}", wasted(stage));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+}
