@@ -21,13 +21,14 @@ mod queue;
 mod reindex;
 mod stats;
 mod sweep;
-#[allow(dead_code)]
 mod transfer;
 mod upkeep;
 mod vacuum;
 mod views;
 
 use engine::Kind;
+/// The move from SQLite to PostgreSQL: not in the catalogue yet.
+pub use transfer::Transfer;
 
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {

@@ -72,6 +72,8 @@ pub struct Choice {
     pub typ: Type,
     /// Why not what was declared.
     pub reason: Option<String>,
+    /// What its numbers count, where they are times: in microseconds.
+    pub epoch: Option<i64>,
 }
 
 /// What a declaration means.
@@ -167,11 +169,13 @@ pub fn choose(declared: &str, profile: &Profile) -> Choice {
         Meaning::Time => time(profile),
         Meaning::Json => json(profile),
         Meaning::Uuid => uuid(profile),
-        Meaning::Open => return Choice { typ: by_values(profile), reason: None },
+        Meaning::Open => return Choice { typ: by_values(profile), reason: None, epoch: None },
     };
     match meant {
-        Ok(typ) => Choice { typ, reason: None },
-        Err((typ, why)) => Choice { typ, reason: Some(format!("declared `{declared}`, but {why}")) },
+        Ok(typ) => Choice { typ, reason: None, epoch: epoch(profile).filter(|_| typ == Type::Timestamptz) },
+        Err((typ, why)) => {
+            Choice { typ, reason: Some(format!("declared `{declared}`, but {why}")), epoch: None }
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 //! The check before the copy and the copy itself both ask here, so what was checked is what is copied. Nothing is rounded, cut
 //! or guessed; what happens to a misfit is for a policy to say.
 
+use super::choose::Type;
 use super::profile::{self, is_json};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use targets::db::{Cell, Seen, civil};
 
 /// How the values of a column are read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// As a truth value: 0 and 1, or words for it.
     Boolean,
@@ -18,6 +21,8 @@ pub enum Rule {
     Whole(i64, i64),
     /// As a float.
     Double,
+    /// As a float of half the size, which rounds.
+    Single,
     /// As a decimal number, with at most so many digits before and after the point.
     Number(Option<(u32, u32)>),
     /// As a text, of at most so many characters.
@@ -30,21 +35,75 @@ pub enum Rule {
     Moment(Option<i64>, Zone),
     /// As a day.
     Day,
-    /// As a JSON document; one with an escaped zero character too.
+    /// As a time of the day.
+    Clock,
+    /// As a JSON document; kept as it is written, with escaped zero characters too.
     Json(bool),
+    /// As one of these words.
+    Label(Vec<String>),
+    /// As the server reads the text form of this type.
+    Written(String),
+}
+
+impl Rule {
+    /// For a column of this type. `epoch`: what its numbers count, in microseconds.
+    pub fn of(typ: Type, epoch: Option<i64>, zone: &Zone) -> Self {
+        match typ {
+            Type::Boolean => Rule::Boolean,
+            Type::Smallint => Rule::Whole(i64::from(i16::MIN), i64::from(i16::MAX)),
+            Type::Integer => Rule::Whole(i64::from(i32::MIN), i64::from(i32::MAX)),
+            Type::Bigint => Rule::Whole(i64::MIN, i64::MAX),
+            Type::Double => Rule::Double,
+            Type::Numeric(size) => Rule::Number(size),
+            Type::Text => Rule::Text(None),
+            Type::Varchar(most) => Rule::Text(Some(most)),
+            Type::Bytea => Rule::Bytes,
+            Type::Uuid => Rule::Uuid,
+            Type::Timestamptz => Rule::Moment(epoch, zone.clone()),
+            Type::Date => Rule::Day,
+            Type::Time => Rule::Clock,
+            Type::Json => Rule::Json(true),
+            Type::Jsonb => Rule::Json(false),
+        }
+    }
 }
 
 /// Where clocks showed the times that have no zone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Zone {
     /// In no need of rules.
+    #[default]
     Utc,
     /// By the rules of a zone.
     Named(TimeZone),
 }
 
+impl TryFrom<String> for Zone {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        if name.eq_ignore_ascii_case("utc") {
+            return Ok(Zone::Utc);
+        }
+        TimeZone::get(&name).map(Zone::Named).map_err(|error| error.to_string())
+    }
+}
+
+impl From<Zone> for String {
+    fn from(zone: Zone) -> Self {
+        match zone {
+            Zone::Utc => "UTC".to_owned(),
+            Zone::Named(zone) => zone.iana_name().unwrap_or("UTC").to_owned(),
+        }
+    }
+}
+
 /// Why a value cannot go into its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Misfit {
     /// It is of another class, or cannot be read so.
     Unreadable,
@@ -62,6 +121,34 @@ pub enum Misfit {
     BrokenText,
     /// A time that clocks there never showed.
     NoSuchTime,
+    /// NULL where there must be a value.
+    Null,
+    /// The row that it refers to is not there.
+    Reference,
+    /// A value that may be there once is there twice.
+    Duplicate,
+    /// A condition of the table is not satisfied.
+    Check,
+}
+
+impl Misfit {
+    /// As it is called in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Misfit::Unreadable => "unreadable",
+            Misfit::Empty => "empty",
+            Misfit::OutOfRange => "out_of_range",
+            Misfit::TooFine => "too_fine",
+            Misfit::TooLong => "too_long",
+            Misfit::ZeroCharacter => "zero_character",
+            Misfit::BrokenText => "broken_text",
+            Misfit::NoSuchTime => "no_such_time",
+            Misfit::Null => "null",
+            Misfit::Reference => "reference",
+            Misfit::Duplicate => "duplicate",
+            Misfit::Check => "check",
+        }
+    }
 }
 
 impl std::fmt::Display for Misfit {
@@ -75,6 +162,10 @@ impl std::fmt::Display for Misfit {
             Misfit::ZeroCharacter => "holds a zero character",
             Misfit::BrokenText => "is a text that is not UTF-8",
             Misfit::NoSuchTime => "is a time that clocks in its zone never showed",
+            Misfit::Null => "is NULL where there must be a value",
+            Misfit::Reference => "refers to a row that is not there",
+            Misfit::Duplicate => "is there more than once",
+            Misfit::Check => "does not satisfy a condition of the table",
         })
     }
 }
@@ -106,8 +197,39 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             };
             if (*least..=*most).contains(&number) { Ok(Cell::Int(number)) } else { Err(Misfit::OutOfRange) }
         }
+        (Rule::Label(words), Seen::Text(text)) => match words.iter().any(|word| word == text) {
+            true => Ok(Cell::Text(text)),
+            false => Err(Misfit::Unreadable),
+        },
+        (Rule::Written(_), Seen::Text(text)) => limited(text, None),
+        (Rule::Written(_), value) => {
+            write_number(value, scratch);
+            Ok(Cell::Text(scratch))
+        }
+        (Rule::Clock, Seen::Text(text)) => {
+            let micros = clock(text).ok_or(Misfit::Unreadable)?;
+            let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+            let _ = write!(
+                renewed(scratch),
+                "{:02}:{:02}:{:02}.{rest:06}",
+                seconds / 3_600,
+                seconds / 60 % 60,
+                seconds % 60
+            );
+            Ok(Cell::Text(scratch))
+        }
+        (Rule::Single, Seen::Real(number)) => single(number),
+        (Rule::Single, Seen::Int(number)) if number.unsigned_abs() <= 1 << 24 => {
+            Ok(Cell::Real(number as f64))
+        }
+        (Rule::Single, Seen::Int(_)) => Err(Misfit::OutOfRange),
+        (Rule::Single, Seen::Text(text)) if profile::is_decimal(text) => {
+            single(text.parse().map_err(|_| Misfit::Unreadable)?)
+        }
         (Rule::Double, Seen::Real(number)) => Ok(Cell::Real(number)),
-        (Rule::Double, Seen::Int(number)) if number.unsigned_abs() <= 1 << 53 => Ok(Cell::Real(number as f64)),
+        (Rule::Double, Seen::Int(number)) if number.unsigned_abs() <= 1 << 53 => {
+            Ok(Cell::Real(number as f64))
+        }
         (Rule::Double, Seen::Int(_)) => Err(Misfit::OutOfRange),
         (Rule::Double, Seen::Text(text)) if profile::is_decimal(text) => {
             text.parse().map(Cell::Real).map_err(|_| Misfit::Unreadable)
@@ -152,13 +274,28 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
     }
 }
 
+fn single(number: f64) -> Result<Cell<'static>, Misfit> {
+    match number.is_finite() && (number as f32).is_infinite() {
+        true => Err(Misfit::OutOfRange),
+        false => Ok(Cell::Real(number)),
+    }
+}
+
+/// A time of the day in microseconds: `23:59`, `23:59:59`, `23:59:59.123456`.
+pub fn clock(text: &str) -> Option<i64> {
+    let whole = format!("1970-01-01T{text}");
+    civil::read(whole.as_bytes()).filter(|told| !told.zoned && !told.cut && !told.day).map(|told| told.micros)
+}
+
 fn limited(text: &str, most: Option<u32>) -> Result<Cell<'_>, Misfit> {
     if text.as_bytes().contains(&0) {
         return Err(Misfit::ZeroCharacter);
     }
     match most {
         // counting is for those that might be too long: a character takes up to four bytes
-        Some(most) if text.len() > most as usize && text.chars().count() > most as usize => Err(Misfit::TooLong),
+        Some(most) if text.len() > most as usize && text.chars().count() > most as usize => {
+            Err(Misfit::TooLong)
+        }
         _ => Ok(Cell::Text(text)),
     }
 }
@@ -202,7 +339,7 @@ fn within(size: Option<(u32, u32)>, whole: u32, fraction: u32) -> Result<(), Mis
 }
 
 /// The moment at which clocks in the zone showed this. When they were set back they showed it twice: the first time counts.
-fn at(zone: &Zone, shown: i64) -> Result<i64, Misfit> {
+pub fn at(zone: &Zone, shown: i64) -> Result<i64, Misfit> {
     let zone = match zone {
         Zone::Utc => return Ok(shown),
         Zone::Named(zone) => zone,
@@ -262,7 +399,10 @@ mod tests {
         assert_eq!(read(&Rule::Day, Seen::Text("1970-01-02")), shown(Cell::Day(1)));
         let seconds = Rule::Moment(Some(1_000_000), Zone::Utc);
         assert_eq!(read(&seconds, Seen::Int(2)), shown(Cell::Moment(2_000_000)));
-        assert_eq!(read(&seconds, Seen::Text("1970-01-01T00:00:01+01:00")), shown(Cell::Moment(-3_599_000_000)));
+        assert_eq!(
+            read(&seconds, Seen::Text("1970-01-01T00:00:01+01:00")),
+            shown(Cell::Moment(-3_599_000_000))
+        );
         assert_eq!(read(&Rule::Json(true), Seen::Text("\"\\u0000\"")), shown(Cell::Text("\"\\u0000\"")));
         assert_eq!(read(&Rule::Double, Seen::Null), shown(Cell::Null));
     }
@@ -302,10 +442,19 @@ mod tests {
         // W-095
         let new_york = jiff::tz::TimeZone::get("America/New_York").unwrap();
         let rule = Rule::Moment(None, Zone::Named(new_york));
-        assert_eq!(read(&rule, Seen::Text("2024-01-15 12:00:00")), shown(Cell::Moment(1_705_338_000_000_000)));
-        assert_eq!(read(&rule, Seen::Text("2024-01-15 12:00:00Z")), shown(Cell::Moment(1_705_320_000_000_000)));
+        assert_eq!(
+            read(&rule, Seen::Text("2024-01-15 12:00:00")),
+            shown(Cell::Moment(1_705_338_000_000_000))
+        );
+        assert_eq!(
+            read(&rule, Seen::Text("2024-01-15 12:00:00Z")),
+            shown(Cell::Moment(1_705_320_000_000_000))
+        );
         assert_eq!(read(&rule, Seen::Text("2024-03-10 02:30:00")), Err(Misfit::NoSuchTime));
         // shown twice, the first time in summer time
-        assert_eq!(read(&rule, Seen::Text("2024-11-03 01:30:00")), shown(Cell::Moment(1_730_611_800_000_000)));
+        assert_eq!(
+            read(&rule, Seen::Text("2024-11-03 01:30:00")),
+            shown(Cell::Moment(1_730_611_800_000_000))
+        );
     }
 }

@@ -1,0 +1,318 @@
+//! A whole database moves: tables, rows, keys, references, ids; it goes on after every death; whatever differs is named.
+
+use crate::transfer_kit::{Move, forbidden, found};
+use engine::{Failure, Status, Stop, What};
+use serde_json::json;
+use testkit::story;
+
+/// A small shop with something of everything.
+pub const SHOP: &str = "
+    create table users (id integer primary key autoincrement, uuid uuid not null unique, email text not null collate nocase unique,
+      active boolean not null default 1, created_at datetime not null default current_timestamp, settings json,
+      balance decimal(10,2) not null default 0, check (balance >= 0));
+    create table orders (id integer primary key, user_id integer not null references users on delete cascade,
+      code text not null, total real, paid boolean, note text, at datetime, unique (user_id, code));
+    create table lines (order_id integer not null, no integer not null, what text, n int not null default 1,
+      twice int generated always as (n * 2) stored, primary key (order_id, no),
+      foreign key (order_id) references orders (id) on update cascade on delete cascade) without rowid;
+    create table log (m text, b blob);
+    create index by_note on orders (note) where note is not null;
+    create index by_lower on orders (lower(code), at desc);
+    insert into users (id, uuid, email, active, created_at, settings, balance) values
+      (1, '6f1e1c1c-0000-4000-8000-000000000001', 'Ann@x.org', 1, '2024-01-02 03:04:05', '{\"b\": 1.50, \"a\": [1, 2]}', 12.5),
+      (2, '6F1E1C1C-0000-4000-8000-000000000002', 'bob@x.org', 0, '2024-01-02T03:04:05.123456+02:00', null, 0),
+      (7, '6f1e1c1c-0000-4000-8000-000000000007', 'cy@x.org', 1, '2024-02-29', '[]', 99999999.99),
+      (90, '6f1e1c1c-0000-4000-8000-000000000090', 'gone@x.org', 1, '2024-02-29', '[]', 1);
+    delete from users where id = 90;
+    insert into orders values (1, 1, 'A', 1.1, 1, 'note', '2024-03-01 10:00'), (2, 1, 'B', 0.1, 0, null, null),
+      (3, 2, 'A', 1e300, null, 'größe 🚀', '2024-03-01T10:00:00Z'), (4000000000, 7, 'C', -0.0, 1, '', null);
+    insert into lines (order_id, no, what, n) values (1, 1, 'x', 1), (1, 2, 'y', 5), (3, 1, null, -2), (2, 1, 'z', 0);
+    insert into log values ('a', x'00ff'), ('a', x'00ff'), (null, null), ('b', x'');";
+
+#[test]
+fn a_database_arrives_whole() {
+    // S4-001, S4-004, S4-006, S4-013, S4-017, S4-018, S4-040, W-089, W-105, W-127
+    let it = Move::of(SHOP);
+    let report = it.run(json!({}));
+    let done = &report.operations[0];
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(done.rows_changed, 15);
+    assert_eq!(
+        it.list("select id, email, active, to_char(created_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US'), settings, balance from users order by id"),
+        [
+            "1|Ann@x.org|t|2024-01-02 03:04:05.000000|{\"a\": [1, 2], \"b\": 1.50}|12.50",
+            "2|bob@x.org|f|2024-01-02 01:04:05.123456|null|0.00",
+            "7|cy@x.org|t|2024-02-29 00:00:00.000000|[]|99999999.99",
+        ]
+    );
+    assert_eq!(it.typ("users", "uuid"), "uuid");
+    assert_eq!(it.typ("orders", "total"), "double precision");
+    assert_eq!(it.typ("orders", "user_id"), "bigint");
+    assert_eq!(
+        it.list("select order_id, no, twice from lines order by 1, 2"),
+        ["1|1|2", "1|2|10", "2|1|0", "3|1|-4"]
+    );
+    assert_eq!(it.list("select count(*) from log where m = 'a'"), ["2"]);
+    // ids go on where they were, also behind those that are gone
+    it.to.script(
+        "insert into users (uuid, email) values ('6f1e1c1c-0000-4000-8000-0000000000aa', 'new@x.org')",
+    );
+    assert_eq!(it.list("select id, active, balance from users where email = 'new@x.org'"), ["91|t|0.00"]);
+    it.to.script("insert into orders (user_id, code) values (91, 'N')");
+    assert_eq!(it.list("select max(id) from orders"), ["4000000001"]);
+    for refused in [
+        "insert into users (uuid, email) values ('6f1e1c1c-0000-4000-8000-0000000000bb', 'ANN@x.org')",
+        "insert into users (uuid, email, balance) values ('6f1e1c1c-0000-4000-8000-0000000000bb', 'd@x.org', -1)",
+        "insert into orders (user_id, code) values (5, 'X')",
+        "insert into orders (user_id, code) values (1, 'A')",
+        "insert into lines (order_id, no) values (1, 1)",
+        "update orders set code = null",
+    ] {
+        assert!(it.to.try_script(refused).is_err(), "{refused}");
+    }
+    it.to.script("delete from users where id = 1");
+    assert_eq!(it.list("select count(*) from lines"), ["1"], "on delete cascade");
+    assert_eq!(
+        it.list("select count(*) from pg_stats where tablename = 'orders'")
+            .concat()
+            .parse::<i64>()
+            .unwrap_or(0)
+            > 0,
+        true
+    );
+    let indexes =
+        it.list("select indexdef from pg_indexes where tablename = 'orders' order by indexname").join("\n");
+    assert!(indexes.contains("by_note") && indexes.contains("WHERE (note IS NOT NULL)"), "{indexes}");
+    assert!(indexes.contains("lower(code), at DESC"), "{indexes}");
+    assert_eq!(it.to.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn it_goes_on_after_every_death_and_nothing_differs() {
+    // S4-016, W-096
+    for nth in 1..400 {
+        let it = Move::of(SHOP);
+        let before = it.from.dump();
+        let plan = it.plan_with(json!({}), |manners| manners.batch_size = Some(2));
+        let engine = it.engine();
+        engine.faults().arm(nth);
+        let outcome = engine.run(&plan, &Stop::default(), &mut |_| {});
+        drop(engine);
+        let died = matches!(outcome, Err(Failure::Fault(_)));
+        let engine = it.engine();
+        let report = match outcome {
+            Ok(report) => report,
+            Err(_) if nth == 1 => continue,
+            Err(_) => match engine.resume("latest", &Stop::default(), &mut |_| {}) {
+                Ok(report) => report,
+                Err(_) => engine.run_record("latest").unwrap().report(),
+            },
+        };
+        assert_eq!(report.status, Status::Completed, "after point {nth}: {report:#?}");
+        assert_eq!(found(&report), Vec::<String>::new(), "after point {nth}");
+        assert_eq!(it.list("select count(*) from lines"), ["4"], "after point {nth}");
+        assert_eq!(it.list("select count(*) from pg_constraint c join pg_class t on t.oid = c.conrelid where contype in ('p', 'f', 'u') and convalidated and t.relnamespace = 'public'::regnamespace"), ["7"], "after point {nth}");
+        assert_eq!(it.from.dump(), before, "the source was written");
+        if !died {
+            assert!(nth > 60, "only {nth} points");
+            return;
+        }
+    }
+    panic!("there is no end");
+}
+
+#[test]
+fn what_differs_afterwards_is_named_by_table_row_and_column() {
+    // S4-017, S4-018, W-099, W-100
+    for (change, said) in [
+        ("update users set email = 'Ann@y.org' where id = 1", "id 1: `email`"),
+        ("update users set settings = '{\"a\": [2, 1], \"b\": 1.5}' where id = 1", "id 1: `settings`"),
+        ("update orders set total = 0.10000000000000002 where id = 2", "id 2: `total`"),
+        ("delete from lines where order_id = 3", "order_id 3, no 1: missing in the target"),
+        ("insert into log values ('c', null)", "not in the source"),
+        ("update users set balance = 12.51 where id = 1", "`balance`"),
+    ] {
+        let it = Move::of(SHOP);
+        let steps = it.plan(json!({})).items[0].steps.clone();
+        let last = steps.iter().position(|step| step.action == "finish").unwrap();
+        let report = it.watch(json!({}), &mut |event| {
+            if matches!(event.what, What::StepDone { step } if step == last) {
+                it.to.script(change);
+            }
+        });
+        assert_eq!(report.status, Status::Partial, "{change}");
+        let text = format!("{:?}", report.operations[0].findings);
+        assert!(text.contains(said) && text.contains("differs"), "{change}: {text}");
+    }
+    // the order of keys and the last zeros say nothing
+    let it = Move::of(SHOP);
+    let report = it.watch(json!({}), &mut |event| {
+        if matches!(&event.what, What::StepDone { step } if *step == 0) {
+            return;
+        }
+    });
+    assert_eq!(report.status, Status::Completed);
+}
+
+#[test]
+fn a_target_that_is_not_empty_is_refused_and_a_fresh_schema_taken() {
+    let it = Move::of(SHOP);
+    it.to.script("create table users (id int)");
+    assert_eq!(forbidden(&it.plan(json!({}))), ["target_not_empty public"]);
+    let report = it.run(json!({"into": "Old Shop"}));
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(it.list("select count(*) from \"Old Shop\".orders"), ["4"]);
+}
+
+#[test]
+fn a_source_that_is_none_and_a_target_that_is_none_are_told() {
+    let it = Move::of(SHOP);
+    let refused = |source: &str| {
+        let request = story::request("transfer", json!({"source": source}), crate::stage::manners(), false);
+        match it.engine().plan(&request) {
+            Ok(plan) => panic!("{:?}", plan.items[0]),
+            Err(failure) => crate::stage::shown(&failure),
+        }
+    };
+    assert!(refused("").contains("`source` is missing"));
+    assert!(refused(&it.to.url()).contains("is no SQLite file"));
+    let path = it.workshop.folder().join("text.db");
+    std::fs::write(&path, "this is no database, but long enough to look like one that is broken").unwrap();
+    assert!(
+        refused(&path.display().to_string()).contains("not a database"),
+        "{}",
+        refused(&path.display().to_string())
+    );
+    assert!(refused(&it.workshop.folder().join("none.db").display().to_string()).contains("none.db"));
+}
+
+#[test]
+fn names_and_values_follow_the_mapping() {
+    // S4-010, S4-011, S4-014, W-092, W-093, W-094, W-095
+    let it = Move::of(
+        "create table \"Agents\" (id integer primary key, firstName text, capabilities text, state text, at text, junk text, n text);
+         insert into \"Agents\" values (1, 'a', '[\"a\"]', 'Y', '2025-01-02T03:04:05', 'x', '5'),
+           (2, 'b', null, 'N', '2025-01-02T03:04:05Z', 'x', '6'), (3, 'c', '', null, null, 'x', '')",
+    );
+    let options = json!({
+        "names": "snake_case",
+        "map": { "Agents": { "rename": "people", "columns": {
+            "capabilities": { "cast": "jsonb", "default": "[]", "null": "default", "empty": "default" },
+            "state": { "values": { "Y": "active", "N": "idle" }, "default": "idle", "null": "default" },
+            "at": { "cast": "timestamptz", "zone": "Europe/Berlin" },
+            "junk": { "drop": true },
+            "n": { "cast": "integer", "empty": "null" },
+        } } },
+    });
+    let report = it.run(options);
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(
+        it.list("select id, first_name, capabilities, state, extract(epoch from at)::bigint, n from people order by id"),
+        ["1|a|[\"a\"]|active|1735783445|5", "2|b|[]|idle|1735787045|6", "3|c|[]|idle|null|null"]
+    );
+    assert_eq!(it.typ("people", "junk"), "");
+    it.to.script("insert into people (first_name) values ('d')");
+    assert_eq!(it.list("select capabilities, state from people where first_name = 'd'"), ["[]|idle"]);
+    let wrong = it.refusal(json!({"map": {"agents": {"columns": {"nothing": {"drop": true}}}}}));
+    assert!(wrong.contains("has no column `nothing`"), "{wrong}");
+    assert!(it.refusal(json!({"map": {"none": {}}})).contains("has no table `none`"));
+}
+
+/// Values that do not fit, of each kind.
+const DIRTY: &str = "create table p (id integer primary key);
+    insert into p values (1);
+    create table t (id integer primary key, n text, s text, d text, p integer references p);
+    insert into t values (1, '1', 'good', '2024-01-01', 1), (2, 'N/A', 'good', '2024-01-01', 1), (3, '99999', 'good', '2024-01-01', 1),
+      (4, '4', 'too long a text', '2024-01-01', null), (5, '5', 'good', '0000-00-00', 1), (6, '6', cast(x'610062' as text), '2024-01-01', 1),
+      (7, '7', cast(x'63e9' as text), '2024-01-01', 1), (8, '8', 'good', '2024-01-01', 99), (9, '', 'good', '2024-01-01', 1);";
+
+fn dirty(policy: &str) -> serde_json::Value {
+    json!({ "policy": policy, "map": { "t": { "columns": {
+        "n": { "cast": "smallint", "default": 0 }, "s": { "cast": "varchar(4)", "default": "?" }, "d": { "cast": "date", "default": "1970-01-01" },
+        "p": { "default": 1 },
+    } } } })
+}
+
+#[test]
+fn each_kind_of_dirt_is_counted_before_anything_is_copied() {
+    // S4-025, W-101, W-102
+    let it = Move::of(DIRTY);
+    let plan = it.plan(dirty("stop"));
+    let mut refused = forbidden(&plan);
+    refused.sort();
+    assert_eq!(
+        refused,
+        [
+            "dirty_broken_text t.s",
+            "dirty_empty t.n",
+            "dirty_out_of_range t.n",
+            "dirty_reference t.p",
+            "dirty_too_long t.s",
+            "dirty_unreadable t.d",
+            "dirty_unreadable t.n",
+            "dirty_zero_character t.s",
+        ]
+    );
+    let text = format!("{:?}", plan.items[0].findings);
+    assert!(text.contains("'N/A' (id 2)") && text.contains("99 (id 8)"), "{text}");
+    let report = story::run(&it.engine(), &plan);
+    assert_eq!(report.status, Status::Refused);
+    assert_eq!(it.list("select count(*) from pg_class where relname = 't'"), ["0"]);
+}
+
+#[test]
+fn each_policy_does_what_it_says() {
+    // W-101, W-102
+    let it = Move::of(DIRTY);
+    let report = it.run(dirty("quarantine"));
+    assert_eq!(report.status, Status::Partial, "{report:#?}");
+    assert_eq!(it.list("select id from t order by id"), ["1"]);
+    let aside = it.list("select source_key, source_column, reason from sexton.unloaded order by source_key");
+    assert_eq!(aside.len(), 8, "{aside:?}");
+    assert_eq!(aside[0], "id 2|n|cannot be read as the column's type");
+    assert!(
+        it.list("select row_data from sexton.unloaded where source_key = 'id 7'").concat().contains("63e9")
+    );
+    assert!(found(&report).contains(&"quarantine t".to_owned()));
+    let differs = |report: &engine::Report| found(report).iter().any(|one| one.starts_with("differs"));
+    assert!(!differs(&report));
+
+    let it = Move::of(DIRTY);
+    let report = it.run(dirty("null"));
+    assert_eq!(
+        it.list("select id, n, s, d, p from t order by id"),
+        [
+            "1|1|good|2024-01-01|1",
+            "2|null|good|2024-01-01|1",
+            "3|null|good|2024-01-01|1",
+            "4|4|null|2024-01-01|null",
+            "5|5|good|null|1",
+            "6|6|null|2024-01-01|1",
+            "7|7|null|2024-01-01|1",
+            "8|8|good|2024-01-01|null",
+            "9|null|good|2024-01-01|1",
+        ]
+    );
+    assert_eq!(report.status, Status::Partial, "values were changed: {report:#?}");
+    assert!(!differs(&report));
+
+    let it = Move::of(DIRTY);
+    let mut options = dirty("default");
+    options["dirty"] = json!({"reference": "null", "too_long": "truncate", "zero_character": "truncate", "broken_text": "truncate"});
+    let report = it.run(options);
+    assert_eq!(
+        it.list("select id, n, s, d, p from t order by id"),
+        [
+            "1|1|good|2024-01-01|1",
+            "2|0|good|2024-01-01|1",
+            "3|0|good|2024-01-01|1",
+            "4|4|too |2024-01-01|null",
+            "5|5|good|1970-01-01|1",
+            "6|6|ab|2024-01-01|1",
+            "7|7|c\u{fffd}|2024-01-01|1",
+            "8|8|good|2024-01-01|null",
+            "9|0|good|2024-01-01|1",
+        ]
+    );
+    assert!(!differs(&report), "{report:#?}");
+}
