@@ -355,7 +355,9 @@ fn time(profile: &Profile) -> Meant {
 
 fn json(profile: &Profile) -> Meant {
     let texts = profile.empty == 0 && (profile.texts == 0 || profile.reads_as(Readings::JSON));
-    if profile.values() != profile.texts || !texts {
+    // a column of this name turns texts of digits into numbers, which are documents too
+    let numbers = profile.integers + profile.reals - profile.infinite;
+    if profile.values() != profile.texts + numbers || !texts {
         return instead(profile, odd(profile, "JSON", 0));
     }
     match profile.escaped_zeros {

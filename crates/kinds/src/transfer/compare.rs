@@ -299,7 +299,7 @@ fn readable(rule: &Rule, seen: &Seen) -> String {
         _ => None,
     };
     match (rule, seen) {
-        (Rule::Uuid, Seen::Raw { bytes, .. }) => {
+        (Rule::Uuid | Rule::Id(_), Seen::Raw { bytes, .. }) => {
             (*bytes).try_into().map_or_else(|_| shown(seen), |bytes| targets::db::civil::uuid(&bytes))
         }
         (Rule::Moment(..), Seen::Raw { .. }) => number().map_or_else(String::new, |micros| {

@@ -31,6 +31,8 @@ pub enum Rule {
     Bytes,
     /// As a uuid.
     Uuid,
+    /// As the id of a row of this table, made a uuid where it is none.
+    Id(String),
     /// As a moment: numbers count so many microseconds since 1970, texts without a zone are what clocks here showed.
     Moment(Option<i64>, Zone),
     /// As a day.
@@ -247,6 +249,11 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             sized(*size, text)?;
             Ok(Cell::Text(text))
         }
+        (Rule::Id(table), Seen::Text(text)) => Ok(Cell::Uuid(super::ids::uuid(table, text))),
+        (Rule::Id(table), value @ Seen::Int(_)) => {
+            write_number(value, scratch);
+            Ok(Cell::Uuid(super::ids::uuid(table, scratch)))
+        }
         (Rule::Uuid, Seen::Text(text)) => profile::uuid(text).map(Cell::Uuid).ok_or(Misfit::Unreadable),
         (Rule::Day, Seen::Text(text)) => match civil::read(text.as_bytes()) {
             Some(told) if told.day => {
@@ -264,6 +271,14 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
         },
         (Rule::Moment(Some(unit), _), Seen::Int(number)) => {
             number.checked_mul(*unit).map(Cell::Moment).ok_or(Misfit::OutOfRange)
+        }
+        (Rule::Json(_), value @ Seen::Int(_)) => {
+            write_number(value, scratch);
+            Ok(Cell::Text(scratch))
+        }
+        (Rule::Json(_), Seen::Real(number)) if number.is_finite() => {
+            write_number(value, scratch);
+            Ok(Cell::Text(scratch))
         }
         (Rule::Json(escaped_zeros), Seen::Text(text)) => match is_json(text) {
             true if !escaped_zeros && text.contains("\\u0000") => Err(Misfit::ZeroCharacter),

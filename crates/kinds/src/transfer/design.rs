@@ -255,6 +255,11 @@ fn agree(
 ) {
     let (Some(a), Some(b)) = (choices.get(&child).cloned(), choices.get(&parent).cloned()) else { return };
     let (from, to) = (Sort::from(a.typ), Sort::from(b.typ));
+    if from == to && b.typ == Type::Bigint && a.typ != b.typ {
+        // ids grow, and what refers to them with them
+        choices.insert(child, Choice { typ: Type::Bigint, ..a });
+        return;
+    }
     if from == to || from == Sort::Bytes || to == Sort::Bytes {
         return;
     }
@@ -404,8 +409,14 @@ fn column_of(
     let zone = zone(own.and_then(|own| own.zone.as_deref()).or(options.zone.as_deref()))?;
     let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros());
     let mut reasons: Vec<String> = choice.reason.into_iter().collect();
-    let (spelled, rule, typ) = match own.and_then(|own| own.cast.as_deref()) {
-        Some(cast) => {
+    let ids = options.ids(table, &column.name);
+    let (spelled, rule, typ) = match (ids, own.and_then(|own| own.cast.as_deref())) {
+        (Some(ids), _) => {
+            reasons.clear();
+            reasons.push("ids become uuids".to_owned());
+            ("uuid".to_owned(), Rule::Id(ids), None)
+        }
+        (None, Some(cast)) => {
             reasons.clear();
             let rule = types::rule(cast, epoch, &zone).ok_or_else(|| {
                 Error::usage(format!("`{cast}`, the type for `{place}`, is not known"))
@@ -413,7 +424,7 @@ fn column_of(
             })?;
             (cast.to_owned(), rule, None)
         }
-        None => {
+        (None, None) => {
             (choice.typ.to_string(), Rule::of(choice.typ, epoch.or(choice.epoch), &zone), Some(choice.typ))
         }
     };

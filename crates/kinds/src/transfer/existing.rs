@@ -112,7 +112,10 @@ fn table_of(
             source: column.name.clone(),
             name: to.name.clone(),
             spelled: to.declared.clone(),
-            rule: rule(to, labels, epoch, &zone),
+            rule: match options.ids(source, &column.name) {
+                Some(table) => Rule::Id(table),
+                None => rule(to, labels, epoch, &zone),
+            },
             not_null: to.not_null,
             default: to.default.clone(),
             identity: to.identity,
@@ -203,7 +206,7 @@ fn demands(tables: &[&Table], order: &[NewTable], target: &mut dyn Facts) -> Res
     for table in tables {
         let oid = Sql::new("").bind(table.name.quoted()).text("::text::regclass");
         let checks = target.rows(
-            &Sql::new("select c.conname::text, pg_get_expr(c.conbin, c.conrelid), (select string_agg(a.attname::text, chr(31)) \
+            &Sql::new("select c.conname::text, pg_get_expr(c.conbin, c.conrelid), (select string_agg(a.attname::text, chr(31) order by array_position(c.conkey, a.attnum)) \
                        from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey)) \
                        from pg_constraint c where c.contype = 'c' and c.conrelid = ")
                 .add(&oid),

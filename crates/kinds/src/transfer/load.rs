@@ -2,7 +2,8 @@
 //! place where the next range begins.
 
 use super::carry::{Carrier, Fate, Met, key, select, shown};
-use super::task::ASIDE;
+use super::convert::Rule;
+use super::task::{ASIDE, IDS};
 use super::task::{Carry, Place};
 use engine::{Batch, Counts, Error, Result, Work};
 use serde_json::json;
@@ -32,6 +33,8 @@ pub fn act(
     let (mut seen, mut bytes) = (0, 0);
     let mut last: Row = Vec::new();
     let mut aside = Vec::new();
+    let own = own_ids(carry);
+    let mut ids: Vec<(String, [u8; 16])> = Vec::new();
     let loaded = work.load(&carry.name, &columns, &mut |loader| {
         source.scan(&sql, &mut |row| {
             seen += 1;
@@ -46,6 +49,13 @@ pub fn act(
                 loader.row(&kept)
             })?;
             let order = &row[..carry.order.len()];
+            if let Some((n, table)) = own.filter(|_| fate == Fate::Carried) {
+                let old = match row[carry.order.len() + n] {
+                    Seen::Text(text) => text.to_owned(),
+                    other => other.to_value().to_string(),
+                };
+                ids.push((old.clone(), super::ids::uuid(table, &old)));
+            }
             match fate {
                 Fate::Carried => {}
                 Fate::Aside(n, misfit) => aside.push(Aside {
@@ -76,6 +86,7 @@ pub fn act(
         })?;
         Ok(())
     })?;
+    remember(carry, &ids, work)?;
     for row in &aside {
         keep(carry, row, work)?;
     }
@@ -170,4 +181,34 @@ fn keep(carry: &Carry, row: &Aside, work: &mut Work) -> Result<()> {
         .bind(row.row.as_str())
         .text(")");
     work.record(&insert).map(drop)
+}
+
+/// The column whose ids become uuids, where they are those of the table itself.
+fn own_ids(carry: &Carry) -> Option<(usize, &str)> {
+    carry.columns.iter().enumerate().find_map(|(n, column)| match &column.rule {
+        Rule::Id(table) if carry.key.contains(&n) && table.eq_ignore_ascii_case(&carry.table) => {
+            Some((n, table.as_str()))
+        }
+        _ => None,
+    })
+}
+
+/// Keeps which id became which.
+fn remember(carry: &Carry, ids: &[(String, [u8; 16])], work: &mut Work) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let table = work.dialect().own(IDS);
+    let create = Sql::new("create table if not exists ")
+        .table(&table)
+        .text(" (source_table text not null, old_id text not null, new_id uuid not null)");
+    work.record(&create)?;
+    let columns = ["source_table", "old_id", "new_id"].map(str::to_owned);
+    work.load(&table, &columns, &mut |loader| {
+        for (old, new) in ids {
+            loader.row(&[Cell::Text(&carry.table), Cell::Text(old), Cell::Uuid(*new)])?;
+        }
+        Ok(())
+    })
+    .map(drop)
 }

@@ -16,6 +16,7 @@ mod expression;
 mod finish;
 mod functions;
 mod grammar;
+mod ids;
 mod keys;
 mod load;
 mod look;

@@ -1,6 +1,7 @@
 //! What a transfer can be told. The doc comments are the help texts of config keys and the API.
 
 use super::convert::{Misfit, Zone};
+use super::source::SourceTable;
 use engine::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,10 +18,11 @@ pub struct Options {
     pub source: String,
     /// The schema of the target that gets the tables; it is made where it is not there. Default: `public`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub into: Option<String>,
-    /// Where the tables of the target come from: `make` (from those of the source), or `existing` (they are there already and
-    /// empty, made by the application or by a script; columns are matched by name, values cast to the columns' own types).
-    pub tables: Tables,
+    pub into_schema: Option<String>,
+    /// The tables are there already and empty, made by the application or by a script: columns are matched by name, values become
+    /// the columns' own types, and what the tables demand is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
     /// The names of tables and columns that are made: `keep` (exactly as they are), or `snake_case`.
     pub names: Names,
     /// The zone of times that say none. Default: UTC.
@@ -54,17 +56,6 @@ pub enum Action {
     Run,
     /// Only the comparison.
     Verify,
-}
-
-/// Where the tables of the target come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Tables {
-    /// They are made from those of the source.
-    #[default]
-    Make,
-    /// They are there, and empty.
-    Existing,
 }
 
 /// The names that are made.
@@ -155,6 +146,10 @@ pub struct ColumnMap {
     /// What its numbers count, where they are times: since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
+    /// Its values are ids that become uuids, and so do those of every column that refers to it: a uuid stays, any other id becomes the
+    /// same uuid every time. Which became which is kept in the table `sexton.ids` of the target.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub uuid: bool,
     /// What happens to values that do not fit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dirty: BTreeMap<Misfit, Policy>,
@@ -213,7 +208,7 @@ impl Options {
 
     /// The schema of the target.
     pub fn into(&self) -> &str {
-        self.into.as_deref().unwrap_or("public")
+        self.into_schema.as_deref().unwrap_or("public")
     }
 
     /// What is said about a table.
@@ -225,6 +220,22 @@ impl Options {
     pub fn column(&self, table: &str, column: &str) -> Option<&ColumnMap> {
         let columns = &self.table(table)?.columns;
         columns.iter().find(|(known, _)| known.eq_ignore_ascii_case(column)).map(|(_, map)| map)
+    }
+
+    /// The table whose ids are in this column, where they become uuids: its own, or one that it refers to.
+    pub fn ids(&self, table: &SourceTable, column: &str) -> Option<String> {
+        if self.column(table.name(), column).is_some_and(|own| own.uuid) {
+            return Some(table.name().to_lowercase());
+        }
+        table.references.iter().find_map(|reference| {
+            let n = reference.columns.iter().position(|one| one.eq_ignore_ascii_case(column))?;
+            let key = match reference.parent_columns.get(n) {
+                Some(key) => self.column(&reference.parent, key),
+                // the primary key, of which only one can be meant
+                None => self.table(&reference.parent)?.columns.values().find(|own| own.uuid),
+            };
+            key.filter(|own| own.uuid).map(|_| reference.parent.to_lowercase())
+        })
     }
 
     /// What happens to a misfit.

@@ -4,7 +4,7 @@ use super::convert::{Misfit, Rule};
 use super::design::{self, Design, NewReference, NewTable, Profiles};
 use super::existing::{self, Demands};
 use super::look::{self, Size};
-use super::options::{Action, Empty, Options, Policy, Proof, Tables};
+use super::options::{Action, Empty, Options, Policy, Proof};
 use super::profile::Profile;
 use super::source::{self, Source, SourceTable};
 use super::sum::Sum;
@@ -45,7 +45,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let reader = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?.as_mut();
     let source = source::read(reader)?;
     known_names(options, &source)?;
-    let existing = options.tables == Tables::Existing || options.action == Action::Verify;
+    let existing = options.existing || options.action == Action::Verify;
     let (design, demands, profiles, sizes, mut findings) = match existing {
         true => {
             let (design, demands, findings) = existing::design(&source, options, target)?;

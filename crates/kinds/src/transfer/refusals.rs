@@ -26,7 +26,7 @@ pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> 
             "target_not_empty",
             into,
             format!("the schema has {} already: {few}", either(taken.len() as u64, "a table", "tables")),
-            "go into a fresh schema with `into = \"…\"`, or empty this one",
+            "go into a fresh schema with `into_schema = \"…\"`, or empty this one",
         ));
     }
     let exists =

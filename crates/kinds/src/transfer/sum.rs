@@ -1,7 +1,7 @@
 //! What a transfer came to, from what was told about its batches: the account of every table, and what did not arrive.
 
 use super::compare::Compared;
-use engine::words::{either, rows as rows_of};
+use engine::words::{either, of, rows as rows_of};
 use engine::{Error, Finding};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 /// The account of a table.
 #[derive(Debug, Clone, Default)]
 struct Account {
+    loads: bool,
     rows: u64,
     bytes: u64,
     aside: u64,
@@ -36,6 +37,7 @@ impl Sum {
         for detail in details {
             if let Some(table) = detail["loaded"].as_str() {
                 let account = sum.tables.entry(table.to_owned()).or_default();
+                account.loads = true;
                 account.rows += number(detail, "rows");
                 account.bytes += number(detail, "bytes");
                 account.aside += number(detail, "aside");
@@ -67,6 +69,22 @@ impl Sum {
                 table["compared"] = json!(compared);
             }
         }
+        let known = self.tables.len() as u64;
+        let (rows, aside) =
+            self.tables.values().fold((0, 0), |(rows, aside), one| (rows + one.rows, aside + one.aside));
+        let compared: Vec<&Compared> = self.tables.values().filter_map(|one| one.compared.as_ref()).collect();
+        let same = compared.iter().all(|one| one.differing == 0 && one.rows == one.there);
+        let mut message = match self.tables.values().any(|one| one.loads) {
+            true => format!("{} copied in {}", rows_of(rows), of(known, "table", "tables")),
+            false => of(known, "table", "tables"),
+        };
+        if aside > 0 {
+            message.push_str(&format!(", {} kept aside", rows_of(aside)));
+        }
+        if !compared.is_empty() {
+            message.push_str(if same { ", both sides the same" } else { ", the sides differ" });
+        }
+        result["message"] = json!(message);
         result["tables"] = tables;
         result["failed"] = json!(self.failed);
         result

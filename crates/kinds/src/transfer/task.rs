@@ -11,6 +11,8 @@ use targets::db::{Row, TableName};
 
 /// Where rows that fit nowhere are kept: a table of ours in the target.
 pub const ASIDE: &str = "unloaded";
+/// Where it is kept which ids became which uuids.
+pub const IDS: &str = "ids";
 
 /// One step, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

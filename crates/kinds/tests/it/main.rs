@@ -74,6 +74,7 @@ mod s3_server;
 mod stage;
 mod tampered;
 mod transfer;
+mod transfer_e4;
 mod transfer_kit;
 mod transfer_law;
 mod transfer_quirks;

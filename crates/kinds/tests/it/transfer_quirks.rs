@@ -42,7 +42,7 @@ const QUIRKS: &[Quirk] = &[
     (
         "json",
         "create table t (id integer primary key, j json, k jsonb); insert into t (j, k) values ('{\"a\":1}', '[1,2]'), ('null', null), ('{\"a\":\"\\u0000\"}', '1')",
-        &[("j", "json"), ("k", "text")],
+        &[("j", "json"), ("k", "jsonb")],
         &[],
     ),
     (
