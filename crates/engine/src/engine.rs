@@ -237,6 +237,11 @@ impl Engine {
         Ok(undo::moved_files(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
+    /// The indexes that an undo point has dropped.
+    pub fn undo_indexes(&self, database: &str, point: &str) -> Result<Vec<undo::DroppedIndex>, Failure> {
+        Ok(undo::dropped_indexes(self.database(database)?.read()?.as_mut(), point)?)
+    }
+
     /// Forgets an undo point: what it remembered can no longer be put back.
     pub fn drop_undo(&self, database: &str, id: &str, actor: &str) -> Result<Point, Failure> {
         let mut session = self.database(database)?.open()?;

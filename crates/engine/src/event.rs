@@ -1,6 +1,7 @@
 //! What happened, in order. Surfaces render events; status and report are folded from them, never stored.
 
 use crate::finding::Finding;
+use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 /// One entry of the run log.
@@ -96,6 +97,11 @@ pub enum What {
         class: targets::db::Class,
         /// What failed, with causes.
         error: String,
+    },
+    /// What the work took of the machine and the database.
+    Used {
+        /// From the least to the most.
+        usage: Usage,
     },
     /// What all batches came to.
     Summed {
@@ -202,6 +208,8 @@ pub struct Counts {
     pub deleted: u64,
     /// Rows changed in place.
     pub changed: u64,
+    /// Rows that were put elsewhere in their table, with the values that they have.
+    pub moved: u64,
     /// Rows written to an archive or marked as archived.
     pub archived: u64,
     /// Rows put back by an undo.
@@ -219,6 +227,7 @@ impl Counts {
     pub fn add(&mut self, other: &Counts) {
         self.deleted += other.deleted;
         self.changed += other.changed;
+        self.moved += other.moved;
         self.archived += other.archived;
         self.restored += other.restored;
         self.dependants += other.dependants;
@@ -231,6 +240,7 @@ impl Counts {
         Counts {
             deleted: self.deleted.saturating_sub(other.deleted),
             changed: self.changed.saturating_sub(other.changed),
+            moved: self.moved.saturating_sub(other.moved),
             archived: self.archived.saturating_sub(other.archived),
             restored: self.restored.saturating_sub(other.restored),
             dependants: self.dependants.saturating_sub(other.dependants),
@@ -242,6 +252,6 @@ impl Counts {
     /// Rows handled for the step itself, for progress and budgets.
     pub fn rows(&self) -> u64 {
         // a marked row is counted once: as archived
-        self.deleted + self.changed + self.restored
+        self.deleted + self.changed + self.moved + self.restored
     }
 }

@@ -55,7 +55,9 @@ impl Run<'_, '_> {
         for table in tables.iter().filter(|table| table.change != undo::Change::Insert) {
             remembered += facts.count(&Sql::new("select count(*) from ").table(&table.undo.name))?;
         }
-        remembered += undo::count_moved(facts, point)? + undo::count_alone(facts, point)?;
+        remembered += undo::count_moved(facts, point)?
+            + undo::count_alone(facts, point)?
+            + undo::count_dropped(facts, point)?;
         let done: u64 = counts.iter().map(|counts| counts.deleted + counts.changed + counts.dependants).sum();
         if remembered == done {
             return Ok(Vec::new());

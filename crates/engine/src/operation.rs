@@ -75,6 +75,8 @@ pub struct Planning<'a> {
     pub earlier: &'a [Earlier],
     /// Samples of this database, newest first, where the kind wants them.
     pub samples: &'a [Earlier],
+    /// How long runs of each kind usually took on this database, in seconds, where the kind wants samples.
+    pub usual: &'a std::collections::BTreeMap<String, f64>,
     /// The other databases of the configuration.
     pub databases: &'a dyn crate::engine::Databases,
 }
@@ -130,6 +132,8 @@ pub struct Planned {
     pub outside: bool,
     /// How long it will take, from what is to be done and how fast that went before.
     pub expected_seconds: Option<f64>,
+    /// The same where nothing like it was done before: from sizes alone.
+    pub guessed_seconds: Option<f64>,
     /// How much can go wrong, where that is more than the kind usually does.
     pub severity: Option<Severity>,
 }

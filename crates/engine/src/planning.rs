@@ -16,6 +16,7 @@ use crate::request::{OperationRequest, Request};
 use crate::status::Status;
 use crate::words::{count, rows};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use targets::db::{Class, Facts};
 
 /// A plan that is to be run, with what could not be planned.
@@ -26,6 +27,9 @@ pub struct Prepared {
     /// Why operations could not be planned, in their order.
     pub failures: Vec<Failure>,
 }
+
+/// So many runs are looked at for how long each kind takes.
+const LOOKED_BACK: u64 = 200;
 
 impl Engine {
     /// What a request would do. Every session it uses is one on which the database refuses writes.
@@ -113,6 +117,10 @@ impl Engine {
         };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
         let samples = if operation.wants_samples() { self.samples(&request.database) } else { Vec::new() };
+        let usual = match operation.wants_samples() {
+            true => self.usual_of_kinds(&request.database),
+            false => BTreeMap::new(),
+        };
         let planning = Planning {
             now,
             request,
@@ -122,6 +130,7 @@ impl Engine {
             on_a_copy: copy.is_some(),
             earlier: &earlier,
             samples: &samples,
+            usual: &usual,
             databases: self.parts.databases.as_ref(),
         };
         let planned =
@@ -134,7 +143,8 @@ impl Engine {
             expected_seconds: request
                 .expected_seconds
                 .or(planned.expected_seconds)
-                .or_else(|| self.usual_seconds(&request.name, matched)),
+                .or_else(|| self.usual_seconds(&request.name, matched))
+                .or(planned.guessed_seconds),
             transactional: !planned.outside,
             skipped: planned.skipped,
             result: planned.result,
@@ -197,6 +207,24 @@ impl Engine {
             .map(|done| Past { seconds: done.duration_seconds, rows: done.rows_matched })
             .collect();
         estimate::seconds(rows, &past)
+    }
+
+    /// How long the last real runs of each kind took on a database.
+    fn usual_of_kinds(&self, database: &str) -> BTreeMap<String, f64> {
+        let reports = self.state_to_ask().and_then(|state| state.reports(LOOKED_BACK, None, None).ok());
+        let mut past: BTreeMap<String, Vec<Past>> = BTreeMap::new();
+        let real = reports.iter().flatten().filter(|report| !report.metadata.dry_run);
+        for done in real.flat_map(|report| &report.operations) {
+            if done.database == database
+                && done.status == Status::Completed
+                && (done.batches > 0 || done.backup_path.is_some())
+            {
+                past.entry(done.kind.clone())
+                    .or_default()
+                    .push(Past { seconds: done.duration_seconds, rows: 0 });
+            }
+        }
+        past.into_iter().filter_map(|(kind, past)| Some((kind, estimate::seconds(0, &past)?))).collect()
     }
 
     /// Compares a stored plan with the present: the same thing must be asked, and the rows may not have grown by more

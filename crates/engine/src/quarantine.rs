@@ -104,7 +104,7 @@ impl Work<'_> {
         files.settle(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let dialect = self.dialect();
         record_files(self.tx(), dialect, &point, &rows)?;
-        self.remembers_files();
+        self.remembers_things();
         self.may_die("after files were moved")?;
         Ok(outcomes)
     }

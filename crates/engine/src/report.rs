@@ -8,6 +8,7 @@ use crate::finding::Level;
 use crate::plan::{Item, Plan, SCHEMA_VERSION, Step, Undo};
 use crate::request::{Severity, Trigger};
 use crate::status::Status;
+use crate::usage::Usage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use targets::db::Class;
@@ -123,6 +124,9 @@ pub struct OperationReport {
     pub retries: u64,
     /// Seconds the throttle waited.
     pub paused_seconds: f64,
+    /// What the work took of the machine and the database, where anything was done.
+    #[serde(default)]
+    pub usage: Option<Usage>,
     /// Of the first error.
     #[schemars(with = "Option<String>")]
     pub error_class: Option<Class>,
@@ -332,6 +336,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
         backup_path: None,
         retries: 0,
         paused_seconds: 0.0,
+        usage: None,
         error_class: None,
         errors: Vec::new(),
         warnings: Vec::new(),
@@ -354,6 +359,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.error_class = None;
                 report.reason = None;
             }
+            What::Used { usage } => report.usage.get_or_insert_default().join(usage),
             What::Found { result } => report.result = Some(result.clone()),
             What::Retried { .. } => report.retries += 1,
             What::Paused { seconds, .. } => report.paused_seconds += seconds,
@@ -411,13 +417,14 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
         report.rows_skipped += target.counts.skipped;
         report.rows_failed += target.counts.failed;
     }
+    report.targets = targets;
+    report.findings.extend(crate::error_rate::of_operation(&report));
     report.warnings =
         report.findings.iter().filter(|finding| finding.level == Level::Warning).map(said).collect();
     let undoable = matches!(item.undo, Undo::Rows { .. } | Undo::Archive { .. });
     if undoable && !plan.request.dry_run && report.batches > 0 {
         report.undo_id = Some(crate::undo::point_id(run, n));
     }
-    report.targets = targets;
     report
 }
 
@@ -447,7 +454,7 @@ fn would(step: &Step) -> Counts {
         meant.map(|hanging| hanging.rows).sum()
     };
     let counts = match step.action.as_str() {
-        "delete" | "quarantine" | "remove" => Counts { deleted: rows, ..Counts::default() },
+        "delete" | "quarantine" | "remove" | "drop_index" => Counts { deleted: rows, ..Counts::default() },
         "archive_and_delete" => {
             Counts { deleted: rows, archived: rows + hanging(&["archive"]), ..Counts::default() }
         }

@@ -24,6 +24,7 @@ use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
 use crate::told::tell_outcome;
 use crate::undo::{self, Point};
+use crate::usage::Gauge;
 use crate::window::Window;
 use crate::work::Did;
 use std::time::Duration;
@@ -348,6 +349,7 @@ impl Run<'_, '_> {
         let mut pace = Pace::new(work.manners.batch_size, session.dialect().batch_time(false));
         let clock = self.engine.clock();
         let mut throttle = Throttle::new(work.manners, clock, work.dialect);
+        let mut gauge = Gauge::new(clock);
         let mut rows = 0;
         let mut last_rows = 0;
         let mut last_worked = Duration::ZERO;
@@ -365,6 +367,9 @@ impl Run<'_, '_> {
                     return Ok(Ended::Stopped(StopReason::Throttle));
                 }
                 Waited::Hopeless(reason) => return Err(Error::system(reason).into()),
+            }
+            if let Some(pulse) = throttle.take_pulse() {
+                gauge.look(Some(&pulse));
             }
             pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
             if last_rows > 0 {
@@ -397,6 +402,7 @@ impl Run<'_, '_> {
             }
             self.engine.faults().point("advanced")?;
         }
+        self.log(n, What::Used { usage: gauge.end() })?;
         Ok(Ended::Done)
     }
 

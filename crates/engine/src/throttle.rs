@@ -78,6 +78,7 @@ pub struct Throttle<'a> {
     nobody: bool,
     looked: bool,
     log_is_long: bool,
+    pulse: Option<Pulse>,
     rested: Duration,
     began: Instant,
     rows: u64,
@@ -99,6 +100,7 @@ impl<'a> Throttle<'a> {
             nobody: false,
             looked: false,
             log_is_long: false,
+            pulse: None,
             rested: Duration::ZERO,
             began: now,
             rows: 0,
@@ -184,7 +186,14 @@ impl<'a> Throttle<'a> {
         self.nobody = pulse.alone;
         let room = pulse.free_disk_bytes.map_or(LOG_ALONE, |free| LOG_ALONE.min(free / 8));
         self.log_is_long = pulse.wal_bytes.is_some_and(|bytes| bytes > room);
-        Ok(judge(&pulse, self.manners))
+        let verdict = judge(&pulse, self.manners);
+        self.pulse = Some(pulse);
+        Ok(verdict)
+    }
+
+    /// What the last look brought; none when it was taken already.
+    pub fn take_pulse(&mut self) -> Option<Pulse> {
+        self.pulse.take()
     }
 
     fn looks_every_time(&self) -> bool {

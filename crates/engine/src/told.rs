@@ -51,6 +51,7 @@ pub(crate) fn tell(event: &Event) {
             tracing::error!(target: LOG, %run, item, %class, "{scope} failed and is passed over: {error}");
         }
         What::Found { .. } => tracing::debug!(target: LOG, %run, item, "looked again"),
+        What::Used { .. } => tracing::debug!(target: LOG, %run, item, "measured"),
         What::Summed { .. } => tracing::debug!(target: LOG, %run, item, "summed up"),
         What::Finished => tracing::debug!(target: LOG, %run, item, "finished"),
     }

@@ -4,7 +4,10 @@
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
 mod bulk;
+mod shift;
 mod whole;
+
+pub use shift::Shifted;
 
 use crate::archive::Written;
 use crate::clock::Clock;
@@ -55,8 +58,8 @@ pub struct Memory {
     pub tables: Vec<Remembered>,
     /// The data refused something: from now on each statement that may be refused gets a savepoint of its own.
     pub(crate) careful: bool,
-    /// Files were set aside.
-    pub files: bool,
+    /// Something is remembered that is no row: files that were set aside, indexes that were dropped.
+    pub things: bool,
     /// Tables that were made.
     made: Vec<TableName>,
     scratches: Vec<(TableName, UndoTable)>,
@@ -70,7 +73,7 @@ impl Memory {
             forget,
             tables,
             careful: false,
-            files: false,
+            things: false,
             made: Vec::new(),
             scratches: Vec::new(),
         }
@@ -551,9 +554,9 @@ impl<'a> Work<'a> {
         Ok(scratch)
     }
 
-    /// Notes that the undo point is about files too.
-    pub(crate) fn remembers_files(&mut self) {
-        self.memory.files = true;
+    /// Notes that the undo point is about more than rows.
+    pub(crate) fn remembers_things(&mut self) {
+        self.memory.things = true;
     }
 
     /// A fault point inside a verb.

@@ -121,7 +121,7 @@ impl Work<'_> {
         }
         if self.remembers() && !rows.is_empty() {
             record_written(self.tx(), dialect, &point, &rows)?;
-            self.remembers_files();
+            self.remembers_things();
         }
         self.may_die("after files were written")?;
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Wrote::Kept)).collect())

@@ -2,15 +2,14 @@
 //!
 //! It reads a sample and keeps nobody out. A table that somebody holds is passed over.
 
-use crate::upkeep::{self, Figures, Object, Task, bytes_said};
+use crate::upkeep::{self, Figures, Keeping, Keeps, Object, Task, bytes_said};
 use crate::vacuum::of_statistics;
 use engine::{
-    Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Stores, Work,
+    Counts, Done, Error, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use targets::db::{Chore, Command, Facts, Limits, TableUpkeep, Upkeep};
+use targets::db::{Chore, Facts, TableUpkeep, Upkeep};
 
 /// Bytes a second of which a sample is read.
 const USUAL: f64 = 300e6;
@@ -58,13 +57,13 @@ impl Kind for Analyze {
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         if options.is_null() {
-            return Ok(Box::new(Options::default()));
+            return Ok(Box::new(Keeps(Options::default())));
         }
         let options: Options = serde_json::from_value(options.clone()).map_err(|error| {
             Error::usage(format!("the options of `analyze` cannot be read: {error}"))
                 .help("`sexton help analyze` shows the options and what they take")
         })?;
-        Ok(Box::new(options))
+        Ok(Box::new(Keeps(options)))
     }
 }
 
@@ -107,7 +106,7 @@ impl Options {
     }
 }
 
-impl Operation for Options {
+impl Keeping for Options {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         if let Some(standby) = upkeep::standby(facts)? {
             return Ok(Planned { findings: vec![standby], ..Planned::default() });
@@ -150,37 +149,6 @@ impl Operation for Options {
             outside: true,
             ..Planned::default()
         })
-    }
-
-    fn looks_back(&self) -> bool {
-        true
-    }
-
-    fn manners(&self, asked: &Manners) -> Manners {
-        upkeep::unhurried(asked)
-    }
-
-    fn aim(
-        &self,
-        step: &Step,
-        cursor: &Cursor,
-        rows: u64,
-        facts: &mut dyn Facts,
-        _: &dyn Stores,
-    ) -> Result<Option<Cursor>> {
-        upkeep::aim(step, cursor, rows, facts)
-    }
-
-    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
-        upkeep::outside(step, aim, limits)
-    }
-
-    fn act(&self, step: &Step, aim: &Cursor, _: u64, work: &mut Work) -> Result<Batch> {
-        upkeep::act(step, aim, work)
-    }
-
-    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
-        upkeep::passes_over(step, aim, error)
     }
 
     fn result(&self, done: &Done, _: &mut dyn Facts) -> Result<Option<serde_json::Value>> {

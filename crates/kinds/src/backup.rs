@@ -10,6 +10,9 @@ use engine::{
 };
 use targets::db::Facts;
 
+/// Bytes of a database that are copied in a second on a usual machine.
+const USUAL: f64 = 60e6;
+
 /// The catalogue entry.
 pub struct Backup;
 
@@ -89,7 +92,8 @@ impl Operation for Wish {
             facts: facts.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             task: serde_json::Value::Null,
         };
-        Ok(Planned { steps: vec![step], ..Planned::default() })
+        let guessed_seconds = Some(server.bytes as f64 / USUAL);
+        Ok(Planned { steps: vec![step], guessed_seconds, ..Planned::default() })
     }
 
     fn backup(&self) -> Option<BackupWish> {

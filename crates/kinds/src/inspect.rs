@@ -122,6 +122,7 @@ impl Options {
             }
         }
         let sample = Sample::of(&all);
+        around.usual.clone_from(planning.usual);
         around.trend = Trend::of(planning.samples, planning.now, &sample);
         Ok(Look { all, around, sample, findings })
     }

@@ -8,9 +8,11 @@ mod analyze;
 mod backup;
 mod bloat;
 mod check;
+mod compact;
 mod convert;
 mod doctor;
 mod files;
+mod index;
 mod inspect;
 mod inspection;
 mod merge;
@@ -43,7 +45,9 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &convert::Convert,
         &vacuum::Vacuum,
         &analyze::Analyze,
+        &compact::Compact,
         &reindex::Reindex,
+        &index::Index,
         &views::Views,
         &backup::Backup,
         &check::Check,

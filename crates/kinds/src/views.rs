@@ -3,16 +3,16 @@
 //! Beside their readers where a unique index allows it, else plainly, which makes readers wait; then it says why and what
 //! would mend it. A view that reads one that failed is left as it is.
 
-use crate::upkeep::{self, Figures, Object, Task, bytes_said};
+use crate::upkeep::{self, Figures, Keeping, Keeps, Object, Task, bytes_said};
 use engine::{
-    Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Stores, Work,
+    Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Operation, Phase, Planned, Planning, Result,
+    Severity, Step,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
-use targets::db::{Chore, Command, Facts, Limits, TableName, ViewUpkeep};
+use targets::db::{Chore, Facts, TableName, ViewUpkeep};
 
 /// Bytes of a view that are filled in a second on a usual machine.
 const USUAL: f64 = 10e6;
@@ -83,11 +83,11 @@ impl Kind for Views {
                     .help("`sexton help views` shows the options and what they take")
             })?,
         };
-        Ok(Box::new(Refreshing { options, failed: RefCell::default() }))
+        Ok(Box::new(Keeps(Refreshing { options, failed: RefCell::default() })))
     }
 }
 
-impl Operation for Refreshing {
+impl Keeping for Refreshing {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         let Some(views) = facts.upkeep(None)?.views else {
             let reason = "SQLite has no materialised views: there is nothing to refresh".to_owned();
@@ -145,22 +145,7 @@ impl Operation for Refreshing {
         })
     }
 
-    fn looks_back(&self) -> bool {
-        true
-    }
-
-    fn manners(&self, asked: &Manners) -> Manners {
-        upkeep::unhurried(asked)
-    }
-
-    fn aim(
-        &self,
-        step: &Step,
-        cursor: &Cursor,
-        rows: u64,
-        facts: &mut dyn Facts,
-        _: &dyn Stores,
-    ) -> Result<Option<Cursor>> {
+    fn aim(&self, step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
         let reads: Vec<TableName> = serde_json::from_value(step.task["reads"].clone()).unwrap_or_default();
         let failed = self.failed.borrow();
         if let Some(broken) = reads.iter().find(|read| failed.contains(read)) {
@@ -168,14 +153,6 @@ impl Operation for Refreshing {
             return upkeep::leave(cursor, &reason);
         }
         upkeep::aim(step, cursor, rows, facts)
-    }
-
-    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
-        upkeep::outside(step, aim, limits)
-    }
-
-    fn act(&self, step: &Step, aim: &Cursor, _: u64, work: &mut Work) -> Result<Batch> {
-        upkeep::act(step, aim, work)
     }
 
     fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {

@@ -55,6 +55,36 @@ impl Server {
         Self::start_at(folder, port, &settings.each_ref().map(String::as_str))
     }
 
+    /// A server and a standby that follows it, each in a folder of its own: `given` is asked to fill the first one. The standby
+    /// begins as a copy of the first one's folder, taken while that stands still, which needs no program of its own.
+    pub fn with_standby(
+        folders: (&Path, &Path),
+        settings: &[&str],
+        given: impl FnOnce(&Self),
+    ) -> Result<(Self, Self), String> {
+        let first = Self::start(folders.0, settings)?;
+        given(&first);
+        drop(first);
+        let account = Account::to_run_as()?;
+        std::fs::create_dir_all(folders.1).map_err(told("cannot make a folder"))?;
+        account.own(folders.1)?;
+        let data = folders.1.join("data");
+        let mut copy = account.command(Path::new("cp"));
+        let copied =
+            copy.arg("-a").arg(folders.0.join("data")).arg(&data).output().map_err(told("cannot run cp"))?;
+        if !copied.status.success() {
+            return Err(format!("cp failed: {}", String::from_utf8_lossy(&copied.stderr)));
+        }
+        let signal = data.join("standby.signal");
+        std::fs::write(&signal, "").map_err(told("cannot make a standby"))?;
+        account.own(&signal)?;
+        let first = Self::start(folders.0, settings)?;
+        let follow =
+            format!("primary_conninfo=host={} port={} user={ADMIN}", first.folder.display(), first.port);
+        let second = Self::start(folders.1, &[settings, &[&follow]].concat())?;
+        Ok((first, second))
+    }
+
     /// The port, where it listens on one.
     pub fn port(&self) -> u16 {
         self.port

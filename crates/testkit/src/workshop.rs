@@ -41,8 +41,8 @@ impl Stores for Given {
 struct One(Arc<dyn Database>);
 
 impl Databases for One {
-    fn database(&self, _name: &str) -> Result<Arc<dyn Database>> {
-        Ok(Arc::clone(&self.0))
+    fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
+        Ok(if name.contains("://") { crate::place::database_at(name) } else { Arc::clone(&self.0) })
     }
 
     fn names(&self) -> Vec<String> {

@@ -10,6 +10,7 @@ mod layout;
 
 use super::session::Connected;
 use heap::Sample;
+pub(super) use heap::ask;
 use layout::Shape;
 use targets::db::{Bloat, Class, Error, Facts, Measuring, Part, Result, Row, Sql, TableName, Value};
 
@@ -309,10 +310,10 @@ impl Measure<'_> {
         self.left = self.left.saturating_sub(heap.bytes);
         let number = |n: usize| found[n].as_int().unwrap_or(0).max(0) as f64;
         let (rows, even) = (number(0).max(1.0), sample.is_some_and(|sample| sample.even));
-        // It counts rows without what rounds them up.
-        let row = match even {
-            true => layout::eight((number(1) / rows).round() as u64) as f64 + layout::POINTER,
-            false => number(1) / rows + 3.5 + layout::POINTER,
+        // It counts rows without what rounds them up, and with what dropped columns left in them.
+        let row = match sample {
+            Some(sample) if sample.rows > 0.0 => sample.bytes / sample.rows,
+            _ => number(1) / rows + 3.5 + layout::POINTER,
         };
         let fresh = (rows * row / layout::filled(self.page, heap.fill, row, even)).ceil() * self.page;
         one.wasted_bytes = Some(heap.bytes.saturating_sub(fresh as u64));
@@ -351,7 +352,7 @@ impl Measure<'_> {
             let table =
                 self.session.value(&Sql::new("select ").bind(heap.large).text("::oid::regclass::text"))?;
             let table = table.as_text().unwrap_or_default().to_owned();
-            let found = heap::sample(self.session, &table, (own, sampled), heap::WHOLE, "true")?;
+            let found = heap::sample(self.session, &table, (own, sampled), heap::CHUNK, "true")?;
             one.method = "sample".to_owned();
             (found.bytes * own as f64, found.error / self.page)
         } else if let Some(sample) = sample {

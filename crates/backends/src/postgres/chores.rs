@@ -37,6 +37,10 @@ pub(super) fn spell(version: u32, chore: &Chore) -> Spelled {
             of(format!("reindex index{} {}", beside(concurrently), index.quoted()))
         }
         Chore::DropIndex { index } => of(format!("drop index concurrently if exists {}", index.quoted())),
+        Chore::MakeIndex { statement, concurrently, .. } => of(match concurrently {
+            true => super::index_statements::beside(statement),
+            false => statement.clone(),
+        }),
         Chore::Refresh { view, concurrently } => {
             of(format!("refresh materialized view{} {}", beside(concurrently), view.quoted()))
         }
@@ -57,8 +61,8 @@ fn vacuuming(version: u32, how: &Vacuuming) -> (Vec<String>, Vec<String>) {
     add(how.freeze, 0, "freeze".to_owned());
     add(how.analyze, 0, "analyze".to_owned());
     add(how.skip_locked, 120_000, "skip_locked".to_owned());
-    // A full vacuum has no empty pages at its end, and works alone.
-    add(!how.truncate && !how.full, 120_000, "truncate false".to_owned());
+    // A full vacuum has no empty pages at its end, and works alone. A table may say otherwise for itself.
+    add(!how.full, 120_000, format!("truncate {}", how.truncate));
     if let Some(cleanup) = how.index_cleanup.filter(|_| !how.full) {
         add(true, 120_000, format!("index_cleanup {cleanup}"));
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
     AT, Action, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range,
-    Result, Row, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after, gone,
+    Result, Row, Shift, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after,
     quote,
 };
 
@@ -38,11 +38,11 @@ impl Spelling {
     }
 
     /// `from only "s"."t" as t`: never the heirs, whose rows lie elsewhere and have places of their own.
-    fn source(table: &Table) -> Sql {
+    pub(super) fn source(table: &Table) -> Sql {
         Sql::new("from only ").table(&table.name).text(" as t")
     }
 
-    fn doomed(&self, take: &Take) -> Sql {
+    pub(super) fn doomed(&self, take: &Take) -> Sql {
         let condition = Sql::new("(").add(&take.condition).text(")");
         match &take.window {
             None => condition,
@@ -52,74 +52,8 @@ impl Spelling {
         }
     }
 
-    /// Whether the rows are tried first without looking for locks. Locking 200 000 of a million rows before deleting
-    /// them took 690 to 725 ms of the server's time where deleting them at once took 570 to 630.
-    pub fn is_quick(&self, take: &Take) -> bool {
-        take.limit.is_none()
-    }
-
-    /// The taking in one go.
-    pub fn take_quick(&self, take: &Take) -> Sql {
-        self.take_by(take, self.doomed(take))
-    }
-
-    /// The taking that goes through a list of places: counted, or passing over rows that others hold.
-    pub fn take_careful(&self, take: &Take) -> Sql {
-        let places = Sql::new("t.ctid = any (array(select t.ctid ")
-            .add(&Self::source(take.table))
-            .text(" where ")
-            .add(&self.doomed(take))
-            .add(&limit_and_lock(take))
-            .text("))");
-        self.take_by(take, places)
-    }
-
-    fn take_by(&self, take: &Take, condition: Sql) -> Sql {
-        let delete = Sql::new("delete ").add(&Self::source(take.table)).text(" where ").add(&condition);
-        let Some(undo) = take.into else { return delete };
-        let mut parts = vec![Self::moved(0, &delete, undo, take.batch)];
-        for (n, below) in take.below.iter().enumerate() {
-            let delete =
-                Sql::new("delete ").add(&Self::source(below.table)).text(" where ").add(&below.condition);
-            parts.push(Self::moved(n + 1, &delete, below.into, take.batch));
-        }
-        // Triggers of foreign keys fire after all of it, so none of them finds a row that goes here.
-        let counted: Vec<Sql> = (0..parts.len())
-            .map(|n| {
-                Sql::new("(select count(*) from ")
-                    .table(&gone(n))
-                    .text(&format!("), (select count(*) from kept_{n})"))
-            })
-            .collect();
-        Sql::new("with ").add(&Sql::join(&parts, ", ")).text(" select ").add(&Sql::join(&counted, ", "))
-    }
-
-    /// Two parts of a `with`: what goes, and its way into the undo table.
-    fn moved(n: usize, delete: &Sql, undo: &UndoTable, batch: i64) -> Sql {
-        let columns = Self::listed(&[AT], "", &undo.columns);
-        Sql::default()
-            .table(&gone(n))
-            .text(" (")
-            .add(&columns)
-            .text(") as (")
-            .add(delete)
-            .text(" returning ")
-            .add(&Self::listed(&["t.ctid"], "t.", &undo.columns))
-            .text(&format!("), kept_{n} as (insert into "))
-            .table(&undo.name)
-            .text(&format!(" ({BATCH}, "))
-            .add(&columns)
-            .text(") select ")
-            .bind(batch)
-            .text("::bigint, ")
-            .add(&columns)
-            .text(" from ")
-            .table(&gone(n))
-            .text(" returning 1)")
-    }
-
     /// `sexton_at, "a", "b"`, which never begins or ends with a comma.
-    fn listed(first: &[&str], prefix: &str, columns: &[String]) -> Sql {
+    pub(super) fn listed(first: &[&str], prefix: &str, columns: &[String]) -> Sql {
         let first: Vec<Sql> = first.iter().map(|text| Sql::new(text)).collect();
         let columns = columns.iter().map(|column| Sql::new(prefix).name(column));
         Sql::join(&first.into_iter().chain(columns).collect::<Vec<_>>(), ", ")
@@ -189,6 +123,14 @@ impl Dialect for Spelling {
         Sql::new("select count(to_regclass(").bind(table.quoted()).text("))")
     }
 
+    fn makes_index(&self, index: &TableName) -> Sql {
+        super::index_statements::of(index)
+    }
+
+    fn columns(&self, table: &TableName) -> Sql {
+        super::schema::columns_of(table)
+    }
+
     fn spell(&self, chore: &Chore) -> Spelled {
         super::chores::spell(self.version(), chore)
     }
@@ -197,16 +139,16 @@ impl Dialect for Spelling {
         super::trace::of(statement)
     }
 
+    fn shift(&self, table: &TableName, shift: &Shift) -> Option<Sql> {
+        Some(super::compaction::shift(self.version(), table, shift))
+    }
+
+    fn silence(&self) -> Option<Sql> {
+        Some(Sql::new("set local session_replication_role = replica"))
+    }
+
     fn strong_locks(&self) -> Option<Sql> {
-        Some(Sql::new(
-            "select l.relation::regclass::text, l.mode
-             from pg_locks as l join pg_class as c on c.oid = l.relation
-             where l.pid = pg_backend_pid() and l.granted and c.relkind in ('r', 'p', 'm')
-               and c.relnamespace not in ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
-               and c.relnamespace is distinct from to_regnamespace('sexton')
-               and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-             order by 1, 2",
-        ))
+        Some(super::trace::strong_locks())
     }
 
     // A commit of another waits until the log before it is on disk, ours too. Measured beside a writer that commits every
@@ -337,7 +279,7 @@ impl Dialect for Spelling {
             .add(&Self::source(take.table))
             .text(" where ")
             .add(&self.doomed(take))
-            .add(&limit_and_lock(take))
+            .add(&super::taking::limit_and_lock(take))
     }
 
     fn take(&self, take: &Take) -> Vec<Sql> {
@@ -585,11 +527,4 @@ impl Dialect for Spelling {
         // `declared` is the catalogue's own spelling, quoted where it must be.
         Sql::new("cast(").bind(value).text(&format!(" as {})", column.declared))
     }
-}
-
-/// `limit 5 for update of t skip locked`.
-fn limit_and_lock(take: &Take) -> Sql {
-    let limit = take.limit.map(|limit| Sql::new(" limit ").bind(limit.min(i64::MAX as u64) as i64));
-    let lock = if take.skip_locked { " for update of t skip locked" } else { " for update of t" };
-    limit.unwrap_or_default().text(lock)
 }

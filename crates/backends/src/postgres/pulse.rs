@@ -13,7 +13,7 @@ pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
     let question = format!(
         "with others as materialized ({OTHERS})
          select ({REPLICA_LAG}), ({LOCK_WAITERS}), ({ACTIVE}), ({SLOTS}), current_setting('archive_mode') <> 'off',
-                txid_snapshot_xmax(txid_current_snapshot()), ({LATELY}), o.*
+                txid_snapshot_xmax(txid_current_snapshot()), ({LATELY}), ({CONNECTIONS}), ({READ}), ({WRITTEN}), o.*
          from (select) as one left join ({OLDEST}) as o on true"
     );
     let Some(row) = one(session, &question.replace("{OURS}", OURS))? else {
@@ -31,7 +31,10 @@ pub(super) fn take(session: &mut Connected) -> Result<Pulse> {
         active_sessions: number(2),
         free_disk_bytes: free_disk(session)?,
         wal_bytes: [number(3), archived].into_iter().max().flatten(),
-        oldest: row[7].as_int().map(|_| old_transaction(&row[7..])),
+        connections: number(7),
+        read_bytes: number(8),
+        written_bytes: number(9),
+        oldest: row[10].as_int().map(|_| old_transaction(&row[10..])),
         in_use,
         alone: in_use == Some(false),
     })
@@ -83,6 +86,17 @@ const LATELY: &str = "
     select count(*) from others
     where usesysid is not null and datid is not null
       and (state is null or state = 'active' or state_change > clock_timestamp() - interval '2 seconds')";
+
+// This session is none of the others.
+const CONNECTIONS: &str = "select count(*) + 1 from others where backend_type = 'client backend'";
+
+const READ: &str = "
+    select (pg_stat_get_db_blocks_fetched(oid) - pg_stat_get_db_blocks_hit(oid)) * current_setting('block_size')::bigint
+    from pg_database where datname = current_database()";
+
+const WRITTEN: &str = "
+    select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
+                           '0/0')::bigint";
 
 const SLOTS: &str = "
     select max(pg_wal_lsn_diff(

@@ -332,3 +332,16 @@ fn text(value: &Value) -> String {
 fn int(value: &Value) -> i64 {
     value.as_int().unwrap_or_default()
 }
+
+/// The columns of one table, without the rest of the schema.
+pub(super) fn columns_of(table: &TableName) -> Sql {
+    Sql::new(
+        "select n.nspname, c.relname, a.attname
+         from pg_attribute as a
+         join pg_class as c on c.oid = a.attrelid
+         join pg_namespace as n on n.oid = c.relnamespace
+         where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p') and c.oid = to_regclass(",
+    )
+    .bind(table.quoted())
+    .text(") order by a.attnum")
+}

@@ -15,9 +15,9 @@ use super::wire::{EachRow, Wire};
 use super::{chores, inspection, lock, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
-    Access, Bloat, Bounds, Class, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Measuring,
-    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic,
-    Tx, Upkeep, Value,
+    Access, Bloat, Bounds, Class, Command, Compaction, Dialect, Edge, Error, Facts, Inspection, Limits, List,
+    Measuring, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
+    TableName, Traffic, Tx, Upkeep, Value,
 };
 
 /// What every session is set to, whatever the role, the database or the server say.
@@ -37,13 +37,25 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
 ];
 
-/// The rows of a batch wait in memory for their way into the undo table; on disk they cost an eighth of its time. Only for
-/// batches: with more memory the planner prefers bitmaps of places where reading the whole table is faster.
-const MEMORY: &str = "select set_config('work_mem', '32MB', true)
-    where pg_size_bytes(current_setting('work_mem')) < 33554432";
+/// How the statements of a batch are planned. Their rows wait in memory for their way into the undo table; on disk they
+/// cost an eighth of its time. Temporary tables of a batch are small, and so is what it looks up by an index: at the usual
+/// cost of a page out of order the planner read whole tables instead, in every batch of a merge (89 s instead of 26).
+/// Only for batches: with these the planner prefers bitmaps of places where reading the whole table is faster.
+const IN_BATCHES: &str = "select set_config(name, wanted, true)
+    from (values ('work_mem', '32MB', pg_size_bytes(current_setting('work_mem')) < 33554432),
+                 ('random_page_cost', '1.1', current_setting('random_page_cost')::float8 > 1.1)) as s(name, wanted, better)
+    where better";
 
 /// The oldest server whose catalogue is understood.
 const OLDEST: u32 = 120_000;
+
+/// Who else is at work keeps a processor: to read a whole table by several workers takes less time, but made one of a
+/// hundred commits of others wait for its turn.
+const ALONE_WITH_WORKERS: &str = "select set_config('max_parallel_workers_per_gather', '0', false)
+    where exists (select 1 from pg_stat_get_activity(null)
+                  where pid <> pg_backend_pid() and usesysid is not null and datid is not null
+                    and coalesce(application_name, '') not like '{OURS}%'
+                    and (state is null or state = 'active' or state_change > clock_timestamp() - interval '2 seconds'))";
 
 const BEGIN_READING: &str = "begin isolation level read committed read only";
 
@@ -96,9 +108,11 @@ impl Connected {
         let script = format!(
             "select pg_backend_pid(), current_setting('server_version_num'),
                (select backend_start from pg_stat_get_activity(pg_backend_pid()));
-             {} where pg_backend_pid() = {} and current_setting('server_version_num')::int >= {OLDEST}",
+             {} where pg_backend_pid() = {id} and current_setting('server_version_num')::int >= {OLDEST};
+             {} and pg_backend_pid() = {id}",
             call(false),
-            wire.process_id
+            ALONE_WITH_WORKERS.replace("{OURS}", lock::OURS),
+            id = wire.process_id
         );
         wire.script(&script, &mut |row| {
             if version == 0 {
@@ -456,6 +470,10 @@ impl Facts for Connected {
         super::upkeep::look(self, only)
     }
 
+    fn compaction(&mut self, table: &TableName) -> Result<Option<Compaction>> {
+        super::compaction::look(self, table)
+    }
+
     fn inspect(&mut self, bounds: &Bounds) -> Result<Inspection> {
         inspection::look(self, bounds)
     }
@@ -497,6 +515,10 @@ impl Session for Connected {
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.may_change()?;
         self.ready()?;
+        if *command != Command::Checkpoint {
+            // How many numbers of the server it takes is not known: the next look begins to count anew.
+            self.numbers = None;
+        }
         match command {
             Command::Upkeep(order) => chores::perform(self, self.address.clone(), order),
             Command::Checkpoint => Ok(Performed::default()),
@@ -522,7 +544,7 @@ impl Session for Connected {
             script += &format!("{};", self.local_settings);
         }
         script += &format!(
-            "{MEMORY}; set local lock_timeout = {lock}; set local statement_timeout = {}",
+            "{IN_BATCHES}; set local lock_timeout = {lock}; set local statement_timeout = {}",
             limits.statement.as_millis()
         );
         let begun = self.wire.script(&script, &mut |_| {});

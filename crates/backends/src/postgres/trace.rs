@@ -180,6 +180,19 @@ fn words(statement: &str) -> Vec<String> {
     all
 }
 
+/// The locks of this transaction that keep writers out, or everybody.
+pub(super) fn strong_locks() -> Sql {
+    Sql::new(
+        "select l.relation::regclass::text, l.mode
+             from pg_locks as l join pg_class as c on c.oid = l.relation
+             where l.pid = pg_backend_pid() and l.granted and c.relkind in ('r', 'p', 'm')
+               and c.relnamespace not in ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
+               and c.relnamespace is distinct from to_regnamespace('sexton')
+               and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+             order by 1, 2",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -306,7 +306,7 @@ const PINS: &str = "
     from pg_stat_activity
     where (backend_xmin is not null or backend_xid is not null) and pid <> pg_backend_pid()
       and backend_type not in ('walsender', 'autovacuum worker')
-      and (datname = current_database() or datname is null or backend_xid is not null)
+      and (datname = current_database() or datname is null)
     union all
     select 'slot', slot_name::text, greatest(age(xmin), age(catalog_xmin))::double precision, null::double precision,
            slot_type || case when active then ', in use' else ', nobody uses it' end,

@@ -21,7 +21,7 @@ pub(super) fn spell(chore: &Chore) -> Spelled {
         Chore::Optimize => Some("pragma optimize = 0x10002".to_owned()),
         Chore::ShortenLog => Some("pragma wal_checkpoint(truncate)".to_owned()),
         Chore::Reindex { index, .. } => Some(format!("reindex {}", index.quoted())),
-        Chore::DropIndex { .. } | Chore::Refresh { .. } => None,
+        Chore::DropIndex { .. } | Chore::MakeIndex { .. } | Chore::Refresh { .. } => None,
     };
     Spelled { statement, left_out: Vec::new() }
 }

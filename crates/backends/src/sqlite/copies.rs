@@ -1,12 +1,10 @@
-//! Whole copies of a SQLite file, page by page, in one go under one read transaction.
+//! Whole copies of a SQLite file, in one go under one read transaction.
 //!
-//! One step for all pages: in smaller steps every write of another process would begin the copy again, and a busy database
-//! would never be done. With a write-ahead log writers go on meanwhile; without one they wait. A copy has the pages of the
-//! source, so rowids, free pages and settings are the same; `vacuum into` may number rows anew, which undo rows would not
-//! survive. The copy is checked and counted while it is being read.
+//! With a write-ahead log writers go on meanwhile; without one they wait. A copy has the pages of the source, so rowids, free
+//! pages and settings are the same; `vacuum into` may number rows anew, which undo rows would not survive. The copy is checked and counted while it is being read.
 
 use super::errors::{During, explain};
-use super::{Sqlite, prepare, pulse};
+use super::{Sqlite, prepare, pulse, whole};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
@@ -129,6 +127,7 @@ impl Sqlite {
         )
         .map_err(|error| self.about_opening(explain(&self.label, During::Open, error), &path))?;
         prepare(&source, false).map_err(during)?;
+        source.busy_timeout(PATIENCE).map_err(during)?;
         let bytes: u64 = source
             .query_row("select page_count * page_size from pragma_page_count, pragma_page_size", [], |row| {
                 row.get::<_, i64>(0)
@@ -146,13 +145,20 @@ impl Sqlite {
             .open(place)
             .map_err(|error| failed(&doing(), error))?;
         let about_copy = |error: rusqlite::Error| explain(&doing(), During::Run, error);
-        let mut copy = Connection::open(place).map_err(about_copy)?;
-        copy.execute_batch(
-            "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; pragma cache_size = -4096;",
-        )
-        .map_err(about_copy)?;
-        let backup = Backup::new(&source, &mut copy).map_err(about_copy)?;
-        all_pages(&backup, &self.label)
+        whole::copy(&source, &self.label, &path, place)?;
+        // What is only in the log moves into the copy, which is one file then.
+        let copy = Connection::open(place).map_err(about_copy)?;
+        copy.execute_batch("pragma synchronous = off; pragma cache_size = -4096;").map_err(about_copy)?;
+        let moved: i64 =
+            copy.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0)).map_err(about_copy)?;
+        copy.close().map_err(|(_, error)| about_copy(error))?;
+        match moved {
+            0 => Ok(()),
+            _ => Err(Error::system(format!(
+                "the log of the copy of `{}` could not be moved into it",
+                self.label
+            ))),
+        }
     }
 }
 

@@ -49,6 +49,21 @@ impl Dialect for SqliteDialect {
             .text(" collate nocase)")
     }
 
+    fn makes_index(&self, index: &TableName) -> Sql {
+        Sql::new("select sql from sqlite_schema where type = 'index' and sql is not null and name = ")
+            .bind(index.name.as_str())
+            .text(" collate nocase")
+    }
+
+    fn columns(&self, table: &TableName) -> Sql {
+        Sql::new(
+            "select null, s.name, c.name from sqlite_schema as s, pragma_table_xinfo(s.name) as c
+             where s.type = 'table' and s.name = ",
+        )
+        .bind(table.name.as_str())
+        .text(" collate nocase order by c.cid")
+    }
+
     fn spell(&self, chore: &Chore) -> Spelled {
         super::chores::spell(chore)
     }

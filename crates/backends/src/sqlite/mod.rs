@@ -28,6 +28,7 @@ mod upkeep;
 mod values;
 mod walk;
 mod watch;
+mod whole;
 
 pub use dialect::SqliteDialect;
 

@@ -220,3 +220,65 @@ fn a_rebuild_that_died_leaves_what_is_known_as_such() {
     order(session.as_mut(), Chore::DropIndex { index: left[0].clone() });
     assert!(look(&place).indexes.iter().all(|one| one.valid));
 }
+
+#[test]
+fn a_table_tells_what_stands_in_the_way_of_making_it_smaller() {
+    // S1-073
+    both(|place| {
+        filled(place, 5_000);
+        place.script("delete from t where id > 1000");
+        let table = look(place).tables[0].name.clone();
+        let found = place.database().read().unwrap().compaction(&table).unwrap();
+        let dialect_knows = {
+            let shift = targets::db::Shift { column: "a", from: 0, to: 1, skip_locked: false };
+            place.database().dialect().shift(&table, &shift).is_some()
+        };
+        assert_eq!(found.is_some(), dialect_knows, "facts and words belong together");
+        assert_eq!(found.is_some(), !place.is_sqlite());
+        let Some(found) = found else { return };
+        assert!(found.pages > 10 && found.empty_pages > found.pages / 2, "{found:?}");
+        assert!(
+            found.column.is_some() && found.may_update && found.identified && found.fires.is_empty(),
+            "{found:?}"
+        );
+        // Somebody who keeps everybody out is not waited for.
+        let mut other = place.connect();
+        other.script("begin; lock table t in access exclusive mode").unwrap();
+        let held = place.database().read().unwrap().compaction(&table).unwrap().unwrap();
+        assert_eq!(held.empty_pages, 0);
+        other.script("commit").unwrap();
+        place.script("drop table t");
+        assert_eq!(place.database().read().unwrap().compaction(&table).unwrap(), None);
+    });
+}
+
+#[test]
+fn rows_are_written_again_before_their_place_and_stay_the_same() {
+    // S1-073
+    let place = Place::postgres();
+    filled(&place, 5_000);
+    place.script("delete from t where id % 2 = 0");
+    place.script("vacuum t");
+    let before = place.dump();
+    let database = place.database();
+    let mut session = database.open().unwrap();
+    let table = name(&place, "t");
+    let pages = session.compaction(&table).unwrap().unwrap().pages;
+    for skip_locked in [false, true] {
+        let shift = targets::db::Shift { column: "a", from: pages - 2, to: pages, skip_locked };
+        let sql = database.dialect().shift(&table, &shift).unwrap();
+        let mut tx = session.begin(&targets::db::Limits::default()).unwrap();
+        let mut counts = Vec::new();
+        for _ in 0..300 {
+            let row = tx.rows(&sql).unwrap().remove(0);
+            counts.push((row[0].as_int().unwrap(), row[1].as_int().unwrap(), row[2].as_int().unwrap()));
+            if counts.last() == Some(&(0, 0, 0)) {
+                break;
+            }
+        }
+        assert!(counts[0].0 > 20 && counts[0].1 > 0, "the first time fills the pages: {counts:?}");
+        assert_eq!(counts.last(), Some(&(0, 0, 0)), "then they are empty: {counts:?}");
+        drop(tx);
+    }
+    assert_eq!(place.dump(), before);
+}

@@ -197,3 +197,22 @@ fn the_last_of_several_hosts_answers() {
     connect(&url).unwrap();
     connect(&format!("{}&target_session_attrs=read-write", place.url())).unwrap();
 }
+
+#[test]
+fn where_others_are_at_work_no_second_processor_is_taken() {
+    // PRF: who writes beside a run waits no longer than it must
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("server"), &[]).unwrap();
+    let url = server.url("postgres");
+    let workers = || {
+        let mut facts = Postgres::new("main", Url::parse(&url).unwrap()).read().unwrap();
+        let asked = Sql::new("select current_setting('max_parallel_workers_per_gather')");
+        facts.value(&asked).unwrap().as_text().unwrap_or_default().to_owned()
+    };
+    assert_eq!(workers(), "2");
+    let mut application = backends::testing::Application::connect(&Url::parse(&url).unwrap()).unwrap();
+    application.script("select 1").unwrap();
+    assert_eq!(workers(), "0");
+    drop(application);
+    drop(server);
+}

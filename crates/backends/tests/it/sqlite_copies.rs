@@ -10,9 +10,29 @@ const SHOP: &str = "create table customer (id integer primary key, name text not
 #[test]
 fn fifty_copies_under_a_writer_are_all_whole() {
     // W-056, S1-034
+    copies_under_a_writer("wal", &[]);
+}
+
+#[test]
+fn copies_are_whole_while_the_log_is_moved_and_begun_again() {
+    // W-056
+    copies_under_a_writer(
+        "wal",
+        &["passive", "restart", "truncate"].map(|how| format!("pragma wal_checkpoint({how})")),
+    );
+}
+
+#[test]
+fn copies_without_a_log_keep_writers_waiting_and_are_whole() {
+    // W-056
+    copies_under_a_writer("delete", &[]);
+}
+
+/// `between` are statements that the writer says between its transactions, one after the other.
+fn copies_under_a_writer(mode: &str, between: &[String]) {
     let place = Place::sqlite();
     let scratch = tempfile::tempdir().unwrap();
-    place.script("pragma journal_mode = wal");
+    place.script(&format!("pragma journal_mode = {mode}"));
     place.script(SHOP);
     place.script("create table pair (id integer primary key, a integer, b integer); insert into pair select id, 0, 0 from customer");
     let over = std::sync::atomic::AtomicBool::new(false);
@@ -26,11 +46,19 @@ fn fifty_copies_under_a_writer_are_all_whole() {
                 application
                     .script("begin immediate; update pair set a = a + 1; insert into purchase (data) values (randomblob(300)); update pair set b = b + 1; commit")
                     .unwrap();
-                written.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let many = written.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if mode == "delete" {
+                    // a writer that never lets go lets nobody read
+                    std::thread::sleep(std::time::Duration::from_millis(3));
+                }
+                if let Some(statement) = between.get(many as usize % between.len().max(1)) {
+                    application.script(statement).unwrap();
+                }
             }
         });
         let database = place.database();
-        for n in 0..50 {
+        let enough = |n: u64| n >= 50 && written.load(std::sync::atomic::Ordering::Relaxed) > 100;
+        for n in (0..5_000).take_while(|n| !enough(*n)) {
             let folder = scratch.path().join(format!("copy{n}"));
             std::fs::create_dir(&folder).unwrap();
             let how = targets::db::Dumping { scratch: folder.clone(), ..Default::default() };
@@ -53,7 +81,7 @@ fn fifty_copies_under_a_writer_are_all_whole() {
         }
         drop(end);
     });
-    assert!(written.load(std::sync::atomic::Ordering::Relaxed) > 50, "the writer went on");
+    assert!(written.load(std::sync::atomic::Ordering::Relaxed) > 100, "the writer went on");
 }
 
 /// Ends the writer also when the test fails.

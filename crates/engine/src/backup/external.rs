@@ -40,7 +40,7 @@ pub enum Tool {
     WalG,
     /// `barman --format json list-backups NAME`
     Barman,
-    /// `litestream snapshots DATABASE`
+    /// `litestream ltx -level all DATABASE`; before version 0.5 `litestream snapshots DATABASE`
     Litestream,
 }
 
@@ -122,7 +122,8 @@ fn barman(backup: &Json) -> Option<Outside> {
     good.then(|| Outside { label: text(&backup["backup_id"]), at, bytes })
 }
 
-/// `replica  generation  index  size  created`, one line each below a heading.
+/// `level  min_txid  max_txid  size  created`, or before version 0.5 `replica  generation  index  size  created`: one line each
+/// below a heading.
 fn litestream(line: &str) -> Option<Outside> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let at = words.last()?.parse().ok()?;
@@ -230,6 +231,13 @@ mod tests {
                 "s3/b16ddcf5c697540f/0",
                 "2026-11-19T02:00:00Z",
                 4093,
+            ),
+            (
+                Tool::Litestream,
+                "level  min_txid          max_txid          size  created\n9      0000000000000001  0000000000000007  567   2026-11-19T02:00:00Z\n",
+                "9/0000000000000001/0000000000000007",
+                "2026-11-19T02:00:00Z",
+                567,
             ),
         ] {
             let found = tool.newest(answer).unwrap().unwrap();

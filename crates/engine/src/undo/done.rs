@@ -70,7 +70,7 @@ impl Work<'_> {
         let marked = self.tx().execute(&insert)?;
         if alone {
             // There is no undo table that would open the undo point.
-            self.remembers_files();
+            self.remembers_things();
         }
         Ok(marked)
     }

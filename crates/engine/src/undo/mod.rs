@@ -8,6 +8,7 @@ mod conflicts;
 mod done;
 mod exempt;
 mod files_back;
+mod indexes;
 mod made;
 mod moved_files;
 mod order;
@@ -22,6 +23,7 @@ mod written;
 pub use conflicts::{Conflict, conflicts_of};
 pub use done::not_converted;
 pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use indexes::{DroppedIndex, RESTORE_INDEX, dropped_indexes};
 pub use moved_files::{MovedFile, moved_files, restored_files};
 pub use point::{
     ArchivedFile, Change, Point, PointState, Remembered, archived_files, drop_point, points, read_point, tidy,
@@ -34,6 +36,7 @@ pub use written::WrittenFile;
 pub(crate) use conflicts::reported_conflicts;
 pub(crate) use done::count_alone;
 pub(crate) use exempt::{add as exempt_rows, forget_gone};
+pub(crate) use indexes::count_dropped;
 pub(crate) use moved_files::{
     count_moved, discard_files, moved_names, record as record_files, release_files,
 };

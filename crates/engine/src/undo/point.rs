@@ -1,5 +1,6 @@
 //! The bookkeeping of undo points inside the maintained database.
 
+use super::indexes;
 use super::scopes::{self, Scope};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
@@ -330,7 +331,8 @@ pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> 
     if scopes::drop_part(session, limits, point)? {
         return Ok(());
     }
-    let scopes_too = scopes::forget(session, point)?;
+    let mut more = scopes::forget(session, point)?;
+    more.extend(indexes::forget(session, &point.id)?);
     let own: Vec<TableName> = OWN.iter().map(|name| session.dialect().own(name)).collect();
     let mut tx = session.begin(limits)?;
     for table in &point.tables {
@@ -347,7 +349,7 @@ pub fn drop_point(session: &mut dyn Session, limits: &Limits, point: &Point) -> 
     let of_its_undo =
         Sql::new("delete from ").table(&own[2]).text(" where point = ").bind(format!("undo:{}", point.id));
     tx.execute(&of_its_undo)?;
-    for statement in &scopes_too {
+    for statement in &more {
         tx.execute(statement)?;
     }
     tx.commit()
@@ -359,6 +361,7 @@ pub fn tidy(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
     if !installed(session)?
         || !super::moved_files::tidy_files(session, limits)?
         || !super::written::tidy(session, limits)?
+        || !indexes::tidy(session, limits)?
     {
         return Ok(false);
     }

@@ -6,6 +6,7 @@
 
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
+use super::indexes::{self, IndexTask};
 use super::made;
 use super::order::{Turn, in_order, own_references, parents_come_later};
 use super::parents::parents_missing;
@@ -16,11 +17,12 @@ use super::written::{self, WrittenTask};
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
-use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
+use crate::operation::{Batch, Cursor, Operation, Planned, Planning, Stores};
 use crate::plan::{Step, Undo};
+use crate::scopes::GivenUp;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Range, Sql, Table};
+use targets::db::{Command, Facts, Limits, Range, Sql, Table};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,13 +98,44 @@ impl Operation for PutBack {
         }
         planned.steps.extend(written::steps(facts, &point.id, point.state)?);
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
+        planned.steps.extend(indexes::steps(facts, &point.id, point.state)?);
+        planned.outside = planned.steps.iter().any(|step| IndexTask::of(step).is_some());
         if let Some(last) = planned.steps.last_mut() {
             last.task["last"] = true.into();
         }
         Ok(planned)
     }
 
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        _: u64,
+        facts: &mut dyn Facts,
+        _: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
+        match IndexTask::of(step) {
+            Some(task) => indexes::aim(&task, cursor, facts),
+            None => Ok(Some(cursor.clone())),
+        }
+    }
+
+    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
+        IndexTask::of(step).map_or(Ok(None), |task| indexes::outside(&task, aim, limits))
+    }
+
+    fn passes_over(&self, step: &Step, _: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        IndexTask::of(step).map_or(Ok(None), |task| indexes::passes_over(&task, error))
+    }
+
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+        if let Some(task) = IndexTask::of(step) {
+            let batch = indexes::put_back(&task, aim, work, &self.point)?;
+            if batch.next.is_none() && task.last {
+                self.finish(None, work)?;
+            }
+            return Ok(batch);
+        }
         if let Some(task) = FileTask::of(step) {
             let batch = files_back::put_back(&task, aim, rows, work, &self.point)?;
             if batch.next.is_none() && task.last {
@@ -162,7 +195,10 @@ impl Operation for PutBack {
         let mut findings = reported_conflicts(facts, &self.point)?;
         findings.extend(files_back::file_conflicts(facts, &self.point)?);
         findings.extend(written::conflicts(facts, &self.point)?);
-        let of_rows = |step: &&Step| FileTask::of(step).is_none() && WrittenTask::of(step).is_none();
+        findings.extend(indexes::conflicts(facts, &self.point)?);
+        let of_rows = |step: &&Step| {
+            FileTask::of(step).is_none() && WrittenTask::of(step).is_none() && IndexTask::of(step).is_none()
+        };
         let all: Vec<Task> = steps.iter().filter(of_rows).map(read_task).collect::<Result<_>>()?;
         for task in &all {
             parents_missing(task, &all, facts, &mut findings)?;
@@ -203,7 +239,9 @@ impl PutBack {
         let own = work.dialect().own("undo_conflicts");
         let select =
             Sql::new("select count(*) from ").table(&own).text(" where point = ").bind(self.point.clone());
-        let files = files_back::open_files(work, &self.point)? + written::open(work, &self.point)?;
+        let files = files_back::open_files(work, &self.point)?
+            + written::open(work, &self.point)?
+            + indexes::open(work, &self.point)?;
         let open = work.count(&select)? + files;
         let state = if open == 0 { PointState::Used } else { PointState::Partly };
         if scope.is_some() {

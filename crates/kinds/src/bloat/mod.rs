@@ -145,7 +145,7 @@ fn wasted(one: &Found) -> Finding {
         Part::Index => "rebuild it: reindex",
         Part::Free => "new rows will use them; to make the file smaller: vacuum",
         Part::Rows | Part::Large => {
-            "new rows will use the space once it is vacuumed; only a rewrite makes the file smaller"
+            "new rows will use the space once it is vacuumed; `compact` gives it back"
         }
     };
     Finding::warning("bloat", &one.name, what, remedy)

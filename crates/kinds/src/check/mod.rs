@@ -144,6 +144,6 @@ fn tell(found: &Soundness, findings: &mut Vec<Finding>) {
         "damage",
         &found.method,
         format!("{} faults, the first: {first}", found.count),
-        "take a copy of it as it is, then: a fault of an index is mended by rebuilding it, any other by a backup (`sexton backup list`)",
+        "take a copy of it as it is, then: a fault of an index is mended by `sexton reindex --indexes NAME`, any other by a backup (`sexton backup list`)",
     ));
 }

@@ -4,6 +4,9 @@ use super::{Around, advise, sessions};
 use serde_json::{Map, Value as Json, json};
 use targets::db::{IndexFacts, Inspection, Section, Server, TableFacts};
 
+/// More than this share of a table is worth naming, in per cent.
+const WASTED_OVER: f64 = 10.0;
+
 /// The figures of a look.
 pub fn of(all: &Inspection, around: &Around) -> Json {
     let advice = advise(all, &around.elsewhere);
@@ -50,7 +53,8 @@ pub fn of(all: &Inspection, around: &Around) -> Json {
         "index_efficiency_percent": index_efficiency(all),
         "cache": cache(all),
         "growth": around.trend,
-        "estimates": estimates(all),
+        "bloat": bloat(all),
+        "estimates": estimates(all, around),
     });
     for (name, section) in [
         ("counters", part(&all.counters)),
@@ -138,6 +142,22 @@ fn wasted(table: &TableFacts) -> Option<(f64, &'static str)> {
     }
 }
 
+/// R1b as far as the counters tell; `sexton bloat` measures.
+fn bloat(all: &Inspection) -> Json {
+    let over = |table: &&TableFacts| wasted(table).is_some_and(|(share, _)| share > WASTED_OVER);
+    let of_one = |table: &TableFacts| {
+        let (share, method) = wasted(table).unwrap_or_default();
+        json!({
+            "name": table.name.to_string(), "wasted_percent": share,
+            "wasted_bytes": (table.bytes.unwrap_or(0) as f64 * share / 100.0) as u64,
+            "total_bytes": table.total_bytes(), "dead_rows": table.dead_rows, "method": method,
+            "last_vacuum": table.last_vacuum,
+        })
+    };
+    let tables: Json = all.tables.known().into_iter().flatten().filter(over).map(of_one).collect();
+    json!({ "threshold_percent": WASTED_OVER, "tables": tables })
+}
+
 fn short(index: &IndexFacts) -> Json {
     json!({ "name": index.name.to_string(), "table": index.table.to_string(), "bytes": index.bytes, "scans": index.scans })
 }
@@ -215,9 +235,9 @@ fn cache(all: &Inspection) -> Json {
     }
 }
 
-/// About how long each upkeep of the whole database takes, in seconds, at rates of an ordinary disk; runs in the log know
-/// better (S1-060).
-fn estimates(all: &Inspection) -> Json {
+/// About how long each upkeep of the whole database takes, in seconds: as long as its last runs did, else at rates of an
+/// ordinary disk (S1-060).
+fn estimates(all: &Inspection, around: &Around) -> Json {
     let tables: u64 = all.tables.known().into_iter().flatten().filter_map(|table| table.bytes).sum();
     let indexes: u64 = all.tables.known().into_iter().flatten().filter_map(|table| table.index_bytes).sum();
     let table_count = all.tables.known().map_or(0, Vec::len) as f64;
@@ -225,11 +245,15 @@ fn estimates(all: &Inspection) -> Json {
     let seconds =
         |bytes: f64, rate: f64, each: f64| json!(((bytes / rate + each * table_count) * 10.0).ceil() / 10.0);
     const MB: f64 = 1_000_000.0;
-    json!({
+    let mut all = json!({
         "vacuum": seconds(tables, 150.0 * MB, 0.005),
         "analyze": seconds(tables.min(table_count * 240.0 * MB), 200.0 * MB, 0.02),
         "reindex": seconds(indexes as f64, 40.0 * MB, 0.01),
         "backup": seconds(whole, 60.0 * MB, 0.005),
         "check": seconds(whole, 120.0 * MB, 0.005),
-    })
+    });
+    for (kind, usual) in &around.usual {
+        all[kind] = json!(usual);
+    }
+    all
 }

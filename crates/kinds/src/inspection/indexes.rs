@@ -15,6 +15,8 @@ const CYCLE: f64 = 31.0 * DAY;
 const HARDLY: u64 = 50;
 /// Indexes from here on cost something.
 const WORTH: u64 = 8 * MEGABYTE;
+/// An index that is so many times as large does not take the place of the other one.
+const HEAVY: u64 = 4;
 
 /// What the figures say of the indexes of a database.
 #[derive(Default)]
@@ -85,6 +87,40 @@ pub fn may_go(index: &IndexFacts) -> bool {
     !index.unique && !index.primary && index.constraint.is_none() && !index.identity && !index.attached
 }
 
+/// The reference that only this index serves, among those of its table.
+pub fn serves_alone<'a>(all: &'a Inspection, index: &IndexFacts) -> Option<&'a ReferenceFacts> {
+    let others = || {
+        let indexes = all.indexes.known().into_iter().flatten();
+        indexes.filter(|other| other.table == index.table && other.name != index.name)
+    };
+    let mut references = all.references.known().into_iter().flatten();
+    references.find(|reference| {
+        reference.table == index.table
+            && serves(index, reference)
+            && !others().any(|other| serves(other, reference))
+            && !is_key(all, reference)
+    })
+}
+
+/// The reference that needs this index to be there, because nothing else keeps unique what it refers to.
+pub fn backs<'a>(all: &'a Inspection, index: &IndexFacts) -> Option<&'a ReferenceFacts> {
+    let keeps = |index: &IndexFacts, columns: &[String]| {
+        index.unique
+            && index.only.is_none()
+            && index.columns.len() == columns.len()
+            && columns.iter().all(|column| index.columns.contains(&Some(column.clone())))
+    };
+    let mut references = all.references.known().into_iter().flatten();
+    references.find(|reference| {
+        let indexes = all.indexes.known().into_iter().flatten();
+        let others = indexes.filter(|other| other.table == index.table && other.name != index.name);
+        reference.parent == index.table
+            && !reference.parent_columns.is_empty()
+            && keeps(index, &reference.parent_columns)
+            && !others.into_iter().any(|other| keeps(other, &reference.parent_columns))
+    })
+}
+
 fn is_unused(index: &IndexFacts, elsewhere: &HashMap<TableName, u64>, all: &Inspection) -> bool {
     let Some(scans) = index.scans.filter(|_| may_go(index) && index.valid) else { return false };
     let serves_one = all
@@ -111,8 +147,10 @@ fn repeats(index: &IndexFacts, other: &IndexFacts) -> bool {
         return false;
     }
     let same = index.parts.len() == other.parts.len();
-    // Only a b-tree is as good for its first columns as for all of them.
-    if !same && index.method != "btree" {
+    // Only a b-tree is as good for its first columns as for all of them, and not where it is much larger to read.
+    let heavy =
+        index.bytes.zip(other.bytes).is_some_and(|(own, others)| own >= MEGABYTE && others > HEAVY * own);
+    if !same && (index.method != "btree" || heavy) {
         return false;
     }
     let carried = index.carried.iter().all(|name| {
@@ -202,7 +240,7 @@ pub fn judge(all: &Inspection, around: &Around, found: &mut Found) {
             "duplicate_index",
             &index.name,
             format!("of `{}` is the same as `{}`{}", index.table, other.name.name, sized(size)),
-            drop(index),
+            remove(index),
         );
     }
     for (index, other) in &advice.redundant {
@@ -218,7 +256,7 @@ pub fn judge(all: &Inspection, around: &Around, found: &mut Found) {
                 other.name.name,
                 sized(size)
             ),
-            drop(index),
+            remove(index),
         );
     }
     unused(all, around, &advice, found);
@@ -277,11 +315,7 @@ fn unused(all: &Inspection, around: &Around, advice: &Advice, found: &mut Found)
                 sized(index.bytes.unwrap_or(0)),
             ),
             match certain {
-                true => format!(
-                    "drop index concurrently {}; keep what makes it: {}",
-                    index.name.quoted(),
-                    index.definition.as_deref().unwrap_or("pg_get_indexdef")
-                ),
+                true => remove(index),
                 false => "name the replicas: `standbys = [\"…\"]` of the operation, or --standbys".to_owned(),
             },
         );
@@ -293,9 +327,14 @@ fn missing(all: &Inspection, advice: &Advice, sqlite: bool, found: &mut Found) {
         all.tables.known().into_iter().flatten().map(|table| (&table.name, table)).collect();
     for reference in &advice.missing {
         let rows = tables.get(&reference.table).and_then(|table| table.rows).unwrap_or(0);
-        // A parent whose rows never go or change asks nobody for its children; but a filter on the column does too.
+        // A parent whose rows never go asks nobody for its children; one whose rows are only marked as deleted neither.
         let parent = tables.get(&reference.parent);
-        let parent_changes = parent.is_none_or(|parent| sqlite || parent.deleted + parent.updated > 0);
+        let parent_goes = parent.is_none_or(|parent| sqlite || parent.deleted > 0);
+        // Of a part of the rows there is one: the statements of the application use it, the check of the key cannot.
+        let partial = all.indexes.known().into_iter().flatten().find(|index| {
+            let whole = IndexFacts { only: None, ..(*index).clone() };
+            index.table == reference.table && index.only.is_some() && serves(&whole, reference)
+        });
         let columns: Vec<String> =
             reference.columns.iter().map(|column| targets::db::quote(column)).collect();
         let on = format!("on {} ({})", reference.table.quoted(), columns.join(", "));
@@ -306,16 +345,32 @@ fn missing(all: &Inspection, advice: &Advice, sqlite: bool, found: &mut Found) {
             false => format!("create index concurrently {on}"),
         };
         let object = format!("{} ({})", reference.table, reference.columns.join(", "));
-        let what = format!(
-            "refers to `{}` without an index: each delete there reads {}",
-            reference.parent,
-            if rows == 0 { "the whole table".to_owned() } else { format!("about {} rows", count(rows)) }
-        );
-        match rows >= MANY_ROWS && parent_changes {
+        let reads =
+            if rows == 0 { "the whole table".to_owned() } else { format!("about {} rows", count(rows)) };
+        let what = match partial {
+            Some(index) => format!(
+                "refers to `{}` with an index of a part of the rows only (`{}`): a delete there reads {reads}",
+                reference.parent, index.name.name
+            ),
+            None => {
+                format!("refers to `{}` without an index: each delete there reads {reads}", reference.parent)
+            }
+        };
+        match rows >= MANY_ROWS && parent_goes && partial.is_none() {
             true => {
                 found.warn(if rows >= 1_000_000 { 54 } else { 46 }, "missing_index", object, what, remedy)
             }
             false => found.note(10, "missing_index", object, what, remedy),
         }
+    }
+}
+
+/// What takes an index away and can put it back.
+fn remove(index: &IndexFacts) -> String {
+    let name = index.name.to_string();
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    match plain {
+        true => format!("sexton index drop {name}"),
+        false => format!("sexton index drop '{}'", name.replace('\'', "'\\''")),
     }
 }

@@ -14,11 +14,11 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use indexes::advise;
+pub use indexes::{Advice, advise, backs, may_go, serves_alone};
 pub use sample::{Sample, Trend};
 
 use engine::{Finding, Level};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use targets::db::{Inspection, TableName};
 
 /// Ordinary tables and indexes below these are not worth advice.
@@ -36,6 +36,8 @@ pub struct Around {
     pub asked: usize,
     /// What samples say of growth.
     pub trend: Trend,
+    /// How long runs of each kind usually took, in seconds.
+    pub usual: BTreeMap<String, f64>,
 }
 
 /// A finding with its place in the order.
@@ -117,7 +119,7 @@ fn is_file(all: &Inspection) -> bool {
 }
 
 /// `3 days`, `4 hours`, `12 seconds`.
-fn lasting(seconds: f64) -> String {
+pub fn lasting(seconds: f64) -> String {
     use engine::words::of;
     let whole = seconds.max(0.0) as u64;
     match whole {

@@ -9,12 +9,11 @@ mod plan;
 
 pub use options::Options;
 
-use crate::upkeep::{self, Figures, Object, Task};
+use crate::upkeep::{self, Figures, Keeping, Keeps, Object, Task};
 use engine::{
-    Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Stores, Work,
+    Counts, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Severity, Step,
 };
-use targets::db::{Command, Facts, Limits};
+use targets::db::Facts;
 
 /// Beside others it waits for those who write, and nobody waits for it meanwhile.
 const PATIENCE: f64 = 30.0;
@@ -51,11 +50,11 @@ impl Kind for Reindex {
     }
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
-        Ok(Box::new(Options::read(options)?))
+        Ok(Box::new(Keeps(Options::read(options)?)))
     }
 }
 
-impl Operation for Options {
+impl Keeping for Options {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         match upkeep::standby(facts)? {
             Some(standby) => Ok(Planned { findings: vec![standby], ..Planned::default() }),
@@ -63,39 +62,8 @@ impl Operation for Options {
         }
     }
 
-    fn looks_back(&self) -> bool {
-        true
-    }
-
     fn manners(&self, asked: &Manners) -> Manners {
-        let mut manners = upkeep::unhurried(asked);
-        if self.concurrently && asked.lock_timeout == Manners::default().lock_timeout {
-            manners.lock_timeout = PATIENCE;
-        }
-        manners
-    }
-
-    fn aim(
-        &self,
-        step: &Step,
-        cursor: &Cursor,
-        rows: u64,
-        facts: &mut dyn Facts,
-        _: &dyn Stores,
-    ) -> Result<Option<Cursor>> {
-        upkeep::aim(step, cursor, rows, facts)
-    }
-
-    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
-        upkeep::outside(step, aim, limits)
-    }
-
-    fn act(&self, step: &Step, aim: &Cursor, _: u64, work: &mut Work) -> Result<Batch> {
-        upkeep::act(step, aim, work)
-    }
-
-    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
-        upkeep::passes_over(step, aim, error)
+        upkeep::patient(asked, if self.concurrently { Some(PATIENCE) } else { None })
     }
 
     fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {

@@ -6,6 +6,9 @@ use engine::{Batch, Class, Counts, Cursor, Error, GivenUp, Result, Step, Work};
 use serde_json::json;
 use targets::db::{Busy, Chore, Command, Facts, Limits, Order, TableName};
 
+/// A rebuild that leaves something behind more often than this has no luck now.
+const TRIES: usize = 3;
+
 /// What an object looks like now.
 struct State {
     /// What changes when a chore is done.
@@ -27,12 +30,16 @@ pub fn aim(step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Re
     let Some(state) = state(&task, chore, facts)? else {
         return skip(&place, "it is gone: somebody dropped it since the plan was made");
     };
-    if let Some(index) = state.left.into_iter().next() {
-        return Place { deed: Deed::Tidy { index }, ..place }.cursor().map(Some);
-    }
-    let Some(chore) = chore.filter(|_| !place.given_up) else { return Ok(None) };
     // The same place again: the chore was begun, and then came a death or a failure.
     let begun = matches!(place.deed, Deed::Perform { .. });
+    if let Some(index) = state.left.into_iter().next() {
+        let tries = place.tries + usize::from(begun);
+        return Place { deed: Deed::Tidy { index }, tries, ..place }.cursor().map(Some);
+    }
+    let Some(chore) = chore.filter(|_| !place.given_up) else { return Ok(None) };
+    if place.tries > TRIES {
+        return skip(&place, "others were in its way again and again; what each try left behind is removed");
+    }
     if begun && place.mark.is_some() && place.mark != state.mark && !matches!(chore, Chore::GiveBack { .. }) {
         return Place { deed: Deed::Found, ..place }.cursor().map(Some);
     }
@@ -153,7 +160,7 @@ pub fn act(step: &Step, aim: &Cursor, work: &mut Work) -> Result<Batch> {
             told("skipped", Some(reason))
         }
         Deed::Tidy { index } => {
-            next = Place { at: place.at, given_up: place.given_up, ..Place::default() };
+            next = Place { at: place.at, given_up: place.given_up, tries: place.tries, ..Place::default() };
             more = true;
             let mut detail = told("dropped", Some("a rebuild that failed had left it behind"));
             detail["name"] = json!(index.to_string());
@@ -178,15 +185,19 @@ pub fn act(step: &Step, aim: &Cursor, work: &mut Work) -> Result<Batch> {
     Ok(Batch { counts: Counts::default(), next })
 }
 
-/// A chore that failed for good is passed over, unless the next one would fail for the same reason.
-pub fn passes_over(step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+/// Whether the next chore would fail for the same reason.
+pub fn is_hopeless(error: &Error) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
-    let hopeless = match error.class {
+    match error.class {
         Class::Transient => code.starts_with("08") || code.starts_with("57P"),
         Class::System => !matches!(code, "42501" | "55000"),
         _ => false,
-    };
-    if hopeless {
+    }
+}
+
+/// A chore that failed for good is passed over, unless the next one would fail for the same reason.
+pub fn passes_over(step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+    if is_hopeless(error) {
         return Ok(None);
     }
     let (task, place) = (Task::of(step)?, Place::of(aim)?);

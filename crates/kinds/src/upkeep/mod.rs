@@ -5,12 +5,14 @@
 //! catalogue. Nothing here can be undone, and nothing needs to be: no row changes.
 
 mod aim;
+mod keeping;
 mod place;
 mod rate;
 mod task;
 mod told;
 
-pub use aim::{act, aim, leave, outside, passes_over};
+pub use aim::{act, aim, is_hopeless, leave, outside, passes_over};
+pub use keeping::{Keeping, Keeps};
 pub use rate::expected;
 pub use task::{Figures, Object, Task, bytes_said};
 pub use told::{failures, summary};
@@ -27,6 +29,13 @@ pub fn unhurried(asked: &Manners) -> Manners {
     let statement_timeout =
         if asked.statement_timeout == usual.statement_timeout { 0.0 } else { asked.statement_timeout };
     Manners { statement_timeout, ..asked.clone() }
+}
+
+/// The same, with another time-out of locks where nobody asked for one.
+pub fn patient(asked: &Manners, patience: Option<f64>) -> Manners {
+    let usual = asked.lock_timeout == Manners::default().lock_timeout;
+    let lock_timeout = patience.filter(|_| usual).unwrap_or(asked.lock_timeout);
+    Manners { lock_timeout, ..unhurried(asked) }
 }
 
 /// Why nothing can be done where the database cannot be written.

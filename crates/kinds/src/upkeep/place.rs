@@ -42,6 +42,8 @@ pub struct Place {
     pub mark: Option<String>,
     /// The chore failed for good: only tidying is left.
     pub given_up: bool,
+    /// How often a try of it left something behind that was removed.
+    pub tries: usize,
 }
 
 impl Place {

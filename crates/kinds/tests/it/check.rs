@@ -129,6 +129,7 @@ fn every_fault_of_a_file_is_told() {
 
 #[test]
 fn an_index_that_lies_is_found_by_amcheck() {
+    // S1-072
     let place = Place::postgres();
     place.script(
         "create table t (id integer primary key, a integer);
@@ -153,6 +154,11 @@ fn an_index_that_lies_is_found_by_amcheck() {
     let (report, result) = run(&stage, Json::Null);
     let said = result["pragma_checks"]["integrity_check"].as_str().unwrap().to_owned();
     assert!(said.contains("t_doubled"), "{said}");
+    let damage = report.operations[0].findings.iter().find(|finding| finding.code == "damage").unwrap();
+    assert!(damage.what.contains("t_doubled") && damage.remedy.contains("sexton reindex"), "{damage:?}");
+    let mended = story::request("reindex", json!({"indexes": ["t_doubled"]}), manners(), false);
+    story::run(&stage.engine(), &story::plan(&stage.engine(), &mended));
+    assert_eq!(run(&stage, Json::Null).0.status, Status::Completed, "what is advised mends it");
     assert_eq!((result["passed"].clone(), report.status), (json!(false), Status::Partial));
 }
 

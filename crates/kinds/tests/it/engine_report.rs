@@ -91,6 +91,7 @@ fn the_report_has_every_field_of_its_contract() {
             "backup_path",
             "retries",
             "paused_seconds",
+            "usage",
             "error_class",
             "errors",
             "warnings",
@@ -263,5 +264,48 @@ fn runs_are_found_by_the_first_letters_of_their_id() {
             let error = engine.run_record(wrong).unwrap_err();
             assert!(error.to_string().contains("there is no run") && error.help().is_some(), "{error}");
         }
+    });
+}
+
+#[test]
+fn a_run_tells_what_it_took_from_the_least_to_the_most() {
+    // S2-069
+    let (lite, server) = crate::stage::rows(30_000);
+    both(&lite, &server, |stage| {
+        let report = stage.run_with(crate::stage::options(), |manners| manners.batch_size = Some(1_000));
+        let usage = report.operations[0].usage.clone().unwrap();
+        assert!(usage.samples >= 2, "{usage:?}");
+        let memory = usage.memory_bytes.unwrap();
+        assert!(memory.min > 1e6 && memory.min <= memory.max, "{usage:?}");
+        assert!(usage.memory_free_bytes.unwrap().min > 0.0, "{usage:?}");
+        let busy = usage.cpu_percent.unwrap();
+        assert!((0.0..=100.0).contains(&busy.min) && busy.max <= 100.0 && busy.max > 0.0, "{usage:?}");
+        if !stage.place.is_sqlite() {
+            let connections = usage.connections.unwrap();
+            assert!(connections.min >= 1.0 && connections.max >= connections.min, "{usage:?}");
+        }
+        let looked = stage.run_with(json!({"table": "t", "where": "n > 99"}), |_| {});
+        assert_eq!(looked.operations[0].usage, None, "nothing was done");
+    });
+}
+
+#[test]
+fn a_run_of_which_more_than_one_in_twenty_fails_says_so() {
+    // X-20, S2-074
+    let tables = "create table t (id integer primary key, a text, n integer);";
+    both(tables, tables, |stage| {
+        stage.place.script2(
+            "with recursive i(n) as (select 1 union all select n + 1 from i where n < 100) insert into t select n, case when n <= 6 then 'no' else '5' end, null from i",
+            "insert into t select n, case when n <= 6 then 'no' else '5' end, null from generate_series(1, 100) n",
+        );
+        let engine = stage.engine();
+        let convert = || {
+            let options = json!({"table": "t", "where": "n is null", "input": ["a"], "columns": {"n": ".a | tonumber"}});
+            let request = story::request("convert", options, crate::stage::manners(), false);
+            story::run(&engine, &story::plan(&engine, &request))
+        };
+        let report = convert();
+        let told = report.operations[0].findings.iter().find(|finding| finding.code == "error_rate");
+        assert!(told.is_some_and(|told| told.what.contains("6 of 100")), "{report:#?}");
     });
 }

@@ -90,6 +90,7 @@ fn one_document_has_all_sections() {
             "active_connections",
             "long_queries",
             "locks",
+            "bloat",
             "estimates",
             "cache",
             "horizon",
@@ -144,6 +145,9 @@ fn fragmentation_rises_when_half_of_the_rows_go() {
                 .unwrap()
                 .clone();
             assert!(table["wasted_method"].is_string(), "{table}");
+            let listed = found["bloat"]["tables"].as_array().unwrap();
+            let over = table["wasted_percent"].as_f64().unwrap() > 10.0;
+            assert_eq!(listed.iter().any(|one| one["name"] == "t"), over, "R1b: {}", found["bloat"]);
             table["wasted_percent"].as_f64().unwrap()
         };
         let before = wasted(stage);
@@ -154,4 +158,61 @@ fn fragmentation_rises_when_half_of_the_rows_go() {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     });
+}
+
+#[test]
+fn estimates_are_guessed_from_sizes_first_and_known_from_runs_then() {
+    // S1-060: shown before, compared after, learned from history
+    let tables = "create table t (id integer primary key, a text); create index t_a on t (a);";
+    both(tables, tables, |stage| {
+        let engine = stage.engine();
+        let plan = |kind: &str, options: Json| {
+            story::plan(&engine, &story::request(kind, options, manners(), false))
+        };
+        let estimate = |kind: &str| {
+            plan("inspect", Json::Null).items[0].result.as_ref().unwrap()["estimates"][kind].as_f64().unwrap()
+        };
+        let guess = estimate("reindex");
+        assert!(guess > 0.0);
+        let backup = plan("backup", Json::Null);
+        assert!(
+            backup.items[0].expected_seconds.unwrap() > 0.0,
+            "guessed from the size: {:?}",
+            backup.items[0]
+        );
+        for (kind, options) in [("reindex", json!({"all": true})), ("backup", Json::Null)] {
+            let report = story::run(&engine, &plan(kind, options));
+            assert_eq!(report.status, engine::Status::Completed, "{report:#?}");
+            let took = report.operations[0].duration_seconds;
+            // How large the indexes of a SQLite file are nobody tells: a rebuild there is known from runs only.
+            let told = report.operations[0].expected_seconds.is_some();
+            assert!(
+                told || (kind == "reindex" && stage.place.is_sqlite()),
+                "{kind}: told beside what it took"
+            );
+            let again = estimate(kind);
+            assert!((again - took).abs() < 1e-9, "{kind} took {took}, and {again} is expected now");
+        }
+        let learned = plan("backup", Json::Null).items[0].expected_seconds.unwrap();
+        assert_ne!(Some(learned), backup.items[0].expected_seconds, "history is used");
+    });
+}
+
+#[test]
+fn slow_statements_are_told_where_the_server_counts_them() {
+    // S2-066
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = ["fsync=off", "shared_preload_libraries=pg_stat_statements", "shared_buffers=16MB"];
+    let server = testkit::Server::start(&folder.path().join("server"), &settings).unwrap();
+    let stage = Stage::new(testkit::Place::elsewhere(&server.url("postgres")));
+    stage.place.script("create extension pg_stat_statements");
+    stage.place.script("select pg_sleep(2), 'a secret'");
+    let plan = story::plan(&stage.engine(), &story::request("inspect", Json::Null, manners(), false));
+    let found = plan.items[0].result.as_ref().unwrap()["slow_queries"].clone();
+    let slow = found.as_array().unwrap_or_else(|| panic!("{found}"));
+    let slept = slow.iter().find(|one| one["query"].as_str().is_some_and(|query| query.contains("pg_sleep")));
+    assert!(slept.is_some(), "{found:#}");
+    assert!(!found.to_string().contains("secret"), "{found:#}");
 }

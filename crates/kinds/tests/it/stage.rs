@@ -118,6 +118,14 @@ impl Stage {
         plan.items[0].findings.iter().map(|finding| finding.code.clone()).collect()
     }
 
+    /// Waits until the server has told what it has counted, which older ones do late.
+    pub fn counted(&self) {
+        let asked = "select pg_stat_clear_snapshot()::text";
+        let wait = if self.place.version() >= 15 { 50 } else { 1_200 };
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        self.list(asked);
+    }
+
     /// The first column of a query, as text.
     pub fn list(&self, sql: &str) -> Vec<String> {
         self.place.rows(sql).iter().map(|row| row.first().map(text).unwrap_or_default()).collect()

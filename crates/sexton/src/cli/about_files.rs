@@ -20,6 +20,12 @@ pub fn acts_on_files(operation: &OperationReport) -> bool {
 
 /// So many rows, or files.
 pub fn things(operation: &OperationReport, number: u64) -> String {
+    let indexes = |target: &engine::TargetReport| {
+        [engine::undo::RESTORE_INDEX, "drop_index"].contains(&target.action.as_str())
+    };
+    if !operation.targets.is_empty() && operation.targets.iter().all(indexes) {
+        return of(number, "index", "indexes");
+    }
     if acts_on_files(operation) { folders_and_files(number, operation.result.as_ref()) } else { rows(number) }
 }
 

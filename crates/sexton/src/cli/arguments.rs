@@ -42,6 +42,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         command = command.subcommand(match kind.name() {
             "backup" => super::backup::command(*kind),
             "doctor" => super::doctor::command(*kind),
+            "index" => super::index::command(*kind),
             "migrate" => super::migrate::command(*kind),
             _ => one_off(*kind),
         });

@@ -50,7 +50,8 @@ fn undo_point() -> Json {
         ("database", text("The database.")),
         ("point", reference("Point", "The point.")),
         ("conflicts", list("Rows that could not be put back: table, key and reason.", any.clone())),
-        ("files", list("Files that were set aside.", any)),
+        ("files", list("Files that were set aside.", any.clone())),
+        ("indexes", list("Indexes that were dropped, with the statements that make them.", any)),
     ];
     document("`undo show`: one undo point.", &fields, point())
 }
@@ -144,6 +145,14 @@ fn status() -> Json {
         ("running", json!({ "type": "boolean", "description": "Whether something is at work." })),
         ("runs_at_work", list("Their ids.", json!({ "type": "string" }))),
         ("statistics", figures),
+        (
+            "last_seven_days",
+            json!({
+                "type": "object",
+                "additionalProperties": true,
+                "description": "`runs`, `failed`, `error_rate` (null under 20 runs), `is_high` (more than 5 %).",
+            }),
+        ),
     ];
     document("`status`: what is at work, and the statistics so far.", &fields, json!({}))
 }

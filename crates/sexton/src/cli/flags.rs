@@ -127,8 +127,13 @@ pub fn set() -> Arg {
 
 impl Flag {
     fn id(&self) -> String {
-        format!("option:{}", self.key)
+        id_of(&self.key)
     }
+}
+
+/// The name of the argument of an option.
+pub fn id_of(key: &str) -> String {
+    format!("option:{key}")
 }
 
 fn of_manners() -> Vec<Flag> {

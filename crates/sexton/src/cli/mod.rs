@@ -17,6 +17,7 @@ mod doctor;
 mod documents;
 mod example;
 mod flags;
+mod index;
 mod init;
 mod migrate;
 mod numbers;
@@ -141,6 +142,7 @@ fn dispatch(
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
             Some(kind) if kind.name() == "doctor" => doctor::doctor(&act, *kind, own, named, &actor),
+            Some(kind) if kind.name() == "index" => index::index(&act, *kind, own, &actor),
             Some(kind) if kind.name() == "migrate" => migrate::migrate(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(

@@ -9,7 +9,7 @@ use super::table::Table;
 use super::trouble::Trouble;
 use crate::exit::Exit;
 use clap::ArgMatches;
-use engine::{OperationReport, Report, SCHEMA_VERSION, Status};
+use engine::{ErrorRate, OperationReport, Report, SCHEMA_VERSION, Status};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -78,6 +78,7 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         reports.iter().filter(|report| report.is_open()).map(|report| report.run_id.as_str()).collect();
     let each: Vec<(&str, Statistics)> =
         names.iter().map(|name| (*name, of_operation(&reports, name))).collect();
+    let week = ErrorRate::of_week(&reports, act.engine.clock().now());
     if !act.console.is_text() {
         let operations: Map<String, Value> =
             each.iter().map(|(name, own)| ((*name).to_owned(), own.document())).collect();
@@ -91,6 +92,9 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             "running": !at_work.is_empty(),
             "runs_at_work": at_work,
             "statistics": statistics,
+            "last_seven_days": {
+                "runs": week.attempted, "failed": week.failed, "error_rate": week.share(), "is_high": week.is_high(),
+            },
         }));
         return Ok(Exit::Done);
     }
@@ -119,6 +123,13 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         ]);
     }
     act.console.data(&table.text());
+    if week.is_high() {
+        act.console.note(&format!(
+            "warning: {} of {} of the last seven days failed\nhelp: `sexton report --since 7d` shows with what",
+            count(week.failed),
+            of(week.attempted, "run", "runs")
+        ));
+    }
     act.console.note(&of(reports.len() as u64, "run is in the log", "runs are in the log"));
     Ok(Exit::Done)
 }

@@ -8,6 +8,8 @@ use super::table::Table;
 use engine::{Class, Counts, Finding, Item, Level, OperationReport, Plan, Report, Status, Step, Undo};
 
 const INDENT: &str = "       ";
+/// Nobody waits for less, in seconds.
+const FELT: f64 = 2.0;
 
 /// The one line of an operation's plan.
 pub fn headline(plan: &Plan, item: &Item) -> String {
@@ -35,12 +37,19 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         && action == "backup"
     {
         let told = |name: &str| facts.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
-        return format!("{place}: into {}, kept {}", told("into"), told("kept"));
+        let expected =
+            item.expected_seconds.map(|seconds| format!(", expected to take {}", duration(seconds)));
+        return format!(
+            "{place}: into {}, kept {}{}",
+            told("into"),
+            told("kept"),
+            expected.unwrap_or_default()
+        );
     }
     if about.kind == "migrate" {
         return format!("{place}: {}", migrations(item));
     }
-    if let Some(chores) = chores(item) {
+    if let Some(chores) = chores(item, plan) {
         return format!("{place}: {chores}");
     }
     let mut parts = vec![counted(item)];
@@ -88,7 +97,7 @@ fn migrations(item: &Item) -> String {
 }
 
 /// What a database does for its own upkeep, where that is what the steps are.
-fn chores(item: &Item) -> Option<String> {
+fn chores(item: &Item, plan: &Plan) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     for step in &item.steps {
         step.task.get("chores")?;
@@ -97,8 +106,11 @@ fn chores(item: &Item) -> Option<String> {
         ("vacuum", "vacuum", "", ""),
         ("vacuum_full", "write anew, keeping everybody out,", "", ""),
         ("give_back", "give free pages back", "", ""),
+        ("cut_off", "cut the empty end off", "", ""),
+        ("compact", "move the last rows into free space of", "", ""),
         ("reindex", "build anew", "index", "indexes"),
         ("tidy", "remove what rebuilds left of", "index", "indexes"),
+        ("drop_index", "drop", "index", "indexes"),
         ("refresh", "fill anew", "view", "views"),
         ("analyze", "analyse", "table", "tables"),
         ("shorten_log", "cut off the write-ahead log", "", ""),
@@ -115,6 +127,7 @@ fn chores(item: &Item) -> Option<String> {
             }
         }
     }
+    parts.extend(kept(&item.undo, plan));
     if let Some(seconds) = item.expected_seconds {
         parts.push(format!("expected to take {}", duration(seconds)));
     }
@@ -184,14 +197,14 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         }
         lines.push(format!("{}   {}", console.paint(Style::Strong, "plan"), headline(plan, item)));
         if detailed && !item.steps.is_empty() {
-            if item.operation.kind != "migrate" && chores(item).is_none() {
+            if item.operation.kind != "migrate" && chores(item, plan).is_none() {
                 lines.extend(targets(item));
             }
             for step in &item.steps {
                 // What a migration does is its statements.
                 let shows = console.verbose
                     || (plan.request.dry_run && item.operation.kind == "migrate")
-                    || chores(item).is_some();
+                    || chores(item, plan).is_some();
                 lines.extend(details(step, item.steps.len() > 1, shows, console));
             }
             lines.push(format!("{INDENT}severity   {}", severity(item)));
@@ -397,7 +410,25 @@ fn outcome_line(operation: &OperationReport, several: bool, console: &Console) -
     };
     let word = console.paint(style, &format!("{word:<6}"));
     let name = if several { format!("{}: ", operation.operation) } else { String::new() };
-    format!("{word} {name}{}", said(operation))
+    format!("{word} {name}{}{}", said(operation), compared(operation))
+}
+
+/// How long it was thought to take, where it took much more or less.
+fn compared(operation: &OperationReport) -> String {
+    let over = matches!(operation.status, Status::Completed | Status::Partial) && !operation.dry_run;
+    match operation
+        .expected_seconds
+        .filter(|_| over && (operation.batches > 0 || operation.backup_path.is_some()))
+    {
+        Some(expected) if operation.duration_seconds.max(expected) >= FELT => {
+            let off = operation.duration_seconds.max(0.001) / expected.max(0.001);
+            match (0.5..=2.0).contains(&off) {
+                true => String::new(),
+                false => format!(" (expected {})", duration(expected)),
+            }
+        }
+        _ => String::new(),
+    }
 }
 
 fn backed_up(operation: &OperationReport) -> String {
@@ -481,7 +512,7 @@ fn message(operation: &OperationReport) -> Option<&str> {
 
 /// Whether no rows are what it is about.
 fn is_chore(operation: &OperationReport) -> bool {
-    ["vacuum", "analyze", "reindex", "views"].contains(&operation.kind.as_str())
+    ["vacuum", "analyze", "compact", "reindex", "index", "views"].contains(&operation.kind.as_str())
 }
 
 fn migrated(operation: &OperationReport) -> String {

@@ -108,6 +108,12 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
                 tables.push(name);
             }
         }
+        for index in act.engine.undo_indexes(database, &point.id)? {
+            let name = index.table.to_string();
+            if !tables.contains(&name) {
+                tables.push(name);
+            }
+        }
         if tables.is_empty() {
             // The names of stores, for points that have set files aside.
             for file in act.engine.undo_files(database, &point.id, FILES_SHOWN)? {
@@ -142,9 +148,11 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (database, point) = find(act, matches)?;
     let conflicts = act.engine.undo_conflicts(&database, &point, CONFLICTS_SHOWN)?;
     let files = act.engine.undo_files(&database, &point.id, FILES_SHOWN)?;
+    let indexes = act.engine.undo_indexes(&database, &point.id)?;
     if !act.console.is_text() {
         act.console.document(
-            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts, "files": files }),
+            &json!({ "schema_version": SCHEMA_VERSION, "database": database, "point": point, "conflicts": conflicts, "files": files,
+            "indexes": indexes }),
         );
         return Ok(Exit::Done);
     }
@@ -179,6 +187,12 @@ fn show(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
             file.store,
             bytes(file.bytes)
         ));
+    }
+    for index in &indexes {
+        let reason =
+            index.reason.as_ref().map(|reason| format!(" ({}: {reason})", index.state)).unwrap_or_default();
+        lines.push(format!("remembers   the index {} of {}{reason}", index.name, index.table));
+        lines.extend(index.statements.iter().map(|statement| format!("            {statement}")));
     }
     for conflict in &conflicts {
         let key: Vec<String> =

@@ -168,6 +168,66 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
     });
 }
 
+#[test]
+fn a_compaction_that_is_killed_changes_no_value_and_goes_on() {
+    // S1-019, W-077
+    let place = Place::postgres();
+    place.script(
+        "create table t (id integer primary key, n integer, a text) with (autovacuum_enabled = false);
+         create index t_a on t (a);
+         insert into t select i, i % 10, 'text of the row ' || i from generate_series(1, 15000) i",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let url = place.url();
+    std::fs::write(
+        folder.path().join("sexton.toml"),
+        format!(
+            "[database.main]\nurl = \"{url}\"\n[operation.shrink]\nkind = \"compact\"\ntables = [\"t\"]\nbatch_size = 300\n\
+             min_free_disk_mb = 0\n[state]\nfolder = \"state\"\n"
+        ),
+    )
+    .unwrap();
+    let all = || format!("{:?}", place.rows("select id, n, a from t order by id"));
+    let pages = || {
+        let found = place.rows("select pg_relation_size('t') / 8192");
+        found[0][0].as_text().unwrap().parse::<i64>().unwrap()
+    };
+    let (before, fresh) = (all(), pages());
+    let mut full = Duration::from_millis(1_500);
+    let mut killed = 0;
+    for round in 0..40_u32 {
+        if killed == 8 {
+            break;
+        }
+        // Written again by the application: as much as there is becomes free.
+        place.script("update t set n = n where id % 4 < 2");
+        place.script("update t set n = n where id % 4 > 1");
+        let moment = full.mul_f64(f64::from(round * 37 % 100) / 100.0);
+        let began = Instant::now();
+        let mut run =
+            sexton(folder.path(), &["run", "shrink", "--quiet"]).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(moment);
+        if run.try_wait().unwrap().is_some() {
+            full = full.min(began.elapsed());
+        } else {
+            run.kill().unwrap();
+            killed += 1;
+        }
+        run.wait().unwrap();
+        assert!(all() == before, "killed after {moment:?}: a value changed");
+        let (code, text) = finish(folder.path(), &["resume", "latest"]);
+        if code != 0 {
+            // It had not begun, or had ended before it was killed.
+            assert!(code == 2, "resume after {moment:?}: {code} {text}");
+            let (code, text) = finish(folder.path(), &["run", "shrink"]);
+            assert_eq!(code, 0, "{text}");
+        }
+        assert!(all() == before, "resumed after {moment:?}: a value changed");
+        assert!(pages() <= fresh + fresh / 8 + 2, "{} pages, {fresh} when fresh", pages());
+    }
+    assert_eq!(killed, 8);
+}
+
 fn forget(folder: &Path) {
     for arguments in [&["undo", "release"][..], &["undo", "drop", "--all", "--yes"]] {
         let (code, text) = finish(folder, arguments);

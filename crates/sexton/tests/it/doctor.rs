@@ -12,9 +12,14 @@ fn a_file_is_looked_at_without_a_configuration() {
     desk.place.script(SICK);
     let before = desk.place.dump();
     let said = desk.sexton("doctor app.db").ends(5);
-    for text in
-        ["look at these", "1 row refer", "mend: ", "good to know", "is the same as `one`", "drop index"]
-    {
+    for text in [
+        "look at these",
+        "1 row refer",
+        "mend: ",
+        "good to know",
+        "is the same as `one`",
+        "sexton index drop two",
+    ] {
         assert!(said.stdout.contains(text), "{text} is not in\n{}", said.stdout);
     }
     assert!(said.stdout.starts_with("doctor ") && said.stderr.is_empty(), "{}", said.shown());

@@ -3,7 +3,7 @@
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
 use super::{
-    Chore, Column, ForeignKey, Link, Range, Result, Spelled, Sql, Table, TableName, Take, UndoTable,
+    Chore, Column, ForeignKey, Link, Range, Result, Shift, Spelled, Sql, Table, TableName, Take, UndoTable,
 };
 
 /// Spelling of one database.
@@ -20,6 +20,12 @@ pub trait Dialect: Send + Sync {
     fn remove_own(&self) -> Option<Sql>;
     /// A query for one integer: 1 when the table exists, else 0; asks the catalogue.
     fn exists(&self, table: &TableName) -> Sql;
+    /// A query for the statements, one a row, that make this index again just as it is: the first makes it, the others add what
+    /// its definition does not say. No row when there is no such index, or when it has no statement of its own.
+    fn makes_index(&self, index: &TableName) -> Sql;
+    /// A query for the columns of one table, without the rest of the schema: the schema (NULL where there are none), the
+    /// table as the catalogue spells it, the column; no row where the table is missing.
+    fn columns(&self, table: &TableName) -> Sql;
     /// How long one batch should take, so that others hardly notice; `alone`: there are no others, as far as can be
     /// seen, but one may come while the batch runs.
     fn batch_time(&self, alone: bool) -> std::time::Duration;
@@ -35,6 +41,16 @@ pub trait Dialect: Send + Sync {
     }
     /// The statement of a chore, as the server at hand takes it.
     fn spell(&self, chore: &Chore) -> Spelled;
+    /// Writes the rows of some pages again, each with the values that it has: a query for three integers, how many rows that
+    /// were, how many of them are still on these pages, and how many went behind them. None where rows have no such places.
+    fn shift(&self, table: &TableName, shift: &Shift) -> Option<Sql> {
+        let _ = (table, shift);
+        None
+    }
+    /// Keeps triggers and rules from firing until the end of the transaction; none where the database has no such thing.
+    fn silence(&self) -> Option<Sql> {
+        None
+    }
     /// A query for the locks that the present transaction holds and that others would wait for: table and mode.
     fn strong_locks(&self) -> Option<Sql> {
         None

@@ -7,6 +7,7 @@
 mod bloat;
 pub mod civil;
 mod command;
+mod compaction;
 mod copies;
 mod dialect;
 mod error;
@@ -23,6 +24,7 @@ mod value;
 
 pub use bloat::{Bloat, Measuring, Part};
 pub use command::{Command, Performed};
+pub use compaction::{Compaction, Shift};
 pub use copies::{Contents, Copies, Dumping, EachPart, Held};
 pub use dialect::{Age, Cutoff, Dialect, EpochUnit, Trace};
 pub use error::{Class, Error, GAVE_WAY, Result};
@@ -120,6 +122,12 @@ pub trait Facts: Send {
     /// What the database needs for its own upkeep, or only this table with its indexes. Asks catalogues and counters, waits
     /// for nobody's lock.
     fn upkeep(&mut self, only: Option<&TableName>) -> Result<Upkeep>;
+    /// What stands in the way of moving the last rows of a table into free space before them; none where rows have no place
+    /// that could be given back, or the table is gone. Reads pages at its end that hold no row, waits for nobody.
+    fn compaction(&mut self, table: &TableName) -> Result<Option<Compaction>> {
+        let _ = table;
+        Ok(None)
+    }
 
     /// The same session, from now on one that may change data; none where another one has to be opened.
     fn promote(self: Box<Self>) -> Option<Box<dyn Session>> {

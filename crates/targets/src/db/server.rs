@@ -103,6 +103,12 @@ pub struct Pulse {
     pub lock_waiters: Option<u64>,
     /// Sessions at work, without ours.
     pub active_sessions: Option<u64>,
+    /// Connections of clients to the whole server, ours too.
+    pub connections: Option<u64>,
+    /// Bytes that the server has read from the disk for this database, since it began to count.
+    pub read_bytes: Option<u64>,
+    /// Bytes that the server has written to its log, ever.
+    pub written_bytes: Option<u64>,
     /// Free bytes where the database lies.
     pub free_disk_bytes: Option<u64>,
     /// SQLite: size of the write-ahead log. PostgreSQL: bytes that wait for the archiver or the slowest slot.

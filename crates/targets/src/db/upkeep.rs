@@ -41,6 +41,15 @@ pub enum Chore {
         /// Which.
         index: TableName,
     },
+    /// Build an index by the statement that makes it.
+    MakeIndex {
+        /// Which.
+        index: TableName,
+        /// The statement, as the database itself spells it.
+        statement: String,
+        /// Beside those who read and write.
+        concurrently: bool,
+    },
     /// Fill a materialised view anew.
     Refresh {
         /// Which.

@@ -135,3 +135,5 @@ fn sum(pages: &[(f64, f64, f64)], total: u64) -> Sample {
 
 /// The bytes of a row over `t` as it lies on its page, with its pointer; only where no value is kept beside it.
 pub const WHOLE: &str = "(pg_column_size(t.*) + 7) / 8 * 8 + 4";
+/// The same of a row of a table of large values, which has no type of its own: three columns, the last of them the chunk.
+pub const CHUNK: &str = "(32 + pg_column_size(t.chunk_data) + 7) / 8 * 8 + 4";

@@ -3,7 +3,7 @@
 use crate::migrate::directory::Convention;
 use engine::Result;
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, TableName};
+use targets::db::{Facts, Row, TableName};
 
 /// The shape of a history: who keeps it in which columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,26 +98,26 @@ pub struct History {
 /// Every history of another tool that the database has, by the catalogue. A table of such a name with other columns is
 /// somebody else's.
 pub fn found(facts: &mut dyn Facts) -> Result<Vec<History>> {
-    let mut there = Vec::new();
-    for shape in Shape::ALL {
-        let question = facts.dialect().exists(&TableName::bare(shape.table()));
-        if facts.count(&question)? > 0 {
-            there.push(shape);
-        }
-    }
-    if there.is_empty() {
-        return Ok(Vec::new());
-    }
-    let schema = facts.schema()?;
     let mut found: Vec<History> = Vec::new();
-    for shape in there {
-        let Ok(table) = schema.find(shape.table()) else { continue };
-        let has = |name: &&str| table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    for shape in Shape::ALL {
+        // Asked by their names: to read a whole schema takes longer than a small migration.
+        let question = facts.dialect().columns(&TableName::bare(shape.table()));
+        let columns = facts.rows(&question)?;
+        let Some(table) = columns.first().map(named) else { continue };
+        let has = |name: &str| {
+            columns.iter().any(|row| row[2].as_text().is_some_and(|column| column.eq_ignore_ascii_case(name)))
+        };
         // a plain list of versions is what is left when nothing else is in the table
-        let clean = shape != Shape::Versions || table.column("dirty").is_none();
-        if clean && shape.columns().iter().all(has) {
-            found.push(History { shape, table: table.name.clone() });
+        let clean = shape != Shape::Versions || !has("dirty");
+        if clean && shape.columns().iter().all(|name| has(name)) {
+            found.push(History { shape, table });
         }
     }
     Ok(found)
+}
+
+/// The table that a row of its columns tells of.
+fn named(row: &Row) -> TableName {
+    let text = |n: usize| row[n].as_text().map(str::to_owned);
+    TableName { schema: text(0), name: text(1).unwrap_or_default() }
 }

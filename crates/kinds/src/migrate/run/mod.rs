@@ -69,7 +69,12 @@ impl Kind for Migrate {
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         let options = Options::read(options)?;
-        Ok(Box::new(Migrating { options, scene: RefCell::new(None), began: Cell::new(None) }))
+        Ok(Box::new(Migrating {
+            options,
+            scene: RefCell::new(None),
+            after: RefCell::new(None),
+            began: Cell::new(None),
+        }))
     }
 }
 
@@ -77,6 +82,8 @@ impl Kind for Migrate {
 struct Migrating {
     options: Options,
     scene: RefCell<Option<Scene>>,
+    /// What was seen when all was done, for the result: the verification looks at the same.
+    after: RefCell<Option<Scene>>,
     /// When the migration at work began.
     began: Cell<Option<Instant>>,
 }
@@ -216,6 +223,7 @@ impl Operation for Migrating {
         let document = status::document(&self.options, &scene, &HashMap::new());
         let wanted: Vec<&str> =
             done.steps.iter().map(|step| step.id.as_str()).filter(|id| *id != "history").collect();
+        *self.after.borrow_mut() = Some(scene);
         Ok(Some(json!({
             "current": document["current"],
             "target": document["target"],
@@ -225,7 +233,10 @@ impl Operation for Migrating {
     }
 
     fn verify(&self, steps: &[Step], _counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {
-        let scene = Scene::of(&self.options, facts)?;
+        let scene = match self.after.take() {
+            Some(scene) => scene,
+            None => Scene::of(&self.options, facts)?,
+        };
         let mut wanted: std::collections::BTreeMap<String, Deed> = std::collections::BTreeMap::new();
         for step in steps {
             let task = Task::of(step)?;
