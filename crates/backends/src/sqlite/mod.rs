@@ -14,6 +14,7 @@ mod errors;
 mod inspection;
 mod load;
 mod lock;
+mod moment;
 mod place;
 mod predicate;
 mod pulse;
