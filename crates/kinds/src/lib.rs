@@ -29,9 +29,6 @@ mod vacuum;
 mod views;
 
 use engine::Kind;
-/// The move from SQLite to PostgreSQL: not in the catalogue yet.
-pub use transfer::Transfer;
-
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     vec![
@@ -43,6 +40,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &files::FilesKind,
         &queue::Queue,
         &convert::Convert,
+        &transfer::Transfer,
         &vacuum::Vacuum,
         &analyze::Analyze,
         &compact::Compact,

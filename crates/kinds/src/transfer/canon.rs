@@ -4,6 +4,7 @@
 //! floats only to the bit.
 
 use super::convert::Rule;
+use super::profile::{is_json, uuid};
 use targets::db::{Cell, Seen};
 
 /// A hash of 128 bits that is fed piece by piece. It finds accidents, not attacks.
@@ -114,6 +115,28 @@ pub fn found(rule: &Rule, seen: &Seen, mix: &mut Mix) {
 
 fn real(number: f64, mix: &mut Mix) {
     mix.word(if number.is_nan() { f64::NAN.to_bits() } else { number.to_bits() });
+}
+
+/// Takes in a text of which nobody knows what it is: a number, a document, a uuid, or a text.
+pub fn alike(text: &str, mix: &mut Mix) {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let starts = digits.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    // leading zeros are those of a code
+    let plain =
+        !digits.starts_with('0') || digits == "0" || digits.starts_with("0.") || digits.starts_with("0e");
+    if starts && plain && text.parse::<f64>().is_ok() {
+        mix.word(1);
+        return decimal(text, mix);
+    }
+    if text.starts_with(['{', '[']) && is_json(text) {
+        mix.word(2);
+        return document(text, mix);
+    }
+    mix.word(3);
+    match uuid(text) {
+        Some(bytes) => mix.bytes(&bytes),
+        None => mix.bytes(text.as_bytes()),
+    }
 }
 
 /// A decimal as it is written: sign, the place of its first digit, its digits without zeros around them.

@@ -3,6 +3,7 @@
 //! The check before the copy, the copy and the comparison afterwards all go through here, so they cannot disagree.
 
 use super::convert::{Misfit, Rule, cell};
+use super::machines::{Machines, Made};
 use super::options::{Empty, Policy};
 use super::task::{Carried, Carry};
 use engine::Result;
@@ -66,20 +67,40 @@ pub fn select(carry: &Carry, after: Option<&Row>, most: Option<u64>) -> Sql {
 /// Makes cells of rows.
 pub struct Carrier<'c> {
     carry: &'c Carry,
+    machines: &'c Machines,
     scratch: Vec<[String; 2]>,
+    /// What programs made of the values of the row.
+    made: Vec<Option<Made>>,
     /// What did not fit.
     pub met: Met,
 }
 
 impl<'c> Carrier<'c> {
     /// For the rows of a table.
-    pub fn new(carry: &'c Carry) -> Self {
-        Self { carry, scratch: vec![Default::default(); carry.columns.len()], met: Met::default() }
+    pub fn new(carry: &'c Carry, machines: &'c Machines) -> Self {
+        let has_programs = carry.columns.iter().any(|column| column.jq.is_some());
+        Self {
+            carry,
+            machines,
+            scratch: vec![Default::default(); carry.columns.len()],
+            made: if has_programs { vec![None; carry.columns.len()] } else { Vec::new() },
+            met: Met::default(),
+        }
+    }
+
+    fn make(&mut self, row: &[Seen]) -> Result<()> {
+        for ((column, value), made) in self.carry.columns.iter().zip(row).zip(&mut self.made) {
+            if let Some(program) = &column.jq {
+                *made = Some(self.machines.make(program, value)?);
+            }
+        }
+        Ok(())
     }
 
     /// Hands the cells of a row to `take`, or says why not.
     pub fn row(&mut self, row: &[Seen], take: &mut dyn FnMut(&[Cell]) -> Result<()>) -> Result<Fate> {
         let first = self.carry.order.len();
+        self.make(&row[first..])?;
         let mut broken = [None; 8];
         for (n, reference) in self.carry.broken.iter().enumerate() {
             if row.get(first + self.carry.columns.len() + n) == Some(&Seen::Int(1)) {
@@ -95,7 +116,13 @@ impl<'c> Carrier<'c> {
             self.carry.columns.iter().zip(&row[first..]).zip(&mut self.scratch).enumerate()
         {
             let is_broken = broken.contains(&Some(n)) && *value != Seen::Null;
-            match carried(column, *value, is_broken, scratch) {
+            let outcome = match self.made.get(n).and_then(Option::as_ref) {
+                None => carried(column, *value, is_broken, scratch),
+                Some(Made::Null) => carried(column, Seen::Null, is_broken, scratch),
+                Some(Made::Text(text)) => carried(column, Seen::Text(text), is_broken, scratch),
+                Some(Made::Bad) => unmade(column, *value, scratch),
+            };
+            match outcome {
                 Ok((cell, None)) => cells.push(cell),
                 Ok((cell, Some(misfit))) => {
                     note(&mut self.met, self.carry, n, misfit, row, value);
@@ -207,6 +234,12 @@ fn carried<'a>(
         Ok(cell) => Ok((cell, None)),
         Err(misfit) => instead(column, misfit, policy(misfit), value, second),
     }
+}
+
+/// A value of which its program made nothing.
+fn unmade<'a>(column: &'a Carried, value: Seen<'a>, scratch: &'a mut [String; 2]) -> Outcome<'a> {
+    let policy = column.policies.get(&Misfit::Unreadable).copied().unwrap_or_default();
+    instead(column, Misfit::Unreadable, policy, value, &mut scratch[0])
 }
 
 fn mapped<'a>(column: &'a Carried, value: Seen<'a>) -> Seen<'a> {

@@ -6,6 +6,7 @@
 use super::canon::{Mix, found, sent};
 use super::carry::{Carrier, key, select, shown};
 use super::convert::Rule;
+use super::machines::Machines;
 use super::task::Carry;
 use engine::Result;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Compared {
     /// There may be more of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_least: bool,
+    /// The source is not any more as it was when it was copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub source_changed: bool,
     /// Some of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
@@ -55,9 +59,27 @@ pub struct Difference {
     pub target: Option<String>,
 }
 
-/// Only how many rows there are.
-pub fn counts(carry: &Carry, source: &mut dyn Facts, target: &mut dyn Facts) -> Result<Compared> {
-    let rows = source.count(&Sql::new("select count(*) from ").name(&carry.table))?;
+/// How many rows the source has.
+pub fn rows_there(carry: &Carry, source: &mut dyn Facts) -> Result<u64> {
+    source.count(&Sql::new("select count(*) from ").name(&carry.table))
+}
+
+/// What a table came to while it was copied, against the target: none where it is another, so that both sides have to be looked
+/// at to tell where.
+pub fn whole(carry: &Carry, rows: u64, hash: u128, target: &mut dyn Facts) -> Result<Option<Compared>> {
+    let sides = Prints::of(carry);
+    let (mut there, mut sum) = (0, 0_u128);
+    sides.target(target, &mut |print, _| {
+        there += 1;
+        sum = sum.wrapping_add(print.row);
+        Ok(())
+    })?;
+    let compared = Compared { rows, there, not_compared: sides.left_out(), ..Compared::default() };
+    Ok((there == rows && sum == hash).then_some(compared))
+}
+
+/// Only how many rows there are, of so many that had to arrive.
+pub fn counts(carry: &Carry, rows: u64, target: &mut dyn Facts) -> Result<Compared> {
     let there = target.count(&Sql::new("select count(*) from ").table(&carry.name))?;
     Ok(Compared {
         rows,
@@ -69,8 +91,13 @@ pub fn counts(carry: &Carry, source: &mut dyn Facts, target: &mut dyn Facts) -> 
 }
 
 /// Every value of every row.
-pub fn rows(carry: &Carry, source: &mut dyn Facts, target: &mut dyn Facts) -> Result<Compared> {
-    let sides = Sides::of(carry);
+pub fn rows(
+    carry: &Carry,
+    machines: &Machines,
+    source: &mut dyn Facts,
+    target: &mut dyn Facts,
+) -> Result<Compared> {
+    let sides = Prints { machines: Some(machines), ..Prints::of(carry) };
     let mut buckets = vec![(0_i64, 0_u128); BUCKETS];
     let mut compared = Compared { not_compared: sides.left_out(), ..Compared::default() };
     sides.source(source, &mut |print, _| {
@@ -133,28 +160,44 @@ impl Print {
 /// A column of a row that is told: its hash and its value.
 type Shown = (u64, String);
 
-struct Sides<'c> {
+/// The hashes of the rows of a table, on both sides.
+pub struct Prints<'c> {
     carry: &'c Carry,
+    /// Who runs the programs of columns, where the source is read.
+    machines: Option<&'c Machines>,
     /// The columns that are compared.
     columns: Vec<usize>,
 }
+
+/// A row that is told, with its columns.
+type Told = (String, Vec<Shown>);
 
 /// What is told of a row beside its hashes: the row, and its columns.
 type Tell<'a> = &'a dyn Fn() -> (String, Vec<Shown>);
 /// Who is told of each row.
 type Each<'a> = &'a mut dyn FnMut(&Print, Tell) -> Result<()>;
 
-impl<'c> Sides<'c> {
-    fn of(carry: &'c Carry) -> Self {
+impl<'c> Prints<'c> {
+    /// Of this table.
+    pub fn of(carry: &'c Carry) -> Self {
         let columns = (0..carry.columns.len())
             .filter(|n| !matches!(carry.columns[*n].rule, Rule::Written(_)))
             .collect();
-        Self { carry, columns }
+        Self { carry, machines: None, columns }
     }
 
     fn left_out(&self) -> Vec<String> {
         let columns = self.carry.columns.iter().enumerate();
         columns.filter(|(n, _)| !self.columns.contains(n)).map(|(_, column)| column.target.clone()).collect()
+    }
+
+    /// The hash of a row that is sent.
+    pub fn sent(&self, cells: &[Cell]) -> u128 {
+        let mut row = Mix::default();
+        for n in &self.columns {
+            sent(&self.carry.columns[*n].rule, &cells[*n], &mut row);
+        }
+        row.sum()
     }
 
     fn print(&self, hash: &dyn Fn(usize, &mut Mix)) -> Print {
@@ -171,7 +214,8 @@ impl<'c> Sides<'c> {
     }
 
     fn source(&self, facts: &mut dyn Facts, each: Each) -> Result<()> {
-        let mut carrier = Carrier::new(self.carry);
+        let none = Machines::default();
+        let mut carrier = Carrier::new(self.carry, self.machines.unwrap_or(&none));
         facts.scan(&select(self.carry, None, None), &mut |seen| {
             carrier.row(seen, &mut |cells: &[Cell]| {
                 let hash = |n: usize, mix: &mut Mix| sent(&self.carry.columns[n].rule, &cells[n], mix);
@@ -226,7 +270,7 @@ impl<'c> Sides<'c> {
         target: &mut dyn Facts,
         keys: &[u64],
     ) -> Result<Vec<Difference>> {
-        let mut sides: HashMap<u64, [Option<(String, Vec<Shown>)>; 2]> = HashMap::new();
+        let mut sides: HashMap<u64, [Option<Told>; 2]> = HashMap::new();
         let mut keep = |n: usize, print: &Print, tell: Tell| {
             if keys.contains(&print.key) {
                 sides.entry(print.key).or_default()[n] = Some(tell());

@@ -323,24 +323,24 @@ fn table_of(
     check_names(table, options)?;
     let all = known(table, &columns);
     let scope = Scope { columns: &all, exact: true };
-    for n in 0..columns.len() {
-        let column = table.table.column(&columns[n].source);
-        let Some(written) = column.and_then(|column| table.generated(column)) else { continue };
+    for column in &mut columns {
+        let there = table.table.column(&column.source);
+        let Some(written) = there.and_then(|there| table.generated(there)) else { continue };
         let said = match written {
             Some(text) => expression::value(text, scope),
             None => Err("its expression cannot be read".to_owned()),
         };
         let fits =
-            |said: &expression::Said| said.sort == types::sort(&columns[n].rule) || said.sort == Sort::Null;
+            |said: &expression::Said| said.sort == types::sort(&column.rule) || said.sort == Sort::Null;
         match said {
             Ok(said) if fits(&said) && !names_generated(table, written) => {
-                columns[n].generated = Some(said.sql);
-                columns[n].default = None;
+                column.generated = Some(said.sql);
+                column.default = None;
             }
             outcome => {
                 let why = outcome.err().unwrap_or_else(|| "its expression gives another type".to_owned());
-                columns[n].reasons.push("nothing computes it any more".to_owned());
-                let name = format!("{}.{}", table.name(), columns[n].source);
+                column.reasons.push("nothing computes it any more".to_owned());
+                let name = format!("{}.{}", table.name(), column.source);
                 left.push(Left::new("generated column", name, why, written.unwrap_or_default()));
             }
         }
@@ -410,6 +410,10 @@ fn column_of(
     let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros());
     let mut reasons: Vec<String> = choice.reason.into_iter().collect();
     let ids = options.ids(table, &column.name);
+    if own.is_some_and(|own| own.jq.is_some() && own.cast.is_none()) {
+        return Err(Error::usage(format!("nobody knows the type of what jq makes of `{place}`"))
+            .help("say it with `cast`, such as `cast = \"text\"`"));
+    }
     let (spelled, rule, typ) = match (ids, own.and_then(|own| own.cast.as_deref())) {
         (Some(ids), _) => {
             reasons.clear();

@@ -1,7 +1,7 @@
 //! Keys, indexes and references after the rows: several at once, outside of transactions, each found again by its name.
 
-use super::design::{NewIndex, NewReference};
-use super::task::Place;
+use super::design::NewReference;
+use super::task::{Building, Place};
 use engine::{Batch, Counts, Error, Result, Work};
 use serde_json::json;
 use std::time::Duration;
@@ -35,14 +35,14 @@ pub fn blamed(names: &[&str], error: &Error, place: &Place) -> Option<usize> {
 }
 
 /// Makes keys of the indexes that are there.
-pub fn keys(indexes: &[NewIndex], place: &Place, work: &mut Work) -> Result<Batch> {
+pub fn keys(indexes: &[Building], place: &Place, work: &mut Work) -> Result<Batch> {
     let mut done = 0;
     for (n, index) in indexes.iter().enumerate() {
         if place.skip.contains(&n) {
             continue;
         }
         done += 1;
-        if let Some(key) = &index.key {
+        if let Some(key) = &index.index.key {
             work.statement(key)?;
         }
     }
@@ -51,8 +51,8 @@ pub fn keys(indexes: &[NewIndex], place: &Place, work: &mut Work) -> Result<Batc
 }
 
 /// The names of the indexes.
-pub fn index_names(indexes: &[NewIndex]) -> Vec<&str> {
-    indexes.iter().map(|index| index.name.as_str()).collect()
+pub fn index_names(indexes: &[Building]) -> Vec<&str> {
+    indexes.iter().map(|one| one.index.name.as_str()).collect()
 }
 
 /// The names of the references.

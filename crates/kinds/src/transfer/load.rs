@@ -1,10 +1,13 @@
 //! One range of a table on its way: read where it lies, each value by its rule, written in bulk, in one transaction with the
 //! place where the next range begins.
 
+use super::carried;
 use super::carry::{Carrier, Fate, Met, key, select, shown};
+use super::compare::Prints;
 use super::convert::Rule;
-use super::task::{ASIDE, IDS};
-use super::task::{Carry, Place};
+use super::machines::Machines;
+use super::options::Proof;
+use super::task::{ASIDE, Carry, IDS, Place};
 use engine::{Batch, Counts, Error, Result, Work};
 use serde_json::json;
 use targets::db::{Cell, Facts, Row, Seen, Sql};
@@ -20,12 +23,14 @@ struct Aside {
 /// One batch.
 pub fn act(
     carry: &Carry,
+    proof: Proof,
+    machines: &Machines,
     place: &Place,
     rows: u64,
     source: &mut dyn Facts,
     work: &mut Work,
 ) -> Result<Batch> {
-    let mut carrier = Carrier::new(carry);
+    let mut carrier = Carrier::new(carry, machines);
     let copied: Vec<usize> = (0..carry.columns.len()).filter(|n| !carry.columns[*n].computed).collect();
     let columns: Vec<String> = copied.iter().map(|n| carry.columns[*n].target.clone()).collect();
     let all = copied.len() == carry.columns.len();
@@ -34,12 +39,17 @@ pub fn act(
     let mut last: Row = Vec::new();
     let mut aside = Vec::new();
     let own = own_ids(carry);
+    let prints = (proof == Proof::Rows).then(|| Prints::of(carry));
+    let mut hash = place.hash();
     let mut ids: Vec<(String, [u8; 16])> = Vec::new();
     let loaded = work.load(&carry.name, &columns, &mut |loader| {
         source.scan(&sql, &mut |row| {
             seen += 1;
             let fate = carrier.row(row, &mut |cells| {
                 bytes += cells.iter().map(size).sum::<u64>();
+                if let Some(prints) = &prints {
+                    hash = hash.wrapping_add(prints.sent(cells));
+                }
                 if all {
                     return loader.row(cells);
                 }
@@ -97,8 +107,17 @@ pub fn act(
         "aside": aside.len(),
         "misfits": misfits(carry, &carrier.met),
     }));
-    let next =
-        (seen == rows).then(|| Place { after: Some(last), ..Place::default() }.cursor()).transpose()?;
+    let carried = place.rows + loaded;
+    let next = match seen == rows {
+        true => {
+            let hash = Some(format!("{hash:032x}"));
+            Some(Place { after: Some(last), rows: carried, hash, ..Place::default() }.cursor()?)
+        }
+        false => {
+            carried::done(&carry.name, carried, hash, work)?;
+            None
+        }
+    };
     Ok(Batch { counts: Counts { changed: loaded, failed: aside.len() as u64, ..Counts::default() }, next })
 }
 
@@ -201,12 +220,13 @@ fn remember(carry: &Carry, ids: &[(String, [u8; 16])], work: &mut Work) -> Resul
     let table = work.dialect().own(IDS);
     let create = Sql::new("create table if not exists ")
         .table(&table)
-        .text(" (source_table text not null, old_id text not null, new_id uuid not null)");
+        .text(" (run text not null, source_table text not null, old_id text not null, new_id uuid not null)");
     work.record(&create)?;
-    let columns = ["source_table", "old_id", "new_id"].map(str::to_owned);
+    let point = work.point().to_owned();
+    let columns = ["run", "source_table", "old_id", "new_id"].map(str::to_owned);
     work.load(&table, &columns, &mut |loader| {
         for (old, new) in ids {
-            loader.row(&[Cell::Text(&carry.table), Cell::Text(old), Cell::Uuid(*new)])?;
+            loader.row(&[Cell::Text(&point), Cell::Text(&carry.table), Cell::Text(old), Cell::Uuid(*new)])?;
         }
         Ok(())
     })

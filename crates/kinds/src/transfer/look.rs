@@ -3,6 +3,7 @@
 use super::carry::{Carrier, Fate, Met, select};
 use super::choose::{meaning, worth_trying};
 use super::design::Profiles;
+use super::machines::Machines;
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
@@ -54,8 +55,8 @@ fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)
 }
 
 /// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.
-pub fn check(carry: &Carry, facts: &mut dyn Facts) -> Result<(Met, u64, u64)> {
-    let mut carrier = Carrier::new(carry);
+pub fn check(carry: &Carry, machines: &Machines, facts: &mut dyn Facts) -> Result<(Met, u64, u64)> {
+    let mut carrier = Carrier::new(carry, machines);
     let (mut aside, mut stopped) = (0, 0);
     facts.scan(&select(carry, None, None), &mut |row| {
         match carrier.row(row, &mut |_| Ok(()))? {

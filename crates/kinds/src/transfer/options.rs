@@ -38,6 +38,9 @@ pub struct Options {
     pub dirty: BTreeMap<Misfit, Policy>,
     /// What is compared afterwards: `rows` (every value of every row), `counts`, or `nothing`.
     pub verify: Proof,
+    /// Questions that both sides must answer alike, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<String, Query>,
     /// What is known not to arrive and therefore no finding: names of views, triggers, indexes, and of columns whose default or
     /// expression has no counterpart, as `table.column`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,6 +102,17 @@ pub enum Proof {
     Nothing,
 }
 
+/// A question to both sides. The same rows are expected, in any order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// The statement for the source.
+    pub source: String,
+    /// The statement for the target, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
 /// What differs for a table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -127,6 +141,10 @@ pub struct ColumnMap {
     /// The type that it gets, such as `numeric(10, 2)` or `jsonb`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cast: Option<String>,
+    /// A program in jq that makes the value: it gets what the source has, such as `fromjson | .name`. Needs `cast`, where the table is
+    /// made. It is asked before `values`, `null` and `empty`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jq: Option<String>,
     /// Other values for these ones: `{ Y = true, N = false }`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, Json>,
@@ -242,6 +260,11 @@ impl Options {
     pub fn policy(&self, column: Option<&ColumnMap>, misfit: Misfit) -> Policy {
         let own = column.and_then(|column| column.dirty.get(&misfit));
         own.or_else(|| self.dirty.get(&misfit)).copied().unwrap_or(self.policy)
+    }
+
+    /// Whether a program makes the values of a column.
+    pub fn has_programs(&self) -> bool {
+        self.map.values().any(|table| table.columns.values().any(|column| column.jq.is_some()))
     }
 
     /// Whether it is known not to arrive.

@@ -4,12 +4,13 @@ use super::convert::{Misfit, Rule};
 use super::design::{self, Design, NewReference, NewTable, Profiles};
 use super::existing::{self, Demands};
 use super::look::{self, Size};
-use super::options::{Action, Empty, Options, Policy, Proof};
+use super::machines::Machines;
+use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
 use super::source::{self, Source, SourceTable};
 use super::sum::Sum;
 use super::task::{Broken, Carried, Carry};
-use super::{compare, demands, refusals, steps, types};
+use super::{ask, compare, demands, refusals, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +46,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let reader = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?.as_mut();
     let source = source::read(reader)?;
     known_names(options, &source)?;
+    let machines = Machines::of(planning.stores.programs().ok().filter(|_| options.has_programs()));
     let existing = options.existing || options.action == Action::Verify;
     let (design, demands, profiles, sizes, mut findings) = match existing {
         true => {
@@ -59,7 +61,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         }
     };
     if options.action == Action::Verify {
-        return verify(options, &source, &design, reader, target, findings);
+        return verify(options, &source, &design, &machines, reader, target, findings);
     }
     if existing {
         findings.extend(refusals::of_encoding(target, options)?);
@@ -75,11 +77,13 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         };
         broken(&mut carry, from, &references, &source, reader)?;
         if let Some(checks) = demands.checks.get(&table.name.quoted()) {
-            carry.refused = demands::ask(&carry, checks, reader, target)?;
+            let (refused, told) = demands::ask(&carry, checks, &machines, reader, target)?;
+            carry.refused = refused;
+            findings.extend(told);
         }
         let seen = profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
         if existing || !carry.broken.is_empty() || !proven(options, from, &carry, seen) {
-            let (met, aside, stopped) = look::check(&carry, reader)?;
+            let (met, aside, stopped) = look::check(&carry, &machines, reader)?;
             findings.extend(refusals::of_values(&carry, &met, aside, stopped));
         }
         carries.push(carry);
@@ -121,6 +125,7 @@ fn verify(
     options: &Options,
     source: &Source,
     design: &Design,
+    machines: &Machines,
     reader: &mut dyn Facts,
     target: &mut dyn Facts,
     mut findings: Vec<Finding>,
@@ -130,16 +135,21 @@ fn verify(
         let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
         let carry = carry(options, from, table);
         let compared = match options.verify {
-            Proof::Counts => compare::counts(&carry, reader, target)?,
-            _ => compare::rows(&carry, reader, target)?,
+            Proof::Counts => compare::counts(&carry, compare::rows_there(&carry, reader)?, target)?,
+            _ => compare::rows(&carry, machines, reader, target)?,
         };
         tables
             .push(json!({ "source": table.source, "target": table.name.to_string(), "rows": compared.rows }));
         details
             .push(json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }));
     }
+    let zone = zone(options.zone.as_deref())?;
+    for (name, query) in &options.queries {
+        details.push(json!({ "asked": name, "answer": ask::source(name, query, &zone, reader)? }));
+    }
     let planned = json!({ "source": options.source, "tables": tables, "left": [] });
-    let sum = Sum::of(&details, Some(&planned));
+    let mut sum = Sum::of(&details, Some(&planned));
+    sum.ask(options, target)?;
     findings.extend(sum.findings());
     Ok(Planned { findings, result: Some(sum.told(Some(&planned))), ..Planned::default() })
 }
@@ -161,6 +171,7 @@ fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             rule: column.rule.clone(),
             not_null: column.not_null,
             computed: column.generated.is_some(),
+            jq: own.and_then(|own| own.jq.clone()),
             values: values.unwrap_or_default(),
             default: own.and_then(|own| own.default.as_ref()).map(types::text),
             null: own.and_then(|own| own.null).unwrap_or(Empty::Keep),

@@ -131,6 +131,7 @@ fn said(misfit: Misfit, count: u64) -> String {
     let verb = match (misfit, count) {
         (Misfit::Unreadable, 1) => "cannot be read".to_owned(),
         (Misfit::Unreadable, _) => "cannot be read".to_owned(),
+        (Misfit::Reference, 2..) => "refer to rows that are not there".to_owned(),
         (misfit, 1) => misfit.to_string(),
         (misfit, _) => misfit
             .to_string()

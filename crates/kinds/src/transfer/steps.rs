@@ -5,7 +5,7 @@ use super::existing::Demands;
 use super::look::Size;
 use super::options::{Options, Proof};
 use super::script;
-use super::task::{Carry, Task};
+use super::task::{Building, Carry, Task};
 use engine::{Error, Result, Step};
 use serde_json::json;
 use std::collections::HashMap;
@@ -62,15 +62,9 @@ pub fn into_new(
         made.push(format!("create schema if not exists {}", quote(schema)));
     }
     made.extend(design.tables.iter().map(script::create));
-    let mut steps: Vec<Step> = statements("make", "the tables", schema, made)?.into_iter().collect();
-    steps.extend(loads(&carries, sizes)?);
-    for table in design.tables.iter().filter(|table| !table.indexes.is_empty()) {
-        let both = table.indexes.iter().flat_map(|index| [Some(index.sql.clone()), index.key.clone()]);
-        let shown = both.flatten().collect();
-        let (id, label) = (format!("index {}", table.source), format!("keys and indexes of {}", table.name));
-        let task = Task::Indexes(table.indexes.clone());
-        steps.push(step(&id, label, "index", table.name.to_string(), shown, &task)?);
-    }
+    let mut steps = vec![begin("make", "the tables", schema, true, &carries, made)?];
+    steps.extend(loads(options, &carries, sizes)?);
+    steps.extend(indexes(design, schema, sizes)?);
     let references: Vec<_> = design.tables.iter().flat_map(|table| table.references.clone()).collect();
     if !references.is_empty() {
         let add = references.iter().map(|reference| reference.add.clone()).collect();
@@ -97,9 +91,8 @@ pub fn into_existing(
 ) -> Result<Vec<Step>> {
     let schema = options.into();
     let release = "references that rows would break while they come";
-    let mut steps: Vec<Step> =
-        statements("release", release, schema, demands.release.clone())?.into_iter().collect();
-    steps.extend(loads(&carries, sizes)?);
+    let mut steps = vec![begin("release", release, schema, false, &carries, demands.release.clone())?];
+    steps.extend(loads(options, &carries, sizes)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
     let mut last = demands.sequences.clone();
     last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
@@ -108,13 +101,45 @@ pub fn into_existing(
     Ok(steps)
 }
 
-fn loads(carries: &[Carry], sizes: &HashMap<String, Size>) -> Result<Vec<Step>> {
+fn begin(
+    id: &str,
+    label: &str,
+    schema: &str,
+    are_new: bool,
+    carries: &[Carry],
+    sql: Vec<String>,
+) -> Result<Step> {
+    let tables = carries.iter().map(|carry| carry.name.clone()).collect();
+    let task = Task::Begin { tables, are_new, statements: sql.clone() };
+    step(id, label.to_owned(), id, schema.to_owned(), sql, &task)
+}
+
+/// All of them in one step, those of large tables first, so that no core waits for another.
+fn indexes(design: &Design, schema: &str, sizes: &HashMap<String, Size>) -> Result<Option<Step>> {
+    let rows = |name: &str| sizes.get(name).copied().unwrap_or_default().rows;
+    let mut tables: Vec<_> = design.tables.iter().collect();
+    tables.sort_by_key(|table| std::cmp::Reverse(rows(&table.source)));
+    let built = tables.iter().flat_map(|table| {
+        let named = table.name.to_string();
+        table.indexes.iter().map(move |index| Building { table: named.clone(), index: index.clone() })
+    });
+    let built: Vec<Building> = built.collect();
+    if built.is_empty() {
+        return Ok(None);
+    }
+    let both = built.iter().flat_map(|one| [Some(one.index.sql.clone()), one.index.key.clone()]);
+    let shown = both.flatten().collect();
+    let label = "the keys and indexes".to_owned();
+    step("index", label, "index", schema.to_owned(), shown, &Task::Indexes(built)).map(Some)
+}
+
+fn loads(options: &Options, carries: &[Carry], sizes: &HashMap<String, Size>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     for carry in carries {
         let rows = sizes.get(&carry.table).copied().unwrap_or_default().rows;
         let into = format!("copy {} from the source", carry.name.quoted());
         let (id, label) = (format!("load {}", carry.table), format!("the rows of {}", carry.table));
-        let task = Task::Load(carry.clone());
+        let task = Task::Load { carry: carry.clone(), proof: options.verify };
         let made = step(&id, label, "load", carry.name.to_string(), vec![into], &task)?;
         steps.push(Step { matched: rows, exact: true, batches: rows.div_ceil(1000).max(1), ..made });
     }
@@ -123,15 +148,20 @@ fn loads(carries: &[Carry], sizes: &HashMap<String, Size>) -> Result<Vec<Step>> 
 
 fn comparisons(options: &Options, carries: Vec<Carry>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    if options.verify == Proof::Nothing {
-        return Ok(steps);
-    }
-    for carry in carries {
+    for carry in carries.into_iter().filter(|_| options.verify != Proof::Nothing) {
         let (id, label) = (format!("compare {}", carry.table), format!("{} on both sides", carry.table));
         let object = carry.name.to_string();
         let task = Task::Compare { carry, proof: options.verify };
         steps.push(step(&id, label, "compare", object, Vec::new(), &task)?);
     }
+    for (name, query) in &options.queries {
+        let target = query.target.as_ref().unwrap_or(&query.source).clone();
+        let task = Task::Ask { name: name.clone(), query: query.clone() };
+        let (id, label) = (format!("ask {name}"), format!("the query {name} on both sides"));
+        steps.push(step(&id, label, "ask", name.clone(), vec![query.source.clone(), target], &task)?);
+    }
+    let label = "what was kept on the way".to_owned();
+    steps.push(step("end", label, "end", options.into().to_owned(), Vec::new(), &Task::End)?);
     Ok(steps)
 }
 

@@ -1,10 +1,13 @@
 //! What a transfer came to, from what was told about its batches: the account of every table, and what did not arrive.
 
+use super::ask::{self, Answer, Outcome};
 use super::compare::Compared;
+use super::options::{self, Options};
 use engine::words::{either, of, rows as rows_of};
-use engine::{Error, Finding};
+use engine::{Error, Finding, Result};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
+use targets::db::Facts;
 
 /// The account of a table.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,7 @@ pub struct Sum {
     tables: BTreeMap<String, Account>,
     failed: Vec<Json>,
     left: Vec<Json>,
+    asked: Vec<Outcome>,
 }
 
 fn number(value: &Json, name: &str) -> u64 {
@@ -47,11 +51,27 @@ impl Sum {
             } else if let Some(table) = detail["compared"].as_str() {
                 let account = sum.tables.entry(table.to_owned()).or_default();
                 account.compared = serde_json::from_value(detail["outcome"].clone()).ok();
+            } else if let Some(name) = detail["asked"].as_str() {
+                let source = serde_json::from_value(detail["answer"].clone()).unwrap_or_default();
+                sum.asked.push(Outcome { name: name.to_owned(), source, target: None, error: None });
             } else if detail["failed"].is_string() {
                 sum.failed.push(detail.clone());
             }
         }
         sum
+    }
+
+    /// Asks the target what the source was asked.
+    pub fn ask(&mut self, options: &Options, facts: &mut dyn Facts) -> Result<()> {
+        let zone = options::zone(options.zone.as_deref())?;
+        for outcome in &mut self.asked {
+            let Some(query) = options.queries.get(&outcome.name) else { continue };
+            match ask::target(&outcome.name, query, &outcome.source, &zone, facts) {
+                Ok(answer) => outcome.target = Some(answer),
+                Err(error) => outcome.error = Some(chain(&error)),
+            }
+        }
+        Ok(())
     }
 
     /// For the report, with what the plan said.
@@ -83,6 +103,12 @@ impl Sum {
         }
         if !compared.is_empty() {
             message.push_str(if same { ", both sides the same" } else { ", the sides differ" });
+        }
+        if !self.asked.is_empty() {
+            let same = self.asked.iter().filter(|one| one.is_same()).count() as u64;
+            let all = of(self.asked.len() as u64, "query", "queries");
+            message.push_str(&format!(", {same} of {all} answered alike"));
+            result["queries"] = json!(self.asked);
         }
         result["message"] = json!(message);
         result["tables"] = tables;
@@ -136,6 +162,7 @@ impl Sum {
                 ));
             }
         }
+        found.extend(self.asked.iter().filter(|one| !one.is_same()).map(answers_differ));
         for failed in &self.failed {
             let text = |name: &str| failed[name].as_str().unwrap_or_default().to_owned();
             found.push(Finding::warning(
@@ -160,6 +187,22 @@ impl Sum {
     }
 }
 
+fn answers_differ(outcome: &Outcome) -> Finding {
+    let said = |answer: &Answer| match answer.first.as_slice() {
+        [] => "no rows".to_owned(),
+        first => format!("{} such as {}", rows_of(answer.rows), first.join(" / ")),
+    };
+    let what = match (&outcome.target, &outcome.error) {
+        (Some(target), _) => {
+            format!("the source answers {}, the target {}", said(&outcome.source), said(target))
+        }
+        (None, Some(error)) => format!("the target could not be asked: {error}"),
+        (None, None) => "the target was not asked".to_owned(),
+    };
+    let help = "look at the rows on both sides; write a `target` of its own where the statement means something else there";
+    Finding::warning("query_differs", &outcome.name, what, help)
+}
+
 fn differs(table: &str, compared: &Compared) -> Finding {
     let some: Vec<String> = compared
         .differences
@@ -182,11 +225,12 @@ fn differs(table: &str, compared: &Compared) -> Finding {
     };
     let least = if compared.at_least { "at least " } else { "" };
     let told = if some.is_empty() { String::new() } else { format!(": {}", some.join("; ")) };
+    let since = if compared.source_changed { ", and the source has changed since it was copied" } else { "" };
     Finding::warning(
         "differs",
         table,
         format!(
-            "{least}{} {} not the same on both sides{counts}{told}",
+            "{least}{} {} not the same on both sides{counts}{told}{since}",
             rows_of(compared.differing),
             either(compared.differing, "is", "are")
         ),

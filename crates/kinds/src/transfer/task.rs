@@ -3,7 +3,7 @@
 
 use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
-use super::options::{Empty, Policy, Proof};
+use super::options::{Empty, Policy, Proof, Query};
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,13 +18,27 @@ pub const IDS: &str = "ids";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
+    /// Tables are made, or made ready; what an earlier attempt brought goes first.
+    Begin {
+        /// All of them, parents first.
+        tables: Vec<TableName>,
+        /// They are made by these statements, and were not there before.
+        are_new: bool,
+        /// In one transaction.
+        statements: Vec<String>,
+    },
     /// Statements in one transaction.
     Statements(Vec<String>),
     /// The rows of a table, range by range.
-    Load(Carry),
-    /// The keys and indexes of a table.
-    Indexes(Vec<NewIndex>),
-    /// The references of a table.
+    Load {
+        /// The table.
+        carry: Carry,
+        /// How closely it will be compared.
+        proof: Proof,
+    },
+    /// The keys and indexes of all tables.
+    Indexes(Vec<Building>),
+    /// The references of all tables.
     References(Vec<NewReference>),
     /// The table on both sides, compared.
     Compare {
@@ -33,6 +47,24 @@ pub enum Task {
         /// How closely.
         proof: Proof,
     },
+    /// The source is asked.
+    Ask {
+        /// The name of the question.
+        name: String,
+        /// The question.
+        query: Query,
+    },
+    /// What was kept on the way goes.
+    End,
+}
+
+/// A key or an index of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Building {
+    /// The table.
+    pub table: String,
+    /// What is made.
+    pub index: NewIndex,
 }
 
 /// A table on its way.
@@ -85,6 +117,9 @@ pub struct Carried {
     /// The target computes it: it is compared, not copied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub computed: bool,
+    /// A program in jq that makes the value of the source's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jq: Option<String>,
     /// Other values for these ones; none for NULL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, Option<String>>,
@@ -128,12 +163,30 @@ pub struct Place {
     /// The statements that failed, by their places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<usize>,
+    /// How many rows were carried so far.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rows: u64,
+    /// The sum of their hashes, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Why everything begins again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// The statements outside of transactions are to be run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub outside: bool,
 }
 
+fn is_zero(rows: &u64) -> bool {
+    *rows == 0
+}
+
 impl Place {
+    /// The sum of the hashes so far.
+    pub fn hash(&self) -> u128 {
+        self.hash.as_ref().and_then(|hash| u128::from_str_radix(hash, 16).ok()).unwrap_or(0)
+    }
+
     /// From a cursor.
     pub fn read(cursor: &Cursor) -> Result<Self> {
         if cursor.0.is_null() {

@@ -17,7 +17,7 @@ impl Move {
     pub fn of(script: &str) -> Self {
         let (from, to) = (Place::sqlite(), Place::postgres());
         from.script(script);
-        let workshop = Workshop::new(&to, vec![&kinds::Transfer]);
+        let workshop = Workshop::new(&to, kinds::catalogue());
         Self { from, to, workshop }
     }
 
@@ -51,7 +51,12 @@ impl Move {
     }
 
     pub fn run(&self, options: Json) -> Report {
-        let plan = self.plan_with(options, |manners| manners.batch_size = Some(3));
+        self.run_in(3, options)
+    }
+
+    /// In batches of so many rows.
+    pub fn run_in(&self, rows: u64, options: Json) -> Report {
+        let plan = self.plan_with(options, |manners| manners.batch_size = Some(rows));
         story::run(&self.engine(), &plan)
     }
 
