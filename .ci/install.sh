@@ -44,6 +44,7 @@ need_rust() {
       . "$HOME/.cargo/env"
     }
   fi
+  say "installing or updating the stable toolchain, and making it rustup's default"
   rustup toolchain install stable --profile minimal --component clippy,rustfmt
   rustup default stable
 }

@@ -153,7 +153,9 @@ impl Stage<'_> {
 
     /// Debian's heap is 1 GB: with small batches that is enough, with a larger heap it may do as it likes.
     fn pgloader(&self, database: &str, heap: Option<u32>) -> Option<Command> {
-        let program = ["/usr/bin/pgloader", "/usr/local/bin/pgloader"].into_iter().find(|path| Path::new(path).exists())?;
+        let program = ["/usr/bin/pgloader", "/usr/local/bin/pgloader"]
+            .into_iter()
+            .find(|path| Path::new(path).exists())?;
         let url = self.server.url(database);
         let (user, rest) = url.trim_start_matches("postgres://").split_once('@')?;
         let of = |name: &str| {
@@ -161,7 +163,8 @@ impl Stage<'_> {
             settings.split('&').find_map(|one| one.strip_prefix(name)).unwrap_or_default().to_owned()
         };
         let port = Some(of("port=")).filter(|port| !port.is_empty()).unwrap_or("5432".to_owned());
-        let small = if heap.is_none() { ", prefetch rows = 5000, batch rows = 5000, batch size = 4MB" } else { "" };
+        let small =
+            if heap.is_none() { ", prefetch rows = 5000, batch rows = 5000, batch size = 4MB" } else { "" };
         let load = format!(
             "load database from 'sqlite://{}' into 'postgresql://{user}@unix:{}:{port}/{database}'\n with include drop, create tables, create indexes, reset sequences{small};\n",
             self.source.display(),
@@ -181,7 +184,8 @@ impl Stage<'_> {
     fn counted(&self, database: &str) -> i64 {
         let url = Url::parse(&self.server.url(database)).unwrap_or_else(|error| panic!("{error}"));
         let tables = ["users", "products", "orders", "order_items", "events", "messages"];
-        let sums: Vec<String> = tables.iter().map(|table| format!("(select count(*) from {table})")).collect();
+        let sums: Vec<String> =
+            tables.iter().map(|table| format!("(select count(*) from {table})")).collect();
         let mut looker = backends::testing::Application::connect(&url).unwrap_or_else(|why| panic!("{why}"));
         looker.integers(&format!("select {}", sums.join(" + "))).unwrap_or_else(|why| panic!("{why}"))[0]
     }
@@ -209,17 +213,29 @@ impl Stage<'_> {
         }
         let bytes = std::fs::metadata(self.source).map_or(0, |about| about.len());
         println!("{expected} rows in a file of {} MB, {rounds} rounds (the medians)\n", bytes / 1_000_000);
-        println!("| run | seconds | CPU s, client | CPU s, server | peak MB | ÷ floor (CPU) | ÷ ours (CPU) |\n|---|---|---|---|---|---|---|");
-        let of = |name: &str| all.iter().find(|(known, _)| *known == name).map(|(_, outcomes)| median(outcomes));
+        println!(
+            "| run | seconds | CPU s, client | CPU s, server | peak MB | ÷ floor (CPU) | ÷ ours (CPU) |\n|---|---|---|---|---|---|---|"
+        );
+        let of =
+            |name: &str| all.iter().find(|(known, _)| *known == name).map(|(_, outcomes)| median(outcomes));
         let (floor, ours) = (of("floor").unwrap_or_default(), of("transfer").unwrap_or_default());
         for (name, outcomes) in &all {
             let one = median(outcomes);
             let ratio = |base: Outcome| {
-                format!("{:.2} ({:.2})", one.seconds / base.seconds.max(0.001), one.cpu() / base.cpu().max(0.001))
+                format!(
+                    "{:.2} ({:.2})",
+                    one.seconds / base.seconds.max(0.001),
+                    one.cpu() / base.cpu().max(0.001)
+                )
             };
             println!(
                 "| {name} | {:.1} | {:.1} | {:.1} | {:.0} | {} | {} |",
-                one.seconds, one.client, one.server, one.peak_mb, ratio(floor), ratio(ours)
+                one.seconds,
+                one.client,
+                one.server,
+                one.peak_mb,
+                ratio(floor),
+                ratio(ours)
             );
         }
     }

@@ -38,15 +38,15 @@ fn all(item: &Json, source: &dyn Database, target: &dyn Database) -> Result<()> 
     let mut tables: Vec<Json> = item["result"]["tables"].as_array().cloned().unwrap_or_default();
     tables.sort_by_key(|table| table["rows"].as_u64());
     let tables = Mutex::new(tables);
+    let next = || tables.lock().ok().and_then(|mut tables| tables.pop());
+    let work = || -> Result<()> {
+        while let Some(table) = next() {
+            copy(&table, source, target)?;
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let next = || tables.lock().ok().and_then(|mut tables| tables.pop());
-        let work = || -> Result<()> {
-            while let Some(table) = next() {
-                copy(&table, source, target)?;
-            }
-            Ok(())
-        };
-        let threads = [scope.spawn(work), scope.spawn(work)];
+        let threads = [scope.spawn(&work), scope.spawn(&work)];
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| panic!("a stream died")))
     })?;
     let (built, keys): (Vec<String>, Vec<String>) =
@@ -65,7 +65,10 @@ fn copy(table: &Json, source: &dyn Database, target: &dyn Database) -> Result<()
     let kinds: Vec<String> = columns.iter().map(|column| name(&column["type"])).collect();
     let from: Vec<String> = columns.iter().map(|column| name(&column["source"])).collect();
     let into: Vec<String> = columns.iter().map(|column| name(&column["target"])).collect();
-    let sql = Sql::new("select ").names("", from.iter().map(String::as_str)).text(" from ").name(&name(&table["source"]));
+    let sql = Sql::new("select ")
+        .names("", from.iter().map(String::as_str))
+        .text(" from ")
+        .name(&name(&table["source"]));
     let mut facts = source.read()?;
     let mut session = target.open()?;
     let mut tx = session.begin(&limits())?;

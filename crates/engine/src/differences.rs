@@ -4,7 +4,28 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
-use targets::db::{Key, Schema, Table};
+use targets::db::{Facts, Key, Object, Schema, Table};
+
+/// A schema at one moment, in the two ways in which a database tells of it.
+#[derive(Debug, Clone, Default)]
+pub struct Shape {
+    /// What the database says of its tables, without sizes and statistics.
+    pub schema: Schema,
+    /// Everything that a user made in it.
+    pub objects: Vec<Object>,
+}
+
+impl Shape {
+    /// As it is now.
+    pub fn of(facts: &mut dyn Facts) -> crate::error::Result<Self> {
+        let mut schema = facts.schema()?;
+        for table in &mut schema.tables {
+            table.rows_estimate = None;
+            table.bytes = None;
+        }
+        Ok(Self { schema, objects: facts.objects()? })
+    }
+}
 
 /// One line for each difference, from the point of view of what is there now.
 pub fn between(before: &Schema, after: &Schema) -> Vec<String> {

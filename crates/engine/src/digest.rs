@@ -20,7 +20,7 @@ pub struct TableDigest {
 }
 
 /// Digests of all tables of a database, in the order of their names.
-pub(crate) fn of(facts: &mut dyn Facts) -> Result<Vec<TableDigest>> {
+pub fn of(facts: &mut dyn Facts) -> Result<Vec<TableDigest>> {
     let schema = facts.schema()?;
     let mut all = Vec::new();
     for table in &schema.tables {

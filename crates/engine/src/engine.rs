@@ -6,7 +6,7 @@ use crate::backup::{BackupPolicy, Gate};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
 use crate::fault::Faults;
-use crate::finding::Level;
+use crate::finding::{Finding, Level};
 use crate::held::Held;
 use crate::journal::{Journal, Watch};
 use crate::kept::Kept;
@@ -154,16 +154,22 @@ impl Engine {
     pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         self.faults.point("before the run")?;
-        let newest = state.newest_start()?;
-        // A wrong clock would forget everything.
-        let doubtful = |item: &Item| item.findings.iter().any(|finding| finding.code == "clock");
-        if !plan.items.iter().any(doubtful) {
+        let doubt = self.doubt_of(plan)?;
+        if doubt.is_none() {
+            self.believe_clock()?;
+            // A wrong clock would forget everything.
             state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         }
+        let forced = doubt.is_some() && plan.request.force && !plan.request.dry_run;
         let _presence = self.present(id)?;
         state.begin_run(id, plan, self.clock().now())?;
         self.faults.point("run begun")?;
-        self.execute(id, plan, Vec::new(), newest, stop, watch)
+        let report = self.execute(id, plan, Vec::new(), doubt, stop, watch)?;
+        // At the end: what is older than its age by a clock that somebody allowed is not forgotten by this run.
+        if forced {
+            self.believe_clock()?;
+        }
+        Ok(report)
     }
 
     /// A run from its events so far.
@@ -172,7 +178,7 @@ impl Engine {
         id: &str,
         plan: &Plan,
         events: Vec<crate::event::Event>,
-        newest: Option<Timestamp>,
+        doubt: Option<Finding>,
         stop: &Stop,
         watch: &mut Watch,
     ) -> Result<Report, Failure> {
@@ -187,7 +193,7 @@ impl Engine {
             id,
             plan,
             stop,
-            newest,
+            doubt,
             journal: &mut journal,
             gate: Gate::default(),
             held: Held::default(),
@@ -259,6 +265,7 @@ impl Engine {
 
     /// Forgets all undo points whose time is over; how many.
     pub fn drop_expired_undo(&self, database: &str, actor: &str) -> Result<usize, Failure> {
+        self.only_with_a_clock()?;
         let now = self.clock().now();
         let mut dropped = 0;
         for point in self.undo_points(database)? {
@@ -366,14 +373,15 @@ impl Engine {
     }
 
     /// Writes a row for the run into the applications' own logs. A failure is a warning: the run is over.
-    pub(crate) fn tell_applications(&self, report: &Report) {
+    pub(crate) fn tell_applications(&self, report: &Report, plan: &Plan) {
         // A dry run writes nothing into the databases that it looks at.
         if report.metadata.dry_run {
             return;
         }
         for log in &self.parts.run_logs {
-            let written =
-                self.database(&log.database).and_then(|database| Ok(log.write(database.as_ref(), report)?));
+            let written = self
+                .database(&log.database)
+                .and_then(|database| Ok(log.write(database.as_ref(), report, plan)?));
             if let Err(error) = written {
                 tracing::warn!(%error, table = %log.table, "the application's run log cannot be written");
             }
@@ -440,14 +448,6 @@ impl Engine {
 
     pub(crate) fn stop_asked(&self, run: &str) -> Result<bool, Failure> {
         Ok(self.state()?.stop_asked(run)?)
-    }
-
-    pub(crate) fn newest_run(&self) -> Result<Option<Timestamp>, Failure> {
-        // Looking must not make a state where there is none.
-        match self.state.get() {
-            Some(state) => Ok(state.newest_start()?),
-            None => Ok(None),
-        }
     }
 }
 

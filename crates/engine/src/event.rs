@@ -163,6 +163,9 @@ pub enum What {
         help: Option<String>,
         /// The step, when one was at work.
         step: Option<usize>,
+        /// Nothing was tried: somebody else is at work on the database.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        busy: bool,
     },
     /// Not run.
     Skipped {

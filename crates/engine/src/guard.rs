@@ -3,6 +3,7 @@
 //! A guard only looks. Each finding says what was found and what to do; those of level `refuse` stop the run
 //! unless a person forces it, and some cannot be forced.
 
+use crate::clock_guard::{self, Trace};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::Item;
@@ -10,7 +11,6 @@ use crate::window::Window;
 use jiff::Timestamp;
 use targets::db::{Pulse, Server};
 
-const DAY_US: i64 = 86_400_000_000;
 /// A table of fewer rows may lose a large share of them without anybody having to worry.
 const SMALL: u64 = 100;
 
@@ -24,15 +24,19 @@ pub struct Scene<'a> {
     pub item: &'a Item,
     /// The moment all ages are measured from.
     pub now: Timestamp,
-    /// When the newest run in the log began.
-    pub newest_run: Option<Timestamp>,
+    /// What the clock shows; later than `now` for a plan that was stored.
+    pub clock: Timestamp,
+    /// When the clock was believed last.
+    pub believed: Option<Timestamp>,
+    /// The newest trace of an earlier moment.
+    pub trace: Option<Trace>,
 }
 
 /// All findings of the engine's own guards.
 pub fn findings(scene: &Scene) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
     role(scene, &mut all);
-    clock(scene, &mut all);
+    all.extend(clock_guard::findings(scene));
     window(scene, &mut all)?;
     disk(scene, &mut all);
     old_transactions(scene, &mut all);
@@ -68,36 +72,10 @@ fn role(scene: &Scene, all: &mut Vec<Finding>) {
     }
 }
 
-/// A wrong clock makes everything too old (W-124).
-fn clock(scene: &Scene, all: &mut Vec<Finding>) {
-    let now = scene.now.as_microsecond();
-    let apart = (now - scene.server.clock_us).abs();
-    if apart > DAY_US {
-        all.push(Finding::refuse(
-            "clock",
-            &scene.server.database,
-            format!("our clock and the database's are {} days apart", apart / DAY_US),
-            "set the clock of this machine right; ages are measured from it",
-        ));
-    }
-    all.extend(newer_run(&scene.server.database, scene.now, scene.newest_run));
-}
-
-/// A log that is ahead of the clock says that the clock went back, or was ahead then.
-pub fn newer_run(database: &str, now: Timestamp, newest: Option<Timestamp>) -> Option<Finding> {
-    let newest = newest.filter(|newest| newest.as_microsecond() > now.as_microsecond() + DAY_US / 24)?;
-    Some(Finding::refuse(
-        "clock",
-        database,
-        format!("the newest run in the log began in the future, at {newest}"),
-        "set the clock of this machine right; ages are measured from it",
-    ))
-}
-
 fn window(scene: &Scene, all: &mut Vec<Finding>) -> Result<()> {
     let manners = &scene.item.operation.manners;
     let Some(text) = &manners.window else { return Ok(()) };
-    if !Window::parse(text, &manners.window_zone)?.is_open(scene.now) {
+    if !Window::parse(text, &manners.window_zone)?.is_open(scene.clock) {
         all.push(Finding::refuse(
             "window",
             &scene.item.operation.name,
@@ -176,17 +154,64 @@ fn shown(percent: f64, limit: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::SignedDuration;
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    fn codes(clock: Timestamp, server: &Server, believed: Option<Timestamp>) -> Vec<String> {
+        let trace = server.written_us.map(|us| Timestamp::from_microsecond(us).unwrap());
+        let trace = trace.map(|at| Trace { at, what: "the newest change of the file" });
+        let (item, pulse) = (item(), Pulse::default());
+        let scene = Scene { server, pulse: &pulse, item: &item, now: clock, clock, believed, trace };
+        findings(&scene).unwrap().into_iter().map(|finding| finding.code).collect()
+    }
 
     #[test]
     fn a_clock_ten_years_ahead_is_refused() {
         // W-124
         let server = Server { clock_us: 1_790_000_000_000_000, engine: "sqlite".into(), ..Server::default() };
         let now = Timestamp::from_microsecond(server.clock_us + 3_650 * DAY_US).unwrap();
-        let item = item();
-        let pulse = Pulse::default();
-        let found =
-            findings(&Scene { server: &server, pulse: &pulse, item: &item, now, newest_run: None }).unwrap();
-        assert_eq!(found.iter().map(|finding| finding.code.as_str()).collect::<Vec<_>>(), ["clock"]);
+        assert_eq!(codes(now, &server, None), ["clock"]);
+    }
+
+    #[test]
+    fn a_clock_ten_years_ahead_is_refused_also_where_the_database_has_the_same_one() {
+        // W-124
+        let then = Timestamp::from_microsecond(1_790_000_000_000_000).unwrap();
+        let now = then + SignedDuration::from_hours(24 * 3_650);
+        let mut server =
+            Server { clock_us: now.as_microsecond(), engine: "sqlite".into(), ..Server::default() };
+        assert_eq!(codes(now, &server, Some(then)), ["clock"]);
+        assert_eq!(codes(now, &server, Some(now)), Vec::<String>::new());
+        assert_eq!(codes(now, &server, None), Vec::<String>::new());
+        server.written_us = Some(then.as_microsecond());
+        assert_eq!(codes(now, &server, None), ["clock"], "the file is that old");
+    }
+
+    #[test]
+    fn a_server_older_than_twelve_is_refused_whatever_is_forced() {
+        let now = Timestamp::from_microsecond(1_790_000_000_000_000).unwrap();
+        for (version, refused) in [(110_022, true), (120_000, false), (170_002, false)] {
+            let server = Server {
+                clock_us: now.as_microsecond(),
+                engine: "postgresql".into(),
+                version: "some".into(),
+                version_number: version,
+                ..Server::default()
+            };
+            let (item, pulse) = (item(), Pulse::default());
+            let scene = Scene {
+                server: &server,
+                pulse: &pulse,
+                item: &item,
+                now,
+                clock: now,
+                believed: None,
+                trace: None,
+            };
+            let found = findings(&scene).unwrap();
+            assert_eq!(found.iter().any(|found| found.code == "version" && !found.forcible), refused);
+        }
     }
 
     fn item() -> Item {

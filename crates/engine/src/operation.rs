@@ -4,6 +4,7 @@
 //! steps (read-only) and, batch by batch, acts through [`Work`], the only handle that changes data.
 
 use crate::backup::{BackupPolicy, BackupWish};
+use crate::differences::Shape;
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
@@ -14,7 +15,7 @@ use crate::work::Work;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use targets::db::{Command, Database, Facts, Limits, Schema};
+use targets::db::{Command, Database, Dialect, Facts, Limits};
 use targets::files::Files;
 use targets::programs::Programs;
 
@@ -61,6 +62,8 @@ pub enum Phase {
 pub struct Planning<'a> {
     /// The one moment all ages are measured from.
     pub now: Timestamp,
+    /// Since when nothing tells that time has passed, neither the log of runs nor what they left, where that is long.
+    pub quiet_since: Option<Timestamp>,
     /// What was asked.
     pub request: &'a OperationRequest,
     /// How long undo rows are kept.
@@ -230,8 +233,20 @@ pub trait Operation: Send {
         Ok(Vec::new())
     }
     /// What tells two schemas apart, one line for each difference; none when they are the same.
-    fn differences(&self, before: &Schema, after: &Schema) -> Vec<String> {
-        crate::differences::between(before, after)
+    fn differences(&self, before: &Shape, after: &Shape, dialect: &dyn Dialect) -> Vec<String> {
+        let _ = dialect;
+        crate::differences::between(&before.schema, &after.schema)
+    }
+    /// The steps without what would reach beyond a copy, such as the roles of a server, and what was left out of them.
+    fn alone(&self, steps: Vec<Step>, dialect: &dyn Dialect) -> Result<(Vec<Step>, Vec<Finding>)> {
+        let _ = dialect;
+        Ok((steps, Vec::new()))
+    }
+    /// What makes a database out of an empty one of the same kind, see [`crate::Engine::made_anew`]. `facts` are of the one
+    /// that is configured.
+    fn anew(&self, facts: &mut dyn Facts) -> Result<Vec<Step>> {
+        let _ = facts;
+        Err(Error::usage("this kind of operation makes no database"))
     }
     /// Whether `failed` is asked.
     fn notes_failures(&self) -> bool {

@@ -54,6 +54,9 @@ pub struct Item {
     /// Why it could not be planned; a run of it has failed before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Unplanned>,
+    /// Steps, by place, that were counted as the tables are now, although an earlier operation of the same run changes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub estimates: Vec<usize>,
 }
 
 /// Why an operation could not be planned.
@@ -150,7 +153,8 @@ pub struct Dependants {
 
 impl Plan {
     /// A plan with its fingerprint.
-    pub fn seal(request: Request, now: jiff::Timestamp, items: Vec<Item>) -> Self {
+    pub fn seal(request: Request, now: jiff::Timestamp, mut items: Vec<Item>) -> Self {
+        crate::sequel::mark_estimates(&mut items);
         let mut plan =
             Self { schema_version: SCHEMA_VERSION, request, now, items, fingerprint: String::new() };
         plan.fingerprint = plan.digest();
@@ -208,7 +212,13 @@ impl Item {
             skipped: None,
             result: None,
             failed: None,
+            estimates: Vec::new(),
         }
+    }
+
+    /// Whether so many rows, and no more, were seen when it was planned: only so many were allowed.
+    pub(crate) fn was_counted(&self, step: usize) -> bool {
+        self.steps[step].exact || self.estimates.contains(&step)
     }
 
     /// Rows it is about, over all steps.

@@ -4,6 +4,7 @@
 //! be planned; what is to be run goes on with the others, and the failure is a part of the run (W-031).
 
 use crate::backup::check_format;
+use crate::clock_guard;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::estimate::{self, Past};
@@ -117,12 +118,18 @@ impl Engine {
         };
         let earlier = if operation.looks_back() { self.earlier_results(&request.name) } else { Vec::new() };
         let samples = if operation.wants_samples() { self.samples(&request.database) } else { Vec::new() };
+        let believed = self.believed()?;
+        let trace = clock_guard::trace(self.clock().now(), believed, facts.as_mut())?;
         let usual = match operation.wants_samples() {
             true => self.usual_of_kinds(&request.database),
             false => BTreeMap::new(),
         };
         let planning = Planning {
             now,
+            quiet_since: trace
+                .as_ref()
+                .map(|trace| trace.at)
+                .filter(|at| self.clock().now().duration_since(*at) > clock_guard::QUIET),
             request,
             keep_undo: &self.parts.keep_undo,
             stores: self.parts.stores.as_ref(),
@@ -160,7 +167,9 @@ impl Engine {
                 pulse: &facts.pulse()?,
                 item: &item,
                 now,
-                newest_run: self.newest_run()?,
+                clock: self.clock().now(),
+                believed,
+                trace,
             };
             let mut found = guard::findings(&scene)?;
             if let Some(wish) = operation.backup() {

@@ -2,7 +2,7 @@
 //!
 //! Its fields are a written contract (`docs/reference/json.md`); other shapes are renderings of it.
 
-use crate::event::{Counts, Event, What};
+use crate::event::{Counts, Event, StopReason, What};
 use crate::finding::Finding;
 use crate::finding::Level;
 use crate::plan::{Item, Plan, SCHEMA_VERSION, Step, Undo};
@@ -160,6 +160,9 @@ pub struct TargetReport {
     #[serde(flatten)]
     pub counts: Counts,
 }
+
+/// The code of the error of an operation that found somebody else at work, and tried nothing.
+pub const BUSY: &str = "busy";
 
 /// One error with its class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -344,6 +347,7 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
         reason: item.skipped.clone(),
         result: item.result.clone(),
     };
+    let mut waited_for: Option<&String> = None;
     for event in events {
         match &event.what {
             What::Advanced { step, counts, .. } => {
@@ -367,7 +371,10 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
             What::Used { usage } => report.usage.get_or_insert_default().join(usage),
             What::Found { result } => report.result = Some(result.clone()),
             What::Retried { .. } => report.retries += 1,
-            What::Paused { seconds, .. } => report.paused_seconds += seconds,
+            What::Paused { seconds, reason } => {
+                report.paused_seconds += seconds;
+                waited_for = Some(reason);
+            }
             What::BackedUp { path, .. } => {
                 report.backup_path = Some(path.clone());
                 if item.operation.kind == "backup" {
@@ -389,7 +396,11 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.bytes_freed = result.get("bytes_freed").and_then(serde_json::Value::as_u64);
                 report.result = Some(result.clone());
             }
-            What::Stopped { reason } => report.reason = Some(reason.said().to_owned()),
+            What::Stopped { reason } => {
+                let why = waited_for.filter(|_| *reason == StopReason::Throttle);
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                report.reason = Some(format!("{}{why}", reason.said()));
+            }
             What::Skipped { reason } => report.reason = Some(reason.clone()),
             What::Refused { findings } => {
                 for finding in findings {
@@ -491,9 +502,9 @@ fn errors_of(n: usize, item: &Item, events: &[Event]) -> Vec<ReportedError> {
     own[attempt..]
         .iter()
         .flat_map(|event| match &event.what {
-            What::Failed { class, error, step, .. } => {
+            What::Failed { class, error, step, busy, .. } => {
                 let target = step.and_then(|step| item.steps.get(step)).map(|step| step.id.clone());
-                vec![of(*class, "failed", error.clone(), target)]
+                vec![of(*class, if *busy { BUSY } else { "failed" }, error.clone(), target)]
             }
             What::GaveUp { class, scope, error, .. } => {
                 vec![of(*class, "scope_failed", error.clone(), Some(scope.clone()))]

@@ -103,7 +103,7 @@ pub struct Manners {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u64>,
     /// Refuse when more than this share of a table, in per cent, would go.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 100))]
     pub max_percent: f64,
     /// At most this many rows a second.
     #[serde(skip_serializing_if = "Option::is_none")]

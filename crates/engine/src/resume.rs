@@ -101,7 +101,8 @@ impl Engine {
         });
         let _presence = self.present(&run.id)?;
         state.reopen_run(&run.id, &run.plan, otherwise.as_ref())?;
-        self.execute(&run.id, &run.plan, record.events, None, stop, watch)
+        let doubt = self.doubt_of_clock()?;
+        self.execute(&run.id, &run.plan, record.events, doubt, stop, watch)
     }
 }
 

@@ -6,11 +6,11 @@
 use crate::backup::Gate;
 use crate::batch::{Came, Execution};
 use crate::checkpoint::Checkpoint;
+use crate::clock_guard::{CLOCK, weighed};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
 use crate::event::{Event, StopReason, What};
 use crate::finding::{Finding, Level};
-use crate::guard;
 use crate::held::Held;
 use crate::journal::Journal;
 use crate::operation::{Cursor, Done};
@@ -22,7 +22,7 @@ use crate::request::{Manners, forbidding};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
-use crate::told::tell_outcome;
+use crate::told::{LOG, tell_outcome};
 use crate::undo::{self, Point};
 use crate::usage::Gauge;
 use crate::window::Window;
@@ -39,8 +39,8 @@ pub(crate) struct Run<'a, 'j> {
     pub id: &'a str,
     pub plan: &'a Plan,
     pub stop: &'a Stop,
-    /// When the newest other run in the log began.
-    pub newest: Option<jiff::Timestamp>,
+    /// Why the clock is not believed.
+    pub doubt: Option<Finding>,
     pub journal: &'a mut Journal<'j>,
     /// The backups of this run.
     pub gate: Gate,
@@ -61,6 +61,9 @@ enum Ended {
 impl Run<'_, '_> {
     /// All operations in order. `statuses` are those of an earlier attempt, when resuming.
     pub fn execute(&mut self, statuses: &[Status]) -> Result<Report, Failure> {
+        // S3-046: one id in every line of the log, in the run log and in the report.
+        let asked_by = &self.plan.request.correlation_id;
+        let _span = tracing::error_span!(target: LOG, "run", correlation = %asked_by).entered();
         let mut now: Vec<Status> = statuses.to_vec();
         let mut busy = None;
         for n in 0..self.plan.items.len() {
@@ -94,7 +97,7 @@ impl Run<'_, '_> {
         let report = Report::fold(self.id, self.plan, self.journal.events());
         self.engine.state()?.finish_run(self.id, &report)?;
         tell_outcome(&report);
-        self.engine.tell_applications(&report);
+        self.engine.tell_applications(&report, self.plan);
         // A run that could not even begin is told as such; among others it is one failure of several.
         match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
             Some(failure) => Err(failure),
@@ -160,7 +163,8 @@ impl Run<'_, '_> {
             What::Started { resumed: false } => Some(0),
             _ => None,
         });
-        self.log(n, What::Failed { class, error: chain(failure), help, step })
+        let busy = matches!(failure, Failure::Busy { .. });
+        self.log(n, What::Failed { class, error: chain(failure), help, step, busy })
     }
 
     fn item(&mut self, n: usize, resumed: bool) -> Result<(), Failure> {
@@ -169,7 +173,7 @@ impl Run<'_, '_> {
         let faults = self.engine.faults();
         if let Some(Unplanned { class, error, help }) = &item.failed {
             let (class, error, help) = (*class, error.clone(), help.clone());
-            return self.log(n, What::Failed { class, error, help, step: None });
+            return self.log(n, What::Failed { class, error, help, step: None, busy: false });
         }
         if let Some(reason) = &item.skipped {
             return self.log(n, What::Skipped { reason: reason.clone() });
@@ -179,7 +183,10 @@ impl Run<'_, '_> {
         let idle = |step: &Step| step.only_reports() || (step.exact && step.matched == 0);
         let left_behind = item.findings.iter().any(|finding| finding.code == LEFT_BEHIND);
         let nothing = !blocked && !left_behind && item.steps.iter().all(idle);
-        if plan.request.dry_run || nothing {
+        let refused = forbidding(&item.findings, plan.request.force);
+        let refuses = !nothing && !refused.is_empty();
+        // A dry run ends as the real one would (W-112).
+        if nothing || (plan.request.dry_run && !refuses) {
             if !resumed {
                 self.log(
                     n,
@@ -208,8 +215,7 @@ impl Run<'_, '_> {
             }
             return self.log(n, What::Finished);
         }
-        let refused = forbidding(&item.findings, plan.request.force);
-        if !resumed && !refused.is_empty() {
+        if !resumed && refuses {
             // Before the lock: whoever may not write here cannot take it either.
             self.log(n, What::Planned { matched: item.matched(), fingerprint: plan.fingerprint.clone() })?;
             return self.log(n, What::Refused { findings: refused });
@@ -236,8 +242,8 @@ impl Run<'_, '_> {
             faults.point("planned")?;
             let mut findings = item.findings.clone();
             // The plan may have been made without a look at the log.
-            if !findings.iter().any(|finding| finding.code == "clock") {
-                findings.extend(guard::newer_run(&item.operation.database, plan.now, self.newest));
+            if !findings.iter().any(|finding| finding.code == CLOCK) {
+                findings.extend(self.doubt.clone().map(|found| weighed(found, &item.operation.kind)));
             }
             let refused = forbidding(&findings, plan.request.force);
             if !refused.is_empty() {
@@ -437,8 +443,8 @@ impl Run<'_, '_> {
         let planned = work.item.steps[checkpoint.step].matched;
         let done = checkpoint.counts[checkpoint.step].rows();
         let most = (planned as f64 * GROWTH).ceil() as u64 + 100;
-        let exact = work.item.steps[checkpoint.step].exact;
-        Ok((exact && done > most && !self.plan.request.force).then_some(StopReason::Grown))
+        let counted = work.item.was_counted(checkpoint.step);
+        Ok((counted && done > most && !self.plan.request.force).then_some(StopReason::Grown))
     }
 }
 

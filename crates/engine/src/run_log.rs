@@ -2,7 +2,9 @@
 //!
 //! The configuration says which column gets which fact; names are checked against the catalogue.
 
+use crate::by_operation::by_operation;
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::status::Status;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,8 @@ pub enum Field {
     DurationSeconds,
     /// The whole report as JSON.
     Report,
+    /// The report by operation, as `--output json` prints it.
+    Operations,
     /// What failed; NULL when nothing did.
     Error,
     /// The run's id.
@@ -43,14 +47,14 @@ pub enum Field {
 
 impl RunLog {
     /// Writes the row.
-    pub(crate) fn write(&self, database: &dyn Database, report: &Report) -> Result<()> {
+    pub(crate) fn write(&self, database: &dyn Database, report: &Report, plan: &Plan) -> Result<()> {
         let mut session = database.open()?;
         let schema = session.schema()?;
         let table = schema.find(&self.table)?;
         let mut values = Vec::new();
         for (column, field) in &self.columns {
             let column = table.expect_column(column)?;
-            values.push(database.dialect().inward(column, field.of(report)?));
+            values.push(database.dialect().inward(column, field.of(report, plan)?));
         }
         let insert = Sql::new("insert into ")
             .table(&table.name)
@@ -66,7 +70,7 @@ impl RunLog {
 }
 
 impl Field {
-    fn of(&self, report: &Report) -> Result<Value> {
+    fn of(&self, report: &Report, plan: &Plan) -> Result<Value> {
         let time = |at: jiff::Timestamp| Value::Text(at.strftime("%Y-%m-%d %H:%M:%S.%3f+00:00").to_string());
         Ok(match self {
             Field::Text(text) => Value::Text(text.clone()),
@@ -78,14 +82,19 @@ impl Field {
             Field::StartedAt => time(report.metadata.started_at),
             Field::FinishedAt => report.metadata.finished_at.map_or(Value::Null, time),
             Field::DurationSeconds => Value::Real(report.metadata.duration_seconds),
-            Field::Report => Value::Text(
-                serde_json::to_string(report)
-                    .map_err(|error| Error::system("cannot write the report").because(error))?,
-            ),
+            Field::Report => Value::Text(whole(report)?),
+            Field::Operations => match by_operation(report, plan) {
+                Some(document) => Value::Text(document.to_string()),
+                None => Value::Text(whole(report)?),
+            },
             Field::Error => {
                 report.errors.first().map_or(Value::Null, |error| Value::Text(error.message.clone()))
             }
             Field::RunId => Value::Text(report.run_id.clone()),
         })
     }
+}
+
+fn whole(report: &Report) -> Result<String> {
+    serde_json::to_string(report).map_err(|error| Error::system("cannot write the report").because(error))
 }

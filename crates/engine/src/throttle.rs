@@ -5,6 +5,7 @@
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::request::Manners;
+use crate::words::bytes;
 use std::time::{Duration, Instant};
 use targets::db::{Dialect, Facts, Pulse};
 
@@ -32,7 +33,7 @@ pub enum Verdict {
 pub fn judge(pulse: &Pulse, manners: &Manners) -> Verdict {
     const MB: u64 = 1 << 20;
     if let Some(free) = pulse.free_disk_bytes.filter(|free| *free < manners.min_free_disk_mb * MB) {
-        return Verdict::Hopeless(format!("only {} MB are free on the database's disk", free / MB));
+        return Verdict::Hopeless(format!("only {} are free on the database's disk", bytes(free)));
     }
     if let Some(lag) = pulse.replica_lag_ms.filter(|lag| *lag as f64 > manners.max_replica_lag * 1000.0) {
         return Verdict::Wait(format!("a replica is {:.1} s behind", lag as f64 / 1000.0));
@@ -46,7 +47,7 @@ pub fn judge(pulse: &Pulse, manners: &Manners) -> Verdict {
         return Verdict::Wait(format!("{active} sessions are at work"));
     }
     if let Some(wal) = pulse.wal_bytes.filter(|wal| *wal > manners.max_wal_mb * MB) {
-        return Verdict::Wait(format!("{} MB of write-ahead log are waiting", wal / MB));
+        return Verdict::Wait(format!("{} of write-ahead log are waiting", bytes(wal)));
     }
     Verdict::Go
 }
@@ -244,6 +245,13 @@ mod tests {
         assert!(matches!(judge(&lagging, &manners), Verdict::Wait(why) if why.contains("6.0 s")));
         let crowded = Pulse { lock_waiters: Some(11), ..Pulse::default() };
         assert!(matches!(judge(&crowded, &manners), Verdict::Wait(_)));
+        let crowd = Pulse { active_sessions: Some(5), ..Pulse::default() };
+        assert_eq!(judge(&crowd, &manners), Verdict::Go, "no limit unless one is said");
+        let few = Manners { max_active_sessions: Some(4), ..Manners::default() };
+        assert_eq!(judge(&crowd, &few), Verdict::Wait("5 sessions are at work".to_owned()));
+        let little = Manners { max_wal_mb: 0, ..Manners::default() };
+        let log = Pulse { wal_bytes: Some(40_000), ..Pulse::default() };
+        assert_eq!(judge(&log, &little), Verdict::Wait("40.0 kB of write-ahead log are waiting".to_owned()));
         let full = Pulse { free_disk_bytes: Some(1 << 20), replica_lag_ms: Some(6_000), ..Pulse::default() };
         assert!(matches!(judge(&full, &manners), Verdict::Hopeless(_)));
     }

@@ -15,7 +15,7 @@ pub enum Exit {
     Refused = 3,
     /// 4: stopped in good order; `sexton resume` goes on.
     Stopped = 4,
-    /// 5: done, but the verification found something.
+    /// 5: done, but the verification found something, two schemas differ, or some databases of a fleet failed.
     Findings = 5,
     /// 6: the database is being maintained by someone else.
     Busy = 6,
@@ -30,7 +30,10 @@ pub const MEANINGS: [(u8, &str); 8] = [
     (2, "wrong usage or configuration; nothing was run"),
     (3, "refused by a guard, a policy, or the person who was asked"),
     (4, "stopped in good order; `sexton resume ID` goes on"),
-    (5, "done, but the verification found something"),
+    (
+        5,
+        "done, but the verification found something, two schemas differ, or some databases of a fleet failed",
+    ),
     (6, "the database is being maintained by someone else"),
     (7, "an undo could not put everything back"),
 ];

@@ -19,7 +19,7 @@ use targets::files::Files;
 use targets::programs::Programs;
 
 /// The judgement over migrations, which no run is needed for.
-pub use kinds::migrate::{directory::Convention, lint};
+pub use kinds::migrate::{compare, directory::Convention, lint, run::Checkpoint, run::Made};
 
 /// What Sexton knows how to do.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
@@ -152,11 +152,15 @@ impl Stores for KnownStores {
     }
 
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
-        let Some(known) = self.stores.iter().find(|known| known.name == name) else {
+        let given =
+            store_place(name).map(|place| StoreSetting { name: name.to_owned(), place, usual: false });
+        let Some(known) = self.stores.iter().find(|known| known.name == name).or(given.as_ref()) else {
             let names: Vec<&str> = self.stores.iter().map(|known| known.name.as_str()).collect();
             let help = match nearest(name, &names) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add `[store.{name}]` with `folder = \"…\"` to the configuration"),
+                None => "name one of the configuration (`[store.cold]` with `folder = \"…\"`), or say where it is: a folder \
+                         with a `/` in it, or `s3://bucket`"
+                    .to_owned(),
             };
             return Err(Error::usage(format!("there is no store `{name}`")).help(help));
         };
@@ -186,6 +190,32 @@ impl Stores for KnownStores {
                 Ok(Arc::new(Bucket::new(name, url, options)?))
             }
         }
+    }
+}
+
+/// A file store that is named by its place: a folder with a `/` in it, or a bucket.
+fn store_place(text: &str) -> Option<StorePlace> {
+    if text.starts_with("s3://") {
+        let url = text.to_owned();
+        return Some(StorePlace::Bucket {
+            url,
+            endpoint: None,
+            region: None,
+            access_key: None,
+            secret_key: None,
+        });
+    }
+    (text.contains('/') && !text.contains("://")).then(|| StorePlace::Folder(PathBuf::from(text)))
+}
+
+/// The same store as it is found from any other folder: what is undone later remembers it by this name.
+pub fn absolute_store(text: &str) -> String {
+    match store_place(text) {
+        Some(StorePlace::Folder(folder)) => {
+            let folder = std::path::absolute(&folder).unwrap_or(folder);
+            folder.components().collect::<PathBuf>().display().to_string()
+        }
+        _ => text.to_owned(),
     }
 }
 

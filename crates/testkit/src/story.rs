@@ -200,9 +200,10 @@ impl Story {
                 Ok(report) => report.run_id,
                 Err(_) => self.go_on(&engine, nth),
             };
-            self.undo_with_faults(place, workshop, &run_id, nth, before);
+            let undo_died = self.undo_with_faults(place, workshop, &run_id, nth, before);
             forget(&workshop.engine());
-            if !died {
+            // To the last point of both: an undo may have more of them than its run.
+            if !died && !undo_died {
                 assert!(nth > 1, "no fault point was ever reached");
                 return;
             }
@@ -227,16 +228,31 @@ impl Story {
         }
     }
 
-    /// Undoes, dying at a point that moves along with the run's, then undoes to the end.
-    fn undo_with_faults(&self, place: &Place, workshop: &Workshop, run_id: &str, nth: u32, before: &str) {
+    /// Undoes, dying at a point that moves along with the run's, then undoes to the end; whether it died.
+    fn undo_with_faults(
+        &self,
+        place: &Place,
+        workshop: &Workshop,
+        run_id: &str,
+        nth: u32,
+        before: &str,
+    ) -> bool {
         let engine = workshop.engine();
+        let mut died = false;
         if let Some(request) = undo_request(&engine, run_id) {
             let plan = plan(&engine, &request);
             engine.faults().arm(nth);
             let outcome = engine.run(&plan, &Stop::default(), &mut |_| {});
+            died = matches!(outcome, Err(Failure::Fault(_)));
+            assert_eq!(died, !engine.faults().waiting(), "point {nth} of the undo: {outcome:?}");
             drop(engine);
-            if outcome.is_err() {
-                self.undo(&workshop.engine(), run_id);
+            match outcome {
+                Err(Failure::Fault(_)) => self.undo(&workshop.engine(), run_id),
+                Ok(report) => assert!(
+                    matches!(report.status, Status::Completed | Status::Skipped),
+                    "the undo after point {nth}: {report:#?}"
+                ),
+                Err(error) => panic!("the undo failed, and not by the fault at point {nth}: {error:?}"),
             }
         }
         if self.stock.is_some() {
@@ -247,6 +263,7 @@ impl Story {
             before,
             "after a death at point {nth} and undo, something is different"
         );
+        died
     }
 }
 

@@ -18,8 +18,8 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use targets::db::{
-    Class, Contents, Copies, Database, Dumping, EachPart, Error, Facts, Held, Result, Table, TableKind, Url,
-    quote,
+    Class, Contents, Copies, Database, Dumping, EachPart, Error, Facts, Held, Result, Table, TableKind,
+    TableName, Url, quote,
 };
 use targets::files::failed;
 
@@ -81,6 +81,15 @@ impl Copies for Postgres {
         Ok(Arc::new(Postgres::new(name, Url::parse(&beside(&self.url.expose(), name))?)))
     }
 
+    fn blank(&self, _how: &Dumping, name: &str) -> Result<Arc<dyn Database>> {
+        self.make_blank(name)
+    }
+
+    fn script(&self, how: &Dumping, without: &[TableName]) -> Result<String> {
+        let (_, tools) = self.tools(how)?;
+        self.whole_script(&tools, without)
+    }
+
     fn scratch_name(&self, _how: &Dumping, id: &str) -> String {
         format!("{SCRATCH}{id}")
     }
@@ -131,7 +140,7 @@ impl Postgres {
     }
 
     /// One statement outside of any transaction.
-    fn tell(&self, sql: &str) -> Result<()> {
+    pub(super) fn tell(&self, sql: &str) -> Result<()> {
         Wire::open(&Address::parse(&self.url.expose())?)?.script(sql, &mut |_| {})
     }
 
@@ -425,7 +434,7 @@ fn gather(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 }
 
 /// The URL of another database on the same server.
-fn beside(url: &str, name: &str) -> String {
+pub(super) fn beside(url: &str, name: &str) -> String {
     let (main, query) = url.split_once('?').unwrap_or((url, ""));
     let start = main.find("://").map_or(0, |at| at + 3);
     let end = main[start..].find('/').map_or(main.len(), |at| start + at);

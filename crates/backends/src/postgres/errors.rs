@@ -67,7 +67,10 @@ impl Report {
             "53200" => "the server is out of memory: lower its work_mem, or make batches smaller",
             "53300" => "the server has no free connections: raise max_connections or close some",
             "55P03" => "somebody holds a lock on these rows or this table; the batch can be tried again",
-            "57014" => "the statement took longer than allowed; make batches smaller or raise the limit",
+            "57014" => {
+                "the statement took longer than allowed: allow more with `--statement-timeout`, make batches smaller with \
+                 `--batch-size`, or run it in quieter hours"
+            }
             "57P01" => {
                 "an administrator ended this session, or the server was restarted; go on with `sexton resume`"
             }

@@ -12,11 +12,11 @@ use super::lock::Right;
 use super::message::Statement;
 use super::transaction::Working;
 use super::wire::{EachRow, Wire};
-use super::{chores, inspection, lock, pulse, schema, side_by_side, soundness, values};
+use super::{chores, inspection, lock, objects, pulse, schema, side_by_side, soundness, values};
 use std::time::Duration;
 use targets::db::{
     Access, Bloat, Bounds, Class, Command, Compaction, Dialect, Edge, Error, Facts, Inspection, Limits, List,
-    Measuring, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
+    Measuring, Object, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
     TableName, Traffic, Tx, Upkeep, Value,
 };
 
@@ -241,7 +241,7 @@ impl Connected {
     }
 
     /// The same, after another statement.
-    pub(super) fn ask_after(
+    pub fn ask_after(
         &mut self,
         before: Option<&str>,
         sql: &Sql,
@@ -364,6 +364,8 @@ impl Facts for Connected {
             read_only: row[3].as_bool().unwrap_or(false),
             pooled: self.pooled,
             superuser: row[4].as_bool().unwrap_or(false),
+            // Its own clock is all that it tells.
+            written_us: None,
             clock_us: row[5].as_int().unwrap_or(0),
             bytes: row[6].as_int().unwrap_or(0) as u64,
             lacks: row[7].as_text().map(str::to_owned),
@@ -372,6 +374,10 @@ impl Facts for Connected {
 
     fn schema(&mut self) -> Result<Schema> {
         schema::read(self)
+    }
+
+    fn objects(&mut self) -> Result<Vec<Object>> {
+        objects::read(self)
     }
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {

@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use targets::db::{Contents, Copies, Database, Dumping, EachPart, Error, Held, Result, quote};
+use targets::db::{Contents, Copies, Database, Dumping, EachPart, Error, Held, Result, TableName, quote};
 use targets::files::failed;
 
 /// The one part of a dump.
@@ -76,6 +76,21 @@ impl Copies for Sqlite {
             failed(&doing, error)
         })?;
         Ok(Arc::new(Sqlite::new(&place.display().to_string(), &place)))
+    }
+
+    fn blank(&self, _how: &Dumping, name: &str) -> Result<Arc<dyn Database>> {
+        let place = Path::new(name);
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(place)
+            .map_err(|error| failed(&format!("cannot make `{name}`"), error))?;
+        Ok(Arc::new(Sqlite::new(&format!("{} (empty)", self.label), place)))
+    }
+
+    fn script(&self, _how: &Dumping, without: &[TableName]) -> Result<String> {
+        super::script::of(self, without)
     }
 
     fn scratch_name(&self, how: &Dumping, id: &str) -> String {

@@ -48,6 +48,15 @@ pub(super) fn log_bytes(database: &Path) -> u64 {
     std::fs::metadata(beside(database, "-wal")).map_or(0, |about| about.len())
 }
 
+/// When the file was written last, or its log where that holds something, as the file system tells.
+pub(super) fn written_us(database: &Path) -> Option<i64> {
+    let at = |path: &Path| {
+        let about = std::fs::metadata(path).ok().filter(|about| about.len() > 0)?;
+        Some(about.mtime() * 1_000_000 + about.mtime_nsec() / 1_000)
+    };
+    at(database).max(at(&beside(database, "-wal")))
+}
+
 /// Whether the database has a write-ahead log, as seen by a process that has it open.
 pub(super) fn has_log(database: &Path) -> bool {
     beside(database, "-shm").exists()

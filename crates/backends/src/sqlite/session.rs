@@ -9,7 +9,7 @@ use super::load::Inserting;
 use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
 use super::{
-    SqliteDialect, chores, dialect, inspection, lock, moment, pulse, schema, soundness, walk,
+    SqliteDialect, chores, dialect, inspection, lock, moment, objects, pulse, schema, soundness, walk,
     whole_milliseconds,
 };
 use rusqlite::{CachedStatement, Connection};
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
     Access, Bloat, Bounds, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Load, Loader,
-    Measuring, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
+    Measuring, Object, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
     TableName, Take, Taken, Traffic, Tx, Upkeep, Value,
 };
 
@@ -297,6 +297,7 @@ impl Facts for Link {
             lacks: self.lacks(),
             superuser: true,
             clock_us: self.value(&clock)?.as_int().unwrap_or(0),
+            written_us: pulse::written_us(&self.path),
             bytes: (self.pragma("page_count")? * self.pragma("page_size")?).max(0) as u64,
             ..Server::default()
         })
@@ -304,6 +305,10 @@ impl Facts for Link {
 
     fn schema(&mut self) -> Result<Schema> {
         schema::read(&self.conn, &self.label)
+    }
+
+    fn objects(&mut self) -> Result<Vec<Object>> {
+        objects::read(&self.conn, &self.label)
     }
 
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {

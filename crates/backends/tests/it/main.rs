@@ -5,6 +5,7 @@ mod conformance_age;
 mod conformance_bloat;
 mod conformance_errors;
 mod conformance_inspection;
+mod conformance_objects;
 mod conformance_places;
 mod conformance_schema;
 mod conformance_session;

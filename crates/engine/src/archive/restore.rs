@@ -4,12 +4,14 @@
 //! and from there into their own, exactly as undo rows do, with the same conflicts and exemptions.
 
 use super::{Manifest, Written, read, verify};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::event::Counts;
 use crate::finding::Finding;
 use crate::operation::{Batch, Cursor, Operation, Planned, Planning};
 use crate::plan::{Step, Undo};
-use crate::undo::{Change, Remembered, parents_first, put_back_all, reported_conflicts};
+use crate::undo::from_archive::{self, Back};
+use crate::undo::{Change, Remembered, installed, parents_first, put_back_all, reported_conflicts};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use targets::db::{Facts, Row, Sql, Table, TableName, UndoTable};
@@ -41,6 +43,18 @@ struct Task {
     table: Table,
     columns: Vec<String>,
     seq: i64,
+    /// It is done once more, from the first file on: an earlier way back has come to its end.
+    #[serde(default)]
+    again: bool,
+    /// The name under which the progress of all such runs is kept.
+    #[serde(default)]
+    progress: String,
+    /// What must be back before the undo point of the run counts as put back.
+    #[serde(default)]
+    closes: Option<Vec<String>>,
+    /// The rows can be taken away again, so that they may come back as often as they are.
+    #[serde(default)]
+    undoable: bool,
 }
 
 impl Operation for RestoreArchive {
@@ -78,9 +92,20 @@ impl Operation for RestoreArchive {
                 )),
             }
         }
+        let archived: Vec<TableName> = manifests.iter().map(|manifest| manifest.table().clone()).collect();
+        let closes = from_archive::closes(facts, &self.run, &archived)?;
+        let back = self.what_is_back(&mut tasks, facts, &mut planned.findings)?;
         let names: Vec<TableName> = tasks.iter().map(|task| task.table.name.clone()).collect();
         for n in parents_first(&names, &schema) {
+            tasks[n].closes = closes.clone();
             planned.steps.push(step(&tasks[n])?);
+        }
+        if planned.steps.is_empty() && !back.is_empty() {
+            planned.skipped = Some(format!(
+                "everything of `{}` was put back already, and without a key what is missing of {} cannot be told",
+                self.run,
+                back.join(", ")
+            ));
         }
         Ok(planned)
     }
@@ -93,19 +118,25 @@ impl Operation for RestoreArchive {
         let Some(file) = task.files.get(at) else { return Ok(Batch { counts, next: None }) };
         let store = work.store(&task.store)?;
         verify(store.as_ref(), &file.name, file)?;
+        if at == 0 {
+            self.begin(&task, work)?;
+        }
         let scratch = work.scratch_for(&task.table, &task.columns)?;
         fill(&task, &file.name, store.as_ref(), &scratch, work)?;
         let remembered = Remembered {
             made: false,
-            // Conflicts are told apart by file.
-            seq: task.seq * 1_000_000 + at as i64,
+            seq: task.seq * FILES + at as i64,
             change: Change::Delete,
             source: task.table.name.clone(),
             undo: scratch,
             key: Vec::new(),
         };
+        counts.skipped += already_there(&task, &remembered.undo, work)?;
         put_back_all(&task.table, &task.columns, &remembered, work, &mut counts, &name_of(&task.run))?;
         let next = (at + 1 < task.files.len()).then(|| Cursor((at + 1).into()));
+        if next.is_none() {
+            self.end(&task, work)?;
+        }
         Ok(Batch { counts, next })
     }
 
@@ -113,8 +144,13 @@ impl Operation for RestoreArchive {
         reported_conflicts(facts, &name_of(&self.run))
     }
 
-    fn checkpoint(&self, _point: &str, _steps: &[Step]) -> String {
-        name_of(&self.run)
+    fn checkpoint(&self, point: &str, steps: &[Step]) -> String {
+        let text = |key: &str| Some(steps.first()?.task.get(key)?.as_str()?.to_owned());
+        let again = steps.first().is_some_and(|step| step.task.get("again") == Some(&true.into()));
+        match text("progress").filter(|name| !again && !name.is_empty()) {
+            Some(name) => name,
+            None => point.to_owned(),
+        }
     }
 }
 
@@ -123,6 +159,99 @@ fn name_of(run: &str) -> String {
 }
 
 impl RestoreArchive {
+    /// Finds out what came back before, and how the tasks go on: where an interrupted way back stopped, or once more from the
+    /// first file on, passing over what is there. Tables of which that cannot be told are left out; they are returned.
+    fn what_is_back(
+        &self,
+        tasks: &mut Vec<Task>,
+        facts: &mut dyn Facts,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Vec<String>> {
+        if self.undoable {
+            return Ok(Vec::new());
+        }
+        let of_undo = from_archive::by_undo(facts, &self.run)?;
+        let mut of_table = Vec::new();
+        for task in tasks.iter() {
+            of_table.push(from_archive::by_archive(facts, &self.run, &task.table.name)?);
+        }
+        let progress = match &self.table {
+            None => name_of(&self.run),
+            Some(table) => format!("{}:{table}", name_of(&self.run)),
+        };
+        let known = match installed(facts)? {
+            true => Checkpoint::read(facts, &progress)?,
+            false => None,
+        };
+        let any = of_undo != Back::Nothing || of_table.iter().any(|back| *back != Back::Nothing);
+        let again = match &known {
+            Some(known) => known.step >= tasks.len() || of_undo != Back::Nothing,
+            None => any,
+        };
+        for task in tasks.iter_mut() {
+            (task.again, task.progress) = (again, progress.clone());
+        }
+        if !again {
+            return Ok(Vec::new());
+        }
+        let mut left_out = Vec::new();
+        let mut tables = of_table.into_iter();
+        tasks.retain(|task| {
+            let own = tables.next().unwrap_or_default();
+            if has_key(task) {
+                return true;
+            }
+            let name = &task.table.name;
+            let all = own == Back::All || of_undo == Back::All;
+            if all {
+                left_out.push(name.to_string());
+            } else if own == Back::Some || of_undo == Back::Some {
+                findings.push(Finding::refuse(
+                    "already_back",
+                    name,
+                    "some of its rows were put back already, and without a key nobody can tell which",
+                    "finish what was interrupted (`sexton resume`, or the undo); with `--force` rows may be there twice",
+                ));
+            }
+            !all
+        });
+        Ok(left_out)
+    }
+
+    /// From now on an undo knows that this table comes back from here.
+    fn begin(&self, task: &Task, work: &mut Work) -> Result<()> {
+        if task.undoable {
+            return Ok(());
+        }
+        if task.again {
+            let forget = Sql::new("delete from ")
+                .table(&work.dialect().own("undo_conflicts"))
+                .add(&conflicts_of(task));
+            work.tx().execute(&forget)?;
+        }
+        let now = work.now();
+        from_archive::mark(work, &task.run, &task.table.name, Back::Some, now)
+    }
+
+    /// The table is back, but for rows in conflict; with the last one the undo point has nothing left to put back.
+    fn end(&self, task: &Task, work: &mut Work) -> Result<()> {
+        if task.undoable {
+            return Ok(());
+        }
+        let open = Sql::new("select count(*) from ")
+            .table(&work.dialect().own("undo_conflicts"))
+            .add(&conflicts_of(task));
+        if work.count(&open)? > 0 {
+            return Ok(());
+        }
+        let now = work.now();
+        from_archive::mark(work, &task.run, &task.table.name, Back::All, now)?;
+        match &task.closes {
+            Some(marks) => from_archive::close(work, &task.run, marks),
+            None => Ok(()),
+        }
+    }
+
     fn task(
         &self,
         n: usize,
@@ -154,8 +283,53 @@ impl RestoreArchive {
             table: table.clone(),
             columns,
             seq: n as i64,
+            again: false,
+            progress: String::new(),
+            closes: None,
+            undoable: self.undoable,
         })
     }
+}
+
+/// Conflicts are told apart by table and file.
+const FILES: i64 = 1_000_000;
+
+fn conflicts_of(task: &Task) -> Sql {
+    Sql::new(" where point = ")
+        .bind(name_of(&task.run))
+        .text(" and seq >= ")
+        .bind(task.seq * FILES)
+        .text(" and seq < ")
+        .bind((task.seq + 1) * FILES)
+}
+
+fn has_key(task: &Task) -> bool {
+    let key = task.table.key.as_ref();
+    key.is_some_and(|key| key.columns.iter().all(|column| task.columns.contains(column)))
+}
+
+/// Takes rows out of the temporary table that are in their own just as they were; how many.
+fn already_there(task: &Task, scratch: &UndoTable, work: &mut Work) -> Result<u64> {
+    let Some(key) = task.table.key.as_ref().filter(|_| has_key(task)) else { return Ok(0) };
+    let dialect = work.dialect();
+    let pair = |column: &str| (Sql::new("t.").name(column), Sql::new("u.").name(column));
+    let mut conditions = Vec::new();
+    for column in &key.columns {
+        let (is, was) = pair(column);
+        conditions.push(is.text(" = ").add(&was));
+    }
+    for column in task.columns.iter().filter(|column| !key.columns.contains(column)) {
+        let (is, was) = pair(column);
+        conditions.push(dialect.same_of(task.table.expect_column(column)?, &is, &was));
+    }
+    let there = Sql::new("delete from ")
+        .table(&scratch.name)
+        .text(" as u where exists (select 1 from ")
+        .table(&task.table.name)
+        .text(" as t where ")
+        .add(&Sql::join(&conditions, " and "))
+        .text(")");
+    work.tx().execute(&there)
 }
 
 /// The manifests of a run, over all operations and tables.

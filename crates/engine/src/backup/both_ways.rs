@@ -5,19 +5,20 @@
 //! were put in must be there all the while.
 
 use super::dying::{DIED, Dying};
-use super::rehearse::{Rehearsal, Rehearsed, Stage, rehearsed, shape, total};
+use super::rehearse::{Rehearsal, Rehearsed, Stage, rehearsed, total};
 use super::survivors::{Seeded, lost, sow};
+use crate::differences::Shape;
 use crate::error::{Error, Failure, Result};
 use crate::finding::Finding;
 use crate::operation::{Cursor, Operation};
 use crate::plan::Step;
-use targets::db::{Schema, Session, Tx};
+use targets::db::{Session, Tx};
 
 /// What is known of a step that is tried.
 struct Tried {
     id: String,
-    before: Schema,
-    after: Option<Schema>,
+    before: Shape,
+    after: Option<Shape>,
     rows: Vec<Seeded>,
     back: bool,
 }
@@ -33,7 +34,7 @@ impl Stage<'_> {
             let began = self.engine.clock().tick();
             let first = step.action == "apply" && known.is_none();
             if first {
-                let before = shape(session)?;
+                let before = Shape::of(session)?;
                 let seeds = self.operation.seeds(step, session)?;
                 let rows = sow(&seeds, session, &self.limits)?;
                 all.push(Tried { id: step.id.clone(), before, after: None, rows, back: false });
@@ -49,15 +50,16 @@ impl Stage<'_> {
             let done = rehearsed(step, seconds, lives.locks, lives.told);
             steps.push(Rehearsed { interruptions: lives.deaths, ..done });
             let Some(tried) = all.iter_mut().find(|tried| tried.id == step.id) else { continue };
-            let now = shape(session)?;
+            let now = Shape::of(session)?;
             let back = step.action == "revert";
             let wanted = if back { Some(&tried.before) } else { tried.after.as_ref() };
-            let differences =
-                wanted.map(|wanted| self.operation.differences(wanted, &now)).unwrap_or_default();
+            let differences = wanted
+                .map(|wanted| self.operation.differences(wanted, &now, self.database.dialect()))
+                .unwrap_or_default();
             if !differences.is_empty() {
                 findings.push(differs(step, back, &differences));
             }
-            findings.extend(lost(&tried.rows, back, &step.id, &now, session)?);
+            findings.extend(lost(&tried.rows, back, &step.id, &now.schema, session)?);
             tried.back |= back;
             let stop = back && !differences.is_empty();
             tried.after.get_or_insert(now);

@@ -34,7 +34,10 @@ impl Engine {
         let policy = self.backup_policy()?;
         let pruned = match dry_run {
             true => self.prunable(policy, database)?,
-            false => self.prune(policy, database)?,
+            false => {
+                self.only_with_a_clock()?;
+                self.prune(policy, database)?
+            }
         };
         if !dry_run {
             for backup in &pruned.removed {

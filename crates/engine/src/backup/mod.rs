@@ -4,6 +4,7 @@
 //! so a process that dies leaves none behind. An operation that needs a backup does not begin without a fresh one that was
 //! checked. How a database is dumped is the back end's business, where files lie that of the store.
 
+mod anew;
 mod bech32;
 mod both_ways;
 #[cfg(test)]

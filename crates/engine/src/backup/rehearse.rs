@@ -15,12 +15,13 @@ use crate::request::{OperationRequest, forbidding};
 use crate::work::{Memory, Setting, Work};
 use serde::Serialize;
 use std::path::Path;
-use targets::db::{Database, Facts, Limits, Schema, Session, Tx, Value};
+use targets::db::{Database, Limits, Session, Tx, Value};
 
 /// What a rehearsal came to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsal {
-    /// Where it took place: `rolled_back` (in a transaction of the database itself) or `copy`.
+    /// Where it took place: `rolled_back` (in a transaction of the database itself), `copy`, or `empty` (a
+    /// database made for it).
     pub place: &'static str,
     /// One for each step, in order.
     pub steps: Vec<Rehearsed>,
@@ -28,6 +29,13 @@ pub struct Rehearsal {
     pub seconds: f64,
     /// What did not go as it should.
     pub findings: Vec<Finding>,
+}
+
+impl Rehearsal {
+    pub(super) fn with(mut self, findings: Vec<Finding>) -> Self {
+        self.findings.splice(0..0, findings);
+        self
+    }
 }
 
 /// What one step came to.
@@ -55,8 +63,8 @@ pub(super) struct Stage<'a> {
     pub(super) operation: &'a dyn Operation,
     pub(super) item: &'a Item,
     pub(super) limits: Limits,
-    actor: &'a str,
-    database: &'a dyn Database,
+    pub(super) actor: &'a str,
+    pub(super) database: &'a dyn Database,
 }
 
 impl Engine {
@@ -92,6 +100,9 @@ impl Engine {
                 return Ok(rehearsal);
             }
         }
+        let (steps, left_out) =
+            self.operation(request)?.alone(std::mem::take(&mut item.steps), live.dialect())?;
+        item.steps = steps;
         let policy = self.backup_policy()?;
         let scratch = Scratch::new(&policy.scratch, &new_id())?;
         let (name, database) = copied(policy, live.as_ref(), scratch.path())?;
@@ -110,7 +121,7 @@ impl Engine {
         });
         drop(database);
         live.copies().discard(&name)?;
-        outcome
+        outcome.map(|rehearsal| rehearsal.with(left_out))
     }
 }
 
@@ -135,14 +146,18 @@ fn copied(
     })?;
     live.copies().look(&how, folder)?;
     let name = live.copies().scratch_name(&how, &new_id());
-    let database =
-        live.copies().revive(&how, folder, &name).map_err(|error| match error.code.as_deref() {
-            Some("42501") => {
-                error.help("a copy is made as a database of its own: `alter role ROLE createdb` allows that")
-            }
-            _ => error,
-        })?;
+    let database = live.copies().revive(&how, folder, &name).map_err(may_make)?;
     Ok((name, database))
+}
+
+/// What to do when the role may not make databases.
+pub(super) fn may_make(error: Error) -> Error {
+    match error.code.as_deref() {
+        Some("42501") => {
+            error.help("a copy is made as a database of its own: `alter role ROLE createdb` allows that")
+        }
+        _ => error,
+    }
 }
 
 impl Stage<'_> {
@@ -176,7 +191,7 @@ impl Stage<'_> {
     }
 
     /// Step by step, as a run would.
-    fn go(&self, session: &mut dyn Session) -> Result<Rehearsal, Failure> {
+    pub(super) fn go(&self, session: &mut dyn Session) -> Result<Rehearsal, Failure> {
         let mut steps = Vec::new();
         for step in &self.item.steps {
             let began = self.engine.clock().tick();
@@ -279,14 +294,4 @@ fn is_zero(count: &u32) -> bool {
 
 pub(super) fn total(steps: &[Rehearsed]) -> f64 {
     steps.iter().map(|step| step.seconds).sum()
-}
-
-/// The schema without what statistics say of it.
-pub(super) fn shape(facts: &mut dyn Facts) -> Result<Schema> {
-    let mut schema = facts.schema()?;
-    for table in &mut schema.tables {
-        table.rows_estimate = None;
-        table.bytes = None;
-    }
-    Ok(schema)
 }

@@ -30,7 +30,8 @@ impl Engine {
             .map_err(|error| error.while_doing(&format!("the backup of `{database}` failed")));
         let backup = taken?;
         // The new one is there: a failure to tidy up must not spoil that.
-        if let Err(error) = self.prune(policy, Some(database)) {
+        let pruned = self.only_with_a_clock().and_then(|()| Ok(self.prune(policy, Some(database))?));
+        if let Err(error) = pruned {
             tracing::warn!(%error, database, "old backups cannot be removed");
         }
         Ok(backup)

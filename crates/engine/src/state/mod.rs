@@ -3,6 +3,7 @@
 //! A database like any other, reached through the same contract, so it is SQLite by default and PostgreSQL when
 //! several workers share it. It is never the truth about the maintained data: that lies in its checkpoint.
 
+mod belief;
 mod presences;
 mod runs;
 mod samples;
@@ -37,6 +38,7 @@ impl State {
         }
         presences::create(session.as_mut(), &limits)?;
         samples::create(session.as_mut(), &limits)?;
+        belief::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

@@ -240,17 +240,6 @@ impl State {
         Ok(reports)
     }
 
-    /// When the newest run began, for the clock guard.
-    pub fn newest_start(&self) -> Result<Option<Timestamp>> {
-        let select = Sql::new("select max(started_at) from ").table(&self.own("runs"));
-        let rows = self.rows(&select)?;
-        Ok(rows
-            .first()
-            .and_then(|row| row.first())
-            .and_then(Value::as_text)
-            .and_then(|text| text.parse().ok()))
-    }
-
     /// Asks a run in whichever process to stop at its next batch.
     pub fn ask_stop(&self, run: &str, actor: &str, at: Timestamp) -> Result<()> {
         self.write(&[Sql::new("insert into ")

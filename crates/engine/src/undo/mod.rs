@@ -8,6 +8,7 @@ mod conflicts;
 mod done;
 mod exempt;
 mod files_back;
+pub(crate) mod from_archive;
 mod indexes;
 mod made;
 mod moved_files;
@@ -41,7 +42,7 @@ pub(crate) use moved_files::{
     count_moved, discard_files, moved_names, record as record_files, release_files,
 };
 pub(crate) use order::parents_first;
-pub(crate) use point::{install, open_point, record_archive, record_table};
+pub(crate) use point::{install, installed, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
 pub(crate) use scopes::{id as scope_id, open as open_scope, parse as parse_scope_id};
 pub(crate) use tally::count as count_rows;

@@ -6,6 +6,7 @@
 
 use super::conflicts::{conflicts, positions, reported_conflicts};
 use super::files_back::{self, FileTask};
+use super::from_archive::{self, Back};
 use super::indexes::{self, IndexTask};
 use super::made;
 use super::order::{Turn, in_order, own_references, parents_come_later};
@@ -22,7 +23,7 @@ use crate::plan::{Step, Undo};
 use crate::scopes::GivenUp;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
-use targets::db::{Command, Facts, Limits, Range, Sql, Table};
+use targets::db::{Command, Facts, Limits, Range, Schema, Sql, Table};
 
 /// Puts one undo point back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,7 +54,13 @@ impl Operation for PutBack {
         let schema = facts.schema()?;
         newer_points(facts, &point, &self.after, &mut planned.findings)?;
         let stride = facts.dialect().undo_stride();
+        let run = scopes::parse(&point.id).map_or(point.id.as_str(), |(run, _)| run).to_owned();
+        let mut back = Vec::new();
         for (remembered, turn) in in_order(&point, &schema) {
+            if is_back(remembered, &run, &schema, facts, &mut planned.findings)? {
+                back.push(remembered.source.to_string());
+                continue;
+            }
             let Some(table) = schema.table(&remembered.source) else {
                 planned.findings.push(Finding::forbid(
                     "table_gone",
@@ -100,8 +107,13 @@ impl Operation for PutBack {
         planned.steps.extend(files_back::steps(facts, &point.id, point.state)?);
         planned.steps.extend(indexes::steps(facts, &point.id, point.state)?);
         planned.outside = planned.steps.iter().any(|step| IndexTask::of(step).is_some());
-        if let Some(last) = planned.steps.last_mut() {
-            last.task["last"] = true.into();
+        match planned.steps.last_mut() {
+            Some(last) => last.task["last"] = true.into(),
+            None if !back.is_empty() => {
+                planned.skipped =
+                    Some(format!("{} was brought back from the archive already", back.join(", ")));
+            }
+            None => {}
         }
         Ok(planned)
     }
@@ -259,6 +271,30 @@ impl PutBack {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the rows of a table came back from the archive of the run; what cannot be told is found.
+fn is_back(
+    remembered: &Remembered,
+    run: &str,
+    schema: &Schema,
+    facts: &mut dyn Facts,
+    findings: &mut Vec<Finding>,
+) -> Result<bool> {
+    if remembered.change != Change::Delete {
+        return Ok(false);
+    }
+    let table = &remembered.source;
+    let back = from_archive::by_archive(facts, run, table)?;
+    if back == Back::Some && schema.table(table).is_some_and(|table| table.key.is_none()) {
+        findings.push(Finding::refuse(
+            "already_back",
+            table,
+            "some of its rows were brought back from the archive, and without a key nobody can tell which",
+            format!("finish that: `sexton restore-archive STORE {run} --table {table}`; with `--force` rows may be there twice"),
+        ));
+    }
+    Ok(back == Back::All)
 }
 
 fn columns_left(remembered: &Remembered, table: &Table, findings: &mut Vec<Finding>) -> Vec<String> {

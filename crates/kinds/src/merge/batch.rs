@@ -160,11 +160,26 @@ fn fold(node: &Node, map: &str, work: &mut Work, tally: &mut Tally) -> Result<u6
     for (n, reference) in node.references.iter().enumerate() {
         repoint(node, reference, map, &format!("{map}_{n}"), work, tally)?;
     }
+    nobody_stays_and_goes(node, map, work)?;
     let mut deleted = 0;
     for leaf in &node.leaves {
         deleted += work.delete(&Rows::all(leaf, node.among(&gone(map, node)))).map_err(came_late)?;
     }
     Ok(deleted)
+}
+
+/// A row that others are merged into must not go itself: better nothing is done at all.
+fn nobody_stays_and_goes(node: &Node, map: &str, work: &mut Work) -> Result<()> {
+    let same: Vec<String> = (0..node.key).map(|n| format!("x.o{n} = m.n{n}")).collect();
+    let both = work.count(&Sql::new(&format!(
+        "select count(*) from {map} as m where m.deed = 2 and exists (select 1 from {map} as x where x.deed = 2 and {})",
+        same.join(" and ")
+    )))?;
+    if both == 0 {
+        return Ok(());
+    }
+    let what = format!("{both} rows of `{}` would be merged into rows that go themselves", node.table.name);
+    Err(Error::data(what).help("see how its values compare: nothing was changed"))
 }
 
 /// Somebody referred to a row that goes while it was going: seen anew, that reference moves too.

@@ -77,11 +77,13 @@ pub fn part(node: &Node, list: &TableName, place: &Place) -> Sql {
 pub fn pairs(task: &Task, list: &TableName, place: &Place) -> Sql {
     let node = &task.node;
     let table = &node.table.name;
-    let mut sql = Sql::new(&format!(
-        "select {}, {}",
-        numbered("l.o", node.key).join(", "),
-        numbered("l.n", node.key).join(", ")
-    ));
+    // The keys from the table itself: those of the list have no type.
+    let mut sql = Sql::new("select ");
+    for (n, value) in node.values.iter().take(node.key).enumerate() {
+        sql = sql.text("t.").name(value).text(&format!(" as o{n}, "));
+    }
+    let names: Vec<Sql> = (0..node.key).map(|n| node.named(n, "l")).collect();
+    sql = sql.add(&Sql::join(&names, ", "));
     for (n, value) in node.values.iter().enumerate().skip(node.key) {
         sql = sql
             .text(", t.")

@@ -75,10 +75,12 @@ pub fn map(task: &Task, scope: Option<&Sql>, groups: Option<u64>) -> Sql {
         sql = sql.text(&format!(", first_value(o{n}) over stays as n{n}"));
     }
     sql = sql.text(&format!(" from rated window stays as (partition by {same} order by {order})) select "));
+    // Only the key names a row; the other values come from it.
+    let names: Vec<Sql> = (0..values).map(|n| node.named(n, "ranked")).collect();
     sql = sql
         .text(&listed("o", values, ""))
         .text(", ")
-        .text(&listed("n", values, ""))
+        .add(&Sql::join(&names, ", "))
         .text(", nth, level, 2 as deed");
     sql = sql.text(if task.scope.is_some() { ", s" } else { ", 0 as s" });
     if task.tree.is_none() {

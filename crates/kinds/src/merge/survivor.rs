@@ -86,29 +86,57 @@ fn dependants(node: &Node, meant: impl Fn(&Reference) -> bool, joins: &mut Sql) 
         }
         let alias = format!("q{n}");
         if !joins.shown().contains(&format!(" as {alias} on ")) {
-            let names = Sql::default().names("", reference.columns.iter().map(String::as_str));
-            let same: Vec<Sql> = reference
-                .columns
-                .iter()
-                .zip(&reference.to)
-                .map(|(column, to)| {
-                    Sql::new(&format!("{alias}.")).name(column).text(" = t.").name(&node.values[*to])
-                })
-                .collect();
-            *joins = joins
-                .clone()
-                .text(" left join (select ")
-                .add(&names)
-                .text(", count(*) as many from ")
-                .table(table)
-                .text(" group by ")
-                .add(&names)
-                .text(&format!(") as {alias} on "))
-                .add(&Sql::join(&same, " and "));
+            *joins = joins.clone().add(&counted(node, reference, &alias));
         }
         sum.push(Sql::new(&format!("coalesce({alias}.many, 0)")));
     }
     Sql::join(&sum, " + ")
+}
+
+/// A join of the rows that refer through one reference, counted for each row of the node: never more than one line for a row.
+fn counted(node: &Node, reference: &Reference, alias: &str) -> Sql {
+    let table = &reference.node.table.name;
+    let names = Sql::default().names("", reference.columns.iter().map(String::as_str));
+    let groups = Sql::new("select ")
+        .add(&names)
+        .text(", count(*) as many from ")
+        .table(table)
+        .text(" group by ")
+        .add(&names);
+    let meets = |row: &str, to: &str| {
+        let pairs = reference.columns.iter().zip(&reference.to);
+        let same: Vec<Sql> = pairs
+            .map(|(column, to_n)| {
+                Sql::new(&format!("{row}.")).name(column).text(&format!(" = {to}.")).name(&node.values[*to_n])
+            })
+            .collect();
+        Sql::join(&same, " and ")
+    };
+    if node.compares_alike(reference) {
+        return Sql::new(" left join (")
+            .add(&groups)
+            .text(&format!(") as {alias} on "))
+            .add(&meets(alias, "t"));
+    }
+    // `2`, `'2'` and `2.0` are three groups there and meet one row.
+    let key = |prefix: &str| Sql::default().names(prefix, node.key().iter().map(String::as_str));
+    let same: Vec<Sql> = node
+        .key()
+        .iter()
+        .map(|column| Sql::new(&format!("{alias}.")).name(column).text(" = t.").name(column))
+        .collect();
+    Sql::new(" left join (select ")
+        .add(&key("y."))
+        .text(", sum(g.many) as many from (")
+        .add(&groups)
+        .text(") as g join ")
+        .table(&node.table.name)
+        .text(" as y on ")
+        .add(&meets("g", "y"))
+        .text(" group by ")
+        .add(&key("y."))
+        .text(&format!(") as {alias} on "))
+        .add(&Sql::join(&same, " and "))
 }
 
 /// How old a row is, as something that sorts.

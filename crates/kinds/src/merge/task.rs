@@ -4,7 +4,7 @@
 use super::options::{FieldRule, Policy};
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
-use targets::db::{List, Sql, Table, Value};
+use targets::db::{Family, List, Sql, Table, Value};
 
 /// A merge, ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,6 +174,32 @@ impl Node {
             .map(|(n, column)| Sql::new(&format!("{row}.")).name(column).text(&format!(" = {map}.{kind}{n}")))
             .collect();
         Sql::join(&same, " and ")
+    }
+
+    /// The n-th value of the row that `{alias}.n0, …` name. With its type, where something refers to it by values of
+    /// another one: SQLite finds `'2'` by a 2 of an integer column, not by a 2 that a query has made.
+    pub fn named(&self, n: usize, alias: &str) -> Sql {
+        if self.references.iter().all(|reference| self.compares_alike(reference)) {
+            return Sql::new(&format!("{alias}.n{n}"));
+        }
+        Sql::new("(select t.")
+            .name(&self.values[n])
+            .text(" from ")
+            .table(&self.table.name)
+            .text(" as t where ")
+            .add(&self.is("t", alias, "n"))
+            .text(&format!(") as n{n}"))
+    }
+
+    /// Whether values that are the same as one of this node are the same among themselves: the columns are of one type.
+    pub fn compares_alike(&self, reference: &Reference) -> bool {
+        reference.columns.iter().zip(&reference.to).all(|(column, to)| {
+            let (own, above) = (reference.node.table.column(column), self.table.column(&self.values[*to]));
+            own.zip(above).is_some_and(|(own, above)| match own.family {
+                Family::Any | Family::Other => own.declared.eq_ignore_ascii_case(&above.declared),
+                family => family == above.family,
+            })
+        })
     }
 
     /// The key, over `t`, is one of those that `select` gives.

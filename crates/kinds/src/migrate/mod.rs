@@ -3,6 +3,7 @@
 //! `directory` reads the files, `script` splits them into statements, `graph` orders them, `history` knows what is in,
 //! `run` brings a database to a version and back, `lint` says beforehand what it would do to those who use it.
 
+pub mod compare;
 pub mod directory;
 pub mod graph;
 pub mod history;

@@ -25,6 +25,9 @@ pub struct Migration {
     pub depends_on: Vec<String>,
     /// Ids that must not be in beside it.
     pub conflicts: Vec<String>,
+    /// What a checkpoint stands for: each entry is one id, or several with `|` between of which one must be in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
     /// The way there.
     pub up: Script,
     /// The way back.

@@ -58,7 +58,8 @@ pub struct Target {
     /// A condition in SQL, over the alias `t`. Only from the configuration or the command line, never from the API.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// Keep the newest rows, this many; the rest goes.
+    /// Keep the newest rows, this many; the rest goes. Newest by `age_column` or `expires`; without one by the key, where the
+    /// database itself counts it up (an identity, a serial, a rowid).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_newest: Option<u64>,
     /// With `keep_newest`: keep as many for each value of these columns.

@@ -100,6 +100,7 @@ fn plan_target(
     earlier.note(target, &sweep.table, &task.rule, &mark, facts.dialect());
     check_ages(target, &sweep.table, &step, findings)?;
     check_numbers(target, &sweep.table, &step, &task.rule, facts, findings)?;
+    check_clock(target, &sweep.table, &step, facts, planning, findings)?;
     bulk::choose(options, target, &mut step, &mut task, facts)?;
     if task.refill || !task.drop.is_empty() {
         sweep::check_owner(&sweep.table, findings);
@@ -144,6 +145,43 @@ fn check_ages(target: &Target, table: &Table, step: &Step, findings: &mut Vec<Fi
         ),
         "name another column, or say how to read this one: `epoch_unit`, `zone`",
     ));
+    Ok(())
+}
+
+/// Where nothing else tells that time has passed, rows that came since then do; a clock that went ahead has none (W-124).
+fn check_clock(
+    target: &Target,
+    table: &Table,
+    step: &Step,
+    facts: &mut dyn Facts,
+    planning: &Planning,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let Some(since) = planning.quiet_since else { return Ok(()) };
+    let Some(name) = target.age_column.as_ref().or(target.expires.as_ref()) else { return Ok(()) };
+    if step.matched == 0 {
+        return Ok(());
+    }
+    let zone = engine::age::zone(target.zone.as_deref().unwrap_or("UTC"))?;
+    let column = table.expect_column(name)?;
+    let age = facts.dialect().age(column, target.epoch_unit, &engine::age::cutoff(since, &zone))?;
+    let newer = Sql::new("select count(*) from (select 1 from ")
+        .table(&table.name)
+        .text(" as t where ")
+        .add(&age.instant)
+        .text(" is not null and (")
+        .add(&age.older)
+        .text(") is not true limit 1) as newer");
+    if facts.count(&newer)? == 0 {
+        let days = planning.now.duration_since(since).as_hours() / 24;
+        findings.push(Finding::refuse(
+            "clock",
+            &table.name,
+            format!("`{name}` has no time of the last {days} days, in which nothing was run either"),
+            "look whether the clock of this machine is right, because ages are measured from it; if it is, allow the run \
+             once with `--force`",
+        ));
+    }
     Ok(())
 }
 

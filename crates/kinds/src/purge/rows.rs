@@ -3,7 +3,7 @@
 use super::options::Target;
 use crate::sweep::Newest;
 use engine::{Error, Planning, Result};
-use targets::db::{Age as AgeTest, Facts, Sql, Table, Value};
+use targets::db::{Age as AgeTest, Facts, Family, Sql, Table, Value};
 
 /// Which rows, over the alias `t`.
 pub struct Which {
@@ -73,17 +73,19 @@ pub fn which(target: &Target, table: &Table, facts: &mut dyn Facts, planning: &P
         shown.push(("where".to_owned(), condition.clone()));
     }
     let mut newest = None;
+    let by = target.age_column.as_ref().or(target.expires.as_ref());
+    let by = by.cloned().or_else(|| ordering_column(table)).unwrap_or_default();
     if let Some(keep) = target.keep_newest {
         if target.per.is_empty() {
             parts.push(beyond_newest(keep, target, table, age_test.as_ref(), facts)?);
         } else {
             newest = Some(newest_of_each(keep, target, table, age_test.as_ref())?);
         }
-        shown.push(("keep".to_owned(), format!("the newest {keep}{}", per(target))));
+        shown.push(("keep".to_owned(), format!("the newest {keep} by {by}{}", per(target))));
     }
     if let Some(size) = &target.max_size {
         parts.push(beyond_size(bytes(size)?, target, table, age_test.as_ref(), facts)?);
-        shown.push(("keep".to_owned(), format!("the newest rows up to {size}")));
+        shown.push(("keep".to_owned(), format!("the newest rows by {by} up to {size}")));
     }
     if let Some(newest) = &mut newest {
         newest.rest = if parts.is_empty() { Sql::new("1 = 1") } else { Sql::join(&parts, " and ") };
@@ -127,7 +129,33 @@ fn order(target: &Target, table: &Table, age: Option<&AgeTest>) -> Result<(Optio
             .help("give the table a primary key, or use `older_than`"));
         }
     };
+    if age.is_none() && ordering_column(table).is_none() {
+        return Err(Error::usage(format!(
+            "which rows of `{}` are newest cannot be told by its key {}: it does not grow with every row",
+            target.table,
+            key.join(", ")
+        ))
+        .help("say which column does: `age_column = \"created_at\"`"));
+    }
     Ok((age.map(|age| age.instant.clone()), key))
+}
+
+/// The column that the database itself lets grow from row to row, where the key is one. Text, UUIDs, and numbers that an
+/// application gives are in no such order.
+fn ordering_column(table: &Table) -> Option<String> {
+    let key = match (&table.key, &table.rowid) {
+        (Some(key), _) => match key.columns.as_slice() {
+            [only] => only,
+            _ => return None,
+        },
+        (None, rowid) => return rowid.clone(),
+    };
+    if table.rowid.as_ref() == Some(key) {
+        return Some(key.clone());
+    }
+    let column = table.expect_column(key).ok().filter(|column| column.family == Family::Integer)?;
+    let counted = column.identity || column.default.as_ref().is_some_and(|text| text.contains("nextval("));
+    counted.then(|| key.clone())
 }
 
 fn values(age: &Option<Sql>, key: &[String]) -> Vec<Sql> {
@@ -163,10 +191,10 @@ fn beyond_newest(
 
 /// The newest `keep` rows of each group.
 fn newest_of_each(keep: u64, target: &Target, table: &Table, age: Option<&AgeTest>) -> Result<Newest> {
-    let (age, key) = order(target, table, age)?;
     for column in &target.per {
         table.expect_column(column)?;
     }
+    let (age, key) = order(target, table, age)?;
     let (table, per) = (table.clone(), target.per.clone());
     Ok(Newest { keep, table, per, age, key, rest: Sql::default(), at_least: 1 })
 }

@@ -11,7 +11,7 @@ use super::relations::{self, Hanging};
 use super::rights::check_rights;
 use super::rings::{self, Kept};
 use super::task::{Act, Archive, Joined, Task};
-use engine::words::{either, rows};
+use engine::words::{count, either, rows};
 use engine::{Error, Finding, Planning, Result, Step, undo::not_exempt};
 use targets::db::{Facts, Schema, Sql, Table};
 
@@ -94,7 +94,8 @@ pub fn plan(
     };
     let doomed = match relations::tree(table, &children, &|from| from.text("(").add(&condition).text(")")) {
         Some(tree) if sizes.matched > 0 => {
-            sizes.matched = count_rows(table, &tree, facts)?;
+            let meant = std::mem::replace(&mut sizes.matched, count_rows(table, &tree, facts)?);
+            tell_below(table, meant, sizes.matched, findings);
             doomed(table, &tree)
         }
         _ => doomed(table, &condition),
@@ -198,6 +199,26 @@ pub fn plan(
         task: serde_json::Value::Null,
     };
     Ok((step, task))
+}
+
+/// Rows of a table that refers to itself go with those above them, though nothing else speaks against them.
+fn tell_below(table: &Table, meant: u64, all: u64, findings: &mut Vec<Finding>) {
+    let below = all.saturating_sub(meant);
+    if below == 0 {
+        return;
+    }
+    findings.push(Finding::warning(
+        "rows_below",
+        &table.name,
+        format!(
+            "{} of the {} {} only because {} on others of this table",
+            count(below),
+            rows(all),
+            either(below, "goes", "go"),
+            either(below, "it hangs", "they hang")
+        ),
+        "with `dependants = \"restrict\"` they stay, and with them the rows that they hang on",
+    ));
 }
 
 /// What can be put back after these steps.

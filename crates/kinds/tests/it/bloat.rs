@@ -45,8 +45,11 @@ fn a_table_over_the_limit_is_listed_and_a_fresh_or_small_one_is_not() {
             assert!(one.get(field).is_some(), "R1b has {field}: {one}");
         }
         assert_eq!(report.status, Status::Partial, "what was found decides how it ends");
+        // S2-084
+        assert!(report.recommendations.iter().any(|one| one.contains("vacuum")), "{report:#?}");
         let (report, result) = run(stage, json!({"threshold_percent": 90}));
         assert_eq!((report.status, &result["tables"]), (Status::Completed, &json!([])));
+        assert_eq!(report.recommendations, Vec::<String>::new());
         let (_, result) = run(stage, json!({"tables": ["fresh"]}));
         assert_eq!(result["tables"], json!([]));
     });

@@ -236,7 +236,7 @@ fn a_dry_run_is_logged_as_such_and_left_out_of_estimates() {
 
 #[test]
 fn the_run_log_is_also_a_file_of_json_lines() {
-    // W-115, S3-046
+    // W-115
     both(TABLES, TABLES, |stage| {
         let report = stage.run(json!({"table": "c", "where": "n = 1"}));
         let file = std::fs::read_to_string(stage.workshop.folder().join("runs.jsonl")).unwrap();

@@ -286,3 +286,38 @@ fn the_survivor_is_chosen_by_the_rules_in_their_order() {
         assert!(refused.contains("prettiest") && refused.contains("most_dependants"), "{refused}");
     });
 }
+
+#[test]
+fn what_refers_by_values_of_another_type_counts_for_one_row() {
+    // W-081, W-084: `2`, `'2'` and `2.0` are three values and one user. Only SQLite compares columns of different types.
+    for (column, values) in [
+        ("user_id", "(1, 2), (2, '2'), (3, 2.0)"),
+        ("user_id text", "(1, '2'), (2, ' 2'), (3, '2')"),
+        ("user_id text references users (id)", "(1, '2'), (2, ' 2'), (3, '2')"),
+    ] {
+        for index in ["", "create index orders_user on orders (user_id);"] {
+            let stage = Stage::new(Place::sqlite());
+            stage.place.script(&format!(
+                "create table users (id integer primary key, email text); create table orders (id integer primary key, {column}); {index}
+                 insert into users values (1, 'x'), (2, 'x'); insert into orders values {values};"
+            ));
+            let before = stage.place.dump();
+            let options = json!({"table": "users", "by": ["email"], "references": [{"table": "orders", "columns": ["user_id"]}]});
+            let engine = stage.engine();
+            let plan = story::plan(&engine, &story::request("merge", options, manners(), false));
+            let report = story::run(&engine, &plan);
+            assert_eq!(
+                (report.status, report.totals.deleted),
+                (engine::Status::Completed, 1),
+                "{column}: {report:#?}"
+            );
+            assert_eq!(stage.list("select id from users"), ["2"], "{column}");
+            assert_eq!(
+                stage.number("select count(*) from orders as o join users as u on u.id = o.user_id"),
+                3
+            );
+            stage.undo(&report.run_id);
+            assert_eq!(stage.place.dump(), before, "{column}");
+        }
+    }
+}

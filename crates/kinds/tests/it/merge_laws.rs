@@ -23,6 +23,9 @@ struct Case {
     if_same: usize,
     policy: usize,
     batch_size: u64,
+    /// How the documents refer to folders: by a declared key, by a column without a type, by text (the latter on SQLite).
+    typed: usize,
+    indexed: bool,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -30,7 +33,7 @@ fn case() -> impl Strategy<Value = Case> {
         prop::collection::vec((0..2_u8, any::<u8>(), 0..3_u8), 1..16),
         prop::collection::vec((any::<u8>(), 0..3_u8, 0..3_u8), 0..14),
         (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
-        (0..3_usize, 0..3_usize, 0..2_usize, 1..12_u64),
+        (0..3_usize, 0..3_usize, 0..2_usize, 1..12_u64, 0..3_usize, any::<bool>()),
     )
         .prop_map(|(folders, documents, flags, choices)| Case {
             folders,
@@ -43,6 +46,8 @@ fn case() -> impl Strategy<Value = Case> {
             if_same: choices.1,
             policy: choices.2,
             batch_size: choices.3,
+            typed: choices.4,
+            indexed: choices.5,
         })
 }
 
@@ -56,15 +61,23 @@ impl Case {
         (parent % 3 > 0 && !earlier.is_empty()).then(|| earlier[usize::from(parent) % earlier.len()])
     }
 
-    fn script(&self) -> String {
+    fn script(&self, sqlite: bool) -> String {
+        let typed = if sqlite { self.typed } else { self.typed.min(1) };
+        let folder = match typed {
+            0 => "integer references folders (id)",
+            1 if sqlite => "",
+            1 => "integer",
+            _ => "text",
+        };
+        let indexed = if self.indexed { "create index documents_folder on documents (folder);" } else { "" };
         let names = if self.unique_names { ", unique (parent, name)" } else { "" };
         let documents = if self.unique_documents { ", unique (folder, name)" } else { "" };
         let mut text = format!(
             "create table folders (id integer primary key, app integer not null, parent integer references folders (id), name varchar(40) not null{names});
-             create table documents (id integer primary key, folder integer references folders (id), name varchar(40), hash text{documents});
+             create table documents (id integer primary key, folder {folder}, name varchar(40), hash text{documents});
              create table tags (folder integer not null references folders (id), tag text not null, primary key (folder, tag));
              create index folders_parent on folders (parent); create index folders_app on folders (app);
-             create index documents_folder on documents (folder);"
+             {indexed}"
         );
         let mut taken = BTreeSet::new();
         for (n, (application, _, name)) in self.folders.iter().enumerate() {
@@ -84,7 +97,12 @@ impl Case {
             if self.unique_documents && !taken.insert((folder, name.clone())) {
                 name = format!("own {n}");
             }
-            let _ = write!(text, "insert into documents values ({n}, {folder}, '{name}', 'h{hash}');");
+            let spelled = match (typed, hash) {
+                (1 | 2, 1) if sqlite => format!("'{folder}'"),
+                (1 | 2, 2) if sqlite => format!("{folder}.0"),
+                _ => folder.to_string(),
+            };
+            let _ = write!(text, "insert into documents values ({n}, {spelled}, '{name}', 'h{hash}');");
         }
         if self.circle {
             text.push_str(
@@ -107,6 +125,9 @@ impl Case {
                 "same": ["hash"], "if_same": if_same,
             }],
         });
+        if self.typed > 0 {
+            options["references"] = json!([{"table": "documents", "columns": ["folder"]}]);
+        }
         if self.scoped {
             options["scope"] = "app".into();
         }
@@ -135,7 +156,7 @@ fn tags(stage: &Stage) -> Vec<String> {
 
 fn hold_the_laws(case: &Case, place: Place) {
     let stage = Stage::new(place);
-    stage.place.script(&case.script());
+    stage.place.script(&case.script(stage.place.is_sqlite()));
     let before = stage.place.dump();
     let lying = leaves(&stage);
     let tagged = tags(&stage);

@@ -197,3 +197,21 @@ fn a_plain_table_of_versions_is_made_kept_and_believed() {
         assert_eq!(current(yard), json!(3));
     });
 }
+
+#[test]
+fn a_dump_of_rails_makes_a_fresh_database_and_is_in_by_its_own_word() {
+    // X-26
+    let place = Place::sqlite();
+    let yard = Yard::with(
+        place,
+        &[(
+            "structure.sql",
+            "CREATE TABLE IF NOT EXISTS \"schema_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY);\n\
+             CREATE TABLE users (id integer primary key);\n\
+             INSERT INTO \"schema_migrations\" (version) VALUES ('20240131120000');\n",
+        )],
+    );
+    yard.up();
+    assert_eq!(yard.list("select version from schema_migrations"), ["20240131120000"]);
+    assert_eq!(yard.state("structure"), "applied");
+}

@@ -335,3 +335,27 @@ fn each_state_of_a_failed_migration_has_one_advised_command() {
         assert!(help.contains("`sexton migrate resume`"), "{help}");
     });
 }
+
+#[test]
+fn a_database_newer_than_the_files_is_told_as_such_and_left_alone() {
+    // W-004
+    both(|yard| {
+        yard.write(&THREE);
+        yard.up();
+        let before = yard.place.dump();
+        // The application of last week comes with its folder.
+        yard.remove("0003_note.sql");
+        let (code, what, _) = reason(&yard.run(json!({})));
+        assert_eq!(code, "newer", "{what}");
+        assert!(
+            what.contains("the database is newer than these files") && what.contains("`0003_note`"),
+            "{what}"
+        );
+        assert_eq!(yard.status()["ok"], false);
+        assert_eq!(yard.place.dump(), before);
+        // One from the middle is lost, not newer.
+        yard.write(&[THREE[2]]);
+        yard.remove("0002_orders.sql");
+        assert_eq!(reason(&yard.run(json!({}))).0, "missing");
+    });
+}

@@ -284,89 +284,6 @@ fn a_column_that_holds_no_time_is_refused_or_left_alone() {
     assert_eq!((plan.matched(), plan.items[0].steps[0].unreadable), (0, 2));
 }
 
-/// Ten rows in two groups, some of the same time.
-const EVENTS: (&str, &str) = (
-    "create table events (id integer primary key, who text, at text);
-     insert into events values
-       (1, 'a', '2026-01-01'), (2, 'a', '2026-01-02'), (3, 'a', '2026-01-03'), (4, 'a', '2026-01-03'), (5, 'a', '2026-01-03'),
-       (6, 'b', '2026-01-01'), (7, 'b', '2026-01-01'), (8, null, '2026-01-05'), (9, null, '2026-01-06'), (10, 'c', null);",
-    "create table events (id int primary key, who text, at timestamptz);
-     insert into events values
-       (1, 'a', '2026-01-01'), (2, 'a', '2026-01-02'), (3, 'a', '2026-01-03'), (4, 'a', '2026-01-03'), (5, 'a', '2026-01-03'),
-       (6, 'b', '2026-01-01'), (7, 'b', '2026-01-01'), (8, null, '2026-01-05'), (9, null, '2026-01-06'), (10, 'c', null);",
-);
-
-#[test]
-fn the_newest_rows_are_kept_and_ties_are_broken_by_the_key() {
-    both(EVENTS.0, EVENTS.1, |stage| {
-        let report = stage.run(json!({"table": "events", "age_column": "at", "keep_newest": 4}));
-        assert_eq!(report.operations[0].rows_deleted, 5);
-        // 9, 8 and two of the three that are equally old; a row without a time is left alone
-        assert_eq!(stage.list("select id from events order by id"), ["4", "5", "8", "9", "10"]);
-        let again = stage.plan(json!({"table": "events", "age_column": "at", "keep_newest": 4}));
-        assert_eq!(again.matched(), 0);
-        assert_eq!(stage.plan(json!({"table": "events", "age_column": "at", "keep_newest": 0})).matched(), 4);
-    });
-}
-
-#[test]
-fn the_newest_rows_of_each_group_are_kept() {
-    both(EVENTS.0, EVENTS.1, |stage| {
-        let report = stage.run_with(
-            json!({"table": "events", "age_column": "at", "keep_newest": 1, "per": ["who"]}),
-            |manners| manners.batch_size = Some(2),
-        );
-        assert_eq!(report.operations[0].rows_deleted, 6);
-        // rows without a name are a group too
-        assert_eq!(stage.list("select id from events order by id"), ["5", "7", "9", "10"]);
-        stage.undo(&report.run_id);
-        assert_eq!(stage.number("select count(*) from events"), 10);
-    });
-}
-
-#[test]
-fn without_an_age_the_newest_rows_are_those_with_the_greatest_keys() {
-    both(
-        "create table t (a text, b int, primary key (a, b)) without rowid;
-         insert into t values ('x', 1), ('x', 2), ('y', 1), ('y', 2), ('y', 3);",
-        "create table t (a uuid, b int, primary key (a, b));
-         insert into t select ('00000000-0000-0000-0000-00000000000' || case when n < 3 then 1 else 2 end)::uuid,
-           case when n < 3 then n else n - 2 end from generate_series(1, 5) n;",
-        |stage| {
-            let report = stage.run(json!({"table": "t", "keep_newest": 2}));
-            assert_eq!(report.operations[0].rows_deleted, 3);
-            assert_eq!(stage.list("select b from t order by b"), ["2", "3"]);
-        },
-    );
-}
-
-#[test]
-fn the_oldest_rows_go_until_the_rest_fits_the_size() {
-    both(
-        "create table t (id integer primary key, at integer, body text);
-         with recursive n(i) as (select 1 union all select i + 1 from n where i < 200)
-         insert into t select i, 1700000000 + i, hex(zeroblob(512)) from n;",
-        "create table t (id int primary key, at bigint, body text);
-         insert into t select i, 1700000000 + i, repeat(md5(i::text), 32) from generate_series(1, 200) i;
-         alter table t alter body set storage plain;",
-        |stage| {
-            let options = json!({"table": "t", "age_column": "at", "max_size": "100 KB"});
-            let report = stage.run(options.clone());
-            let left = stage.number("select count(*) from t");
-            assert!((90..=100).contains(&left), "about a hundred rows of 1 KB fit, {left} are left");
-            assert_eq!(stage.number("select min(id) from t"), 201 - left, "the oldest went first");
-            assert_eq!(
-                stage.plan(options).matched(),
-                0,
-                "a second run finds nothing: it counts rows, not the file"
-            );
-            assert_eq!(report.operations[0].rows_deleted, 200 - left as u64);
-            let refusal = stage.refusal(json!({"table": "t", "age_column": "at", "max_size": "much"}));
-            assert!(refusal.contains("is not a size"), "{refusal}");
-        },
-    );
-}
-
 #[test]
 fn rules_are_joined_with_and() {
     both(
@@ -566,42 +483,6 @@ fn what_is_marked_in_a_run_is_not_deleted_in_the_same_run() {
             assert!(codes(&plan).contains(&"marked_in_this_run"), "{:?}", codes(&plan));
         },
     );
-}
-
-#[test]
-fn a_count_that_depends_on_an_earlier_target_is_called_an_estimate() {
-    // W-112
-    let script = "create table p (id integer primary key); create table c (id integer primary key, p integer references p (id));
-        create index c_p on c (p); insert into p values (1), (2); insert into c values (1, 1), (2, 2), (3, 2);";
-    both(script, script, |stage| {
-        let plan = stage.plan(json!({"targets": [
-            {"table": "p", "where": "id = 1", "dependants": "cascade"}, {"table": "c", "where": "id < 3"}]}));
-        assert_eq!(plan.items[0].steps.iter().map(|step| step.exact).collect::<Vec<_>>(), [true, false]);
-        let report = story::run(&stage.engine(), &plan);
-        assert_eq!(
-            (report.status, report.totals.deleted, report.totals.dependants),
-            (Status::Completed, 2, 1),
-            "{report:#?}"
-        );
-    });
-}
-
-#[test]
-fn rows_of_unknown_age_stay_and_leave_less_room_for_the_others() {
-    let script = "create table t (id integer primary key, at text, body text);
-        insert into t values (1, '2001-01-01', 'x'), (2, '2002-01-01', 'x'), (3, '2003-01-01', 'x');";
-    let sqlite = format!(
-        "{script} insert into t values (4, null, hex(zeroblob(2000))), (5, 'soon', hex(zeroblob(2000)));"
-    );
-    let postgres = format!(
-        "{script} alter table t alter body set storage plain;
-        insert into t values (4, null, repeat(md5('x'), 120)), (5, 'soon', repeat(md5('x'), 120));"
-    );
-    both(&sqlite, &postgres, |stage| {
-        let report = stage.run(json!({"table": "t", "age_column": "at", "max_size": "4 KB"}));
-        assert_eq!(report.totals.deleted, 3, "the others fill the size alone: {report:#?}");
-        assert_eq!(stage.list("select id from t order by id"), ["4", "5"]);
-    });
 }
 
 #[test]

@@ -285,7 +285,7 @@ fn a_child_without_an_index_is_warned_about() {
     let script = family("").replace("create index children_parent on children (parent);", "");
     both(&script, &script, |stage| {
         let plan = stage.plan(json!({"table": "parents", "where": "old = 1", "dependants": "cascade"}));
-        // S3-058, S2-084: the index is named as a statement
+        // S3-058: the index is named as a statement
         let found = plan.items[0].findings.iter().find(|finding| finding.code == "missing_index").unwrap();
         assert!(found.remedy.starts_with("create index ") && found.object.contains("children"), "{found:?}");
         let report = stage.run(json!({"table": "parents", "where": "old = 1", "dependants": "cascade"}));

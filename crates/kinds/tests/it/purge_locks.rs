@@ -247,7 +247,7 @@ fn a_row_that_comes_two_levels_below_a_doomed_one_is_not_taken_along_silently() 
 
 #[test]
 fn whoever_holds_a_lock_for_good_is_named() {
-    // S1-070, S2-086
+    // S1-070
     let stage = on_postgres(30);
     let (_workshop, engine, plan) = planned(&stage, options(), |manners| manners.lock_timeout = 0.05);
     let mut advice = None;
@@ -270,6 +270,35 @@ fn whoever_holds_a_lock_for_good_is_named() {
     let advice = advice.unwrap_or_default();
     assert!(advice.contains("pid ") && advice.contains("for update"), "{advice}");
     assert!(advice.contains("--lock-timeout"), "{advice}");
+}
+
+#[test]
+fn a_batch_that_takes_longer_than_it_may_says_what_helps() {
+    // S2-086
+    let stage = on_postgres(30);
+    stage.place.script(
+        "create table switched (at int); create function slowly(n int) returns boolean language plpgsql stable as
+         'begin if exists (select 1 from switched) then perform pg_sleep(1); end if; return true; end'",
+    );
+    let mut slow = options();
+    slow["where"] = json!("slowly(id)");
+    let (_workshop, engine, plan) = planned(&stage, slow, |manners| manners.statement_timeout = 0.2);
+    stage.place.script("insert into switched values (1)");
+    let before = stage.place.dump();
+    let mut advice = None;
+    let report = engine
+        .run(&plan, &Stop::default(), &mut |event| {
+            if let What::Failed { help, .. } = &event.what {
+                advice = help.clone();
+            }
+        })
+        .unwrap();
+    assert_eq!((report.status, report.totals.deleted), (Status::Failed, 0), "{report:#?}");
+    assert_eq!(stage.place.dump(), before);
+    let advice = advice.unwrap_or_default();
+    for word in ["--statement-timeout", "--batch-size", "quieter hours"] {
+        assert!(advice.contains(word), "{word}: {advice}");
+    }
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use targets::db::{
     Access, Command, Copies, Database, Dialect, Edge, Error, Facts, GAVE_WAY, Limits, List, Load, Loader,
-    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Take,
-    Taken, Traffic, Tx, Upkeep,
+    Object, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName,
+    Take, Taken, Traffic, Tx, Upkeep,
 };
 
 type Begun = Box<dyn FnMut(u64, &mut dyn Tx) + Send>;
+type Felt = Box<dyn FnMut(u64, &mut Pulse) + Send>;
 
 /// What the test does to transactions, numbered from 1 over all sessions.
 pub struct Tampered {
@@ -26,6 +27,22 @@ struct Hooks {
     gives_way: u64,
     /// Sessions can keep lists.
     lists: bool,
+    looks: AtomicU64,
+    felt: Mutex<Felt>,
+}
+
+impl Hooks {
+    fn none() -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            begun: Mutex::new(Box::new(|_, _| {})),
+            lost: 0,
+            gives_way: 0,
+            lists: true,
+            looks: AtomicU64::new(0),
+            felt: Mutex::new(Box::new(|_, _| {})),
+        }
+    }
 }
 
 impl Tampered {
@@ -34,49 +51,34 @@ impl Tampered {
         inner: Arc<dyn Database>,
         begun: impl FnMut(u64, &mut dyn Tx) + Send + 'static,
     ) -> Arc<Self> {
-        let hooks = Hooks {
-            count: AtomicU64::new(0),
-            begun: Mutex::new(Box::new(begun)),
-            lost: 0,
-            gives_way: 0,
-            lists: true,
-        };
+        let hooks = Hooks { begun: Mutex::new(Box::new(begun)), ..Hooks::none() };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 
     /// The n-th commit happens, but whoever asked for it is told that the connection was lost.
     pub fn losing_answer(inner: Arc<dyn Database>, nth: u64) -> Arc<Self> {
-        let hooks = Hooks {
-            count: AtomicU64::new(0),
-            begun: Mutex::new(Box::new(|_, _| {})),
-            lost: nth,
-            gives_way: 0,
-            lists: true,
-        };
+        let hooks = Hooks { lost: nth, ..Hooks::none() };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 
     /// The n-th transaction ends as a long one does when somebody comes.
     pub fn giving_way(inner: Arc<dyn Database>, nth: u64) -> Arc<Self> {
-        let hooks = Hooks {
-            count: AtomicU64::new(0),
-            begun: Mutex::new(Box::new(|_, _| {})),
-            lost: 0,
-            gives_way: nth,
-            lists: true,
-        };
+        let hooks = Hooks { gives_way: nth, ..Hooks::none() };
+        Arc::new(Self { inner, hooks: Arc::new(hooks) })
+    }
+
+    /// Sessions that change data feel another pulse at the n-th look: `felt` changes what the database told.
+    pub fn feeling(
+        inner: Arc<dyn Database>,
+        felt: impl FnMut(u64, &mut Pulse) + Send + 'static,
+    ) -> Arc<Self> {
+        let hooks = Hooks { felt: Mutex::new(Box::new(felt)), ..Hooks::none() };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 
     /// Sessions can keep nothing, as behind a transaction pooler.
     pub fn keeping_no_list(inner: Arc<dyn Database>) -> Arc<Self> {
-        let hooks = Hooks {
-            count: AtomicU64::new(0),
-            begun: Mutex::new(Box::new(|_, _| {})),
-            lost: 0,
-            gives_way: 0,
-            lists: false,
-        };
+        let hooks = Hooks { lists: false, ..Hooks::none() };
         Arc::new(Self { inner, hooks: Arc::new(hooks) })
     }
 }
@@ -126,6 +128,9 @@ impl Facts for Watched {
     fn schema(&mut self) -> Result<Schema> {
         self.inner.schema()
     }
+    fn objects(&mut self) -> Result<Vec<Object>> {
+        self.inner.objects()
+    }
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
         self.inner.query(sql, each)
     }
@@ -157,7 +162,10 @@ impl Facts for Watched {
         self.inner.soundness(most)
     }
     fn pulse(&mut self) -> Result<Pulse> {
-        self.inner.pulse()
+        let mut pulse = self.inner.pulse()?;
+        let look = self.hooks.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        (self.hooks.felt.lock().unwrap())(look, &mut pulse);
+        Ok(pulse)
     }
     fn traffic(&mut self) -> Result<Vec<Traffic>> {
         self.inner.traffic()

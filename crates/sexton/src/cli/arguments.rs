@@ -37,6 +37,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(report())
         .subcommand(audit())
         .subcommand(digest())
+        .subcommand(super::fleet::command())
         .subcommand(config());
     for kind in catalogue {
         command = command.subcommand(match kind.name() {
@@ -201,7 +202,7 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
                 .long("plan")
                 .value_name("FILE")
                 .conflicts_with_all(["names", "operation", "group", "all", "set"])
-                .help("Run a plan saved by `sexton plan --save`; refused when it no longer fits")
+                .help("Run a plan saved by `sexton plan --save`, with its own options and database; refused when it no longer fits")
                 .help_heading("What to run"),
         )
         .args(flags::of_operations(catalogue))
@@ -267,7 +268,7 @@ fn resume() -> Command {
 fn stop() -> Command {
     Command::new("stop")
         .about("Ask a run, in whichever process, to stop at its next batch")
-        .arg(id("The run: its id, the first letters of it, or `latest`"))
+        .arg(id("The run: its id, the first letters of it, or `latest` for the newest that is at work"))
 }
 
 fn undo() -> Command {
@@ -329,7 +330,7 @@ fn limit(default: &'static str) -> Arg {
         .long("limit")
         .value_name("N")
         .default_value(default)
-        .value_parser(clap::value_parser!(u64))
+        .value_parser(clap::value_parser!(u64).range(1..))
         .help("At most this many")
 }
 
@@ -402,7 +403,7 @@ fn restore_archive() -> Command {
              same; this also works long after, or on another machine: only the store is needed.",
         )
         .after_help("Example:\n  sexton restore-archive cold 7f3k2m9x --table audit_log")
-        .arg(Arg::new("store").value_name("STORE").required(true).help("The file store, as the configuration names it"))
+        .arg(Arg::new("store").value_name("STORE").required(true).help("The file store: as the configuration names it, a folder with a `/` in it, or `s3://bucket`"))
         .arg(Arg::new("run").value_name("RUN").required(true).help("The whole id of the run that archived them"))
         .arg(Arg::new("table").long("table").value_name("NAME").help("Only the rows of this table"))
         .arg(dry_run())

@@ -44,7 +44,7 @@ pub struct Console {
     /// Every question is answered with yes.
     pub yes: bool,
     color: bool,
-    secrets: Vec<SecretString>,
+    secrets: std::sync::Mutex<Vec<SecretString>>,
 }
 
 /// How a word looks.
@@ -65,13 +65,24 @@ pub enum Style {
 impl Console {
     /// A console for this output. `color` is whether colour is wanted at all.
     pub fn new(output: Output, color: bool) -> Self {
-        Self { output, events: false, quiet: false, verbose: false, yes: false, color, secrets: Vec::new() }
+        Self {
+            output,
+            events: false,
+            quiet: false,
+            verbose: false,
+            yes: false,
+            color,
+            secrets: std::sync::Mutex::default(),
+        }
     }
 
     /// Hides these from now on.
-    pub fn hide(&mut self, secrets: &[SecretString]) {
+    pub fn hide(&self, secrets: &[SecretString]) {
         // Shorter ones would black out half of every text, and are in no place where an error could quote them.
-        self.secrets.extend(secrets.iter().filter(|secret| secret.expose_secret().len() >= 4).cloned());
+        let long = secrets.iter().filter(|secret| secret.expose_secret().len() >= 4);
+        if let Ok(mut known) = self.secrets.lock() {
+            known.extend(long.cloned());
+        }
     }
 
     /// Whether results are for people.
@@ -172,7 +183,8 @@ impl Console {
 
     /// The text without what must not be printed.
     pub fn hidden(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
+        let Ok(secrets) = self.secrets.lock() else { return "***".to_owned() };
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
     }
 }
 

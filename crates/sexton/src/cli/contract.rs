@@ -1,8 +1,7 @@
 //! The written contract of the JSON documents, as JSON Schemas: what the reference shows and tests check against.
 
-use super::contract_lists;
-use super::documents::{ABOUT, FIGURES};
-use engine::{Event, OperationReport, Report};
+use super::{contract_lists, contract_migrate};
+use engine::{ABOUT, Event, FIGURES, OperationReport, Report};
 use serde_json::{Map, Value as Json, json};
 
 /// The JSON Schemas of all documents, by name.
@@ -17,7 +16,7 @@ pub fn schemas() -> Json {
         "Command result": result(),
         "Error": error(),
     });
-    for (name, schema) in contract_lists::schemas() {
+    for (name, schema) in contract_lists::schemas().into_iter().chain(contract_migrate::schemas()) {
         all[name] = schema;
     }
     all

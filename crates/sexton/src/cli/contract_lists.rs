@@ -244,7 +244,7 @@ fn answer() -> Json {
 }
 
 /// A document with these fields beside its version.
-fn document(about: &str, fields: &[(&str, Json)], definitions: Json) -> Json {
+pub(super) fn document(about: &str, fields: &[(&str, Json)], definitions: Json) -> Json {
     let version = [("schema_version", integer("Of this document."))];
     let all: Vec<(&str, Json)> = version.into_iter().chain(fields.iter().cloned()).collect();
     let mut document = object(about, &all, &[]);
@@ -253,7 +253,7 @@ fn document(about: &str, fields: &[(&str, Json)], definitions: Json) -> Json {
 }
 
 /// An object that has all of these fields, but for the optional ones, and no others.
-fn object(about: &str, fields: &[(&str, Json)], optional: &[&str]) -> Json {
+pub(super) fn object(about: &str, fields: &[(&str, Json)], optional: &[&str]) -> Json {
     let required: Vec<&str> =
         fields.iter().map(|(name, _)| *name).filter(|name| !optional.contains(name)).collect();
     let properties: Map<String, Json> =
@@ -267,19 +267,19 @@ fn object(about: &str, fields: &[(&str, Json)], optional: &[&str]) -> Json {
     })
 }
 
-fn text(about: &str) -> Json {
+pub(super) fn text(about: &str) -> Json {
     json!({ "type": "string", "description": about })
 }
 
-fn integer(about: &str) -> Json {
+pub(super) fn integer(about: &str) -> Json {
     json!({ "type": "integer", "description": about })
 }
 
-fn or_null(sort: &str, about: &str) -> Json {
+pub(super) fn or_null(sort: &str, about: &str) -> Json {
     json!({ "type": [sort, "null"], "description": about })
 }
 
-fn list(about: &str, items: Json) -> Json {
+pub(super) fn list(about: &str, items: Json) -> Json {
     json!({ "type": "array", "description": about, "items": items })
 }
 

@@ -44,6 +44,8 @@ struct Flag {
     about: String,
     choices: Vec<String>,
     heading: String,
+    /// It names a file store.
+    store: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +160,7 @@ fn flags_of(schema: Schema<'_>, heading: &str) -> Vec<Flag> {
                 about: about(&property),
                 choices: property.schema.choices().into_iter().map(str::to_owned).collect(),
                 heading: heading.to_owned(),
+                store: property.format == Some("store"),
                 name,
             })
         })
@@ -221,6 +224,7 @@ fn value_of(flag: &Flag, texts: &[String]) -> Result<Node, Trouble> {
     let node = |value| Node { path: flag.key.clone(), name_span: 0..0, span: 0..0, value };
     let text = texts.last().cloned().unwrap_or_default();
     Ok(match flag.shape {
+        Shape::Text if flag.store => node(Value::Text(crate::wiring::absolute_store(&text))),
         Shape::Text => node(Value::Text(text)),
         Shape::Number | Shape::Switch => Node::parse_value(&flag.key, &text),
         Shape::List => node(Value::List(

@@ -12,11 +12,13 @@ mod consent;
 mod console;
 mod contract;
 mod contract_lists;
+mod contract_migrate;
 mod digest;
 mod doctor;
 mod documents;
 mod example;
 mod flags;
+mod fleet;
 mod index;
 mod init;
 mod migrate;
@@ -100,6 +102,12 @@ fn dispatch(
 ) -> Result<Exit, Trouble> {
     let Some((name, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
     let last = innermost(own);
+    if console.events && console.output != Output::Text {
+        return Err(Trouble::usage(
+            "`--events` and `--output` exclude each other: stdout is either lines or one document",
+            "leave out one of the two; `sexton runs show latest --output json` has the document afterwards",
+        ));
+    }
     let wanted = Wanted {
         file: last.get_one::<String>("config").map(Into::into),
         profile: last.get_one::<String>("profile").cloned(),
@@ -113,7 +121,22 @@ fn dispatch(
         "config" => return config_commands::config(own, &wanted, environment, catalogue, console),
         _ => {}
     }
-    let mut config = config::load(&wanted, environment, catalogue)?;
+    let mut config = match config::load(&wanted, environment, catalogue) {
+        // Who must stop a run or put one back cannot wait until the file is mended.
+        Err(config::Fault::Wrong(problems))
+            if ["stop", "undo", "runs", "audit", "report"].contains(&name) =>
+        {
+            let Some(held) = config::load_what_holds(&wanted, environment, catalogue) else {
+                return Err(config::Fault::Wrong(problems).into());
+            };
+            console.note(
+                "warning: the configuration has mistakes; only its state, databases and stores are used",
+            );
+            console.note_help("`sexton config check` shows the mistakes");
+            held
+        }
+        other => other?,
+    };
     if name == "backup" {
         backup::choose_store(own, &mut config);
     }
@@ -123,6 +146,9 @@ fn dispatch(
     let named = place.as_deref().or_else(|| last.get_one::<String>("database").map(String::as_str));
     if let Some(named) = named {
         console.hide(&config::secrets_of_url(named));
+    }
+    if let Ok(Some(against)) = last.try_get_one::<String>("against") {
+        console.hide(&config::secrets_of_url(against));
     }
     let given = choice::database(named, &config)?;
     let engine = wiring::engine(&config, given.as_ref());
@@ -139,6 +165,7 @@ fn dispatch(
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
         "digest" => digest::digest(&act, named),
+        "fleet" => fleet::fleet(&act, own),
         "restore-archive" => run::restore_archive(&act, own, &actor),
         kind => match catalogue.iter().find(|known| known.name() == kind) {
             Some(kind) if kind.name() == "backup" => backup::backup(&act, *kind, own, &actor),
@@ -180,9 +207,12 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], color: bool) -> E
             }
             console.note(&console.ansi_or_plain(&rendered.ansi().to_string(), &rendered.to_string(), false));
             if let Some(flag) = before_a_minus(error, &asked) {
-                console.note_help(&format!(
-                    "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
-                ));
+                console.note_help(&match flag {
+                    "--limit" | "--rows" => format!("`{flag}` takes a number from 1 on"),
+                    _ => format!(
+                        "`{flag}` takes no value that begins with `-`; ages count back by themselves: `{flag} 5d`"
+                    ),
+                });
             }
             Exit::Usage
         }
@@ -199,6 +229,9 @@ fn before_a_minus<'a>(error: &clap::Error, asked: &[&'a str]) -> Option<&'a str>
     matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidValue).then_some(flag)
 }
 
+/// A parser that logs what it also gives back as an error.
+const PARSER: &str = "sqlite3Parser";
+
 fn start_log(config: &Config) {
     let level = match config.log_level.unwrap_or_default() {
         LogLevel::Error => tracing::Level::ERROR,
@@ -209,7 +242,10 @@ fn start_log(config: &Config) {
     };
     // Unless they were asked for, a command does not say the same thing twice.
     let of_runs = config.log_level.map_or(LevelFilter::OFF, |_| LevelFilter::from_level(level));
-    let targets = Targets::new().with_default(level).with_target(engine::LOG, of_runs);
+    let targets = Targets::new()
+        .with_default(level)
+        .with_target(engine::LOG, of_runs)
+        .with_target(PARSER, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process (there is none outside of tests) keeps the first log.
     let _ = match config.log_format {

@@ -106,6 +106,7 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
     keys(schema, &mut text, &|_| true);
     for (name, title) in [
         ("database", "`[database.NAME]`"),
+        ("fleet", "`[fleet.NAME]`"),
         ("store", "`[store.NAME]`"),
         ("group", "`[group.NAME]`"),
         ("state", "`[state]`"),

@@ -52,6 +52,7 @@ fn requested(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Request, Tr
 
 /// A plan from a file: it must still fit, and it may be a dry run all the same.
 fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Result<Exit, Trouble> {
+    only_the_plan(act, matches)?;
     let text = std::fs::read_to_string(file).map_err(|error| Trouble {
         exit: Exit::Usage,
         help: Some("make one with `sexton plan NAME --save FILE`".to_owned()),
@@ -68,11 +69,20 @@ fn run_stored(act: &Act, matches: &ArgMatches, file: &str, actor: &str) -> Resul
     match act.engine.recheck(&stored) {
         Ok(plan) => act.plan(plan),
         // It could have been run; that it is not is the protection the file was saved for (W-123).
-        Err(failure) if failure.class() == engine::Class::Data => {
-            Err(Trouble { exit: Exit::Refused, ..Trouble::from(failure) })
-        }
+        Err(failure) if failure.class() == engine::Class::Data => Err(Trouble::of_doubt(failure)),
         Err(failure) => act.unplanned(&stored.request, Some(failure)),
     }
+}
+
+/// What is run is what was saved: options that would be something else are refused, not passed over.
+fn only_the_plan(act: &Act, matches: &ArgMatches) -> Result<(), Trouble> {
+    let said = flags::overrides(matches, act.engine.catalogue())?;
+    let database = matches.get_one::<String>("database").map(|_| "--database");
+    let Some(flag) = said.first().map(|said| said.flag.as_str()).or(database) else { return Ok(()) };
+    Err(Trouble::usage(
+        format!("`{flag}` cannot be used with `--plan`: the saved plan has its own; nothing was run"),
+        format!("leave it out, or save another plan: `sexton plan NAME {flag} … --save FILE`"),
+    ))
 }
 
 /// A kind as a command of its own.
@@ -106,7 +116,8 @@ pub fn restore_archive(act: &Act, matches: &ArgMatches, actor: &str) -> Result<E
     let text = |id: &str| matches.get_one::<String>(id).map(String::as_str);
     let database = choice::the_database(text("database"), act.config)?;
     let (store, run) = (text("store").unwrap_or_default(), text("run").unwrap_or_default());
-    let mut request = act.engine.restore_request(store, run, text("table"), &database, actor);
+    let store = crate::wiring::absolute_store(store);
+    let mut request = act.engine.restore_request(&store, run, text("table"), &database, actor);
     request.dry_run = matches.get_flag("dry-run");
     request.force = matches.get_flag("force");
     act.request(&request)
@@ -114,7 +125,10 @@ pub fn restore_archive(act: &Act, matches: &ArgMatches, actor: &str) -> Result<E
 
 /// `sexton stop`.
 pub fn stop(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
-    let id = act.engine.ask_stop(super::id_of(matches), actor)?;
+    // Not the newest one: that may be an attempt that found the one at work.
+    let at_work = |report: &engine::Report| report.is_open() && report.status != engine::Status::Interrupted;
+    let id = act.latest(super::id_of(matches), at_work)?;
+    let id = act.engine.ask_stop(&id, actor)?;
     match act.console.is_text() {
         true => act.console.data(&format!("asked run {id} to stop at its next batch")),
         false => act

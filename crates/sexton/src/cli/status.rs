@@ -1,6 +1,6 @@
 //! `sexton status`: whether something is at work, and what the runs of each operation came to, from the run log.
 //!
-//! Dry runs are left out (W-114). Figures that a kind tells beside its rows are summed under their own names, so that the
+//! Dry runs are left out (W-114), and attempts that found somebody else at work. Figures that a kind tells beside its rows are summed under their own names, so that the
 //! statistics survive every restart (W-076). A share of nothing is no share: before the first run there is none.
 
 use super::act::Act;
@@ -137,6 +137,11 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
 fn of_operation(reports: &[Report], name: &str) -> Statistics {
     let mut own = Statistics::default();
     for report in reports.iter().filter(|report| !report.metadata.dry_run && !report.is_open()) {
+        // Whoever found another at work failed at nothing.
+        let busy = report.errors.iter().any(|error| error.operation == name && error.code == engine::BUSY);
+        if busy {
+            continue;
+        }
         for done in report.operations.iter().filter(|done| done.operation == name) {
             own.add(report.metadata.started_at, done);
         }

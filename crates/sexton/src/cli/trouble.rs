@@ -37,6 +37,14 @@ impl Trouble {
         Self { exit: Exit::Refused, ..Self::usage(what, help) }
     }
 
+    /// A failure of class data is a refusal here: something is in doubt, and so nothing was done.
+    pub fn of_doubt(failure: Failure) -> Self {
+        match failure.class() {
+            Class::Data => Self { exit: Exit::Refused, ..Self::from(failure) },
+            _ => Self::from(failure),
+        }
+    }
+
     /// The surroundings refuse.
     pub fn system(what: impl Into<String>, cause: impl ToString) -> Self {
         Self {

@@ -212,7 +212,7 @@ fn drop_points(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Tro
             None => act.engine.database_names(),
         };
         for name in names {
-            dropped += act.engine.drop_expired_undo(&name, actor)?;
+            dropped += act.engine.drop_expired_undo(&name, actor).map_err(Trouble::of_doubt)?;
         }
         dropped
     } else if matches.get_flag("all") {

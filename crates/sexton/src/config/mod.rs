@@ -10,6 +10,7 @@ mod environment;
 mod operations;
 mod problem;
 mod resolve;
+mod salvage;
 mod schema;
 mod secrets;
 mod sections;
@@ -19,6 +20,7 @@ pub use document::{Node, Value};
 pub use environment::Environment;
 pub use operations::{MANNERS, Override, Overrides, override_manners};
 pub use problem::{Problem, Problems, nearest};
+pub use salvage::load_what_holds;
 pub use schema::{Property, Schema};
 use sections::BackupSection;
 pub use sections::{LogFormat, LogLevel, Order};
@@ -43,6 +45,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The databases, in the order of the file.
     pub databases: Vec<DatabaseSetting>,
+    /// Many databases under one name.
+    pub fleets: Vec<FleetSetting>,
     /// The file stores.
     pub stores: Vec<StoreSetting>,
     /// The operations, in the order of the file.
@@ -90,6 +94,39 @@ pub struct DatabaseSetting {
     pub url: Url,
     /// The zone of times that have none.
     pub zone: Option<String>,
+}
+
+/// Many databases of the configuration.
+#[derive(Clone)]
+pub struct FleetSetting {
+    /// Its name.
+    pub name: String,
+    /// Which.
+    pub members: Members,
+    /// How many go first.
+    pub canary: usize,
+    /// How many are worked on at once.
+    pub at_once: usize,
+    /// How many percent may fail.
+    pub max_failed_percent: f64,
+}
+
+/// Which databases a fleet has.
+#[derive(Clone)]
+pub enum Members {
+    /// These.
+    Listed(Vec<DatabaseSetting>),
+    /// Those that a query yields.
+    Queried {
+        /// The database that knows them.
+        from: String,
+        /// The query.
+        query: String,
+        /// Where each is, with `{1}` for the first column; it may hold a password.
+        url: SecretString,
+        /// Where relative paths begin.
+        folder: PathBuf,
+    },
 }
 
 /// A file store of the configuration.
@@ -320,6 +357,7 @@ impl Config {
         Ok(Config {
             file: None,
             databases: Vec::new(),
+            fleets: Vec::new(),
             operations: Vec::new(),
             groups: Vec::new(),
             manners: Map::new(),

@@ -9,8 +9,13 @@ use super::operations::{manners_of, options_of};
 use super::problem::Problem;
 use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
-use super::sections::{BackupSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection};
-use super::{Config, DatabaseSetting, GroupSetting, OperationSetting, StatePlace, StorePlace, StoreSetting};
+use super::sections::{
+    BackupSection, FleetSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection,
+};
+use super::{
+    Config, DatabaseSetting, FleetSetting, GroupSetting, Members, OperationSetting, StatePlace, StorePlace,
+    StoreSetting,
+};
 use engine::{Kind, RunLog};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -29,6 +34,7 @@ pub fn config(
 ) -> Option<Config> {
     let mut outside = Outside { environment, folder, secrets: Vec::new(), problems };
     let databases = outside.databases(tree);
+    let fleets = outside.fleets(tree, &databases);
     let stores = outside.stores(tree);
     let state = outside.state(tree);
     let identity = outside.identity(tree);
@@ -57,6 +63,7 @@ pub fn config(
     Some(Config {
         file: None,
         databases,
+        fleets,
         stores,
         operations,
         groups: entries(tree, "group").iter().map(|(name, node)| group(name, node)).collect(),
@@ -151,6 +158,48 @@ impl Outside<'_> {
             all.push(DatabaseSetting { name: name.clone(), url, zone });
         }
         all
+    }
+
+    fn fleets(&mut self, tree: &Node, databases: &[DatabaseSetting]) -> Vec<FleetSetting> {
+        let mut all = Vec::new();
+        for (name, node) in entries(tree, "fleet") {
+            let own: FleetSection = value(Some(node));
+            let members = match (own.from, own.query) {
+                (Some(from), Some(query)) => {
+                    let url = node.entry("url").and_then(|url| self.plain(url));
+                    let url = url.unwrap_or_else(|| "{2}".to_owned());
+                    self.secrets.extend(passwords(&url).into_iter().map(SecretString::from));
+                    let folder = self.folder.to_owned();
+                    Members::Queried { from, query, url: SecretString::from(url), folder }
+                }
+                _ => {
+                    let listed = node.entry("databases").map(Node::items).unwrap_or_default();
+                    Members::Listed(listed.iter().filter_map(|node| self.member(node, databases)).collect())
+                }
+            };
+            all.push(FleetSetting {
+                name: name.clone(),
+                members,
+                canary: own.canary,
+                at_once: own.at_once,
+                max_failed_percent: own.max_failed_percent,
+            });
+        }
+        all
+    }
+
+    /// A database of the file, or a place that is written here.
+    fn member(&mut self, node: &Node, databases: &[DatabaseSetting]) -> Option<DatabaseSetting> {
+        let text = node.text()?;
+        if let Some(known) = databases.iter().find(|known| known.name == text) {
+            return Some(known.clone());
+        }
+        let url = self.url(node)?;
+        let name = match &url {
+            Url::Sqlite { .. } => text.to_owned(),
+            Url::Postgres { .. } => url.to_string(),
+        };
+        Some(DatabaseSetting { name, url, zone: None })
     }
 
     fn stores(&mut self, tree: &Node) -> Vec<StoreSetting> {

@@ -237,6 +237,10 @@ impl<'a> Schema<'a> {
             let what = format!("`{}` must not be less than {least}", node.name());
             problems.push(Problem::new(&node.path, node.span.clone(), what));
         }
+        if let Some(most) = self.json.get("maximum").and_then(Json::as_f64).filter(|most| number > *most) {
+            let what = format!("`{}` must not be more than {most}", node.name());
+            problems.push(Problem::new(&node.path, node.span.clone(), what));
+        }
     }
 }
 

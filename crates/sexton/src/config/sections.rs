@@ -23,6 +23,8 @@ pub struct File {
     pub first_run_dry: bool,
     /// The databases, by name.
     pub database: BTreeMap<String, DatabaseSection>,
+    /// Many databases that get the same migrations, such as one for each tenant, by name.
+    pub fleet: BTreeMap<String, FleetSection>,
     /// File stores (folders or buckets), by name: for archives and files.
     pub store: BTreeMap<String, StoreSection>,
     /// The operations, by name.
@@ -67,6 +69,43 @@ pub struct DatabaseSection {
     /// The zone of times that have none.
     #[schemars(extend("format" = "zone"))]
     pub zone: Option<String>,
+}
+
+/// Many databases that get the same: a list, or what a query yields.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FleetSection {
+    /// The databases: names of this file, paths (relative to this file) or URLs.
+    pub databases: Vec<String>,
+    /// Instead of a list: the database that knows the others.
+    #[schemars(extend("format" = "database"))]
+    pub from: Option<String>,
+    /// The query that yields them; its first column is the name of each.
+    pub query: Option<String>,
+    /// Where each is: `{1}`, `{2}` … stand for the columns of the query. Default: `{2}`, the whole URL in the second column.
+    pub url: Option<String>,
+    /// How many go first, one after the other: if one of them fails, no other one is begun.
+    pub canary: usize,
+    /// How many are worked on at once after that.
+    #[schemars(range(min = 1, max = 64))]
+    pub at_once: usize,
+    /// How many percent of all may fail before no further one is begun.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub max_failed_percent: f64,
+}
+
+impl Default for FleetSection {
+    fn default() -> Self {
+        Self {
+            databases: Vec::new(),
+            from: None,
+            query: None,
+            url: None,
+            canary: 1,
+            at_once: 4,
+            max_failed_percent: 10.0,
+        }
+    }
 }
 
 /// A file store: a folder, or a bucket.

@@ -87,6 +87,17 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
             );
         }
         check_names(group.entry("operations"), "operation", tree, problems);
+        let listed = group.entry("operations").map(Node::items).unwrap_or_default();
+        for (n, item) in listed.iter().enumerate().filter(|(_, item)| item.text().is_some()) {
+            if listed[..n].iter().any(|before| before.text() == item.text()) {
+                let what = format!("`{}` stands in the group twice", item.text().unwrap_or_default());
+                let problem = Problem::new(&item.path, item.span.clone(), what);
+                problems.push(problem.help("an operation runs once in a group: leave one out"));
+            }
+        }
+    }
+    for (_, fleet) in tree.entry("fleet").map(Node::entries).unwrap_or_default() {
+        check_fleet(fleet, tree, problems);
     }
     for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
         check_database(run_log, tree, problems);
@@ -309,6 +320,33 @@ fn check_names(node: Option<&Node>, section: &str, tree: &Node, problems: &mut V
             true => problem.help(format!("add a table `[{section}.{name}]`")),
             false => problem,
         });
+    }
+}
+
+/// A list, or a database with a query.
+fn check_fleet(fleet: &Node, tree: &Node, problems: &mut Vec<Problem>) {
+    let mut wrong = |node: &Node, what: String, help: &str| {
+        problems.push(Problem::new(&node.path, node.name_span.clone(), what).help(help));
+    };
+    let both = "list `databases`, or say `from = \"…\"` and `query = \"…\"`";
+    match (fleet.entry("databases"), fleet.entry("from"), fleet.entry("query")) {
+        (Some(_), None, None) | (None, Some(_), Some(_)) => {}
+        (Some(list), _, _) => wrong(list, format!("`{}` has both a list and a query", fleet.path), both),
+        _ => wrong(fleet, format!("`{}` does not say which databases", fleet.path), both),
+    }
+    if let (Some(url), None) = (fleet.entry("url"), fleet.entry("query")) {
+        wrong(url, format!("`{}` is for the rows of a query, and there is none", url.path), both);
+    }
+    check_names(fleet.entry("from"), "database", tree, problems);
+    let known = tree.entry("database").map(Node::entries).unwrap_or_default();
+    for item in fleet.entry("databases").map(Node::items).unwrap_or_default() {
+        let name = item.text().unwrap_or_default();
+        let is_name = known.iter().any(|(known, _)| known == name);
+        if !is_name && !name.contains("${") && !crate::wiring::is_place(name) {
+            let names = known.iter().map(|(name, _)| name.as_str());
+            let what = format!("there is no database `{name}`, and it is no path or URL");
+            problems.push(Problem::new(&item.path, item.span.clone(), what).among(name, names));
+        }
     }
 }
 

@@ -223,9 +223,10 @@ fn all_mistakes_of_a_file_are_shown_at_once() {
 }
 
 #[test]
-fn a_mistake_stops_every_command() {
+fn a_mistake_stops_what_would_act_by_it() {
+    // What looks and what gives back goes on: see broken_config.rs.
     let desk = Desk::ready_with("ordr = 1");
-    for line in ["plan --all", "run --all --yes", "runs list", "undo list"] {
+    for line in ["plan --all", "run --all --yes", "run --all --dry-run"] {
         desk.sexton(line).ends(2);
     }
     assert_eq!(desk.count("session"), 50);

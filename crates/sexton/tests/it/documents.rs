@@ -137,8 +137,33 @@ fn a_preview_equals_the_real_run_but_for_mode_ids_and_times() {
 }
 
 #[test]
+fn a_preview_of_what_would_be_refused_is_refused_in_every_form() {
+    // W-112, W-064, S0-105
+    let desk = Desk::ready();
+    let preview = desk.sexton("run logs --max-percent 20 --dry-run --output json").ends(3).json();
+    let real = desk.sexton("run logs --max-percent 20 --yes --output json").ends(3).json();
+    assert_eq!(preview["metadata"]["status"], "refused");
+    assert!(preview["logs"]["errors"][0].as_str().unwrap().contains("the limit is 20 %"), "{preview:#}");
+    for key in ["status", "rows_matched", "rows_deleted", "details", "errors"] {
+        assert_eq!(preview["logs"][key], real["logs"][key], "{key}");
+    }
+    let said = desk.sexton("run logs --max-percent 20 --dry-run --output result").ends(3);
+    assert_eq!(said.json()["success"], false);
+    assert!(said.json()["error"].as_str().unwrap().contains("the limit is 20 %"));
+    let said = desk.sexton("run logs --max-percent 20 --dry-run --output report").ends(3);
+    assert_eq!(
+        (&said.json()["status"], said.json()["errors"].as_array().map(Vec::len)),
+        (&"refused".into(), Some(1))
+    );
+    let said = desk.sexton("run logs --max-percent 20 --dry-run").ends(3);
+    assert!(said.stdout.contains("refused") && said.stderr.contains("--max-percent 100"), "{}", said.shown());
+    assert_eq!(desk.count("audit_log"), 400);
+    desk.sexton("run logs --max-percent 20 --dry-run --force").ends(0);
+}
+
+#[test]
 fn events_are_one_document_a_line() {
-    // S1-039, S2-097, S3-049
+    // S2-097, S3-049
     let desk = Desk::ready();
     let said = desk.sexton("run logs --yes --events").ends(0);
     let schema = contract(&desk, "Event");
@@ -152,6 +177,24 @@ fn events_are_one_document_a_line() {
     assert_eq!(names.first().map(String::as_str), Some("planned"));
     assert_eq!(names.last().map(String::as_str), Some("finished"));
     assert!(names.contains(&"advanced".to_owned()));
+}
+
+#[test]
+fn a_long_run_counts_up_beside_its_result() {
+    // S1-039: lines on stderr while it works; nothing but the document on stdout
+    let desk = Desk::ready();
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    let slowly = "[defaults]\nrows_per_second = 55\nbatch_size = 10\n";
+    desk.write("sexton.toml", &config.replace("[defaults]\n", slowly));
+    let said = desk.sexton("run logs --yes --output json").ends(0);
+    assert_eq!(said.json()["logs"]["rows_deleted"], 311);
+    let counts: Vec<u64> = said
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("logs: ")?.strip_suffix(" of 311 rows")?.parse().ok())
+        .collect();
+    assert!(counts.len() >= 2 && counts.is_sorted() && counts[0] < counts[1], "{}", said.stderr);
+    assert!(counts.iter().all(|count| (1..=311).contains(count)), "{counts:?}");
 }
 
 #[test]
@@ -198,4 +241,31 @@ fn a_dry_run_of_what_only_looks_shows_what_the_real_one_shows() {
     for figure in ["total_tasks", "by_status", "stale_tasks", "status"] {
         assert_eq!(dry["stats"][figure], real["stats"][figure], "{figure}");
     }
+}
+
+#[test]
+fn what_is_said_of_schemas_and_fleets_is_in_the_contract() {
+    let desk = Desk::empty();
+    std::fs::create_dir(desk.file("migrations")).unwrap();
+    desk.write(
+        "migrations/0001_t.sql",
+        "-- sexton:up\ncreate table t (id integer);\n-- sexton:down\ndrop table t;\n",
+    );
+    desk.write(
+        "sexton.toml",
+        "[database.main]\nurl = \"app.db\"\n[fleet.all]\ndatabases = [\"main\", \"./gone.db\"]\n",
+    );
+    for (line, name, code) in [
+        ("migrate status --fleet all", "Fleet status", 1),
+        ("migrate up --fleet all --dry-run", "Fleet status", 1),
+        ("migrate up --fleet all", "Fleet run", 5),
+        ("migrate diff --database main", "Schema comparison", 0),
+    ] {
+        let document = desk.sexton(&format!("{line} --output json")).ends(code).json();
+        assert_fits(&desk, name, &document);
+    }
+    desk.place
+        .script("create table more (id integer); create index t_id on t (id); alter table t add column n");
+    let document = desk.sexton("migrate diff --database main --output json").ends(5).json();
+    assert_fits(&desk, "Schema comparison", &document);
 }

@@ -80,7 +80,11 @@ fn the_application_is_told_of_runs_that_changed_or_failed() {
         };
         desk.sexton("run sessions --dry-run").ends(0);
         assert_eq!(ours("1 = 1"), 0);
-        desk.sexton("run sessions").ends(0);
+        let said = desk.sexton("run sessions --output json").ends(0).json();
+        let results = "select result from core_taskexecutionlog where task_name = 'database_maintenance'";
+        let told = desk.place.rows(results);
+        let targets::db::Value::Text(told) = &told[0][0] else { panic!("no report: {told:?}") };
+        assert_eq!(serde_json::from_str::<Json>(told).unwrap(), said);
         assert_eq!(
             ours(
                 "status = 'success' and error is null and duration_seconds >= 0 and finished_at >= started_at"
@@ -89,10 +93,10 @@ fn the_application_is_told_of_runs_that_changed_or_failed() {
         );
         desk.sexton("run logs --yes --max-percent 1").ends(3);
         assert_eq!(ours("status = 'failed' and error like '%would go%'"), 1);
-        let told = desk.place.rows("select result from core_taskexecutionlog where status = 'failed' and task_name = 'database_maintenance'");
+        let told = desk.place.rows(&format!("{results} and status = 'failed'"));
         let targets::db::Value::Text(told) = &told[0][0] else { panic!("no report: {told:?}") };
         let told: Json = serde_json::from_str(told).unwrap();
-        assert_eq!(told["operations"][0]["status"], "refused");
+        assert_eq!(told["logs"]["status"], "refused");
     });
 }
 

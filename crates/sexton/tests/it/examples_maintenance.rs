@@ -184,7 +184,7 @@ fn situations_11_15_25_to_27_and_29_all_of_them_run_and_are_recorded() {
 
 #[test]
 fn situations_19_and_22_an_unknown_operation_and_a_second_run_are_refused() {
-    // S1-082 19, 22: S1-006, S1-085
+    // S1-082 19, 22: S1-006. That a second run at once is refused is proved where the moment is certain (`run.rs`).
     e1(|desk| {
         let said = desk.sexton("run --operation foo").ends(2);
         assert!(said.stderr.contains("foo"), "{}", said.stderr);

@@ -18,6 +18,13 @@ fn the_last_runs_are_listed_newest_first() {
     assert_eq!(list["runs"].as_array().unwrap().len(), 1);
     assert_snapshot!("show", desk.sexton("runs show latest").ends(0).shown());
     desk.sexton("runs show nosuch").ends(2);
+    for _ in 0..9 {
+        desk.sexton("run sessions --dry-run").ends(0);
+    }
+    let all = desk.sexton("runs list --limit 100 --output json").ends(0).json();
+    let last = desk.sexton("runs list --output json").ends(0).json();
+    assert_eq!(all["runs"].as_array().unwrap().len(), 11);
+    assert_eq!(last["runs"].as_array().unwrap(), &all["runs"].as_array().unwrap()[..10]);
 }
 
 #[test]
@@ -28,6 +35,24 @@ fn the_report_of_a_run_is_kept_as_it_was_told() {
         let told = desk.sexton(&format!("run logs --yes --output {form}")).ends(0).json();
         assert_eq!(desk.sexton(&format!("runs show latest --output {form}")).ends(0).json(), told);
     }
+}
+
+#[test]
+fn one_id_runs_through_log_run_log_and_report() {
+    // S3-046
+    let desk = Desk::ready_with("\n[log]\nlevel = \"info\"\n");
+    let said = desk.sexton("run logs --yes --max-percent 1 --output report").ends(3);
+    let report = said.json();
+    let id = report["correlation_id"].as_str().unwrap();
+    let failed: Vec<&str> = said.stderr.lines().filter(|line| line.contains("would go")).collect();
+    assert!(!failed.is_empty(), "{}", said.stderr);
+    assert!(failed.iter().any(|line| line.contains(&format!("correlation={id}"))), "{failed:#?}");
+    let run = report["run_id"].as_str().unwrap();
+    assert!(failed.iter().any(|line| line.contains(&format!("run={run}"))), "{failed:#?}");
+    let shown = desk.sexton("runs show latest --output report").ends(0).json();
+    assert_eq!((shown["correlation_id"].as_str(), shown["run_id"].as_str()), (Some(id), Some(run)));
+    let events = std::fs::read_to_string(desk.file(".sexton/runs.jsonl")).unwrap();
+    assert!(events.lines().all(|line| line.contains(run)), "{events}");
 }
 
 #[test]
@@ -148,4 +173,25 @@ fn old_runs_are_forgotten_but_for_the_last_of_each_operation() {
     desk.sexton(&format!("runs show {}", old[1])).ends(2);
     let trail = desk.sexton("audit --output json").ends(0).json();
     assert_eq!(trail["audit"].as_array().unwrap().len(), 4, "who did what is not forgotten with the run");
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_refused_where_they_are_said() {
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    for value in ["0", "-1", "x"] {
+        let said = desk.sexton(&format!("runs list --limit {value}")).ends(2);
+        assert!(!said.stderr.contains("5d") && !said.stderr.contains("there is no run"), "{}", said.stderr);
+    }
+    let said = desk.sexton("runs list --limit -1").ends(2);
+    assert!(said.stderr.contains("a number from 1 on"), "{}", said.stderr);
+    let said = desk.sexton("run logs --yes --max-percent 500").ends(2);
+    assert!(said.stderr.contains("must not be more than 100"), "{}", said.stderr);
+    let said = desk.sexton("run logs --yes --events --output json").ends(2);
+    assert!(said.stderr.contains("exclude each other"), "{}", said.stderr);
+    let twice =
+        crate::kit::CONFIG.replace("[\"sessions\", \"logs\"]", "[\"sessions\", \"logs\", \"sessions\"]");
+    desk.write("sexton.toml", &twice);
+    let said = desk.sexton("config check").ends(2);
+    assert!(said.stderr.contains("`sessions` stands in the group twice"), "{}", said.stderr);
 }

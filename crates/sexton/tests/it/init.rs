@@ -59,8 +59,10 @@ fn a_password_of_the_url_does_not_get_into_the_draft() {
     let desk = Desk::at(testkit::Place::postgres());
     desk.place.script("create table audit_log (id bigint primary key, created_at timestamptz)");
     let url = desk.place.url();
-    let said = desk.sexton(&format!("init {url}")).ends(0);
+    let mark = if url.contains('?') { '&' } else { '?' };
+    let said = desk.sexton(&format!("init {url}{mark}password=hunter2-s3cret")).ends(0);
     assert!(said.stdout.contains("[operation.audit_log]"), "{}", said.stdout);
+    assert!(!said.stdout.contains("s3cret") && !said.stderr.contains("s3cret"), "{}", said.shown());
 }
 
 #[test]
@@ -75,4 +77,24 @@ fn a_log_is_known_by_its_schema_and_its_only_moment() {
     assert!(said.contains("table = \"audit.entries\"\nage_column = \"at\""), "{said}");
     assert!(said.contains("table = \"app_log\"\nage_column = \"noticed\""), "{said}");
     assert!(!said.contains("two_logs"), "{said}");
+}
+
+#[test]
+fn names_in_other_styles_are_known_too() {
+    for place in [testkit::Place::sqlite(), testkit::Place::postgres()] {
+        let moment = if place.is_sqlite() { "text" } else { "timestamptz" };
+        place.script(&format!(
+            r#"create table "AuditLog" ("id" integer primary key, "createdAt" {moment}, "userId" integer);
+               create table "UserSession" ("id" integer primary key, "expiresAt" {moment}, "paid" integer);
+               create table "audit log" ("id" integer primary key, "Created At" {moment});
+               create table "Users" ("id" integer primary key, "name" text)"#
+        ));
+        let desk = Desk::at(place);
+        let url = desk.place.url();
+        let draft = desk.sexton(&format!("init {url}")).ends(0).stdout;
+        for expected in ["createdAt", "expiresAt", "Created At", "userId"] {
+            assert!(draft.contains(expected), "{expected}: {draft}");
+        }
+        assert!(!draft.contains("paid"), "{draft}");
+    }
 }

@@ -4,6 +4,8 @@
 
 mod backup;
 mod bad_input;
+mod broken_config;
+mod clock;
 mod config_faults;
 mod config_rules;
 mod convert;
@@ -13,6 +15,7 @@ mod doctor;
 mod documents;
 mod examples;
 mod examples_accounts;
+mod examples_e0;
 mod examples_folders;
 mod examples_maintenance;
 mod examples_orphans;
@@ -28,6 +31,8 @@ mod killed_chores;
 mod kit;
 mod manners_of_speech;
 mod migrate;
+mod migrate_diff;
+mod migrate_fleet;
 mod migrate_lint;
 mod policy;
 mod profiles_and_secrets;

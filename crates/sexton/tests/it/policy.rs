@@ -29,9 +29,17 @@ fn what_is_needed_comes_first_in_all() {
 
 #[test]
 fn listed_order_replaces_phases_where_the_configuration_says_so() {
-    // with one kind there is one phase; what is seen here is that the order of the file stays.
-    let desk = Desk::ready_with("order = \"as_listed\"");
-    let report = desk.sexton("run --all --dry-run --output report").ends(0).json();
-    assert_eq!(report["operations"][0]["operation"], "logs");
-    assert_eq!(report["operations"][1]["operation"], "sessions");
+    //
+    let space = "[operation.space]\nkind = \"vacuum\"\n";
+    for (order, expected) in [
+        ("", ["logs", "sessions", "space"]),
+        ("order = \"by_phase\"\n", ["logs", "sessions", "space"]),
+        ("order = \"as_listed\"\n", ["space", "logs", "sessions"]),
+    ] {
+        let desk = Desk::ready_with(&format!("{order}{space}"));
+        let report = desk.sexton("run --all --dry-run --output report").ends(0).json();
+        let all = report["operations"].as_array().unwrap();
+        let names: Vec<_> = all.iter().map(|one| one["operation"].as_str().unwrap()).collect();
+        assert_eq!(names, expected, "{order}");
+    }
 }

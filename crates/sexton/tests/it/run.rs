@@ -167,7 +167,7 @@ fn a_clock_that_runs_ahead_is_refused() {
     let mut desk = Desk::ready();
     desk.set("SEXTON_NOW", "2046-11-20T12:00:00Z");
     let said = desk.sexton("run logs --yes").ends(3);
-    assert!(said.stderr.contains("days apart"), "{}", said.stderr);
+    assert!(said.stderr.contains("days apart") && said.stderr.contains("--force"), "{}", said.stderr);
 }
 
 #[test]
@@ -183,6 +183,31 @@ fn a_missing_database_is_never_created() {
     desk.write("sexton.toml", &crate::kit::CONFIG.replace("app.db", "other.db"));
     assert_snapshot!(desk.sexton("run logs --yes").ends(2).shown());
     assert!(!desk.file("other.db").exists());
+}
+
+#[test]
+fn a_saved_plan_takes_no_other_options() {
+    // W-123
+    let desk = Desk::ready();
+    desk.sexton("plan logs --save logs.plan.json").ends(0);
+    for option in [
+        "--database ./other.db",
+        "--table session",
+        "--where '1 = 1'",
+        "--older-than 1d",
+        "--batch-size 10",
+        "--max-percent 100",
+        "--keep-newest 1",
+        "--max-rows 1",
+    ] {
+        let said = desk.sexton(&format!("run --plan logs.plan.json --yes {option}")).ends(2);
+        let flag = option.split(' ').next().unwrap();
+        assert!(said.stderr.contains(&format!("`{flag}` cannot be used with `--plan`")), "{}", said.stderr);
+        assert!(said.stderr.contains("help:"), "{}", said.stderr);
+    }
+    assert_eq!(desk.count("audit_log"), 400);
+    desk.sexton("run --plan logs.plan.json --yes --force").ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
 }
 
 #[test]
@@ -239,6 +264,7 @@ fn a_run_stops_at_its_limit_and_is_resumed() {
 
 #[test]
 fn a_busy_database_has_an_exit_code_of_its_own() {
+    // S1-085
     let desk = Desk::ready();
     let database = desk.place.database();
     let mut session = database.open().unwrap();
@@ -246,6 +272,29 @@ fn a_busy_database_has_an_exit_code_of_its_own() {
     let said = desk.sexton("run logs --yes").ends(6);
     assert!(said.stderr.contains("help: "), "{}", said.stderr);
     assert_eq!(desk.count("audit_log"), 400);
+}
+
+#[test]
+fn an_attempt_that_found_another_at_work_is_no_failure_and_is_not_the_latest_to_stop() {
+    // S3-025, S1-085
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    let database = desk.place.database();
+    let mut session = database.open().unwrap();
+    assert!(session.try_lock("someone else").unwrap());
+    desk.place.script("insert into audit_log (created_at, action) values ('2001-01-01', 'x')");
+    let busy = desk.sexton("run logs --yes --output report").ends(6);
+    drop(busy);
+    drop(session);
+    let status = desk.sexton("status logs --output json").ends(0).json();
+    assert_eq!(status["statistics"]["success_rate"], 1.0, "{status:#}");
+    assert_eq!(
+        (&status["statistics"]["total_runs"], &status["statistics"]["failed_runs"]),
+        (&1.into(), &0.into())
+    );
+    // nothing is at work: the newest is over
+    let said = desk.sexton("stop latest").ends(2);
+    assert!(said.stderr.contains("is over"), "{}", said.stderr);
 }
 
 #[test]

@@ -76,6 +76,31 @@ fn archived_rows_come_back_from_the_store_alone() {
 }
 
 #[test]
+fn an_archive_may_be_named_by_its_folder_without_a_configuration() {
+    // W-058
+    let desk = Desk::empty();
+    desk.place.script(crate::kit::AUDIT);
+    let before = desk.place.dump();
+    let rule = "--table audit_log --age-column created_at --older-than 90d --max-percent 100";
+    let said = desk.sexton(&format!("purge --database ./app.db {rule} --archive arc --yes")).ends(2);
+    assert!(
+        said.stderr.contains("[store.cold]") && said.stderr.contains("with a `/` in it"),
+        "{}",
+        said.stderr
+    );
+    let purge = format!("purge --database ./app.db {rule} --archive ./arc --undo archive --yes");
+    // what could not be planned is in the log too
+    let earlier = desk.runs();
+    desk.sexton(&purge).ends(0);
+    let run = desk.runs().into_iter().find(|run| !earlier.contains(run)).unwrap();
+    assert_eq!((desk.count("audit_log"), desk.file("arc").is_dir()), (89, true));
+    desk.sexton("undo latest --yes").ends(0);
+    assert_eq!(desk.place.dump(), before);
+    desk.sexton(&format!("restore-archive ./arc {run} --database ./app.db")).ends(0);
+    assert_eq!(desk.place.dump(), before);
+}
+
+#[test]
 fn what_cannot_be_undone_says_so() {
     let desk = Desk::ready();
     desk.sexton("run sessions").ends(0);

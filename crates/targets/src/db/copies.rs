@@ -4,7 +4,7 @@
 //! they are kept is not known here. A revived dump is always a new database: what is live is only ever replaced by
 //! [`Copies::replace`], as a whole.
 
-use super::{Database, Result};
+use super::{Database, Result, TableName};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -67,9 +67,15 @@ pub trait Copies {
     /// Makes a new database out of a dump: a file at this path, or a database of this name on the same server. One that is
     /// there already is refused.
     fn revive(&self, how: &Dumping, folder: &Path, name: &str) -> Result<Arc<dyn Database>>;
+    /// Makes a new database with nothing in it, in the same way as this one is: a file at this path, or a database of this
+    /// name on the same server. One that is there already is refused.
+    fn blank(&self, how: &Dumping, name: &str) -> Result<Arc<dyn Database>>;
+    /// Everything that is in it, rows too, as statements that make it again in an empty one; without Sexton's own and without
+    /// these tables. For small databases.
+    fn script(&self, how: &Dumping, without: &[TableName]) -> Result<String>;
     /// A name for a database that is made to be discarded.
     fn scratch_name(&self, how: &Dumping, id: &str) -> String;
-    /// Removes a database that [`Copies::revive`] made under a [`Copies::scratch_name`]; any other name is refused.
+    /// Removes a database that [`Copies::revive`] or [`Copies::blank`] made under a [`Copies::scratch_name`]; any other name is refused.
     fn discard(&self, name: &str) -> Result<()>;
     /// Puts a revived database in the place of this one, all or nothing; what was there is kept under `aside` where the
     /// database can do that. Says where it is kept.

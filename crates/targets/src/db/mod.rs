@@ -12,6 +12,7 @@ mod copies;
 mod dialect;
 mod error;
 mod inspection;
+mod object;
 mod schema;
 mod server;
 mod soundness;
@@ -33,6 +34,7 @@ pub use inspection::{
     Inspection, Lock, Pinned, PinnedBy, ReferenceFacts, Replica, Replication, Section, SequenceFacts,
     Setting, SlotFacts, Slow, TableFacts, Talker, without_literals,
 };
+pub use object::Object;
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,
     TableName, Trigger,
@@ -86,6 +88,9 @@ pub trait Facts: Send {
     fn server(&mut self) -> Result<Server>;
     /// Every table the user owns, with keys, indexes, triggers and references. Sexton's own are left out.
     fn schema(&mut self) -> Result<Schema>;
+    /// Everything that a user made in the schema, with its definition; what extensions made and what is Sexton's own is left
+    /// out. Two databases of one kind and version with equal schemas give equal lists, whatever their settings.
+    fn objects(&mut self) -> Result<Vec<Object>>;
     /// Streams the rows of one statement; an error from `each` ends it and is returned.
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// Like `query`, in bulk: each row where the database has it, without a copy.

@@ -31,6 +31,9 @@ pub struct Server {
     pub superuser: bool,
     /// The server's clock, microseconds since 1970.
     pub clock_us: i64,
+    /// When the database was written last, microseconds since 1970, where that is told by something else than its clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_us: Option<i64>,
     /// Size of the database.
     pub bytes: u64,
 }

@@ -16,7 +16,7 @@ mod versioned;
 
 pub use checksum::ours as checksum;
 pub use convention::Convention;
-pub(crate) use structure::versions as dumped_versions;
+pub(crate) use structure::{ID as DUMP, versions as dumped_versions};
 
 use super::history::Shape;
 use super::model::{Migration, Script};

@@ -25,7 +25,7 @@ pub(super) const MARK: &str = "sexton:";
 /// What begins lines that speak to the linter only.
 const ALLOWS: &str = "sexton:ignore";
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "up",
     "down",
     "id",
@@ -36,6 +36,7 @@ const KEYS: [&str; 12] = [
     "backup",
     "expected",
     "rebuild",
+    "replaces",
     "assert-before",
     "assert-after",
 ];
@@ -180,6 +181,7 @@ impl<'a> Draft<'a> {
             "id" => self.migration.id = value.to_owned(),
             "description" => self.migration.description = value.to_owned(),
             "depends" => self.migration.depends_on.extend(list()),
+            "replaces" => self.migration.replaces.extend(list()),
             "rebuild" => self.rebuild = Some(value.to_owned()),
             "conflicts" => self.migration.conflicts.extend(list()),
             "expected" => self.migration.expected_seconds = Some(seconds(value)?),

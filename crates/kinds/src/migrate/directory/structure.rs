@@ -9,7 +9,7 @@ use crate::migrate::script::{self, Language, Transactions};
 pub(super) const FILE: &str = "structure.sql";
 
 /// The id of its one migration.
-pub(super) const ID: &str = "structure";
+pub(crate) const ID: &str = "structure";
 
 /// The one file.
 pub(super) fn gather(files: &[File], language: Language, found: &mut Found) {

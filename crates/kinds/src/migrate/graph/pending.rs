@@ -73,7 +73,15 @@ fn history(migrations: &[Migration], applied: &[Applied], policy: &Policy, judge
     if !gone.is_empty() {
         let what = format!("{} {} in, but {} gone", listed(&gone), is_are(&gone), files_are(&gone));
         let help = "bring the file back from version control, or say `missing = \"allow\"`";
-        judgement.judge(policy.missing, Problem::new(Fault::Missing, what, help).about(gone));
+        let problem = match is_newer(&gone, migrations) {
+            false => Problem::new(Fault::Missing, what, help),
+            true => Problem::new(
+                Fault::Newer,
+                format!("the database is newer than these files: {what}"),
+                format!("use the folder that has them; to go back, say `{MIGRATE} down` with that folder"),
+            ),
+        };
+        judgement.judge(policy.missing, problem.about(gone));
     }
     let changed = ids(applied
         .iter()
@@ -95,6 +103,16 @@ fn history(migrations: &[Migration], applied: &[Applied], policy: &Policy, judge
         let help = format!("look at what is there, then `{MIGRATE} resume`");
         judgement.judge(policy.interrupted, Problem::new(Fault::Interrupted, what, help).about(stopped));
     }
+}
+
+/// Whether all of them come after the last file.
+fn is_newer(gone: &[String], migrations: &[Migration]) -> bool {
+    let number = |id: &str| {
+        let digits = id.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(id.len());
+        id[..digits].parse::<u64>().ok()
+    };
+    let Some(last) = migrations.iter().filter_map(|one| one.number).max() else { return false };
+    gone.iter().all(|id| number(id).is_some_and(|number| number > last))
 }
 
 fn newer(
@@ -124,6 +142,10 @@ fn numbers(
     judgement: &mut Judgement,
 ) {
     let Some(first) = steps.iter().filter_map(|migration| migration.number).min() else { return };
+    let checkpoint = |one: &&Migration| one.number == Some(first) && !one.replaces.is_empty();
+    if migrations.iter().find(checkpoint).is_some() {
+        return;
+    }
     let is_first = migrations.iter().filter_map(|migration| migration.number).min() == Some(first);
     if !is_first {
         return;

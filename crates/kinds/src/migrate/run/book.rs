@@ -2,6 +2,7 @@
 //!
 //! Each change is in the transaction of what it records. It never makes a table other than the tool would.
 
+use crate::migrate::directory::DUMP;
 use crate::migrate::history::{History, Shape};
 use crate::migrate::model::{Migration, Script};
 use jiff::Timestamp;
@@ -106,6 +107,12 @@ pub fn apply(history: &History, fact: &Fact) -> Vec<Sql> {
         |columns: &str| Sql::new("insert into ").table(table).text(&format!(" ({columns}) values ("));
     let number = || one.number.map(|number| number as i64).or_else(|| one.version.parse().ok()).unwrap_or(0);
     let checksum = one.foreign_checksum.clone();
+    // A dump of a schema says itself which versions are in.
+    if history.shape == Shape::Versions && one.id == DUMP {
+        let version = one.version.as_str();
+        let gone = Sql::new("delete from ").table(table).text(" where version = ").bind(version);
+        return vec![gone, insert("version").bind(version).text(")")];
+    }
     vec![match history.shape {
         Shape::Versions => insert("version").bind(one.version.as_str()).text(")"),
         Shape::Dirty => return only(history, Some(&one.version)),

@@ -2,13 +2,14 @@
 //!
 //! Only looks. A history that cannot be read is an error, never an empty one (W-002).
 
-use super::book;
 use super::options::{Options, Which};
 use super::own::{self, Entry, Known};
+use super::{book, checkpoints};
 use crate::migrate::directory::{Convention, Directory, Reading};
 use crate::migrate::graph::Policy;
 use crate::migrate::history::{self, History, Shape};
 use crate::migrate::model::{Applied, Migration, State};
+use crate::migrate::problem::Problems;
 use crate::migrate::script::Language;
 use engine::Result;
 use targets::db::{Facts, TableName};
@@ -33,11 +34,22 @@ pub struct Scene {
     pub history_there: bool,
     /// Histories of other tools that are there and do not count.
     pub others: Vec<History>,
+    /// What stands in the way of checkpoints.
+    pub problems: Problems,
 }
 
 impl Scene {
     /// Looks.
     pub fn of(options: &Options, facts: &mut dyn Facts) -> Result<Scene> {
+        Self::look(options, facts, false)
+    }
+
+    /// As it would be if nothing were in.
+    pub fn from_nothing(options: &Options, facts: &mut dyn Facts) -> Result<Scene> {
+        Self::look(options, facts, true)
+    }
+
+    fn look(options: &Options, facts: &mut dyn Facts, from_nothing: bool) -> Result<Scene> {
         let found = history::found(facts)?;
         let own = facts.dialect().own(&options.table);
         let own_there = own::is_there(facts, &own)?;
@@ -48,19 +60,34 @@ impl Scene {
             convention: options.convention()?,
             histories: found.iter().map(|history| history.shape).collect(),
         };
-        let directory = Directory::read(&options.directory, &reading)?;
+        let mut directory = Directory::read(&options.directory, &reading)?;
         let (history, history_there) = counting(options, directory.convention, &found, &entries);
-        let known = known(
+        let mut known = known(
             facts,
             history.as_ref().filter(|_| history_there),
             &entries,
             &directory.migrations,
             history.is_some(),
         )?;
+        if from_nothing {
+            known.clear();
+        }
+        let problems = checkpoints::settle(&mut directory.migrations, &mut known);
         let applied = known.iter().map(|known| known.applied.clone()).collect();
         let others = found.into_iter().filter(|other| Some(other) != history.as_ref()).collect();
         let policy = options.policy(directory.convention);
-        Ok(Scene { policy, directory, known, applied, own, own_there, history, history_there, others })
+        Ok(Scene {
+            policy,
+            directory,
+            known,
+            applied,
+            own,
+            own_there,
+            history,
+            history_there,
+            others,
+            problems,
+        })
     }
 
     /// What is known of one migration.

@@ -6,7 +6,10 @@
 
 mod act;
 mod aim;
+mod alone;
+mod anew;
 mod book;
+mod checkpoints;
 mod clashes;
 mod estimate;
 mod look;
@@ -15,18 +18,21 @@ mod options;
 mod own;
 mod plan;
 mod seeds;
+mod squash;
 mod status;
 mod task;
 mod waiting;
 
 pub use new::new_files;
 pub use options::Options;
+pub use squash::{Checkpoint, Made};
 pub use waiting::pending;
 
+use crate::migrate::compare::{Ignored, Snapshot};
 use crate::migrate::script::Language;
 use engine::{
     Batch, Counts, Cursor, Done, Finding, Kind, Manners, Operation, Phase, Planned, Planning, Result, Seed,
-    Severity, Step, Stores, Work,
+    Severity, Shape, Step, Stores, Work,
 };
 use look::Scene;
 use options::Action;
@@ -34,7 +40,7 @@ use serde_json::json;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use targets::db::{Command, Facts, Limits};
+use targets::db::{Command, Dialect, Facts, Limits};
 use task::{Deed, Phase as Part, Place, Task};
 
 /// The catalogue entry.
@@ -188,6 +194,25 @@ impl Operation for Migrating {
 
     fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
         plan::both_ways(&self.options, steps, facts)
+    }
+
+    /// In the database's own words; where these find nothing, by what the engine knows of tables.
+    fn differences(&self, before: &Shape, after: &Shape, dialect: &dyn Dialect) -> Vec<String> {
+        let snapshot =
+            |shape: &Shape| Snapshot::of(shape.objects.clone(), Language::of(dialect), &Ignored::nothing());
+        let lines = match snapshot(before).compare(&snapshot(after)) {
+            Ok(comparison) => comparison.lines(),
+            Err(_) => Vec::new(),
+        };
+        if lines.is_empty() { engine::differences(&before.schema, &after.schema) } else { lines }
+    }
+
+    fn alone(&self, steps: Vec<Step>, dialect: &dyn Dialect) -> Result<(Vec<Step>, Vec<Finding>)> {
+        alone::alone(steps, Language::of(dialect))
+    }
+
+    fn anew(&self, facts: &mut dyn Facts) -> Result<Vec<Step>> {
+        anew::steps(&self.options, facts)
     }
 
     fn seeds(&self, step: &Step, facts: &mut dyn Facts) -> Result<Vec<Seed>> {

@@ -64,10 +64,15 @@ pub fn both_ways(options: &Options, steps: &[Step], facts: &mut dyn Facts) -> Re
         all.push(step.clone());
         let file = scene.directory.migrations.iter().find(|one| one.id == step.id);
         let Some(one) = file.filter(|_| step.action == Deed::Apply.name()) else { continue };
-        for mut step in draft.taken_out(one).into_iter().flat_map(|back| [back, draft.apply(one)]) {
-            step.task["again"] = true.into();
-            all.push(step);
+        let Some(mut back) = draft.taken_out(one) else { continue };
+        // The second time it begins at its beginning, wherever the first one went on.
+        let mut again = step.clone();
+        again.task["done"] = 0.into();
+        again.task["begun"] = false.into();
+        for one in [&mut back, &mut again] {
+            one.task["again"] = true.into();
         }
+        all.extend([back, again]);
     }
     Ok(all)
 }
@@ -90,9 +95,10 @@ fn look(options: &Options, scene: &Scene, facts: &mut dyn Facts) -> Result<Plann
     Ok(Planned { result: Some(document), findings, ..Planned::default() })
 }
 
-struct Draft<'a> {
-    options: &'a Options,
-    scene: &'a Scene,
+/// Makes steps for what there is.
+pub(super) struct Draft<'a> {
+    pub options: &'a Options,
+    pub scene: &'a Scene,
 }
 
 /// Steps of one sort.
@@ -102,6 +108,7 @@ impl Draft<'_> {
     fn up(&self) -> Result<Planned> {
         let migrations = &self.scene.directory.migrations;
         let mut planned = Planned::default();
+        planned.findings.extend(refused(&self.scene.problems));
         let targets = match self.options.action {
             Action::Apply => self.options.ids.iter().cloned().map(Target::Only).collect(),
             _ => vec![self.target()],
@@ -239,7 +246,7 @@ impl Draft<'_> {
     }
 
     /// The way there, from where an earlier attempt stopped.
-    fn apply(&self, one: &Migration) -> Step {
+    pub fn apply(&self, one: &Migration) -> Step {
         let mut step = self.step(one, Deed::Apply, one.up.clone());
         let half = self.scene.known(&one.id).filter(|known| known.applied.state == State::Interrupted);
         if let Some(known) = half.filter(|known| known.action == "apply") {
@@ -268,7 +275,7 @@ impl Draft<'_> {
         Some(step)
     }
 
-    fn prepare(&self) -> Step {
+    pub fn prepare(&self) -> Step {
         let mut made = Vec::new();
         if !self.scene.own_there {
             made.push(self.scene.own.to_string());

@@ -19,7 +19,11 @@ pub fn document(options: &Options, scene: &Scene, estimates: &HashMap<String, Js
         Some(target) => Target::To(target.clone()),
         None => Target::All,
     };
-    let way = graph::pending(migrations, &scene.applied, &target, &scene.policy);
+    let way = scene
+        .problems
+        .clone()
+        .none_or(())
+        .and_then(|()| graph::pending(migrations, &scene.applied, &target, &scene.policy));
     let (pending, problems): (Vec<String>, Json) = match &way {
         Ok(sequence) => (sequence.ids().into_iter().map(str::to_owned).collect(), json!(sequence.warnings)),
         Err(problems) => {

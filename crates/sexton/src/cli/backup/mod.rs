@@ -209,7 +209,8 @@ fn drill(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> 
 
 fn prune(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
     let dry_run = matches.get_flag("dry-run");
-    let pruned = act.engine.prune_backups(database(act, matches)?.as_deref(), dry_run, actor)?;
+    let named = database(act, matches)?;
+    let pruned = act.engine.prune_backups(named.as_deref(), dry_run, actor).map_err(Trouble::of_doubt)?;
     if !act.console.is_text() {
         document(
             act,

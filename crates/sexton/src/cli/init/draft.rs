@@ -133,9 +133,20 @@ fn quoted(text: &str) -> String {
 fn url_without_password(place: &str) -> (String, &'static str) {
     let hint = "# export DB_PASSWORD=…, or write it into a file `.env` beside this one\n";
     let Some((scheme, rest)) = place.split_once("://") else { return (place.to_owned(), "") };
-    let Some((who, place)) = rest.rsplit_once('@') else { return (format!("{scheme}://{rest}"), "") };
-    match who.split_once(':') {
-        Some((user, _)) => (format!("{scheme}://{user}:${{DB_PASSWORD}}@{place}"), hint),
-        None => (format!("{scheme}://{rest}"), ""),
-    }
+    let (main, options) = rest.split_once('?').map_or((rest, None), |(main, options)| (main, Some(options)));
+    let main = match main.rsplit_once('@').and_then(|(who, place)| Some((who.split_once(':')?.0, place))) {
+        Some((user, place)) => format!("{user}:${{DB_PASSWORD}}@{place}"),
+        None => main.to_owned(),
+    };
+    // it may be among the options too
+    let options = options.map(|options| {
+        let each = options.split('&').map(|option| match option.split_once('=') {
+            Some((name @ ("password" | "sslpassword"), _)) => format!("{name}=${{DB_PASSWORD}}"),
+            _ => option.to_owned(),
+        });
+        format!("?{}", each.collect::<Vec<_>>().join("&"))
+    });
+    let url = format!("{scheme}://{main}{}", options.unwrap_or_default());
+    let hint = if url == place { "" } else { hint };
+    (url, hint)
 }

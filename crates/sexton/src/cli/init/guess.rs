@@ -115,10 +115,8 @@ fn guess(table: &Table) -> Option<Guess> {
     if let Some(column) = time_column(table, &["deleted_at", "deleted_on", "removed_at", "trashed_at"]) {
         return Some(found(Sort::SoftDeleted, column, None));
     }
-    let status = table
-        .columns
-        .iter()
-        .find(|column| ["status", "state"].contains(&column.name.to_lowercase().as_str()));
+    let status =
+        table.columns.iter().find(|column| ["status", "state"].contains(&plain(&column.name).as_str()));
     // "task log" is a log.
     let log = named(&LOGS) || named(&AUDITS);
     if let (Some(status), true, false) = (status, named(&QUEUES), log) {
@@ -135,11 +133,25 @@ fn guess(table: &Table) -> Option<Guess> {
 /// The first of these columns whose type can hold a time.
 fn time_column<'a>(table: &'a Table, names: &[&str]) -> Option<&'a Column> {
     names.iter().find_map(|name| {
-        table
-            .columns
-            .iter()
-            .find(|column| column.name.eq_ignore_ascii_case(name) && holds_time(column.family))
+        table.columns.iter().find(|column| plain(&column.name) == plain(name) && holds_time(column.family))
     })
+}
+
+/// A name without what schemas write differently: `Created At`, `createdAt` and `created_at` are one.
+fn plain(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_whitespace() && !['_', '-'].contains(c))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// What stands before the `id` of a reference: `user_id`, `user id`, `userId`, `UserID`; but not that of `paid`.
+fn referred(name: &str) -> Option<String> {
+    let stem = name.get(..name.len().checked_sub(2)?)?;
+    let (end, before) = (&name[stem.len()..], stem.chars().next_back()?);
+    let apart = end.eq_ignore_ascii_case("id") && ['_', ' ', '-'].contains(&before);
+    let humped = (end == "Id" || end == "ID") && before.is_lowercase();
+    (apart || humped).then(|| plain(stem)).filter(|stem| !stem.is_empty())
 }
 
 /// The one column that can only be a moment.
@@ -157,20 +169,19 @@ fn holds_time(family: Family) -> bool {
     matches!(family, Date | Timestamp | TimestampTz | Text | Integer | Real | Numeric | Any)
 }
 
-/// Columns `x_id` that no foreign key declares, where a table `x` or its plural has a key of one column.
+/// Columns `x_id` or `xId` that no foreign key declares, where a table `x` or its plural has a key of one column.
 pub fn undeclared(schema: &Schema) -> Vec<Undeclared> {
     let mut all = Vec::new();
     for table in schema.tables.iter().filter(|table| has_own_rows(table)) {
         for column in &table.columns {
             let declared = table.references.iter().any(|key| key.columns.contains(&column.name));
-            let name = column.name.to_lowercase();
-            let Some(stem) = name.strip_suffix("_id").filter(|_| !declared) else { continue };
-            let plural = [stem.to_owned(), format!("{stem}s"), format!("{stem}es"), plural_y(stem)];
+            let Some(stem) = referred(&column.name).filter(|_| !declared) else { continue };
+            let plural = [stem.clone(), format!("{stem}s"), format!("{stem}es"), plural_y(&stem)];
             let parent = schema.tables.iter().find(|parent| {
                 parent.name != table.name
                     && parent.name.schema == table.name.schema
                     && has_own_rows(parent)
-                    && plural.contains(&parent.name.name.to_lowercase())
+                    && plural.contains(&plain(&parent.name.name))
             });
             let Some((parent, [key])) =
                 parent.and_then(|parent| Some((parent, parent.key.as_ref()?.columns.as_slice())))

@@ -18,6 +18,13 @@ fn options(kind: &'static dyn Kind, command: Command) -> Command {
                 .help("The operation of the configuration, where several are migrations")
                 .help_heading("What to run"),
         )
+        .arg(
+            Arg::new("fleet")
+                .long("fleet")
+                .value_name("NAME")
+                .help("Do it to every database of `[fleet.NAME]`: a few first, then several at once")
+                .help_heading("What to run"),
+        )
         .arg(force().help_heading("What to run"))
         .arg(flags::set().help_heading("What to run"))
         .args(all)
@@ -82,7 +89,15 @@ pub fn command(kind: &'static dyn Kind) -> Command {
             kind,
             Command::new("test")
                 .about("Bring in what is pending on a copy, interrupted at every statement, take it out and bring it in again")
-                .arg(ids().required(false)),
+                .arg(ids().required(false))
+                .arg(
+                    Arg::new("all")
+                        .long("all")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("ids")
+                        .help("All there are, from nothing, on an empty database that is made for it")
+                        .help_heading("What to run"),
+                ),
         ))
         .subcommand(acting(kind, Command::new("apply").about("Bring in these and no others").arg(ids())))
         .subcommand(acting(kind, Command::new("revert").about("Take out these and no others").arg(ids())))
@@ -115,6 +130,8 @@ pub fn command(kind: &'static dyn Kind) -> Command {
                 .about("Make the file of a new migration, by the rules of its neighbours")
                 .arg(Arg::new("name").value_name("NAME").required(true).help("What it does: 'add orders'")),
         ))
+        .subcommand(options(kind, super::diff::command()))
+        .subcommand(options(kind, super::squash::command()))
         .subcommand(super::lint::command())
         .subcommand(super::rewrite::command())
 }

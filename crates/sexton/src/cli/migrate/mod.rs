@@ -4,10 +4,13 @@
 //! made of flags alone.
 
 mod arguments;
+mod diff;
+mod fleet;
 mod lint;
 mod lint_forms;
 mod lint_text;
 mod rewrite;
+mod squash;
 
 pub use arguments::command;
 
@@ -21,6 +24,7 @@ use crate::config::OperationSetting;
 use crate::exit::Exit;
 use crate::wiring;
 use clap::ArgMatches;
+use engine::backup::Rehearsal;
 use engine::{Finding, Kind, Level, Request, SCHEMA_VERSION, Severity};
 use serde_json::{Value as Json, json};
 
@@ -32,6 +36,9 @@ pub fn migrate(
     actor: &str,
 ) -> Result<Exit, Trouble> {
     let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
+    if let Ok(Some(name)) = own.try_get_one::<String>("fleet") {
+        return fleet::migrate(act, kind, command, own, name, actor);
+    }
     match command {
         "status" => status(act, &looked_at(act, kind, own, actor)?),
         "check" => check(act, &looked_at(act, kind, own, actor)?),
@@ -39,7 +46,12 @@ pub fn migrate(
         "new" => new(act, kind, own, actor),
         "lint" => lint::lint(act, kind, own),
         "rewrite" => rewrite::rewrite(act, kind, own),
+        "diff" => diff::diff(act, kind, own, actor),
+        "squash" => squash::squash(act, kind, own, actor),
         "test" => {
+            if own.get_flag("all") {
+                return try_all(act, kind, own, actor);
+            }
             let action = if own.contains_id("ids") { "apply" } else { "up" };
             rehearse(act, &request(act, kind, own, action, actor)?, true)
         }
@@ -66,7 +78,12 @@ pub fn migrate(
 }
 
 /// The operation of the configuration, or one made of flags alone.
-fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result<OperationSetting, Trouble> {
+fn operation(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    database: Option<&str>,
+) -> Result<OperationSetting, Trouble> {
     let known: Vec<&OperationSetting> =
         act.config.operations.iter().filter(|one| one.kind.name() == kind.name()).collect();
     let named = matches.get_one::<String>("operation");
@@ -79,12 +96,14 @@ fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result
             )
         });
     }
-    let database = matches.get_one::<String>("database").map(String::as_str);
     // Those that only look say the same about the same files.
     let acts = |one: &&OperationSetting| one.options.get("action").is_none_or(|action| action != "status");
     let acting: Vec<&OperationSetting> = known.iter().copied().filter(acts).collect();
     let known = if acting.is_empty() { known.clone() } else { acting };
     match known.as_slice() {
+        [] if matches.get_one::<String>("fleet").is_some() => {
+            Ok(choice::one_off(kind, database.unwrap_or_default()))
+        }
         [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
         [one] => Ok((*one).clone()),
         _ => Err(Trouble::usage("which migrations?", format!("name them with `--operation`: {}", names()))),
@@ -98,9 +117,22 @@ fn request(
     action: &str,
     actor: &str,
 ) -> Result<Request, Trouble> {
-    let mut operation = operation(act, kind, matches)?;
     let asked = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::database(asked, act.config)?.map(|database| database.name);
+    request_for(act, kind, matches, action, actor, asked, database)
+}
+
+/// The same for a database that is known already.
+fn request_for(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    action: &str,
+    actor: &str,
+    asked: Option<&str>,
+    database: Option<String>,
+) -> Result<Request, Trouble> {
+    let mut operation = operation(act, kind, matches, asked)?;
     // To say `up` is to have decided; what takes data away is asked about.
     let configured = act.config.operations.iter().any(|one| one.name == operation.name);
     let takes_away = ["down", "revert", "redo"].contains(&action);
@@ -271,10 +303,22 @@ fn verify(act: &Act, looked_at: &Json) -> Result<Exit, Trouble> {
     Ok(if wrong == 0 { Exit::Done } else { Exit::Findings })
 }
 
+/// Tries all there are, from nothing.
+fn try_all(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble> {
+    let convention = looked_at(act, kind, matches, actor)?["convention"].clone();
+    let mut request = request(act, kind, matches, "up", actor)?;
+    let Some(operation) = request.operations.first_mut() else { return Ok(Exit::Usage) };
+    operation.options["convention"] = convention;
+    told(act, act.engine.try_anew(operation, actor)?)
+}
+
 /// Does it and throws it away.
 fn rehearse(act: &Act, request: &Request, both_ways: bool) -> Result<Exit, Trouble> {
     let Some(operation) = request.operations.first() else { return Ok(Exit::Usage) };
-    let rehearsal = act.engine.try_out(operation, both_ways, &request.actor)?;
+    told(act, act.engine.try_out(operation, both_ways, &request.actor)?)
+}
+
+fn told(act: &Act, rehearsal: Rehearsal) -> Result<Exit, Trouble> {
     let warns = |finding: &Finding| finding.level != Level::Note;
     let exit = if rehearsal.findings.iter().any(warns) { Exit::Findings } else { Exit::Done };
     if !act.console.is_text() {
@@ -299,6 +343,7 @@ fn rehearse(act: &Act, request: &Request, both_ways: bool) -> Result<Exit, Troub
     }
     let place = match rehearsal.place {
         "copy" => "on a copy that is gone again",
+        "empty" => "on an empty database that is gone again",
         _ => "in a transaction that was rolled back",
     };
     act.console.data(&format!("rehearsed {place}, {}; nothing was changed", duration(rehearsal.seconds)));
