@@ -166,7 +166,7 @@ impl Stage<'_> {
         let small =
             if heap.is_none() { ", prefetch rows = 5000, batch rows = 5000, batch size = 4MB" } else { "" };
         let load = format!(
-            "load database from 'sqlite://{}' into 'postgresql://{user}@unix:{}:{port}/{database}'\n with include drop, create tables, create indexes, reset sequences{small};\n",
+            "load database from sqlite://{} into postgresql://{user}@unix:{}:{port}/{database}\n with include drop, create tables, create indexes, reset sequences{small};\n",
             self.source.display(),
             of("host=")
         );

@@ -26,7 +26,7 @@ use targets::db::{
 /// A log longer than this that others keep writing to is brought to its end.
 const LOG_TO_RESTART: i64 = 64 << 20;
 /// How often the present moment is looked for between two commits of others.
-const MOMENT_TRIES: usize = 10;
+const MOMENT_TRIES: usize = 3;
 /// The memory of each sort that makes a list, in kB.
 const SORTED_KB: u32 = 8_192;
 
@@ -84,6 +84,8 @@ impl Link {
         // Where somebody commits just then, the files tell of another moment than the one that is seen.
         for _ in 0..MOMENT_TRIES {
             let before = moment::read(&self.path);
+            // What is committed after the moment must have a time of its own.
+            std::thread::sleep(moment::TICK);
             self.conn
                 .execute_batch("begin; select count(*) from sqlite_schema")
                 .map_err(|error| explain(&self.label, During::Run, error))?;

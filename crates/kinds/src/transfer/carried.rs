@@ -67,6 +67,13 @@ pub fn begin(
     }
     if !are_new {
         empty(&touched, work)?;
+        for table in tables.iter().filter(|table| !touched.contains(table)) {
+            let some = Sql::new("select count(*) from (select 1 from ").table(table).text(" limit 1) as t");
+            if work.count(&some)? > 0 {
+                return Err(Error::data(format!("`{table}` has rows that this run did not bring"))
+                    .help("empty it, then begin a new transfer"));
+            }
+        }
     }
     if !touched.is_empty() {
         forget_rows(work)?;

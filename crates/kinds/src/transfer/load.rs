@@ -10,7 +10,7 @@ use super::options::Proof;
 use super::task::{ASIDE, Carry, IDS, Place};
 use engine::{Batch, Counts, Error, Result, Work};
 use serde_json::json;
-use targets::db::{Cell, Facts, Row, Seen, Sql};
+use targets::db::{Cell, Facts, Row, Seen, Sql, Value};
 
 /// A row that is kept aside.
 struct Aside {
@@ -90,8 +90,7 @@ pub fn act(
                     )));
                 }
             }
-            last.clear();
-            last.extend(order.iter().map(|value| value.to_value()));
+            keep_place(&mut last, order);
             Ok(())
         })?;
         Ok(())
@@ -119,6 +118,20 @@ pub fn act(
         }
     };
     Ok(Batch { counts: Counts { changed: loaded, failed: aside.len() as u64, ..Counts::default() }, next })
+}
+
+/// Keeps the place of a row, in the memory of the one before.
+fn keep_place(last: &mut Row, order: &[Seen]) {
+    last.resize(order.len(), Value::Null);
+    for (kept, value) in last.iter_mut().zip(order) {
+        match (kept, value) {
+            (Value::Text(kept), Seen::Text(text)) => {
+                kept.clear();
+                kept.push_str(text);
+            }
+            (kept, value) => *kept = value.to_value(),
+        }
+    }
 }
 
 fn size(cell: &Cell) -> u64 {

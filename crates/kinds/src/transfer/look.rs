@@ -7,8 +7,9 @@ use super::machines::Machines;
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
-use engine::Result;
+use engine::{Error, Result};
 use std::collections::HashMap;
+use std::sync::Mutex;
 use targets::db::{Facts, Seen, Sql};
 
 /// How much there is of a table.
@@ -20,15 +21,36 @@ pub struct Size {
     pub bytes: u64,
 }
 
-/// Looks at every table.
-pub fn at_all(source: &Source, facts: &mut dyn Facts) -> Result<(Profiles, HashMap<String, Size>)> {
-    let (mut profiles, mut sizes) = (Profiles::new(), HashMap::new());
-    for table in &source.tables {
-        let (seen, size) = at(table, facts)?;
-        profiles.insert(table.name().to_owned(), seen);
-        sizes.insert(table.name().to_owned(), size);
-    }
-    Ok((profiles, sizes))
+/// How many sessions look at once.
+pub const AT_ONCE: usize = 2;
+
+/// Looks at every table, several at once: the sessions see the same moment.
+pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<(Profiles, HashMap<String, Size>)> {
+    let waiting = Mutex::new(source.tables.iter());
+    let seen = Mutex::new((Profiles::new(), HashMap::new()));
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = sessions
+            .iter_mut()
+            .map(|facts| {
+                let (waiting, seen) = (&waiting, &seen);
+                scope.spawn(move || -> Result<()> {
+                    loop {
+                        let Some(table) = waiting.lock().map_err(cut_short)?.next() else { return Ok(()) };
+                        let (profiles, size) = at(table, facts.as_mut())?;
+                        let mut seen = seen.lock().map_err(cut_short)?;
+                        seen.0.insert(table.name().to_owned(), profiles);
+                        seen.1.insert(table.name().to_owned(), size);
+                    }
+                })
+            })
+            .collect();
+        looks.into_iter().try_for_each(|look| look.join().map_err(cut_short)?)
+    })?;
+    seen.into_inner().map_err(cut_short)
+}
+
+fn cut_short<E>(_: E) -> Error {
+    Error::system("a look at the source was cut short")
 }
 
 fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)> {

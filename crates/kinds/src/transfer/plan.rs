@@ -42,19 +42,23 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         return Err(Error::usage(format!("`{}` is no SQLite file", options.source))
             .help("a transfer reads a SQLite file: name one with `source`"));
     }
-    let mut sessions = database.together(1)?;
-    let reader = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?.as_mut();
-    let source = source::read(reader)?;
+    let existing = options.existing || options.action == Action::Verify;
+    let mut sessions = database.together(if existing { 1 } else { look::AT_ONCE })?;
+    let first = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?;
+    let source = source::read(first.as_mut())?;
     known_names(options, &source)?;
     let machines = Machines::of(planning.stores.programs().ok().filter(|_| options.has_programs()));
-    let existing = options.existing || options.action == Action::Verify;
-    let (design, demands, profiles, sizes, mut findings) = match existing {
-        true => {
+    let looked = match existing {
+        true => None,
+        false => Some(look::at_all(&source, &mut sessions)?),
+    };
+    let reader = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?.as_mut();
+    let (design, demands, profiles, sizes, mut findings) = match looked {
+        None => {
             let (design, demands, findings) = existing::design(&source, options, target)?;
             (design, demands, Profiles::new(), counts(&source, reader)?, findings)
         }
-        false => {
-            let (profiles, sizes) = look::at_all(&source, reader)?;
+        Some((profiles, sizes)) => {
             let design = design::design(&source, &profiles, options)?;
             let findings = refusals::of_target(target, options, &design)?;
             (design, Demands::default(), profiles, sizes, findings)
@@ -89,11 +93,13 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         carries.push(carry);
     }
     findings.extend(design.left.iter().map(refusals::of_left));
+    findings.extend(refusals::of_source(reader, &options.source));
     let steps = match existing {
         true => steps::into_existing(options, &design, &demands, carries, &sizes)?,
         false => steps::into_new(options, &design, carries, &sizes)?,
     };
-    let result = steps::told(options, &design, &sizes, existing);
+    let mut result = steps::told(options, &design, &sizes, existing);
+    result["target_version"] = json!(target.server()?.version);
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
 }

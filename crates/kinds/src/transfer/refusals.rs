@@ -7,7 +7,8 @@ use super::options::{Options, Policy};
 use super::task::Carry;
 use engine::words::{either, rows};
 use engine::{Finding, Result};
-use targets::db::{Facts, Sql, Value};
+use std::time::Duration;
+use targets::db::{Bounds, Facts, Inspection, Section, Sql, Value};
 
 /// What the target says against it.
 pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> Result<Vec<Finding>> {
@@ -49,6 +50,44 @@ pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> 
         found.push(Finding::note("nothing", &options.source, "it has no tables to carry", "nothing"));
     }
     Ok(found)
+}
+
+/// How the source is used, and what that means for those who use it.
+pub fn of_source(source: &mut dyn Facts, name: &str) -> Vec<Finding> {
+    const QUICKLY: Bounds =
+        Bounds { total: Duration::from_secs(1), part: Duration::from_millis(300), most: 10 };
+    let Ok(Inspection { file: Section::Known(file), .. }) = source.inspect(&QUICKLY) else {
+        return Vec::new();
+    };
+    let own = i64::from(std::process::id());
+    let others: Vec<String> = file
+        .users
+        .iter()
+        .filter(|(process, _)| *process != own)
+        .map(|(process, program)| format!("{program} ({process})"))
+        .collect();
+    if file.journal_mode == "wal" {
+        return match others.as_slice() {
+            [] => Vec::new(),
+            users => vec![Finding::note(
+                "source_in_use",
+                name,
+                format!(
+                    "{} has it open: what is written after the copy has begun is not carried",
+                    users.join(", ")
+                ),
+                "stop the application before the last transfer",
+            )],
+        };
+    }
+    let users =
+        if others.is_empty() { String::new() } else { format!("; {} has it open", others.join(", ")) };
+    vec![Finding::note(
+        "source_locked",
+        name,
+        format!("its journal mode is `{}`: while it is copied nobody can write it{users}", file.journal_mode),
+        "stop the application for that time, or let it write beside readers: `pragma journal_mode = wal`",
+    )]
 }
 
 /// An encoding that does not hold every text.

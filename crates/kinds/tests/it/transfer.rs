@@ -472,6 +472,48 @@ fn what_the_application_demands_is_asked_before_anything_is_copied() {
 }
 
 #[test]
+fn batches_are_as_large_as_asked_and_the_plan_tells_how_the_source_is_used() {
+    // S4-015, S4-058, W-126
+    let it = Move::of(
+        "create table t (id integer primary key, n integer); \
+         insert into t with recursive c(i) as (select 1 union all select i + 1 from c where i < 2500) select i, i from c",
+    );
+    let plan = it.plan_with(json!({}), |manners| manners.batch_size = Some(1_000));
+    let noted = |plan: &engine::Plan| format!("{:?}", plan.items[0].findings);
+    assert!(
+        noted(&plan).contains("its journal mode is `delete`: while it is copied nobody can write it"),
+        "{}",
+        noted(&plan)
+    );
+    let version = plan.items[0].result.as_ref().unwrap()["target_version"].as_str().unwrap().to_owned();
+    assert!(
+        version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok())
+            .is_some_and(|major| major >= 12),
+        "{version}"
+    );
+    let mut batches = Vec::new();
+    let report = it
+        .engine()
+        .run(&plan, &Stop::default(), &mut |event| {
+            if let What::Advanced { detail: Some(detail), .. } = &event.what
+                && detail["loaded"] == "t"
+            {
+                batches.push(detail["rows"].as_u64().unwrap());
+            }
+        })
+        .unwrap();
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(batches, [1_000, 1_000, 500]);
+    it.from.script("pragma journal_mode = wal");
+    let _application = it.from.connect();
+    let plan = it.plan(json!({"into_schema": "again"}));
+    assert!(!noted(&plan).contains("source_locked"), "{}", noted(&plan));
+}
+
+#[test]
 fn questions_have_the_same_answers_on_both_sides() {
     // S4-019, S4-041, W-099
     let it = Move::of(SHOP);

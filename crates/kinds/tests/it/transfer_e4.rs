@@ -69,7 +69,30 @@ fn both_schemas_and_every_value_fit() {
     ] {
         assert!(it.to.try_script(refused).is_err(), "{refused}");
     }
-    it.to.script("delete from agents where name = 'Ada'");
+    // S4-034: full-text search by the indexes that the schema has for it
+    for (table, columns) in [
+        ("tasks", "title || ' ' || coalesce(description, '')"),
+        ("workflows", "name || ' ' || coalesce(description, '')"),
+    ] {
+        let plan = it.list(&format!(
+            "set enable_seqscan = off; explain select * from {table} where to_tsvector('english', {columns}) @@ to_tsquery('english', 'report')"
+        ));
+        assert!(plan.concat().contains("Bitmap Index Scan"), "{table}: {plan:?}");
+    }
+    // S4-035: many at once read and write
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let it = &it;
+            scope.spawn(move || {
+                let mut session = it.to.connect();
+                for m in 0..5 {
+                    session.script(&format!("insert into tasks (title) values ('{n} {m}'); select count(*) from tasks; update tasks set status = 'completed' where title = '{n} {m}'")).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(it.list("select count(*) from tasks where status = 'completed'"), ["101"]);
+    it.to.script("delete from tasks where title ~ '^[0-9]'; delete from agents where name = 'Ada'");
     assert_eq!(it.list("select count(*) from tasks where assigned_agent_id is null"), ["2"]);
 }
 

@@ -89,10 +89,11 @@ impl Move {
     }
 }
 
-/// The findings of a report's verification, as `code object`.
+/// The findings of a report, as `code object`, without how the source is used.
 pub fn found(report: &Report) -> Vec<String> {
     let name = |finding: &Finding| format!("{} {}", finding.code, finding.object);
-    report.operations[0].findings.iter().map(name).collect()
+    let findings = report.operations[0].findings.iter();
+    findings.filter(|finding| !finding.code.starts_with("source_")).map(name).collect()
 }
 
 /// The findings of a plan that forbid it, as `code object`.

@@ -239,3 +239,30 @@ fn a_killed_transfer_of_a_file_in_use_is_of_one_moment() {
         assert!(writer.join().unwrap() > 20);
     });
 }
+
+#[test]
+fn progress_is_told_table_by_table() {
+    // S4-046
+    let desk = Desk::empty();
+    desk.place.script(MANY);
+    let to = Place::postgres();
+    let run = desk.sexton(&format!(
+        "transfer run --yes --events --source app.db --database '{}' --batch-size 5000",
+        to.url()
+    ));
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let events: Vec<serde_json::Value> =
+        run.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    for (table, rows) in [("orders", 12_000), ("items", 36_000), ("log", 12_000)] {
+        let of_table = events.iter().filter(|event| event["detail"]["loaded"] == table);
+        let (batches, sum) = of_table.fold((0, 0), |(batches, sum), event| {
+            assert!(
+                event["detail"]["bytes"].as_u64().unwrap() > 0 || event["detail"]["rows"] == 0,
+                "{event}"
+            );
+            (batches + 1, sum + event["detail"]["rows"].as_u64().unwrap())
+        });
+        assert!(batches > 2, "{table}: {batches} batches");
+        assert_eq!(sum, rows, "{table}");
+    }
+}
