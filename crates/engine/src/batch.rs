@@ -32,6 +32,8 @@ pub(crate) struct Came {
     /// The part of `took` that depends on the rows.
     pub worked: Duration,
     pub detail: Option<serde_json::Value>,
+    /// Why the operation begins again from its first step.
+    pub again: Option<String>,
     /// Steps that were done from beginning to end in the same transaction, after it.
     pub more: Vec<(usize, Counts, Option<serde_json::Value>)>,
 }
@@ -296,7 +298,7 @@ impl Run<'_, '_> {
         let asked: Instant = clock.tick();
         let began: Instant;
         let mut more = Vec::new();
-        let (counts, detail) = {
+        let (counts, detail, again) = {
             let setting = self.setting(work);
             let mut tx = session.begin(&work.limits)?;
             // What was spent on waiting for others says nothing about how many rows fit into a batch.
@@ -307,8 +309,13 @@ impl Run<'_, '_> {
             let (Batch { counts, next }, told, noted) = acted(work.operation, step, aim, rows, &mut handle)?;
             notes = noted;
             faults.point("changed")?;
-            new_checkpoint.go_on_at(next);
-            new_checkpoint.counts[checkpoint.step].add(&counts);
+            match &told.again {
+                Some(_) => new_checkpoint.begin_again(),
+                None => {
+                    new_checkpoint.go_on_at(next);
+                    new_checkpoint.counts[checkpoint.step].add(&counts);
+                }
+            }
             let first = memory.tables.is_empty() && !new_memory.tables.is_empty();
             if !new_memory.forget && (first || (new_memory.things && !memory.things)) {
                 undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
@@ -357,7 +364,7 @@ impl Run<'_, '_> {
                 true => tx.commit_soon()?,
                 false => tx.commit()?,
             }
-            (counts, told.detail)
+            (counts, told.detail, told.again)
         };
         faults.point("committed")?;
         *memory = new_memory;
@@ -366,7 +373,7 @@ impl Run<'_, '_> {
             self.log(work.n, What::Noted { text })?;
         }
         let took = clock.tick().duration_since(began);
-        Ok(Came { counts, took, begun: began.duration_since(asked), detail, more, ..Came::default() })
+        Ok(Came { counts, took, begun: began.duration_since(asked), detail, more, again, ..Came::default() })
     }
 
     /// Whether step `n` is done, and what comes next may be done right after it.

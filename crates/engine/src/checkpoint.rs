@@ -54,6 +54,13 @@ impl Checkpoint {
         }
     }
 
+    /// The first step begins, and nothing was done so far.
+    pub fn begin_again(&mut self) {
+        self.step = 0;
+        self.cursor = Cursor::default();
+        self.counts.fill(Counts::default());
+    }
+
     /// Stores it, inside the transaction of the batch.
     pub fn write(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str, now: Timestamp) -> Result<()> {
         // A thousand steps that have not begun, or that change no rows, would be written again with every batch.

@@ -132,6 +132,11 @@ pub enum What {
         /// For how long.
         seconds: f64,
     },
+    /// What was done so far counts for nothing: the first step begins again.
+    BeganAgain {
+        /// Why.
+        reason: String,
+    },
     /// A step is done.
     StepDone {
         /// The step, from 0.

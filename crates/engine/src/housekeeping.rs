@@ -79,6 +79,7 @@ impl Run<'_, '_> {
                     all.extend(several.iter().cloned())
                 }
                 What::Advanced { detail: Some(one), .. } => all.push(one.clone()),
+                What::BeganAgain { .. } => all.clear(),
                 _ => {}
             }
         }
@@ -170,15 +171,26 @@ impl Run<'_, '_> {
     ) -> Result<(), Failure> {
         let mut missing = checkpoint.counts.clone();
         let mut newest = 0;
+        let mut known = vec![Counts::default(); missing.len()];
         for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
             if let What::Advanced { batch, .. } = &event.what {
                 newest = *batch as i64;
             }
             if let What::Advanced { step, counts, .. } = &event.what
-                && let Some(left) = missing.get_mut(*step)
+                && let (Some(left), Some(known)) = (missing.get_mut(*step), known.get_mut(*step))
             {
                 *left = left.without(counts);
+                known.add(counts);
             }
+            if let What::BeganAgain { .. } = &event.what {
+                missing = checkpoint.counts.clone();
+                known.fill(Counts::default());
+            }
+        }
+        // The process died before it could say that what was done counts for nothing.
+        if known.iter().zip(&checkpoint.counts).any(|(known, there)| known.rows() > there.rows()) {
+            self.log(n, What::BeganAgain { reason: "an earlier attempt said so".to_owned() })?;
+            missing = checkpoint.counts.clone();
         }
         // What the lost events told is kept with the undo points of their scopes.
         let scopes = point.map(|point| point.scopes.as_slice()).unwrap_or_default();

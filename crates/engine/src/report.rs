@@ -357,6 +357,11 @@ fn fold_item(run: &str, n: usize, plan: &Plan, item: &Item, events: &[&Event]) -
                 report.batches += 1;
                 report.batch_size = report.batch_size.max(counts.rows());
             }
+            What::BeganAgain { .. } => {
+                targets.iter_mut().for_each(|target| target.counts = Counts::default());
+                report.errors.clear();
+                report.error_class = None;
+            }
             // What stopped an earlier attempt is mended by the next one: a run that was completed has no errors (W-064).
             What::Started { resumed: true } | What::Planned { .. } => {
                 report.errors.clear();

@@ -159,6 +159,7 @@ impl Run<'_, '_> {
         let step = own.into_iter().find_map(|event| match event.what {
             What::Advanced { step, .. } => Some(step),
             What::StepDone { step } => Some(step + 1),
+            What::BeganAgain { .. } => Some(0),
             What::Started { resumed: false } => Some(0),
             _ => None,
         });
@@ -383,7 +384,7 @@ impl Run<'_, '_> {
             }
             let step = checkpoint.step;
             let came = self.batch_with_retries(work, session, &mut checkpoint, &mut memory, &mut pace, rows);
-            let Came { counts, took, worked, detail, more, .. } =
+            let Came { counts, took, worked, detail, more, again, .. } =
                 came.inspect_err(|failure| self.note_failure(work, session, &checkpoint, failure))?;
             // At once: whoever commits before the log is moved moves it.
             if throttle.wants_checkpoint() {
@@ -398,7 +399,10 @@ impl Run<'_, '_> {
             if last_rows + counts.failed + counts.skipped > 0 || detail.is_some() {
                 self.log(n, What::Advanced { step, batch, counts, seconds: took.as_secs_f64(), detail })?;
             }
-            if checkpoint.step > step {
+            if let Some(reason) = again {
+                rows = 0;
+                self.log(n, What::BeganAgain { reason })?;
+            } else if checkpoint.step > step {
                 self.log(n, What::StepDone { step })?;
             }
             for (step, counts, detail) in more {

@@ -49,6 +49,8 @@ pub(crate) struct Told {
     pub scope: Option<String>,
     /// For the report.
     pub detail: Option<serde_json::Value>,
+    /// Why the operation begins again.
+    pub again: Option<String>,
 }
 
 impl Work<'_> {
@@ -57,6 +59,12 @@ impl Work<'_> {
         self.told_mut().scope = Some(scope.to_owned());
         let (point, batch) = (self.point().to_owned(), self.batch());
         self.remembers().then(|| undo::scope_id(&point, batch))
+    }
+
+    /// Says that the operation begins again from its first step, and that what it did so far counts for nothing: what this batch
+    /// returns as the next place is passed over.
+    pub fn begin_again(&mut self, reason: &str) {
+        self.told_mut().again = Some(reason.to_owned());
     }
 
     /// Tells the report about this batch.

@@ -59,7 +59,7 @@ impl Status {
             (Running, What::Advanced { .. } | What::Retried { .. } | What::Paused { .. }) => Running,
             (Running, What::Noted { .. }) => Running,
             (Running, What::StepDone { .. } | What::GaveUp { .. } | What::Summed { .. }) => Running,
-            (Running, What::Used { .. }) => Running,
+            (Running, What::Used { .. } | What::BeganAgain { .. }) => Running,
             (Running, What::Verified { findings }) if findings.iter().any(|f| f.level > Level::Note) => {
                 Partial
             }

@@ -38,6 +38,7 @@ pub(crate) fn tell(event: &Event) {
                 }
             }
         }
+        What::BeganAgain { reason } => tracing::warn!(target: LOG, %run, item, "begun again: {reason}"),
         What::Planned { matched, .. } => tracing::info!(target: LOG, %run, item, matched, "planned"),
         What::Skipped { reason } => tracing::info!(target: LOG, %run, item, "skipped: {reason}"),
         What::Stopped { reason } => tracing::info!(target: LOG, %run, item, "stopped: {}", reason.said()),

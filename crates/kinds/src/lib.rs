@@ -23,12 +23,12 @@ mod queue;
 mod reindex;
 mod stats;
 mod sweep;
+mod transfer;
 mod upkeep;
 mod vacuum;
 mod views;
 
 use engine::Kind;
-
 /// Every kind, in the order of `sexton help`.
 pub fn catalogue() -> Vec<&'static dyn Kind> {
     vec![
@@ -40,6 +40,7 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &files::FilesKind,
         &queue::Queue,
         &convert::Convert,
+        &transfer::Transfer,
         &vacuum::Vacuum,
         &analyze::Analyze,
         &compact::Compact,

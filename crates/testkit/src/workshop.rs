@@ -26,6 +26,10 @@ pub struct Workshop {
 struct Given(Arc<dyn Stores>);
 
 impl Stores for Given {
+    fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
+        self.0.database(name)
+    }
+
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
         self.0.store(name)
     }
@@ -50,6 +54,11 @@ impl Databases for One {
 struct Store(Arc<dyn Files>);
 
 impl Stores for Store {
+    /// Any database, by its path or URL.
+    fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
+        Ok(crate::place::database_at(name))
+    }
+
     fn store(&self, name: &str) -> Result<Arc<dyn Files>> {
         if name != "store" {
             return Err(Error::usage(format!("there is no store `{name}`")).help("the stores are store"));

@@ -392,6 +392,11 @@ impl Facts for Connected {
         soundness::check(self, most)
     }
 
+    fn moment(&mut self) -> Result<Option<String>> {
+        let snapshot = self.value(&Sql::new("select txid_current_snapshot()::text"))?;
+        Ok(snapshot.as_text().filter(|_| self.fixed).map(str::to_owned))
+    }
+
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         let explain = Sql::new("explain (format json) ").add(sql);
         let mut plan = String::new();

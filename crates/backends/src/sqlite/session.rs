@@ -9,7 +9,7 @@ use super::load::Inserting;
 use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
 use super::{
-    SqliteDialect, chores, dialect, inspection, lock, objects, pulse, schema, soundness, walk,
+    SqliteDialect, chores, dialect, inspection, lock, moment, objects, pulse, schema, soundness, walk,
     whole_milliseconds,
 };
 use rusqlite::{CachedStatement, Connection};
@@ -25,6 +25,8 @@ use targets::db::{
 
 /// A log longer than this that others keep writing to is brought to its end.
 const LOG_TO_RESTART: i64 = 64 << 20;
+/// How often the present moment is looked for between two commits of others.
+const MOMENT_TRIES: usize = 3;
 /// The memory of each sort that makes a list, in kB.
 const SORTED_KB: u32 = 8_192;
 
@@ -43,6 +45,8 @@ pub(super) struct Link {
     list: Option<(String, List)>,
     /// Only the moment at which its transaction began may be looked at.
     fixed: bool,
+    /// What tells this moment from others, where only it may be looked at.
+    moment: Option<String>,
 }
 
 impl Link {
@@ -69,6 +73,7 @@ impl Link {
             held: None,
             list: None,
             fixed: false,
+            moment: None,
         };
         link.data_version = link.pragma("data_version")?;
         Ok(link)
@@ -76,9 +81,26 @@ impl Link {
 
     /// From now on only the present moment is seen.
     pub(super) fn fix(&mut self) -> Result<()> {
-        self.conn
-            .execute_batch("begin; select count(*) from sqlite_schema")
-            .map_err(|error| explain(&self.label, During::Run, error))?;
+        // Where somebody commits just then, the files tell of another moment than the one that is seen.
+        for _ in 0..MOMENT_TRIES {
+            let before = moment::read(&self.path);
+            // What is committed after the moment must have a time of its own.
+            std::thread::sleep(moment::TICK);
+            self.conn
+                .execute_batch("begin; select count(*) from sqlite_schema")
+                .map_err(|error| explain(&self.label, During::Run, error))?;
+            self.moment = moment::read(&self.path).filter(|_| before.is_some());
+            if self.moment == before {
+                break;
+            }
+            self.moment = None;
+            self.conn.execute_batch("rollback").map_err(|error| explain(&self.label, During::Run, error))?;
+        }
+        if self.conn.is_autocommit() {
+            self.conn
+                .execute_batch("begin; select count(*) from sqlite_schema")
+                .map_err(|error| explain(&self.label, During::Run, error))?;
+        }
         self.fixed = true;
         Ok(())
     }
@@ -314,6 +336,10 @@ impl Facts for Link {
 
     fn soundness(&mut self, most: usize) -> Result<Soundness> {
         soundness::check(self, most)
+    }
+
+    fn moment(&mut self) -> Result<Option<String>> {
+        Ok(self.moment.clone())
     }
 
     fn access(&mut self, sql: &Sql) -> Result<Access> {

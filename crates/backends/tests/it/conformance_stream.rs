@@ -265,6 +265,42 @@ fn backends_wal(place: &Place) {
 }
 
 #[test]
+fn a_moment_is_told_from_those_in_which_something_else_was_there() {
+    // W-097
+    let kinds: [fn() -> Place; 3] = [Place::sqlite, Place::postgres, || {
+        let place = Place::sqlite();
+        place.script("create table u (x)");
+        backends_wal(&place);
+        place
+    }];
+    for (n, kind) in kinds.iter().enumerate() {
+        let place = kind();
+        place.script("create table t (n integer primary key); insert into t values (1), (2)");
+        let moment = || place.database().together(1).unwrap().remove(0).moment().unwrap().unwrap();
+        let first = moment();
+        // on a server that others use as well it may change without us
+        assert!(!place.is_sqlite() || moment() == first, "nothing was committed");
+        let mut seen = vec![first];
+        for change in
+            ["insert into t values (3)", "update t set n = 4 where n = 3", "delete from t where n = 4"]
+        {
+            let mut held = place.database().together(1).unwrap();
+            let same = held[0].moment().unwrap().as_ref() == seen.last();
+            assert!(!place.is_sqlite() || same);
+            if n == 0 {
+                // in the rollback modes nobody commits while somebody looks
+                held.clear();
+            }
+            place.script(change);
+            let now = moment();
+            assert!(!seen.contains(&now), "{change} did not change the moment");
+            seen.push(now);
+        }
+        assert!(place.database().read().unwrap().moment().unwrap().is_none());
+    }
+}
+
+#[test]
 fn a_lost_moment_is_not_replaced_by_another_one() {
     let place = Place::postgres();
     place.script("create table t (n int); insert into t values (1)");

@@ -48,6 +48,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
             "doctor" => super::doctor::command(*kind),
             "index" => super::index::command(*kind),
             "migrate" => super::migrate::command(*kind),
+            "transfer" => super::transfer::command(*kind),
             _ => one_off(*kind),
         });
     }

@@ -22,7 +22,7 @@ macro_rules! files {
     };
 }
 
-const EXAMPLES: [Example; 4] = [
+const EXAMPLES: [Example; 5] = [
     Example {
         name: "e0",
         files: files!("e0": "README.md", "schema.sql", "schema.legacy.sql", "migrations/0001_task_queue.sql", "migrations/0002_monitoring.sql", "seed.sql", "store.txt", "plans.jq", "sexton.toml"),
@@ -44,6 +44,12 @@ const EXAMPLES: [Example; 4] = [
     Example {
         name: "e3",
         files: files!("e3": "README.md", "migrations.sqlite/20250118_add_folder_constraints.sql", "migrations.postgres/20250118_add_folder_constraints.sql", "schema.sqlite.sql", "seed.sqlite.sql", "constraints.sqlite.sql", "schema.postgres.sql", "seed.postgres.sql", "constraints.postgres.sql", "sexton.toml"),
+        scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
+        store: "",
+    },
+    Example {
+        name: "e4",
+        files: files!("e4": "README.md", "schema.sqlite.sql", "seed.sqlite.sql", "dirty.sqlite.sql", "schema.postgres.sql", "sexton.toml"),
         scripts: &["schema.sqlite.sql", "seed.sqlite.sql"],
         store: "",
     },

@@ -35,6 +35,7 @@ mod status;
 mod table;
 mod text;
 mod token;
+mod transfer;
 mod undo;
 
 use crate::choice;
@@ -178,6 +179,7 @@ fn dispatch(
             Some(kind) if kind.name() == "doctor" => doctor::doctor(&act, *kind, own, named, &actor),
             Some(kind) if kind.name() == "index" => index::index(&act, *kind, own, &actor),
             Some(kind) if kind.name() == "migrate" => migrate::migrate(&act, *kind, own, &actor),
+            Some(kind) if kind.name() == "transfer" => transfer::transfer(&act, *kind, own, &actor),
             Some(kind) => run::one_off(&act, *kind, own, &actor),
             None => Err(Trouble::usage(
                 format!("there is no command `{kind}`"),

@@ -1,8 +1,8 @@
 //! Progress of a run: a bar with rate and time left on a terminal, a line now and then elsewhere. Always on stderr.
 
 use super::console::Console;
-use super::numbers::{count, duration, of, rows};
-use engine::{Clock, Event, Plan, What};
+use super::numbers::{bytes, count, duration, of, rows};
+use engine::{Clock, Event, Item, Plan, Step, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ pub struct Progress<'a> {
     clock: &'a dyn Clock,
     bar: Option<ProgressBar>,
     done: u64,
+    /// What the rows of the table at work came to, where it is copied from elsewhere.
+    bytes: u64,
     began: Instant,
     last_line: Instant,
 }
@@ -22,7 +24,16 @@ pub struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// For a run of this plan.
     pub fn new(console: &'a Console, plan: &'a Plan, clock: &'a dyn Clock) -> Self {
-        Self { console, plan, clock, bar: None, done: 0, began: clock.tick(), last_line: clock.tick() }
+        Self {
+            console,
+            plan,
+            clock,
+            bar: None,
+            done: 0,
+            bytes: 0,
+            began: clock.tick(),
+            last_line: clock.tick(),
+        }
     }
 
     /// Shows an event.
@@ -34,9 +45,21 @@ impl<'a> Progress<'a> {
             What::StepDone { step } if item.operation.kind == "migrate" => {
                 self.steps(&item.operation.name, *step as u64 + 1, item.steps.len() as u64);
             }
+            What::Started { .. } if item.operation.kind == "transfer" => {
+                self.begin(&item.operation.name, item.steps.first().map_or(0, |step| step.matched));
+            }
+            What::Advanced { step, counts, detail, .. } if item.operation.kind == "transfer" => {
+                let size = detail.as_ref().and_then(|detail| detail["bytes"].as_u64()).unwrap_or(0);
+                self.copied(item, *step, counts.rows() + counts.failed, size);
+            }
+            What::StepDone { step } if item.operation.kind == "transfer" => self.next_step(item, *step),
             What::Started { .. } => self.begin(&item.operation.name, item.matched()),
             What::Advanced { counts, .. } => {
                 self.advance(&item.operation.name, item.matched(), counts.rows())
+            }
+            What::BeganAgain { reason } => {
+                self.done = 0;
+                self.tell(&format!("{}: begins again, {reason}", item.operation.name));
             }
             What::Paused { reason, .. } => self.tell(&format!("{}: waited, {reason}", item.operation.name)),
             What::Retried { error, attempt } => {
@@ -94,6 +117,55 @@ impl<'a> Progress<'a> {
                     count(done),
                     of(all, "migration", "migrations")
                 ));
+            }
+            None => {}
+        }
+    }
+
+    /// Some rows of a table are copied.
+    fn copied(&mut self, item: &Item, step: usize, done: u64, size: u64) {
+        let Some(Step { object, matched, .. }) = item.steps.get(step).filter(|step| step.action == "load")
+        else {
+            return;
+        };
+        self.done += done;
+        self.bytes += size;
+        let figures = format!("{}, {}", bytes(self.bytes), self.figures(*matched));
+        match &self.bar {
+            Some(bar) => {
+                bar.set_prefix(object.clone());
+                bar.set_length((*matched).max(self.done).max(1));
+                bar.set_position(self.done);
+                bar.set_message(figures);
+            }
+            None if self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
+                self.last_line = self.clock.tick();
+                self.console.note(&format!("{}: {object}: {figures}", item.operation.name));
+            }
+            None => {}
+        }
+    }
+
+    /// A table is in, or what comes after the tables: the next part begins.
+    fn next_step(&mut self, item: &Item, step: usize) {
+        let seconds = self.clock.tick().duration_since(self.began).as_secs_f64();
+        let is_load = |step: &&Step| step.action == "load";
+        if let (Some(bar), Some(done)) = (&self.bar, item.steps.get(step).filter(is_load)) {
+            let said = format!("{}: {}, {}", done.object, rows(self.done), bytes(self.bytes));
+            bar.suspend(|| self.console.note(&format!("{said}, {}", duration(seconds))));
+        }
+        (self.done, self.bytes, self.began) = (0, 0, self.clock.tick());
+        let Some(next) = item.steps.get(step + 1) else { return };
+        match &self.bar {
+            Some(bar) => {
+                bar.set_prefix(if is_load(&next) { next.object.clone() } else { next.label.clone() });
+                bar.set_length(next.matched.max(1));
+                bar.set_position(0);
+                bar.set_message("");
+            }
+            None if !is_load(&next) && self.clock.tick().duration_since(self.last_line) >= BETWEEN_LINES => {
+                self.last_line = self.clock.tick();
+                self.console.note(&format!("{}: {}", item.operation.name, next.label));
             }
             None => {}
         }

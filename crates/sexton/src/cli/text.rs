@@ -49,6 +49,10 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
     if about.kind == "migrate" {
         return format!("{place}: {}", migrations(item));
     }
+    if about.kind == "transfer" {
+        let tables = item.steps.iter().filter(|step| step.action == "load").count() as u64;
+        return format!("{place}: {} of {}", rows(item.matched()), of(tables, "table", "tables"));
+    }
     if let Some(chores) = chores(item, plan) {
         return format!("{place}: {chores}");
     }
@@ -220,7 +224,10 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
         }
         // Where nothing is done, the result is all there is to tell; of files the steps tell what is worth it.
         let files = !item.steps.is_empty() && item.steps.iter().all(|step| is_about_files(&step.action));
-        if let Some(result) = item.result.as_ref().filter(|_| (detailed && !files) || item.steps.is_empty()) {
+        // The tables of a transfer are a page of their own.
+        let told = item.operation.kind == "transfer";
+        let shows = !told && ((detailed && !files) || item.steps.is_empty());
+        if let Some(result) = item.result.as_ref().filter(|_| shows) {
             let sizes = sizes::of(result);
             lines.extend(
                 sizes.iter().flat_map(|(table, _)| table.iter().map(|line| format!("{INDENT}{line}"))),

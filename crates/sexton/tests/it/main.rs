@@ -46,5 +46,6 @@ mod schema;
 mod signals;
 mod terminal;
 mod tidy;
+mod transfer;
 mod undo;
 mod verify_after;

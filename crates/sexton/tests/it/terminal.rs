@@ -93,3 +93,22 @@ fn colour_is_for_terminals_that_want_it() {
     let (screen, _) = at_the_terminal(&desk, "plan logs", "");
     assert!(!screen.contains("\u{1b}[1m"), "{screen}");
 }
+
+#[test]
+fn a_transfer_shows_a_bar_for_each_table_and_what_each_came_to() {
+    // S4-046
+    let (desk, to) = (Desk::empty(), testkit::Place::postgres());
+    desk.place.script(
+        "create table orders (id integer primary key, code text); create table notes (id integer primary key, m text); \
+         insert into orders with recursive c(i) as (select 1 union all select i + 1 from c where i < 4000) select i, 'c' || i from c; \
+         insert into notes select id, code from orders where id <= 1500",
+    );
+    let line = format!("transfer run --yes --source app.db --database '{}' --batch-size 500", to.url());
+    let (screen, code) = at_the_terminal(&desk, &line.replace('\'', ""), "");
+    assert_eq!(code, 0, "{screen}");
+    for text in
+        ["orders: 4 000 rows, ", "notes: 1 500 rows, ", "rows/s", "of 4 000 rows", "both sides the same"]
+    {
+        assert!(screen.contains(text), "`{text}` is not in {screen}");
+    }
+}

@@ -134,6 +134,12 @@ pub trait Facts: Send {
         Ok(None)
     }
 
+    /// What tells the moment that a session of [`Database::together`] looks at from all others, in this process and in any other:
+    /// where the text is the same, nothing was committed in between; where it is not, nobody knows. None where that cannot be told.
+    fn moment(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The same session, from now on one that may change data; none where another one has to be opened.
     fn promote(self: Box<Self>) -> Option<Box<dyn Session>> {
         None

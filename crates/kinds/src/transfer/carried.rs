@@ -1,0 +1,153 @@
+//! What is kept in the target while a transfer is under way: which tables are its own, at which moment the source was read, and
+//! what each table that is in came to. It is gone when the transfer is over.
+
+use super::task::{ASIDE, IDS};
+use engine::{Error, Result, Work};
+use targets::db::{Facts, Row, Sql, TableName, Value};
+
+const CARRIED: &str = "carried";
+
+/// What is kept of a table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// The moment at which the source was read.
+    pub moment: Option<String>,
+    /// How many rows were carried, and the sum of their hashes; none while they are on their way.
+    pub came: Option<(u64, u128)>,
+}
+
+/// What is kept of a table of the target, if anything.
+pub fn of(facts: &mut dyn Facts, table: &TableName) -> Result<Option<Kept>> {
+    let own = facts.dialect().own(CARRIED);
+    if facts.count(&facts.dialect().exists(&own))? == 0 {
+        return Ok(None);
+    }
+    let sql = Sql::new("select moment, carried_rows, hash from ")
+        .table(&own)
+        .text(" where target = ")
+        .bind(table.quoted());
+    let rows = facts.rows(&sql)?;
+    let text = |row: &Row, n: usize| row.get(n).and_then(Value::as_text).map(str::to_owned);
+    Ok(rows.first().map(|row| {
+        let count = row.get(1).and_then(Value::as_int).and_then(|count| u64::try_from(count).ok());
+        let hash = text(row, 2).and_then(|hash| u128::from_str_radix(&hash, 16).ok());
+        Kept { moment: text(row, 0), came: count.zip(hash) }
+    }))
+}
+
+/// Whether both are known to be the same moment.
+pub fn same(one: Option<&String>, other: Option<&String>) -> bool {
+    one.is_some() && one == other
+}
+
+/// The tables begin: what an earlier attempt of this run made or filled goes first. `make` is what makes new ones, or makes ready
+/// those that are there.
+pub fn begin(
+    tables: &[TableName],
+    are_new: bool,
+    make: &[String],
+    moment: Option<&String>,
+    work: &mut Work,
+) -> Result<()> {
+    let own = work.dialect().own(CARRIED);
+    let create = Sql::new("create table if not exists ").table(&own).text(
+        " (target text not null primary key, run text not null, moment text, carried_rows bigint, hash text)",
+    );
+    work.record(&create)?;
+    let ours = Sql::new("select target from ").table(&own).text(" where run = ").bind(work.point());
+    let ours: Vec<String> =
+        work.rows(&ours)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect();
+    let touched: Vec<&TableName> = tables.iter().filter(|table| ours.contains(&table.quoted())).collect();
+    if are_new && !touched.is_empty() {
+        let list: Vec<String> = touched.iter().map(|table| table.quoted()).collect();
+        work.statement(&format!("drop table if exists {}", list.join(", ")))?;
+    }
+    for statement in make {
+        work.statement(statement)?;
+    }
+    if !are_new {
+        empty(&touched, work)?;
+        for table in tables.iter().filter(|table| !touched.contains(table)) {
+            let some = Sql::new("select count(*) from (select 1 from ").table(table).text(" limit 1) as t");
+            if work.count(&some)? > 0 {
+                return Err(Error::data(format!("`{table}` has rows that this run did not bring"))
+                    .help("empty it, then begin a new transfer"));
+            }
+        }
+    }
+    if !touched.is_empty() {
+        forget_rows(work)?;
+    }
+    for table in tables {
+        let note = Sql::new("insert into ")
+            .table(&own)
+            .text(" (target, run, moment) values (")
+            .bind(table.quoted())
+            .text(", ")
+            .bind(work.point())
+            .text(", ")
+            .bind(moment.map_or(Value::Null, |moment| Value::Text(moment.clone())))
+            .text(") on conflict (target) do update set run = excluded.run, moment = excluded.moment, carried_rows = null, hash = null");
+        work.record_later(note)?;
+    }
+    Ok(())
+}
+
+/// Takes the rows away again that an earlier attempt brought, children first.
+fn empty(tables: &[&TableName], work: &mut Work) -> Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<Sql> =
+        tables.iter().map(|table| Sql::default().bind(table.quoted()).text("::text::regclass")).collect();
+    let list = || Sql::join(&names, ", ");
+    let referred = Sql::new("select count(*) from pg_constraint where contype = 'f' and confrelid in (")
+        .add(&list())
+        .text(") and conrelid not in (")
+        .add(&list())
+        .text(")");
+    if work.count(&referred)? == 0 {
+        let list: Vec<String> = tables.iter().map(|table| table.quoted()).collect();
+        return work.statement(&format!("truncate {}", list.join(", "))).map(drop);
+    }
+    for table in tables.iter().rev() {
+        work.statement(&format!("delete from {}", table.quoted()))?;
+    }
+    Ok(())
+}
+
+/// Rows that this run kept aside, and its ids.
+fn forget_rows(work: &mut Work) -> Result<()> {
+    let (aside, ids) = (work.dialect().own(ASIDE), work.dialect().own(IDS));
+    for table in [aside, ids] {
+        if work.count(&work.dialect().exists(&table))? > 0 {
+            let point = work.point().to_owned();
+            work.record(&Sql::new("delete from ").table(&table).text(" where run = ").bind(point))?;
+        }
+    }
+    Ok(())
+}
+
+/// A table is in.
+pub fn done(table: &TableName, rows: u64, hash: u128, work: &mut Work) -> Result<()> {
+    let update = Sql::new("update ")
+        .table(&work.dialect().own(CARRIED))
+        .text(" set carried_rows = ")
+        .bind(i64::try_from(rows).map_err(|_| Error::system("too many rows to count"))?)
+        .text(", hash = ")
+        .bind(format!("{hash:032x}"))
+        .text(" where target = ")
+        .bind(table.quoted());
+    work.record(&update).map(drop)
+}
+
+/// The transfer is over: nothing of this is kept.
+pub fn end(work: &mut Work) -> Result<()> {
+    let own = work.dialect().own(CARRIED);
+    let point = work.point().to_owned();
+    work.record(&Sql::new("delete from ").table(&own).text(" where run = ").bind(point))?;
+    if work.count(&Sql::new("select count(*) from ").table(&own))? == 0 {
+        work.record(&Sql::new("drop table ").table(&own))?;
+    }
+    Ok(())
+}

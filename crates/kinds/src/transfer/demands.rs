@@ -1,0 +1,151 @@
+//! The checks of tables that are there: asked of the server itself, before anything is copied, for every combination of values that
+//! the source has. What breaks one is kept as a hash, so that the copy knows it again.
+
+use super::canon::{Mix, sent};
+use super::carry::{Carrier, select};
+use super::existing::unchecked;
+use super::machines::Machines;
+use super::task::{Carry, Refused};
+use engine::words::count;
+use engine::{Finding, Result};
+use std::collections::{BTreeSet, HashSet};
+use targets::db::{Cell, Facts, Row, Sql, Value, civil, quote};
+
+/// How many combinations are asked at once.
+const AT_ONCE: usize = 1_000;
+/// How many parameters a statement takes at most.
+const PARAMETERS: usize = 60_000;
+/// How many that break a check are kept. With more of them the check says something else than the data.
+const MOST: usize = 10_000;
+/// How many combinations are remembered as asked. Those that were forgotten are asked again.
+const REMEMBERED: usize = 250_000;
+
+/// The hash of some cells of a row.
+pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
+    let mut mix = Mix::default();
+    for n in columns {
+        sent(&carry.columns[*n].rule, &cells[*n], &mut mix);
+    }
+    mix.sum()
+}
+
+/// Asks all checks of a table. What is broken by more values than can be kept is told, because nothing can be done with each.
+pub fn ask(
+    carry: &Carry,
+    checks: &[(String, String, Vec<String>)],
+    machines: &Machines,
+    source: &mut dyn Facts,
+    target: &mut dyn Facts,
+) -> Result<(Vec<Refused>, Vec<Finding>)> {
+    let (mut refused, mut findings) = (Vec::new(), Vec::new());
+    for (name, expression, names) in checks {
+        let places: Option<Vec<usize>> =
+            names.iter().map(|name| carry.columns.iter().position(|column| column.target == *name)).collect();
+        // what the source does not give is the default of the target, which the target checks
+        let Some(columns) = places.filter(|columns| !columns.is_empty()) else { continue };
+        let check = Check { carry, machines, name, expression, names, columns: &columns };
+        let mut bad = check.broken_by(source, target)?;
+        if bad.len() > MOST {
+            findings.push(Finding::forbid(
+                "dirty_check",
+                format!("{}.{}", carry.table, carry.columns[columns[0]].source),
+                format!(
+                    "more than {} different values break the check `{name}` of the target, `{expression}`: it is not about this data",
+                    count(MOST as u64)
+                ),
+                "change the check in the target, or clean the source first: so many are not handled one by one",
+            ));
+            bad.clear();
+        }
+        if !bad.is_empty() {
+            let bad = bad.iter().map(|hash| format!("{hash:032x}")).collect();
+            refused.push(Refused { name: name.clone(), columns, bad });
+        }
+    }
+    Ok((refused, findings))
+}
+
+/// A check of the target over some columns.
+struct Check<'a> {
+    carry: &'a Carry,
+    machines: &'a Machines,
+    name: &'a str,
+    expression: &'a str,
+    names: &'a [String],
+    columns: &'a [usize],
+}
+
+impl Check<'_> {
+    /// Hashes of the combinations that break it, sorted; not many more than can be kept.
+    fn broken_by(&self, source: &mut dyn Facts, target: &mut dyn Facts) -> Result<BTreeSet<u128>> {
+        let at_once = AT_ONCE.min(PARAMETERS / self.columns.len());
+        let mut asked: HashSet<u128> = HashSet::new();
+        let mut waiting: Vec<(u128, Vec<Value>)> = Vec::new();
+        let mut bad = BTreeSet::new();
+        let mut carrier = Carrier::new(self.carry, self.machines);
+        source.scan(&select(self.carry, None, None), &mut |row| {
+            carrier.row(row, &mut |cells| {
+                let hash = hash(self.carry, self.columns, cells);
+                if bad.len() > MOST || !asked.insert(hash) {
+                    return Ok(());
+                }
+                waiting.push((hash, self.columns.iter().map(|n| value(&cells[*n])).collect()));
+                if waiting.len() >= at_once {
+                    bad.extend(self.ask(&std::mem::take(&mut waiting), target)?);
+                }
+                if asked.len() >= REMEMBERED {
+                    asked.clear();
+                }
+                Ok(())
+            })?;
+            carrier.met = Default::default();
+            Ok(())
+        })?;
+        if !waiting.is_empty() {
+            bad.extend(self.ask(&waiting, target)?);
+        }
+        Ok(bad)
+    }
+
+    /// Which of some combinations break it.
+    fn ask(&self, some: &[(u128, Vec<Value>)], target: &mut dyn Facts) -> Result<Vec<u128>> {
+        let rows = some.iter().enumerate().map(|(n, (_, values))| {
+            let values = values.iter().zip(self.columns).map(|(value, n)| {
+                let spelled = &self.carry.columns[*n].spelled;
+                Sql::new("").bind(value.clone()).text(&format!("::text::{spelled}"))
+            });
+            let values: Vec<Sql> = values.collect();
+            Sql::new(&format!("({n}, ")).add(&Sql::join(&values, ", ")).text(")")
+        });
+        let list: Vec<String> = self.names.iter().map(|name| quote(name)).collect();
+        let sql = Sql::new("select sexton_place from (values ")
+            .add(&Sql::join(&rows.collect::<Vec<_>>(), ", "))
+            .text(&format!(
+                ") as {}(sexton_place, {}) where not ({})",
+                quote(&self.carry.name.name),
+                list.join(", "),
+                self.expression
+            ));
+        let rows = target.rows(&sql).map_err(|error| unchecked(self.name, error))?;
+        let place = |row: &Row| row.first().and_then(Value::as_int).and_then(|n| usize::try_from(n).ok());
+        Ok(rows.iter().filter_map(place).filter_map(|n| some.get(n)).map(|(hash, _)| *hash).collect())
+    }
+}
+
+/// A cell as the server reads it from a text.
+fn value(cell: &Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Bool(flag) => Value::Text(flag.to_string()),
+        Cell::Int(number) => Value::Text(number.to_string()),
+        Cell::Real(number) => Value::Text(format!("{number:e}")),
+        Cell::Text(text) => Value::Text((*text).to_owned()),
+        Cell::Bytes(bytes) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Value::Text(format!("\\x{hex}"))
+        }
+        Cell::Uuid(bytes) => Value::Text(civil::uuid(bytes)),
+        Cell::Moment(micros) => Value::Text(civil::moment(*micros)),
+        Cell::Day(days) => Value::Text(civil::day(*days)),
+    }
+}

@@ -1,0 +1,317 @@
+//! Tables that are there already, made by the application or a script: source and target are matched by name, and each value becomes
+//! one of the column's own type. What the target demands is kept, and its checks are asked of the server before anything is copied.
+
+use super::convert::{Rule, Zone};
+use super::design::{Design, NewColumn, NewReference, NewTable};
+use super::naming::snake;
+use super::options::{Options, zone};
+use super::source::{Source, SourceTable};
+use super::types;
+use engine::{Error, Finding, Result};
+use std::collections::HashMap;
+use targets::db::{Column, Facts, Generated, Row, Schema, Sql, Table, TableKind, Value, quote};
+
+/// What the target has beside its tables.
+#[derive(Debug, Clone, Default)]
+pub struct Demands {
+    /// The conditions of each table, by its quoted name: name, expression, columns.
+    pub checks: HashMap<String, Vec<(String, String, Vec<String>)>>,
+    /// What takes references away that cannot stand while rows come, and what puts them back, in order.
+    pub release: Vec<String>,
+    /// See `release`.
+    pub restore: Vec<String>,
+    /// Statements that let ids go on.
+    pub sequences: Vec<String>,
+}
+
+/// Matches source and target.
+pub fn design(
+    source: &Source,
+    options: &Options,
+    target: &mut dyn Facts,
+) -> Result<(Design, Demands, Vec<Finding>)> {
+    let schema = target.schema()?;
+    let into = options.into();
+    let labels = labels(target)?;
+    let mut findings = Vec::new();
+    let mut design = Design::default();
+    for table in &source.tables {
+        let own = options.table(table.name());
+        if own.is_some_and(|own| own.drop) {
+            continue;
+        }
+        let wanted = own.and_then(|own| own.rename.clone());
+        let Some(there) = find_table(&schema, into, wanted.as_deref().unwrap_or(table.name())) else {
+            findings.push(Finding::forbid(
+                "unmapped",
+                table.name(),
+                format!("the schema `{into}` has no table for it"),
+                format!(
+                    "name it with `map.{0}.rename`, or leave it out with `map.{0}.drop = true`",
+                    table.name()
+                ),
+            ));
+            continue;
+        };
+        let made = table_of(table, there, options, &labels, &mut findings)?;
+        design.tables.push(made);
+    }
+    let names: Vec<&Table> = design.tables.iter().filter_map(|table| schema.table(&table.name)).collect();
+    order(&mut design.tables, &schema);
+    let demands = demands(&names, &design.tables, target)?;
+    Ok((design, demands, findings))
+}
+
+fn find_table<'a>(schema: &'a Schema, into: &str, name: &str) -> Option<&'a Table> {
+    let all = || {
+        schema.tables.iter().filter(|table| {
+            table.name.schema.as_deref() == Some(into)
+                && matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned)
+        })
+    };
+    let is = |same: &dyn Fn(&str) -> bool| all().find(|table| same(&table.name.name));
+    is(&|known| known == name)
+        .or_else(|| is(&|known| known.eq_ignore_ascii_case(name)))
+        .or_else(|| is(&|known| snake(known) == snake(name)))
+}
+
+fn find_column<'a>(table: &'a Table, name: &str) -> Option<&'a Column> {
+    let is = |same: &dyn Fn(&str) -> bool| table.columns.iter().find(|column| same(&column.name));
+    is(&|known| known == name)
+        .or_else(|| is(&|known| known.eq_ignore_ascii_case(name)))
+        .or_else(|| is(&|known| snake(known) == snake(name)))
+}
+
+fn table_of(
+    source: &SourceTable,
+    there: &Table,
+    options: &Options,
+    labels: &HashMap<String, Vec<String>>,
+    findings: &mut Vec<Finding>,
+) -> Result<NewTable> {
+    let mut columns = Vec::new();
+    for column in &source.table.columns {
+        let own = options.column(source.name(), &column.name);
+        if own.is_some_and(|own| own.drop) {
+            continue;
+        }
+        let wanted = own.and_then(|own| own.rename.as_deref()).unwrap_or(&column.name);
+        let place = format!("{}.{}", source.name(), column.name);
+        let Some(to) = find_column(there, wanted) else {
+            findings.push(Finding::forbid(
+                "unmapped",
+                &place,
+                format!("`{}` has no column for it", there.name),
+                "name it with `rename`, or leave it out with `drop = true`, in `map`",
+            ));
+            continue;
+        };
+        let zone = zone(own.and_then(|own| own.zone.as_deref()).or(options.zone.as_deref()))?;
+        let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros());
+        columns.push(NewColumn {
+            source: column.name.clone(),
+            name: to.name.clone(),
+            spelled: to.declared.clone(),
+            rule: match options.ids(source, &column.name) {
+                Some(table) => Rule::Id(table),
+                None => rule(to, labels, epoch, &zone),
+            },
+            not_null: to.not_null,
+            default: to.default.clone(),
+            identity: to.identity,
+            generated: (to.generated != Generated::No).then(String::new),
+            reasons: Vec::new(),
+        });
+    }
+    for column in there.stored() {
+        let given = columns.iter().any(|one| one.name == column.name);
+        if !given && column.not_null && column.default.is_none() && !column.identity {
+            findings.push(Finding::forbid(
+                "no_value",
+                format!("{}.{}", there.name, column.name),
+                "it must have a value, and the source has no column for it",
+                "give it a default in the target, or name the column of the source with `rename`",
+            ));
+        }
+    }
+    if there.triggers.iter().any(|trigger| trigger.enabled && trigger.on_insert) {
+        findings.push(Finding::warning(
+            "triggers",
+            there.name.to_string(),
+            "triggers fire on every row that is copied",
+            "switch them off for the time: `alter table … disable trigger user`",
+        ));
+    }
+    if !there.rights.insert || !there.rights.select {
+        findings.push(Finding::forbid(
+            "permission",
+            there.name.to_string(),
+            "this user may not read and write its rows",
+            format!("let someone who may run `grant select, insert on {} to …`", there.name.quoted()),
+        ));
+    }
+    Ok(NewTable {
+        source: source.name().to_owned(),
+        name: there.name.clone(),
+        reason: None,
+        columns,
+        checks: Vec::new(),
+        indexes: Vec::new(),
+        references: Vec::new(),
+        sequence: source.sequence,
+        key: there.key.as_ref().map(|key| key.columns.clone()).unwrap_or_default(),
+    })
+}
+
+fn rule(column: &Column, labels: &HashMap<String, Vec<String>>, epoch: Option<i64>, zone: &Zone) -> Rule {
+    if let Some(labels) = labels.get(column.declared.trim_matches('"')) {
+        return Rule::Label(labels.clone());
+    }
+    types::rule(&column.declared, epoch, zone).unwrap_or_else(|| Rule::Written(column.declared.clone()))
+}
+
+/// The enumerations and their labels.
+fn labels(target: &mut dyn Facts) -> Result<HashMap<String, Vec<String>>> {
+    let mut labels: HashMap<String, Vec<String>> = HashMap::new();
+    let sql = "select format_type(t.oid, null), e.enumlabel from pg_type t join pg_enum e on e.enumtypid = t.oid \
+               order by 1, e.enumsortorder";
+    for row in target.rows(&Sql::new(sql))? {
+        labels.entry(text(&row, 0).trim_matches('"').to_owned()).or_default().push(text(&row, 1));
+    }
+    Ok(labels)
+}
+
+fn text(row: &Row, n: usize) -> String {
+    row.get(n).and_then(Value::as_text).unwrap_or_default().to_owned()
+}
+
+/// Parents before children.
+fn order(tables: &mut Vec<NewTable>, schema: &Schema) {
+    let mut rest = std::mem::take(tables);
+    while !rest.is_empty() {
+        let free = rest.iter().position(|table| {
+            let references =
+                schema.table(&table.name).map(|table| table.references.as_slice()).unwrap_or_default();
+            !references.iter().any(|reference| {
+                reference.parent != table.name && rest.iter().any(|other| other.name == reference.parent)
+            })
+        });
+        tables.push(rest.remove(free.unwrap_or(0)));
+    }
+}
+
+fn demands(tables: &[&Table], order: &[NewTable], target: &mut dyn Facts) -> Result<Demands> {
+    let mut demands = Demands::default();
+    let place = |name: &targets::db::TableName| order.iter().position(|table| table.name == *name);
+    for table in tables {
+        let oid = Sql::new("").bind(table.name.quoted()).text("::text::regclass");
+        let checks = target.rows(
+            &Sql::new("select c.conname::text, pg_get_expr(c.conbin, c.conrelid), (select string_agg(a.attname::text, chr(31) order by array_position(c.conkey, a.attnum)) \
+                       from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey)) \
+                       from pg_constraint c where c.contype = 'c' and c.conrelid = ")
+                .add(&oid),
+        )?;
+        for row in checks {
+            let columns: Vec<String> = text(&row, 2).split('\u{1f}').map(str::to_owned).collect();
+            demands.checks.entry(table.name.quoted()).or_default().push((
+                text(&row, 0),
+                text(&row, 1),
+                columns,
+            ));
+        }
+        for reference in &table.references {
+            // rows that come before those they refer to
+            let (Some(own), Some(parent)) = (place(&table.name), place(&reference.parent)) else { continue };
+            if parent < own {
+                continue;
+            }
+            let defined = target.value(
+                &Sql::new(
+                    "select pg_get_constraintdef(oid) from pg_constraint where contype = 'f' and conname = ",
+                )
+                .bind(reference.name.as_str())
+                .text(" and conrelid = ")
+                .add(&oid),
+            )?;
+            let Some(defined) = defined.as_text() else { continue };
+            let alter = format!("alter table {}", table.name.quoted());
+            let name = quote(&reference.name);
+            demands.release.push(format!("{alter} drop constraint if exists {name}"));
+            let not_valid = if defined.ends_with("NOT VALID") { "" } else { " not valid" };
+            demands.restore.push(format!("{alter} add constraint {name} {defined}{not_valid}"));
+            if !not_valid.is_empty() {
+                demands.restore.push(format!("{alter} validate constraint {name}"));
+            }
+        }
+        let made = order.iter().find(|one| one.name == table.name);
+        for column in &table.columns {
+            let sequence = target.value(
+                &Sql::new("select pg_get_serial_sequence(")
+                    .bind(table.name.quoted())
+                    .text(", ")
+                    .bind(column.name.as_str())
+                    .text(")"),
+            );
+            let Ok(Value::Text(sequence)) = sequence else { continue };
+            let given = made.and_then(|made| made.sequence).unwrap_or(0);
+            demands.sequences.push(format!(
+                "select setval({}, greatest(coalesce(max({column}), 0), {given}, 1), greatest(coalesce(max({column}), 0), {given}) > 0) from {}",
+                super::expression::string(&sequence),
+                table.name.quoted(),
+                column = quote(&column.name),
+            ));
+        }
+    }
+    Ok(demands)
+}
+
+/// Tables that hold rows already.
+pub fn filled(design: &Design, target: &mut dyn Facts) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for table in &design.tables {
+        let some = Sql::new("select count(*) from (select 1 from ").table(&table.name).text(" limit 1) as t");
+        if target.count(&some)? > 0 {
+            found.push(Finding::forbid(
+                "target_not_empty",
+                table.name.to_string(),
+                "it has rows already",
+                "empty it, or leave it out with `drop = true` in `map`",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// An error that says what a check is about.
+pub fn unchecked(name: &str, error: Error) -> Error {
+    error.while_doing(&format!("asking the check `{name}` of the target"))
+}
+
+/// The references of a table, as pairs of columns of the source.
+pub fn references(table: &NewTable, design: &Design, target: &mut dyn Facts) -> Result<Vec<NewReference>> {
+    let schema = target.schema()?;
+    let there = schema.table(&table.name).map(|table| table.references.as_slice()).unwrap_or_default();
+    let source = |table: &NewTable, names: &[String]| -> Option<Vec<String>> {
+        let one = |name: &String| table.columns.iter().find(|column| column.name == *name);
+        names.iter().map(|name| one(name).map(|column| column.source.clone())).collect()
+    };
+    let mut all = Vec::new();
+    for reference in there {
+        let Some(parent) = design.tables.iter().find(|one| one.name == reference.parent) else { continue };
+        let (Some(columns), Some(parent_columns)) =
+            (source(table, &reference.columns), source(parent, &reference.parent_columns))
+        else {
+            continue;
+        };
+        all.push(NewReference {
+            name: reference.name.clone(),
+            add: String::new(),
+            validate: String::new(),
+            shown: String::new(),
+            columns,
+            parent: parent.source.clone(),
+            parent_columns,
+        });
+    }
+    Ok(all)
+}

@@ -1,0 +1,560 @@
+//! SQLite's expressions in PostgreSQL's words: only where both mean the same for every value, else the reason why not.
+//!
+//! SQLite knows no types while it computes, PostgreSQL knows little else, so every part carries what it is. Defaults are in
+//! `defaults`, functions in `functions`.
+
+use super::choose::Type;
+use super::functions;
+use super::grammar::{self, unquoted};
+use super::profile::{truth, uuid};
+use sqlite3_parser::ast::{Expr, LikeOperator, Literal, Operator, UnaryOperator};
+use std::fmt::Write;
+use targets::db::{civil, quote};
+
+/// What a part of an expression is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// A truth value.
+    Bool,
+    /// A whole number.
+    Whole,
+    /// Another number.
+    Number,
+    /// A text.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// A moment.
+    Moment,
+    /// A day.
+    Day,
+    /// A uuid.
+    Uuid,
+    /// A JSON document.
+    Json,
+    /// NULL.
+    Null,
+}
+
+impl From<Type> for Sort {
+    fn from(typ: Type) -> Self {
+        match typ {
+            Type::Boolean => Sort::Bool,
+            Type::Smallint | Type::Integer | Type::Bigint => Sort::Whole,
+            Type::Double | Type::Numeric(_) => Sort::Number,
+            Type::Text | Type::Varchar(_) | Type::Time => Sort::Text,
+            Type::Bytea => Sort::Bytes,
+            Type::Uuid => Sort::Uuid,
+            Type::Timestamptz => Sort::Moment,
+            Type::Date => Sort::Day,
+            Type::Json | Type::Jsonb => Sort::Json,
+        }
+    }
+}
+
+/// A translated part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// In PostgreSQL's words.
+    pub sql: String,
+    /// What it is.
+    pub sort: Sort,
+    /// A literal: its value as it was written, without quotes.
+    pub literal: Option<String>,
+    /// Upper and lower case of the letters a to z are the same in comparisons.
+    pub nocase: bool,
+}
+
+impl Said {
+    pub(super) fn new(sql: impl Into<String>, sort: Sort) -> Self {
+        Self { sql: sql.into(), sort, literal: None, nocase: false }
+    }
+
+    fn literal(sql: String, sort: Sort, value: &str) -> Self {
+        Self { sql, sort, literal: Some(value.to_owned()), nocase: false }
+    }
+}
+
+/// A column that an expression may name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Its name in the source.
+    pub name: String,
+    /// Its name in the target.
+    pub target: String,
+    /// What it is there.
+    pub sort: Sort,
+    /// It has the collation NOCASE.
+    pub nocase: bool,
+}
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The columns of its table.
+    pub columns: &'a [Known],
+    /// Other letters than a to z must not be folded, because rows would be refused that are there; else the index should be one
+    /// that statements as people write them can use.
+    pub exact: bool,
+}
+
+/// A part, or why it has no counterpart.
+pub type Outcome = Result<Said, String>;
+
+/// A condition.
+pub fn condition(text: &str, scope: Scope) -> Result<String, String> {
+    on(text, |expr| judged(expr, scope))
+}
+
+/// A value.
+pub fn value(text: &str, scope: Scope) -> Outcome {
+    on(text, |expr| said(expr, scope))
+}
+
+pub(super) fn on<T>(
+    text: &str,
+    read: impl Fn(&Expr) -> Result<T, String> + std::panic::RefUnwindSafe,
+) -> Result<T, String> {
+    grammar::expression(text, read).unwrap_or_else(|| Err(format!("`{text}` cannot be read")))
+}
+
+pub(super) fn no(expr: &impl std::fmt::Display) -> String {
+    format!("`{expr}` has no counterpart that is certain to mean the same")
+}
+
+/// As a condition.
+fn judged(expr: &Expr, scope: Scope) -> Result<String, String> {
+    let part = said(expr, scope)?;
+    match part.sort {
+        Sort::Bool => Ok(part.sql),
+        Sort::Whole | Sort::Number => Ok(format!("{} <> 0", part.sql)),
+        Sort::Null => Ok("null::boolean".to_owned()),
+        _ => Err(no(expr)),
+    }
+}
+
+/// As a number.
+pub(super) fn number(expr: &Expr, scope: Scope) -> Outcome {
+    let part = said(expr, scope)?;
+    match part.sort {
+        Sort::Whole | Sort::Number => Ok(part),
+        Sort::Bool => Ok(Said::new(format!("({})::int", part.sql), Sort::Whole)),
+        _ => Err(no(expr)),
+    }
+}
+
+/// As a text.
+pub(super) fn text(expr: &Expr, scope: Scope) -> Outcome {
+    let part = said(expr, scope)?;
+    match part.sort {
+        Sort::Text => Ok(part),
+        Sort::Whole => Ok(Said::new(format!("({})::text", part.sql), Sort::Text)),
+        _ => Err(no(expr)),
+    }
+}
+
+/// A text as a literal.
+pub fn string(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Any part.
+pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
+    match expr {
+        Expr::Literal(literal) => of_literal(literal).ok_or_else(|| no(expr)),
+        Expr::Id(id) => named(id.0, scope).ok_or_else(|| no(expr)),
+        Expr::Name(name) => named(name.0, scope).ok_or_else(|| no(expr)),
+        Expr::Qualified(_, name) | Expr::DoublyQualified(_, _, name) => {
+            named(name.0, scope).ok_or_else(|| no(expr))
+        }
+        Expr::Parenthesized(inner) => match inner.as_slice() {
+            [one] => {
+                let part = said(one, scope)?;
+                let sql = if part.literal.is_some() { part.sql } else { format!("({})", part.sql) };
+                Ok(Said { sql, ..part })
+            }
+            _ => Err(no(expr)),
+        },
+        Expr::Unary(operator, inner) => unary(expr, operator, inner, scope),
+        Expr::Binary(left, operator, right) => binary(expr, left, operator, right, scope),
+        Expr::IsNull(inner) => Ok(Said::new(format!("{} is null", said(inner, scope)?.sql), Sort::Bool)),
+        Expr::NotNull(inner) => Ok(Said::new(format!("{} is not null", said(inner, scope)?.sql), Sort::Bool)),
+        Expr::Between { lhs, not, start, end } => {
+            let (left, low) = compared(expr, said(lhs, scope)?, said(start, scope)?)?;
+            let (_, high) = compared(expr, said(lhs, scope)?, said(end, scope)?)?;
+            let not = if *not { "not " } else { "" };
+            Ok(Said::new(format!("{} {not}between {} and {}", left.sql, low.sql, high.sql), Sort::Bool))
+        }
+        Expr::InList { lhs, not, rhs } => {
+            let left = said(lhs, scope)?;
+            let mut items = Vec::new();
+            let mut shown = left.sql.clone();
+            for item in rhs.iter().flat_map(|list| list.iter()) {
+                let (left, right) = compared(expr, left.clone(), said(item, scope)?)?;
+                shown = left.sql;
+                items.push(right.sql);
+            }
+            if items.is_empty() {
+                return Ok(Said::new(if *not { "true" } else { "false" }, Sort::Bool));
+            }
+            let not = if *not { "not " } else { "" };
+            Ok(Said::new(format!("{shown} {not}in ({})", items.join(", ")), Sort::Bool))
+        }
+        Expr::Like { lhs, not, op, rhs, escape } => like(expr, lhs, *not, op, rhs, *escape, scope),
+        Expr::Case { base: None, when_then_pairs, else_expr } => {
+            let mut sql = "case".to_owned();
+            let mut sort = Sort::Null;
+            let mut take = |sql: &mut String, part: Said| {
+                if part.sort != Sort::Null && sort != Sort::Null && part.sort != sort {
+                    return Err(no(expr));
+                }
+                if part.sort != Sort::Null {
+                    sort = part.sort;
+                }
+                sql.push_str(&part.sql);
+                Ok(())
+            };
+            for (when, then) in *when_then_pairs {
+                let _ = write!(sql, " when {} then ", judged(when, scope)?);
+                take(&mut sql, said(then, scope)?)?;
+            }
+            if let Some(other) = else_expr {
+                sql.push_str(" else ");
+                take(&mut sql, said(other, scope)?)?;
+            }
+            Ok(Said::new(format!("{sql} end"), sort))
+        }
+        Expr::Collate(inner, collation) => {
+            let part = said(inner, scope)?;
+            match collation.to_ascii_lowercase().as_str() {
+                "nocase" if part.sort == Sort::Text => Ok(Said { nocase: true, ..part }),
+                "binary" => Ok(Said { nocase: false, ..part }),
+                _ => Err(no(expr)),
+            }
+        }
+        Expr::FunctionCall { name, distinctness: None, args, order_by: None, filter_over: None } => {
+            functions::call(expr, &name.0.to_ascii_lowercase(), args.unwrap_or_default(), scope)
+        }
+        _ => Err(no(expr)),
+    }
+}
+
+fn of_literal(literal: &Literal) -> Option<Said> {
+    match literal {
+        Literal::Numeric(digits) => {
+            let digits = digits.replace('_', "");
+            let whole = digits.parse::<i64>().is_ok();
+            let plain = whole || digits.parse::<f64>().is_ok_and(f64::is_finite);
+            plain.then(|| {
+                Said::literal(digits.clone(), if whole { Sort::Whole } else { Sort::Number }, &digits)
+            })
+        }
+        Literal::String(written) => {
+            let value = unquoted(written);
+            (!value.contains('\0')).then(|| Said::literal(string(&value), Sort::Text, &value))
+        }
+        Literal::Blob(hex) => {
+            let digits = hex.trim_start_matches(['x', 'X']).trim_matches('\'');
+            Some(Said::new(format!("'\\x{}'::bytea", digits.to_ascii_lowercase()), Sort::Bytes))
+        }
+        Literal::Null => Some(Said::new("null", Sort::Null)),
+        _ => None,
+    }
+}
+
+fn named(written: &str, scope: Scope) -> Option<Said> {
+    let name = unquoted(written);
+    let known = scope.columns.iter().find(|known| known.name.eq_ignore_ascii_case(&name));
+    if let Some(known) = known {
+        return Some(Said { nocase: known.nocase, ..Said::new(quote(&known.target), known.sort) });
+    }
+    match name.to_ascii_lowercase().as_str() {
+        word @ ("true" | "false") => Some(Said::new(word, Sort::Bool)),
+        // SQLite takes a name in double quotes that nothing has for a text
+        _ if written.starts_with('"') => Some(Said::literal(string(&name), Sort::Text, &name)),
+        _ => None,
+    }
+}
+
+fn unary(expr: &Expr, operator: &UnaryOperator, inner: &Expr, scope: Scope) -> Outcome {
+    match operator {
+        UnaryOperator::Not => Ok(Said::new(format!("not ({})", judged(inner, scope)?), Sort::Bool)),
+        UnaryOperator::Negative => {
+            let part = number(inner, scope)?;
+            let literal = part.literal.map(|digits| format!("-{digits}"));
+            Ok(Said { sql: format!("-{}", part.sql), literal, ..part })
+        }
+        UnaryOperator::Positive => said(inner, scope),
+        UnaryOperator::BitwiseNot => Err(no(expr)),
+    }
+}
+
+fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Scope) -> Outcome {
+    let joined = |word: &str| {
+        let (left, right) = (judged(left, scope)?, judged(right, scope)?);
+        // `and` binds tighter, so an `or` below it needs brackets
+        Ok(Said::new(format!("({left}) {word} ({right})"), Sort::Bool))
+    };
+    let compares = |word: &str| {
+        let (left, right) = compared(expr, said(left, scope)?, said(right, scope)?)?;
+        Ok(Said::new(format!("{} {word} {}", left.sql, right.sql), Sort::Bool))
+    };
+    let counts = |word: &str| {
+        let (left, right) = (number(left, scope)?, number(right, scope)?);
+        let sort = match (left.sort, right.sort) {
+            (Sort::Whole, Sort::Whole) => Sort::Whole,
+            _ => Sort::Number,
+        };
+        // SQLite divides by zero and gets NULL
+        let right = match word {
+            "/" | "%" if right.literal.as_deref().is_none_or(|digits| digits == "0") => {
+                format!("nullif({}, 0)", right.sql)
+            }
+            _ => right.sql,
+        };
+        if word == "%" && sort != Sort::Whole {
+            return Err(no(expr));
+        }
+        Ok(Said::new(format!("({} {word} {right})", left.sql), sort))
+    };
+    match operator {
+        Operator::And => joined("and"),
+        Operator::Or => joined("or"),
+        Operator::Equals => compares("="),
+        Operator::NotEquals => compares("<>"),
+        Operator::Less => compares("<"),
+        Operator::LessEquals => compares("<="),
+        Operator::Greater => compares(">"),
+        Operator::GreaterEquals => compares(">="),
+        Operator::Is | Operator::IsNot => {
+            let not = matches!(operator, Operator::IsNot);
+            let right = said(right, scope)?;
+            if right.sort == Sort::Null {
+                let word = if not { "is not null" } else { "is null" };
+                return Ok(Said::new(format!("{} {word}", said(left, scope)?.sql), Sort::Bool));
+            }
+            let (left, right) = compared(expr, said(left, scope)?, right)?;
+            let word = if not { "is distinct from" } else { "is not distinct from" };
+            Ok(Said::new(format!("{} {word} {}", left.sql, right.sql), Sort::Bool))
+        }
+        Operator::Add => counts("+"),
+        Operator::Subtract => counts("-"),
+        Operator::Multiply => counts("*"),
+        Operator::Divide => counts("/"),
+        Operator::Modulus => counts("%"),
+        Operator::BitwiseAnd => counts("&").and_then(|part| whole(expr, part)),
+        Operator::BitwiseOr => counts("|").and_then(|part| whole(expr, part)),
+        Operator::Concat => {
+            let (left, right) = (text(left, scope)?, text(right, scope)?);
+            Ok(Said::new(format!("({} || {})", left.sql, right.sql), Sort::Text))
+        }
+        _ => Err(no(expr)),
+    }
+}
+
+fn whole(expr: &Expr, part: Said) -> Outcome {
+    if part.sort == Sort::Whole { Ok(part) } else { Err(no(expr)) }
+}
+
+/// Both sides of a comparison in forms that PostgreSQL compares as SQLite does.
+fn compared(expr: &Expr, left: Said, right: Said) -> Result<(Said, Said), String> {
+    use Sort::{Bool, Bytes, Day, Moment, Null, Number, Text, Uuid, Whole};
+    let folded = left.nocase || right.nocase;
+    let (left, right) = match (left.sort, right.sort) {
+        (a, b) if a == b => (left, right),
+        (Whole | Number, Whole | Number) | (_, Null) | (Null, _) => (left, right),
+        (Bool, Whole) => flag(left, right),
+        (Whole, Bool) => {
+            let (right, left) = flag(right, left);
+            (left, right)
+        }
+        (typed @ (Whole | Number | Moment | Day | Uuid), Text) => {
+            let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
+        (Text, typed @ (Whole | Number)) if right.literal.is_some() => {
+            // a number beside a column of texts is compared as a text
+            let written = right.literal.clone().filter(|_| typed == Whole).ok_or_else(|| no(expr))?;
+            (left, Said::literal(string(&written), Text, &written))
+        }
+        (Text, typed @ (Moment | Day | Uuid)) => {
+            let left = read_as(&left, typed).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
+        _ => return Err(no(expr)),
+    };
+    if matches!(left.sort, Sort::Json) {
+        return Err(no(expr));
+    }
+    if folded && left.sort == Text && right.sort == Text {
+        return Ok((lowered(left), lowered(right)));
+    }
+    let _ = Bytes;
+    Ok((left, right))
+}
+
+/// A truth value beside a number.
+fn flag(flag: Said, number: Said) -> (Said, Said) {
+    match number.literal.as_deref() {
+        Some("0") => (flag, Said::new("false", Sort::Bool)),
+        Some("1") => (flag, Said::new("true", Sort::Bool)),
+        _ => (Said::new(format!("({})::int", flag.sql), Sort::Whole), number),
+    }
+}
+
+/// A literal text where a value of another sort stands.
+fn read_as(part: &Said, sort: Sort) -> Option<Said> {
+    let written = part.literal.as_deref()?;
+    match sort {
+        Sort::Whole => {
+            written.parse::<i64>().ok().map(|n| Said::literal(n.to_string(), Sort::Whole, written))
+        }
+        Sort::Number => super::profile::is_decimal(written)
+            .then(|| Said::literal(written.to_owned(), Sort::Number, written)),
+        Sort::Uuid => uuid(written).map(|_| Said::new(format!("{}::uuid", string(written)), Sort::Uuid)),
+        Sort::Day => civil::read(written.as_bytes())
+            .filter(|told| told.day)
+            .map(|_| Said::new(format!("date {}", string(written)), Sort::Day)),
+        Sort::Moment => civil::read(written.as_bytes())
+            .filter(|told| !told.cut)
+            .map(|told| Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)),
+        Sort::Bool => truth(written).map(|flag| Said::new(flag.to_string(), Sort::Bool)),
+        _ => None,
+    }
+}
+
+/// Folded as NOCASE does: the letters a to z and no others.
+pub(super) fn lowered(part: Said) -> Said {
+    let sql = match &part.literal {
+        Some(written) => string(&written.to_ascii_lowercase()),
+        None => format!("lower({} collate \"C\")", part.sql),
+    };
+    Said { sql, nocase: false, ..part }
+}
+
+fn like(
+    expr: &Expr,
+    left: &Expr,
+    not: bool,
+    operator: &LikeOperator,
+    pattern: &Expr,
+    escape: Option<&Expr>,
+    scope: Scope,
+) -> Outcome {
+    let left = text(left, scope)?;
+    let pattern = said(pattern, scope)?.literal.ok_or_else(|| no(expr))?;
+    let word = if not { "not " } else { "" };
+    match operator {
+        LikeOperator::Like => {
+            let escape = match escape {
+                Some(escape) => said(escape, scope)?.literal.ok_or_else(|| no(expr))?,
+                None => String::new(),
+            };
+            if escape.chars().any(char::is_alphabetic) {
+                return Err(no(expr));
+            }
+            let (left, pattern) = (lowered(left).sql, string(&pattern.to_ascii_lowercase()));
+            Ok(Said::new(format!("{left} {word}like {pattern} escape {}", string(&escape)), Sort::Bool))
+        }
+        LikeOperator::Glob => {
+            let regex = globbed(&pattern).ok_or_else(|| no(expr))?;
+            let operator = if not { "!~" } else { "~" };
+            Ok(Said::new(format!("{} {operator} {}", left.sql, string(&regex)), Sort::Bool))
+        }
+        _ => Err(no(expr)),
+    }
+}
+
+/// A GLOB pattern as a regular expression; none where the two may disagree.
+fn globbed(pattern: &str) -> Option<String> {
+    let mut out = "^".to_owned();
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '*' => out.push_str(".*"),
+            '?' => out.push('.'),
+            '[' => {
+                let set: String = letters.by_ref().take_while(|letter| *letter != ']').collect();
+                let (not, set) = set.strip_prefix('^').map_or(("", set.as_str()), |set| ("^", set));
+                let plain = |letter: char| letter.is_ascii_alphanumeric() || " -_@.".contains(letter);
+                if set.is_empty() || !set.chars().all(plain) {
+                    return None;
+                }
+                let _ = write!(out, "[{not}{set}]");
+            }
+            plain if plain.is_alphanumeric() || " _@-/:,".contains(plain) => out.push(plain),
+            other => {
+                out.push('\\');
+                out.push(other);
+            }
+        }
+    }
+    out.push('$');
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Known, Scope, Sort, condition, value};
+
+    fn columns() -> Vec<Known> {
+        let known =
+            |name: &str, sort, nocase| Known { name: name.to_owned(), target: name.to_owned(), sort, nocase };
+        vec![
+            known("n", Sort::Whole, false),
+            known("s", Sort::Text, false),
+            known("e", Sort::Text, true),
+            known("b", Sort::Bool, false),
+            known("d", Sort::Day, false),
+            known("at", Sort::Moment, false),
+            known("j", Sort::Json, false),
+        ]
+    }
+
+    fn translated(text: &str) -> Result<String, String> {
+        condition(text, Scope { columns: &columns(), exact: true })
+    }
+
+    #[test]
+    fn conditions_mean_the_same() {
+        for (sqlite, postgres) in [
+            ("n >= 0", "\"n\" >= 0"),
+            ("length(s) < 10", "length(\"s\") < 10"),
+            ("n < 200 or s is null", "(\"n\" < 200) or (\"s\" is null)"),
+            ("b in (0, 1)", "\"b\" in (false, true)"),
+            ("b = 1 and not n", "(\"b\" = true) and (not (\"n\" <> 0))"),
+            ("s in ('a', 'it''s')", "\"s\" in ('a', 'it''s')"),
+            ("e = 'AbC'", "lower(\"e\" collate \"C\") = 'abc'"),
+            ("s like 'A%'", "lower(\"s\" collate \"C\") like 'a%' escape ''"),
+            ("s glob '[0-9]*.x'", "\"s\" ~ '^[0-9].*\\.x$'"),
+            ("d > '2024-01-01'", "\"d\" > date '2024-01-01'"),
+            ("n between 1 and 5", "\"n\" between 1 and 5"),
+            ("n / s is null", "`n / s` "),
+            ("typeof(n) = 'integer'", "(case when \"n\" is null then 'null' else 'integer' end) = 'integer'"),
+            ("s = 5", "\"s\" = '5'"),
+            ("(n is null) + (s is null) = 1", "(((\"n\" is null))::int + ((\"s\" is null))::int) = 1"),
+        ] {
+            match translated(sqlite) {
+                Ok(said) => assert_eq!(said, postgres, "{sqlite}"),
+                Err(why) => assert!(postgres.starts_with('`'), "{sqlite}: {why}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_certain_is_refused() {
+        for text in
+            ["j = 'x'", "json_extract(j, '$.x') = 1", "s regexp 'a'", "strftime('%s', at) > 5", "n = 'N/A'"]
+        {
+            assert!(translated(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_are_folded_as_the_place_asks() {
+        let columns = columns();
+        let said = |exact| value("lower(s)", Scope { columns: &columns, exact }).unwrap().sql;
+        assert_eq!(said(true), "lower(\"s\" collate \"C\")");
+        assert_eq!(said(false), "lower(\"s\")");
+    }
+}

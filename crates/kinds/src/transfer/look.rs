@@ -1,0 +1,92 @@
+//! Every value of the source, looked at once: what is in it, and what would not fit.
+
+use super::carry::{Carrier, Fate, Met, select};
+use super::choose::{meaning, worth_trying};
+use super::design::Profiles;
+use super::machines::Machines;
+use super::profile::Profile;
+use super::source::{Source, SourceTable};
+use super::task::Carry;
+use engine::{Error, Result};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use targets::db::{Facts, Seen, Sql};
+
+/// How much there is of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of the values.
+    pub bytes: u64,
+}
+
+/// How many sessions look at once.
+pub const AT_ONCE: usize = 2;
+
+/// Looks at every table, several at once: the sessions see the same moment.
+pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<(Profiles, HashMap<String, Size>)> {
+    let waiting = Mutex::new(source.tables.iter());
+    let seen = Mutex::new((Profiles::new(), HashMap::new()));
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = sessions
+            .iter_mut()
+            .map(|facts| {
+                let (waiting, seen) = (&waiting, &seen);
+                scope.spawn(move || -> Result<()> {
+                    loop {
+                        let Some(table) = waiting.lock().map_err(cut_short)?.next() else { return Ok(()) };
+                        let (profiles, size) = at(table, facts.as_mut())?;
+                        let mut seen = seen.lock().map_err(cut_short)?;
+                        seen.0.insert(table.name().to_owned(), profiles);
+                        seen.1.insert(table.name().to_owned(), size);
+                    }
+                })
+            })
+            .collect();
+        looks.into_iter().try_for_each(|look| look.join().map_err(cut_short)?)
+    })?;
+    seen.into_inner().map_err(cut_short)
+}
+
+fn cut_short<E>(_: E) -> Error {
+    Error::system("a look at the source was cut short")
+}
+
+fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)> {
+    let columns = &table.table.columns;
+    let mut profiles: Vec<Profile> =
+        columns.iter().map(|column| Profile::trying(worth_trying(meaning(&column.declared)))).collect();
+    let mut size = Size::default();
+    let names = columns.iter().map(|column| column.name.as_str());
+    let sql = Sql::new("select ").names("", names).text(" from ").table(&table.table.name);
+    facts.scan(&sql, &mut |row| {
+        size.rows += 1;
+        for (profile, value) in profiles.iter_mut().zip(row) {
+            profile.see(value);
+            size.bytes += match value {
+                Seen::Text(text) => text.len() as u64,
+                Seen::Blob(bytes) | Seen::BrokenText(bytes) => bytes.len() as u64,
+                Seen::Null => 0,
+                _ => 8,
+            };
+        }
+        Ok(())
+    })?;
+    Ok((profiles, size))
+}
+
+/// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.
+pub fn check(carry: &Carry, machines: &Machines, facts: &mut dyn Facts) -> Result<(Met, u64, u64)> {
+    let mut carrier = Carrier::new(carry, machines);
+    let (mut aside, mut stopped) = (0, 0);
+    facts.scan(&select(carry, None, None), &mut |row| {
+        match carrier.row(row, &mut |_| Ok(()))? {
+            Fate::Carried => {}
+            Fate::Aside(..) => aside += 1,
+            Fate::Stopped(..) => stopped += 1,
+        }
+        Ok(())
+    })?;
+    Ok((carrier.met, aside, stopped))
+}

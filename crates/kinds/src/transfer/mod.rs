@@ -1,0 +1,307 @@
+//! `transfer`: a SQLite database moves to PostgreSQL, whole or with an account of what did not.
+//!
+//! The source is looked at value by value before anything is made, so that types are chosen by what is there and whatever does not
+//! fit is known. Then tables, rows, keys and indexes, references, statistics; at last both sides are compared. It is only read.
+
+mod ask;
+mod canon;
+mod carried;
+mod carry;
+mod choose;
+mod compare;
+mod convert;
+mod defaults;
+mod demands;
+mod design;
+mod existing;
+mod expression;
+mod finish;
+mod functions;
+mod grammar;
+mod ids;
+mod keys;
+mod load;
+mod look;
+mod machines;
+mod naming;
+mod options;
+mod plan;
+mod profile;
+mod refusals;
+mod script;
+mod source;
+mod steps;
+mod sum;
+mod task;
+mod types;
+
+use carried::Kept;
+use compare::Compared;
+use engine::{
+    Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
+    Result, Severity, Step, Stores, Work,
+};
+use machines::Machines;
+use options::{Action, Options, Proof};
+use serde_json::json;
+use std::cell::RefCell;
+use targets::db::{Command, Facts, Limits};
+use task::{Carry, Place, Task};
+
+/// The catalogue entry.
+pub struct Transfer;
+
+impl Kind for Transfer {
+    fn name(&self) -> &'static str {
+        "transfer"
+    }
+
+    fn title(&self) -> &'static str {
+        "Move a SQLite database to PostgreSQL"
+    }
+
+    fn about(&self) -> &'static str {
+        "Every table of a SQLite file is made in PostgreSQL and filled: types are chosen by the values that are there, keys, indexes, \
+         references, checks and defaults are carried over, ids go on where they were. Whatever does not fit or has no counterpart is \
+         told before anything is copied. Afterwards both sides are compared, value by value. The file is only read."
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        schemars::schema_for!(Options)
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Medium
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Migrate
+    }
+
+    fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
+        Ok(Box::new(Moving {
+            options: Options::read(options)?,
+            reader: RefCell::default(),
+            moment: RefCell::default(),
+            machines: RefCell::default(),
+            compared: RefCell::default(),
+            answer: RefCell::default(),
+            sum: RefCell::default(),
+        }))
+    }
+}
+
+/// A transfer at work.
+struct Moving {
+    options: Options,
+    /// The source at one moment, from the first range on.
+    reader: RefCell<Option<Box<dyn Facts>>>,
+    /// What tells that moment from others.
+    moment: RefCell<Option<String>>,
+    /// The programs that make values.
+    machines: RefCell<Machines>,
+    /// What a comparison came to, for the batch that writes it down.
+    compared: RefCell<Option<Compared>>,
+    /// What the source answered, for the batch that writes it down.
+    answer: RefCell<ask::Answer>,
+    /// What all of it came to.
+    sum: RefCell<sum::Sum>,
+}
+
+impl Moving {
+    /// Opens the source where it is not open; whether it was not.
+    fn open(&self, stores: &dyn Stores) -> Result<bool> {
+        let mut reader = self.reader.borrow_mut();
+        if reader.is_some() {
+            return Ok(false);
+        }
+        let mut opened = stores.database(&self.options.source)?.together(1)?.pop();
+        if let Some(opened) = &mut opened {
+            *self.moment.borrow_mut() = opened.moment()?;
+        }
+        *reader = opened;
+        if self.options.has_programs() {
+            *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
+        }
+        Ok(true)
+    }
+
+    /// Whether the source is as it was when the table was copied, as far as that can be told.
+    fn is_same(&self, kept: Option<&Kept>) -> bool {
+        let kept = kept.and_then(|kept| kept.moment.as_ref());
+        carried::same(kept, self.moment.borrow().as_ref())
+    }
+
+    fn compare(
+        &self,
+        carry: &Carry,
+        proof: Proof,
+        facts: &mut dyn Facts,
+        stores: &dyn Stores,
+    ) -> Result<Compared> {
+        let kept = carried::of(facts, &carry.name)?;
+        if let Some((rows, hash)) = kept.as_ref().and_then(|kept| kept.came) {
+            if proof == Proof::Counts {
+                return compare::counts(carry, rows, facts);
+            }
+            if let Some(compared) = compare::whole(carry, rows, hash, facts)? {
+                return Ok(compared);
+            }
+        }
+        self.open(stores)?;
+        let compared = self.with_reader(|source| match proof {
+            Proof::Counts => {
+                let rows = compare::rows_there(carry, source)?;
+                compare::counts(carry, rows, facts)
+            }
+            _ => compare::rows(carry, &self.machines.borrow(), source, facts),
+        })?;
+        Ok(Compared { source_changed: !self.is_same(kept.as_ref()), ..compared })
+    }
+
+    fn with_reader<T>(&self, use_it: impl FnOnce(&mut dyn Facts) -> Result<T>) -> Result<T> {
+        let mut reader = self.reader.borrow_mut();
+        let reader = reader.as_mut().ok_or_else(|| Error::system("the source is not open"))?;
+        use_it(reader.as_mut())
+    }
+}
+
+impl Operation for Moving {
+    fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
+        plan::plan(&self.options, facts, planning)
+    }
+
+    fn aim(
+        &self,
+        step: &Step,
+        cursor: &Cursor,
+        _rows: u64,
+        facts: &mut dyn Facts,
+        stores: &dyn Stores,
+    ) -> Result<Option<Cursor>> {
+        let mut place = Place::read(cursor)?;
+        match Task::read(step)? {
+            Task::Begin { .. } => {
+                self.open(stores)?;
+            }
+            Task::Load { carry, .. } => {
+                // whoever died had opened it at another moment
+                if self.open(stores)? && !self.is_same(carried::of(facts, &carry.name)?.as_ref()) {
+                    place.again = Some("the source has changed since the copy began".to_owned());
+                }
+            }
+            Task::Indexes(_) | Task::References(_) => place.outside = true,
+            Task::Compare { carry, proof } => {
+                let compared = self.compare(&carry, proof, facts, stores)?;
+                *self.compared.borrow_mut() = Some(compared);
+            }
+            Task::Ask { name, query } => {
+                self.open(stores)?;
+                let zone = options::zone(self.options.zone.as_deref())?;
+                let answer = self.with_reader(|source| ask::source(&name, &query, &zone, source))?;
+                *self.answer.borrow_mut() = answer;
+            }
+            Task::Statements(_) | Task::End => {}
+        }
+        place.cursor().map(Some)
+    }
+
+    fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
+        let place = Place::read(aim)?;
+        Ok(match Task::read(step)? {
+            Task::Indexes(indexes) => {
+                finish::command(indexes.into_iter().map(|one| one.index.sql).collect(), &place, limits)
+            }
+            Task::References(references) => {
+                finish::command(references.into_iter().map(|one| one.validate).collect(), &place, limits)
+            }
+            _ => None,
+        })
+    }
+
+    fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        let place = Place::read(aim)?;
+        let task = Task::read(step)?;
+        let (what, names) = match &task {
+            Task::Indexes(indexes) => ("index", finish::index_names(indexes)),
+            Task::References(references) => ("reference", finish::reference_names(references)),
+            _ => return Ok(None),
+        };
+        let Some(n) = finish::blamed(&names, error, &place) else { return Ok(None) };
+        let table = match &task {
+            Task::Indexes(indexes) => indexes[n].table.clone(),
+            _ => step.object.clone(),
+        };
+        let mut skip = place.skip.clone();
+        skip.push(n);
+        Ok(Some(GivenUp {
+            scope: format!("{what} {}", names[n]),
+            next: Some(Place { skip, ..place }.cursor()?),
+            detail: json!({ "failed": what, "name": names[n], "table": table, "why": sum::chain(error) }),
+        }))
+    }
+
+    fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
+        let place = Place::read(aim)?;
+        match Task::read(step)? {
+            Task::Statements(statements) => {
+                for statement in &statements {
+                    work.statement(statement)?;
+                }
+                Ok(Batch { counts: Counts::default(), next: None })
+            }
+            Task::Begin { tables, are_new, statements } => {
+                carried::begin(&tables, are_new, &statements, self.moment.borrow().as_ref(), work)?;
+                Ok(Batch { counts: Counts::default(), next: None })
+            }
+            Task::Load { .. } if place.again.is_some() => {
+                work.begin_again(place.again.as_deref().unwrap_or_default());
+                Ok(Batch { counts: Counts::default(), next: None })
+            }
+            Task::Load { carry, proof } => self.with_reader(|source| {
+                load::act(&carry, proof, &self.machines.borrow(), &place, rows, source, work)
+            }),
+            Task::Ask { name, .. } => {
+                work.tell(json!({ "asked": name, "answer": self.answer.take() }));
+                Ok(Batch { counts: Counts::default(), next: None })
+            }
+            Task::End => {
+                carried::end(work)?;
+                Ok(Batch { counts: Counts::default(), next: None })
+            }
+            Task::Indexes(indexes) => finish::keys(&indexes, &place, work),
+            Task::References(_) => Ok(Batch { counts: Counts::default(), next: None }),
+            Task::Compare { carry, .. } => {
+                let compared = self.compared.borrow_mut().take().unwrap_or_default();
+                let failed = compared.differing;
+                work.tell(
+                    json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }),
+                );
+                Ok(Batch { counts: Counts { failed, ..Counts::default() }, next: None })
+            }
+        }
+    }
+
+    fn only_looks(&self) -> bool {
+        self.options.action == Action::Verify
+    }
+
+    fn manners(&self, asked: &Manners) -> Manners {
+        // a statement takes as long as there are rows
+        let usual = Manners::default().statement_timeout;
+        let statement_timeout = if asked.statement_timeout == usual { 0.0 } else { asked.statement_timeout };
+        Manners { statement_timeout, ..asked.clone() }
+    }
+
+    fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
+        let mut sum = sum::Sum::of(done.details, done.planned);
+        sum.ask(&self.options, facts)?;
+        let result = sum.told(done.planned);
+        *self.sum.borrow_mut() = sum;
+        Ok(Some(result))
+    }
+
+    fn verify(&self, _steps: &[Step], _counts: &[Counts], _facts: &mut dyn Facts) -> Result<Vec<Finding>> {
+        Ok(self.sum.borrow().findings())
+    }
+}

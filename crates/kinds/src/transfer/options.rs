@@ -1,0 +1,284 @@
+//! What a transfer can be told. The doc comments are the help texts of config keys and the API.
+
+use super::convert::{Misfit, Zone};
+use super::source::SourceTable;
+use engine::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// Options of a transfer: from where, into which schema, what happens to each table, column and kind of dirty value.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// What to do: `run` (the whole transfer), or `verify` (only compare what arrived before with the source).
+    pub action: Action,
+    /// The database that is read: a SQLite file, by its name in the configuration or by its path. It is never written.
+    pub source: String,
+    /// The schema of the target that gets the tables; it is made where it is not there. Default: `public`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into_schema: Option<String>,
+    /// The tables are there already and empty, made by the application or by a script: columns are matched by name, values become
+    /// the columns' own types, and what the tables demand is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
+    /// The names of tables and columns that are made: `keep` (exactly as they are), or `snake_case`.
+    pub names: Names,
+    /// The zone of times that say none. Default: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "zone"))]
+    pub zone: Option<String>,
+    /// What happens to values that do not fit, where nothing else is said for their kind: `stop`, `quarantine` (the whole row is
+    /// kept in a table of its own), `null`, `truncate` or `default`.
+    pub policy: Policy,
+    /// The same by kind of misfit: `unreadable`, `empty`, `out_of_range`, `too_fine`, `too_long`, `zero_character`,
+    /// `broken_text`, `no_such_time`, `null`, `reference`, `check`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dirty: BTreeMap<Misfit, Policy>,
+    /// What is compared afterwards: `rows` (every value of every row), `counts`, or `nothing`.
+    pub verify: Proof,
+    /// Questions that both sides must answer alike, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<String, Query>,
+    /// What is known not to arrive and therefore no finding: names of views, triggers, indexes, and of columns whose default or
+    /// expression has no counterpart, as `table.column`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<String>,
+    /// What differs from table to table, by their names in the source.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub map: BTreeMap<String, TableMap>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The whole transfer.
+    #[default]
+    Run,
+    /// Only the comparison.
+    Verify,
+}
+
+/// The names that are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Names {
+    /// Exactly as they are.
+    #[default]
+    Keep,
+    /// `orderItems` becomes `order_items`.
+    SnakeCase,
+}
+
+/// What happens to a value that does not fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Nothing is copied while there is one.
+    #[default]
+    Stop,
+    /// The row is kept aside, whole, with the reason.
+    Quarantine,
+    /// The value becomes NULL.
+    Null,
+    /// What is too long or too fine is cut; characters that cannot be are left out or replaced.
+    Truncate,
+    /// The value becomes the column's `default` of the mapping.
+    Default,
+}
+
+/// What is compared afterwards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Every value of every row.
+    #[default]
+    Rows,
+    /// How many rows there are.
+    Counts,
+    /// Nothing.
+    Nothing,
+}
+
+/// A question to both sides. The same rows are expected, in any order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// The statement for the source.
+    pub source: String,
+    /// The statement for the target, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// What differs for a table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TableMap {
+    /// Its name in the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<String>,
+    /// It is left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop: bool,
+    /// What differs from column to column, by their names in the source.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ColumnMap>,
+}
+
+/// What differs for a column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColumnMap {
+    /// Its name in the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<String>,
+    /// It is left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop: bool,
+    /// The type that it gets, such as `numeric(10, 2)` or `jsonb`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cast: Option<String>,
+    /// A program in jq that makes the value: it gets what the source has, such as `fromjson | .name`. Needs `cast`, where the table is
+    /// made. It is asked before `values`, `null` and `empty`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jq: Option<String>,
+    /// Other values for these ones: `{ Y = true, N = false }`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, Json>,
+    /// The value that stands in for NULL, and for what the policy `default` replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<Json>,
+    /// What happens to NULL: `keep`, `default` or `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null: Option<Empty>,
+    /// What happens to an empty text: `keep`, `default`, `error`, or `null`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty: Option<Empty>,
+    /// The zone of its times that say none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "zone"))]
+    pub zone: Option<String>,
+    /// What its numbers count, where they are times: since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+    /// Its values are ids that become uuids, and so do those of every column that refers to it: a uuid stays, any other id becomes the
+    /// same uuid every time. Which became which is kept in the table `sexton.ids` of the target.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub uuid: bool,
+    /// What happens to values that do not fit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dirty: BTreeMap<Misfit, Policy>,
+}
+
+/// What happens to a value that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Empty {
+    /// It stays.
+    Keep,
+    /// It becomes the default.
+    Default,
+    /// It does not fit.
+    Error,
+    /// It becomes NULL.
+    Null,
+}
+
+/// What a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Epoch {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+}
+
+impl Epoch {
+    /// How many microseconds one is.
+    pub fn micros(self) -> i64 {
+        match self {
+            Epoch::Seconds => 1_000_000,
+            Epoch::Milliseconds => 1_000,
+            Epoch::Microseconds => 1,
+        }
+    }
+}
+
+impl Options {
+    /// Reads options that passed the schema.
+    pub fn read(options: &Json) -> Result<Self> {
+        let options: Self = serde_json::from_value(options.clone())
+            .map_err(|error| Error::usage("the options of the transfer cannot be read").because(error))?;
+        if options.source.is_empty() {
+            return Err(Error::usage("`source` is missing").help(
+                "name the SQLite file that is read: `source = \"old\"`, a database of the configuration",
+            ));
+        }
+        zone(options.zone.as_deref())?;
+        Ok(options)
+    }
+
+    /// The schema of the target.
+    pub fn into(&self) -> &str {
+        self.into_schema.as_deref().unwrap_or("public")
+    }
+
+    /// What is said about a table.
+    pub fn table(&self, name: &str) -> Option<&TableMap> {
+        self.map.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, map)| map)
+    }
+
+    /// What is said about a column.
+    pub fn column(&self, table: &str, column: &str) -> Option<&ColumnMap> {
+        let columns = &self.table(table)?.columns;
+        columns.iter().find(|(known, _)| known.eq_ignore_ascii_case(column)).map(|(_, map)| map)
+    }
+
+    /// The table whose ids are in this column, where they become uuids: its own, or one that it refers to.
+    pub fn ids(&self, table: &SourceTable, column: &str) -> Option<String> {
+        if self.column(table.name(), column).is_some_and(|own| own.uuid) {
+            return Some(table.name().to_lowercase());
+        }
+        table.references.iter().find_map(|reference| {
+            let n = reference.columns.iter().position(|one| one.eq_ignore_ascii_case(column))?;
+            let key = match reference.parent_columns.get(n) {
+                Some(key) => self.column(&reference.parent, key),
+                // the primary key, of which only one can be meant
+                None => self.table(&reference.parent)?.columns.values().find(|own| own.uuid),
+            };
+            key.filter(|own| own.uuid).map(|_| reference.parent.to_lowercase())
+        })
+    }
+
+    /// What happens to a misfit.
+    pub fn policy(&self, column: Option<&ColumnMap>, misfit: Misfit) -> Policy {
+        let own = column.and_then(|column| column.dirty.get(&misfit));
+        own.or_else(|| self.dirty.get(&misfit)).copied().unwrap_or(self.policy)
+    }
+
+    /// Whether a program makes the values of a column.
+    pub fn has_programs(&self) -> bool {
+        self.map.values().any(|table| table.columns.values().any(|column| column.jq.is_some()))
+    }
+
+    /// Whether it is known not to arrive.
+    pub fn leaves(&self, name: &str) -> bool {
+        self.leave.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The zone of this name.
+pub fn zone(name: Option<&str>) -> Result<Zone> {
+    let Some(name) = name else { return Ok(Zone::Utc) };
+    Zone::try_from(name.to_owned()).map_err(|why| {
+        Error::usage(format!("there is no time zone `{name}`"))
+            .because(why)
+            .help("write one such as `Europe/Berlin`")
+    })
+}

@@ -1,0 +1,254 @@
+//! From both databases to a plan: what there is, what becomes of it, what stands in the way.
+
+use super::convert::{Misfit, Rule};
+use super::design::{self, Design, NewReference, NewTable, Profiles};
+use super::existing::{self, Demands};
+use super::look::{self, Size};
+use super::machines::Machines;
+use super::options::{Action, Empty, Options, Policy, Proof, zone};
+use super::profile::Profile;
+use super::source::{self, Source, SourceTable};
+use super::sum::Sum;
+use super::task::{Broken, Carried, Carry};
+use super::{ask, compare, demands, refusals, steps, types};
+use engine::{Error, Finding, Planned, Planning, Result, Undo};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use targets::db::{Facts, Sql, quote};
+
+/// The kinds of misfits that a policy may be said for.
+const KINDS: [Misfit; 11] = [
+    Misfit::Unreadable,
+    Misfit::Empty,
+    Misfit::OutOfRange,
+    Misfit::TooFine,
+    Misfit::TooLong,
+    Misfit::ZeroCharacter,
+    Misfit::BrokenText,
+    Misfit::NoSuchTime,
+    Misfit::Null,
+    Misfit::Reference,
+    Misfit::Check,
+];
+
+/// Makes the plan.
+pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
+    if target.dialect().name() != "postgresql" {
+        let why = "a transfer goes into PostgreSQL; a SQLite file is copied with `sexton backup`";
+        return Ok(Planned { skipped: Some(why.to_owned()), ..Planned::default() });
+    }
+    let database = planning.stores.database(&options.source)?;
+    if database.dialect().name() != "sqlite" {
+        return Err(Error::usage(format!("`{}` is no SQLite file", options.source))
+            .help("a transfer reads a SQLite file: name one with `source`"));
+    }
+    let existing = options.existing || options.action == Action::Verify;
+    let mut sessions = database.together(if existing { 1 } else { look::AT_ONCE })?;
+    let first = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?;
+    let source = source::read(first.as_mut())?;
+    known_names(options, &source)?;
+    let machines = Machines::of(planning.stores.programs().ok().filter(|_| options.has_programs()));
+    let looked = match existing {
+        true => None,
+        false => Some(look::at_all(&source, &mut sessions)?),
+    };
+    let reader = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?.as_mut();
+    let (design, demands, profiles, sizes, mut findings) = match looked {
+        None => {
+            let (design, demands, findings) = existing::design(&source, options, target)?;
+            (design, demands, Profiles::new(), counts(&source, reader)?, findings)
+        }
+        Some((profiles, sizes)) => {
+            let design = design::design(&source, &profiles, options)?;
+            let findings = refusals::of_target(target, options, &design)?;
+            (design, Demands::default(), profiles, sizes, findings)
+        }
+    };
+    if options.action == Action::Verify {
+        return verify(options, &source, &design, &machines, reader, target, findings);
+    }
+    if existing {
+        findings.extend(refusals::of_encoding(target, options)?);
+        findings.extend(existing::filled(&design, target)?);
+    }
+    let mut carries = Vec::new();
+    for table in &design.tables {
+        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
+        let mut carry = carry(options, from, table);
+        let references = match existing {
+            true => existing::references(table, &design, target)?,
+            false => table.references.clone(),
+        };
+        broken(&mut carry, from, &references, &source, reader)?;
+        if let Some(checks) = demands.checks.get(&table.name.quoted()) {
+            let (refused, told) = demands::ask(&carry, checks, &machines, reader, target)?;
+            carry.refused = refused;
+            findings.extend(told);
+        }
+        let seen = profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
+        if existing || !carry.broken.is_empty() || !proven(options, from, &carry, seen) {
+            let (met, aside, stopped) = look::check(&carry, &machines, reader)?;
+            findings.extend(refusals::of_values(&carry, &met, aside, stopped));
+        }
+        carries.push(carry);
+    }
+    findings.extend(design.left.iter().map(refusals::of_left));
+    findings.extend(refusals::of_source(reader, &options.source));
+    let steps = match existing {
+        true => steps::into_existing(options, &design, &demands, carries, &sizes)?,
+        false => steps::into_new(options, &design, carries, &sizes)?,
+    };
+    let mut result = steps::told(options, &design, &sizes, existing);
+    result["target_version"] = json!(target.server()?.version);
+    let undo = Some(Undo::Nothing);
+    Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
+}
+
+/// The mapping names only tables that are there.
+fn known_names(options: &Options, source: &Source) -> Result<()> {
+    for name in options.map.keys() {
+        if !source.tables.iter().any(|table| table.name().eq_ignore_ascii_case(name)) {
+            let names: Vec<&str> = source.tables.iter().map(SourceTable::name).collect();
+            return Err(Error::usage(format!("the source has no table `{name}`, which `map` names"))
+                .help(format!("its tables are {}", names.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// How many rows there are.
+fn counts(source: &Source, reader: &mut dyn Facts) -> Result<HashMap<String, Size>> {
+    let mut sizes = HashMap::new();
+    for table in &source.tables {
+        let rows = reader.count(&Sql::new("select count(*) from ").name(table.name()))?;
+        sizes.insert(table.name().to_owned(), Size { rows, bytes: 0 });
+    }
+    Ok(sizes)
+}
+
+/// Compares what arrived before.
+fn verify(
+    options: &Options,
+    source: &Source,
+    design: &Design,
+    machines: &Machines,
+    reader: &mut dyn Facts,
+    target: &mut dyn Facts,
+    mut findings: Vec<Finding>,
+) -> Result<Planned> {
+    let (mut tables, mut details) = (Vec::new(), Vec::new());
+    for table in &design.tables {
+        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
+        let carry = carry(options, from, table);
+        let compared = match options.verify {
+            Proof::Counts => compare::counts(&carry, compare::rows_there(&carry, reader)?, target)?,
+            _ => compare::rows(&carry, machines, reader, target)?,
+        };
+        tables
+            .push(json!({ "source": table.source, "target": table.name.to_string(), "rows": compared.rows }));
+        details
+            .push(json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }));
+    }
+    let zone = zone(options.zone.as_deref())?;
+    for (name, query) in &options.queries {
+        details.push(json!({ "asked": name, "answer": ask::source(name, query, &zone, reader)? }));
+    }
+    let planned = json!({ "source": options.source, "tables": tables, "left": [] });
+    let mut sum = Sum::of(&details, Some(&planned));
+    sum.ask(options, target)?;
+    findings.extend(sum.findings());
+    Ok(Planned { findings, result: Some(sum.told(Some(&planned))), ..Planned::default() })
+}
+
+fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
+    let columns = table.columns.iter().map(|column| {
+        let own = options.column(from.name(), &column.source);
+        let policies: BTreeMap<Misfit, Policy> = KINDS
+            .iter()
+            .map(|kind| (*kind, options.policy(own, *kind)))
+            .filter(|(_, policy)| *policy != Policy::Stop)
+            .collect();
+        let value = |value: &serde_json::Value| (!value.is_null()).then(|| types::text(value));
+        let values = own.map(|own| own.values.iter().map(|(from, to)| (from.clone(), value(to))).collect());
+        Carried {
+            source: column.source.clone(),
+            target: column.name.clone(),
+            spelled: column.spelled.clone(),
+            rule: column.rule.clone(),
+            not_null: column.not_null,
+            computed: column.generated.is_some(),
+            jq: own.and_then(|own| own.jq.clone()),
+            values: values.unwrap_or_default(),
+            default: own.and_then(|own| own.default.as_ref()).map(types::text),
+            null: own.and_then(|own| own.null).unwrap_or(Empty::Keep),
+            empty: own.and_then(|own| own.empty),
+            policies,
+        }
+    });
+    let columns: Vec<Carried> = columns.collect();
+    let place = |name: &String| columns.iter().position(|column| column.target == *name);
+    let key = table.key.iter().map(place).collect::<Option<Vec<usize>>>();
+    Carry {
+        database: options.source.clone(),
+        table: from.name().to_owned(),
+        name: table.name.clone(),
+        order: match from.by_rowid() {
+            Some(rowid) => vec![rowid.to_owned()],
+            None => from.primary.clone(),
+        },
+        key: key.unwrap_or_default(),
+        columns,
+        broken: Vec::new(),
+        refused: Vec::new(),
+    }
+}
+
+/// Rows whose references lead nowhere.
+fn broken(
+    carry: &mut Carry,
+    from: &SourceTable,
+    references: &[NewReference],
+    source: &Source,
+    reader: &mut dyn Facts,
+) -> Result<()> {
+    for reference in references {
+        let Some(parent) = source.tables.iter().find(|one| one.name() == reference.parent) else { continue };
+        let pairs: Vec<(&String, &String)> =
+            reference.columns.iter().zip(&reference.parent_columns).collect();
+        let there = pairs.iter().map(|(own, _)| format!("t.{} is not null", quote(own)));
+        let same = pairs.iter().map(|(own, key)| {
+            let folds = from.collation(own).is_some() || parent.collation(key).is_some();
+            let binary = if folds { " collate binary" } else { "" };
+            format!("p.{} = t.{}{binary}", quote(key), quote(own))
+        });
+        let condition = format!(
+            "{} and not exists (select 1 from {} as p where {})",
+            there.collect::<Vec<_>>().join(" and "),
+            parent.table.name.quoted(),
+            same.collect::<Vec<_>>().join(" and ")
+        );
+        let all = Sql::new("select count(*) from ").name(from.name()).text(" as t where ").text(&condition);
+        if reader.count(&all)? == 0 {
+            continue;
+        }
+        let place =
+            |name: &String| carry.columns.iter().position(|column| column.source.eq_ignore_ascii_case(name));
+        let columns = reference.columns.iter().filter_map(place).collect();
+        carry.broken.push(Broken { columns, condition });
+    }
+    Ok(())
+}
+
+/// Whether what was seen proves that every value fits.
+fn proven(options: &Options, from: &SourceTable, carry: &Carry, seen: &[Profile]) -> bool {
+    let none = Profile::default();
+    carry.columns.iter().all(|column| {
+        let n = from.table.columns.iter().position(|one| one.name == column.source);
+        let profile = n.and_then(|n| seen.get(n)).unwrap_or(&none);
+        let as_it_is = options.column(from.name(), &column.source).is_none() && options.zone.is_none();
+        let clean = matches!(column.rule, Rule::Bytes) || profile.zeros + profile.broken == 0;
+        // a type that the values were looked at for; texts that became another type for a reference were not
+        let sure = !matches!(column.rule, Rule::Text(_)) || profile.blobs == 0;
+        as_it_is && clean && sure && (!column.not_null || profile.nulls == 0)
+    })
+}

@@ -1,0 +1,340 @@
+//! What is really in a column: one look at every value, cheap enough for all of them.
+//!
+//! A reading of texts (as a number, a time, a uuid, JSON, a truth value) stays possible until the first text that does not allow
+//! it, and is not tried again after that. Empty texts count apart: whether they are values is for a policy to say. Nothing is
+//! decided here.
+
+use targets::db::{Seen, civil};
+
+/// Readings that every text of a column still allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readings(u8);
+
+impl Readings {
+    /// A whole number of 64 bits.
+    pub const INTEGER: Self = Self(1);
+    /// A decimal number.
+    pub const DECIMAL: Self = Self(2);
+    /// A time, or a day.
+    pub const MOMENT: Self = Self(4);
+    /// A day.
+    pub const DAY: Self = Self(8);
+    /// A uuid in its usual form.
+    pub const UUID: Self = Self(16);
+    /// A JSON document.
+    pub const JSON: Self = Self(32);
+    /// A truth value.
+    pub const BOOL: Self = Self(64);
+    const ALL: Self = Self(127);
+
+    /// Whether this reading is among them.
+    pub fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    fn drop_unless(&mut self, one: Self, holds: impl FnOnce() -> bool) {
+        if self.has(one) && !holds() {
+            self.0 &= !one.0;
+        }
+    }
+}
+
+/// What was seen in one column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// All values, NULLs among them.
+    pub rows: u64,
+    /// NULLs.
+    pub nulls: u64,
+    /// Integers.
+    pub integers: u64,
+    /// The least and the greatest of them.
+    pub range: Option<(i64, i64)>,
+    /// Floats.
+    pub reals: u64,
+    /// Floats that are infinite.
+    pub infinite: u64,
+    /// The most decimals that a float needs, written as short as it can be.
+    pub decimals: u32,
+    /// The most digits before the point of any number.
+    pub whole_digits: u32,
+    /// Texts.
+    pub texts: u64,
+    /// Texts without a character.
+    pub empty: u64,
+    /// The longest one, in characters.
+    pub longest: u64,
+    /// Texts with a zero character, which PostgreSQL cannot take.
+    pub zeros: u64,
+    /// Texts that are not UTF-8.
+    pub broken: u64,
+    /// What all texts that are not empty may be read as.
+    pub readings: Readings,
+    /// Times with a zone, and without.
+    pub zoned: u64,
+    /// Times without a zone, days among them.
+    pub naive: u64,
+    /// Times with digits beyond the microsecond.
+    pub finer: u64,
+    /// JSON with an escaped zero character, which `jsonb` cannot take.
+    pub escaped_zeros: u64,
+    /// Blobs.
+    pub blobs: u64,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            nulls: 0,
+            integers: 0,
+            range: None,
+            reals: 0,
+            infinite: 0,
+            decimals: 0,
+            whole_digits: 0,
+            texts: 0,
+            empty: 0,
+            longest: 0,
+            zeros: 0,
+            broken: 0,
+            readings: Readings::ALL,
+            zoned: 0,
+            naive: 0,
+            finer: 0,
+            escaped_zeros: 0,
+            blobs: 0,
+        }
+    }
+}
+
+impl Profile {
+    /// A column whose texts are looked at only for what its declaration may mean: the others need not be tried.
+    pub fn trying(readings: &[Readings]) -> Self {
+        let all = readings.iter().fold(0, |all, one| all | one.0);
+        Self { readings: Readings(all), ..Self::default() }
+    }
+
+    /// Takes one value in.
+    pub fn see(&mut self, value: &Seen<'_>) {
+        self.rows += 1;
+        match value {
+            Seen::Null => self.nulls += 1,
+            Seen::Bool(flag) => self.integer(i64::from(*flag)),
+            Seen::Int(number) => self.integer(*number),
+            Seen::Real(number) => self.real(*number),
+            Seen::Text(text) => self.text(text),
+            Seen::BrokenText(_) => self.broken += 1,
+            Seen::Blob(_) | Seen::Raw { .. } => self.blobs += 1,
+        }
+    }
+
+    /// Values that are there.
+    pub fn values(&self) -> u64 {
+        self.rows - self.nulls
+    }
+
+    /// Whether every text that is not empty allows this reading, and there is one.
+    pub fn reads_as(&self, reading: Readings) -> bool {
+        self.texts > self.empty && self.readings.has(reading)
+    }
+
+    fn integer(&mut self, number: i64) {
+        self.integers += 1;
+        let (least, most) = self.range.unwrap_or((number, number));
+        self.range = Some((least.min(number), most.max(number)));
+    }
+
+    fn real(&mut self, number: f64) {
+        self.reals += 1;
+        if !number.is_finite() {
+            self.infinite += 1;
+            return;
+        }
+        let (whole, decimals) = digits(number);
+        self.whole_digits = self.whole_digits.max(whole);
+        self.decimals = self.decimals.max(decimals);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.texts += 1;
+        if text.is_empty() {
+            self.empty += 1;
+            return;
+        }
+        if text.len() as u64 > self.longest {
+            self.longest = self.longest.max(text.chars().count() as u64);
+        }
+        self.zeros += u64::from(text.as_bytes().contains(&0));
+        if self.readings.0 == 0 {
+            return;
+        }
+        self.readings.drop_unless(Readings::INTEGER, || text.parse::<i64>().is_ok());
+        self.readings.drop_unless(Readings::DECIMAL, || is_decimal(text));
+        self.readings.drop_unless(Readings::UUID, || uuid(text).is_some());
+        self.readings.drop_unless(Readings::BOOL, || truth(text).is_some());
+        if self.readings.has(Readings::MOMENT) {
+            match civil::read(text.as_bytes()) {
+                Some(told) => {
+                    self.zoned += u64::from(told.zoned);
+                    self.naive += u64::from(!told.zoned);
+                    self.finer += u64::from(told.cut);
+                    self.readings.drop_unless(Readings::DAY, || told.day);
+                }
+                None => self.readings.0 &= !(Readings::MOMENT.0 | Readings::DAY.0),
+            }
+        }
+        if self.readings.has(Readings::JSON) {
+            self.escaped_zeros += u64::from(text.contains("\\u0000"));
+            self.readings.drop_unless(Readings::JSON, || is_json(text));
+        }
+    }
+}
+
+/// A whole JSON document by the grammar.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// A truth value as people write it.
+pub fn truth(text: &str) -> Option<bool> {
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match text.len() {
+        1..=5 if is(&["1", "t", "true", "y", "yes", "on"]) => Some(true),
+        1..=5 if is(&["0", "f", "false", "n", "no", "off"]) => Some(false),
+        _ => None,
+    }
+}
+
+/// A decimal number: digits with at most one point and an exponent, no spaces.
+pub fn is_decimal(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    whole.len() + fraction.len() > 0
+        && digits(whole)
+        && digits(fraction)
+        && (1..=4).contains(&exponent.len())
+        && digits(exponent)
+}
+
+/// A uuid in its usual form, in letters of either case.
+pub fn uuid(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    let (mut at, mut half) = (0, false);
+    for (n, byte) in text.iter().enumerate() {
+        if matches!(n, 8 | 13 | 18 | 23) {
+            if *byte != b'-' {
+                return None;
+            }
+            continue;
+        }
+        let digit = (*byte as char).to_digit(16)? as u8;
+        bytes[at] = bytes[at] << 4 | digit;
+        at += usize::from(half);
+        half = !half;
+    }
+    Some(bytes)
+}
+
+/// The digits before the point, and the decimals, of a float written as short as it can be.
+fn digits(number: f64) -> (u32, u32) {
+    let size = number.abs();
+    // most floats of a table are amounts: few decimals, found without writing them
+    for (decimals, scale) in [(0, 1.0), (1, 10.0), (2, 100.0), (3, 1e3), (4, 1e4)] {
+        let scaled = size * scale;
+        if scaled < 9e15 && (scaled.round() / scale) == size {
+            let whole = if size < 1.0 { 0 } else { (size as u64).ilog10() + 1 };
+            return (whole, decimals);
+        }
+    }
+    let written = format!("{size:e}");
+    let (mantissa, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i64);
+    let small = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+    (small(exponent + 1), small(fraction - exponent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Profile, Readings, digits, is_decimal, truth, uuid};
+    use targets::db::Seen;
+
+    fn seen(values: &[Seen<'_>]) -> Profile {
+        let mut profile = Profile::default();
+        values.iter().for_each(|value| profile.see(value));
+        profile
+    }
+
+    #[test]
+    fn a_reading_holds_until_the_first_text_that_is_something_else() {
+        let days = seen(&[Seen::Text("2024-02-29"), Seen::Text(""), Seen::Null, Seen::Text("2023-01-01")]);
+        assert!(days.reads_as(Readings::DAY) && days.reads_as(Readings::MOMENT));
+        assert!(!days.reads_as(Readings::JSON) && !days.reads_as(Readings::INTEGER));
+        assert_eq!((days.rows, days.nulls, days.texts, days.empty, days.naive), (4, 1, 3, 1, 2));
+        let times = seen(&[Seen::Text("2024-02-29"), Seen::Text("2024-02-29T01:02:03.1234567Z")]);
+        assert!(!times.reads_as(Readings::DAY) && times.reads_as(Readings::MOMENT));
+        assert_eq!((times.zoned, times.naive, times.finer), (1, 1, 1));
+        assert!(!seen(&[Seen::Text("0000-00-00")]).reads_as(Readings::MOMENT));
+        assert!(!seen(&[Seen::Text("")]).reads_as(Readings::INTEGER), "nothing was read");
+        let json = seen(&[Seen::Text("{\"a\": \"\\u0000\"}"), Seen::Text("1")]);
+        assert!(json.reads_as(Readings::JSON));
+        assert_eq!(json.escaped_zeros, 1);
+    }
+
+    #[test]
+    fn numbers_tell_their_range_and_their_digits() {
+        let numbers = seen(&[Seen::Int(-5), Seen::Int(7), Seen::Real(12.25), Seen::Real(f64::INFINITY)]);
+        assert_eq!((numbers.range, numbers.reals, numbers.infinite), (Some((-5, 7)), 2, 1));
+        assert_eq!((numbers.whole_digits, numbers.decimals), (2, 2));
+        for (number, whole, decimals) in [
+            (0.0, 0, 0),
+            (19.99, 2, 2),
+            (1.005, 1, 3),
+            (123_456_789.123_456_79, 9, 8),
+            (1e20, 21, 0),
+            (1e-7, 0, 7),
+            (0.1 + 0.2, 0, 17),
+            (16_777_217.0, 8, 0),
+        ] {
+            assert_eq!(digits(number), (whole, decimals), "{number}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_a_whole_or_not_at_all() {
+        assert!(["1", "-1.5", ".5", "5.", "+1e10", "1E-3"].iter().all(|text| is_decimal(text)));
+        assert!(
+            !["", "-", ".", "1,5", " 1", "1e", "0x1", "NaN", "1e99999"].iter().any(|text| is_decimal(text))
+        );
+        assert_eq!(
+            [truth("TRUE"), truth("no"), truth("2"), truth("")],
+            [Some(true), Some(false), None, None]
+        );
+        assert_eq!(
+            uuid("6F1e1c1c-0000-4000-8000-00000000000f").map(|bytes| (bytes[0], bytes[15])),
+            Some((0x6f, 15))
+        );
+        assert_eq!(uuid("6f1e1c1c000040008000000000000000000f"), None);
+        assert_eq!(uuid("6f1e1c1c-0000-4000-8000-00000000000g"), None);
+    }
+
+    #[test]
+    fn what_no_reading_is_about_is_counted() {
+        let odd = seen(&[
+            Seen::Text("a\0b"),
+            Seen::BrokenText(&[0xff]),
+            Seen::Blob(&[1]),
+            Seen::Text("größe"),
+            Seen::Text("x"),
+        ]);
+        assert_eq!((odd.zeros, odd.broken, odd.blobs, odd.longest), (1, 1, 1, 5));
+    }
+}

@@ -1,0 +1,259 @@
+//! What a transfer came to, from what was told about its batches: the account of every table, and what did not arrive.
+
+use super::ask::{self, Answer, Outcome};
+use super::compare::Compared;
+use super::options::{self, Options};
+use engine::words::{either, of, rows as rows_of};
+use engine::{Error, Finding, Result};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use targets::db::Facts;
+
+/// The account of a table.
+#[derive(Debug, Clone, Default)]
+struct Account {
+    loads: bool,
+    rows: u64,
+    bytes: u64,
+    aside: u64,
+    misfits: Vec<Json>,
+    compared: Option<Compared>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub struct Sum {
+    tables: BTreeMap<String, Account>,
+    failed: Vec<Json>,
+    left: Vec<Json>,
+    asked: Vec<Outcome>,
+}
+
+fn number(value: &Json, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or(0)
+}
+
+impl Sum {
+    /// From what was told.
+    pub fn of(details: &[Json], planned: Option<&Json>) -> Self {
+        let left = planned.and_then(|planned| planned["left"].as_array().cloned());
+        let mut sum = Self { left: left.unwrap_or_default(), ..Self::default() };
+        for detail in details {
+            if let Some(table) = detail["loaded"].as_str() {
+                let account = sum.tables.entry(table.to_owned()).or_default();
+                account.loads = true;
+                account.rows += number(detail, "rows");
+                account.bytes += number(detail, "bytes");
+                account.aside += number(detail, "aside");
+                for misfit in detail["misfits"].as_array().into_iter().flatten() {
+                    merge(&mut account.misfits, misfit);
+                }
+            } else if let Some(table) = detail["compared"].as_str() {
+                let account = sum.tables.entry(table.to_owned()).or_default();
+                account.compared = serde_json::from_value(detail["outcome"].clone()).ok();
+            } else if let Some(name) = detail["asked"].as_str() {
+                let source = serde_json::from_value(detail["answer"].clone()).unwrap_or_default();
+                sum.asked.push(Outcome { name: name.to_owned(), source, target: None, error: None });
+            } else if detail["failed"].is_string() {
+                sum.failed.push(detail.clone());
+            }
+        }
+        sum
+    }
+
+    /// Asks the target what the source was asked.
+    pub fn ask(&mut self, options: &Options, facts: &mut dyn Facts) -> Result<()> {
+        let zone = options::zone(options.zone.as_deref())?;
+        for outcome in &mut self.asked {
+            let Some(query) = options.queries.get(&outcome.name) else { continue };
+            match ask::target(&outcome.name, query, &outcome.source, &zone, facts) {
+                Ok(answer) => outcome.target = Some(answer),
+                Err(error) => outcome.error = Some(chain(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// For the report, with what the plan said.
+    pub fn told(&self, planned: Option<&Json>) -> Json {
+        let mut result = planned.cloned().unwrap_or_else(|| json!({}));
+        let mut tables = result["tables"].take();
+        for table in tables.as_array_mut().into_iter().flatten() {
+            let name = table["source"].as_str().unwrap_or_default().to_owned();
+            let Some(account) = self.tables.get(&name) else { continue };
+            table["loaded"] = json!(account.rows);
+            table["loaded_bytes"] = json!(account.bytes);
+            table["aside"] = json!(account.aside);
+            table["misfits"] = json!(account.misfits);
+            if let Some(compared) = &account.compared {
+                table["compared"] = json!(compared);
+            }
+        }
+        let known = self.tables.len() as u64;
+        let (rows, aside) =
+            self.tables.values().fold((0, 0), |(rows, aside), one| (rows + one.rows, aside + one.aside));
+        let compared: Vec<&Compared> = self.tables.values().filter_map(|one| one.compared.as_ref()).collect();
+        let same = compared.iter().all(|one| one.differing == 0 && one.rows == one.there);
+        let mut message = match self.tables.values().any(|one| one.loads) {
+            true => format!("{} copied in {}", rows_of(rows), of(known, "table", "tables")),
+            false => of(known, "table", "tables"),
+        };
+        if aside > 0 {
+            message.push_str(&format!(", {} kept aside", rows_of(aside)));
+        }
+        if !compared.is_empty() {
+            message.push_str(if same { ", both sides the same" } else { ", the sides differ" });
+        }
+        if !self.asked.is_empty() {
+            let same = self.asked.iter().filter(|one| one.is_same()).count() as u64;
+            let all = of(self.asked.len() as u64, "query", "queries");
+            message.push_str(&format!(", {same} of {all} answered alike"));
+            result["queries"] = json!(self.asked);
+        }
+        result["message"] = json!(message);
+        result["tables"] = tables;
+        result["failed"] = json!(self.failed);
+        result
+    }
+
+    /// Whatever did not arrive, or not as it was.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for (table, account) in &self.tables {
+            if account.aside > 0 {
+                found.push(Finding::warning(
+                    "quarantine",
+                    table,
+                    format!("{} did not fit and {} kept aside", rows_of(account.aside), either(account.aside, "is", "are")),
+                    "look at `sexton.unloaded` in the target; change them there, or clean the source and transfer again",
+                ));
+            }
+            for misfit in account.misfits.iter().filter(|misfit| misfit["policy"] != "quarantine") {
+                let text = |name: &str| misfit[name].as_str().unwrap_or_default().to_owned();
+                let became = match text("policy").as_str() {
+                    "null" => "NULL",
+                    "truncate" => "what could be kept",
+                    _ => "the default",
+                };
+                found.push(Finding::warning(
+                    &format!("dirty_{}", text("misfit")),
+                    format!("{table}.{}", text("column")),
+                    format!(
+                        "{} did not fit ({}) and arrived as {became}",
+                        rows_of(number(misfit, "count")),
+                        text("misfit")
+                    ),
+                    "nothing, where this was wanted",
+                ));
+            }
+            let Some(compared) = &account.compared else { continue };
+            if compared.differing > 0 || compared.rows != compared.there {
+                found.push(differs(table, compared));
+            }
+            if !compared.not_compared.is_empty() {
+                found.push(Finding::note(
+                    "not_compared",
+                    table,
+                    format!(
+                        "values of {} were not compared: their types have forms of their own",
+                        compared.not_compared.join(", ")
+                    ),
+                    "look at some of them",
+                ));
+            }
+        }
+        found.extend(self.asked.iter().filter(|one| !one.is_same()).map(answers_differ));
+        for failed in &self.failed {
+            let text = |name: &str| failed[name].as_str().unwrap_or_default().to_owned();
+            found.push(Finding::warning(
+                "not_carried",
+                text("name"),
+                format!(
+                    "the {} `{}` of {} could not be made: {}",
+                    text("failed"),
+                    text("name"),
+                    text("table"),
+                    text("why")
+                ),
+                "clean the rows in the target and make it by hand",
+            ));
+        }
+        for left in &self.left {
+            if let Ok(left) = serde_json::from_value(left.clone()) {
+                found.push(super::refusals::of_left(&left));
+            }
+        }
+        found
+    }
+}
+
+fn answers_differ(outcome: &Outcome) -> Finding {
+    let said = |answer: &Answer| match answer.first.as_slice() {
+        [] => "no rows".to_owned(),
+        first => format!("{} such as {}", rows_of(answer.rows), first.join(" / ")),
+    };
+    let what = match (&outcome.target, &outcome.error) {
+        (Some(target), _) => {
+            format!("the source answers {}, the target {}", said(&outcome.source), said(target))
+        }
+        (None, Some(error)) => format!("the target could not be asked: {error}"),
+        (None, None) => "the target was not asked".to_owned(),
+    };
+    let help = "look at the rows on both sides; write a `target` of its own where the statement means something else there";
+    Finding::warning("query_differs", &outcome.name, what, help)
+}
+
+fn differs(table: &str, compared: &Compared) -> Finding {
+    let some: Vec<String> = compared
+        .differences
+        .iter()
+        .take(3)
+        .map(|difference| match (&difference.column, &difference.source, &difference.target) {
+            (Some(column), source, target) => format!(
+                "{}: `{column}` is {} there and {} here",
+                difference.row,
+                source.as_deref().unwrap_or("nothing"),
+                target.as_deref().unwrap_or("nothing")
+            ),
+            (None, Some(_), _) => format!("{}: missing in the target", difference.row),
+            (None, None, _) => format!("{}: not in the source", difference.row),
+        })
+        .collect();
+    let counts = match compared.rows == compared.there {
+        true => String::new(),
+        false => format!(" ({} there, {} here)", compared.rows, compared.there),
+    };
+    let least = if compared.at_least { "at least " } else { "" };
+    let told = if some.is_empty() { String::new() } else { format!(": {}", some.join("; ")) };
+    let since = if compared.source_changed { ", and the source has changed since it was copied" } else { "" };
+    Finding::warning(
+        "differs",
+        table,
+        format!(
+            "{least}{} {} not the same on both sides{counts}{told}{since}",
+            rows_of(compared.differing),
+            either(compared.differing, "is", "are")
+        ),
+        "find out who wrote meanwhile, empty the target and transfer again",
+    )
+}
+
+fn merge(all: &mut Vec<Json>, one: &Json) {
+    let same = |known: &&mut Json| known["column"] == one["column"] && known["misfit"] == one["misfit"];
+    match all.iter_mut().find(same) {
+        Some(known) => known["count"] = json!(number(known, "count") + number(one, "count")),
+        None => all.push(one.clone()),
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! The example E4: two tables of an agent platform go into the seven that its developers wrote for PostgreSQL.
+
+use crate::transfer_kit::{Move, forbidden, found};
+use engine::Status;
+use serde_json::json;
+
+const OLD: &str = include_str!("../../../../examples/e4/schema.sqlite.sql");
+const SEED: &str = include_str!("../../../../examples/e4/seed.sqlite.sql");
+const DIRTY: &str = include_str!("../../../../examples/e4/dirty.sqlite.sql");
+const NEW: &str = include_str!("../../../../examples/e4/schema.postgres.sql");
+
+/// As in the example's configuration.
+fn options() -> serde_json::Value {
+    json!({
+        "existing": true,
+        "zone": "UTC",
+        "map": {
+            "agents": { "columns": {
+                "id": { "uuid": true },
+                "status": { "null": "default", "default": "idle" },
+                "capabilities": { "null": "default", "empty": "default", "default": "[]" },
+            } },
+            "tasks": { "columns": {
+                "id": { "uuid": true },
+                "status": { "null": "default", "default": "pending" },
+                "priority": { "null": "default", "default": "medium" },
+            } },
+        },
+    })
+}
+
+fn e4() -> Move {
+    let it = Move::of(&format!("{OLD}{SEED}"));
+    it.to.script(NEW);
+    it
+}
+
+#[test]
+fn both_schemas_and_every_value_fit() {
+    // S4-002, S4-003, S4-008, S4-009, S4-010, S4-011, S4-012, S4-013, S4-014, S4-020, S4-026, S4-027, S4-028, S4-029,
+    // S4-030, S4-032, S4-033, W-090, W-092, W-093, W-094, W-095
+    let it = e4();
+    let report = it.run(options());
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(
+        it.list("select name, status, capabilities, extract(epoch from created_at)::bigint, updated_at is null from agents order by name"),
+        [
+            "Ada|active|[\"plan\", \"review\"]|1735787045|f",
+            "Bob|idle|[]|1735779845|t",
+            "Cy|idle|[]|1735787045|f",
+        ]
+    );
+    assert_eq!(
+        it.list("select t.title, a.name, t.status, t.priority, t.step_order, t.context_data from tasks t left join agents a on a.id = t.assigned_agent_id order by t.title"),
+        ["Nobody's|null|in_progress|medium|0|{}", "Read the report|Cy|completed|medium|0|{}", "Write the report|Ada|pending|high|0|{}"]
+    );
+    assert_eq!(it.list("select id from agents where name = 'Cy'"), ["6f1e1c1c-0000-4000-8000-000000000001"]);
+    assert_eq!(it.list("select count(*) from sexton.ids"), ["6"]);
+    let ids = it.list("select id from agents order by 1");
+    let again = e4();
+    again.run(options());
+    assert_eq!(again.list("select id from agents order by 1"), ids, "the same ids every time");
+    assert_eq!(again.run(json!({"action": "verify", "map": options()["map"]})).status, Status::Completed);
+    // the demands of the new schema are as they were
+    for refused in [
+        "insert into agents (name, agent_type) values ('x', 'intern')",
+        "insert into agent_capabilities (agent_id, capability_name, confidence_score) select id, 'c', 1.01 from agents",
+        "insert into agent_messages (sender_id, recipient_id, sender_type, recipient_type, message_type, priority) select id, id, 'a', 'b', 'c', 'huge' from agents",
+    ] {
+        assert!(it.to.try_script(refused).is_err(), "{refused}");
+    }
+    // S4-034: full-text search by the indexes that the schema has for it
+    for (table, columns) in [
+        ("tasks", "title || ' ' || coalesce(description, '')"),
+        ("workflows", "name || ' ' || coalesce(description, '')"),
+    ] {
+        let plan = it.list(&format!(
+            "set enable_seqscan = off; explain select * from {table} where to_tsvector('english', {columns}) @@ to_tsquery('english', 'report')"
+        ));
+        assert!(plan.concat().contains("Bitmap Index Scan"), "{table}: {plan:?}");
+    }
+    // S4-035: many at once read and write
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let it = &it;
+            scope.spawn(move || {
+                let mut session = it.to.connect();
+                for m in 0..5 {
+                    session.script(&format!("insert into tasks (title) values ('{n} {m}'); select count(*) from tasks; update tasks set status = 'completed' where title = '{n} {m}'")).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(it.list("select count(*) from tasks where status = 'completed'"), ["101"]);
+    it.to.script("delete from tasks where title ~ '^[0-9]'; delete from agents where name = 'Ada'");
+    assert_eq!(it.list("select count(*) from tasks where assigned_agent_id is null"), ["2"]);
+}
+
+#[test]
+fn ten_kinds_of_dirt_are_met_under_each_policy() {
+    // S4-021, S4-022, S4-023, S4-024, S4-025, W-101, W-102
+    let dirty = || {
+        let it = e4();
+        it.from.script(DIRTY);
+        it
+    };
+    let it = dirty();
+    let plan = it.plan(options());
+    let mut refused = forbidden(&plan);
+    refused.sort();
+    assert_eq!(
+        refused,
+        [
+            "dirty_broken_text agents.name",
+            "dirty_check agents.agent_type",
+            "dirty_check agents.status",
+            "dirty_check tasks.priority",
+            "dirty_reference tasks.assigned_agent_id",
+            "dirty_too_long agents.model_provider",
+            "dirty_too_long tasks.title",
+            "dirty_unreadable agents.capabilities",
+            "dirty_unreadable agents.created_at",
+            "dirty_zero_character agents.system_prompt",
+        ]
+    );
+    let mut aside = options();
+    aside["policy"] = json!("quarantine");
+    let report = it.run(aside);
+    assert_eq!(report.status, Status::Partial, "{report:#?}");
+    assert_eq!(it.list("select count(*) from agents"), ["3"]);
+    assert_eq!(it.list("select count(*) from tasks"), ["3"]);
+    assert_eq!(it.list("select count(*) from sexton.unloaded"), ["10"]);
+    assert!(!found(&report).iter().any(|one| one.starts_with("differs")));
+
+    let it = dirty();
+    let mut cut = options();
+    cut["policy"] = json!("null");
+    cut["dirty"] = json!({"too_long": "truncate", "zero_character": "truncate", "broken_text": "truncate", "check": "quarantine"});
+    let report = it.run(cut);
+    assert_eq!(report.status, Status::Partial, "{report:#?}");
+    assert_eq!(it.list("select count(*) from agents"), ["8"]);
+    assert_eq!(it.list("select length(title) from tasks where title like 'ttt%'"), ["500"]);
+    assert_eq!(it.list("select count(*) from tasks where assigned_agent_id is null and title = 'T'"), ["1"]);
+    assert!(!found(&report).iter().any(|one| one.starts_with("differs")), "{report:#?}");
+}

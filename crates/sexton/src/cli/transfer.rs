@@ -1,0 +1,211 @@
+//! `sexton transfer plan|run|verify`: a SQLite database moves to PostgreSQL.
+//!
+//! Every command is one request to the engine for an operation of the kind `transfer`: the one of the configuration, or one
+//! made of flags alone.
+
+use super::act::Act;
+use super::arguments::{dry_run, force};
+use super::console::Output;
+use super::numbers::{count, rows};
+use super::table::Table;
+use super::{flags, text};
+use crate::choice;
+use crate::config::OperationSetting;
+use crate::exit::Exit;
+use crate::trouble::Trouble;
+use clap::{Arg, ArgMatches, Command};
+use engine::{Kind, Plan, Request};
+use serde_json::{Value as Json, json};
+use std::path::Path;
+
+/// Options that commands say by themselves.
+const SAID: [&str; 1] = ["option:action"];
+
+fn options(kind: &'static dyn Kind, command: Command) -> Command {
+    let all = flags::of_kind(kind).into_iter().filter(|arg| !SAID.contains(&arg.get_id().as_str()));
+    command
+        .arg(
+            Arg::new("operation")
+                .long("operation")
+                .value_name("NAME")
+                .help("The operation of the configuration, where several are transfers")
+                .help_heading("What to run"),
+        )
+        .arg(force().help_heading("What to run"))
+        .arg(flags::set().help_heading("What to run"))
+        .args(all)
+}
+
+/// The commands.
+pub fn command(kind: &'static dyn Kind) -> Command {
+    Command::new("transfer")
+        .about(kind.title())
+        .long_about(format!("{}\n\nNeeds no configuration.", kind.about()))
+        .after_help(
+            "Examples:\n  sexton transfer plan --source app.db --database postgres://app@localhost/app\n  \
+             sexton transfer plan --source app.db --database postgres://… --sql schema.sql\n  \
+             sexton transfer run --source app.db --database postgres://…\n  \
+             sexton transfer run --source app.db --database postgres://… --existing\n  \
+             sexton transfer verify --source app.db --database postgres://…",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            options(
+                kind,
+                Command::new("plan").about("Show the tables that would be made, with reasons, and what does not fit; changes nothing"),
+            )
+            .arg(
+                Arg::new("sql")
+                    .long("sql")
+                    .value_name("FILE")
+                    .help("Write the whole target as SQL into this file, to be read, changed and run by hand; `-` for stdout"),
+            ),
+        )
+        .subcommand(options(
+            kind,
+            Command::new("run").about("Make the tables, copy the rows, compare both sides").arg(dry_run()),
+        ))
+        .subcommand(options(
+            kind,
+            Command::new("verify").about("Compare both sides, value by value; changes nothing, ends with 5 when they differ"),
+        ))
+}
+
+/// `sexton transfer …`.
+pub fn transfer(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    actor: &str,
+) -> Result<Exit, Trouble> {
+    let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
+    let action = if command == "verify" { "verify" } else { "run" };
+    let mut request = request(act, kind, own, action, actor)?;
+    if command == "plan" {
+        request.dry_run = true;
+        return plan(act, &request, own);
+    }
+    request.dry_run = command == "run" && own.get_flag("dry-run");
+    act.request(&request)
+}
+
+fn plan(act: &Act, request: &Request, matches: &ArgMatches) -> Result<Exit, Trouble> {
+    let plan = act.engine.plan(request)?;
+    if let Some(file) = matches.get_one::<String>("sql") {
+        write(act, &plan, file)?;
+    }
+    match act.console.output {
+        Output::Text if matches.get_one::<String>("sql").is_some_and(|file| file == "-") => {}
+        Output::Text => {
+            for item in &plan.items {
+                tables(act, item.result.as_ref().unwrap_or(&Json::Null));
+            }
+            act.console.data(&text::plan(&plan, act.console, act.console.verbose));
+        }
+        _ => act.console.document(&json!(plan)),
+    }
+    let refused = plan.items.iter().any(|item| engine::is_refused(item, request.force));
+    Ok(if refused { Exit::Refused } else { Exit::Done })
+}
+
+/// What is read of each table, and every type that is not as it was declared.
+fn tables(act: &Act, result: &Json) {
+    let word = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let mut table =
+        Table::new(["table", "becomes", "rows", "columns", "indexes", "references"], &[2, 3, 4, 5]);
+    let mut reasons = Vec::new();
+    for one in result["tables"].as_array().into_iter().flatten() {
+        let number = |name: &str| count(one[name].as_u64().unwrap_or(0));
+        let columns = one["columns"].as_array().map_or(0, Vec::len);
+        table.row([
+            word(&one["source"]),
+            word(&one["target"]),
+            number("rows"),
+            count(columns as u64),
+            number("indexes"),
+            number("references"),
+        ]);
+        for column in one["columns"].as_array().into_iter().flatten() {
+            let why: Vec<String> = column["reasons"].as_array().into_iter().flatten().map(word).collect();
+            if !why.is_empty() {
+                let place = format!("{}.{}", word(&one["source"]), word(&column["source"]));
+                reasons.push(format!("{place} becomes {}: {}", word(&column["type"]), why.join("; ")));
+            }
+        }
+    }
+    if !table.is_empty() {
+        act.console.data(&table.text());
+    }
+    for reason in reasons {
+        act.console.data(&reason);
+    }
+    let all: u64 =
+        result["tables"].as_array().into_iter().flatten().filter_map(|one| one["rows"].as_u64()).sum();
+    act.console.data(&format!("{} in all; the statements: `--sql FILE`", rows(all)));
+}
+
+fn write(act: &Act, plan: &Plan, file: &str) -> Result<(), Trouble> {
+    let sql = plan.items.iter().filter_map(|item| item.result.as_ref()?["sql"].as_str()).collect::<String>();
+    if file == "-" {
+        act.console.data(sql.trim_end());
+        return Ok(());
+    }
+    std::fs::write(Path::new(file), sql).map_err(|error| {
+        Trouble::usage(
+            format!("`{file}` cannot be written: {error}"),
+            "name a file in a folder that is there",
+        )
+    })
+}
+
+/// The operation of the configuration, or one made of flags alone.
+fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result<OperationSetting, Trouble> {
+    let known: Vec<&OperationSetting> =
+        act.config.operations.iter().filter(|one| one.kind.name() == kind.name()).collect();
+    let names = || known.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(named) = matches.get_one::<String>("operation") {
+        return known.iter().find(|one| one.name == *named).map(|one| (*one).clone()).ok_or_else(|| {
+            Trouble::usage(
+                format!("there is no transfer `{named}` in the configuration"),
+                format!("there are {}", names()),
+            )
+        });
+    }
+    let database = matches.get_one::<String>("database").map(String::as_str);
+    match known.as_slice() {
+        [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
+        [one] => Ok((*one).clone()),
+        _ => Err(Trouble::usage("which transfer?", format!("name it with `--operation`: {}", names()))),
+    }
+}
+
+fn request(
+    act: &Act,
+    kind: &'static dyn Kind,
+    matches: &ArgMatches,
+    action: &str,
+    actor: &str,
+) -> Result<Request, Trouble> {
+    let operation = operation(act, kind, matches)?;
+    let asked = matches.get_one::<String>("database").map(String::as_str);
+    let database = choice::database(asked, act.config)?.map(|database| database.name);
+    let said = flags::overrides(matches, &[kind])?;
+    let mut request =
+        choice::request(act.config, &[choice::Chosen::named(&operation)], &said, database.as_deref(), actor)?;
+    request.force = matches.get_flag("force");
+    for operation in &mut request.operations {
+        operation.options["action"] = action.into();
+        if let Some(place) = operation.options["source"].as_str().and_then(|name| place(act, name)) {
+            operation.options["source"] = place.into();
+        }
+    }
+    Ok(request)
+}
+
+/// The whole path of a source that is no name of the configuration, so that a resume from elsewhere finds it, whatever its ending.
+fn place(act: &Act, name: &str) -> Option<String> {
+    let known = act.config.databases.iter().any(|database| database.name == name);
+    let path = Path::new(name);
+    (!known && path.is_file()).then(|| std::path::absolute(path).ok()?.to_str().map(str::to_owned)).flatten()
+}
