@@ -213,13 +213,12 @@ fn repoint(
             return Err(Error::data(format!("{} of `{table}` would be in the way of others", said(refused)))
                 .help("say what happens to them with `on_clash`"));
         }
-        clashes.push((clash, found));
-    }
-    for (clash, found) in &clashes {
+        // Before the next key is looked at: what is folded by this one is in nobody's way any more, and takes nobody in.
         if clash.policy == Policy::Fold || clash.if_same == Policy::Fold {
-            tally.changed += take_over(below, &clash.fields, None, found, work)?;
-            *tally.folded.entry(table.clone()).or_default() += fold(below, found, work, tally)?;
+            tally.changed += take_over(below, &clash.fields, None, &found, work)?;
+            *tally.folded.entry(table.clone()).or_default() += fold(below, &found, work, tally)?;
         }
+        clashes.push((clash, found));
     }
     let mut staying = Sql::default();
     if reference.own {

@@ -355,6 +355,36 @@ fn rows_that_moved_several_times_come_back_where_they_were() {
 }
 
 #[test]
+fn a_row_in_two_keys_is_never_folded_into_one_that_goes() {
+    // W-081, W-082: card 1 is folded into card 2 by its kind, and card 3 met card 1 by its shade
+    both("", "", |stage| {
+        stage.place.script(
+            "create table p (id integer primary key, e text);
+             create table cards (id integer primary key, p integer references p (id), kind integer, shade integer,
+               unique (p, kind), unique (p, shade));
+             create table stamps (id integer primary key, card integer not null references cards (id));
+             insert into p values (0, 'x'), (3, 'x'), (4, 'x');
+             insert into cards values (0, 4, 0, 0), (1, 3, 0, 2), (2, 0, 0, 0), (3, 4, 1, 2);
+             insert into stamps values (0, 3), (1, 1);",
+        );
+        let before = stage.place.dump();
+        let options = json!({"table": "p", "by": ["e"], "survivor": ["lowest_key"],
+            "on_clash": [{"table": "cards", "policy": "fold"}]});
+        let engine = stage.engine();
+        let report =
+            story::run(&engine, &story::plan(&engine, &story::request("merge", options, manners(), false)));
+        assert_eq!(report.status, engine::Status::Completed, "{report:#?}");
+        assert_eq!(
+            cells(&stage.place, "select id, p, kind, shade from cards order by id"),
+            ["2|0|0|0", "3|0|1|2"]
+        );
+        assert_eq!(cells(&stage.place, "select id, card from stamps order by id"), ["0|3", "1|2"]);
+        stage.undo(&report.run_id);
+        assert_eq!(stage.place.dump(), before);
+    });
+}
+
+#[test]
 fn a_rule_for_a_table_that_refers_to_nothing_is_refused() {
     both("", "", |stage| {
         albums(&stage.place, "");
