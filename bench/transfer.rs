@@ -48,7 +48,7 @@ fn main() {
         .unwrap_or_else(|why| panic!("{why}\nhelp: apt-get install postgresql"));
     let source = folder.join("shop.db");
     shop::make(&source, rows);
-    Stage { server: &server, folder: &folder, source: &source }.compare(rows, rounds);
+    Stage { server: &server, folder: &folder, source: &source }.compare(rows, rounds, measured);
     drop(server);
     let _ = std::fs::remove_dir_all(&folder);
 }
@@ -190,7 +190,7 @@ impl Stage<'_> {
         looker.integers(&format!("select {}", sums.join(" + "))).unwrap_or_else(|why| panic!("{why}"))[0]
     }
 
-    fn compare(&self, rows: u64, rounds: u64) {
+    fn compare(&self, rows: u64, rounds: u64, measured: bool) {
         let expected = shop::rows(rows) as i64;
         let mut all: Vec<(&str, Vec<Outcome>)> = Vec::new();
         for _ in 0..rounds {
@@ -208,8 +208,10 @@ impl Stage<'_> {
             add("floor", "floor", Some(self.floor("floor")));
             add("transfer", "bare", Some(self.sexton("bare", &["--verify", "nothing"])));
             add("transfer, every value compared", "proven", Some(self.sexton("proven", &[])));
-            add("pgloader, heap of 12 GB", "loader", self.pgloader("loader", Some(12_000)));
-            add("pgloader, small batches", "loader", self.pgloader("loader", None));
+            if measured {
+                add("pgloader, heap of 12 GB", "loader", self.pgloader("loader", Some(12_000)));
+                add("pgloader, small batches", "loader", self.pgloader("loader", None));
+            }
         }
         let bytes = std::fs::metadata(self.source).map_or(0, |about| about.len());
         println!("{expected} rows in a file of {} MB, {rounds} rounds (the medians)\n", bytes / 1_000_000);

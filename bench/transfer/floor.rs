@@ -46,7 +46,7 @@ fn all(item: &Json, source: &dyn Database, target: &dyn Database) -> Result<()> 
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads = [scope.spawn(&work), scope.spawn(&work)];
+        let threads = [scope.spawn(work), scope.spawn(work)];
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| panic!("a stream died")))
     })?;
     let (built, keys): (Vec<String>, Vec<String>) =
