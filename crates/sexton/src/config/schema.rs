@@ -88,6 +88,11 @@ impl<'a> Schema<'a> {
         self.is(sort) || alternatives(self.json).into_iter().flatten().any(|one| self.at(one).is(sort))
     }
 
+    /// What a text must look like.
+    pub fn format(self) -> Option<&'a str> {
+        self.json.get("format").and_then(Json::as_str)
+    }
+
     /// The names allowed, when only some are.
     pub fn choices(self) -> Vec<&'a str> {
         if let Some(all) = self.json.get("enum").and_then(Json::as_array) {

@@ -274,9 +274,25 @@ fn whatever_is_sent_is_answered_in_one_shape() {
         post("{\"operations\": [\"logs\"], \"options\": {\"nosuch\": 1}}", json_type).wrong(422),
         "usage"
     );
-    // W-042: no SQL from here
-    let sql = "{\"operations\": [\"logs\"], \"options\": {\"where\": \"1 = 1\"}}";
-    assert_eq!(post(sql, json_type).wrong(422), "usage");
+    // W-042: no SQL from here, no path, no other table
+    for (key, value) in [
+        ("where", "\"1 = 1\""),
+        ("table", "\"session\""),
+        ("archive", "\"/etc\""),
+        ("mark", "{\"action\": \"x\"}"),
+    ] {
+        let sent = format!("{{\"operations\": [\"logs\"], \"options\": {{\"{key}\": {value}}}}}");
+        let answer = post(&sent, json_type);
+        assert!(
+            answer.wrong(422) == "usage" && answer.body.contains("only be said in the configuration"),
+            "{}",
+            answer.body
+        );
+    }
+    let plain = "{\"operations\": [\"logs\"], \"options\": {\"older_than\": \"395 days\", \"batch_size\": 7, \"undo\": \"none\"}}";
+    assert_eq!(post(plain, json_type).status, 200);
+    let sql = json!({"run": ["logs"], "cron": "0 2 * * *", "options": {"where": "1 = 1"}});
+    assert_eq!(server.send("PUT", "/api/v1/schedules/sql", &sql, &[]).wrong(422), "usage");
     assert_eq!(post("operations=logs", "content-type: text/plain").wrong(415), "media_type");
     let file = server.desk.file("huge.json");
     std::fs::write(&file, format!("{{\"operations\": [\"{}\"]}}", "x".repeat(400_000))).unwrap();

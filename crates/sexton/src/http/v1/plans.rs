@@ -4,7 +4,7 @@ use super::super::Api;
 use super::super::auth::{Runner, actor};
 use super::super::error::{Body1, Refusal, Wrong};
 use crate::choice::{self, Names};
-use crate::config::{Config, Node, Override};
+use crate::config::{Config, MANNERS, Node, Override, Schema, operation_schema};
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::State;
@@ -34,33 +34,31 @@ pub struct Wanted {
     pub confirm: Option<Value>,
 }
 
-/// Options that hold SQL or programs, which only the configuration may say.
-const WRITTEN_ONLY: [&str; 16] = [
-    "where",
-    "parent_where",
-    "expression",
-    "expressions",
-    "sql",
-    "set",
-    "query",
-    "jq",
-    "jq_file",
-    "command",
-    "by",
-    "rules",
-    "references",
-    "on_recover",
-    "when",
-    "targets",
-];
+/// What may be said of an option from outside: a number, a switch, an age, one of some words. Everything else may be a name, a
+/// condition in SQL, a program or a path, and stands in the configuration.
+pub fn only_plain(config: &Config, names: &[String], options: &Map<String, Value>) -> Result<(), Trouble> {
+    let chosen = choice::operations(&Names::listed(names), config)?;
+    for key in options.keys().filter(|key| !MANNERS.contains(key)) {
+        let plain = |operation: &crate::config::OperationSetting| {
+            let schema = operation_schema(operation.kind);
+            let Some(property) = Schema::of(&schema).property(key) else { return true };
+            let of = property.schema;
+            let number = of.is("integer") || of.is("number") || of.is("boolean");
+            number || of.format() == Some("age") || !of.choices().is_empty()
+        };
+        if !chosen.iter().all(|one| plain(one.operation)) {
+            return Err(Trouble::usage(
+                format!("`{key}` can only be said in the configuration"),
+                "from here come numbers, switches, ages and choices",
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// The request that is meant.
 pub fn request(config: &Config, wanted: &Wanted, actor: &str) -> Result<Request, Trouble> {
-    if let Some(key) =
-        wanted.options.keys().find(|key| WRITTEN_ONLY.contains(&key.split('.').next().unwrap_or(key)))
-    {
-        return Err(Trouble::usage(format!("`{key}` can only be said in the configuration"), "leave it out"));
-    }
+    only_plain(config, &wanted.operations, &wanted.options)?;
     let chosen = choice::operations(&Names::listed(&wanted.operations), config)?;
     let said: Vec<Override> = wanted
         .options

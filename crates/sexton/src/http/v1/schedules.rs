@@ -3,6 +3,7 @@
 use super::super::Api;
 use super::super::auth::{Admin, Reader, Runner, actor};
 use super::super::error::{Body1, Refusal, Wrong};
+use super::plans::only_plain;
 use crate::schedules::Schedules;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -101,7 +102,10 @@ pub async fn put(
     let expected = expected(&headers)?;
     let asked = name.clone();
     let version = api
-        .with(move |engine, config| Schedules { engine, config }.add(&asked, &says, expected, &actor(&token)))
+        .with(move |engine, config| {
+            only_plain(config, &says.run, &says.options)?;
+            Schedules { engine, config }.add(&asked, &says, expected, &actor(&token))
+        })
         .await
         .map_err(|refusal| changed(refusal, expected))?;
     answer(&api, &name, if version == 1 { StatusCode::CREATED } else { StatusCode::OK }).await
