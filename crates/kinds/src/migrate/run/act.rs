@@ -7,6 +7,7 @@ use super::aim::part_at;
 use super::book::{self, Fact};
 use super::own::{self, Entry};
 use super::task::{Deed, Phase, Place, Task};
+use crate::migrate::directory::DUMP;
 use crate::migrate::directory::REBUILD;
 use crate::migrate::model::{Part, State, Statement};
 use engine::{Batch, Class, Counts, Cursor, Error, Result, Work};
@@ -127,6 +128,10 @@ fn prepare(task: &Task, work: &mut Work) -> Result<()> {
     for statement in own::create(work.dialect(), &table(task, work)) {
         work.record(&statement)?;
     }
+    make_history(task, work)
+}
+
+fn make_history(task: &Task, work: &mut Work) -> Result<()> {
     let Some(history) = &task.history else { return Ok(()) };
     if work.count(&work.dialect().exists(&history.table))? == 0 {
         for statement in book::create(work.dialect(), history) {
@@ -173,6 +178,9 @@ fn entry(task: &Task, state: State, work: &Work) -> Entry {
 /// The history of the tool, in the same transaction.
 fn record(task: &Task, last: Option<String>, entry: &Entry, work: &mut Work) -> Result<()> {
     let Some(history) = &task.history else { return Ok(()) };
+    if task.brief.id == DUMP {
+        make_history(task, work)?;
+    }
     let migration = task.brief.migration(&task.script);
     let fact = Fact {
         migration: &migration,

@@ -5,7 +5,7 @@ use super::options::{Action, Options};
 use super::own::Known;
 use super::task::{Brief, Deed, Task};
 use super::{clashes, estimate, status};
-use crate::migrate::directory::checksum;
+use crate::migrate::directory::{Convention, checksum};
 use crate::migrate::graph::{self, Sequence, Target, find};
 use crate::migrate::model::{Migration, Script, State};
 use crate::migrate::problem::{Problem, Problems};
@@ -49,7 +49,7 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, can_back_up: bool) -> Resu
             ));
         }
     }
-    if !scene.own_there || (scene.history.is_some() && !scene.history_there) {
+    if !scene.own_there || draft.makes_history() {
         planned.steps.insert(0, draft.prepare());
     }
     Ok(planned)
@@ -275,12 +275,18 @@ impl Draft<'_> {
         Some(step)
     }
 
+    /// A dump of a schema makes the table of its history itself.
+    pub fn makes_history(&self) -> bool {
+        let scene = self.scene;
+        scene.history.is_some() && !scene.history_there && scene.directory.convention != Convention::Structure
+    }
+
     pub fn prepare(&self) -> Step {
         let mut made = Vec::new();
         if !self.scene.own_there {
             made.push(self.scene.own.to_string());
         }
-        if let Some(history) = self.scene.history.as_ref().filter(|_| !self.scene.history_there) {
+        if let Some(history) = self.scene.history.as_ref().filter(|_| self.makes_history()) {
             made.push(history.table.to_string());
         }
         let nothing = Migration { id: "history".to_owned(), ..Migration::default() };
@@ -317,7 +323,7 @@ impl Draft<'_> {
             again: false,
             assume: self.options.assume,
             table: self.options.table.clone(),
-            history: self.scene.history.clone(),
+            history: self.scene.history.clone().filter(|_| deed != Deed::Prepare || self.makes_history()),
             at: None,
             script,
         };
