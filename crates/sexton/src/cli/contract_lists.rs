@@ -144,6 +144,22 @@ fn status() -> Json {
     let fields = [
         ("running", json!({ "type": "boolean", "description": "Whether something is at work." })),
         ("runs_at_work", list("Their ids.", json!({ "type": "string" }))),
+        (
+            "scheduler",
+            json!({
+                "type": "object",
+                "additionalProperties": true,
+                "description": "Whether a process serves the schedules (`running`), and which (`workers`).",
+            }),
+        ),
+        (
+            "schedules",
+            list(
+                "How each schedule stands: `name`, `enabled`, `zone`, `next_run`, `last_run`, `last_status`, `last_error`, \
+                 `dry_run_first`.",
+                json!({ "type": "object", "additionalProperties": true }),
+            ),
+        ),
         ("statistics", figures),
         (
             "last_seven_days",
