@@ -95,7 +95,7 @@ pub enum Undo {
 }
 
 /// One part of an operation: usually one table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Step {
     /// Stable within the operation: the target's id.
     pub id: String,

@@ -76,21 +76,12 @@ impl Operation for Wish {
             label: planning.request.database.clone(),
             action: "backup".to_owned(),
             object: server.database,
-            matched: 0,
-            exact: false,
-            total: None,
-            total_exact: false,
-            dependants: Vec::new(),
-            unreadable: 0,
-            exempt: 0,
-            batches: 0,
             way: match server.engine.as_str() {
                 "sqlite" => "page by page in one read transaction".to_owned(),
                 _ => "by pg_dump".to_owned(),
             },
-            statements: Vec::new(),
             facts: facts.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-            task: serde_json::Value::Null,
+            ..Step::default()
         };
         let guessed_seconds = Some(server.bytes as f64 / USUAL);
         Ok(Planned { steps: vec![step], guessed_seconds, ..Planned::default() })

@@ -71,22 +71,18 @@ impl Cron {
         }
         // What the clock leaps over lies before the moment by the clock and after it in truth.
         let mut wall = self.wall(after).checked_sub(3.hours()).ok()?;
-        // Two days may be left out in a row, and a leap may swallow a whole one.
         let mut best: Option<Timestamp> = None;
         loop {
-            let found = self.line.find_next_occurrence(&wall, false).ok()?;
+            let Ok(found) = self.line.find_next_occurrence(&wall, false) else { return best };
             wall = found;
             if let Some(at) = self.moment(found).filter(|at| *at > after) {
-                best = Some(best.map_or(at, |best: Timestamp| best.min(at)));
+                best = Some(best.map_or(at, |best| best.min(at)));
             }
             // Later ones by the clock are later in truth, but for those within the same change of the clock.
             if let Some(best) = best
                 && self.wall(best).checked_add(3.hours()).is_ok_and(|enough| found >= enough)
             {
                 return Some(best);
-            }
-            if best.is_some() && self.line.find_next_occurrence(&wall, false).is_err() {
-                return best;
             }
         }
     }

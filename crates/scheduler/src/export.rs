@@ -10,7 +10,8 @@ pub fn crontab(line: &str, zone: &str, command: &str) -> Result<Vec<String>, Str
     let (day, weekday, test) = match (day, weekday) {
         ("*", weekday) if weekday.contains('#') => {
             let (name, nth) = weekday.split_once('#').ok_or_else(|| beyond(line))?;
-            let nth: u8 = nth.parse().map_err(|_| beyond(line))?;
+            let nth =
+                nth.parse().ok().filter(|nth: &u8| (1..=5).contains(nth)).ok_or_else(|| beyond(line))?;
             let number = number_of_day(name).ok_or_else(|| beyond(line))?;
             let (from, to) = (7 * (nth - 1) + 1, (7 * nth).min(31));
             // Day and weekday together mean either of them to cron (W-048): one is left to the test.
@@ -36,7 +37,8 @@ pub fn calendar(line: &str, zone: &str) -> Result<String, String> {
         ("*" | "?", day) => (String::new(), format!("-{}", part(day, 1).ok_or_else(|| beyond(line))?)),
         (weekday, "*" | "?") if weekday.contains('#') => {
             let (name, nth) = weekday.split_once('#').ok_or_else(|| beyond(line))?;
-            let nth: u8 = nth.parse().map_err(|_| beyond(line))?;
+            let nth =
+                nth.parse().ok().filter(|nth: &u8| (1..=5).contains(nth)).ok_or_else(|| beyond(line))?;
             let name = name_of_day(name).ok_or_else(|| beyond(line))?;
             (format!("{name} "), format!("-{:02}..{:02}", 7 * (nth - 1) + 1, (7 * nth).min(31)))
         }

@@ -15,6 +15,6 @@ mod work;
 pub use blackout::Blackout;
 pub use cron::Cron;
 pub use due::due;
-pub use look::{Known, Looker, all};
+pub use look::{Known, Looker, all, one};
 pub use schedule::{Approval, ClockChange, Definition, Fault, Missed, Overlap, Schedule, Timing};
 pub use work::{Outcome, Requests, Worker, by_hand, fingerprint, needed_approval};

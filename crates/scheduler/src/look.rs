@@ -40,6 +40,17 @@ pub fn all(engine: &Engine, configured: &[Schedule]) -> Result<Vec<Known>, Failu
     Ok(all)
 }
 
+/// One schedule, as it is in force.
+pub fn one(engine: &Engine, configured: &[Schedule], name: &str) -> Result<Option<Known>, Failure> {
+    let entry = engine.timetable()?.entry(name)?;
+    if let Some(schedule) = configured.iter().find(|schedule| schedule.name == name) {
+        return Ok(Some(in_force(schedule.clone(), entry)));
+    }
+    let Some(entry) = entry else { return Ok(None) };
+    let Some(body) = &entry.body else { return Ok(None) };
+    Ok(Some(in_force(read(name, body)?, Some(entry))))
+}
+
 /// A schedule that was added, from what is stored.
 fn read(name: &str, body: &serde_json::Value) -> Result<Schedule, Error> {
     let mut says: Definition = serde_json::from_value(body.clone())
@@ -166,9 +177,16 @@ pub(crate) fn chain(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let timetable = engine.timetable()?;
-    for known in all(engine, configured)? {
+    let waits = |after: &[String]| after.iter().any(|need| need == ended);
+    let mut waiting: Vec<String> = Vec::new();
+    for schedule in configured.iter().filter(|schedule| waits(&schedule.says.after)) {
+        waiting.push(schedule.name.clone());
+    }
+    waiting.extend(timetable.waiting_for(ended)?);
+    for name in waiting {
+        let Some(known) = one(engine, configured, &name)? else { continue };
         let Timing::After(needs) = &known.schedule.timing else { continue };
-        if !known.schedule.says.enabled || !needs.iter().any(|need| need == ended) {
+        if !known.schedule.says.enabled || !waits(needs) {
             continue;
         }
         let own = timetable.ticks(Some(&known.schedule.name), 1)?.into_iter().next();

@@ -140,6 +140,9 @@ pub enum Timing {
     After(Vec<String>),
 }
 
+/// The longest that anything is put off, in seconds: a year.
+const LONGEST: f64 = 366.0 * 86_400.0;
+
 /// A schedule, ready to be looked at.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -193,18 +196,22 @@ impl Schedule {
             }
             (None, after) => Some(Timing::After(after.to_vec())),
         };
-        if says.after.iter().any(|other| other == name) {
-            fault("after", "it cannot wait for itself".to_owned(), "name another schedule");
-        }
         if says.run.is_empty() {
             fault("run", "it runs nothing".to_owned(), "name operations or groups: `run = [\"daily\"]`");
         }
         let mut length = |key: &'static str, age: &Option<Age>| {
-            let seconds = age.as_ref().map(Age::about_seconds).transpose();
-            seconds.unwrap_or_else(|error| {
-                fault(key, error.what.clone(), "write it like `10 min` or `6 hours`");
-                None
-            })
+            let help = "write it like `10 min` or `6 hours`";
+            match age.as_ref().map(Age::about_seconds).transpose() {
+                Ok(Some(seconds)) if !(0.0..=LONGEST).contains(&seconds) => {
+                    fault(key, "it is less than nothing, or more than a year".to_owned(), help);
+                    None
+                }
+                Ok(seconds) => seconds,
+                Err(error) => {
+                    fault(key, error.what.clone(), help);
+                    None
+                }
+            }
         };
         let max_lateness = length("max_lateness", &says.max_lateness);
         let jitter = length("jitter", &says.jitter);
@@ -237,6 +244,22 @@ impl Schedule {
                 configured,
             }),
         }
+    }
+
+    /// Whether it waits for itself, through others: `after_of` tells for what each of them waits.
+    pub fn waits_for_itself(name: &str, after: &[String], after_of: impl Fn(&str) -> Vec<String>) -> bool {
+        let mut seen: Vec<String> = Vec::new();
+        let mut next = after.to_vec();
+        while let Some(other) = next.pop() {
+            if other == name {
+                return true;
+            }
+            if !seen.contains(&other) {
+                next.extend(after_of(&other));
+                seen.push(other);
+            }
+        }
+        false
     }
 
     /// The first time after a moment that it is due; none for one that waits for others, or is switched off.

@@ -3,7 +3,7 @@
 //! Whoever dies in the middle loses the lease, and the next worker resumes the run from its checkpoint. That no two work on
 //! one database is kept by the lock of the database itself, whatever the timetable says.
 
-use crate::look::{Known, all, chain};
+use crate::look::{Known, chain, one};
 use crate::schedule::Schedule;
 use engine::{
     Engine, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
@@ -84,9 +84,7 @@ impl<'a> Worker<'a> {
     }
 
     fn take(&self, tick: &Tick, stop: &Stop) -> Result<(), Failure> {
-        let known = all(self.engine, self.requests.configured())?
-            .into_iter()
-            .find(|known| known.schedule.name == tick.schedule);
+        let known = one(self.engine, self.requests.configured(), &tick.schedule)?;
         let Some(known) = known else {
             let now = self.engine.clock().now();
             self.engine.timetable()?.end(tick, TickState::Skipped, Some("the schedule is gone"), now)?;

@@ -300,6 +300,30 @@ pub fn the_database(named: Option<&str>, config: &Config) -> Result<String, Trou
     }
 }
 
+/// The operations of a kind in the configuration; only the one that was named, where one was.
+pub fn of_kind<'a>(
+    config: &'a Config,
+    kind: &dyn Kind,
+    named: Option<&str>,
+    what: &str,
+) -> Result<Vec<&'a OperationSetting>, Trouble> {
+    let known: Vec<&OperationSetting> =
+        config.operations.iter().filter(|one| one.kind.name() == kind.name()).collect();
+    let Some(named) = named else { return Ok(known) };
+    match known.iter().find(|one| one.name == named) {
+        Some(one) => Ok(vec![one]),
+        None => Err(Trouble::usage(
+            format!("there is no {what} `{named}` in the configuration"),
+            format!("there are {}", listed(&known)),
+        )),
+    }
+}
+
+/// Their names, for messages.
+pub fn listed(operations: &[&OperationSetting]) -> String {
+    operations.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// The operation of a one-off: a kind with nothing but flags.
 pub fn one_off(kind: &'static dyn Kind, database: &str) -> OperationSetting {
     OperationSetting {

@@ -28,19 +28,17 @@ impl Schedules<'_> {
 
     /// The one of this name.
     pub fn named(&self, name: &str) -> Result<Known, Trouble> {
+        if let Some(known) = scheduler::one(self.engine, &self.config.schedules, name)? {
+            return Ok(known);
+        }
         let all = self.all()?;
-        let names: Vec<String> = all.iter().map(|known| known.schedule.name.clone()).collect();
-        all.into_iter().find(|known| known.schedule.name == name).ok_or_else(|| {
-            let near: Vec<&str> = names.iter().map(String::as_str).collect();
-            let help = match (crate::config::nearest(name, &near), near.as_slice()) {
-                (Some(near), _) => format!("did you mean `{near}`?"),
-                (None, []) => {
-                    "there is none: add a table `[schedule.NAME]`, or `sexton schedule add`".to_owned()
-                }
-                (None, names) => format!("there are {}", names.join(", ")),
-            };
-            Trouble::usage(format!("there is no schedule `{name}`"), help)
-        })
+        let names: Vec<&str> = all.iter().map(|known| known.schedule.name.as_str()).collect();
+        let help = match (crate::config::nearest(name, &names), names.as_slice()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => "there is none: add a table `[schedule.NAME]`, or `sexton schedule add`".to_owned(),
+            (None, names) => format!("there are {}", names.join(", ")),
+        };
+        Err(Trouble::usage(format!("there is no schedule `{name}`"), help))
     }
 
     /// Adds a schedule, or changes one that was added; its version. With `expected`, only if it has that one still (0: if it is
@@ -52,7 +50,7 @@ impl Schedules<'_> {
         expected: Option<i64>,
         actor: &str,
     ) -> Result<i64, Trouble> {
-        if name.is_empty() || name.contains([',', '/', ' ']) || name.starts_with('-') {
+        if !crate::config::is_good_name(name) {
             return Err(Trouble::usage(
                 format!("`{name}` is not a good name for a schedule"),
                 "use letters, digits, `_`, `-` and `.`",
@@ -79,6 +77,16 @@ impl Schedules<'_> {
         if let Some(unknown) = says.after.iter().find(|name| !is_there(name)) {
             let what = format!("there is no schedule `{unknown}` to wait for");
             return Err(Trouble::usage(what, "`sexton schedule` lists them"));
+        }
+        let after_of = |other: &str| {
+            let known = others.iter().find(|known| known.schedule.name == other);
+            known.map(|known| known.schedule.says.after.clone()).unwrap_or_default()
+        };
+        if Schedule::waits_for_itself(name, &says.after, after_of) {
+            return Err(Trouble::usage(
+                format!("`{name}` would wait for itself"),
+                "name other schedules in `after`",
+            ));
         }
         let known = self.entry(name, actor)?;
         let expected = expected.unwrap_or(known.version);
@@ -146,9 +154,14 @@ impl Schedules<'_> {
         Ok(tick)
     }
 
-    /// What came of the last time.
-    pub fn last(&self, name: &str) -> Result<Option<Tick>, Trouble> {
-        Ok(self.engine.timetable()?.ticks(Some(name), 1)?.into_iter().next())
+    /// All of them, each with what came of its last time.
+    pub fn with_last(&self) -> Result<Vec<(Known, Option<Tick>)>, Trouble> {
+        let mut last = self.engine.timetable()?.last_of_each()?;
+        let with_last = |known: Known| {
+            let tick = last.remove(&known.schedule.name);
+            (known, tick)
+        };
+        Ok(self.all()?.into_iter().map(with_last).collect())
     }
 
     /// Why it is only shown, where that is so.
@@ -167,9 +180,8 @@ impl Schedules<'_> {
     pub fn standings(&self) -> Result<Vec<Json>, Trouble> {
         let now = self.engine.clock().now();
         let mut standings = Vec::new();
-        for known in self.all()? {
+        for (known, last) in self.with_last()? {
             let name = &known.schedule.name;
-            let last = self.last(name)?;
             let failed = last.as_ref().filter(|tick| tick.state == TickState::Failed);
             standings.push(json!({
                 "name": name,

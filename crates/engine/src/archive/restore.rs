@@ -394,16 +394,10 @@ fn step(task: &Task) -> Result<Step> {
         object: task.table.name.to_string(),
         matched: rows,
         exact: true,
-        total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches: task.files.len() as u64,
         way: format!("from {} archive files in `{}`", task.files.len(), task.store),
-        statements: Vec::new(),
-        facts: Vec::new(),
         task: serde_json::to_value(task)
             .map_err(|error| Error::system("the plan cannot be written").because(error))?,
+        ..Step::default()
     })
 }

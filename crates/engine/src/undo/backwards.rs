@@ -101,16 +101,10 @@ pub(super) fn step(all: Vec<(Task, u64)>, point: &Point) -> Option<Step> {
         object,
         matched,
         exact: true,
-        total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches,
         way: "what was done last goes back first".to_owned(),
-        statements: Vec::new(),
-        facts: Vec::new(),
         task: serde_json::to_value(task).unwrap_or_default(),
+        ..Step::default()
     })
 }
 

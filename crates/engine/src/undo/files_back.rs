@@ -61,16 +61,10 @@ pub(super) fn steps(facts: &mut dyn Facts, point: &str, state: PointState) -> Re
             object: store.clone(),
             matched,
             exact: true,
-            total: None,
-            total_exact: false,
-            dependants: Vec::new(),
-            unreadable: 0,
-            exempt: 0,
             batches: matched.div_ceil(1_000).max(1),
             way: format!("moved back from {QUARANTINE}/{point}"),
-            statements: Vec::new(),
-            facts: Vec::new(),
             task: serde_json::to_value(FileTask { files_of: store, retry, last: false }).unwrap_or_default(),
+            ..Step::default()
         });
     }
     Ok(steps)

@@ -199,16 +199,12 @@ pub(super) fn steps(facts: &mut dyn Facts, point: &str, state: PointState) -> Re
             object: said,
             matched: 1,
             exact: true,
-            total: None,
-            total_exact: false,
-            dependants: Vec::new(),
-            unreadable: 0,
-            exempt: 0,
             batches: 1,
             way: "built again by the statement that made it".to_owned(),
             statements,
             facts: vec![("table".to_owned(), table)],
             task: serde_json::to_value(IndexTask { index, retry, last: false }).unwrap_or_default(),
+            ..Step::default()
         });
     }
     Ok(steps)

@@ -396,16 +396,10 @@ fn step(task: &Task, matched: u64) -> Step {
         object: task.remembered.source.to_string(),
         matched,
         exact: true,
-        total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches: ((task.end - task.start + task.stride - 1) / task.stride.max(1)).max(1) as u64,
         way: format!("{what} from {}", task.remembered.undo.name),
-        statements: Vec::new(),
-        facts: Vec::new(),
         task: serde_json::to_value(task).unwrap_or_default(),
+        ..Step::default()
     }
 }
 

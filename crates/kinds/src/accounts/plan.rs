@@ -133,12 +133,10 @@ fn accounts(
             Some(unreadable) => count(&table, unreadable, facts)?,
             None => 0,
         },
-        exempt: 0,
         batches: matched.div_ceil(super::act::MOST).max(1),
         way: "account by account: all of one in one transaction".to_owned(),
-        statements: Vec::new(),
         facts: rule.facts,
-        task: serde_json::Value::Null,
+        ..Step::default()
     };
     Ok((step, task))
 }

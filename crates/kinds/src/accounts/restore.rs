@@ -116,17 +116,11 @@ pub fn plan(options: &Options, facts: &mut dyn Facts, planning: &Planning) -> Re
         matched,
         // How many rows an entry holds is known when it is read.
         exact: false,
-        total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches: 1,
         way: format!("from `{}`, all in one transaction", task.archive.name),
-        statements: Vec::new(),
-        facts: Vec::new(),
         task: serde_json::to_value(&task)
             .map_err(|error| Error::system("the plan cannot be written").because(error))?,
+        ..Step::default()
     });
     planned.undo = Some(options.undo(planning)?);
     Ok(planned)

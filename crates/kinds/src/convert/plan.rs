@@ -277,14 +277,10 @@ fn step(options: &Options, task: &Task, facts: &mut dyn Facts, planning: &Planni
         exact: true,
         // A share of the table is no reason to worry: a conversion mostly is about all of it.
         total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches: matched.div_ceil(planning.request.manners.batch_size.unwrap_or(BATCH)).max(1),
         way: way.to_owned(),
         statements: vec![statement],
         facts: said,
-        task: serde_json::Value::Null,
+        ..Step::default()
     })
 }

@@ -74,16 +74,11 @@ impl Task {
             object: said,
             matched: 1,
             exact: true,
-            total: None,
-            total_exact: false,
-            dependants: Vec::new(),
-            unreadable: 0,
-            exempt: 0,
             batches: 1,
-            way: String::new(),
             statements: vec![statement],
             facts,
             task,
+            ..Step::default()
         })
     }
 

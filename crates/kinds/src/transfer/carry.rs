@@ -101,21 +101,18 @@ impl<'c> Carrier<'c> {
     pub fn row(&mut self, row: &[Seen], take: &mut dyn FnMut(&[Cell]) -> Result<()>) -> Result<Fate> {
         let first = self.carry.order.len();
         self.make(&row[first..])?;
-        let mut broken = [None; 8];
+        // Nothing is allocated for the rows whose references are whole.
+        let mut broken: Vec<usize> = Vec::new();
         for (n, reference) in self.carry.broken.iter().enumerate() {
             if row.get(first + self.carry.columns.len() + n) == Some(&Seen::Int(1)) {
-                for column in &reference.columns {
-                    if let Some(free) = broken.iter_mut().find(|one| one.is_none()) {
-                        *free = Some(*column);
-                    }
-                }
+                broken.extend(&reference.columns);
             }
         }
         let mut cells: Vec<Cell> = Vec::with_capacity(self.carry.columns.len());
         for (n, ((column, value), scratch)) in
             self.carry.columns.iter().zip(&row[first..]).zip(&mut self.scratch).enumerate()
         {
-            let is_broken = broken.contains(&Some(n)) && *value != Seen::Null;
+            let is_broken = broken.contains(&n) && *value != Seen::Null;
             let outcome = match self.made.get(n).and_then(Option::as_ref) {
                 None => carried(column, *value, is_broken, scratch),
                 Some(Made::Null) => carried(column, Seen::Null, is_broken, scratch),

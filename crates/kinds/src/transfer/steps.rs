@@ -26,18 +26,10 @@ fn step(
         label,
         action: action.to_owned(),
         object,
-        matched: 0,
-        exact: false,
-        total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches: 1,
-        way: String::new(),
         statements,
-        facts: Vec::new(),
         task,
+        ..Step::default()
     })
 }
 

@@ -97,18 +97,8 @@ fn new_step(object: &str, action: &str) -> Step {
         label: object.to_owned(),
         action: action.to_owned(),
         object: object.to_owned(),
-        matched: 0,
-        exact: false,
-        total: None,
-        total_exact: false,
-        dependants: Vec::new(),
-        unreadable: 0,
-        exempt: 0,
         batches: 1,
-        way: String::new(),
-        statements: Vec::new(),
-        facts: Vec::new(),
-        task: serde_json::Value::Null,
+        ..Step::default()
     }
 }
 

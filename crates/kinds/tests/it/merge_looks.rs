@@ -4,7 +4,7 @@ use crate::merge::folders;
 use crate::stage::{Stage, both, manners};
 use engine::{Report, Status};
 use serde_json::{Value as Json, json};
-use testkit::story;
+use testkit::{Place, story};
 
 fn options(mode: &str) -> Json {
     json!({
@@ -60,18 +60,20 @@ fn a_check_counts_the_roots_of_each_application_and_changes_nothing() {
     });
 }
 
+/// Three applications whose folders may have parents that are not there.
+fn unguarded_folders(place: &Place) {
+    folders(place);
+    place.script(
+        "delete from documents where folder_id >= 400; delete from folders where application_id >= 4;",
+    );
+    place.script2("pragma foreign_keys = off", "alter table folders drop constraint folders_parent_id_fkey");
+}
+
 #[test]
 fn every_fault_is_named_with_its_rows() {
     // S3-012, S3-013, W-083
     both("", "", |stage| {
-        folders(&stage.place);
-        stage.place.script(
-            "delete from documents where folder_id >= 400; delete from folders where application_id >= 4;",
-        );
-        stage.place.script2(
-            "pragma foreign_keys = off",
-            "alter table folders drop constraint folders_parent_id_fkey",
-        );
+        unguarded_folders(&stage.place);
         // a circle with something below it, a lost parent, a child of another application, a double child
         stage.place.script(
             "insert into folders (id, application_id, parent_id, name) values
@@ -120,14 +122,7 @@ fn every_fault_is_named_with_its_rows() {
 fn a_look_can_be_at_one_application_alone() {
     // S3-012, S3-013: by its scope, or by a condition about roots
     both("", "", |stage| {
-        folders(&stage.place);
-        stage.place.script(
-            "delete from documents where folder_id >= 400; delete from folders where application_id >= 4;",
-        );
-        stage.place.script2(
-            "pragma foreign_keys = off",
-            "alter table folders drop constraint folders_parent_id_fkey",
-        );
+        unguarded_folders(&stage.place);
         stage.place.script(
             "insert into folders (id, application_id, parent_id, name) values
                (901, 3, 902, 'a'), (902, 3, 901, 'b'), (904, 3, 99999, 'lost'), (906, 3, 301, 'twin'), (907, 3, 301, 'twin');",

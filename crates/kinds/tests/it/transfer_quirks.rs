@@ -342,3 +342,22 @@ fn every_quirk_arrives_or_is_told() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn every_broken_reference_of_a_row_is_seen_however_many_there_are() {
+    // W-102
+    let columns = |each: &dyn Fn(usize) -> String| (0..12).map(each).collect::<Vec<_>>().join(", ");
+    let desk = Move::of(&format!(
+        "create table p (id integer primary key); insert into p values (1);
+         create table c (id integer primary key, {}); insert into c values (1, {}), (2, {})",
+        columns(&|n| format!("p{n} integer references p (id)")),
+        columns(&|_| "99".to_owned()),
+        columns(&|_| "1".to_owned()),
+    ));
+    let report = desk.run(json!({"dirty": {"reference": "null"}}));
+    assert_eq!(
+        desk.list("select * from c order by id"),
+        [format!("1{}", "|null".repeat(12)), format!("2{}", "|1".repeat(12))],
+        "{report:#?}"
+    );
+}

@@ -276,3 +276,43 @@ fn what_a_definition_says_wrong_is_told_all_at_once() {
     assert_eq!(keys, ["cron", "run", "jitter", "blackouts", "approval", "approval"]);
     assert!(faults.iter().all(|fault| !fault.help.is_empty()));
 }
+
+#[test]
+fn lengths_that_nobody_waits_for_are_faults_and_no_panics() {
+    for wrong in ["-5 min", "900000 years", "100000000000 days"] {
+        let age = Some(engine::age::Age(wrong.to_owned()));
+        let says = Definition { jitter: age.clone(), max_lateness: age, ..nightly("low") };
+        let faults = Schedule::read("x", &says, true).unwrap_err();
+        assert_eq!(
+            faults.iter().map(|fault| fault.key).collect::<Vec<_>>(),
+            ["max_lateness", "jitter"],
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn whoever_waits_for_itself_through_others_is_found() {
+    let after_of = |name: &str| match name {
+        "b" => vec!["c".to_owned()],
+        "c" => vec!["d".to_owned(), "a".to_owned()],
+        _ => Vec::new(),
+    };
+    let waits = |name: &str, after: &str| Schedule::waits_for_itself(name, &[after.to_owned()], after_of);
+    assert!(waits("a", "b") && waits("x", "x"));
+    assert!(!waits("e", "b") && !waits("a", "d"));
+}
+
+#[test]
+fn the_last_tick_of_each_is_found_at_once() {
+    both(|stage| {
+        stage.has("one", &nightly("low"));
+        stage.has("two", &nightly("low"));
+        stage.look("2026-11-20T12:00:00Z");
+        stage.pass("2026-11-21T02:00:00Z");
+        stage.pass("2026-11-22T02:00:00Z");
+        let last = stage.engine("2026-11-22T03:00:00Z").timetable().unwrap().last_of_each().unwrap();
+        let due: Vec<_> = last.iter().map(|(name, tick)| (name.as_str(), tick.due)).collect();
+        assert_eq!(due, [("one", at("2026-11-22T02:00:00Z")), ("two", at("2026-11-22T02:00:00Z"))]);
+    });
+}

@@ -160,6 +160,11 @@ pub fn force() -> Arg {
         .help("Override the guards that may be overridden")
 }
 
+/// `--operation`, of commands for one kind.
+pub fn which(help: &'static str) -> Arg {
+    Arg::new("operation").long("operation").value_name("NAME").help(help).help_heading("What to run")
+}
+
 /// `--dry-run`.
 pub fn dry_run() -> Arg {
     Arg::new("dry-run")

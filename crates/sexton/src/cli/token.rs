@@ -60,8 +60,17 @@ fn create(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble>
     let expires = match text("expires") {
         "never" => None,
         age => {
-            let seconds = Age(age.to_owned()).about_seconds()?;
-            Some(now + jiff::SignedDuration::from_secs_f64(seconds))
+            let until = jiff::SignedDuration::try_from_secs_f64(Age(age.to_owned()).about_seconds()?);
+            let until = until
+                .ok()
+                .filter(|length| length.is_positive())
+                .and_then(|length| now.checked_add(length).ok());
+            Some(until.ok_or_else(|| {
+                Trouble::usage(
+                    format!("a token cannot expire after `{age}`"),
+                    "write it like `90d`, or `never`",
+                )
+            })?)
         }
     };
     let (token, secret) =

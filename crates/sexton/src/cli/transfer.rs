@@ -4,7 +4,7 @@
 //! made of flags alone.
 
 use super::act::Act;
-use super::arguments::{dry_run, force};
+use super::arguments::{dry_run, force, which};
 use super::console::Output;
 use super::numbers::{count, rows};
 use super::table::Table;
@@ -24,13 +24,7 @@ const SAID: [&str; 1] = ["option:action"];
 fn options(kind: &'static dyn Kind, command: Command) -> Command {
     let all = flags::of_kind(kind).into_iter().filter(|arg| !SAID.contains(&arg.get_id().as_str()));
     command
-        .arg(
-            Arg::new("operation")
-                .long("operation")
-                .value_name("NAME")
-                .help("The operation of the configuration, where several are transfers")
-                .help_heading("What to run"),
-        )
+        .arg(which("The operation of the configuration, where several are transfers"))
         .arg(force().help_heading("What to run"))
         .arg(flags::set().help_heading("What to run"))
         .args(all)
@@ -161,22 +155,16 @@ fn write(act: &Act, plan: &Plan, file: &str) -> Result<(), Trouble> {
 
 /// The operation of the configuration, or one made of flags alone.
 fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result<OperationSetting, Trouble> {
-    let known: Vec<&OperationSetting> =
-        act.config.operations.iter().filter(|one| one.kind.name() == kind.name()).collect();
-    let names = || known.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(named) = matches.get_one::<String>("operation") {
-        return known.iter().find(|one| one.name == *named).map(|one| (*one).clone()).ok_or_else(|| {
-            Trouble::usage(
-                format!("there is no transfer `{named}` in the configuration"),
-                format!("there are {}", names()),
-            )
-        });
-    }
+    let named = matches.get_one::<String>("operation").map(String::as_str);
+    let known = choice::of_kind(act.config, kind, named, "transfer")?;
     let database = matches.get_one::<String>("database").map(String::as_str);
     match known.as_slice() {
         [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
         [one] => Ok((*one).clone()),
-        _ => Err(Trouble::usage("which transfer?", format!("name it with `--operation`: {}", names()))),
+        _ => Err(Trouble::usage(
+            "which transfer?",
+            format!("name it with `--operation`: {}", choice::listed(&known)),
+        )),
     }
 }
 

@@ -25,7 +25,7 @@ pub use salvage::load_what_holds;
 pub use schema::{Property, Schema};
 use sections::BackupSection;
 pub use sections::{LogFormat, LogLevel, Order};
-pub use whole::{manners_schema, operation_schema, schema_of_file};
+pub use whole::{is_good_name, manners_schema, operation_schema, schema_of_file};
 
 use engine::age::Age;
 use engine::{BackupPolicy, Kind, RunLog, Severity};

@@ -50,6 +50,20 @@ pub fn check(
             problems.push(Problem::new(&at.path, span, fault.what).help(fault.help));
         }
     }
+    let after_of = |other: &str| {
+        let items = tree.entry("schedule").and_then(|all| all.entry(other)?.entry("after")).map(Node::items);
+        items.unwrap_or_default().iter().filter_map(Node::text).map(str::to_owned).collect::<Vec<_>>()
+    };
+    if let Some(after) =
+        node.entry("after").filter(|_| Schedule::waits_for_itself(name, &after_of(name), after_of))
+    {
+        let problem = Problem::new(
+            &after.path,
+            after.span.clone(),
+            "it cannot wait for itself, directly or through others",
+        );
+        problems.push(problem.help("take one of them out"));
+    }
     let kinds = kinds_of(listed, tree, catalogue);
     for (key, value) in node.entry("options").map(Node::entries).unwrap_or_default() {
         check_option(key, value, &kinds, problems);

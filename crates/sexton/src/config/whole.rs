@@ -129,6 +129,11 @@ fn fixed_schema() -> Json {
     schema
 }
 
+/// Whether a name can be typed on the command line and stand in lists and paths.
+pub fn is_good_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains([',', '/', ' ']) && !name.starts_with('-')
+}
+
 pub(super) fn check_name(a: &str, name: &str, operation: &Node, problems: &mut Vec<Problem>) {
     let mut refuse = |what: String, help: &str| {
         problems.push(Problem::new(&operation.path, operation.name_span.clone(), what).help(help));
@@ -136,7 +141,7 @@ pub(super) fn check_name(a: &str, name: &str, operation: &Node, problems: &mut V
     if RESERVED.contains(&name) {
         refuse(format!("{a} cannot be called `{name}`"), "the name is reserved: choose another one");
     }
-    if name.is_empty() || name.contains([',', '/', ' ']) || name.starts_with('-') {
+    if !is_good_name(name) {
         refuse(
             format!("`{name}` is not a good name for {a}"),
             "use letters, digits, `_`, `-` and `.`: it is typed on the command line and stands in reports",

@@ -108,15 +108,15 @@ impl IntoResponse for Refusal {
 }
 
 /// A body of JSON; what is wrong with it is told in our shape.
-pub struct Body1<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body1<T> {
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         use axum::extract::rejection::JsonRejection;
         match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Body1(body)),
+            Ok(Json(body)) => Ok(JsonBody(body)),
             Err(JsonRejection::MissingJsonContentType(_)) => Err(Refusal::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "media_type",

@@ -251,6 +251,10 @@ fn only_who_has_a_token_may_and_only_what_its_role_allows() {
     server.desk.sexton(&format!("token revoke {id}")).ends(0);
     assert_eq!(server.get("/api/v1/status").status, 401);
     server.desk.sexton("token revoke nosuch").ends(2);
+    for wrong in ["soon", "-1d", "0d", "900000y"] {
+        let said = server.desk.sexton(&format!("token create x --expires={wrong}")).ends(2);
+        assert!(said.stderr.contains("help: "), "{wrong}: {}", said.stderr);
+    }
     server.desk.set("SEXTON_NOW", "2020-01-01T00:00:00Z");
     server.token = server.desk.sexton("token create old --expires 1d").ends(0).stdout.trim().to_owned();
     assert_eq!(server.get("/api/v1/status").wrong(401), "unauthorised", "it holds no longer");

@@ -127,6 +127,10 @@ fn a_schedule_is_added_approved_run_switched_and_removed_without_a_restart() {
         let said = desk.sexton(wrong).ends(2);
         assert!(said.stderr.contains("help: "), "{wrong}: {}", said.stderr);
     }
+    desk.sexton("schedule add one --run logs --cron '0 3 * * *'").ends(0);
+    desk.sexton("schedule add two --run logs --after one").ends(0);
+    let circle = desk.sexton("schedule add one --run logs --after two").ends(2);
+    assert!(circle.stderr.contains("would wait for itself"), "{}", circle.stderr);
     for theirs in ["schedule add nightly --cron '0 3 * * *' --run logs", "schedule remove nightly"] {
         assert!(desk.sexton(theirs).ends(3).stderr.contains("stands in the configuration"));
     }

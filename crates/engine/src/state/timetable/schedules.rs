@@ -40,6 +40,17 @@ impl Timetable<'_> {
         self.state.rows(&select)?.first().map(|row| entry(row)).transpose()
     }
 
+    /// The added schedules whose definition may wait for another one: its name stands in it.
+    pub fn waiting_for(&self, name: &str) -> Result<Vec<String>> {
+        let select = self.select_entries().text(" where body like '%\"after\":[\"%' order by name");
+        let waits = |entry: &Entry| {
+            let after = entry.body.as_ref().and_then(|body| body["after"].as_array());
+            after.is_some_and(|after| after.iter().any(|other| other == name))
+        };
+        let entries: Result<Vec<Entry>> = self.state.rows(&select)?.iter().map(|row| entry(row)).collect();
+        Ok(entries?.into_iter().filter(waits).map(|entry| entry.name).collect())
+    }
+
     fn select_entries(&self) -> Sql {
         Sql::new("select name, body, version, enabled, approval, looked, changed_at, changed_by from ")
             .table(&self.own("schedules"))

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::state::runs::sortable;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use targets::db::{Sql, TableName, Value};
 
@@ -260,6 +261,18 @@ impl Timetable<'_> {
         }
         let select = select.text(" order by due desc, id limit ").bind(limit.min(100_000) as i64);
         self.state.rows(&select)?.iter().map(|row| read(row)).collect()
+    }
+
+    /// The last tick of every schedule that has one.
+    pub fn last_of_each(&self) -> Result<BTreeMap<String, Tick>> {
+        let own = self.own("ticks");
+        let select = self
+            .select_ticks()
+            .text(" as t where not exists (select 1 from ")
+            .table(&own)
+            .text(" as o where o.schedule = t.schedule and o.due > t.due)");
+        let ticks: Result<Vec<Tick>> = self.state.rows(&select)?.iter().map(|row| read(row)).collect();
+        Ok(ticks?.into_iter().map(|tick| (tick.schedule.clone(), tick)).collect())
     }
 
     /// The ticks that are not over.

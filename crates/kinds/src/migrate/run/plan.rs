@@ -332,13 +332,6 @@ impl Draft<'_> {
             label: one.id.clone(),
             action: deed.name().to_owned(),
             object: one.up.file.display().to_string(),
-            matched: 0,
-            exact: false,
-            total: None,
-            total_exact: false,
-            dependants: Vec::new(),
-            unreadable: 0,
-            exempt: 0,
             batches: 1,
             way,
             statements: task
@@ -349,6 +342,7 @@ impl Draft<'_> {
                 .collect(),
             facts,
             task: serde_json::to_value(&task).unwrap_or_default(),
+            ..Step::default()
         }
     }
 

@@ -1,6 +1,6 @@
 //! `sexton migrate …`: its commands with their flags.
 
-use crate::cli::arguments::{dry_run, force};
+use crate::cli::arguments::{dry_run, force, which};
 use crate::cli::flags;
 use clap::{Arg, ArgAction, Command};
 use engine::Kind;
@@ -11,13 +11,7 @@ const SAID: [&str; 4] = ["option:action", "option:count", "option:ids", "option:
 fn options(kind: &'static dyn Kind, command: Command) -> Command {
     let all = flags::of_kind(kind).into_iter().filter(|arg| !SAID.contains(&arg.get_id().as_str()));
     command
-        .arg(
-            Arg::new("operation")
-                .long("operation")
-                .value_name("NAME")
-                .help("The operation of the configuration, where several are migrations")
-                .help_heading("What to run"),
-        )
+        .arg(which("The operation of the configuration, where several are migrations"))
         .arg(
             Arg::new("fleet")
                 .long("fleet")

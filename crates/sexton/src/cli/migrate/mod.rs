@@ -85,17 +85,10 @@ fn operation(
     matches: &ArgMatches,
     database: Option<&str>,
 ) -> Result<OperationSetting, Trouble> {
-    let known: Vec<&OperationSetting> =
-        act.config.operations.iter().filter(|one| one.kind.name() == kind.name()).collect();
-    let named = matches.get_one::<String>("operation");
-    let names = || known.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(named) = named {
-        return known.iter().find(|one| one.name == *named).map(|one| (*one).clone()).ok_or_else(|| {
-            Trouble::usage(
-                format!("there is no migration `{named}` in the configuration"),
-                format!("there are {}", names()),
-            )
-        });
+    let named = matches.get_one::<String>("operation").map(String::as_str);
+    let known = choice::of_kind(act.config, kind, named, "migration")?;
+    if let (Some(_), [one]) = (named, known.as_slice()) {
+        return Ok((*one).clone());
     }
     // Those that only look say the same about the same files.
     let acts = |one: &&OperationSetting| one.options.get("action").is_none_or(|action| action != "status");
@@ -107,7 +100,10 @@ fn operation(
         }
         [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
         [one] => Ok((*one).clone()),
-        _ => Err(Trouble::usage("which migrations?", format!("name them with `--operation`: {}", names()))),
+        _ => Err(Trouble::usage(
+            "which migrations?",
+            format!("name them with `--operation`: {}", choice::listed(&known)),
+        )),
     }
 }
 

@@ -17,11 +17,10 @@ use serde_json::{Value as Json, json};
 pub fn list(act: &Act) -> Result<Exit, Trouble> {
     let now = act.engine.clock().now();
     let schedules = schedules(act);
-    let (all, workers) = (schedules.all()?, schedules.serving()?);
+    let (all, workers) = (schedules.with_last()?, schedules.serving()?);
     let mut table = Table::new(["schedule", "runs", "when", "next (UTC)", "last"], &[]);
     let mut documents = Vec::new();
-    for known in &all {
-        let last = schedules.last(&known.schedule.name)?;
+    for (known, last) in &all {
         table.row([
             known.schedule.name.clone(),
             known.schedule.says.run.join(", "),
@@ -59,7 +58,7 @@ pub fn list(act: &Act) -> Result<Exit, Trouble> {
             "processes serve them",
         )),
     }
-    for known in all.iter().filter_map(|known| Some((known, schedules.lacks(known)?))) {
+    for known in all.iter().filter_map(|(known, _)| Some((known, schedules.lacks(known)?))) {
         act.console.note(&format!("warning: {}: {}", known.0.schedule.name, known.1));
     }
     Ok(Exit::Done)

@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Runner, actor};
-use super::super::error::{Body1, Refusal, Wrong};
+use super::super::error::{JsonBody, Refusal, Wrong};
 use crate::choice::{self, Names};
 use crate::config::{Config, MANNERS, Node, Override, Schema, operation_schema};
 use crate::trouble::Trouble;
@@ -80,7 +80,7 @@ pub fn request(config: &Config, wanted: &Wanted, actor: &str) -> Result<Request,
 pub async fn plan(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
-    Body1(wanted): Body1<Wanted>,
+    JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Json<Value>, Refusal> {
     let plan = api.with(move |engine, config| {
         let request = request(config, &wanted, &actor(&token))?;

@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
-use super::super::error::{Body1, Refusal, Wrong};
+use super::super::error::{JsonBody, Refusal, Wrong};
 use super::plans::{Wanted, request};
 use crate::trouble::Trouble;
 use axum::Json;
@@ -75,7 +75,7 @@ pub async fn list(
 pub async fn begin(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
-    Body1(wanted): Body1<Wanted>,
+    JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Response, Refusal> {
     let plan = api
         .with(move |engine, config| {

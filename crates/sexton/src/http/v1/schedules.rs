@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Admin, Reader, Runner, actor};
-use super::super::error::{Body1, Refusal, Wrong};
+use super::super::error::{JsonBody, Refusal, Wrong};
 use super::plans::only_plain;
 use crate::schedules::Schedules;
 use axum::Json;
@@ -29,10 +29,8 @@ pub struct Limits {
 pub async fn list(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Vec<Value>>, Refusal> {
     let all = api.with(|engine, config| {
         let schedules = Schedules { engine, config };
-        let each = |known: &scheduler::Known| {
-            Ok(schedules.document(known, schedules.last(&known.schedule.name)?.as_ref()))
-        };
-        schedules.all()?.iter().map(each).collect::<Result<Vec<Value>, crate::trouble::Trouble>>()
+        let all = schedules.with_last()?;
+        Ok(all.iter().map(|(known, last)| schedules.document(known, last.as_ref())).collect())
     });
     Ok(Json(all.await?))
 }
@@ -97,7 +95,7 @@ pub async fn put(
     Admin(token): Admin,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Body1(says): Body1<Definition>,
+    JsonBody(says): JsonBody<Definition>,
 ) -> Result<Response, Refusal> {
     let expected = expected(&headers)?;
     let asked = name.clone();
@@ -191,7 +189,7 @@ pub async fn approve(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
     Path(name): Path<String>,
-    Body1(limits): Body1<Limits>,
+    JsonBody(limits): JsonBody<Limits>,
 ) -> Result<Response, Refusal> {
     change(&api, &name, move |schedules, name| schedules.approve(name, limits.max_rows, &actor(&token))).await
 }
