@@ -9,7 +9,10 @@ mod config;
 mod daemon;
 mod exit;
 mod http;
+mod looks;
+mod metrics;
 mod schedules;
+mod statistics;
 mod trouble;
 mod wiring;
 

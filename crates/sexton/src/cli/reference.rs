@@ -113,6 +113,7 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
         ("undo", "`[undo]`"),
         ("backup", "`[backup]`"),
         ("log", "`[log]`"),
+        ("api", "`[api]`"),
     ] {
         let Some(section) = schema.property(name) else { continue };
         let _ = write!(text, "\n## {title}\n\n{}\n", one_line(section.about));

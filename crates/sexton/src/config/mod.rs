@@ -4,6 +4,7 @@
 //! [`Config`] that exists is right in itself; whether databases and tables exist is found out by planning. The
 //! only module that reads the environment.
 
+mod api;
 mod backups;
 mod document;
 mod environment;
@@ -17,6 +18,7 @@ mod secrets;
 mod sections;
 mod whole;
 
+pub use api::{ApiSection, CleanupRoutes};
 pub use document::{Node, Value};
 pub use environment::Environment;
 pub use operations::{MANNERS, Override, Overrides, override_manners};
@@ -83,6 +85,8 @@ pub struct Config {
     pub first_run_dry: bool,
     /// How backups are made and kept; none when they are switched off.
     pub backups: Option<BackupPolicy>,
+    /// How the API is served.
+    pub api: ApiSection,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -379,6 +383,7 @@ impl Config {
             order: Order::default(),
             first_run_dry: false,
             backups: Some(usual_backups),
+            api: ApiSection::default(),
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })
