@@ -66,6 +66,11 @@ impl Gathered {
         Ok(())
     }
 
+    /// What the runs of one operation came to; none where there was no run.
+    pub fn statistics(&self, operation: &str) -> Option<&Statistics> {
+        self.operations.get(operation).map(|own| &own.statistics)
+    }
+
     fn add(&mut self, report: &Report) {
         let at = report.metadata.started_at;
         for done in statistics::counted(report) {

@@ -11,7 +11,7 @@ use super::v1::{Wanted, request};
 use crate::choice::{self, Names};
 use crate::config::CleanupRoutes;
 use crate::schedules::Schedules;
-use crate::statistics::{self, Statistics};
+use crate::statistics::Statistics;
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -115,7 +115,7 @@ fn configured(api: &Api) -> Result<&CleanupRoutes, Refusal> {
     (status = 503, body = Wrong)), security(("token" = [])))]
 pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value>, Refusal> {
     let routes = configured(&api)?.clone();
-    let began = api.began;
+    let (began, own_api) = (api.began, Arc::clone(&api));
     let document = api.with(move |engine, config| {
         let schedules = Schedules { engine, config };
         let mut listed = Vec::new();
@@ -136,12 +136,14 @@ pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value
             one["alert_threshold"] = json!(limit(&routes.check, "threshold"));
             listed.push(one);
         }
-        let reports = engine.reports(statistics::ALL, None, None)?;
+        let mut gathered = own_api.gathered.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        gathered.go_on(engine)?;
+        let none = Statistics::default();
         Ok(json!({
             "running": !schedules.serving()?.is_empty(),
             "started_at": began,
             "schedules": listed,
-            "statistics": Statistics::of(&reports, &routes.cleanup).document(),
+            "statistics": gathered.statistics(&routes.cleanup).unwrap_or(&none).document(),
         }))
     });
     Ok(Json(document.await?))
