@@ -15,6 +15,7 @@ mod config_rules;
 mod convert;
 mod coverage;
 mod crash;
+mod deploy;
 mod doctor;
 mod documents;
 mod examples;
