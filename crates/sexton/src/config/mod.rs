@@ -5,6 +5,7 @@
 //! only module that reads the environment.
 
 mod backups;
+mod channels;
 mod document;
 mod environment;
 mod operations;
@@ -17,9 +18,10 @@ mod secrets;
 mod sections;
 mod whole;
 
+pub use channels::wrong_recipient;
 pub use document::{Node, Value};
 pub use environment::Environment;
-pub use operations::{MANNERS, Override, Overrides, override_manners};
+pub use operations::{MANNERS, Override, Overrides, THRESHOLD, override_manners};
 pub use problem::{Problem, Problems, nearest};
 pub use salvage::load_what_holds;
 pub use schema::{Property, Schema};
@@ -83,6 +85,8 @@ pub struct Config {
     pub first_run_dry: bool,
     /// How backups are made and kept; none when they are switched off.
     pub backups: Option<BackupPolicy>,
+    /// Who is told what, and how.
+    pub notify: notify::Settings,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -354,6 +358,11 @@ fn without_file(wanted: &Wanted, environment: &Environment) -> Result<Config, Fa
 }
 
 impl Config {
+    /// Whether it says how long an operation may take.
+    pub fn is_promised(&self, name: &str) -> bool {
+        self.operations.iter().any(|one| one.name == name && one.expected_seconds.is_some())
+    }
+
     /// What holds when there is no file.
     pub fn empty(environment: &Environment) -> Result<Config, Fault> {
         let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
@@ -379,6 +388,7 @@ impl Config {
             order: Order::default(),
             first_run_dry: false,
             backups: Some(usual_backups),
+            notify: notify::Settings::default(),
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{SCHEMA_VERSION, Stop, TickState, new_id};
+use notify::Post;
 use scheduler::{Definition, Worker};
 use serde_json::json;
 use std::time::Duration;
@@ -84,7 +85,8 @@ pub fn withdraw(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
 /// `sexton schedule run`: here and now, unless a process that serves was quicker.
 pub fn run(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
     let tick = schedules(act).ask(name, actor)?;
-    let plans = Plans { config: act.config, tell: &|_| {} };
+    let post = Post { engine: act.engine, settings: &act.config.notify };
+    let plans = Plans { config: act.config, tell: &|_| {}, post };
     let worker = Worker::new(act.engine, &plans, &new_id(), LEASE);
     let stop = Stop::default();
     let listening = signals::listen(&stop);
@@ -107,6 +109,7 @@ pub fn run(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
         }
     };
     drop(listening);
+    act.send();
     let run = ended.run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
     match act.console.is_text() {
         true => act.console.data(&format!("{name} {}{run}", standing(ended.state, ended.why.as_deref()))),

@@ -4,14 +4,16 @@ use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
 use super::super::error::{JsonBody, Refusal, Wrong};
 use super::plans::{Wanted, request};
+use crate::config::Config;
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::{Changes, Engine, Plan, SCHEMA_VERSION, Severity, new_id};
+use engine::{Changes, Engine, Plan, Report, SCHEMA_VERSION, Severity, new_id};
 use futures_util::stream::{self, Stream};
+use notify::{Ended, Post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -87,7 +89,7 @@ pub async fn begin(
         .await?;
     let id = new_id();
     let (own, stop) = (id.clone(), api.stop.clone());
-    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
+    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}));
     Ok(begun(id))
 }
 
@@ -123,14 +125,32 @@ fn confirmed(plan: &Plan, said: Option<&Value>) -> Result<(), Trouble> {
 }
 
 /// Does something that takes long, on a thread of its own with an engine of its own.
-fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failure> + Send + 'static) {
+fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<Report, engine::Failure> + Send + 'static) {
     let config = Arc::clone(&api.config);
     std::thread::spawn(move || {
         let engine = crate::wiring::engine(&config, None);
-        if let Err(failure) = work(&engine) {
-            tracing::error!("a run failed: {failure}");
+        match work(&engine) {
+            Ok(report) => hand_in(&engine, &config, &report),
+            Err(failure) => tracing::error!("a run failed: {failure}"),
         }
     });
+}
+
+/// The messages about a run; `serve` sends them.
+fn hand_in(engine: &Engine, config: &Config, report: &Report) {
+    let names: Vec<&str> = report.operations.iter().map(|done| done.operation.as_str()).collect();
+    let handed = Post { engine, settings: &config.notify }.ended(&Ended {
+        report: Some(report),
+        schedule: None,
+        name: &names.join(", "),
+        why: None,
+        id: &report.run_id,
+        by_hand: false,
+        promised: &|name| config.is_promised(name),
+    });
+    if let Err(failure) = handed {
+        tracing::warn!(%failure, "a message cannot be handed in");
+    }
 }
 
 fn begun(run_id: String) -> Response {
@@ -257,7 +277,7 @@ pub async fn resume(
         })
         .await?;
     let stop = api.stop.clone();
-    go(&api, move |engine| engine.resume_as(&run, &stop, &mut |_| {}).map(drop));
+    go(&api, move |engine| engine.resume_as(&run, &stop, &mut |_| {}));
     Ok(begun(id))
 }
 
@@ -279,7 +299,7 @@ pub async fn undo(
         .await?;
     let id = new_id();
     let (own, stop) = (id.clone(), api.stop.clone());
-    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
+    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}));
     Ok(begun(id))
 }
 
