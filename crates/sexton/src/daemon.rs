@@ -23,6 +23,8 @@ const BEAT: SignedDuration = SignedDuration::from_secs(10);
 const TIDY: SignedDuration = SignedDuration::from_hours(1);
 /// Whoever serves is there when it was heard of within this time.
 const HEARD: SignedDuration = SignedDuration::from_secs(60);
+/// Between two looks at schedules that did not run.
+const SCHEDULES: SignedDuration = SignedDuration::from_secs(60);
 /// What is still to be sent when it is asked to stop gets so long.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -211,14 +213,23 @@ impl Service<'_> {
         let engine = wiring::engine(self.config, None);
         let lookout = Lookout { engine: &engine, config: self.config };
         let every = length(&self.config.notify.alerts.every);
-        let (mut looked, mut trouble) = (None, Repeated::default());
+        let (mut looked, mut seen, mut trouble) = (None, None, Repeated::default());
         while !stop.asked() {
             let now = engine.clock().now();
-            if looked.is_none_or(|looked| now.duration_since(looked).abs() >= every) {
-                let outcome = lookout.look().map(drop).map_err(|trouble| trouble.causes.join(": "));
-                trouble.tell_text(outcome.err(), self.tell);
-                looked = Some(now);
-            }
+            let stale = |at: Option<Timestamp>, every: SignedDuration| {
+                at.is_none_or(|at| now.duration_since(at).abs() >= every)
+            };
+            // Schedules are little work, and whoever waits for one should not wait longer to hear of it.
+            let outcome = if stale(looked, every) {
+                (looked, seen) = (Some(now), Some(now));
+                lookout.look().map(drop)
+            } else if stale(seen, SCHEDULES) {
+                seen = Some(now);
+                lookout.look_at_schedules()
+            } else {
+                Ok(())
+            };
+            trouble.tell_text(outcome.err().map(|trouble| trouble.causes.join(": ")), self.tell);
             self.pause(stop);
         }
     }

@@ -251,11 +251,14 @@ fn orphans_are_told_or_removed_as_the_configuration_says() {
     desk.write("sexton.toml", &config(true));
     desk.sexton("schedule run daily").ends(0);
     assert_eq!(desk.count("child"), 4);
-    assert_eq!(titles(&sink), ["lost: 3 rows that nobody refers to"]);
+    assert_eq!(
+        titles(&sink),
+        ["daily is done (dry run), with 1 warning", "lost: 3 rows that nobody refers to"]
+    );
     desk.write("sexton.toml", &config(false));
     desk.sexton("schedule run daily").ends(0);
     assert_eq!(desk.count("child"), 1);
-    assert_eq!(titles(&sink), ["lost: no orphans any more"]);
+    assert!(titles(&sink).contains(&"lost: no orphans any more".to_owned()));
 }
 
 #[test]
@@ -307,6 +310,28 @@ fn a_check_alerts_above_the_threshold_of_its_schedule_and_escalates_above_twice_
         .replace("threshold = 5\n", "");
     assert_eq!(told(&all, run).0.len(), 0);
     assert_eq!(told(&all, &format!("{run} --profile strict")).0.len(), 1);
+}
+
+#[test]
+fn the_schedules_of_the_examples_tell_what_their_systems_tell() {
+    // S2-023, S2-024, S2-025, S3-021
+    let mut desk = Desk::empty();
+    desk.set("E2_DATABASE", "app.db");
+    desk.set("E3_DATABASE", "app.db");
+    let listed = |example: &str| {
+        desk.sexton(&format!("example {example} {example}")).ends(0);
+        let list = format!("schedule --output json --config {example}/sexton.toml");
+        desk.sexton(&list).ends(0).json()["schedules"].as_array().unwrap().clone()
+    };
+    let e2 = listed("e2");
+    for (name, on_success) in [("daily", false), ("weekly", true), ("monthly", true)] {
+        let one = e2.iter().find(|one| one["name"] == name).unwrap();
+        let wanted = json!({"on_success": on_success, "on_failure": true, "on_warnings": true, "recipients": [], "channels": ["email"]});
+        assert_eq!(one["notifications"], wanted, "{name}");
+    }
+    let e3 = listed("e3");
+    let check = e3.iter().find(|one| one["name"] == "consistency_check").unwrap();
+    assert_eq!(check["alert_threshold"], 5);
 }
 
 #[test]
@@ -459,7 +484,7 @@ fn a_process_that_serves_sends_and_gives_a_sign_of_life() {
 #[test]
 fn a_schedule_that_does_not_run_and_a_process_that_stands_still_are_told() {
     // S3-024: the dead man
-    let (mut desk, sink) = desk("[alerts]\ndisk_percent = 100\n");
+    let (mut desk, sink) = desk("[alerts]\ndisk_percent = 100\nevery = \"1 s\"\n");
     {
         let _serving = Serving::begin(&desk);
         wait_for("it serves", || !desk.sexton("schedule").stderr.contains("nobody serves them"));
