@@ -22,7 +22,7 @@ pub use heartbeat::beat;
 pub use late::{SERVED, late, standstill};
 pub use message::{Event, Level, Message};
 pub use post::{Ended, Post};
-pub use run::{event_of, of_operation, of_run};
+pub use run::{at_work, event_of, of_operation, of_run};
 pub use send::{Delivered, backoff};
 pub use settings::Settings;
 pub use template::Template;

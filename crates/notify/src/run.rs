@@ -119,14 +119,61 @@ fn failure(done: &OperationReport, before: u64, alerts: &AlertsSection) -> Alert
         .with("failures_in_a_row", json!(row))
 }
 
-fn longer(done: &OperationReport, promised: bool, alerts: &AlertsSection) -> Option<Alert> {
-    let (took, expected) = (done.duration_seconds, done.expected_seconds?);
-    let is_longer = match promised {
+/// What is still at work and takes too long already: one that hangs does not end by itself.
+pub fn at_work(
+    report: &Report,
+    now: Timestamp,
+    promised: &dyn Fn(&str) -> bool,
+    alerts: &AlertsSection,
+) -> Vec<Watched> {
+    if report.metadata.dry_run || !report.is_open() {
+        return Vec::new();
+    }
+    let since = now.duration_since(report.metadata.started_at).as_secs_f64();
+    let mut before = 0.0;
+    let mut all = Vec::new();
+    for done in &report.operations {
+        let name = done.operation.as_str();
+        if matches!(done.status, Status::Running | Status::Verifying)
+            && let Some(expected) = done.expected_seconds
+        {
+            let took = (since - before).max(0.0);
+            let alert = is_longer(took, expected, promised(name), alerts).then(|| {
+                Alert::new(
+                    Level::Warning,
+                    format!(
+                        "{name} is at work for {}, and {} was expected",
+                        words::lasting(took),
+                        words::lasting(expected)
+                    ),
+                    format!(
+                        "look for what it waits: `sexton doctor`; stop it at its next batch: `sexton stop {}`",
+                        report.run_id
+                    ),
+                )
+                .about(name)
+                .with("duration_seconds", number(took))
+                .with("expected_seconds", number(expected))
+            });
+            // Only news: whether it is over is told by its end.
+            all.extend(alert.map(|alert| Watched::new(format!("longer/{name}"), Some(alert))));
+        }
+        before += done.duration_seconds;
+    }
+    all
+}
+
+fn is_longer(took: f64, expected: f64, promised: bool, alerts: &AlertsSection) -> bool {
+    match promised {
         true => took > expected,
         false => took > expected * alerts.times_expected && took - expected > LITTLE,
-    };
+    }
+}
+
+fn longer(done: &OperationReport, promised: bool, alerts: &AlertsSection) -> Option<Alert> {
+    let (took, expected) = (done.duration_seconds, done.expected_seconds?);
     let text = "allow for more, look for what it waited (`sexton runs show`), or give it smaller batches in quieter hours";
-    is_longer.then(|| {
+    is_longer(took, expected, promised, alerts).then(|| {
         Alert::new(
             Level::Warning,
             format!(

@@ -184,7 +184,11 @@ impl Service<'_> {
                 if tidied.is_none_or(|tidied| now.duration_since(tidied).abs() >= TIDY) {
                     let before = self.config.keep_runs.before(now)?;
                     engine.timetable()?.forget(before)?;
-                    engine.outbox()?.forget(before)?;
+                    let outbox = engine.outbox()?;
+                    outbox.forget(before)?;
+                    let channels = self.config.notify.channels.iter();
+                    let names: Vec<&str> = channels.map(|channel| channel.name.as_str()).collect();
+                    outbox.give_up_others(&names, now)?;
                     tidied = Some(now);
                 }
                 Ok(())

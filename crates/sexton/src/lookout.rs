@@ -41,7 +41,7 @@ impl Lookout<'_> {
     /// Looks at everything and hands in what is news.
     pub fn look(&self) -> Result<Vec<Watched>, Trouble> {
         let mut all = self.schedules()?;
-        all.extend(self.week()?);
+        all.extend(self.runs()?);
         all.extend(self.databases());
         all.extend(self.queues());
         all.extend(self.backups());
@@ -90,11 +90,18 @@ impl Lookout<'_> {
         Ok(all)
     }
 
-    fn week(&self) -> Result<Option<Watched>, Trouble> {
+    /// The runs of a week: how many failed, and which of those at work take too long.
+    fn runs(&self) -> Result<Vec<Watched>, Trouble> {
         let now = self.engine.clock().now();
         let since = now.checked_sub(WEEK).unwrap_or(now);
         let reports = self.engine.reports(RUNS, Some(since), None)?;
-        Ok(notify::error_rate_of_week(&reports, now, self.alerts()))
+        let mut all: Vec<Watched> =
+            notify::error_rate_of_week(&reports, now, self.alerts()).into_iter().collect();
+        for report in &reports {
+            let promised = |name: &str| self.config.is_promised(name);
+            all.extend(notify::at_work(report, now, &promised, self.alerts()));
+        }
+        Ok(all)
     }
 
     fn databases(&self) -> Vec<Watched> {

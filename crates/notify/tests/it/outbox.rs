@@ -271,6 +271,21 @@ fn the_body_of_a_webhook_is_the_message_and_its_signature_fits() {
 }
 
 #[test]
+fn what_waits_for_a_channel_that_is_gone_is_given_up() {
+    both(|stage| {
+        let other = channel("other", &stage.sink);
+        stage.settings.channels.push(other);
+        tell(stage, after(0), "disk/main", Level::Warning);
+        let engine = stage.engine(after(1));
+        let outbox = engine.outbox().unwrap();
+        assert_eq!(outbox.give_up_others(&["team", "other"], after(1)).unwrap(), 0);
+        assert_eq!(outbox.give_up_others(&["team"], after(1)).unwrap(), 1);
+        assert_eq!(states(stage), [(NoteState::Waiting, 1), (NoteState::Failed, 1)]);
+        assert_eq!(stage.deliver(after(2)).len(), 1);
+    });
+}
+
+#[test]
 fn what_was_sent_long_ago_is_forgotten_and_what_waits_is_not() {
     both(|stage| {
         tell(stage, after(0), "disk/main", Level::Warning);

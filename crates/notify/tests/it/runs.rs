@@ -203,6 +203,34 @@ fn an_operation_that_takes_longer_than_expected_is_an_alert() {
 }
 
 #[test]
+fn an_operation_that_hangs_is_told_before_it_ends() {
+    // S2-073
+    both(|stage| {
+        let report = stage.report(|report| {
+            report.status = Status::Running;
+            report.metadata.finished_at = None;
+            let mut second = report.operations[0].clone();
+            report.operations[0].duration_seconds = 60.0;
+            second.operation = "sessions".to_owned();
+            second.status = Status::Running;
+            second.expected_seconds = Some(30.0);
+            report.operations.push(second);
+        });
+        let found = |seconds: i64, promised: bool| {
+            let found = notify::at_work(&report, after(seconds), &|_| promised, &AlertsSection::default());
+            found.into_iter().filter_map(|one| one.alert).map(|alert| alert.title).collect::<Vec<_>>()
+        };
+        // The first operation took a minute of it.
+        assert!(found(89, true).is_empty());
+        assert_eq!(found(100, true), ["sessions is at work for 40 s, and 30 s was expected"]);
+        assert!(found(100, false).is_empty());
+        assert_eq!(found(300, false).len(), 1);
+        let over = stage.report(|_| {});
+        assert!(notify::at_work(&over, after(9_999), &|_| true, &AlertsSection::default()).is_empty());
+    });
+}
+
+#[test]
 fn a_failed_operation_is_an_alert_told_once_critical_when_it_comes_again_and_over_when_it_works() {
     // S2-072, S3-024
     both(|stage| {

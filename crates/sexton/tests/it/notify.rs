@@ -361,9 +361,22 @@ fn a_broken_operation_is_told_and_critical_when_it_comes_again() {
     desk.place.script("drop table audit_log");
     assert_ne!(desk.sexton("schedule run nightly").code, 0);
     let first = sink.take().remove(0).json();
-    assert_eq!((&first["event"], &first["title"]), (&json!("failure"), &json!("nightly failed")));
+    assert_eq!((&first["event"], &first["title"]), (&json!("failure"), &json!("nightly failed: logs")));
     assert!(first["text"].as_str().unwrap().contains("audit_log"), "{first:#}");
     assert!(!desk.file("oncall").exists());
+    // The same again is said once, but now it is critical.
+    assert_ne!(desk.sexton("schedule run nightly").code, 0);
+    let second: Vec<Json> = sink.take().iter().map(|call| call.json()).collect();
+    assert_eq!(second.len(), 1, "{second:#?}");
+    assert_eq!((&second[0]["event"], &second[0]["level"]), (&json!("alert"), &json!("critical")));
+    assert_eq!(second[0]["title"], "logs failed 2 times in a row");
+    let oncall: Json = serde_json::from_str(&std::fs::read_to_string(desk.file("oncall")).unwrap()).unwrap();
+    assert_eq!(oncall["title"], second[0]["title"]);
+    // A database that is away is a failure of its operations, too.
+    std::fs::remove_file(desk.file("app.db")).unwrap();
+    desk.sexton("schedule run nightly");
+    desk.sexton("notify check").ends(5);
+    assert!(titles(&sink).contains(&"main cannot be looked at".to_owned()));
 }
 
 #[test]

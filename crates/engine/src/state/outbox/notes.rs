@@ -214,6 +214,19 @@ impl Outbox<'_> {
         self.state.write(&ids.iter().map(set).collect::<Vec<_>>())
     }
 
+    /// What waits for channels that are none of these is given up: nobody would ever send it. How many.
+    pub fn give_up_others(&self, channels: &[&str], at: Timestamp) -> Result<u64> {
+        let mut update = Sql::new("update ")
+            .table(&self.own("outbox"))
+            .text(" set state = 'failed', error = 'there is no such channel any more', ended = ")
+            .bind(sortable(at))
+            .text(" where state = 'waiting'");
+        for channel in channels {
+            update = update.text(" and channel <> ").bind(*channel);
+        }
+        self.state.change(|tx| tx.execute(&update))
+    }
+
     /// What was given up, and what waits for its next try, is due now; how many.
     pub fn try_all_again(&self, now: Timestamp) -> Result<u64> {
         let again = Sql::new("update ")
