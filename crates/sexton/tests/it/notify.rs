@@ -157,6 +157,42 @@ fn a_receiver_that_is_away_fails_no_run_and_gets_it_later_once() {
 }
 
 #[test]
+fn a_typed_run_is_told_where_that_is_wanted_and_a_receiver_that_hangs_is_not_waited_for() {
+    // W-070: a receiver that takes the call and never answers
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = format!(
+        "[notify.deaf]\ntype = \"webhook\"\nurl = \"http://{}/\"\ntimeout = \"1 s\"\n\
+         [notifications]\nby_hand = true\non_success = true\n",
+        deaf.local_addr().unwrap()
+    );
+    let (desk, sink) = desk(&hangs);
+    let began = Instant::now();
+    let said = desk.sexton("run sessions").ends(0);
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(said.stderr.contains("1 message waits for deaf: it took too long"), "{}", said.shown());
+    assert_eq!(titles(&sink), ["sessions is done: 25 rows"]);
+    // A look at what would happen is no news.
+    desk.sexton("run logs --dry-run").ends(0);
+    assert!(sink.take().is_empty());
+}
+
+#[test]
+fn a_schedule_that_is_added_says_who_is_told() {
+    // S2-018, S2-027
+    let (desk, _sink) = desk("");
+    let add = "schedule add mine --cron '30 3 * * *' --run logs,sessions --tell success,failure,warnings --channel team";
+    desk.sexton(&format!("{add} --recipient anna@example.org --alert-threshold 10")).ends(0);
+    let shown = desk.sexton("schedule show mine").ends(0).stdout;
+    assert!(shown.contains("tells      success, failure, warnings on team to anna@example.org"), "{shown}");
+    let document = desk.sexton("schedule show mine --output json").ends(0).json();
+    assert_eq!(document["alert_threshold"], 10);
+    desk.sexton(&format!("{add},nosuch")).ends(2);
+    desk.sexton(&format!("{add} --recipient nobody")).ends(2);
+    desk.sexton("schedule add quiet --cron '30 3 * * *' --run logs --tell nothing").ends(0);
+    assert!(desk.sexton("schedule show quiet").ends(0).stdout.contains("tells      nothing"));
+}
+
+#[test]
 fn what_was_given_up_can_be_sent_again() {
     let (mut desk, sink) = desk("notifications = { on_success = true }\n");
     sink.answers(503);
@@ -560,4 +596,8 @@ fn mistakes_in_channels_are_shown_under_a_caret() {
         assert!(said.contains(wrong), "{wrong}: {said}");
     }
     assert!(!said.contains("password = \"x\""), "{said}");
+    // Where a secret was written into the file, it is not shown.
+    desk.write("sexton.toml", &format!("{CONFIG}[notify.slack]\nurl = \"https://hooks.slack.com/services/s3cr3t\" \nurl2 = 1\n[x] url = \"https://hooks.slack.com/services/s3cr3t\"\n"));
+    let said = desk.sexton("config check").ends(2).stderr;
+    assert!(said.contains("hooks.slack.com") && !said.contains("s3cr3t"), "{said}");
 }

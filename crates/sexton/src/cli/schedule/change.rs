@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{SCHEMA_VERSION, Stop, TickState, new_id};
 use notify::Post;
-use scheduler::{Definition, Worker};
+use scheduler::{Definition, Notifications, Worker};
 use serde_json::json;
 use std::time::Duration;
 
@@ -42,9 +42,23 @@ pub fn add(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble
         enabled: !matches.get_flag("disabled"),
         dry_run: matches.get_flag("dry-run"),
         options,
+        notifications: notifications(&many("tell"), many("channel"), many("recipient")),
+        alert_threshold: matches.get_one::<u64>("alert-threshold").copied(),
         ..Definition::default()
     };
     register(act, name_of(matches), &says, actor)
+}
+
+/// Who is told what; none where nothing was said about it.
+fn notifications(tell: &[String], channels: Vec<String>, recipients: Vec<String>) -> Option<Notifications> {
+    let tells = |event: &str| tell.iter().any(|said| said == event);
+    (!tell.is_empty()).then(|| Notifications {
+        on_success: tells("success"),
+        on_failure: tells("failure"),
+        on_warnings: tells("warnings"),
+        recipients,
+        channels,
+    })
 }
 
 /// Adds a schedule, or changes one that was added.
