@@ -266,6 +266,50 @@ fn reads_past_the_indexes_are_an_alert() {
 }
 
 #[test]
+fn queues_that_grow_or_stand_still_and_old_backups_are_alerts() {
+    // S2-070 and what else is looked at: backlog, stuck jobs, backups
+    let (mut desk, sink) = desk(
+        "[operation.recover]\nkind = \"queue\"\naction = \"recover\"\ntable = \"jobs\"\nstale_after = \"30 minutes\"\n\
+         columns = { id = \"id\", state = \"state\", started = \"started_at\", created = \"created_at\" }\n\
+         states = { pending = [\"new\"], running = [\"busy\"], completed = [\"done\"], failed = [\"bad\"] }\n\
+         [alerts]\ndisk_percent = 100\nqueue_backlog = 3\nbackup_age = \"2 days\"\n",
+    );
+    desk.place.script(
+        "create table jobs (id integer primary key, state text not null, created_at text not null, started_at text);
+         insert into jobs (state, created_at) values ('new', datetime('now')), ('new', datetime('now')), ('new', datetime('now'));
+         insert into jobs (state, created_at, started_at) values ('busy', datetime('now'), datetime('now', '-5 minutes'))",
+    );
+    desk.sexton("backup create").ends(0);
+    desk.sexton("notify check").ends(0);
+    assert!(sink.take().is_empty());
+    desk.place.script(
+        "insert into jobs (state, created_at) values ('new', datetime('now'));
+         update jobs set started_at = datetime('now', '-1 hour') where state = 'busy'",
+    );
+    desk.sexton("notify check").ends(5);
+    let mut told = titles(&sink);
+    told.sort();
+    assert_eq!(told, ["recover: 1 job is stuck", "recover: 4 jobs are waiting"]);
+    desk.place.script("delete from jobs");
+    desk.set("SEXTON_NOW", &(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(72)).to_string());
+    desk.sexton("notify check").ends(5);
+    let mut told = titles(&sink);
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "recover: no job is stuck any more",
+            "recover: no more than 3 jobs are waiting",
+            "the newest backup of main is 3 days old"
+        ]
+    );
+    // Another clock than the machine's has to be allowed.
+    desk.sexton("backup create --force").ends(0);
+    desk.sexton("notify check").ends(0);
+    assert_eq!(titles(&sink), ["there is a new backup of main"]);
+}
+
+#[test]
 fn orphans_are_told_or_removed_as_the_configuration_says() {
     // S0-062: two configurations; S0-061
     let sink = HttpSink::start();
