@@ -338,8 +338,23 @@ impl Engine {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>, Failure> {
+        self.reports_after(limit, since, operation, None)
+    }
+
+    /// The same page by page: from the run on that comes after `cursor` in the list.
+    pub fn reports_after(
+        &self,
+        limit: u64,
+        since: Option<Timestamp>,
+        operation: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Vec<Report>, Failure> {
         let state = self.state()?;
-        let mut reports = state.reports(limit, since, operation)?;
+        if let Some(cursor) = cursor {
+            // A run that is not there would be an empty page, which means the end.
+            state.run(cursor)?;
+        }
+        let mut reports = state.reports_after(limit, since, operation, cursor)?;
         for report in reports.iter_mut().filter(|report| report.is_open()) {
             if self.life(&state.run(&report.run_id)?) == Life::Gone {
                 report.interrupt();

@@ -14,6 +14,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The copy of the run log, in the folder of logs (W-115).
+pub const LOG_FILE: &str = "runs.jsonl";
+
 /// Sees every event as it happens.
 pub type Watch<'a> = dyn FnMut(&Event) + 'a;
 
@@ -45,7 +48,7 @@ impl<'a> Journal<'a> {
         let file = folder.and_then(|folder| {
             // What is in it says what is in a database.
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            let open = || File::options().create(true).append(true).open(folder.join("runs.jsonl"));
+            let open = || File::options().create(true).append(true).open(folder.join(LOG_FILE));
             made.and_then(|()| open())
                 .inspect_err(|error| tracing::warn!(%error, "the copy of the run log cannot be written"))
                 .ok()

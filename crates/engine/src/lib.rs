@@ -71,7 +71,7 @@ pub use event::{Counts, Event, StopReason, What};
 pub use fault::Faults;
 pub use finding::{Finding, Level};
 pub use halving::{Parted, with_care};
-pub use journal::Watch;
+pub use journal::{LOG_FILE, Watch};
 pub use left_behind::quarantined_points;
 pub use operation::{Batch, Cursor, Done, Earlier, Kind, Operation, Phase, Planned, Planning, Seed, Stores};
 pub use plan::{Dependants, Item, Plan, SCHEMA_VERSION, Step, Undo, Unplanned};

@@ -75,6 +75,19 @@ impl Watched {
     }
 }
 
+/// Something that is wrong, as documents have it.
+pub fn shown(alarm: &engine::Alarm) -> Json {
+    let level =
+        [Level::Info, Level::Warning, Level::Critical].into_iter().find(|known| *known as i64 == alarm.level);
+    json!({
+        "id": alarm.id,
+        "level": level.unwrap_or(Level::Critical),
+        "title": alarm.title,
+        "since": alarm.since,
+        "told": alarm.told,
+    })
+}
+
 /// A figure with two decimals.
 pub fn number(value: f64) -> Json {
     json!((value * 100.0).round() / 100.0)

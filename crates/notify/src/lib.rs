@@ -17,7 +17,7 @@ pub mod settings;
 mod template;
 mod words;
 
-pub use alert::{Alert, Watched, backup, databases_figures, error_rate_of_week, queue, unreachable};
+pub use alert::{Alert, Watched, backup, databases_figures, error_rate_of_week, queue, shown, unreachable};
 pub use heartbeat::beat;
 pub use late::{SERVED, late, standstill};
 pub use message::{Event, Level, Message};

@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Definition {
+    /// What people call it, where that is more than its name.
+    pub title: Option<String>,
     /// What people read.
     pub description: Option<String>,
     /// The operations and groups that run, in this order.
@@ -83,6 +85,7 @@ impl Default for Notifications {
 impl Default for Definition {
     fn default() -> Self {
         Self {
+            title: None,
             description: None,
             run: Vec::new(),
             cron: None,

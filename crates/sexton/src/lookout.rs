@@ -4,8 +4,9 @@
 
 use crate::choice::{self, Chosen};
 use crate::config::{Config, Node, Override};
+use crate::looks;
 use crate::trouble::{Trouble, chain};
-use engine::{Engine, Failure, Kind, Plan, TickState};
+use engine::{Engine, Failure, Plan, TickState};
 use jiff::{SignedDuration, Timestamp};
 use notify::settings::{AlertsSection, length};
 use notify::{Ended, Post, Watched};
@@ -105,11 +106,9 @@ impl Lookout<'_> {
     }
 
     fn databases(&self) -> Vec<Watched> {
-        let Some(doctor) = self.kind("doctor") else { return Vec::new() };
         let mut all = Vec::new();
         for database in &self.config.databases {
-            let operation = choice::one_off(doctor, &database.name);
-            match self.seen(&Chosen::named(&operation), &[]) {
+            match looks::doctor(self.engine, self.config, &database.name) {
                 Ok(result) => {
                     all.push(notify::unreachable(&database.name, None));
                     all.extend(notify::databases_figures(&database.name, &result["figures"], self.alerts()));
@@ -185,10 +184,6 @@ impl Lookout<'_> {
             }
         }
         all
-    }
-
-    fn kind(&self, name: &str) -> Option<&'static dyn Kind> {
-        self.engine.catalogue().iter().copied().find(|kind| kind.name() == name)
     }
 
     /// What an operation that only looks tells.

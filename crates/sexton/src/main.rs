@@ -10,7 +10,10 @@ mod daemon;
 mod exit;
 mod http;
 mod lookout;
+mod looks;
+mod metrics;
 mod schedules;
+mod statistics;
 mod trouble;
 mod wiring;
 

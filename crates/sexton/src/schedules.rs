@@ -201,23 +201,22 @@ impl Schedules<'_> {
 
     /// How each stands, as the status has it (R5).
     pub fn standings(&self) -> Result<Vec<Json>, Trouble> {
-        let now = self.engine.clock().now();
-        let mut standings = Vec::new();
-        for (known, last) in self.with_last()? {
-            let name = &known.schedule.name;
-            let failed = last.as_ref().filter(|tick| tick.state == TickState::Failed);
-            standings.push(json!({
-                "name": name,
-                "enabled": known.schedule.says.enabled,
-                "zone": known.schedule.says.zone,
-                "next_run": known.schedule.next(now),
-                "last_run": last.as_ref().map(|tick| tick.due),
-                "last_status": last.as_ref().map(|tick| tick.state),
-                "last_error": failed.and_then(|tick| tick.why.clone()),
-                "dry_run_first": known.schedule.says.dry_run_first,
-            }));
-        }
-        Ok(standings)
+        Ok(self.with_last()?.iter().map(|(known, last)| self.standing(known, last.as_ref())).collect())
+    }
+
+    /// How one stands.
+    pub fn standing(&self, known: &Known, last: Option<&Tick>) -> Json {
+        let failed = last.filter(|tick| tick.state == TickState::Failed);
+        json!({
+            "name": known.schedule.name,
+            "enabled": known.schedule.says.enabled,
+            "zone": known.schedule.says.zone,
+            "next_run": known.schedule.next(self.engine.clock().now()),
+            "last_run": last.map(|tick| tick.due),
+            "last_status": last.map(|tick| tick.state),
+            "last_error": failed.and_then(|tick| tick.why.clone()),
+            "dry_run_first": known.schedule.says.dry_run_first,
+        })
     }
 
     /// A schedule as a document.

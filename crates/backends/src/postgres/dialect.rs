@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use targets::db::{
-    AT, Action, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Link, Range,
-    Result, Row, Shift, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value, after,
-    quote,
+    AT, Action, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, JsonPath, Link,
+    Range, Result, Row, Shift, Spelled, Sql, Table, TableKind, TableName, Take, Trace, UndoTable, Value,
+    after, quote,
 };
 
 /// The schema of Sexton's own tables.
@@ -478,11 +478,11 @@ impl Dialect for Spelling {
         references::read_as(text, column)
     }
 
-    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql> {
+    fn json_items(&self, column: &Column, path: &JsonPath) -> Result<Sql> {
         references::json_items(column, path)
     }
 
-    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
+    fn json_without(&self, column: &Column, path: &JsonPath, gone: &Sql) -> Result<Sql> {
         references::json_without(column, path, gone)
     }
 

@@ -1,6 +1,6 @@
 //! References that PostgreSQL does not know as such: keys kept as text, or inside JSON; and how to make it keep one.
 
-use targets::db::{Column, Error, Family, ForeignKey, Result, Sql, Table, quote};
+use targets::db::{Column, Error, Family, ForeignKey, JsonPath, Result, Sql, Table, quote};
 
 /// The text read as a value of the column's type. Digits with or without a sign are a number, up to 18 of them.
 pub(super) fn read_as(text: &Sql, column: &Column) -> Option<Sql> {
@@ -18,8 +18,8 @@ pub(super) fn read_as(text: &Sql, column: &Column) -> Option<Sql> {
     }
 }
 
-/// The JSON at the end of the path.
-fn at(column: &Column, path: &[String]) -> Result<Sql> {
+/// The column as JSON that can be looked into.
+fn json(column: &Column) -> Result<Sql> {
     if column.family != Family::Json {
         return Err(Error::usage(format!(
             "`{}` is {}: what is no JSON could not be told apart",
@@ -30,54 +30,101 @@ fn at(column: &Column, path: &[String]) -> Result<Sql> {
             quote(&column.name)
         )));
     }
-    Ok(Sql::new("(cast(t.").name(&column.name).text(" as jsonb) #> ").add(&way(path)).text(")"))
+    Ok(Sql::new("cast(t.").name(&column.name).text(" as jsonb)"))
 }
 
-fn way(path: &[String]) -> Sql {
-    let names: Vec<Sql> =
-        path.iter().map(|name| Sql::new("cast(").bind(name.as_str()).text(" as text)")).collect();
+fn way(names: &[&str]) -> Sql {
+    let names: Vec<Sql> = names.iter().map(|name| Sql::new("cast(").bind(*name).text(" as text)")).collect();
     Sql::new("cast(array[").add(&Sql::join(&names, ", ")).text("] as text[])")
 }
 
-pub(super) fn json_items(column: &Column, path: &[String]) -> Result<Sql> {
-    let at = at(column, path)?;
-    Ok(Sql::new("jsonb_array_elements_text(case jsonb_typeof(")
-        .add(&at)
-        .text(") when 'array' then ")
-        .add(&at)
-        .text(" when 'string' then jsonb_build_array(")
-        .add(&at)
-        .text(") when 'number' then jsonb_build_array(")
-        .add(&at)
-        .text(") else '[]'::jsonb end) as j(value)"))
+/// What lies in a JSON value at the end of some names.
+fn at(value: &Sql, names: &[&str]) -> Sql {
+    Sql::new("(").add(value).text(" #> ").add(&way(names)).text(")")
 }
 
-pub(super) fn json_without(column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
-    let at = at(column, path)?;
-    let kept = Sql::new(
-        "(select coalesce(jsonb_agg(e.item order by e.n), '[]'::jsonb) from jsonb_array_elements(",
-    )
-    .add(&at)
-    .text(") with ordinality as e(item, n) cross join lateral (select e.item #>> '{}' as value) as j where (")
-    .add(gone)
-    .text(") is not true)");
-    let set = |value: &Sql| match path {
-        [] => value.clone(),
-        _ => Sql::new("jsonb_set(cast(t.")
-            .name(&column.name)
-            .text(" as jsonb), ")
-            .add(&way(path))
-            .text(", ")
-            .add(value)
-            .text(")"),
+pub(super) fn json_items(column: &Column, path: &JsonPath) -> Result<Sql> {
+    let mut value = json(column)?;
+    let mut lists = Vec::new();
+    for (n, names) in path.lists().iter().enumerate() {
+        let at = at(&value, names);
+        lists.push(
+            Sql::new("jsonb_array_elements(case jsonb_typeof(")
+                .add(&at)
+                .text(") when 'array' then ")
+                .add(&at)
+                .text(&format!(" end) as e{n}(item)")),
+        );
+        value = Sql::new(&format!("e{n}.item"));
+    }
+    let at = at(&value, &path.end());
+    lists.push(
+        Sql::new("jsonb_array_elements_text(case jsonb_typeof(")
+            .add(&at)
+            .text(") when 'array' then ")
+            .add(&at)
+            .text(" when 'string' then jsonb_build_array(")
+            .add(&at)
+            .text(") when 'number' then jsonb_build_array(")
+            .add(&at)
+            .text(") else '[]'::jsonb end) as j(value)"),
+    );
+    Ok(Sql::join(&lists, " cross join lateral "))
+}
+
+pub(super) fn json_without(column: &Column, path: &JsonPath, gone: &Sql) -> Result<Sql> {
+    let whole = without(&json(column)?, &path.lists(), &path.end(), gone, 0);
+    Ok(Sql::new("cast(").add(&whole).text(&format!(" as {})", column.declared)))
+}
+
+/// `value` without what is gone, through the lists on the way from the outermost to the innermost.
+fn without(value: &Sql, lists: &[Vec<&str>], end: &[&str], gone: &Sql, depth: usize) -> Sql {
+    let names = lists.first().map_or(end, Vec::as_slice);
+    let at = at(value, names);
+    let set = |new: &Sql| match names {
+        [] => new.clone(),
+        _ => Sql::new("jsonb_set(").add(value).text(", ").add(&way(names)).text(", ").add(new).text(")"),
     };
-    Ok(Sql::new("cast(case jsonb_typeof(")
-        .add(&at)
-        .text(") when 'array' then ")
-        .add(&set(&kept))
-        .text(" else ")
-        .add(&set(&Sql::new("'null'::jsonb")))
-        .text(&format!(" end as {})", column.declared)))
+    let item = Sql::new(&format!("e{depth}.item"));
+    let each = |kept: &Sql, only: &Sql| {
+        Sql::new("(select coalesce(jsonb_agg(")
+            .add(kept)
+            .text(&format!(" order by e{depth}.n), '[]'::jsonb) from jsonb_array_elements("))
+            .add(&at)
+            .text(&format!(") with ordinality as e{depth}(item, n)"))
+            .add(only)
+            .text(")")
+    };
+    let list = match lists {
+        [_, inner @ ..] => each(&without(&item, inner, end, gone, depth + 1), &Sql::default()),
+        [] => {
+            let only = Sql::new(" cross join lateral (select ")
+                .add(&item)
+                .text(" #>> '{}' as value) as j where (")
+                .add(gone)
+                .text(") is not true");
+            each(&item, &only)
+        }
+    };
+    // the value that stands alone; beside it, in other items of a list, may stand one that is not gone
+    let alone = || {
+        Sql::new("case when (select (")
+            .add(gone)
+            .text(") is true from (select ")
+            .add(&at)
+            .text(" #>> '{}' as value) as j) then ")
+            .add(&set(&Sql::new("'null'::jsonb")))
+            .text(" else ")
+            .add(value)
+            .text(" end")
+    };
+    let mut whole = Sql::new("case jsonb_typeof(").add(&at).text(") when 'array' then ").add(&set(&list));
+    if lists.is_empty() {
+        for kind in ["string", "number"] {
+            whole = whole.text(&format!(" when '{kind}' then ")).add(&alone());
+        }
+    }
+    whole.text(" else ").add(value).text(" end")
 }
 
 // The first statement needs its lock for a moment only, the second lets others read and write.

@@ -11,8 +11,8 @@ use super::place::{self, Place};
 use super::{age, references, walk};
 use std::time::Duration;
 use targets::db::{
-    AT, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, Range, Result,
-    Row, Spelled, Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
+    AT, Age, BATCH, Chore, Column, Cutoff, Dialect, EpochUnit, Family, ForeignKey, Generated, JsonPath,
+    Range, Result, Row, Spelled, Sql, Table, TableKind, TableName, Take, UndoTable, Value, after, quote,
 };
 
 /// The column of an undo table that numbers its rows.
@@ -313,11 +313,11 @@ impl Dialect for SqliteDialect {
         references::read_as(text, column)
     }
 
-    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql> {
+    fn json_items(&self, column: &Column, path: &JsonPath) -> Result<Sql> {
         Ok(references::json_items(column, path))
     }
 
-    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql> {
+    fn json_without(&self, column: &Column, path: &JsonPath, gone: &Sql) -> Result<Sql> {
         Ok(references::json_without(column, path, gone))
     }
 

@@ -220,14 +220,34 @@ impl State {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>> {
+        self.reports_after(limit, since, operation, None)
+    }
+
+    /// The same, from the run on that comes after this one in the list.
+    pub fn reports_after(
+        &self,
+        limit: u64,
+        since: Option<Timestamp>,
+        operation: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Vec<Report>> {
+        let own = self.own("runs");
         let mut select = Sql::new("select id, report from ")
-            .table(&self.own("runs"))
+            .table(&own)
             .text(" where started_at >= ")
             .bind(since.map_or_else(String::new, sortable));
         if let Some(operation) = operation {
             select = select.text(" and ',' || operations || ',' like ").bind(format!("%,{operation},%"));
         }
-        select = select.text(" order by started_at desc, id desc limit ").bind(limit.min(10_000) as i64);
+        if let Some(cursor) = cursor {
+            select = select
+                .text(" and (started_at, id) < (select c.started_at, c.id from ")
+                .table(&own)
+                .text(" as c where c.id = ")
+                .bind(cursor)
+                .text(")");
+        }
+        select = select.text(" order by started_at desc, id desc limit ").bind(limit.min(100_000) as i64);
         let mut reports = Vec::new();
         for row in self.rows(&select)? {
             let stored = row.get(1).and_then(Value::as_text).and_then(|text| serde_json::from_str(text).ok());

@@ -4,7 +4,7 @@
 
 use super::options::{Reference, Target};
 use engine::{Error, Result};
-use targets::db::{Column, Dialect, Family, ForeignKey, Key, Schema, Sql, Table, TableKind, Value};
+use targets::db::{Column, Dialect, Family, ForeignKey, JsonPath, Key, Schema, Sql, Table, TableKind, Value};
 
 /// One reference of a table.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Link {
     /// The column that says which table is meant, and its value for this one.
     pub of_type: Option<(Column, String)>,
     /// The way to the references inside a JSON column.
-    pub json: Option<Vec<String>>,
+    pub json: Option<JsonPath>,
     /// As the database declares it.
     pub declared: Option<ForeignKey>,
 }
@@ -170,7 +170,7 @@ fn link(
         parent: parent.clone(),
         parent_where: reference.parent_where.clone(),
         of_type,
-        json: reference.json.as_deref().map(path).transpose()?,
+        json: reference.json.as_deref().map(JsonPath::read).transpose()?,
         declared,
     })
 }
@@ -179,46 +179,12 @@ fn said(columns: &[String]) -> String {
     if columns.is_empty() { "no column".to_owned() } else { format!("({})", columns.join(", ")) }
 }
 
-/// `$.author."e-mail".ids[*]` as its names. What would be read as something else is refused: it would find nothing.
-pub fn path(text: &str) -> Result<Vec<String>> {
-    let refuse = || {
-        Error::usage(format!("the JSON path `{text}` is not understood")).help(
-            "the forms are `$.a.b` and `$.a.b[*]`, names with other signs in quotes as in `$.\"a-b\"`; a list may only stand at the end",
-        )
-    };
-    let whole = text.trim();
-    let whole = whole.strip_suffix("[*]").unwrap_or(whole);
-    let (mut rest, mut first) = match whole.strip_prefix('$') {
-        Some(rest) => (rest, false),
-        None => (whole, true),
-    };
-    let mut names = Vec::new();
-    while !rest.is_empty() {
-        if !std::mem::take(&mut first) {
-            rest = rest.strip_prefix('.').ok_or_else(refuse)?;
-        }
-        let (name, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or_else(refuse)?,
-            None => {
-                let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-                rest.split_at(end)
-            }
-        };
-        if name.is_empty() {
-            return Err(refuse());
-        }
-        names.push(name.to_owned());
-        rest = after;
-    }
-    Ok(names)
-}
-
 impl Link {
     /// How it is called in reports: `user_id`, or `data$.ids`.
     pub fn name(&self) -> String {
         let columns: Vec<&str> = self.columns().collect();
         match &self.json {
-            Some(path) => format!("{}$.{}", columns.join(", "), path.join(".")),
+            Some(path) => format!("{}$.{path}", columns.join(", ")),
             None => columns.join(", "),
         }
     }
@@ -404,26 +370,5 @@ pub fn is_alike(a: &Column, b: &Column) -> bool {
         (Any, _) | (_, Any) => true,
         (Other, Other) => a.declared == b.declared,
         (x, y) => x == y || (number(x) && number(y)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::path;
-
-    #[test]
-    fn a_path_into_json_is_read_or_refused() {
-        let names = |text: &str| path(text).unwrap_or_else(|error| panic!("{text}: {error}")).join("|");
-        assert_eq!(names("$.a.ids[*]"), "a|ids");
-        assert_eq!(
-            (names("$"), names("$[*]"), names("ids"), names("a.b[*]")),
-            ("".into(), "".into(), "ids".into(), "a|b".into())
-        );
-        assert_eq!(names("$.\"x-y\".z"), "x-y|z");
-        for wrong in
-            ["$[*].l", "$.a[*].l", "$.a[0].l", "nonsense[", "$.x-y", "$..a", "$.a.", "$a", "$.\"x", ".a"]
-        {
-            assert!(path(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -59,7 +59,8 @@ pub struct Target {
     /// With `type_column`: its value for this parent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub type_value: Option<String>,
-    /// For references inside a JSON column: the way to them, `$.lesson_ids` or `$.author.id`; one id, or a list of them.
+    /// For references inside a JSON column: the way to them, `$.lesson_ids`, `$.author.id` or
+    /// `$.blocks[*].lesson_id`; one id, or a list of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<String>,
     /// Several references of the table: a row is an orphan when any of them finds no parent, and is counted once.

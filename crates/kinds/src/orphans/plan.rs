@@ -205,9 +205,10 @@ fn act(target: &Target, links: &[Link], dialect: &dyn Dialect) -> Result<Act> {
         Mend::Remove => {
             for link in links {
                 let own = &link.pairs[0].0;
-                let path = link.json.as_deref().unwrap_or_default();
-                let value = dialect.json_without(own, path, &link.finds_none(dialect)?)?;
-                changes.push((own.name.clone(), value));
+                if let Some(path) = &link.json {
+                    let value = dialect.json_without(own, path, &link.finds_none(dialect)?)?;
+                    changes.push((own.name.clone(), value));
+                }
             }
         }
     }

@@ -250,6 +250,51 @@ fn a_single_id_inside_json_becomes_null_or_its_row_goes() {
 }
 
 #[test]
+fn ids_in_the_items_of_lists_inside_json_are_found_at_any_depth() {
+    let given = |place: &Place| {
+        playlists(place);
+        place.script(
+            r#"insert into playlists values
+                 (30, '{"b": [{"l": 1}, {"l": 9, "n": "x"}, {"l": "8"}, {"l": [2, 9]}, {"l": {"id": 9}}, 9, null, "9", [], {"m": 9}]}'),
+                 (31, '{"b": [{"l": 1}, {"l": [2, "3"]}]}'), (32, '{"b": {"l": 9}}'), (33, '{"b": 9}'),
+                 (34, '[[{"l": 9}, {"l": 2}], {"l": 9}, []]');"#,
+        );
+    };
+    let of = |place: &Place, id: i64| {
+        let rows = place.rows(&format!("select cast(data as text) from playlists where id = {id}"));
+        serde_json::from_str::<serde_json::Value>(rows[0][0].as_text().unwrap_or_default()).unwrap()
+    };
+    let options = |path: &str, policy: &str| json!({"table": "playlists", "columns": ["data"], "json": path, "parent": "lessons", "policy": policy});
+    orphans(options("$.b[*].l", "remove"))
+        .given(given)
+        .after(move |place, report| {
+            assert_eq!(report.operations[0].rows_changed, 1, "{report:#?}");
+            let kept = json!({"b": [{"l": 1}, {"l": null, "n": "x"}, {"l": null}, {"l": [2]}, {"l": {"id": 9}},
+                9, null, "9", [], {"m": 9}]});
+            assert_eq!(of(place, 30), kept);
+            assert_eq!(of(place, 31), json!({"b": [{"l": 1}, {"l": [2, "3"]}]}));
+            assert_eq!(of(place, 32), json!({"b": {"l": 9}}));
+        })
+        .tell();
+    orphans(options("$[*][*].l", "remove"))
+        .given(given)
+        .after(move |place, report| {
+            assert_eq!(report.operations[0].rows_changed, 1, "{report:#?}");
+            assert_eq!(of(place, 34), json!([[{"l": null}, {"l": 2}], {"l": 9}, []]));
+        })
+        .without_faults()
+        .tell();
+    orphans(options("$.b[*].l", "delete"))
+        .given(given)
+        .after(|place, report| {
+            assert_eq!(report.operations[0].rows_deleted, 1, "{report:#?}");
+            assert_eq!(place.rows("select 1 from playlists where id = 30").len(), 0);
+        })
+        .without_faults()
+        .tell();
+}
+
+#[test]
 fn what_is_no_json_is_left_alone() {
     let place = Place::sqlite();
     playlists(&place);

@@ -38,6 +38,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(super::token::command())
         .subcommand(super::notify::command())
         .subcommand(status())
+        .subcommand(metrics())
         .subcommand(report())
         .subcommand(audit())
         .subcommand(digest())
@@ -390,6 +391,12 @@ fn status() -> Command {
                 .num_args(0..)
                 .help("Only these operations; without any, all of the configuration"),
         )
+}
+
+fn metrics() -> Command {
+    Command::new("metrics")
+        .about("Print figures for Prometheus: for a collector of text files, where nothing serves `/metrics`")
+        .after_help("Example:\n  sexton metrics > /var/lib/node_exporter/sexton.prom")
 }
 
 fn report() -> Command {

@@ -60,7 +60,7 @@ fn notes() -> Json {
         "Something that is wrong.",
         &[
             ("id", text("What it is about, such as `disk/main`.")),
-            ("level", integer("0 info, 1 warning, 2 critical.")),
+            ("level", text("`warning` or `critical`.")),
             ("title", text("What people read.")),
             ("since", text("Since when.")),
             ("told", text("When it was told last.")),

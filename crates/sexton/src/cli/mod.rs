@@ -172,6 +172,7 @@ fn dispatch(
         "token" => token::token(&act, own, &actor),
         "notify" => notify::notify(&act, own),
         "status" => status::status(&act, own),
+        "metrics" => metrics(&act),
         "report" => runs::report(&act, own),
         "audit" => runs::audit(&act, own),
         "digest" => digest::digest(&act, named),
@@ -190,6 +191,14 @@ fn dispatch(
             )),
         },
     }
+}
+
+/// `sexton metrics`.
+fn metrics(act: &Act) -> Result<Exit, Trouble> {
+    let mut gathered = crate::metrics::Gathered::default();
+    gathered.go_on(act.engine)?;
+    act.console.data(crate::metrics::text(act.engine, act.config, &gathered)?.trim_end());
+    Ok(Exit::Done)
 }
 
 /// Help and version are results; everything else is a usage error, as a document where one was asked for (S0-104).

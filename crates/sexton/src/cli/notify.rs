@@ -141,7 +141,8 @@ fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         let counts: serde_json::Map<String, Json> =
             counts.iter().map(|(state, many)| (state.name().to_owned(), json!(many))).collect();
         act.console.document(&json!({
-            "schema_version": SCHEMA_VERSION, "counts": counts, "alarms": alarms, "notes": notes,
+            "schema_version": SCHEMA_VERSION, "counts": counts,
+            "alarms": alarms.iter().map(notify::shown).collect::<Json>(), "notes": notes,
         }));
         return Ok(Exit::Done);
     }

@@ -116,6 +116,7 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
         ("notify", "`[notify.NAME]`"),
         ("notifications", "`[notifications]`"),
         ("alerts", "`[alerts]`"),
+        ("api", "`[api]`"),
     ] {
         let Some(section) = schema.property(name) else { continue };
         let _ = write!(text, "\n## {title}\n\n{}\n", one_line(section.about));

@@ -35,9 +35,8 @@ pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>
     };
     let answers = std::thread::scope(|scope| {
         let api = scope.spawn(|| {
-            let served = http::serve(Arc::clone(config), *at, &stop, |at| {
-                tell(&format!("the API answers at http://{at}"))
-            });
+            let served =
+                http::serve(Arc::clone(config), *at, &stop, |at| tell(&format!("the API answers at {at}")));
             // Nobody wants half of a service.
             stop.ask();
             served

@@ -1,75 +1,15 @@
-//! `sexton status`: whether something is at work, and what the runs of each operation came to, from the run log.
-//!
-//! Dry runs are left out (W-114), and attempts that found somebody else at work. What a kind did beside its rows is summed under
-//! its own names, so that the statistics survive every restart (W-076); what it measured is told as last seen. A share of nothing is no share: before the first run there is none.
+//! `sexton status`: whether something is at work, how the schedules stand, and what the runs of each operation came to.
 
 use super::act::Act;
 use super::numbers::{count, minute, of};
 use super::schedule::schedules;
 use super::table::Table;
 use crate::exit::Exit;
+use crate::statistics::{self, Statistics};
 use crate::trouble::Trouble;
 use clap::ArgMatches;
-use engine::{ErrorRate, OperationReport, Report, SCHEMA_VERSION, Status};
-use jiff::Timestamp;
+use engine::{ErrorRate, SCHEMA_VERSION};
 use serde_json::{Map, Value, json};
-
-/// As many runs as anybody will ever look back at.
-const ALL: u64 = 100_000;
-
-/// A figure whose name ends so counts what was done, and adds up; any other tells how things stood.
-const DEEDS: [&str; 9] =
-    ["found", "cleaned", "failed", "merged", "moved", "removed", "renamed", "folded", "restored"];
-
-/// What the runs of one operation, or of all, came to.
-#[derive(Default)]
-struct Statistics {
-    total: u64,
-    successful: u64,
-    failed: u64,
-    last: Option<(Timestamp, Status)>,
-    figures: Map<String, Value>,
-}
-
-impl Statistics {
-    /// Runs come newest first.
-    fn add(&mut self, at: Timestamp, done: &OperationReport) {
-        self.total += 1;
-        match done.status {
-            Status::Completed => self.successful += 1,
-            Status::Failed => self.failed += 1,
-            _ => {}
-        }
-        self.last.get_or_insert((at, done.status));
-        for (name, value) in done.result.iter().filter_map(Value::as_object).flatten() {
-            let Some(figure) = value.as_u64() else { continue };
-            let known = self.figures.get(name).and_then(Value::as_u64);
-            let adds_up = name.rsplit('_').next().is_some_and(|last| DEEDS.contains(&last));
-            match known {
-                Some(known) if adds_up => drop(self.figures.insert(name.clone(), (known + figure).into())),
-                Some(_) => {}
-                None => drop(self.figures.insert(name.clone(), figure.into())),
-            }
-        }
-    }
-
-    /// R5; the share is null until there is a run.
-    fn document(&self) -> Value {
-        let share = (self.total > 0).then(|| self.successful as f64 / self.total as f64);
-        let mut all = json!({
-            "total_runs": self.total,
-            "successful_runs": self.successful,
-            "failed_runs": self.failed,
-            "last_run_at": self.last.map(|(at, _)| at),
-            "last_status": self.last.map(|(_, status)| status),
-            "success_rate": share,
-        });
-        if let Some(all) = all.as_object_mut() {
-            all.extend(self.figures.clone());
-        }
-        all
-    }
-}
 
 /// `sexton status [OPERATION]…`.
 pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
@@ -82,11 +22,11 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         ));
     }
     names.retain(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name));
-    let reports = act.engine.reports(ALL, None, None)?;
+    let reports = act.engine.reports(statistics::ALL, None, None)?;
     let at_work: Vec<&str> =
         reports.iter().filter(|report| report.is_open()).map(|report| report.run_id.as_str()).collect();
     let each: Vec<(&str, Statistics)> =
-        names.iter().map(|name| (*name, of_operation(&reports, name))).collect();
+        names.iter().map(|name| (*name, Statistics::of(&reports, name))).collect();
     let week = ErrorRate::of_week(&reports, act.engine.clock().now());
     let (serving, schedules) = (schedules(act).serving()?, schedules(act).standings()?);
     if !act.console.is_text() {
@@ -150,19 +90,4 @@ pub fn status(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     }
     act.console.note(&of(reports.len() as u64, "run is in the log", "runs are in the log"));
     Ok(Exit::Done)
-}
-
-fn of_operation(reports: &[Report], name: &str) -> Statistics {
-    let mut own = Statistics::default();
-    for report in reports.iter().filter(|report| !report.metadata.dry_run && !report.is_open()) {
-        // Whoever found another at work failed at nothing.
-        let busy = report.errors.iter().any(|error| error.operation == name && error.code == engine::BUSY);
-        if busy {
-            continue;
-        }
-        for done in report.operations.iter().filter(|done| done.operation == name) {
-            own.add(report.metadata.started_at, done);
-        }
-    }
-    own
 }

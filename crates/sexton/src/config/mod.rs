@@ -4,6 +4,7 @@
 //! [`Config`] that exists is right in itself; whether databases and tables exist is found out by planning. The
 //! only module that reads the environment.
 
+mod api;
 mod backups;
 mod channels;
 mod document;
@@ -18,6 +19,7 @@ mod secrets;
 mod sections;
 mod whole;
 
+pub use api::{ApiSection, CleanupRoutes};
 pub use channels::wrong_recipient;
 pub use document::{Node, Value};
 pub use environment::Environment;
@@ -87,6 +89,8 @@ pub struct Config {
     pub backups: Option<BackupPolicy>,
     /// Who is told what, and how.
     pub notify: notify::Settings,
+    /// How the API is served.
+    pub api: ApiSection,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -389,6 +393,7 @@ impl Config {
             first_run_dry: false,
             backups: Some(usual_backups),
             notify: notify::Settings::default(),
+            api: ApiSection::default(),
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })

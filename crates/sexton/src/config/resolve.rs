@@ -2,6 +2,7 @@
 //!
 //! What can go wrong here is what lies outside the file: variables that are not set, URLs that are none.
 
+use super::api::ApiSection;
 use super::backups;
 use super::document::Node;
 use super::environment::Environment;
@@ -85,6 +86,7 @@ pub fn config(
         first_run_dry: value(tree.entry("first_run_dry")),
         backups: backup.enabled.then(|| backups::policy(backup, folder, &state_folder, identity)),
         notify,
+        api: section::<ApiSection>(tree, "api").within(folder),
         secrets,
         now: None,
     })

@@ -3,6 +3,7 @@
 //! The doc comments are the help texts of the reference and of editors. Options of kinds are not here: they
 //! come from the kinds' own schemas.
 
+use super::api::ApiSection;
 use engine::Severity;
 use engine::age::Age;
 use engine::backup::{Proof, Tool};
@@ -50,6 +51,8 @@ pub struct File {
     pub notifications: NotificationsSection,
     /// From when on something is an alert, and who is told.
     pub alerts: AlertsSection,
+    /// The REST API of `sexton serve --listen`.
+    pub api: ApiSection,
     /// Tables of applications that get a row for each run, by any name.
     pub run_log: BTreeMap<String, RunLogSection>,
     /// Other values for some of the keys above, chosen by `--profile NAME`.

@@ -3,6 +3,7 @@
 //! Also the checks that no schema can express: names that refer to each other, reserved names. Nothing is resolved
 //! here and nothing outside the file is looked at.
 
+use super::api;
 use super::document::{Node, Value};
 use super::problem::Problem;
 use super::schedules;
@@ -106,6 +107,9 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     super::channels::check(tree, problems);
     for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
         check_database(run_log, tree, problems);
+    }
+    if let Some(own) = tree.entry("api") {
+        api::check(own, tree, problems);
     }
     if let Some(backup) = tree.entry("backup") {
         check_backup(backup, tree, problems);

@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::error::Refusal;
+use super::limits;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -31,7 +32,12 @@ pub async fn check(
             Ok(engine.tokens()?.check(&secret, engine.clock().now()).map_err(engine::Failure::from)?)
         })
         .await?;
-    request.extensions_mut().insert(token.ok_or_else(unknown)?);
+    let Some(token) = token else {
+        api.limits.allow(limits::UNKNOWN)?;
+        return Err(unknown());
+    };
+    api.limits.allow(&token.id)?;
+    request.extensions_mut().insert(token);
     Ok(next.run(request).await)
 }
 

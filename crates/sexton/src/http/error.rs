@@ -42,12 +42,28 @@ pub struct Refusal {
     code: &'static str,
     message: String,
     field: Option<String>,
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// Of a status and a code.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None }
+        Self { status, code, message: message.into(), field: None, retry_after: None }
+    }
+
+    /// After so many seconds it may be asked again.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The same with another status and code.
+    pub fn with_status(self, status: StatusCode, code: &'static str) -> Self {
+        Self { status, code, ..self }
+    }
+
+    /// The part of the request that is wrong.
+    pub fn field(self, name: &str) -> Self {
+        Self { field: Some(name.to_owned()), ..self }
     }
 
     /// There is no such thing.
@@ -102,6 +118,9 @@ impl IntoResponse for Refusal {
         let mut answer = (self.status, Json(&Wrong { error: what })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
     }

@@ -4,20 +4,29 @@
 //! Whatever is typed here is a name, a number or an option; statements in SQL come only from the configuration.
 
 mod auth;
+mod begin;
+mod cleanup;
 mod error;
 mod health;
+mod limits;
+mod maintenance;
+mod metrics;
 mod pool;
+mod tls;
 mod v1;
 
 use crate::config::Config;
+use crate::metrics::Gathered;
 use crate::trouble::Trouble;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::{Router, middleware};
 use engine::Stop;
+use jiff::Timestamp;
+use limits::Limits;
 use pool::Pool;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -35,6 +44,14 @@ pub struct Api {
     pub pool: Pool,
     /// Asked when the process ends: runs that were begun here end their batch.
     pub stop: Stop,
+    /// When it began to serve.
+    pub began: Timestamp,
+    /// Who called how often.
+    pub limits: Limits,
+    /// How the databases were when they were last asked.
+    pub health: health::Seen,
+    /// What was gathered for the metrics so far.
+    pub gathered: Mutex<Gathered>,
 }
 
 /// The document, without the paths, which come from the handlers.
@@ -48,21 +65,40 @@ pub struct Api {
 struct Document;
 
 fn router(api: &Arc<Api>) -> Router {
-    let (guarded, document) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1::routes()).split_for_parts();
+    let mut routes = OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", v1::routes())
+        .nest(maintenance::PATH, maintenance::routes());
+    if api.config.api.cleanup.is_some() {
+        routes = routes.nest("/api/cleanup", cleanup::routes());
+    }
+    let (mut guarded, document) = routes.split_for_parts();
+    if let Some(alias) = &api.config.api.maintenance_alias {
+        let (again, _) = OpenApiRouter::new().nest(alias, maintenance::routes()).split_for_parts();
+        guarded = guarded.merge(again);
+    }
     let document = Arc::new(document);
-    let guarded = guarded
+    let mut guarded = guarded
         .route(
             "/api/openapi.json",
             axum::routing::get(move || async move { axum::Json((*document).clone()) }),
         )
-        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check))
-        .with_state(Arc::clone(api));
+        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check));
+    let open = api.config.api.open_metrics;
+    let mut unguarded = health::routes();
+    match open {
+        true => unguarded = unguarded.merge(metrics::routes()),
+        false => {
+            let own = metrics::routes();
+            guarded =
+                guarded.merge(own.route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check)));
+        }
+    }
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    health::routes(api)
+    unguarded
         .merge(guarded)
+        .with_state(Arc::clone(api))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(CatchPanicLayer::custom(error::panicked))
@@ -79,7 +115,7 @@ pub fn serve(
     config: Arc<Config>,
     at: SocketAddr,
     stop: &Stop,
-    told: impl FnOnce(SocketAddr),
+    told: impl FnOnce(&str),
 ) -> Result<(), Trouble> {
     let failed = |error: std::io::Error| Trouble {
         help: Some("name another address with `--listen`, such as 127.0.0.1:7980".to_owned()),
@@ -91,16 +127,29 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(failed)?;
-    let api = Arc::new(Api { pool: Pool::new(Arc::clone(&config)), config, stop: stop.clone() });
+    let pool = Pool::new(Arc::clone(&config));
+    let engine = pool.take();
+    let began = engine.clock().now();
+    pool.give(engine);
+    let limits = Limits::new(config.api.calls_per_minute);
+    let (health, gathered) = (health::Seen::default(), Mutex::default());
+    let api = Arc::new(Api { pool, config, stop: stop.clone(), began, limits, health, gathered });
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(at).await.map_err(failed)?;
-        told(listener.local_addr().unwrap_or(at));
+        let bound = listener.local_addr().unwrap_or(at);
         let stopped = stop.clone();
         let ended = async move {
             while !stopped.asked() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
+        let files = &api.config.api;
+        if let (Some(certificate), Some(key)) = (files.certificate.clone(), files.key.clone()) {
+            let listener = tls::listen(listener, tls::Files { certificate, key })?;
+            told(&format!("https://{bound}"));
+            return axum::serve(listener, router(&api)).with_graceful_shutdown(ended).await.map_err(failed);
+        }
+        told(&format!("http://{bound}"));
         axum::serve(listener, router(&api)).with_graceful_shutdown(ended).await.map_err(failed)
     })?;
     // Streams of events are cut: whoever listens asks again.

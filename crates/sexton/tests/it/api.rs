@@ -7,27 +7,28 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process that serves the API of a desk.
-struct Server {
-    desk: Desk,
+pub struct Server {
+    pub desk: Desk,
     process: Child,
-    at: String,
-    token: String,
+    /// Its whole address: `http://…`.
+    pub at: String,
+    pub token: String,
 }
 
 /// What curl got.
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub headers: String,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Json {
+    pub fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.body))
     }
 
     /// The code of what went wrong, which must be in the one shape of errors.
-    fn wrong(&self, status: u16) -> String {
+    pub fn wrong(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.body);
         let error = &self.json()["error"];
         for key in ["code", "message", "correlation_id"] {
@@ -39,7 +40,11 @@ impl Answer {
 
 impl Server {
     fn begin(role: &str) -> Self {
-        let desk = Desk::ready();
+        Self::of(Desk::ready(), role)
+    }
+
+    /// With a token of this role.
+    pub fn of(desk: Desk, role: &str) -> Self {
         let token =
             desk.sexton(&format!("token create tester --role {role}")).ends(0).stdout.trim().to_owned();
         let mut process = desk
@@ -51,7 +56,7 @@ impl Server {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let at = loop {
             let line = lines.next().expect("it ended before it answered").unwrap();
-            if let Some((_, at)) = line.split_once("http://") {
+            if let Some((_, at)) = line.split_once("the API answers at ") {
                 break at.to_owned();
             }
         };
@@ -59,11 +64,11 @@ impl Server {
         Self { desk, process, at, token }
     }
 
-    fn curl(&self, arguments: &[&str], path: &str) -> Answer {
+    pub fn curl(&self, arguments: &[&str], path: &str) -> Answer {
         let output = Command::new("curl")
             .args(["-s", "-i", "--max-time", "30", "-H", "Expect:"])
             .args(arguments)
-            .arg(format!("http://{}{path}", self.at))
+            .arg(format!("{}{path}", self.at))
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -72,11 +77,11 @@ impl Server {
         Answer { status, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.curl(&["-H", &format!("Authorization: Bearer {}", self.token)], path)
     }
 
-    fn send(&self, method: &str, path: &str, body: &Json, more: &[&str]) -> Answer {
+    pub fn send(&self, method: &str, path: &str, body: &Json, more: &[&str]) -> Answer {
         let (token, body) = (format!("Authorization: Bearer {}", self.token), body.to_string());
         let mut arguments =
             vec!["-X", method, "-H", &token, "-H", "content-type: application/json", "-d", &body];
@@ -84,11 +89,10 @@ impl Server {
         self.curl(&arguments, path)
     }
 
-    fn wait(&self, run: &str) -> Json {
+    pub fn wait(&self, run: &str) -> Json {
         let began = Instant::now();
         loop {
             let run = self.get(&format!("/api/v1/runs/{run}"));
-            // It is answered before it is begun.
             let over = run.status == 200
                 && !["new", "planned", "ready", "running", "verifying"]
                     .contains(&run.json()["status"].as_str().unwrap());
@@ -222,7 +226,7 @@ fn schedules_are_added_approved_and_run_under_their_versions() {
 #[test]
 fn only_who_has_a_token_may_and_only_what_its_role_allows() {
     let mut server = Server::begin("read");
-    assert_eq!(server.curl(&[], "/health").json(), json!({"status": "ok"}));
+    assert_eq!(server.curl(&[], "/live").json(), json!({"status": "ok"}));
     assert_eq!(server.curl(&[], "/ready").json(), json!({"status": "ready"}));
     for wrong in ["", "Bearer ", "Bearer nonsense", "Bearer sexton_abcdefgh_0000", "Basic dGVzdA=="] {
         let answer = server.curl(&["-H", &format!("Authorization: {wrong}")], "/api/v1/operations");

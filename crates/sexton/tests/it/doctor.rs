@@ -118,3 +118,22 @@ fn files_that_are_no_database_are_errors_with_help() {
     let said = desk.sexton("doctor").ends(2);
     assert!(said.stderr.contains("no database was named"), "{}", said.shown());
 }
+
+#[test]
+fn an_operation_that_failed_is_told_with_its_log() {
+    // S3-057
+    let desk = Desk::ready();
+    desk.place.script(
+        "create trigger stays before delete on audit_log begin select raise(abort, 'not today'); end",
+    );
+    desk.sexton("run logs --yes --force").ends(1);
+    let said = desk.sexton("doctor").ends(5).stdout;
+    assert!(said.contains("logs failed when it last ran") && said.contains("not today"), "{said}");
+    assert!(said.contains("mend: sexton runs show ") && said.contains("runs.jsonl"), "{said}");
+    assert!(said.contains("disk used"), "{said}");
+    desk.place.script("drop trigger stays");
+    desk.sexton("run logs --yes").ends(0);
+    assert!(!desk.sexton("doctor").stdout.contains("failed when it last ran"), "it is mended");
+    let gone = desk.sexton("doctor postgres://nobody@127.0.0.1:1/none").ends(1);
+    assert!(gone.stderr.contains("127.0.0.1") && gone.stderr.contains("help: "), "{}", gone.stderr);
+}

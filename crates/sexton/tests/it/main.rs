@@ -3,6 +3,9 @@
 //! Every test runs the real program in a folder and an environment of its own.
 
 mod api;
+mod api_cleanup;
+mod api_maintenance;
+mod api_service;
 mod backup;
 mod bad_input;
 mod broken_config;

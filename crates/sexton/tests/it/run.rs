@@ -71,7 +71,7 @@ fn nothing_named_is_a_usage_error_that_names_both_flags() {
 
 #[test]
 fn explicit_names_keep_their_order_and_a_group_runs_its_own() {
-    // S1-002, S0-103, S0-066, S0-070, S1-003
+    // S1-002, S0-103, S0-065, S0-066, S0-070, S1-003
     let desk = Desk::ready();
     for (line, order) in [
         ("run sessions logs", ["sessions", "logs"]),

@@ -3,7 +3,8 @@
 //! Conditions are written over the alias `t` for the table and `u` for its undo table.
 
 use super::{
-    Chore, Column, ForeignKey, Link, Range, Result, Shift, Spelled, Sql, Table, TableName, Take, UndoTable,
+    Chore, Column, ForeignKey, JsonPath, Link, Range, Result, Shift, Spelled, Sql, Table, TableName, Take,
+    UndoTable,
 };
 
 /// Spelling of one database.
@@ -180,12 +181,12 @@ pub trait Dialect: Send + Sync {
     /// `text`, an expression, read as a value of the type of `column`: NULL where it cannot be. None where there is no
     /// reading that everybody would agree on.
     fn read_as(&self, text: &Sql, column: &Column) -> Option<Sql>;
-    /// A from-item `j` with one column `value`: what lies at the end of `path` in a JSON column over `t`, one scalar or
-    /// the scalars of a list. No rows where the column is no JSON.
-    fn json_items(&self, column: &Column, path: &[String]) -> Result<Sql>;
+    /// From-items that end with `j`, of which `value` is what lies at the end of `path` in a JSON column over `t`: one
+    /// scalar, the scalars of a list, or those of each item of the lists on the way. No rows where the column is no JSON.
+    fn json_items(&self, column: &Column, path: &JsonPath) -> Result<Sql>;
     /// The value that a JSON column over `t` has without the items that satisfy `gone`, over `j.value`: they leave the
     /// list; one that stands alone becomes null.
-    fn json_without(&self, column: &Column, path: &[String], gone: &Sql) -> Result<Sql>;
+    fn json_without(&self, column: &Column, path: &JsonPath, gone: &Sql) -> Result<Sql>;
     /// What makes the database refuse orphans of a reference from now on: statements, or a comment that says what to do.
     /// `declared`: it is there, but was never checked.
     fn keep_reference(&self, table: &Table, key: &ForeignKey, declared: bool) -> Vec<String>;

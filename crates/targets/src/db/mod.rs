@@ -12,6 +12,7 @@ mod copies;
 mod dialect;
 mod error;
 mod inspection;
+mod json_path;
 mod object;
 mod schema;
 mod server;
@@ -34,6 +35,7 @@ pub use inspection::{
     Inspection, Lock, Pinned, PinnedBy, ReferenceFacts, Replica, Replication, Section, SequenceFacts,
     Setting, SlotFacts, Slow, TableFacts, Talker, without_literals,
 };
+pub use json_path::JsonPath;
 pub use object::Object;
 pub use schema::{
     Action, Column, Family, ForeignKey, Generated, Index, Key, Link, Rights, Schema, Table, TableKind,

@@ -9,6 +9,7 @@ mod text;
 
 use super::act::Act;
 use super::flags;
+use super::numbers::minute;
 use crate::choice;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -16,9 +17,12 @@ use crate::trouble::Trouble;
 use crate::wiring;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use engine::{Kind, Plan, SCHEMA_VERSION};
+use engine::{Kind, Plan, SCHEMA_VERSION, Status};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+
+/// So many of the last runs are looked at.
+const LAST: u64 = 200;
 
 /// What one database came to.
 struct Page {
@@ -105,7 +109,9 @@ pub fn doctor(
                 if !matches.get_flag("no-sample") {
                     keep(act, &plan);
                 }
-                let found = plan.items.into_iter().next().and_then(|item| item.result).unwrap_or(Json::Null);
+                let mut found =
+                    plan.items.into_iter().next().and_then(|item| item.result).unwrap_or(Json::Null);
+                add(&mut found, failures(act, name));
                 pages.push(Page { name: name.clone(), found });
             }
             Err(failure) if names.len() == 1 => return Err(failure.into()),
@@ -131,6 +137,46 @@ pub fn doctor(
         None if passed => Exit::Done,
         None => Exit::Findings,
     })
+}
+
+/// Operations on a database whose last run failed, with where its log is (S3-057).
+fn failures(act: &Act, database: &str) -> Vec<Json> {
+    // Without a state there were no runs; what is wrong with it is told by the commands that need it.
+    let Ok(reports) = act.engine.reports(LAST, None, None) else { return Vec::new() };
+    let mut seen: Vec<&str> = Vec::new();
+    let mut found = Vec::new();
+    for report in reports.iter().filter(|report| !report.is_open()) {
+        for done in report.operations.iter().filter(|done| done.database == database) {
+            if seen.contains(&done.operation.as_str()) {
+                continue;
+            }
+            seen.push(&done.operation);
+            if done.status != Status::Failed {
+                continue;
+            }
+            let why = done.errors.first().map_or("no reason was told", String::as_str);
+            let log = act.config.log_folder.as_ref().map(|folder| folder.join(engine::LOG_FILE));
+            let log = log.map(|path| format!("; its log: {}", path.display())).unwrap_or_default();
+            found.push(json!({
+                "code": "run_failed", "level": "warning", "harm": 2, "object": done.operation,
+                "what": format!("failed when it last ran, {} UTC: {why}", minute(report.metadata.started_at)),
+                "remedy": format!("sexton runs show {}{log}", act.short_id(&report.run_id)),
+            }));
+        }
+    }
+    found
+}
+
+/// More findings for a page.
+fn add(found: &mut Json, more: Vec<Json>) {
+    if more.is_empty() {
+        return;
+    }
+    found["passed"] = false.into();
+    found["warnings"] = (found["warnings"].as_u64().unwrap_or(0) + more.len() as u64).into();
+    if let Some(findings) = found["findings"].as_array_mut() {
+        findings.splice(0..0, more);
+    }
 }
 
 fn keep(act: &Act, plan: &Plan) {

@@ -6,6 +6,8 @@ mod runs;
 mod schedules;
 
 use super::Api;
+pub use plans::{Wanted, only_plain, request};
+pub use schedules::{changed, expected};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -2,35 +2,23 @@
 
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
+use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, or_missing, start};
 use super::super::error::{JsonBody, Refusal, Wrong};
 use super::plans::{Wanted, request};
-use crate::config::Config;
-use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::{Changes, Engine, Plan, Report, SCHEMA_VERSION, Severity, new_id};
+use engine::{Changes, Request, SCHEMA_VERSION, Token, new_id};
 use futures_util::stream::{self, Stream};
-use notify::{Ended, Post};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::{IntoParams, ToSchema};
-
-/// A run that was begun.
-#[derive(Serialize, ToSchema)]
-pub struct Begun {
-    /// Its id.
-    run_id: String,
-    /// Where it can be watched.
-    status_url: String,
-    /// Where its events come.
-    events_url: String,
-}
+use utoipa::IntoParams;
 
 /// Which runs.
 #[derive(Deserialize, IntoParams)]
@@ -43,6 +31,8 @@ pub struct Which {
     operation: Option<String>,
     /// Not older than this age, such as `7d`.
     since: Option<String>,
+    /// Go on after this run, as the header `link` of the page before says.
+    cursor: Option<String>,
 }
 
 /// From which event on.
@@ -53,122 +43,102 @@ pub struct From {
     from: Option<usize>,
 }
 
-/// The last runs, newest first.
+/// The last runs, newest first. A header `link` with `rel="next"` leads to the next page.
 #[utoipa::path(get, path = "/runs", params(Which), responses((status = 200, body = Vec<Value>), (status = 400, body = Wrong),
     (status = 401, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
 pub async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
     Query(which): Query<Which>,
-) -> Result<Json<Vec<Value>>, Refusal> {
+) -> Result<Response, Refusal> {
+    let limit = which.limit.unwrap_or(50).clamp(1, 1000);
+    let (operation, since) = (which.operation.clone(), which.since.clone());
     let reports = api.with(move |engine, _| {
         let now = engine.clock().now();
         let since = which.since.map(|age| engine::age::Age(age).before(now)).transpose()?;
-        let limit = which.limit.unwrap_or(50).clamp(1, 1000);
-        Ok(engine.reports(limit, since, which.operation.as_deref())?)
+        Ok(engine.reports_after(limit, since, which.operation.as_deref(), which.cursor.as_deref())?)
     });
-    Ok(Json(reports.await?.into_iter().map(|report| json!(report)).collect()))
+    let reports = reports.await?;
+    let next = reports.last().filter(|_| reports.len() as u64 == limit).map(|last| {
+        let mut query = format!("limit={limit}&cursor={}", last.run_id);
+        for (name, value) in [("operation", operation), ("since", since)] {
+            if let Some(value) = value {
+                query.push_str(&format!("&{name}={}", encoded(&value)));
+            }
+        }
+        format!("</api/v1/runs?{query}>; rel=\"next\"")
+    });
+    let mut answer = Json(reports).into_response();
+    if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
+        answer.headers_mut().insert(header::LINK, next);
+    }
+    Ok(answer)
 }
 
-/// Begins a run; it goes on after the answer.
-#[utoipa::path(post, path = "/runs", request_body = Wanted, responses((status = 202, body = Begun), (status = 400, body = Wrong),
-    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
-    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+/// A value as it stands in a query.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// The header by which a call that was sent twice is known.
+const KEY: &str = "idempotency-key";
+
+/// The id of the run that a call with this key begins, whoever sends it how often.
+fn id_of_key(token: &Token, key: &str) -> String {
+    const LETTERS: &[u8] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let digest = Sha256::digest(format!("{} {key}", token.id));
+    digest.iter().take(8).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
+}
+
+/// Begins a run; it goes on after the answer. With a header `Idempotency-Key`, a call that is sent again begins nothing: its answer
+/// is that of the first one.
+#[utoipa::path(post, path = "/runs", request_body = Wanted, params(("Idempotency-Key" = Option<String>, Header, description = "Any text of up to 200 letters")),
+    responses((status = 202, body = Begun), (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong),
+    (status = 409, body = Wrong), (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
 pub async fn begin(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
+    headers: HeaderMap,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Response, Refusal> {
+    let key = headers.get(KEY).map(|key| key.to_str().unwrap_or_default());
+    if key.is_some_and(|key| key.is_empty() || key.len() > 200) {
+        let what = "`Idempotency-Key` is a text of 1 to 200 letters";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", what).field("Idempotency-Key"));
+    }
+    let known_as = key.map(|key| id_of_key(&token, key));
+    let own = known_as.clone();
     let plan = api
         .with(move |engine, config| {
             let request = request(config, &wanted, &actor(&token))?;
+            if let Some(before) = own.and_then(|id| engine.run_record(&id).ok()) {
+                return Ok(Err(is_same(&before.plan.request, &request)));
+            }
             let plan = engine.plan(&request)?;
             confirmed(&plan, wanted.confirm.as_ref())?;
-            Ok(plan)
+            Ok(Ok(plan))
         })
         .await?;
-    let id = new_id();
-    let (own, stop) = (id.clone(), api.stop.clone());
-    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}));
+    let id = known_as.unwrap_or_else(new_id);
+    match plan {
+        Ok(plan) => start(&api, &id, plan).await,
+        Err(true) => {}
+        Err(false) => {
+            let what = "another call was sent with this `Idempotency-Key`; take a new one for a new call";
+            return Err(
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", what).field("Idempotency-Key")
+            );
+        }
+    }
     Ok(begun(id))
 }
 
-/// What a person at a terminal would be asked is asked here too.
-fn confirmed(plan: &Plan, said: Option<&Value>) -> Result<(), Trouble> {
-    if plan.request.dry_run {
-        return Ok(());
-    }
-    for item in &plan.items {
-        let name = &item.operation.name;
-        let enough = match item.operation.severity {
-            Severity::Low => true,
-            Severity::Medium | Severity::High => {
-                said.is_some_and(|said| *said == json!(true) || said.as_str() == Some(name))
-            }
-            Severity::Critical => said.and_then(Value::as_str) == Some(name),
-        };
-        if !enough {
-            let wanted = match item.operation.severity {
-                Severity::Critical => format!("send `\"confirm\": \"{name}\"`"),
-                _ => "send `\"confirm\": true`".to_owned(),
-            };
-            return Err(Trouble::refused(
-                format!(
-                    "`{name}` would take {} rows and has to be confirmed; nothing was run",
-                    item.matched()
-                ),
-                wanted,
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Does something that takes long, on a thread of its own with an engine of its own.
-fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<Report, engine::Failure> + Send + 'static) {
-    let config = Arc::clone(&api.config);
-    std::thread::spawn(move || {
-        let engine = crate::wiring::engine(&config, None);
-        match work(&engine) {
-            Ok(report) => hand_in(&engine, &config, &report),
-            Err(failure) => tracing::error!("a run failed: {failure}"),
-        }
-    });
-}
-
-/// The messages about a run; `serve` sends them.
-fn hand_in(engine: &Engine, config: &Config, report: &Report) {
-    let names: Vec<&str> = report.operations.iter().map(|done| done.operation.as_str()).collect();
-    let handed = Post { engine, settings: &config.notify }.ended(&Ended {
-        report: Some(report),
-        schedule: None,
-        name: &names.join(", "),
-        why: None,
-        id: &report.run_id,
-        by_hand: false,
-        promised: &|name| config.is_promised(name),
-    });
-    if let Err(failure) = handed {
-        tracing::warn!(%failure, "a message cannot be handed in");
-    }
-}
-
-fn begun(run_id: String) -> Response {
-    let status_url = format!("/api/v1/runs/{run_id}");
-    let events_url = format!("{status_url}/events");
-    let location = status_url.clone();
-    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Begun { run_id, status_url, events_url }))
-        .into_response()
-}
-
-/// The run of an id, or of its first letters.
-fn known(engine: &Engine, id: &str) -> Result<engine::RunRecord, Trouble> {
-    engine.run_record(id).map_err(Trouble::from)
-}
-
-/// A run that nobody knows is missing; everything else is what it is.
-fn or_missing(refusal: Refusal, id: &str) -> Refusal {
-    if refusal.is_usage() { Refusal::missing(format!("there is no run `{id}`")) } else { refusal }
+/// Whether two calls asked for the same.
+fn is_same(one: &Request, other: &Request) -> bool {
+    (&one.operations, one.dry_run, one.force) == (&other.operations, other.dry_run, other.force)
 }
 
 /// A run: its report so far, and how much of it is done.
@@ -201,7 +171,7 @@ pub async fn events(
     _: Reader,
     Path(id): Path<String>,
     Query(from): Query<From>,
-    headers: axum::http::HeaderMap,
+    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Refusal> {
     let asked = id.clone();
     let run = api
@@ -277,7 +247,11 @@ pub async fn resume(
         })
         .await?;
     let stop = api.stop.clone();
-    go(&api, move |engine| engine.resume_as(&run, &stop, &mut |_| {}));
+    go(&api, move |engine, config| {
+        let report = engine.resume_as(&run, &stop, &mut |_| {})?;
+        hand_in(engine, config, &report);
+        Ok(())
+    });
     Ok(begun(id))
 }
 
@@ -298,13 +272,6 @@ pub async fn undo(
         })
         .await?;
     let id = new_id();
-    let (own, stop) = (id.clone(), api.stop.clone());
-    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}));
+    start(&api, &id, plan).await;
     Ok(begun(id))
-}
-
-async fn find(api: &Arc<Api>, id: &str) -> Result<String, Refusal> {
-    let asked = id.to_owned();
-    let found = api.with(move |engine, _| Ok(known(engine, &asked)?.id)).await;
-    found.map_err(|refusal| or_missing(refusal, id))
 }

@@ -67,7 +67,7 @@ fn or_missing(refusal: Refusal, name: &str) -> Refusal {
 }
 
 /// The version that `If-Match` names; 0 for `If-None-Match: *`.
-fn expected(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
+pub fn expected(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
     let text =
         |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     if text(header::IF_NONE_MATCH).as_deref() == Some("*") {
@@ -110,7 +110,7 @@ pub async fn put(
 }
 
 /// What was changed meanwhile is a precondition that failed, where one was made.
-fn changed(refusal: Refusal, expected: Option<i64>) -> Refusal {
+pub fn changed(refusal: Refusal, expected: Option<i64>) -> Refusal {
     match expected {
         Some(_) if refusal.is_changed() => Refusal::new(
             StatusCode::PRECONDITION_FAILED,

@@ -1,0 +1,143 @@
+//! What stands: the scheduler, operations, figures, history, migrations (A1).
+
+use super::super::Api;
+use super::super::auth::Admin;
+use super::super::error::{Refusal, Wrong};
+use super::actions::{Options, migration_request};
+use crate::config::Config;
+use crate::looks;
+use crate::schedules::Schedules;
+use crate::trouble::Trouble;
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use engine::Engine;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// So many runs are listed.
+const LAST: u64 = 10;
+
+/// What is asked for.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// `status` (the default), `operations`, `metrics`, `history` or `migrations`.
+    action: Option<String>,
+    /// How many runs `history` lists, at most 1000.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
+    /// `history` goes on after this run.
+    cursor: Option<String>,
+}
+
+/// How the maintenance stands.
+#[utoipa::path(get, path = "", params(Asked), responses((status = 200, body = Value), (status = 400, body = Wrong), (status = 401, body = Wrong),
+    (status = 403, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn look(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Refusal> {
+    let action = asked.action.as_deref().unwrap_or("status").to_owned();
+    let document = match action.as_str() {
+        "status" => api.with(status).await?,
+        "operations" => {
+            api.with(|engine, config| Ok(json!({ "operations": operations(engine, config)? }))).await?
+        }
+        "metrics" => api.with(|engine, config| Ok(json!({ "metrics": metrics(engine, config)? }))).await?,
+        "history" => {
+            let limit = asked.limit.unwrap_or(100).clamp(1, 1000);
+            api.with(move |engine, _| {
+                let runs = engine.reports_after(limit, None, None, asked.cursor.as_deref())?;
+                let next = runs.last().filter(|_| runs.len() as u64 == limit).map(|last| last.run_id.clone());
+                Ok(json!({ "runs": runs, "next_cursor": next }))
+            })
+            .await?
+        }
+        "migrations" => api.with(migrations).await?,
+        other => {
+            let what = format!(
+                "there is no action `{other}` to look at; there are status, operations, metrics, history and migrations"
+            );
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "unknown_action", what).field("action"));
+        }
+    };
+    Ok(Json(document))
+}
+
+fn status(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
+    let schedules = Schedules { engine, config };
+    let serving = schedules.serving()?;
+    let standings = schedules.standings()?;
+    let due = |one: &Value| !one["next_run"].is_null();
+    let next: Vec<Value> = standings
+        .iter()
+        .filter(|one| due(one))
+        .map(|one| json!({ "schedule": one["name"], "next_run": one["next_run"], "zone": one["zone"] }))
+        .collect();
+    let last = engine.reports(LAST, None, None)?;
+    let last_runs: Vec<Value> = last
+        .iter()
+        .map(|report| {
+            let names: Vec<&str> = report.operations.iter().map(|one| one.operation.as_str()).collect();
+            json!({
+                "run_id": report.run_id, "status": report.status, "operations": names, "dry_run": report.metadata.dry_run,
+                "started_at": report.metadata.started_at, "duration_seconds": report.metadata.duration_seconds,
+                "rows": report.totals.rows(),
+            })
+        })
+        .collect();
+    let alarms = engine.outbox()?.alarms().map_err(engine::Failure::from)?;
+    Ok(json!({
+        "scheduler": { "running": !serving.is_empty(), "next_runs": next },
+        "operations": operations(engine, config)?,
+        "schedules": standings.len(),
+        "last_runs": last_runs,
+        "metrics": metrics(engine, config)?,
+        "alerts": alarms.iter().map(notify::shown).collect::<Value>(),
+    }))
+}
+
+/// The operations, with how long each took when it last ran.
+fn operations(engine: &Engine, config: &Config) -> Result<Vec<Value>, Trouble> {
+    let mut listed = Vec::new();
+    for operation in &config.operations {
+        let last = engine.reports(1, None, Some(&operation.name))?.into_iter().next();
+        let done = last.as_ref().and_then(|report| {
+            report.operations.iter().find(|one| one.operation == operation.name).map(|one| (report, one))
+        });
+        listed.push(json!({
+            "id": operation.name,
+            "description": operation.title,
+            "severity": operation.severity,
+            "backup_required": operation.backup,
+            "estimated_seconds": operation.expected_seconds.or(done.and_then(|(_, one)| one.expected_seconds)),
+            "last_run": done.map(|(report, one)| json!({
+                "run_id": report.run_id, "at": report.metadata.started_at, "status": one.status, "dry_run": one.dry_run,
+                "duration_seconds": one.duration_seconds,
+            })),
+        }));
+    }
+    Ok(listed)
+}
+
+/// The figures of the first database, and of each by its name.
+fn metrics(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
+    let mut each = serde_json::Map::new();
+    for database in &config.databases {
+        each.insert(database.name.clone(), looks::figures(engine, config, &database.name)?);
+    }
+    let mut all = each.values().next().cloned().unwrap_or_else(|| json!({}));
+    all["databases"] = each.into();
+    Ok(all)
+}
+
+/// M1, of the migrations of the configuration, or of the usual folder.
+fn migrations(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
+    let request = migration_request(engine, config, "status", &[], &Options::default(), "api")?;
+    let plan = engine.plan(&request)?;
+    Ok(plan.items.into_iter().next().and_then(|item| item.result).unwrap_or_else(|| json!({})))
+}
