@@ -493,7 +493,7 @@ fn errors_of_a_transfer_are_told_at_once() {
 #[test]
 fn where_messages_go_is_said_in_the_configuration_only() {
     // W-071, X-28, S2-027
-    let (desk, _sink) = desk("");
+    let (desk, _sink) = desk("[alerts]\ndisk_percent = 0\n");
     let mail = "[notify.email]\nserver = \"localhost\"\ntls = \"off\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\n";
     let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
     desk.write("sexton.toml", &format!("{config}{mail}"));
@@ -550,6 +550,20 @@ fn where_messages_go_is_said_in_the_configuration_only() {
     assert_eq!(status, "201", "{body}");
     let known: Json = serde_json::from_str(&body).unwrap();
     assert_eq!(known["notifications"], all);
+    // What is wrong stands in the status.
+    wait_for("the disk is in the status", || {
+        let output = std::process::Command::new("curl")
+            .args(["-s", "-H", &format!("Authorization: Bearer {token}")])
+            .arg(format!("http://{at}/api/v1/admin/maintenance?action=status"))
+            .output()
+            .unwrap();
+        let status: Json = serde_json::from_slice(&output.stdout).unwrap();
+        status["alerts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["id"] == "disk/main" && one["since"].is_string())
+    });
 }
 
 #[test]
