@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::request::OperationRequest;
 use crate::run::Run;
 use crate::run_log::RunLog;
-use crate::state::{Audit, RunRecord, State, Timetable, Tokens};
+use crate::state::{Audit, Outbox, RunRecord, State, Timetable, Tokens};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::undo::{self, Point, PutBack};
@@ -374,6 +374,11 @@ impl Engine {
     /// What is due, what was due, and who works on it.
     pub fn timetable(&self) -> Result<Timetable<'_>, Failure> {
         Ok(Timetable::new(self.state()?))
+    }
+
+    /// What is to be sent, and what is wrong at the moment.
+    pub fn outbox(&self) -> Result<Outbox<'_>, Failure> {
+        Ok(Outbox::new(self.state()?))
     }
 
     /// Who may use the API.

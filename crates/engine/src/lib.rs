@@ -83,12 +83,13 @@ pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
-    Audit, Entry, Looked, NewTick, Role, RunRecord, Tick, TickState, Timetable, Token, Tokens, Worker,
+    Alarm, Audit, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, Role, RunRecord, Tick, TickState,
+    Timetable, Token, Tokens, Worker,
 };
 pub use status::Status;
 pub use stop::Stop;
 pub use told::LOG;
 pub use usage::{Extent, Usage};
-pub use window::check as check_window;
+pub use window::{Window, check as check_window};
 pub use work::{Chosen, Did, Rows, Shifted, Work};
 pub use written::{Wish, Wrote};

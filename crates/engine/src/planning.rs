@@ -13,6 +13,7 @@ use crate::guard::{self, Scene};
 use crate::housekeeping::name_the_blocker;
 use crate::operation::Planning;
 use crate::plan::{Item, Plan, Undo, Unplanned};
+use crate::report::Report;
 use crate::request::{OperationRequest, Request};
 use crate::status::Status;
 use crate::words::{count, rows};
@@ -59,10 +60,10 @@ impl Engine {
     }
 
     /// Writes a run into the log that failed before it could be planned.
-    pub fn log_unplanned(&self, request: &Request, failure: &Failure) -> Result<(), Failure> {
+    pub fn log_unplanned(&self, request: &Request, failure: &Failure) -> Result<Report, Failure> {
         let items = request.operations.iter().map(|operation| Item::unplanned(operation, told(failure)));
         let plan = Plan::seal(request.clone(), self.clock().now(), items.collect());
-        self.run(&plan, &crate::stop::Stop::default(), &mut |_| {}).map(drop)
+        self.run(&plan, &crate::stop::Stop::default(), &mut |_| {})
     }
 
     pub(crate) fn plan_or_fail(

@@ -33,6 +33,16 @@ impl Window {
             time >= self.from || time < self.to
         }
     }
+
+    /// The next moment after this one at which it closes.
+    pub fn closes_after(&self, now: Timestamp) -> Timestamp {
+        let there = now.to_zoned(self.zone.clone());
+        let closing = |day: jiff::civil::Date| {
+            day.to_datetime(self.to).to_zoned(self.zone.clone()).map_or(now, |at| at.timestamp())
+        };
+        let today = closing(there.date());
+        if today > now { today } else { there.date().tomorrow().map_or(now, closing) }
+    }
 }
 
 /// Whether a text can be read as a window, for the configuration.
@@ -52,6 +62,9 @@ mod tests {
         assert!(window.is_open("2026-11-20T21:00:00Z".parse().unwrap()));
         assert!(window.is_open("2026-11-20T04:59:00Z".parse().unwrap()));
         assert!(!window.is_open("2026-11-20T05:00:00Z".parse().unwrap()));
+        let closes = |now: &str| window.closes_after(now.parse().unwrap()).strftime("%d %H:%M").to_string();
+        assert_eq!(closes("2026-11-20T22:30:00Z"), "21 05:00");
+        assert_eq!(closes("2026-11-21T03:00:00Z"), "21 05:00");
         assert!(Window::parse("22-06", "UTC").is_err());
         assert!(Window::parse("10:00-10:00", "UTC").is_err());
     }

@@ -16,5 +16,7 @@ pub use blackout::Blackout;
 pub use cron::Cron;
 pub use due::due;
 pub use look::{Known, Looker, all, one};
-pub use schedule::{Approval, ClockChange, Definition, Fault, Missed, Overlap, Schedule, Timing};
+pub use schedule::{
+    Approval, ClockChange, Definition, Fault, Missed, Notifications, Overlap, Schedule, Timing,
+};
 pub use work::{Outcome, Requests, Worker, by_hand, fingerprint, needed_approval};

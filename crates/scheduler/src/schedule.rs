@@ -48,6 +48,38 @@ pub struct Definition {
     pub approval: Option<Approval>,
     /// Other values for options of its operations, such as `batch_size`, `max_seconds` or `max_rows`.
     pub options: Map<String, Json>,
+    /// Who is told what came of it. Default: as `[notifications]` says.
+    pub notifications: Option<Notifications>,
+    /// When its checks find more duplicates than this, that is an alert. Default: as the operations or `[alerts]` say, else 5.
+    pub alert_threshold: Option<u64>,
+}
+
+/// Who is told what came of a schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notifications {
+    /// When all went well.
+    pub on_success: bool,
+    /// When it was not done.
+    pub on_failure: bool,
+    /// When there is something to look at.
+    pub on_warnings: bool,
+    /// Who gets it, instead of those that the channels name: addresses, or `CHANNEL:ADDRESS`.
+    pub recipients: Vec<String>,
+    /// The channels, as `[notify.NAME]` calls them. Default: all that are not for escalation only.
+    pub channels: Vec<String>,
+}
+
+impl Default for Notifications {
+    fn default() -> Self {
+        Self {
+            on_success: false,
+            on_failure: true,
+            on_warnings: true,
+            recipients: Vec::new(),
+            channels: Vec::new(),
+        }
+    }
 }
 
 impl Default for Definition {
@@ -70,6 +102,8 @@ impl Default for Definition {
             blackouts: Vec::new(),
             approval: None,
             options: Map::new(),
+            notifications: None,
+            alert_threshold: None,
         }
     }
 }
@@ -224,6 +258,17 @@ impl Schedule {
                 Ok(blackout) => blackouts.push(blackout),
                 Err(why) => fault("blackouts", why, "days are those of the schedule's zone"),
             }
+        }
+        // Where messages go stands in the configuration only (W-071).
+        let recipients = says.notifications.iter().flat_map(|notifications| &notifications.recipients);
+        for recipient in
+            recipients.filter(|recipient| recipient.contains("://") || recipient.trim().is_empty())
+        {
+            fault(
+                "notifications",
+                format!("`{recipient}` is nobody: addresses on the web are those of channels"),
+                "write mail addresses here, or `CHANNEL:ADDRESS`; for another web address add a channel `[notify.NAME]`",
+            );
         }
         if let Some(approval) = &says.approval {
             let moment =

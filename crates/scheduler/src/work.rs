@@ -209,13 +209,19 @@ impl<'a> Worker<'a> {
         }
         if schedule.says.dry_run_first && !request.dry_run {
             let looked = Request { dry_run: true, ..request.clone() };
-            let plan = self.planned(&looked)?;
+            let plan = match self.planned(&looked)? {
+                Ok(plan) => plan,
+                Err(ended) => return Ok(ended),
+            };
             let report = self.engine.run(&plan, stop, &mut |event| self.requests.seen(event))?;
             if matches!(report.status, Status::Refused | Status::Failed) {
                 return Ok(of_report(report));
             }
         }
-        let plan = self.planned(&request)?;
+        let plan = match self.planned(&request)? {
+            Ok(plan) => plan,
+            Err(ended) => return Ok(ended),
+        };
         let most = known.approval.as_ref().and_then(|(approval, _)| approval.max_rows);
         if let Some(most) = most.filter(|most| !request.dry_run && plan.matched() > *most) {
             let why = format!("it would take {} rows, and the approval is for {most}", plan.matched());
@@ -236,16 +242,21 @@ impl<'a> Worker<'a> {
         })
     }
 
-    fn planned(&self, request: &Request) -> Result<Plan, Failure> {
+    /// The plan, or how the tick has ended where none can be made: with the run in the log that says why.
+    fn planned(&self, request: &Request) -> Result<Result<Plan, Ended>, Failure> {
         let prepared = self.engine.prepare(request)?;
-        match prepared.failures.into_iter().next().filter(|_| prepared.plan.items.len() == 1) {
-            Some(failure) => {
-                if let Err(error) = self.engine.log_unplanned(request, &failure) {
-                    tracing::warn!(%error, "the failed run cannot be logged");
-                }
+        let failure = prepared.failures.into_iter().next().filter(|_| prepared.plan.items.len() == 1);
+        let Some(failure) = failure else { return Ok(Ok(prepared.plan)) };
+        match self.engine.log_unplanned(request, &failure) {
+            Ok(report) if !matches!(failure, Failure::Busy { .. } | Failure::Fault(_)) => {
+                let report = Some(Box::new(report));
+                Ok(Err(Ended::Over(TickState::Failed, Some(said(&failure)), report)))
+            }
+            Ok(_) => Err(failure),
+            Err(error) => {
+                tracing::warn!(%error, "the failed run cannot be logged");
                 Err(failure)
             }
-            None => Ok(prepared.plan),
         }
     }
 }

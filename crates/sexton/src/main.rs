@@ -9,6 +9,7 @@ mod config;
 mod daemon;
 mod exit;
 mod http;
+mod lookout;
 mod looks;
 mod metrics;
 mod schedules;

@@ -72,6 +72,7 @@ impl Schedules<'_> {
         })?;
         // Whatever it names must be there now.
         request_of(self.config, &schedule)?;
+        self.can_be_told(says)?;
         let others = self.all()?;
         let is_there = |name: &String| others.iter().any(|known| known.schedule.name == *name);
         if let Some(unknown) = says.after.iter().find(|name| !is_there(name)) {
@@ -95,6 +96,28 @@ impl Schedules<'_> {
         let version = self.put(&changed, Some(expected))?;
         self.engine.audit(actor, "add schedule", name, &json!(says).to_string())?;
         Ok(version)
+    }
+
+    /// Channels are those of the configuration, and recipients are people (W-071).
+    fn can_be_told(&self, says: &Definition) -> Result<(), Trouble> {
+        let Some(notifications) = &says.notifications else { return Ok(()) };
+        let names: Vec<&str> =
+            self.config.notify.channels.iter().map(|channel| channel.name.as_str()).collect();
+        if let Some(unknown) = notifications.channels.iter().find(|name| !names.contains(&name.as_str())) {
+            let help = match crate::config::nearest(unknown, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => {
+                    "there are none: add a table `[notify.NAME]` to the configuration".to_owned()
+                }
+                None => format!("there are {}", names.join(", ")),
+            };
+            return Err(Trouble::usage(format!("there is no channel `{unknown}`"), help));
+        }
+        let wrong = |text: &String| crate::config::wrong_recipient(text, &names);
+        match notifications.recipients.iter().find_map(wrong) {
+            Some((what, help)) => Err(Trouble::usage(what, help)),
+            None => Ok(()),
+        }
     }
 
     /// Forgets one that was added.

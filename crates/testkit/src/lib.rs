@@ -8,6 +8,7 @@ mod dump;
 mod place;
 mod pooler;
 mod server;
+mod sink;
 // fault points, on which stories rest, compile away in release builds
 #[cfg(debug_assertions)]
 pub mod story;
@@ -17,6 +18,7 @@ pub use cluster::PASSWORD;
 pub use place::{Place, both, database_at};
 pub use pooler::Pooler;
 pub use server::Server;
+pub use sink::{Call, Encrypt, HttpSink, Line, Mail, SmtpSink, Speaks};
 #[cfg(debug_assertions)]
 pub use story::Story;
 pub use workshop::Workshop;

@@ -1,15 +1,17 @@
-//! Sexton's own memory: runs, their events, requests to stop, the audit trail, samples of databases.
+//! Sexton's own memory: runs, their events, requests to stop, the audit trail, samples of databases, messages to be sent.
 //!
 //! A database like any other, reached through the same contract, so it is SQLite by default and PostgreSQL when
 //! several workers share it. It is never the truth about the maintained data: that lies in its checkpoint.
 
 mod belief;
+mod outbox;
 mod presences;
 mod runs;
 mod samples;
 mod timetable;
 mod tokens;
 
+pub use outbox::{Alarm, NewNote, Note, NoteState, Outbox};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
@@ -18,7 +20,7 @@ pub use tokens::{Role, Token, Tokens};
 use crate::error::{Error, Result};
 use crate::retry;
 use std::sync::{Arc, Mutex, MutexGuard};
-use targets::db::{Database, Limits, Session, Sql, Value};
+use targets::db::{Database, Limits, Session, Sql, Tx, Value};
 
 /// The format of the state this version writes.
 const FORMAT: i64 = 1;
@@ -33,6 +35,17 @@ pub struct State {
 impl State {
     /// Opens the state and brings it to this version's format. A newer format is refused.
     pub fn open(database: &Arc<dyn Database>) -> Result<Self> {
+        // Of several processes that make a new state at the same moment, all but one find that it was made meanwhile.
+        let mut tries = 0;
+        loop {
+            match Self::open_once(database) {
+                Err(error) if tries < 5 && is_made_by_another(&error) => tries += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn open_once(database: &Arc<dyn Database>) -> Result<Self> {
         let mut session = database.open().map_err(elsewhere)?;
         let limits = Limits::default();
         let meta = session.dialect().own("meta");
@@ -45,6 +58,7 @@ impl State {
         belief::create(session.as_mut(), &limits)?;
         timetable::create(session.as_mut(), &limits)?;
         tokens::create(session.as_mut(), &limits)?;
+        outbox::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(
@@ -85,6 +99,17 @@ impl State {
         })
     }
 
+    /// Does something in one transaction; it may be done twice, when the answer to a commit was lost.
+    fn change<T>(&self, each: impl Fn(&mut dyn Tx) -> Result<T>) -> Result<T> {
+        patiently(|| {
+            let mut session = self.session();
+            let mut tx = session.begin(&self.limits)?;
+            let done = each(tx.as_mut())?;
+            tx.commit()?;
+            Ok(done)
+        })
+    }
+
     fn rows(&self, sql: &Sql) -> Result<Vec<Vec<Value>>> {
         patiently(|| self.session().rows(sql))
     }
@@ -92,6 +117,11 @@ impl State {
     fn own(&self, name: &str) -> targets::db::TableName {
         self.session().dialect().own(name)
     }
+}
+
+/// A key, schema, table or type that is there although it was not a moment ago.
+fn is_made_by_another(error: &Error) -> bool {
+    matches!(error.code.as_deref(), Some("23505" | "42P06" | "42P07" | "42710"))
 }
 
 /// Whatever is wrong with the place of the state, it may be put elsewhere.

@@ -9,6 +9,11 @@ use crate::trouble::Trouble;
 use engine::{
     Changes, Engine, Event, Failure, Level, Manners, Plan, Report, Request, Status, Stop, What, is_refused,
 };
+use notify::{Ended, Post};
+use std::time::Duration;
+
+/// Whoever ran something waits no longer than this for its messages.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A command at work.
 pub struct Act<'a> {
@@ -33,8 +38,9 @@ impl Act<'_> {
     /// Nothing could be planned: that is told as the error it is, and the run stands in the log as failed (S1-042).
     pub fn unplanned(&self, request: &Request, failure: Option<Failure>) -> Result<Exit, Trouble> {
         let Some(failure) = failure else { return Ok(Exit::Done) };
-        if let Err(error) = self.engine.log_unplanned(request, &failure) {
-            tracing::warn!(%error, "the failed run cannot be logged");
+        match self.engine.log_unplanned(request, &failure) {
+            Ok(report) => self.hand_in(&report),
+            Err(error) => tracing::warn!(%error, "the failed run cannot be logged"),
         }
         Err(failure.into())
     }
@@ -111,6 +117,11 @@ impl Act<'_> {
             if let What::Failed { help, .. } = &event.what {
                 failed = Some(help.clone());
             }
+            match self.post().happened(event) {
+                Ok(true) => self.send(),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "a message cannot be handed in"),
+            }
             if self.console.events {
                 self.console.data(&serde_json::to_string(event).unwrap_or_default());
             }
@@ -118,6 +129,7 @@ impl Act<'_> {
         };
         let report = run(&mut watch)?;
         drop(progress);
+        self.hand_in(&report);
         for operation in &report.operations {
             for (n, error) in operation.errors.iter().enumerate() {
                 // What failed at every attempt alike is told once.
@@ -135,6 +147,49 @@ impl Act<'_> {
             self.console.note_help(&help);
         }
         Ok(report)
+    }
+
+    fn post(&self) -> Post<'_> {
+        Post { engine: self.engine, settings: &self.config.notify }
+    }
+
+    /// Hands in the messages about a run, and sends them where that does not take long. Whatever goes wrong with them, the run is
+    /// what it is.
+    fn hand_in(&self, report: &Report) {
+        if self.config.notify.is_silent() {
+            return;
+        }
+        let names: Vec<&str> = report.operations.iter().map(|done| done.operation.as_str()).collect();
+        let handed = self.post().ended(&Ended {
+            report: Some(report),
+            schedule: None,
+            name: &names.join(", "),
+            why: None,
+            id: &report.run_id,
+            by_hand: true,
+            promised: &|name| self.config.is_promised(name),
+        });
+        match handed {
+            Ok(()) => self.send(),
+            Err(error) => tracing::warn!(%error, "a message cannot be handed in"),
+        }
+    }
+
+    /// Sends what is due, within a few seconds.
+    pub fn send(&self) {
+        if self.config.notify.is_silent() {
+            return;
+        }
+        match self.post().deliver(Some(PATIENCE)) {
+            Ok(delivered) => {
+                for (channel, many, why) in delivered.put_off.iter().chain(&delivered.given_up) {
+                    let notes = engine::words::of(*many, "message waits", "messages wait");
+                    self.console.note(&format!("warning: {notes} for {channel}: {why}"));
+                    self.console.note_help("`sexton serve` tries again, and so does `sexton notify send`");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "messages cannot be sent"),
+        }
     }
 
     /// Tells what came of it.

@@ -36,6 +36,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(super::schedule::command())
         .subcommand(super::schedule::serve())
         .subcommand(super::token::command())
+        .subcommand(super::notify::command())
         .subcommand(status())
         .subcommand(metrics())
         .subcommand(report())

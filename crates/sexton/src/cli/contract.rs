@@ -1,6 +1,6 @@
 //! The written contract of the JSON documents, as JSON Schemas: what the reference shows and tests check against.
 
-use super::{contract_lists, contract_migrate};
+use super::{contract_lists, contract_migrate, contract_notify};
 use engine::{ABOUT, Event, FIGURES, OperationReport, Report};
 use serde_json::{Map, Value as Json, json};
 
@@ -16,7 +16,8 @@ pub fn schemas() -> Json {
         "Command result": result(),
         "Error": error(),
     });
-    for (name, schema) in contract_lists::schemas().into_iter().chain(contract_migrate::schemas()) {
+    let more = contract_migrate::schemas().into_iter().chain(contract_notify::schemas());
+    for (name, schema) in contract_lists::schemas().into_iter().chain(more) {
         all[name] = schema;
     }
     all

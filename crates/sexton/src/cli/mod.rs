@@ -12,6 +12,7 @@ mod console;
 mod contract;
 mod contract_lists;
 mod contract_migrate;
+mod contract_notify;
 mod digest;
 mod doctor;
 mod documents;
@@ -21,6 +22,7 @@ mod fleet;
 mod index;
 mod init;
 mod migrate;
+mod notify;
 mod numbers;
 mod progress;
 mod reference;
@@ -168,6 +170,7 @@ fn dispatch(
         "schedule" => schedule::schedule(&act, own, &actor),
         "serve" => serve::serve(&act, own, environment.host(), &config),
         "token" => token::token(&act, own, &actor),
+        "notify" => notify::notify(&act, own),
         "status" => status::status(&act, own),
         "metrics" => metrics(&act),
         "report" => runs::report(&act, own),

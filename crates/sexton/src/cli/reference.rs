@@ -113,6 +113,9 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
         ("undo", "`[undo]`"),
         ("backup", "`[backup]`"),
         ("log", "`[log]`"),
+        ("notify", "`[notify.NAME]`"),
+        ("notifications", "`[notifications]`"),
+        ("alerts", "`[alerts]`"),
         ("api", "`[api]`"),
     ] {
         let Some(section) = schema.property(name) else { continue };

@@ -6,6 +6,7 @@
 
 mod api;
 mod backups;
+mod channels;
 mod document;
 mod environment;
 mod operations;
@@ -19,9 +20,10 @@ mod sections;
 mod whole;
 
 pub use api::{ApiSection, CleanupRoutes};
+pub use channels::wrong_recipient;
 pub use document::{Node, Value};
 pub use environment::Environment;
-pub use operations::{MANNERS, Override, Overrides, override_manners};
+pub use operations::{MANNERS, Override, Overrides, THRESHOLD, override_manners};
 pub use problem::{Problem, Problems, nearest};
 pub use salvage::load_what_holds;
 pub use schema::{Property, Schema};
@@ -85,6 +87,8 @@ pub struct Config {
     pub first_run_dry: bool,
     /// How backups are made and kept; none when they are switched off.
     pub backups: Option<BackupPolicy>,
+    /// Who is told what, and how.
+    pub notify: notify::Settings,
     /// How the API is served.
     pub api: ApiSection,
     /// What must never be printed.
@@ -358,6 +362,11 @@ fn without_file(wanted: &Wanted, environment: &Environment) -> Result<Config, Fa
 }
 
 impl Config {
+    /// Whether it says how long an operation may take.
+    pub fn is_promised(&self, name: &str) -> bool {
+        self.operations.iter().any(|one| one.name == name && one.expected_seconds.is_some())
+    }
+
     /// What holds when there is no file.
     pub fn empty(environment: &Environment) -> Result<Config, Fault> {
         let state = environment.state_folder().unwrap_or_else(|| environment.folder.join(".sexton"));
@@ -383,6 +392,7 @@ impl Config {
             order: Order::default(),
             first_run_dry: false,
             backups: Some(usual_backups),
+            notify: notify::Settings::default(),
             api: ApiSection::default(),
             secrets: Vec::new(),
             now: set_clock(environment)?,

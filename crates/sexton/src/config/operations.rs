@@ -8,6 +8,7 @@ use super::schema::Schema;
 use super::whole::{manners_schema, operation_schema};
 use super::{Config, OperationSetting};
 use engine::{Kind, Manners, OperationRequest};
+use notify::settings::AlertsSection;
 use serde_json::{Map, Value as Json};
 use std::path::Path;
 use targets::db::{Error, Result};
@@ -15,6 +16,9 @@ use targets::db::{Error, Result};
 /// Keys of an operation that are neither manners nor options of its kind.
 const COMMON: [&str; 8] =
     ["kind", "database", "title", "severity", "backup", "needs", "verify_after", "expected"];
+
+/// The option of kinds that count and alert above something; `[alerts]` and schedules may say it too.
+pub const THRESHOLD: &str = "threshold";
 
 /// The keys of manners, by asking their schema.
 pub static MANNERS: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
@@ -112,6 +116,12 @@ impl Config {
                 return Err(Error::usage(format!("`{}` can only be set in the configuration", one.key)));
             } else {
                 override_option(&mut options, operation.kind, &one.key, &one.value.json());
+            }
+        }
+        if Self::has_option(operation.kind, THRESHOLD) && options.get(THRESHOLD).is_none() {
+            let most = self.notify.alerts.duplicates;
+            if most != AlertsSection::default().duplicates {
+                options[THRESHOLD] = most.into();
             }
         }
         self.fill_zone(operation.kind, &request.database, &mut options);

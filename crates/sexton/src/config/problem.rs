@@ -190,6 +190,13 @@ fn masked_url(line: &str) -> String {
                 options.replace_range(from..to, &"*".repeat(to - from));
             }
         }
+        // The path of an incoming webhook is its secret.
+        if let Some(path) =
+            options.find('/').filter(|_| options.trim_start_matches('@').starts_with("hooks."))
+        {
+            let length = options.len() - path;
+            options.replace_range(path.., &"*".repeat(length));
+        }
         all.push_str(&options);
         rest = tail;
     }

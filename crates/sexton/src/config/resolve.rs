@@ -40,6 +40,7 @@ pub fn config(
     let stores = outside.stores(tree);
     let state = outside.state(tree);
     let identity = outside.identity(tree);
+    let notify = super::channels::settings(tree, &mut outside);
     let secrets = outside.secrets;
     if !sound {
         return None;
@@ -84,22 +85,23 @@ pub fn config(
         order: value(tree.entry("order")),
         first_run_dry: value(tree.entry("first_run_dry")),
         backups: backup.enabled.then(|| backups::policy(backup, folder, &state_folder, identity)),
+        notify,
         api: section::<ApiSection>(tree, "api").within(folder),
         secrets,
         now: None,
     })
 }
 
-fn entries<'a>(tree: &'a Node, name: &str) -> &'a [(String, Node)] {
+pub(super) fn entries<'a>(tree: &'a Node, name: &str) -> &'a [(String, Node)] {
     tree.entry(name).map(Node::entries).unwrap_or_default()
 }
 
 /// A value that passed its schema, or its default.
-fn value<T: DeserializeOwned + Default>(node: Option<&Node>) -> T {
+pub(super) fn value<T: DeserializeOwned + Default>(node: Option<&Node>) -> T {
     node.and_then(|node| serde_json::from_value(node.json()).ok()).unwrap_or_default()
 }
 
-fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
+pub(super) fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
     value(tree.entry(name))
 }
 
@@ -146,9 +148,9 @@ fn group(name: &str, node: &Node) -> GroupSetting {
 }
 
 /// Reads what refers to the outside, and remembers what must not be printed.
-struct Outside<'a> {
-    environment: &'a Environment,
-    folder: &'a Path,
+pub(super) struct Outside<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) folder: &'a Path,
     secrets: Vec<SecretString>,
     problems: &'a mut Vec<Problem>,
 }
@@ -273,12 +275,12 @@ impl Outside<'_> {
         if path.as_os_str() == ":memory:" { path } else { self.folder.join(path) }
     }
 
-    fn plain(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn plain(&mut self, node: &Node) -> Option<String> {
         let expanded = expand(node.text()?, self.environment, self.folder);
         self.found(node, expanded)
     }
 
-    fn secret(&mut self, node: &Node) -> Option<SecretString> {
+    pub(super) fn secret(&mut self, node: &Node) -> Option<SecretString> {
         let expanded = expand_secret(node.text()?, self.environment, self.folder);
         let text = self.found(node, expanded)?;
         self.secrets.push(SecretString::from(text.clone()));

@@ -1,5 +1,6 @@
 //! The schedules of the configuration: names that must exist, times that must be some, options that somebody must have.
 
+use super::channels;
 use super::document::Node;
 use super::operations::MANNERS;
 use super::problem::Problem;
@@ -40,6 +41,9 @@ pub fn check(
         let Some(text) = item.text().filter(|text| !names.contains(text)) else { continue };
         let what = format!("there is no operation or group `{text}`");
         problems.push(Problem::new(&item.path, item.span.clone(), what).among(text, names.iter().copied()));
+    }
+    if let Some(notifications) = node.entry("notifications") {
+        channels::check_notifications(notifications, tree, problems);
     }
     if let Some(says) = definition(node)
         && let Err(faults) = Schedule::read(name, &says, true)

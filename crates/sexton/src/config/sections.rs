@@ -7,6 +7,7 @@ use super::api::ApiSection;
 use engine::Severity;
 use engine::age::Age;
 use engine::backup::{Proof, Tool};
+use notify::settings::{AlertsSection, ChannelSection, NotificationsSection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +45,12 @@ pub struct File {
     pub backup: BackupSection,
     /// The log of the program, the copy of the run log, and for how long runs are remembered.
     pub log: LogSection,
+    /// Where messages go, by name: mail, Slack, Telegram, a web address or a program.
+    pub notify: BTreeMap<String, ChannelSection>,
+    /// Who is told what came of runs, where the schedule says nothing about it.
+    pub notifications: NotificationsSection,
+    /// From when on something is an alert, and who is told.
+    pub alerts: AlertsSection,
     /// The REST API of `sexton serve --listen`.
     pub api: ApiSection,
     /// Tables of applications that get a row for each run, by any name.

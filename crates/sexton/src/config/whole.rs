@@ -104,6 +104,7 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     for (name, schedule) in tree.entry("schedule").map(Node::entries).unwrap_or_default() {
         schedules::check(name, schedule, tree, catalogue, problems);
     }
+    super::channels::check(tree, problems);
     for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
         check_database(run_log, tree, problems);
     }
@@ -327,7 +328,8 @@ pub(super) fn check_names(node: Option<&Node>, section: &str, tree: &Node, probl
     let items = if node.items().is_empty() { &one } else { node.items() };
     for item in items {
         let Some(name) = item.text().filter(|name| !known.contains(name)) else { continue };
-        let what = format!("there is no {section} `{name}`");
+        let noun = if section == "notify" { "channel" } else { section };
+        let what = format!("there is no {noun} `{name}`");
         let problem = Problem::new(&item.path, item.span.clone(), what).among(name, known.iter().copied());
         problems.push(match known.is_empty() {
             true => problem.help(format!("add a table `[{section}.{name}]`")),

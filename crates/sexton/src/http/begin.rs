@@ -2,11 +2,13 @@
 
 use super::Api;
 use super::error::Refusal;
+use crate::config::Config;
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::{Engine, Plan, Report, Severity, new_id};
+use notify::{Ended, Post};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -63,13 +65,15 @@ pub async fn start(api: &Arc<Api>, id: &str, plan: Plan) {
     let (own, stop) = (id.to_owned(), api.stop.clone());
     let (tell, told) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
-    go(api, move |engine| {
+    go(api, move |engine, config| {
         let mut watch = |_: &engine::Event| {
             if let Some(tell) = tell.take() {
                 let _ = tell.send(());
             }
         };
-        engine.run_as(&own, &plan, &stop, &mut watch).map(drop)
+        let report = engine.run_as(&own, &plan, &stop, &mut watch)?;
+        hand_in(engine, config, &report);
+        Ok(())
     });
     let _ = tokio::time::timeout(FIRST_SIGN, told).await;
 }
@@ -83,8 +87,12 @@ pub async fn finish_within(
     let id = new_id();
     let (own, stop) = (id.clone(), api.stop.clone());
     let (tell, told) = tokio::sync::oneshot::channel();
-    go(api, move |engine| {
-        let _ = tell.send(engine.run_as(&own, &plan, &stop, &mut |_| {}));
+    go(api, move |engine, config| {
+        let ended = engine.run_as(&own, &plan, &stop, &mut |_| {});
+        if let Ok(report) = &ended {
+            hand_in(engine, config, report);
+        }
+        let _ = tell.send(ended);
         Ok(())
     });
     match tokio::time::timeout(most, told).await {
@@ -95,14 +103,34 @@ pub async fn finish_within(
 }
 
 /// Does something that takes long, on a thread of its own with an engine of its own.
-pub fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failure> + Send + 'static) {
+pub fn go(
+    api: &Arc<Api>,
+    work: impl FnOnce(&Engine, &Config) -> Result<(), engine::Failure> + Send + 'static,
+) {
     let config = Arc::clone(&api.config);
     std::thread::spawn(move || {
         let engine = crate::wiring::engine(&config, None);
-        if let Err(failure) = work(&engine) {
+        if let Err(failure) = work(&engine, &config) {
             tracing::error!("a run failed: {failure}");
         }
     });
+}
+
+/// The messages about a run; `sexton serve` sends them.
+pub fn hand_in(engine: &Engine, config: &Config, report: &Report) {
+    let names: Vec<&str> = report.operations.iter().map(|done| done.operation.as_str()).collect();
+    let handed = Post { engine, settings: &config.notify }.ended(&Ended {
+        report: Some(report),
+        schedule: None,
+        name: &names.join(", "),
+        why: None,
+        id: &report.run_id,
+        by_hand: false,
+        promised: &|name| config.is_promised(name),
+    });
+    if let Err(failure) = handed {
+        tracing::warn!(%failure, "a message cannot be handed in");
+    }
 }
 
 /// The answer that it was begun.

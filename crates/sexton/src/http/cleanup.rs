@@ -133,7 +133,8 @@ pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value
             };
             let mut one = schedules.standing(&known, last.as_ref());
             one["max_applications"] = json!(limit(&routes.cleanup, "max_scopes"));
-            one["alert_threshold"] = json!(limit(&routes.check, "threshold"));
+            let own = says.alert_threshold.map(Value::from);
+            one["alert_threshold"] = json!(own.or_else(|| limit(&routes.check, "threshold")));
             listed.push(one);
         }
         let mut gathered = own_api.gathered.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -105,7 +105,13 @@ fn a_failure_stops_the_run_only_where_the_configuration_says_so() {
 #[test]
 fn the_example_is_a_good_configuration_with_and_without_its_comments() {
     let mut desk = Desk::empty();
-    for name in ["DB_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "BACKUP_IDENTITY"] {
+    for name in ["DB_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "BACKUP_IDENTITY"].into_iter().chain([
+        "SMTP_PASSWORD",
+        "SLACK_URL",
+        "TELEGRAM_TOKEN",
+        "WEBHOOK_SECRET",
+        "HEARTBEAT_URL",
+    ]) {
         desk.set(name, "x");
     }
     let example = desk.sexton("config example").ends(0).stdout;

@@ -39,6 +39,7 @@ mod migrate;
 mod migrate_diff;
 mod migrate_fleet;
 mod migrate_lint;
+mod notify;
 mod policy;
 mod profiles_and_secrets;
 mod recovery;

@@ -15,7 +15,7 @@ pub use workers::Worker;
 use super::State;
 use crate::error::{Error, Result};
 use jiff::Timestamp;
-use targets::db::{Limits, Session, Sql, TableName, Tx, Value};
+use targets::db::{Limits, Session, Sql, TableName, Value};
 
 /// The timetable of a state.
 pub struct Timetable<'a> {
@@ -87,17 +87,4 @@ fn moment(text: &str) -> Result<Timestamp> {
 
 fn maybe(row: &[Value], n: usize) -> Option<String> {
     row.get(n).and_then(Value::as_text).map(str::to_owned)
-}
-
-impl State {
-    /// Does something in one transaction; it may be done twice, when the answer to a commit was lost.
-    fn change<T>(&self, each: impl Fn(&mut dyn Tx) -> Result<T>) -> Result<T> {
-        super::patiently(|| {
-            let mut session = self.session();
-            let mut tx = session.begin(&self.limits)?;
-            let done = each(tx.as_mut())?;
-            tx.commit()?;
-            Ok(done)
-        })
-    }
 }

@@ -8,7 +8,8 @@ use crate::exit::Exit;
 use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{SCHEMA_VERSION, Stop, TickState, new_id};
-use scheduler::{Definition, Worker};
+use notify::Post;
+use scheduler::{Definition, Notifications, Worker};
 use serde_json::json;
 use std::time::Duration;
 
@@ -41,9 +42,23 @@ pub fn add(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Exit, Trouble
         enabled: !matches.get_flag("disabled"),
         dry_run: matches.get_flag("dry-run"),
         options,
+        notifications: notifications(&many("tell"), many("channel"), many("recipient")),
+        alert_threshold: matches.get_one::<u64>("alert-threshold").copied(),
         ..Definition::default()
     };
     register(act, name_of(matches), &says, actor)
+}
+
+/// Who is told what; none where nothing was said about it.
+fn notifications(tell: &[String], channels: Vec<String>, recipients: Vec<String>) -> Option<Notifications> {
+    let tells = |event: &str| tell.iter().any(|said| said == event);
+    (!tell.is_empty()).then(|| Notifications {
+        on_success: tells("success"),
+        on_failure: tells("failure"),
+        on_warnings: tells("warnings"),
+        recipients,
+        channels,
+    })
 }
 
 /// Adds a schedule, or changes one that was added.
@@ -84,7 +99,8 @@ pub fn withdraw(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
 /// `sexton schedule run`: here and now, unless a process that serves was quicker.
 pub fn run(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
     let tick = schedules(act).ask(name, actor)?;
-    let plans = Plans { config: act.config, tell: &|_| {} };
+    let post = Post { engine: act.engine, settings: &act.config.notify };
+    let plans = Plans { config: act.config, tell: &|_| {}, post };
     let worker = Worker::new(act.engine, &plans, &new_id(), LEASE);
     let stop = Stop::default();
     let listening = signals::listen(&stop);
@@ -107,6 +123,7 @@ pub fn run(act: &Act, name: &str, actor: &str) -> Result<Exit, Trouble> {
         }
     };
     drop(listening);
+    act.send();
     let run = ended.run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
     match act.console.is_text() {
         true => act.console.data(&format!("{name} {}{run}", standing(ended.state, ended.why.as_deref()))),

@@ -1,5 +1,6 @@
 //! The flags and the help of `sexton schedule` and `sexton serve`.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command};
 
 fn name() -> Arg {
@@ -92,6 +93,28 @@ fn add() -> Command {
                 .help("Only show what would be done"),
         )
         .arg(crate::cli::flags::set())
+        .arg(
+            text("tell", "EVENT", "Tell of these: success, failure, warnings; several times, or with commas [default: as `[notifications]` says]")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .value_parser(PossibleValuesParser::new(["success", "failure", "warnings", "nothing"])),
+        )
+        .arg(
+            text("channel", "NAME", "Where it is told: channels of the configuration")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .requires("tell"),
+        )
+        .arg(
+            text("recipient", "ADDRESS", "Who is told, instead of those that the channels name")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .requires("tell"),
+        )
+        .arg(
+            text("alert-threshold", "N", "Its checks alert when they find more duplicates than this")
+                .value_parser(clap::value_parser!(u64)),
+        )
         .arg(Arg::new("disabled").long("disabled").action(ArgAction::SetTrue).help("Add it switched off"))
 }
 

@@ -10,7 +10,7 @@ use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::{SCHEMA_VERSION, Tick};
 use jiff::Timestamp;
-use scheduler::{Cron, Known, Schedule, Timing, export};
+use scheduler::{Cron, Known, Notifications, Schedule, Timing, export};
 use serde_json::{Value as Json, json};
 
 /// `sexton schedule list`.
@@ -112,12 +112,31 @@ pub fn show(act: &Act, known: &Known) -> Result<Exit, Trouble> {
     } else if let Some(approval) = approval {
         lines.push(format!("approval   {approval}"));
     }
+    lines.extend(schedule.says.notifications.as_ref().map(told_of));
     for tick in &ticks {
         let run = tick.run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
         lines.push(format!("{} {}{run}", minute(tick.due), standing(tick.state, tick.why.as_deref())));
     }
     act.console.data(&lines.join("\n"));
     Ok(Exit::Done)
+}
+
+/// Who is told what.
+fn told_of(says: &Notifications) -> String {
+    let events = [(says.on_success, "success"), (says.on_failure, "failure"), (says.on_warnings, "warnings")];
+    let events: Vec<&str> = events.iter().filter(|(wanted, _)| *wanted).map(|(_, event)| *event).collect();
+    let on = |names: &[String], word: &str| {
+        if names.is_empty() { String::new() } else { format!(" {word} {}", names.join(", ")) }
+    };
+    match events.as_slice() {
+        [] => "tells      nothing".to_owned(),
+        events => format!(
+            "tells      {}{}{}",
+            events.join(", "),
+            on(&says.channels, "on"),
+            on(&says.recipients, "to")
+        ),
+    }
 }
 
 /// Times in the zone and in UTC.

@@ -90,13 +90,14 @@ fn status(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
             })
         })
         .collect();
+    let alarms = engine.outbox()?.alarms().map_err(engine::Failure::from)?;
     Ok(json!({
         "scheduler": { "running": !serving.is_empty(), "next_runs": next },
         "operations": operations(engine, config)?,
         "schedules": standings.len(),
         "last_runs": last_runs,
         "metrics": metrics(engine, config)?,
-        "alerts": [],
+        "alerts": alarms.iter().map(notify::shown).collect::<Value>(),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
-use super::super::begin::{Begun, begun, confirmed, find, go, known, or_missing, start};
+use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, or_missing, start};
 use super::super::error::{JsonBody, Refusal, Wrong};
 use super::plans::{Wanted, request};
 use axum::Json;
@@ -247,7 +247,11 @@ pub async fn resume(
         })
         .await?;
     let stop = api.stop.clone();
-    go(&api, move |engine| engine.resume_as(&run, &stop, &mut |_| {}).map(drop));
+    go(&api, move |engine, config| {
+        let report = engine.resume_as(&run, &stop, &mut |_| {})?;
+        hand_in(engine, config, &report);
+        Ok(())
+    });
     Ok(begun(id))
 }
 
