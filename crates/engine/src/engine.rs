@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::request::OperationRequest;
 use crate::run::Run;
 use crate::run_log::RunLog;
-use crate::state::{Audit, RunRecord, State, Timetable, Tokens};
+use crate::state::{Audit, RunRecord, Sessions, State, Timetable, Tokens};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::undo::{self, Point, PutBack};
@@ -233,6 +233,16 @@ impl Engine {
         Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
+    /// The rows of an undo point that could not be put back as things are now, at most `limit`. Nothing is changed.
+    pub fn foreseen_conflicts(
+        &self,
+        database: &str,
+        point: &Point,
+        limit: usize,
+    ) -> Result<Vec<undo::Conflict>, Failure> {
+        Ok(undo::foreseen(self.database(database)?.read()?.as_mut(), point, limit)?)
+    }
+
     /// The files that an undo point has set aside, at most `limit`.
     pub fn undo_files(
         &self,
@@ -364,6 +374,11 @@ impl Engine {
     /// Who may use the API.
     pub fn tokens(&self) -> Result<Tokens<'_>, Failure> {
         Ok(Tokens::new(self.state()?))
+    }
+
+    /// Who is signed in at the page.
+    pub fn sessions(&self) -> Result<Sessions<'_>, Failure> {
+        Ok(Sessions::new(self.state()?))
     }
 
     /// The audit trail, newest first.

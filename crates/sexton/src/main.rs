@@ -10,6 +10,7 @@ mod daemon;
 mod exit;
 mod http;
 mod schedules;
+mod told;
 mod trouble;
 mod wiring;
 

@@ -7,11 +7,13 @@ mod belief;
 mod presences;
 mod runs;
 mod samples;
+mod sessions;
 mod timetable;
 mod tokens;
 
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
+pub use sessions::{Session, Sessions};
 pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
 pub use tokens::{Role, Token, Tokens};
 
@@ -45,6 +47,7 @@ impl State {
         belief::create(session.as_mut(), &limits)?;
         timetable::create(session.as_mut(), &limits)?;
         tokens::create(session.as_mut(), &limits)?;
+        sessions::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

@@ -1,4 +1,4 @@
-//! The REST API, for people's own programs and for the page. The only async part: the engine works on threads of its own.
+//! The REST API, for people's own programs and for the page, and the page itself. The only async part: the engine works on threads of its own.
 //!
 //! Nothing here decides anything: a request becomes the same `Request` as at the command line, and what comes of it is shown.
 //! Whatever is typed here is a name, a number or an option; statements in SQL come only from the configuration.
@@ -6,7 +6,10 @@
 mod auth;
 mod error;
 mod health;
+mod page;
 mod pool;
+mod session;
+mod shelf;
 mod v1;
 
 use crate::config::Config;
@@ -15,7 +18,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::{Router, middleware};
 use engine::Stop;
+use jiff::SignedDuration;
 use pool::Pool;
+use shelf::Shelf;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use v1::Planned;
 
 /// The largest body that is read.
 const LARGEST: usize = 256 * 1024;
@@ -35,33 +41,42 @@ pub struct Api {
     pub pool: Pool,
     /// Asked when the process ends: runs that were begun here end their batch.
     pub stop: Stop,
+    /// Plans that were shown, and can be run as they were shown.
+    pub plans: Shelf<Planned>,
+    /// What was found in each database lately.
+    pub looks: Shelf<serde_json::Value>,
 }
 
 /// The document, without the paths, which come from the handlers.
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Sexton",
-    description = "Plans, runs, watches and undoes the maintenance of databases. Every call but `/health` and `/ready` needs a token \
-                   (`sexton token create`) as `Authorization: Bearer …`.",
+    description = "Plans, runs, watches and undoes the maintenance of databases. Every call but `/health`, `/ready` and the sign-in \
+                   needs a token (`sexton token create`) as `Authorization: Bearer …`, or the cookie of a session and, to change \
+                   something, its proof in `x-sexton-proof`.",
     license(name = "MIT OR Apache-2.0")
 ))]
 struct Document;
 
 fn router(api: &Arc<Api>) -> Router {
-    let (guarded, document) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1::routes()).split_for_parts();
+    let guard = middleware::from_fn_with_state(Arc::clone(api), auth::check);
+    // Who signs in has no session yet.
+    let all = v1::routes().route_layer(guard.clone()).merge(v1::sign_in());
+    let (routes, document) =
+        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", all).split_for_parts();
     let document = Arc::new(document);
-    let guarded = guarded
+    let openapi = Router::new()
         .route(
             "/api/openapi.json",
             axum::routing::get(move || async move { axum::Json((*document).clone()) }),
         )
-        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check))
-        .with_state(Arc::clone(api));
+        .route_layer(guard);
+    let guarded = routes.merge(openapi).with_state(Arc::clone(api));
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     health::routes(api)
+        .merge(page::routes())
         .merge(guarded)
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
@@ -91,7 +106,13 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(failed)?;
-    let api = Arc::new(Api { pool: Pool::new(Arc::clone(&config)), config, stop: stop.clone() });
+    let api = Arc::new(Api {
+        pool: Pool::new(Arc::clone(&config)),
+        config,
+        stop: stop.clone(),
+        plans: Shelf::new(SignedDuration::from_mins(15)),
+        looks: Shelf::new(SignedDuration::from_secs(60)),
+    });
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(at).await.map_err(failed)?;
         told(listener.local_addr().unwrap_or(at));

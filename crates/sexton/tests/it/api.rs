@@ -7,27 +7,27 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process that serves the API of a desk.
-struct Server {
-    desk: Desk,
+pub struct Server {
+    pub desk: Desk,
     process: Child,
-    at: String,
-    token: String,
+    pub at: String,
+    pub token: String,
 }
 
 /// What curl got.
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub headers: String,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Json {
+    pub fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.body))
     }
 
     /// The code of what went wrong, which must be in the one shape of errors.
-    fn wrong(&self, status: u16) -> String {
+    pub fn wrong(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.body);
         let error = &self.json()["error"];
         for key in ["code", "message", "correlation_id"] {
@@ -39,7 +39,11 @@ impl Answer {
 
 impl Server {
     fn begin(role: &str) -> Self {
-        let desk = Desk::ready();
+        Self::of(Desk::ready(), role)
+    }
+
+    /// Serves a desk, and has a token of this role.
+    pub fn of(desk: Desk, role: &str) -> Self {
         let token =
             desk.sexton(&format!("token create tester --role {role}")).ends(0).stdout.trim().to_owned();
         let mut process = desk
@@ -59,7 +63,7 @@ impl Server {
         Self { desk, process, at, token }
     }
 
-    fn curl(&self, arguments: &[&str], path: &str) -> Answer {
+    pub fn curl(&self, arguments: &[&str], path: &str) -> Answer {
         let output = Command::new("curl")
             .args(["-s", "-i", "--max-time", "30", "-H", "Expect:"])
             .args(arguments)
@@ -72,11 +76,11 @@ impl Server {
         Answer { status, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.curl(&["-H", &format!("Authorization: Bearer {}", self.token)], path)
     }
 
-    fn send(&self, method: &str, path: &str, body: &Json, more: &[&str]) -> Answer {
+    pub fn send(&self, method: &str, path: &str, body: &Json, more: &[&str]) -> Answer {
         let (token, body) = (format!("Authorization: Bearer {}", self.token), body.to_string());
         let mut arguments =
             vec!["-X", method, "-H", &token, "-H", "content-type: application/json", "-d", &body];
@@ -84,7 +88,7 @@ impl Server {
         self.curl(&arguments, path)
     }
 
-    fn wait(&self, run: &str) -> Json {
+    pub fn wait(&self, run: &str) -> Json {
         let began = Instant::now();
         loop {
             let run = self.get(&format!("/api/v1/runs/{run}"));

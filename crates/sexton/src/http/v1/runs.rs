@@ -3,7 +3,7 @@
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
 use super::super::error::{JsonBody, Refusal, Wrong};
-use super::plans::{Wanted, request};
+use super::plans::{Wanted, to_run};
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -41,6 +41,9 @@ pub struct Which {
     operation: Option<String>,
     /// Not older than this age, such as `7d`.
     since: Option<String>,
+    /// Without results, findings and targets, for lists and charts.
+    #[serde(default)]
+    brief: bool,
 }
 
 /// From which event on.
@@ -59,13 +62,23 @@ pub async fn list(
     _: Reader,
     Query(which): Query<Which>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
+    let (age, limit, operation) = (which.since, which.limit, which.operation);
     let reports = api.with(move |engine, _| {
         let now = engine.clock().now();
-        let since = which.since.map(|age| engine::age::Age(age).before(now)).transpose()?;
-        let limit = which.limit.unwrap_or(50).clamp(1, 1000);
-        Ok(engine.reports(limit, since, which.operation.as_deref())?)
+        let since = age.map(|age| engine::age::Age(age).before(now)).transpose()?;
+        let limit = limit.unwrap_or(50).clamp(1, 1000);
+        Ok(engine.reports(limit, since, operation.as_deref())?)
     });
-    Ok(Json(reports.await?.into_iter().map(|report| json!(report)).collect()))
+    let brief = |mut report: engine::Report| {
+        for operation in report.operations.iter_mut().filter(|_| which.brief) {
+            operation.result = None;
+            operation.usage = None;
+            operation.findings.clear();
+            operation.targets.clear();
+        }
+        json!(report)
+    };
+    Ok(Json(reports.await?.into_iter().map(brief).collect()))
 }
 
 /// Begins a run; it goes on after the answer.
@@ -77,10 +90,10 @@ pub async fn begin(
     Runner(token): Runner,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Response, Refusal> {
+    let shelves = Arc::clone(&api);
     let plan = api
-        .with(move |engine, config| {
-            let request = request(config, &wanted, &actor(&token))?;
-            let plan = engine.plan(&request)?;
+        .with(move |engine, _| {
+            let plan = to_run(&shelves, engine, &wanted, &token)?;
             confirmed(&plan, wanted.confirm.as_ref())?;
             Ok(plan)
         })
@@ -123,7 +136,7 @@ fn confirmed(plan: &Plan, said: Option<&Value>) -> Result<(), Trouble> {
 }
 
 /// Does something that takes long, on a thread of its own with an engine of its own.
-fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failure> + Send + 'static) {
+pub fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failure> + Send + 'static) {
     let config = Arc::clone(&api.config);
     std::thread::spawn(move || {
         let engine = crate::wiring::engine(&config, None);
@@ -133,7 +146,8 @@ fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failure> 
     });
 }
 
-fn begun(run_id: String) -> Response {
+/// The answer to whoever began it.
+pub fn begun(run_id: String) -> Response {
     let status_url = format!("/api/v1/runs/{run_id}");
     let events_url = format!("{status_url}/events");
     let location = status_url.clone();
@@ -261,29 +275,8 @@ pub async fn resume(
     Ok(begun(id))
 }
 
-/// Puts back what a run changed: a run of its own.
-#[utoipa::path(post, path = "/runs/{id}/undo", params(("id" = String, Path, description = "The run")),
-    responses((status = 202, body = Begun), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
-pub async fn undo(
-    State(api): State<Arc<Api>>,
-    Runner(token): Runner,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    let id = find(&api, &id).await?;
-    let plan = api
-        .with(move |engine, _| {
-            let request = engine.undo_request(&id, None, &actor(&token))?;
-            Ok(engine.plan(&engine::Request { trigger: engine::Trigger::Api, ..request })?)
-        })
-        .await?;
-    let id = new_id();
-    let (own, stop) = (id.clone(), api.stop.clone());
-    go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
-    Ok(begun(id))
-}
-
-async fn find(api: &Arc<Api>, id: &str) -> Result<String, Refusal> {
+/// The whole id of a run.
+pub async fn find(api: &Arc<Api>, id: &str) -> Result<String, Refusal> {
     let asked = id.to_owned();
     let found = api.with(move |engine, _| Ok(known(engine, &asked)?.id)).await;
     found.map_err(|refusal| or_missing(refusal, id))
