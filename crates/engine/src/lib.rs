@@ -85,7 +85,7 @@ pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
-    Audit, Entry, Looked, NewTick, Role, RunRecord, Session, Sessions, Tick, TickState, Timetable, Token,
+    Audit, Entry, Looked, NewTick, PageSession, Role, RunRecord, Sessions, Tick, TickState, Timetable, Token,
     Tokens, Worker,
 };
 pub use status::Status;

@@ -13,7 +13,7 @@ mod tokens;
 
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
-pub use sessions::{Session, Sessions};
+pub use sessions::{PageSession, Sessions};
 pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
 pub use tokens::{Role, Token, Tokens};
 

@@ -14,7 +14,7 @@ const HOURS: i64 = 12;
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Session {
+pub struct PageSession {
     /// By which token.
     pub token: Token,
     /// Until when.
@@ -47,7 +47,7 @@ impl<'a> Sessions<'a> {
     }
 
     /// Begins a session for the holder of a token; its secret is told once and kept nowhere. Sessions that are over go.
-    pub fn begin(&self, token: Token, now: Timestamp) -> Result<(Session, String)> {
+    pub fn begin(&self, token: Token, now: Timestamp) -> Result<(PageSession, String)> {
         let random = || uuid::Uuid::new_v4().simple().to_string();
         let secret = format!("{}{}", random(), random());
         let day = now
@@ -69,11 +69,11 @@ impl<'a> Sessions<'a> {
                 .bind(sortable(expires))
                 .text(") on conflict (checksum) do nothing"),
         ])?;
-        Ok((Session { token, expires, proof: proof(&secret) }, secret))
+        Ok((PageSession { token, expires, proof: proof(&secret) }, secret))
     }
 
     /// The session of a secret, if it holds now, and its token too.
-    pub fn check(&self, secret: &str, now: Timestamp) -> Result<Option<Session>> {
+    pub fn check(&self, secret: &str, now: Timestamp) -> Result<Option<PageSession>> {
         let select = Sql::new("select token, expires from ")
             .table(&self.state.own("sessions"))
             .text(" where checksum = ")
@@ -87,7 +87,7 @@ impl<'a> Sessions<'a> {
             return Ok(None);
         }
         let token = Tokens::new(self.state).with_id(token, now)?;
-        Ok(token.map(|token| Session { token, expires, proof: proof(secret) }))
+        Ok(token.map(|token| PageSession { token, expires, proof: proof(secret) }))
     }
 
     /// Ends a session.
@@ -98,7 +98,7 @@ impl<'a> Sessions<'a> {
     }
 }
 
-impl Session {
+impl PageSession {
     /// Whether this is what its requests have to repeat.
     pub fn is_proven_by(&self, given: &str) -> bool {
         same(&self.proof, given)

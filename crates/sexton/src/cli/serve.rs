@@ -36,7 +36,7 @@ pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>
     let answers = std::thread::scope(|scope| {
         let api = scope.spawn(|| {
             let served = http::serve(Arc::clone(config), *at, &stop, |at| {
-                tell(&format!("the API answers at http://{at}"))
+                tell(&format!("the page and the API answer at http://{at}"))
             });
             // Nobody wants half of a service.
             stop.ask();

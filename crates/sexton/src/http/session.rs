@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::{Session, Token};
+use engine::{PageSession, Token};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct SignedIn {
     version: &'static str,
 }
 
-fn told(token: &Token, session: Option<&Session>) -> Json<SignedIn> {
+fn told(token: &Token, session: Option<&PageSession>) -> Json<SignedIn> {
     Json(SignedIn {
         name: token.name.clone(),
         role: token.role.name(),
@@ -63,7 +63,7 @@ pub fn secret(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The session of a secret, if it holds.
-pub async fn of(api: &Arc<Api>, secret: String) -> Result<Option<Session>, Refusal> {
+pub async fn of(api: &Arc<Api>, secret: String) -> Result<Option<PageSession>, Refusal> {
     api.with(move |engine, _| {
         Ok(engine.sessions()?.check(&secret, engine.clock().now()).map_err(engine::Failure::from)?)
     })
@@ -71,7 +71,7 @@ pub async fn of(api: &Arc<Api>, secret: String) -> Result<Option<Session>, Refus
 }
 
 /// Refuses a call by cookie that changes something and does not come from the page.
-pub fn must_be_ours(session: &Session, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn must_be_ours(session: &PageSession, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     if method == Method::GET || method == Method::HEAD {
         return Ok(());
     }
@@ -132,7 +132,7 @@ pub async fn begin(
 pub async fn show(
     _: Reader,
     Extension(token): Extension<Token>,
-    session: Option<Extension<Session>>,
+    session: Option<Extension<PageSession>>,
 ) -> Json<SignedIn> {
     told(&token, session.as_deref())
 }
@@ -142,7 +142,8 @@ pub async fn show(
     (status = 503, body = Wrong)), security(("token" = [])))]
 pub async fn end(State(api): State<Arc<Api>>, _: Reader, headers: HeaderMap) -> Result<Response, Refusal> {
     if let Some(secret) = secret(&headers) {
-        api.with(move |engine, _| Ok(engine.sessions()?.end(&secret).map_err(engine::Failure::from)?)).await?;
+        api.with(move |engine, _| Ok(engine.sessions()?.end(&secret).map_err(engine::Failure::from)?))
+            .await?;
     }
     let mut answer = StatusCode::NO_CONTENT.into_response();
     answer.headers_mut().insert(header::SET_COOKIE, cookie("", 0, &headers));

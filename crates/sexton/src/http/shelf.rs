@@ -36,7 +36,8 @@ impl<T: Clone> Shelf<T> {
     /// What has this name, while it holds.
     pub fn get(&self, name: &str, now: Timestamp) -> Option<T> {
         let things = self.things();
-        let found = things.iter().find(|(known, at, _)| known == name && now.duration_since(*at).abs() < self.holds);
+        let found =
+            things.iter().find(|(known, at, _)| known == name && now.duration_since(*at).abs() < self.holds);
         found.map(|(_, _, thing)| thing.clone())
     }
 }

@@ -106,7 +106,9 @@ impl Browser {
         if let Some(page) = &self.page {
             message["sessionId"] = page.as_str().into();
         }
-        self.to.write_all(format!("{message}\0").as_bytes()).unwrap_or_else(|error| panic!("{error}: {}", self.said()));
+        self.to
+            .write_all(format!("{message}\0").as_bytes())
+            .unwrap_or_else(|error| panic!("{error}: {}", self.said()));
         let began = Instant::now();
         loop {
             match self.from.recv_timeout(Duration::from_millis(200)) {
@@ -149,8 +151,7 @@ impl Browser {
 
     /// What an expression of the page comes to.
     pub fn value(&mut self, expression: &str) -> Json {
-        let asked =
-            json!({ "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true });
+        let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true });
         let answer = self.call("Runtime.evaluate", asked);
         let failed = &answer["exceptionDetails"];
         assert!(failed.is_null(), "{expression}: {failed}");
@@ -168,7 +169,8 @@ impl Browser {
         let began = Instant::now();
         while !self.value(&format!("Boolean({expression})")).as_bool().unwrap_or(false) {
             if began.elapsed() >= PATIENCE {
-                panic!("it never held: {expression}\n{:?}\n{}", self.complaints, self.text());
+                let text = self.text();
+                panic!("it never held: {expression}\n{:?}\n{text}", self.complaints);
             }
             std::thread::sleep(Duration::from_millis(40));
         }
@@ -179,7 +181,8 @@ impl Browser {
         let began = Instant::now();
         while !self.text().contains(text) {
             if began.elapsed() >= PATIENCE {
-                panic!("it never said `{text}`\n{:?}\n{}", self.complaints, self.text());
+                let said = self.text();
+                panic!("it never said `{text}`\n{:?}\n{said}", self.complaints);
             }
             std::thread::sleep(Duration::from_millis(40));
         }
@@ -227,7 +230,8 @@ impl Browser {
             other => panic!("no such key: {other}"),
         };
         for kind in [if text.is_empty() { "rawKeyDown" } else { "keyDown" }, "keyUp"] {
-            let mut event = json!({ "type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number });
+            let mut event =
+                json!({ "type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number });
             if kind == "keyDown" {
                 event["text"] = text.into();
             }
@@ -239,7 +243,7 @@ impl Browser {
     pub fn tab_to(&mut self, text: &str) {
         for _ in 0..80 {
             let own = self.value(
-                "(() => { const one = document.activeElement; return `${one.innerText || ''} ${one.getAttribute('aria-label') || ''} \
+                "(() => { const one = document.activeElement; return one === document.body ? '' : `${one.innerText || ''} ${one.getAttribute('aria-label') || ''} \
                  ${one.labels?.[0]?.innerText || ''}`; })()",
             );
             if own.as_str().unwrap_or_default().replace('\u{a0}', " ").contains(text) {
@@ -269,7 +273,8 @@ impl Browser {
     /// Keeps a picture of the whole page where `SEXTON_TEST_PICTURES` says; nowhere without it.
     pub fn picture(&mut self, name: &str) {
         let Ok(folder) = std::env::var("SEXTON_TEST_PICTURES") else { return };
-        let taken = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true }));
+        let taken =
+            self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true }));
         let data = taken["data"].as_str().unwrap_or_default();
         let bytes = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
         std::fs::create_dir_all(&folder).unwrap();

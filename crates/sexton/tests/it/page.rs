@@ -7,10 +7,11 @@ use crate::browser::Browser;
 use crate::kit::{AUDIT, CONFIG, Desk};
 use serde_json::json;
 
-const MORE_ROWS: &str = "create table account (id integer primary key, name text not null, last_seen text not null);
+const MORE_ROWS: &str =
+    "create table account (id integer primary key, name text not null, last_seen text not null);
 insert into account (name, last_seen)
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 40)
-select 'account ' || i, datetime('now', '-' || (i * 10) || ' days') from n;";
+select 'account ' || i, datetime('now', '-' || (i * 10) || ' days', '+1 hour') from n;";
 
 const MORE_CONFIG: &str = r#"
 [operation.old-accounts]
@@ -48,8 +49,11 @@ fn served() -> Server {
     desk.place.script(MORE_ROWS);
     desk.write("sexton.toml", &format!("{CONFIG}{MORE_CONFIG}"));
     std::fs::create_dir(desk.file("migrations")).unwrap();
-    desk.write("migrations/0001_note.sql", "alter table account add column note text;\n");
-    desk.write("migrations/0002_seen.sql", "create index account_seen on account (last_seen);\n");
+    desk.write("migrations/0001_note.sql", "-- sexton:up\nalter table account add column note text;\n");
+    desk.write(
+        "migrations/0002_seen.sql",
+        "-- sexton:up\ncreate index account_seen on account (last_seen);\n",
+    );
     Server::of(desk, "admin")
 }
 
@@ -69,13 +73,17 @@ impl Browser {
     fn place(&mut self, path: &str, heading: &str) {
         self.value(&format!("location.hash = '#/{path}'"));
         self.until(&format!("document.querySelector('main h1')?.innerText.includes({})", json!(heading)));
-        self.until("!document.querySelector('.waiting')");
+        self.until("!document.querySelector('[aria-busy=true]')");
     }
 
     /// Nothing was asked of others, and nothing was complained about.
-    fn is_content(&self, server: &Server) {
+    fn is_content(&mut self, server: &Server) {
+        // Who asks who is signed in is told that nobody is, and the browser tells of that.
+        self.complaints.retain(|what| !what.contains("401"));
         let own = format!("http://{}/", server.at);
-        let foreign = |asked: &&String| !asked.starts_with(&own) && !asked.starts_with("about:") && !asked.starts_with("data:");
+        let foreign = |asked: &&String| {
+            !asked.starts_with(&own) && !asked.starts_with("about:") && !asked.starts_with("data:")
+        };
         assert_eq!(self.asked.iter().filter(foreign).collect::<Vec<_>>(), Vec::<&String>::new());
         assert_eq!(self.complaints, Vec::<String>::new());
     }
@@ -103,7 +111,7 @@ fn a_run_is_previewed_agreed_to_watched_and_put_back_but_for_rows_in_conflict() 
     browser.reads("Needs you");
     browser.reads("nightly waits for an approval");
     assert!(browser.value("document.cookie") == "", "a script can read the session");
-    browser.until("!document.querySelector('.waiting')");
+    browser.until("!document.querySelector('[aria-busy=true]')");
     browser.picture("overview-fresh");
 
     browser.click("nav a", "Operations");
@@ -149,7 +157,10 @@ fn a_run_is_previewed_agreed_to_watched_and_put_back_but_for_rows_in_conflict() 
     browser.picture("report");
 
     // Somebody takes the place of one of the rows meanwhile.
-    server.desk.place.script("insert into audit_log (id, created_at, action) values (395, '2026-01-01', 'other');");
+    server
+        .desk
+        .place
+        .script("insert into audit_log (id, created_at, action) values (395, '2026-01-01', 'other');");
     browser.click("a", "Put it back …");
     browser.reads("1 conflict");
     browser.reads("a row with this key is there again");
@@ -166,8 +177,6 @@ fn a_run_is_previewed_agreed_to_watched_and_put_back_but_for_rows_in_conflict() 
     browser.until("document.querySelector('input[type=password]')");
     browser.value("location.hash = '#/runs'");
     browser.reads("keeps the databases here healthy");
-    // Asking who is signed in is answered by nobody.
-    browser.complaints.retain(|what| !what.contains("401"));
     browser.is_content(&server);
 }
 
@@ -228,9 +237,10 @@ fn whoever_has_only_a_keyboard_can_do_it_all() {
     browser.tab_to("Sign in");
     browser.press("Space");
     browser.reads("Needs you");
-    browser.until("!document.querySelector('.waiting')");
+    browser.until("!document.querySelector('[aria-busy=true]')");
     // The first stop leads past the places.
-    browser.value("document.activeElement.blur()");
+    browser.go(&format!("http://{}/", server.at));
+    browser.reads("Needs you");
     browser.press("Tab");
     assert_eq!(browser.value("document.activeElement.innerText"), "Skip to the content");
     browser.press("Enter");
@@ -238,7 +248,9 @@ fn whoever_has_only_a_keyboard_can_do_it_all() {
     browser.value("document.querySelector('#skip').focus()");
     browser.tab_to("Operations");
     browser.press("Enter");
-    browser.until("document.activeElement?.innerText === 'Operations' && document.activeElement.tagName === 'H1'");
+    browser.until(
+        "document.activeElement?.innerText === 'Operations' && document.activeElement.tagName === 'H1'",
+    );
     browser.tab_to("logs");
     browser.press("Enter");
     browser.until("document.activeElement?.innerText === 'logs' && document.activeElement.tagName === 'H1'");
@@ -344,13 +356,23 @@ const UNNAMED: &str = r#"(() => {
 #[test]
 fn every_place_is_readable_in_light_and_dark_on_wide_and_narrow_screens() {
     let server = served();
-    let run = server.send("POST", "/api/v1/runs", &json!({"operations": ["logs"], "confirm": true, "options": {"batch_size": 20}}), &[]).json();
+    let run = server
+        .send(
+            "POST",
+            "/api/v1/runs",
+            &json!({"operations": ["logs"], "confirm": true, "options": {"batch_size": 20}}),
+            &[],
+        )
+        .json();
     let run = run["run_id"].as_str().unwrap().to_owned();
     server.wait(&run);
     server.desk.sexton("run copy --yes").ends(0);
     server.desk.sexton("backup drill").ends(0);
     server.desk.sexton("run sessions --yes").ends(0);
-    server.desk.place.script("insert into audit_log (id, created_at, action) values (395, '2026-01-01', 'other');");
+    server
+        .desk
+        .place
+        .script("insert into audit_log (id, created_at, action) values (395, '2026-01-01', 'other');");
     let mut browser = signed_in(&server);
     let places = [
         ("".to_owned(), "Overview", "overview"),
@@ -391,7 +413,8 @@ fn every_place_is_readable_in_light_and_dark_on_wide_and_narrow_screens() {
             for (width, height) in [(1280, 900), (360, 740)] {
                 browser.size(width, height);
                 // Charts are drawn anew for their width.
-                browser.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+                browser
+                    .value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
                 let wide = browser.value("document.documentElement.scrollWidth").as_u64().unwrap();
                 if wide > u64::from(width) {
                     let culprit = browser.value("[...document.querySelectorAll('main *')].filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.table, pre')).map((one) => one.outerHTML.slice(0, 90)).slice(0, 3)");

@@ -53,8 +53,16 @@ fn every_file_of_the_page_is_served_under_a_strict_policy() {
     }
     // Nothing inside of it would need a laxer one.
     let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
-    assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains("onclick") && !page.contains("http"));
-    assert_eq!(page.matches("<script").count(), page.matches("<script src=").count() + page.matches("<script type=\"module\" src=").count());
+    assert!(
+        !page.contains("<style")
+            && !page.contains(" style=")
+            && !page.contains("onclick")
+            && !page.contains("http")
+    );
+    assert_eq!(
+        page.matches("<script").count(),
+        page.matches("<script src=").count() + page.matches("<script type=\"module\" src=").count()
+    );
 }
 
 /// The value of a cookie that an answer sets.
@@ -98,7 +106,9 @@ fn a_session_is_a_cookie_that_other_sites_cannot_use() {
     let both = server.curl(&["-H", &cookie, "-H", "Authorization: Bearer nonsense"], "/api/v1/status");
     assert_eq!(both.wrong(401), "unauthorised");
     // The state has no secret, and who signs in stands in the audit trail.
-    let state = std::fs::read(server.desk.file(".sexton/state.db")).or_else(|_| std::fs::read(server.desk.file(".local/state/sexton/state.db"))).unwrap();
+    let state = std::fs::read(server.desk.file(".sexton/state.db"))
+        .or_else(|_| std::fs::read(server.desk.file(".local/state/sexton/state.db")))
+        .unwrap();
     let secret = cookie.split('=').nth(1).unwrap();
     assert!(!state.windows(secret.len()).any(|part| part == secret.as_bytes()), "the secret is in the state");
     assert!(server.desk.sexton("audit").ends(0).stdout.contains("sign in"));
@@ -124,7 +134,10 @@ fn a_plan_is_run_as_it_was_shown_or_not_at_all() {
     let wanted = json!({"operations": ["logs"], "examples": 3});
     let plan = server.send("POST", "/api/v1/plans", &wanted, &[]).json();
     let shown = &plan["examples"][0];
-    assert_eq!((&shown["item"], &shown["step"], &shown["columns"]), (&json!(0), &json!(0), &json!(["id", "created_at", "action"])));
+    assert_eq!(
+        (&shown["item"], &shown["step"], &shown["columns"]),
+        (&json!(0), &json!(0), &json!(["id", "created_at", "action"]))
+    );
     assert_eq!(shown["rows"].as_array().unwrap().len(), 3, "{shown}");
     assert_eq!(shown["rows"][0][2], "update");
     let run = |body: serde_json::Value| server.send("POST", "/api/v1/runs", &body, &[]);
@@ -153,12 +166,18 @@ fn databases_backups_migrations_and_undo_points_are_told() {
     let more = "[operation.copy]\nkind = \"backup\"\n[operation.schema]\nkind = \"migrate\"\ndirectory = \"migrations\"\n";
     desk.write("sexton.toml", &format!("{config}\n{more}"));
     std::fs::create_dir(desk.file("migrations")).unwrap();
-    desk.write("migrations/0001_note.sql", "alter table audit_log add column note text;\n");
-    desk.write("migrations/0002_index.sql", "create index audit_action on audit_log (action);\n");
+    desk.write("migrations/0001_note.sql", "-- sexton:up\nalter table audit_log add column note text;\n");
+    desk.write(
+        "migrations/0002_index.sql",
+        "-- sexton:up\ncreate index audit_action on audit_log (action);\n",
+    );
     let server = Server::of(desk, "admin");
 
     let found = server.get("/api/v1/databases/main/findings").json();
-    assert!(found["label"] == "main" && found["findings"].is_array() && found["size_bytes"].as_u64() > Some(0), "{found}");
+    assert!(
+        found["label"] == "main" && found["findings"].is_array() && found["size_bytes"].as_u64() > Some(0),
+        "{found}"
+    );
     assert!(found.get("sample").is_none(), "{found}");
     // A look within the minute is not made twice, unless it has to be fresh.
     assert_eq!(server.get("/api/v1/databases/main/findings").json()["at"], found["at"]);
@@ -176,46 +195,80 @@ fn databases_backups_migrations_and_undo_points_are_told() {
     let backups = server.get("/api/v1/backups").json();
     let one = &backups["backups"][0];
     assert_eq!((&one["database"], &one["verified"]), (&json!("main"), &json!(true)), "{backups}");
-    assert_eq!((&backups["drills"][0]["backup"], &backups["drills"][0]["findings"]), (&one["id"], &json!([])), "{backups}");
+    assert_eq!(
+        (&backups["drills"][0]["backup"], &backups["drills"][0]["findings"]),
+        (&one["id"], &json!([])),
+        "{backups}"
+    );
 
     let migrations = server.get("/api/v1/migrations").json();
     let status = &migrations[0]["status"];
-    assert_eq!((&migrations[0]["operation"], status["pending"].as_array().unwrap().len()), (&json!("schema"), 2), "{migrations}");
+    assert!(status.is_object(), "{migrations}");
+    assert_eq!(
+        (&migrations[0]["operation"], status["pending"].as_array().unwrap().len()),
+        (&json!("schema"), 2),
+        "{migrations}"
+    );
     let impact = server.get("/api/v1/migrations/schema/impact").json();
-    assert_eq!((impact["statements"].as_array().unwrap().len(), &impact["database"]), (2, &json!("main")), "{impact}");
+    assert_eq!(
+        (impact["statements"].as_array().unwrap().len(), &impact["database"]),
+        (2, &json!("main")),
+        "{impact}"
+    );
     assert_eq!(server.get("/api/v1/migrations/logs/impact").wrong(404), "not_found");
 
     assert_eq!(server.get("/api/v1/undo-points").json()["undo_points"], json!([]));
-    let begun = server.send("POST", "/api/v1/runs", &json!({"operations": ["logs"], "confirm": true}), &[]).json();
+    let begun =
+        server.send("POST", "/api/v1/runs", &json!({"operations": ["logs"], "confirm": true}), &[]).json();
     let run = begun["run_id"].as_str().unwrap().to_owned();
     server.wait(&run);
     let points = server.get("/api/v1/undo-points").json();
-    assert_eq!((&points["undo_points"][0]["point"]["id"], &points["undo_points"][0]["database"]), (&json!(run), &json!("main")));
+    assert_eq!(
+        (&points["undo_points"][0]["point"]["id"], &points["undo_points"][0]["database"]),
+        (&json!(run), &json!("main"))
+    );
     let preview = server.get(&format!("/api/v1/runs/{run}/undo")).json();
-    assert_eq!((&preview["plan"]["items"][0]["steps"][0]["matched"], &preview["points"][0]["conflicts"]), (&json!(311), &json!([])));
+    assert_eq!(
+        (&preview["plan"]["items"][0]["steps"][0]["matched"], &preview["points"][0]["conflicts"]),
+        (&json!(311), &json!([]))
+    );
     server.desk.place.script("insert into audit_log (id, created_at, action) values (400, '2026-01-01', 'new'), (399, '2026-01-01', 'new')");
     let point = server.get(&format!("/api/v1/undo-points/{run}")).json();
     let conflicts = point["conflicts"].as_array().unwrap();
     assert_eq!((conflicts.len(), &point["more_conflicts"]), (2, &json!(false)), "{point}");
-    assert!(conflicts.iter().any(|one| one["key"] == "id = 400" && one["reason"] == "a row with this key is there again"), "{point}");
+    assert!(
+        conflicts
+            .iter()
+            .any(|one| one["key"] == "id = 400" && one["reason"] == "a row with this key is there again"),
+        "{point}"
+    );
     assert_eq!(server.get("/api/v1/undo-points/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/api/v1/runs/nosuch/undo").wrong(404), "not_found");
     // What was foreseen is what happens.
     let undone = server.send("POST", &format!("/api/v1/runs/{run}/undo"), &json!({}), &[]).json();
     let report = server.wait(undone["run_id"].as_str().unwrap());
-    assert_eq!((&report["operations"][0]["rows_restored"], &report["operations"][0]["rows_failed"]), (&json!(309), &json!(2)));
+    assert_eq!(
+        (&report["operations"][0]["rows_restored"], &report["operations"][0]["rows_failed"]),
+        (&json!(309), &json!(2))
+    );
     let brief = server.get("/api/v1/runs?brief=true&limit=1").json();
-    assert_eq!((&brief[0]["operations"][0]["findings"], &brief[0]["run_id"]), (&json!([]), &undone["run_id"]));
+    assert_eq!(
+        (&brief[0]["operations"][0]["findings"], &brief[0]["run_id"]),
+        (&json!([]), &undone["run_id"])
+    );
 }
 
 #[test]
 fn a_schedule_that_waits_for_an_approval_can_be_refused() {
     let desk = Desk::ready();
     let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
-    desk.write("sexton.toml", &format!("{config}\n[schedule.grave]\nrun = [\"logs\"]\ncron = \"0 2 * * *\"\n").replace(
-        "title = \"Delete old audit rows\"",
-        "title = \"Delete old audit rows\"\nseverity = \"HIGH\"",
-    ));
+    desk.write(
+        "sexton.toml",
+        &format!("{config}\n[schedule.grave]\nrun = [\"logs\"]\ncron = \"0 2 * * *\"\n").replace(
+            "title = \"Delete old audit rows\"",
+            "title = \"Delete old audit rows\"\nseverity = \"HIGH\"",
+        ),
+    );
     let server = Server::of(desk, "admin");
     assert!(server.get("/api/v1/schedules/grave").json()["approval_needed"].is_string());
     let refused = server.send("POST", "/api/v1/schedules/grave/refuse", &json!({}), &[]).json();
@@ -223,5 +276,8 @@ fn a_schedule_that_waits_for_an_approval_can_be_refused() {
     assert!(server.desk.sexton("audit").ends(0).stdout.contains("refuse schedule"));
     server.send("POST", "/api/v1/schedules/grave/approve", &json!({}), &[]);
     assert_eq!(server.send("POST", "/api/v1/schedules/grave/refuse", &json!({}), &[]).wrong(409), "refused");
-    assert_eq!(server.send("POST", "/api/v1/schedules/nosuch/refuse", &json!({}), &[]).wrong(404), "not_found");
+    assert_eq!(
+        server.send("POST", "/api/v1/schedules/nosuch/refuse", &json!({}), &[]).wrong(404),
+        "not_found"
+    );
 }

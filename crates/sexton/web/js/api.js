@@ -68,20 +68,21 @@ const RANKS = ["read", "run", "admin"];
 /** Whether somebody may do what needs this role. */
 export const may = (who, role) => RANKS.indexOf(who?.role) >= RANKS.indexOf(role);
 
-/** The events of a run, from the first on; ends by itself. */
+/** The events of a run, from the first on; `ended` is called once the run is over. Gives a way to stop listening. */
 export function events(run, each, ended) {
   const source = new EventSource(`/api/v1/runs/${encodeURIComponent(run)}/events`);
   let over = false;
   source.onmessage = (message) => {
     const event = JSON.parse(message.data);
+    // A run that was gone on with has more than one end: the last one counts, after which the stream is shut.
+    over = event.event === "finished" && (event.item === null || event.item === undefined);
     each(event);
-    if (event.event === "finished" && (event.item === null || event.item === undefined)) {
-      over = true;
-      source.close();
-      ended();
-    }
   };
-  // The stream ends with the run; else the browser asks again, from where it was.
-  source.onerror = () => { if (!over && source.readyState === EventSource.CLOSED) ended(); };
+  source.onerror = () => {
+    // Where the connection was lost, the browser asks again from where it was.
+    if (!over && source.readyState !== EventSource.CLOSED) return;
+    source.close();
+    ended();
+  };
   return () => source.close();
 }

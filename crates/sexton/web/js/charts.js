@@ -108,19 +108,17 @@ export function bars(all, { label, format, height = 180, names = true }) {
   });
 }
 
-/** A small line without axes, for lists. */
+/** A small line without axes, as wide as there is room. */
 export function spark(points, label) {
-  const [width, height] = [96, 24];
+  const [width, height] = [100, 38];
+  const [first, last] = [new Date(points[0][0]).getTime(), new Date(points[points.length - 1][0]).getTime()];
   const values = points.map(([, value]) => value);
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  const span = most - least || 1;
-  const at = (n) => (points.length < 2 ? width / 2 : 2 + (n / (points.length - 1)) * (width - 4));
-  const y = (value) => (most === least ? height / 2 : 3 + (1 - (value - least) / span) * (height - 6));
-  const d = values.map((value, n) => `${n ? "L" : "M"}${at(n).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-  const end = values.length - 1;
-  return s("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label },
-    s("path", { class: "line", d: values.length < 2 ? `M2 ${height / 2}L${width - 2} ${height / 2}` : d }),
-    s("circle", { class: "dot", cx: at(end), cy: y(values[end]), r: 2.2 }));
+  const x = (at) => ((new Date(at).getTime() - first) / (last - first || 1)) * width;
+  const y = (value) => (most === least ? height / 2 : 4 + (1 - (value - least) / (most - least)) * (height - 8));
+  const d = points.map(([at, value], n) => `${n ? "L" : "M"}${x(at).toFixed(2)} ${y(value).toFixed(2)}`).join("");
+  return s("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+    s("path", { class: "area", d: `${d}L${width} ${height}L0 ${height}Z` }), s("path", { class: "line", d }));
 }
 
 /** The same figures as a table, shut at first. */

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { h, put, say } from "./dom.js";
-import { heading, link, trouble, waiting } from "./parts.js";
+import { SOON, heading, link, trouble, waiting } from "./parts.js";
 import { zone } from "./words.js";
 import * as audit from "./views/audit.js";
 import * as backups from "./views/backups.js";
@@ -107,7 +107,9 @@ async function show(moved = false) {
     put(main, heading("There is no such place"), h("p", null, "Go to the ", link("", "overview"), "."));
     return;
   }
-  put(main, waiting());
+  main.setAttribute("aria-busy", "true");
+  // What takes no time needs no word.
+  const slow = setTimeout(() => { if (own === turn) put(main, waiting()); }, SOON);
   const context = {
     who, rest: at.rest, query: at.query, may: (role) => api.may(who, role),
     go: (path) => { location.hash = `#/${path}`; }, onLeave: (what) => { if (own === turn) leave = what; else what(); },
@@ -127,6 +129,9 @@ async function show(moved = false) {
     document.title = "Something is wrong · Sexton";
     put(main, heading(error.status === 404 ? "That is not there" : "That did not work"), trouble(error, () => show()));
     if (!error.status && error.status !== 0) throw error;
+  } finally {
+    clearTimeout(slow);
+    if (own === turn) main.removeAttribute("aria-busy");
   }
 }
 

@@ -25,6 +25,16 @@ export function severity(level) {
   return h("span", { class: `badge ${tone}`, title: `severity: ${level.toLowerCase()}` }, level.toLowerCase());
 }
 
+/** What a run is called: its operations, the first ones by name. */
+export function called(run) {
+  const names = run.operations.map((one) => one.operation);
+  if (!names.length) return run.run_id;
+  return names.length <= 2 ? names.join(", ") : `${names[0]}, ${names.length - 1}\u00a0more`;
+}
+
+/** A text of the program: what it has in backticks is something to type or a name. */
+export const said = (text) => String(text ?? "").split("`").map((part, n) => (n % 2 ? h("code", null, part) : part));
+
 export const link = (to, ...children) => h("a", { href: `#/${to}` }, children);
 export const code = (text) => h("code", null, text);
 
@@ -54,31 +64,34 @@ export const empty = (...text) => h("p", { class: "empty" }, text);
 
 /** Figures worth a word each: `[["rows", "12"], …]`. */
 export function figures(all) {
-  const pairs = all.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== "");
+  const pairs = all.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== "" && pair[1].length !== 0);
   return h("dl", { class: "figures" }, pairs.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 }
 
 /** What was found, the worst first, each with what to do. */
 export function findings(all) {
-  const tones = { refuse: "bad", error: "bad", warning: "warn", note: "info" };
+  const tones = { refuse: "bad", error: "bad", warning: "warn", overridden: "warn", note: "info" };
   return h("ul", { class: "findings" }, all.map((one) => h("li", { class: tones[one.level] ?? "info" },
     h("p", { class: "what" }, mark(one.level === "refuse" ? "in the way" : one.level, tones[one.level] ?? "info"), " ",
-      one.object ? h("b", null, one.object) : null, one.object ? ": " : null, one.what),
-    one.remedy ? h("p", { class: "remedy" }, "→ ", one.remedy) : null)));
+      one.object ? h("b", null, one.object) : null, one.object ? ": " : null, said(one.what)),
+    one.remedy ? h("p", { class: "remedy" }, "→ ", said(one.remedy)) : null)));
 }
 
 /** What the API refused, in its own words, with the id under which it is in the log. */
 export function trouble(error, again) {
   const where = error.correlation ? h("p", { class: "quiet" }, "In the log under ", code(error.correlation), ".") : null;
   const retry = again ? h("button", { type: "button", class: "plain", onclick: again }, "Try again") : null;
-  return h("div", { class: "trouble", role: "alert" }, h("p", null, words(error.message)), where, retry);
+  return h("div", { class: "trouble", role: "alert" }, h("p", null, said(words(error.message))), where, retry);
 }
 
 export const waiting = (text = "Looking …") => h("p", { class: "waiting" }, h("span", { class: "dots", "aria-hidden": "true" }), text);
 
+/** So many milliseconds pass before it is said that something takes time. */
+export const SOON = 160;
+
 /** Fills a node with what `load` gives, with a word while it takes and what went wrong. */
 export async function fill(node, load, text) {
-  put(node, waiting(text));
+  const slow = setTimeout(() => put(node, waiting(text)), SOON);
   node.setAttribute("aria-busy", "true");
   try {
     const content = await load();
@@ -87,6 +100,7 @@ export async function fill(node, load, text) {
     if (error.status === 401) throw error;
     put(node, trouble(error, () => fill(node, load, text)));
   } finally {
+    clearTimeout(slow);
     node.removeAttribute("aria-busy");
   }
 }
@@ -108,7 +122,8 @@ export function lost(error) {
 export function act(text, what, props) {
   const button = h("button", { type: "button", ...props }, text);
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    // Not `disabled`, which would take the focus away.
+    if (button.hasAttribute("aria-busy")) return;
     button.setAttribute("aria-busy", "true");
     button.parentElement?.querySelector(":scope > .trouble")?.remove();
     try {
@@ -117,7 +132,6 @@ export function act(text, what, props) {
       if (error.status === 401) lost(error);
       else button.after(trouble(error));
     } finally {
-      button.disabled = false;
       button.removeAttribute("aria-busy");
     }
   });

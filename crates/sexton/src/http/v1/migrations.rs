@@ -56,7 +56,10 @@ pub async fn impact(
     }
     let document = api.with(move |engine, config| {
         let operation = known(config).into_iter().find(|one| one.name == name);
-        Ok(operation.map(|operation| told::impact(engine, config, operation)).transpose()?.unwrap_or_default())
+        Ok(operation
+            .map(|operation| told::impact(engine, config, operation))
+            .transpose()?
+            .unwrap_or_default())
     });
     Ok(Json(document.await?))
 }

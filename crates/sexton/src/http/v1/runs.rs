@@ -101,7 +101,7 @@ pub async fn begin(
     let id = new_id();
     let (own, stop) = (id.clone(), api.stop.clone());
     go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
-    Ok(begun(id))
+    Ok(begun(&api, id).await)
 }
 
 /// What a person at a terminal would be asked is asked here too.
@@ -146,8 +146,15 @@ pub fn go(api: &Arc<Api>, work: impl FnOnce(&Engine) -> Result<(), engine::Failu
     });
 }
 
-/// The answer to whoever began it.
-pub fn begun(run_id: String) -> Response {
+/// The answer to whoever began it, who may look at it at once: it is in the log a moment later, and that moment is waited for.
+pub async fn begun(api: &Arc<Api>, run_id: String) -> Response {
+    for _ in 0..100 {
+        let own = run_id.clone();
+        if matches!(api.with(move |engine, _| Ok(known(engine, &own).is_ok())).await, Ok(true)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let status_url = format!("/api/v1/runs/{run_id}");
     let events_url = format!("{status_url}/events");
     let location = status_url.clone();
@@ -272,7 +279,7 @@ pub async fn resume(
         .await?;
     let stop = api.stop.clone();
     go(&api, move |engine| engine.resume_as(&run, &stop, &mut |_| {}).map(drop));
-    Ok(begun(id))
+    Ok(begun(&api, id).await)
 }
 
 /// The whole id of a run.

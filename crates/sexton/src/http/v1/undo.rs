@@ -127,5 +127,5 @@ pub async fn begin(
     let id = new_id();
     let (own, stop) = (id.clone(), api.stop.clone());
     go(&api, move |engine| engine.run_as(&own, &plan, &stop, &mut |_| {}).map(drop));
-    Ok(begun(id))
+    Ok(begun(&api, id).await)
 }

@@ -5,10 +5,12 @@ import { h, put } from "../dom.js";
 import { card, heading, more, table, time } from "../parts.js";
 import { moment } from "../words.js";
 
-/** Long details, such as reports, are shut at first. */
+/** Long details, such as options and reports, are shut at first. */
 function detail(text) {
+  const [, before, options, after] = /^(.*?) with (\{.*\}); (.*)$/s.exec(text) ?? [];
+  if (options) return [`${before}; ${after}`, options === "{}" ? null : more("with", h("pre", { tabindex: "0" }, JSON.stringify(JSON.parse(options), null, 2)))];
   if (text.length <= 90) return text;
-  return more(`${text.slice(0, 70)} …`, h("pre", { tabindex: "0" }, text));
+  return more(`${text.slice(0, 60)} …`, h("pre", { tabindex: "0" }, text));
 }
 
 export async function view() {
@@ -18,7 +20,7 @@ export async function view() {
     { title: "When", cell: (one) => time(one.at, moment) },
     { title: "Who", cell: (one) => one.actor },
     { title: "Did", cell: (one) => one.action },
-    { title: "To", cell: (one) => one.object },
+    { title: "To", cell: (one) => one.object.replaceAll(",", ", ") },
     { title: "Detail", cell: (one) => detail(one.detail) },
   ], all.filter((one) => `${one.actor} ${one.action} ${one.object}`.toLowerCase().includes(text.toLowerCase())), { empty: "No line fits.", label: "Audit trail" }));
   draw("");

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { figuresOf, line } from "../charts.js";
 import { h } from "../dom.js";
-import { badge, card, code, empty, figures, heading, later, link, mark, severity, table, time } from "../parts.js";
+import { badge, called, card, code, empty, figures, heading, later, link, mark, severity, table, time } from "../parts.js";
 import { bytes, count, duration, handled, moment, percent } from "../words.js";
 import { shown } from "./findings.js";
 
@@ -28,10 +28,9 @@ function largest(found) {
   return table([
     { title: "Table", cell: (one) => code(one.name) },
     { title: "Rows", end: true, cell: (one) => (one.rows === null || one.rows === undefined ? "–" : `${one.rows_exact === false ? "≈ " : ""}${count(one.rows)}`) },
-    { title: "Table", end: true, cell: (one) => bytes(one.table_bytes) },
     { title: "Indexes", end: true, cell: (one) => bytes(one.index_bytes) },
     { title: "All", end: true, cell: (one) => bytes(one.total_bytes) },
-    { title: "", cell: (one) => h("progress", { class: "meter thin", max: most, value: one.total_bytes ?? 0, "aria-hidden": "true", tabindex: "-1" }) },
+    { title: "Share", cell: (one) => h("progress", { class: "meter thin", max: most, value: one.total_bytes ?? 0, "aria-hidden": "true", tabindex: "-1" }) },
   ], found.largest_tables.slice(0, 12), { label: "Largest tables" });
 }
 
@@ -68,7 +67,7 @@ export async function view(context) {
           { title: "", cell: (one) => severity(one.severity) },
         ], own, { empty: "No operation works on it.", label: "Operations" })),
         card("Last runs", { aside: link(`runs?database=${encodeURIComponent(name)}`, "all") }, table([
-          { title: "Run", cell: (run) => link(`runs/${run.run_id}`, run.operations.map((one) => one.operation).slice(0, 3).join(", ")) },
+          { title: "Run", cell: (run) => link(`runs/${run.run_id}`, called(run)) },
           { title: "When", cell: (run) => time(run.metadata.started_at) },
           { title: "Rows", end: true, cell: (run) => count(handled(run.totals)) },
           { title: "Took", end: true, cell: (run) => duration(run.metadata.duration_seconds) },

@@ -23,9 +23,9 @@ function limits() {
 }
 
 /** Asks as much as can go wrong: nothing, a button, or a name typed. */
-async function agreed(name, plan) {
+async function agreed(name, plan, force) {
   const severityOf = plans.worst(plan);
-  const number = plans.matched(plan);
+  const number = plans.matched(plan, force);
   if (severityOf === "LOW") return true;
   const grave = plan.items.filter((item) => ["HIGH", "CRITICAL"].includes(item.operation.severity));
   const gone = plan.items.filter((item) => item.undo.keep === "nothing");
@@ -74,9 +74,9 @@ export async function view(context) {
   }
 
   function buttons(plan, force) {
-    const number = plans.matched(plan);
+    const number = plans.matched(plan, force);
     const run = act(number > 0 ? `Run on ${rows(number)} …` : "Run …", async () => {
-      if (!(await agreed(name, plan))) return;
+      if (!(await agreed(name, plan, force))) return;
       try {
         const begun = await api.post("runs", { plan: plan.plan_id, confirm: confirmation(plan) });
         context.go(`runs/${begun.run_id}`);
@@ -85,9 +85,13 @@ export async function view(context) {
         else throw error;
       }
     }, { class: plans.worst(plan) === "LOW" || plans.worst(plan) === "MEDIUM" ? "main" : "danger" });
-    if (plans.inTheWay(plan, force)) {
-      return h("div", { class: "decide" }, h("p", null, mark("it would be refused", "bad"), " What stands in the way is told below."),
-        plans.forcible(plan) ? act("Plan it all the same …", async () => {
+    const refused = plans.refused(plan, force);
+    if (refused.length) {
+      const all = refused.length === plan.items.length;
+      return h("div", { class: "decide" }, all ? null : run,
+        h("p", null, mark(all ? "it would be refused" : `${refused.map((item) => item.operation.name).join(", ")} would be refused`, "bad"),
+          all ? " What stands in the way is told below." : " The others run; what stands in the way is told below."),
+        !force && plans.forcible(plan) ? act("Plan it all the same …", async () => {
           const sure = await ask({
             title: "Override the guard?",
             body: [h("p", null, "What stands in the way is there to protect your data. Read it first; the run is still remembered and can be put back as the plan says.")],

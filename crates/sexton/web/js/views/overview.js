@@ -3,8 +3,8 @@
 import * as api from "../api.js";
 import { spark } from "../charts.js";
 import { h, put } from "../dom.js";
-import { badge, card, empty, figures, heading, later, link, lost, mark, meter, table, time } from "../parts.js";
-import { bytes, count, duration, handled, isOpen, moment, of, words } from "../words.js";
+import { badge, called, card, empty, figures, heading, later, link, lost, mark, meter, said, table, time } from "../parts.js";
+import { bytes, count, duration, handled, isOpen, moment, of } from "../words.js";
 
 const EVERY = 10_000;
 
@@ -49,7 +49,7 @@ function alerts(all) {
 function attention(found) {
   if (!found.length) return h("p", { class: "calm-line" }, mark("all quiet", "good"), " No run has failed lately and nothing waits for you.");
   return h("ul", { class: "alerts" }, found.map((one) => h("li", { class: one.tone },
-    link(one.to, words(one.what)), one.why ? h("span", { class: "quiet" }, one.why) : null, one.at ? h("span", { class: "quiet when" }, time(one.at)) : null)));
+    link(one.to, one.what), one.why ? h("span", { class: "quiet" }, said(one.why)) : null, one.at ? h("span", { class: "quiet when" }, time(one.at)) : null)));
 }
 
 function databaseCard(database, all) {
@@ -68,13 +68,13 @@ function databaseCard(database, all) {
         h("p", { class: "size" }, h("b", null, bytes(found.size_bytes)),
           rate !== null && rate !== undefined ? h("span", { class: "quiet" }, `${rate >= 0 ? "+" : ""}${bytes(rate)} a day`) : null),
         points.length > 1 ? spark(points, `Size over time, now ${bytes(found.size_bytes)}`) : null),
-      worst.length ? h("ul", { class: "short" }, worst.map((one) => h("li", null, h("b", null, one.object), ": ", one.what))) : null);
+      worst.length ? h("ul", { class: "short" }, worst.map((one) => h("li", null, h("b", null, one.object), ": ", said(one.what)))) : null);
   }, "Examining …");
   return h("article", { class: "card database" },
     h("div", { class: "card-head" }, h("h3", null, link(`databases/${encodeURIComponent(database.name)}`, database.name)),
       h("span", { class: "quiet" }, database.engine === "sqlite" ? "SQLite" : "PostgreSQL")),
     health,
-    h("p", { class: "quiet foot" }, last ? ["Last run ", link(`runs/${last.run_id}`, last.operations.map((one) => one.operation).slice(0, 2).join(", ")),
+    h("p", { class: "quiet foot" }, last ? ["Last run ", link(`runs/${last.run_id}`, called(last)),
       " ", time(last.metadata.started_at), " ", badge(last.status)] : "Nothing has run here yet."));
 }
 
@@ -91,7 +91,7 @@ function next(all) {
 
 function lately(all) {
   return table([
-    { title: "Run", cell: (run) => link(`runs/${run.run_id}`, run.operations.map((one) => one.operation).slice(0, 3).join(", ") || run.run_id) },
+    { title: "Run", cell: (run) => link(`runs/${run.run_id}`, called(run)) },
     { title: "When", cell: (run) => time(run.metadata.started_at) },
     { title: "Rows", end: true, cell: (run) => count(handled(run.totals)) },
     { title: "Took", end: true, cell: (run) => (isOpen(run.status) ? "" : duration(run.metadata.duration_seconds)) },
@@ -106,7 +106,7 @@ function atWork(all) {
     const bar = h("div", { class: "at-work" });
     api.get(`runs/${run.run_id}`).then((one) => put(bar, meter(one.progress.done, one.progress.total, `${run.run_id}: how much is done`),
       h("span", { class: "quiet" }, `${count(one.progress.done)} of ${count(one.progress.total)}`))).catch(lost);
-    return h("li", null, link(`runs/${run.run_id}`, run.operations.map((one) => one.operation).join(", ")), bar);
+    return h("li", null, link(`runs/${run.run_id}`, called(run)), bar);
   })));
 }
 

@@ -1,16 +1,20 @@
 // A plan as a person reads it before agreeing: how many rows of how many, which, what hangs on them, what could be put back.
 
 import { h } from "../dom.js";
-import { card, code, figures, findings, link, mark, more, severity, table, time } from "../parts.js";
+import { card, code, figures, findings, link, mark, more, said, severity, table, time } from "../parts.js";
 import { bytes, count, dayOf, duration, of, percent, rows, words } from "../words.js";
 
-/** Rows that the operations of a plan are about. */
-export const matched = (plan) => plan.items.reduce((sum, item) => sum + item.steps.reduce((own, step) => own + step.matched, 0), 0);
-/** Whether something stands in the way; with `force`, what may be overridden does not. */
-export const inTheWay = (plan, force = false) => plan.items.some((item) => item.failed
+/** The operations that would be refused; with `force`, what may be overridden does not count. */
+export const refused = (plan, force = false) => plan.items.filter((item) => item.failed
   || item.findings.some((one) => one.level === "refuse" && !(force && one.forcible)));
+/** Rows that the operations are about that would run. */
+export function matched(plan, force = false) {
+  const out = refused(plan, force);
+  const all = plan.items.filter((item) => !out.includes(item)).flatMap((item) => item.steps);
+  return all.reduce((sum, step) => sum + step.matched, 0);
+}
 /** Whether what stands in the way may be overridden. */
-export const forcible = (plan) => inTheWay(plan) && !inTheWay(plan, true);
+export const forcible = (plan) => refused(plan, true).length < refused(plan).length;
 /** The worst that can go wrong in it. */
 export function worst(plan) {
   const ranks = ["LOW", "MEDIUM", "HIGH", "CRITICAL"];
@@ -44,7 +48,7 @@ function examples(one) {
 function step(one, shown) {
   const hang = one.dependants.filter((other) => other.rows > 0);
   return h("section", { class: "step" },
-    h("h4", null, one.label || one.object, " ", h("span", { class: "quiet" }, words(one.action).toLowerCase())),
+    h("h3", null, one.label || one.object, " ", h("span", { class: "quiet" }, words(one.action).toLowerCase())),
     h("p", { class: "matched" }, h("b", null, count(one.matched)), one.exact ? "" : " (estimated)", share(one), " in ", code(one.object),
       one.batches > 1 ? h("span", { class: "quiet" }, `, about ${count(one.batches)} batches`) : null),
     hang.length ? table([
@@ -67,7 +71,7 @@ function item(one, n, plan) {
   return card(title, { class: "plan-item" },
     h("p", { class: "quiet" }, one.operation.title, " · on ", link(`databases/${encodeURIComponent(one.operation.database)}`, one.operation.database)),
     one.failed ? findings([{ level: "refuse", object: "", what: one.failed.error, remedy: one.failed.help }]) : null,
-    one.skipped ? h("p", null, mark("does nothing here", "calm"), " ", one.skipped) : null,
+    one.skipped ? h("p", null, mark("does nothing here", "calm"), " ", said(one.skipped)) : null,
     one.findings.length ? findings(one.findings) : null,
     one.failed ? null : figures([
       one.steps.length ? ["rows", count(rowsIn)] : null,

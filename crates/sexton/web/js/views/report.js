@@ -2,7 +2,7 @@
 
 import { bars } from "../charts.js";
 import { h } from "../dom.js";
-import { badge, card, code, figures, findings, link, mark, more, severity, table } from "../parts.js";
+import { badge, card, code, figures, findings, link, mark, more, said, severity, table } from "../parts.js";
 import { bytes, count, counts, duration, handled } from "../words.js";
 
 /** Seconds of each batch, from the events. */
@@ -23,10 +23,12 @@ function pace(events, item) {
 function operation(done, n, report, events) {
   const errors = report.errors.filter((error) => error.operation === done.operation);
   const told = done.findings.filter((one) => one.level !== "note" || done.findings.length < 8);
+  // Whoever went past a guard sees that it was one.
+  const passed = done.status === "refused" ? told : told.map((one) => (one.level === "refuse" ? { ...one, level: "overridden" } : one));
   const rate = done.duration_seconds > 0 && handled(done) > 0 ? handled(done) / done.duration_seconds : null;
   return card(h("span", null, link(`operations/${encodeURIComponent(done.operation)}`, done.operation), " ", badge(done.status), " ", severity(done.severity)), { class: "operation" },
     h("p", { class: "quiet" }, done.title, " · ", done.kind, " on ", link(`databases/${encodeURIComponent(done.database)}`, done.database)),
-    done.reason ? h("p", null, done.reason) : null,
+    done.reason ? h("p", null, said(done.reason)) : null,
     errors.length ? findings(errors.map((error) => ({ level: "error", object: error.target ?? "", what: error.message, remedy: "" }))) : null,
     figures([
       [done.dry_run ? "would be" : "rows", counts(done) || (done.rows_matched ? "none" : null)],
@@ -40,7 +42,7 @@ function operation(done, n, report, events) {
       ["bytes freed", done.bytes_freed ? bytes(done.bytes_freed) : null],
       ["backup", done.backup_path ? code(done.backup_path) : null],
     ]),
-    told.length ? findings(told) : null,
+    passed.length ? findings(passed) : null,
     done.targets.length > 1 ? table([
       { title: "Part", cell: (target) => target.label },
       { title: "Object", cell: (target) => code(target.object) },
@@ -54,7 +56,7 @@ function operation(done, n, report, events) {
 /** All of it. */
 export function shown(report, events) {
   return h("div", null,
-    report.recommendations.length ? card("Advice", null, h("ul", null, report.recommendations.map((text) => h("li", null, text)))) : null,
+    report.recommendations.length ? card("Advice", null, h("ul", null, report.recommendations.map((text) => h("li", null, said(text))))) : null,
     report.backup ? card("Backup", null, figures([
       ["where", code(report.backup.path)], ["size", bytes(report.backup.size_bytes)],
       ["proof", report.backup.verified ? mark("verified", "good") : report.backup.checked ? mark("checked", "info") : mark("none", "warn")]])) : null,

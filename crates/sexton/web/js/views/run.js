@@ -3,8 +3,8 @@
 import * as api from "../api.js";
 import { h, put, say } from "../dom.js";
 import { ask } from "../dialog.js";
-import { act, badge, card, code, figures, heading, mark, meter, time } from "../parts.js";
-import { canResume, count, duration, handled, isOpen, moment, words } from "../words.js";
+import { act, badge, called, card, code, figures, heading, mark, meter, time } from "../parts.js";
+import { canResume, count, duration, handled, isOpen, moment, standing, words } from "../words.js";
 import * as reports from "./report.js";
 
 /** Rates are those of the last so many seconds. */
@@ -16,7 +16,7 @@ async function found(id) {
     try {
       return await api.get(`runs/${encodeURIComponent(id)}`);
     } catch (error) {
-      if (error.status !== 404 || tries > 40) throw error;
+      if (error.status !== 404 || tries > 20) throw error;
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
   }
@@ -99,9 +99,8 @@ export async function view(context) {
   context.onLeave(() => { gone = true; close?.(); });
 
   function top(report) {
-    const names = report.operations.map((one) => one.operation).join(", ");
     return [
-      heading(names || report.run_id, badge(report.status), report.metadata.dry_run ? mark("dry run", "calm") : null),
+      heading(called(report), badge(report.status), report.metadata.dry_run ? mark("dry run", "calm") : null),
       figures([["run", code(report.run_id)], ["began", time(report.metadata.started_at, moment)], ["by", report.metadata.actor],
         ["from", words(report.metadata.trigger).replace("Api", "API or page").replace("Cli", "command line")],
         ["took", isOpen(report.status) ? null : duration(report.metadata.duration_seconds)], ["database", report.metadata.database]]),
@@ -133,7 +132,7 @@ export async function view(context) {
     if (gone) return report;
     if (isOpen(report.status)) return atWork(report);
     finished(report);
-    if (fresh) say(`The run is over: ${report.status}.`);
+    if (fresh) say(`The run is over: ${standing(report.status)[0]}.`);
     return report;
   }
 
@@ -179,6 +178,6 @@ export async function view(context) {
   const report = await found(id);
   if (isOpen(report.status)) atWork(report);
   else finished(report);
-  return { title: report.operations.map((one) => one.operation).join(", ") || id, nodes: [body] };
+  return { title: called(report), nodes: [body] };
 }
 

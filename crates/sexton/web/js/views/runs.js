@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { h, id, put } from "../dom.js";
-import { badge, card, heading, later, link, mark, table, time } from "../parts.js";
+import { badge, called, card, heading, later, link, mark, table, time } from "../parts.js";
 import { count, duration, handled, isOpen, moment } from "../words.js";
 
 const STATES = [["", "any outcome"], ["completed", "done"], ["partial", "with findings"], ["failed", "failed"], ["refused", "refused"],
@@ -29,7 +29,7 @@ export async function view(context) {
     const all = await api.get(path);
     const runs = all.filter((run) => fits(run, wanted));
     return h("div", null, table([
-      { title: "Run", cell: (run) => [link(`runs/${run.run_id}`, run.operations.map((one) => one.operation).slice(0, 4).join(", ") || run.run_id), h("span", { class: "under" }, run.run_id)] },
+      { title: "Run", cell: (run) => [link(`runs/${run.run_id}`, called(run)), h("span", { class: "under" }, run.run_id)] },
       { title: "When", cell: (run) => time(run.metadata.started_at, moment) },
       { title: "Database", cell: (run) => run.metadata.database },
       { title: "By", cell: (run) => run.metadata.actor },

@@ -15,7 +15,8 @@ export function view(signIn) {
     h("div", { class: "field" }, h("label", { for: name }, "Token"), field), wrong, button);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    button.disabled = true;
+    if (button.hasAttribute("aria-busy")) return;
+    button.setAttribute("aria-busy", "true");
     put(wrong);
     try {
       await signIn(field.value.trim());
@@ -25,7 +26,7 @@ export function view(signIn) {
       field.select();
       field.focus();
     } finally {
-      button.disabled = false;
+      button.removeAttribute("aria-busy");
     }
   });
   queueMicrotask(() => field.focus());
