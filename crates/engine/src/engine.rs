@@ -5,6 +5,7 @@ use crate::archive::RestoreArchive;
 use crate::backup::{BackupPolicy, Gate};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
+use crate::event::Event;
 use crate::fault::Faults;
 use crate::finding::{Finding, Level};
 use crate::held::Held;
@@ -364,6 +365,11 @@ impl Engine {
         let mut record = state.run(&state.find_run(prefix)?)?;
         record.interrupted = record.report().is_open() && self.life(&record) == Life::Gone;
         Ok(record)
+    }
+
+    /// The events of a run, by its whole id, from this one on, counted from 0.
+    pub fn events(&self, run: &str, first: u64) -> Result<Vec<Event>, Failure> {
+        Ok(self.state()?.events(run, first)?)
     }
 
     /// What is due, what was due, and who works on it.

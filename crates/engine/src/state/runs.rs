@@ -198,10 +198,18 @@ impl State {
         let plan = serde_json::from_str(text).map_err(|error| {
             Error::system(format!("the plan of run `{id}` cannot be read by this version")).because(error)
         })?;
+        let events = self.events(id, 0)?;
+        Ok(RunRecord { id: id.to_owned(), plan, events, interrupted: false })
+    }
+
+    /// The events of a run from this one on, counted from 0.
+    pub fn events(&self, id: &str, first: u64) -> Result<Vec<Event>> {
         let select = Sql::new("select body from ")
             .table(&self.own("events"))
             .text(" where run = ")
             .bind(id)
+            .text(" and seq >= ")
+            .bind(i64::try_from(first).unwrap_or(i64::MAX))
             .text(" order by seq");
         let mut events = Vec::new();
         for row in self.rows(&select)? {
@@ -210,7 +218,7 @@ impl State {
                 Error::system(format!("an event of run `{id}` cannot be read")).because(error)
             })?);
         }
-        Ok(RunRecord { id: id.to_owned(), plan, events, interrupted: false })
+        Ok(events)
     }
 
     /// Reports of the last runs, newest first: at most `limit`, not older than `since`, of one operation if named.

@@ -10,14 +10,20 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::{Changes, Engine, Plan, SCHEMA_VERSION, Severity, new_id};
+use engine::{Changes, Engine, Plan, SCHEMA_VERSION, Severity, What, new_id};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
+
+/// Between two looks for new events.
+const PAUSE: Duration = Duration::from_millis(300);
+/// After so many looks in vain it is looked whether the run is over.
+const LOOKS: u32 = 10;
 
 /// A run that was begun.
 #[derive(Serialize, ToSchema)]
@@ -51,7 +57,7 @@ pub struct Which {
 #[serde(deny_unknown_fields)]
 pub struct From {
     /// The first one, counted from 0.
-    from: Option<usize>,
+    from: Option<u64>,
 }
 
 /// The last runs, newest first.
@@ -193,6 +199,65 @@ pub async fn show(
     Ok(Json(document.await.map_err(|refusal| or_missing(refusal, &id))?))
 }
 
+/// A run whose events are told.
+struct Watched {
+    api: Arc<Api>,
+    run: String,
+    /// The number of the next event that is read.
+    next: u64,
+    /// Read, and not told yet.
+    waiting: VecDeque<Sent>,
+    /// How often in a row there was nothing new.
+    idle: u32,
+    over: bool,
+}
+
+impl Watched {
+    /// The next event; none once the run is over and all is told.
+    async fn next(&mut self) -> Option<Sent> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            if self.over || self.api.stop.asked() {
+                return None;
+            }
+            self.read().await?;
+            if self.waiting.is_empty() && !self.over {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Reads what is new, and only that. Whether the process died is looked for when nothing comes for a while.
+    async fn read(&mut self) -> Option<()> {
+        let (run, first) = (self.run.clone(), self.next);
+        let look = self.idle.is_multiple_of(LOOKS);
+        let read = self.api.with(move |engine, _| {
+            let new = engine.events(&run, first)?;
+            let over = match new.last() {
+                Some(last) => last.item.is_none() && last.what == What::Finished,
+                None if look => {
+                    let record = known(engine, &run)?;
+                    record.is_finished() || record.interrupted
+                }
+                None => false,
+            };
+            let texts: Vec<String> =
+                new.iter().map(|event| serde_json::to_string(event).unwrap_or_default()).collect();
+            Ok((texts, over))
+        });
+        let (texts, over) = read.await.ok()?;
+        self.idle = if texts.is_empty() { self.idle + 1 } else { 0 };
+        self.over = over;
+        for text in texts {
+            self.waiting.push_back(Sent::default().id(self.next.to_string()).data(text));
+            self.next += 1;
+        }
+        Some(())
+    }
+}
+
 /// The events of a run as they happen, as server-sent events; `id` counts them, so that a client can go on where it was.
 #[utoipa::path(get, path = "/runs/{id}/events", params(("id" = String, Path, description = "The run"), From),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 400, body = Wrong), (status = 401, body = Wrong),
@@ -209,39 +274,12 @@ pub async fn events(
         .with(move |engine, _| Ok(known(engine, &asked)?.id))
         .await
         .map_err(|refusal| or_missing(refusal, &id))?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<usize>().ok());
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
     let first = from.from.or(last.map(|last| last + 1)).unwrap_or(0);
-    let state = (api, run, first, Vec::<Sent>::new(), false);
-    let events = stream::unfold(state, |(api, run, mut next, mut waiting, mut over)| async move {
-        loop {
-            if !waiting.is_empty() {
-                let event = waiting.remove(0);
-                return Some((Ok(event), (api, run, next, waiting, over)));
-            }
-            if over || api.stop.asked() {
-                return None;
-            }
-            let (own, from) = (run.clone(), next);
-            let read = api.with(move |engine, _| {
-                let record = known(engine, &own)?;
-                let new: Vec<String> = record
-                    .events
-                    .iter()
-                    .skip(from)
-                    .map(|event| serde_json::to_string(event).unwrap_or_default())
-                    .collect();
-                Ok((new, record.is_finished() || record.interrupted))
-            });
-            let Ok((new, ended)) = read.await else { return None };
-            over = ended;
-            for text in new {
-                waiting.push(Sent::default().id(next.to_string()).data(text));
-                next += 1;
-            }
-            if waiting.is_empty() && !over {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-            }
-        }
+    let watched = Watched { api, run, next: first, waiting: VecDeque::new(), idle: 0, over: false };
+    let events = stream::unfold(watched, |mut watched| async move {
+        let event = watched.next().await?;
+        Some((Ok(event), watched))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
