@@ -349,8 +349,19 @@ impl Engine {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>, Failure> {
+        self.reports_before(None, limit, since, operation)
+    }
+
+    /// The same of those before this run, by its whole id, so that a list can be read page by page.
+    pub fn reports_before(
+        &self,
+        before: Option<&str>,
+        limit: u64,
+        since: Option<Timestamp>,
+        operation: Option<&str>,
+    ) -> Result<Vec<Report>, Failure> {
         let state = self.state()?;
-        let mut reports = state.reports(limit, since, operation)?;
+        let mut reports = state.reports_before(before, limit, since, operation)?;
         for report in reports.iter_mut().filter(|report| report.is_open()) {
             if self.life(&state.run(&report.run_id)?) == Life::Gone {
                 report.interrupt();

@@ -228,12 +228,31 @@ impl State {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>> {
+        self.reports_before(None, limit, since, operation)
+    }
+
+    /// The same of those before this run, so that a list can be read page by page.
+    pub fn reports_before(
+        &self,
+        before: Option<&str>,
+        limit: u64,
+        since: Option<Timestamp>,
+        operation: Option<&str>,
+    ) -> Result<Vec<Report>> {
         let mut select = Sql::new("select id, report from ")
             .table(&self.own("runs"))
             .text(" where started_at >= ")
             .bind(since.map_or_else(String::new, sortable));
         if let Some(operation) = operation {
             select = select.text(" and ',' || operations || ',' like ").bind(format!("%,{operation},%"));
+        }
+        if let Some(before) = before {
+            select = select
+                .text(" and (started_at, id) < (select started_at, id from ")
+                .table(&self.own("runs"))
+                .text(" where id = ")
+                .bind(before)
+                .text(")");
         }
         select = select.text(" order by started_at desc, id desc limit ").bind(limit.min(10_000) as i64);
         let mut reports = Vec::new();

@@ -119,7 +119,7 @@ fn a_run_is_previewed_agreed_to_watched_and_put_back_but_for_rows_in_conflict() 
     browser.click("main a", "logs");
     browser.reads("What it would do");
     browser.click("summary", "Limits for this time");
-    for (label, value) in [("Rows a batch", "5"), ("Rows a second", "60")] {
+    for (label, value) in [("Rows a batch", "5"), ("Rows a second", "30")] {
         browser.value(&format!(
             "[...document.querySelectorAll('label')].find((one) => one.innerText === '{label}').control.focus()"
         ));

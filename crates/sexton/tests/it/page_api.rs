@@ -282,6 +282,31 @@ fn told(desk: Desk) {
 }
 
 #[test]
+fn runs_are_read_page_by_page() {
+    // W-128
+    let desk = Desk::ready();
+    for _ in 0..5 {
+        desk.sexton("run sessions --dry-run").ends(0);
+    }
+    let server = Server::of(desk, "read");
+    let ids = |path: &str| -> Vec<String> {
+        let page = server.get(path).json();
+        page.as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ids("/api/v1/runs");
+    assert_eq!(all.len(), 5);
+    let (mut read, mut cursor) = (Vec::new(), String::new());
+    for wanted in [2, 2, 1, 0] {
+        let page = ids(&format!("/api/v1/runs?limit=2&operation=sessions{cursor}"));
+        assert_eq!(page.len(), wanted, "{page:?}");
+        read.extend(page);
+        cursor = format!("&cursor={}", read.last().unwrap());
+    }
+    assert_eq!(read, all);
+    assert_eq!(server.get("/api/v1/runs?cursor=nosuch").wrong(422), "usage");
+}
+
+#[test]
 fn a_schedule_that_waits_for_an_approval_can_be_refused() {
     let desk = Desk::ready();
     let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();

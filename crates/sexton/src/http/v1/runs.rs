@@ -40,9 +40,11 @@ pub struct Begun {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
-    /// How many, at most 1000.
+    /// How many, at most 1000; 100 when nothing is said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
+    /// Only those before this run: the id of the last one of the page before.
+    cursor: Option<String>,
     /// Only those with this operation.
     operation: Option<String>,
     /// Not older than this age, such as `7d`.
@@ -68,12 +70,14 @@ pub async fn list(
     _: Reader,
     Query(which): Query<Which>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
-    let (age, limit, operation) = (which.since, which.limit, which.operation);
+    let (age, limit, operation, cursor) = (which.since, which.limit, which.operation, which.cursor);
     let reports = api.with(move |engine, _| {
         let now = engine.clock().now();
         let since = age.map(|age| engine::age::Age(age).before(now)).transpose()?;
-        let limit = limit.unwrap_or(50).clamp(1, 1000);
-        Ok(engine.reports(limit, since, operation.as_deref())?)
+        let limit = limit.unwrap_or(100).clamp(1, 1000);
+        // One that is not there has nothing before it: that is told.
+        let cursor = cursor.map(|id| known(engine, &id)).transpose()?.map(|record| record.id);
+        Ok(engine.reports_before(cursor.as_deref(), limit, since, operation.as_deref())?)
     });
     let brief = |mut report: engine::Report| {
         for operation in report.operations.iter_mut().filter(|_| which.brief) {

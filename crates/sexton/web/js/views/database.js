@@ -47,19 +47,32 @@ export async function view(context) {
   const key = `databases/${encodeURIComponent(name)}`;
   const [all, operations, runs, sizes] = await Promise.all([api.get("databases"), api.get("operations"), api.get("runs?brief=true&limit=200"), api.get(`${key}/sizes`)]);
   const known = all.find((one) => one.name === name);
-  const found = api.get(`${key}/findings`);
-  found.catch(() => {});
+  // One look for all parts of the page; who tries again looks again.
+  let looked = null;
+  const look = () => {
+    looked ??= api.get(`${key}/findings`).catch((error) => { looked = null; throw error; });
+    return looked;
+  };
+  // What is wrong with the look is told once, where the findings are.
+  const or = (part, otherwise) => later(async () => {
+    try {
+      return part(await look());
+    } catch (error) {
+      if (error.status === 401) throw error;
+      return otherwise;
+    }
+  }, "Examining …");
   const own = operations.filter((one) => one.database === name);
   const past = runs.filter((run) => run.metadata.database.split(", ").includes(name) && !run.metadata.dry_run).slice(0, 10);
   return {
     title: name,
     nodes: [
       heading(name, mark(known?.engine === "sqlite" ? "SQLite" : "PostgreSQL", "info")),
-      later(async () => about(await found), "Examining …"),
-      card("Findings", { aside: link("findings", "all databases") }, later(async () => shown(await found), "Examining …")),
+      or(about, null),
+      card("Findings", { aside: link("findings", "all databases") }, later(async () => shown(await look()), "Examining …")),
       h("div", { class: "columns" },
         card("Growth", null, growth(sizes)),
-        card("Largest tables", null, later(async () => largest(await found), "Examining …"))),
+        card("Largest tables", null, or(largest, empty("Not known now.")))),
       h("div", { class: "columns" },
         card("Operations", null, table([
           { title: "Operation", cell: (one) => link(`operations/${encodeURIComponent(one.id)}`, one.id) },

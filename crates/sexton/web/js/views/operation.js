@@ -1,7 +1,7 @@
 // One operation, or a group: what it would do, and doing it once a person agrees to just that.
 
 import * as api from "../api.js";
-import { h, id, put } from "../dom.js";
+import { h, id, put, say } from "../dom.js";
 import { ask } from "../dialog.js";
 import { act, badge, card, code, figures, heading, link, mark, more, severity, table, time, trouble, waiting } from "../parts.js";
 import { count, duration, handled, rows } from "../words.js";
@@ -56,7 +56,7 @@ export async function view(context) {
   if (!members.length) throw Object.assign(new Error(`there is no operation or group ${name}`), { status: 404 });
   const own = runs.filter((run) => run.operations.some((done) => members.some((member) => member.id === done.operation))).slice(0, 10);
   const chosen = limits();
-  const result = h("div", { "aria-live": "polite" });
+  const result = h("div");
 
   async function preview(force) {
     put(result, waiting("Counting …"));
@@ -64,6 +64,7 @@ export async function view(context) {
     try {
       const plan = await api.post("plans", { operations: [name], options: chosen.said(), force, examples: 5 });
       put(result, buttons(plan, force), plans.shown(plan));
+      say(`Planned: ${rows(plans.matched(plan, force))}.`);
       result.querySelector(".decide button, .decide p")?.scrollIntoView({ block: "nearest" });
     } catch (error) {
       put(result);

@@ -53,6 +53,7 @@ function live(report) {
   const log = h("ol", { class: "log", tabindex: "0", "aria-label": "What happened" });
   const batches = [];
   let done = 0;
+  let at = "";
   let stopping = false;
   const draw = () => {
     const total = report.progress.total;
@@ -67,12 +68,16 @@ function live(report) {
       ["rate", rate ? `${count(rate)} rows/s` : "measuring"],
       ["time left", rate && total > done ? `about ${duration((total - done) / rate)}` : total > done ? "measuring" : "nearly done"],
       ["batches", count(batches.length)],
+      ["at work on", at],
       stopping ? ["", mark("stopping after this batch", "warn")] : null,
     ]));
   };
   const take = (event) => {
     if (event.event === "advanced") {
       done += handled(event.counts);
+      const operation = report.operations[event.item];
+      const part = operation?.targets[event.step]?.label;
+      at = report.operations.length > 1 ? [operation?.operation, part].filter(Boolean).join(", ") : part ?? "";
       batches.push({ at: new Date(event.at).getTime(), done });
     }
     if (event.event === "began_again") done = 0;

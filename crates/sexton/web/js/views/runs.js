@@ -2,12 +2,15 @@
 
 import * as api from "../api.js";
 import { h, id, put } from "../dom.js";
-import { badge, called, card, heading, later, link, mark, table, time } from "../parts.js";
+import { act, badge, called, card, heading, later, link, mark, table, time } from "../parts.js";
 import { count, duration, handled, isOpen, moment } from "../words.js";
 
 const STATES = [["", "any outcome"], ["completed", "done"], ["partial", "with findings"], ["failed", "failed"], ["refused", "refused"],
   ["stopped", "stopped"], ["open", "at work"]];
 const AGES = [["", "any time"], ["1d", "last day"], ["7d", "last 7 days"], ["30d", "last 30 days"], ["90d", "last 90 days"]];
+
+/** So many at a time. */
+const PAGE = 100;
 
 function fits(run, wanted) {
   if (wanted.state === "open" && !isOpen(run.status)) return false;
@@ -21,33 +24,38 @@ export async function view(context) {
   const [operations, databases] = await Promise.all([api.get("operations"), api.get("databases")]);
   const wanted = {
     operation: context.query.get("operation") ?? "", database: context.query.get("database") ?? "", state: context.query.get("state") ?? "",
-    since: context.query.get("since") ?? "", dry: context.query.get("dry") ?? "", limit: Number(context.query.get("limit") ?? 100),
+    since: context.query.get("since") ?? "", dry: context.query.get("dry") ?? "",
   };
   const shown = h("div");
-  const draw = () => put(shown, later(async () => {
-    const path = api.query("runs", { brief: true, limit: wanted.limit, operation: wanted.operation, since: wanted.since });
-    const all = await api.get(path);
-    const runs = all.filter((run) => fits(run, wanted));
-    return h("div", null, table([
-      { title: "Run", cell: (run) => [link(`runs/${run.run_id}`, called(run)), h("span", { class: "under" }, run.run_id)] },
-      { title: "When", cell: (run) => time(run.metadata.started_at, moment) },
-      { title: "Database", cell: (run) => run.metadata.database },
-      { title: "By", cell: (run) => run.metadata.actor },
-      { title: "Rows", end: true, cell: (run) => count(handled(run.totals)) },
-      { title: "Took", end: true, cell: (run) => (isOpen(run.status) ? "" : duration(run.metadata.duration_seconds)) },
-      { title: "", cell: (run) => [badge(run.status), run.metadata.dry_run ? mark("dry run", "calm") : null] },
-    ], runs, { empty: "No run fits.", label: "Runs" }),
-    all.length >= wanted.limit && wanted.limit < 1000 ? h("p", { class: "buttons start" },
-      h("button", { type: "button", class: "plain", onclick: () => { wanted.limit = Math.min(1000, wanted.limit * 3); draw(); } }, "Show more")) : null);
-  }));
+  const page = (cursor) => api.get(api.query("runs", { brief: true, limit: PAGE, cursor, operation: wanted.operation, since: wanted.since }));
+  const draw = () => {
+    const runs = [];
+    const rows = h("div");
+    const next = h("div", { class: "buttons start" });
+    const add = async (cursor) => {
+      const all = await page(cursor);
+      runs.push(...all.filter((run) => fits(run, wanted)));
+      put(rows, table([
+        { title: "Run", cell: (run) => [link(`runs/${run.run_id}`, called(run)), h("span", { class: "under" }, run.run_id)] },
+        { title: "When", cell: (run) => time(run.metadata.started_at, moment) },
+        { title: "Database", cell: (run) => run.metadata.database },
+        { title: "By", cell: (run) => run.metadata.actor },
+        { title: "Rows", end: true, cell: (run) => count(handled(run.totals)) },
+        { title: "Took", end: true, cell: (run) => (isOpen(run.status) ? "" : duration(run.metadata.duration_seconds)) },
+        { title: "", cell: (run) => [badge(run.status), run.metadata.dry_run ? mark("dry run", "calm") : null] },
+      ], runs, { empty: all.length < PAGE ? "No run fits." : "No run of these fits; there are older ones.", label: "Runs" }));
+      const last = all[all.length - 1];
+      put(next, all.length === PAGE ? act("Show older ones", () => add(last.run_id), { class: "plain" }) : null);
+    };
+    put(shown, later(async () => { await add(null); return [rows, next]; }));
+  };
   const choose = (name, title, all) => {
     const own = id("filter");
     const select = h("select", { id: own }, all.map(([value, text]) => h("option", { value, selected: value === wanted[name] }, text)));
     select.addEventListener("change", () => {
       wanted[name] = select.value;
       // The address can be kept and sent; going back leaves the list.
-      const { limit, ...said } = wanted;
-      history.replaceState(null, "", `#/${api.query("runs", said)}`);
+      history.replaceState(null, "", `#/${api.query("runs", wanted)}`);
       draw();
     });
     return h("div", { class: "field small" }, h("label", { for: own }, title), select);
