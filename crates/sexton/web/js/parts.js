@@ -46,14 +46,14 @@ export function card(title, props, ...children) {
 }
 
 /**
- * A table. A column is `{ title, cell: (row) => node, end: true for figures }`; on narrow screens each row becomes a small list.
+ * A table. A column is `{ title, cell: (row) => node, end: true for figures, whole: true for what stays in one line }`; on narrow screens each row becomes a small list.
  */
 export function table(columns, all, props) {
   if (!all.length) return empty(props?.empty ?? "There is nothing here yet.");
   const head = h("tr", null, columns.map((column) => h("th", { scope: "col", class: column.end ? "end" : null }, column.title)));
   const body = all.map((row) => h("tr", props?.row?.(row) ?? null, columns.map((column, n) => {
     const cell = column.cell(row);
-    const props = { class: column.end ? "end" : null, "data-title": column.title };
+    const props = { class: column.end ? "end" : column.whole ? "whole" : null, "data-title": column.title };
     return n === 0 ? h("th", { scope: "row", ...props }, cell) : h("td", props, cell);
   })));
   return h("div", { class: "table", role: props?.label ? "region" : null, "aria-label": props?.label ?? null },

@@ -18,8 +18,8 @@ export async function view() {
   const shown = h("div");
   const draw = (text) => put(shown, table([
     { title: "When", cell: (one) => time(one.at, moment) },
-    { title: "Who", cell: (one) => one.actor },
-    { title: "Did", cell: (one) => one.action },
+    { title: "Who", whole: true, cell: (one) => one.actor },
+    { title: "Did", whole: true, cell: (one) => one.action },
     { title: "To", cell: (one) => one.object.replaceAll(",", ", ") },
     { title: "Detail", cell: (one) => detail(one.detail) },
   ], all.filter((one) => `${one.actor} ${one.action} ${one.object}`.toLowerCase().includes(text.toLowerCase())), { empty: "No line fits.", label: "Audit trail" }));

@@ -64,7 +64,8 @@ export async function view(context) {
     try {
       const plan = await api.post("plans", { operations: [name], options: chosen.said(), force, examples: 5 });
       put(result, buttons(plan, force), plans.shown(plan));
-      say(`Planned: ${rows(plans.matched(plan, force))}.`);
+      const out = plans.refused(plan, force).length === plan.items.length;
+      say(out ? "It would be refused." : `Planned: ${rows(plans.matched(plan, force))}.`);
       result.querySelector(".decide button, .decide p")?.scrollIntoView({ block: "nearest" });
     } catch (error) {
       put(result);
@@ -119,7 +120,7 @@ export async function view(context) {
       result,
       card("Last runs", { aside: one ? link(`runs?operation=${encodeURIComponent(name)}`, "all") : null }, table([
         { title: "When", cell: (run) => link(`runs/${run.run_id}`, time(run.metadata.started_at)) },
-        { title: "By", cell: (run) => run.metadata.actor },
+        { title: "By", whole: true, cell: (run) => run.metadata.actor },
         { title: "Rows", end: true, cell: (run) => count(run.operations.filter((done) => members.some((member) => member.id === done.operation)).reduce((sum, done) => sum + handled(done), 0)) },
         { title: "Took", end: true, cell: (run) => duration(run.metadata.duration_seconds) },
         { title: "", cell: (run) => [badge(run.status), run.metadata.dry_run ? mark("dry run", "calm") : null] },

@@ -39,7 +39,7 @@ export async function view(context) {
         { title: "Run", cell: (run) => [link(`runs/${run.run_id}`, called(run)), h("span", { class: "under" }, run.run_id)] },
         { title: "When", cell: (run) => time(run.metadata.started_at, moment) },
         { title: "Database", cell: (run) => run.metadata.database },
-        { title: "By", cell: (run) => run.metadata.actor },
+        { title: "By", whole: true, cell: (run) => run.metadata.actor },
         { title: "Rows", end: true, cell: (run) => count(handled(run.totals)) },
         { title: "Took", end: true, cell: (run) => (isOpen(run.status) ? "" : duration(run.metadata.duration_seconds)) },
         { title: "", cell: (run) => [badge(run.status), run.metadata.dry_run ? mark("dry run", "calm") : null] },

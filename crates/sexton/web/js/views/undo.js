@@ -25,7 +25,7 @@ async function list() {
         { title: "Operation", cell: ({ point }) => point.operation },
         { title: "Database", cell: ({ database }) => link(`databases/${encodeURIComponent(database)}`, database) },
         { title: "Made", cell: ({ point }) => time(point.created_at) },
-        { title: "By", cell: ({ point }) => point.actor },
+        { title: "By", whole: true, cell: ({ point }) => point.actor },
         { title: "Remembers", cell: ({ point }) => tablesOf(point) },
         { title: "Kept until", cell: ({ point }) => (point.expires_at ? time(point.expires_at, moment) : "for ever") },
         { title: "", cell: ({ point }) => badge(point.state) },
