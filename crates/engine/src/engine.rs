@@ -5,6 +5,7 @@ use crate::archive::RestoreArchive;
 use crate::backup::{BackupPolicy, Gate};
 use crate::clock::Clock;
 use crate::error::{Error, Failure, Result};
+use crate::event::Event;
 use crate::fault::Faults;
 use crate::finding::{Finding, Level};
 use crate::held::Held;
@@ -17,7 +18,7 @@ use crate::report::Report;
 use crate::request::OperationRequest;
 use crate::run::Run;
 use crate::run_log::RunLog;
-use crate::state::{Audit, Outbox, RunRecord, State, Timetable, Tokens};
+use crate::state::{Audit, Outbox, RunRecord, Sessions, State, Timetable, Tokens};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::undo::{self, Point, PutBack};
@@ -233,6 +234,16 @@ impl Engine {
         Ok(undo::conflicts_of(self.database(database)?.read()?.as_mut(), point, limit)?)
     }
 
+    /// The rows of an undo point that could not be put back as things are now, at most `limit`. Nothing is changed.
+    pub fn foreseen_conflicts(
+        &self,
+        database: &str,
+        point: &Point,
+        limit: usize,
+    ) -> Result<Vec<undo::Conflict>, Failure> {
+        Ok(undo::foreseen(self.database(database)?.read()?.as_mut(), point, limit)?)
+    }
+
     /// The files that an undo point has set aside, at most `limit`.
     pub fn undo_files(
         &self,
@@ -338,23 +349,23 @@ impl Engine {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>, Failure> {
-        self.reports_after(limit, since, operation, None)
+        self.reports_before(None, limit, since, operation)
     }
 
-    /// The same page by page: from the run on that comes after `cursor` in the list.
-    pub fn reports_after(
+    /// The same of those before this run, by its whole id, so that a list can be read page by page.
+    pub fn reports_before(
         &self,
+        before: Option<&str>,
         limit: u64,
         since: Option<Timestamp>,
         operation: Option<&str>,
-        cursor: Option<&str>,
     ) -> Result<Vec<Report>, Failure> {
         let state = self.state()?;
-        if let Some(cursor) = cursor {
+        if let Some(before) = before {
             // A run that is not there would be an empty page, which means the end.
-            state.run(cursor)?;
+            state.run(before)?;
         }
-        let mut reports = state.reports_after(limit, since, operation, cursor)?;
+        let mut reports = state.reports_before(before, limit, since, operation)?;
         for report in reports.iter_mut().filter(|report| report.is_open()) {
             if self.life(&state.run(&report.run_id)?) == Life::Gone {
                 report.interrupt();
@@ -371,6 +382,11 @@ impl Engine {
         Ok(record)
     }
 
+    /// The events of a run, by its whole id, from this one on, counted from 0.
+    pub fn events(&self, run: &str, first: u64) -> Result<Vec<Event>, Failure> {
+        Ok(self.state()?.events(run, first)?)
+    }
+
     /// What is due, what was due, and who works on it.
     pub fn timetable(&self) -> Result<Timetable<'_>, Failure> {
         Ok(Timetable::new(self.state()?))
@@ -384,6 +400,11 @@ impl Engine {
     /// Who may use the API.
     pub fn tokens(&self) -> Result<Tokens<'_>, Failure> {
         Ok(Tokens::new(self.state()?))
+    }
+
+    /// Who is signed in at the page.
+    pub fn sessions(&self) -> Result<Sessions<'_>, Failure> {
+        Ok(Sessions::new(self.state()?))
     }
 
     /// The audit trail, newest first.

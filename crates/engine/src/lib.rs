@@ -20,6 +20,7 @@ mod error;
 mod error_rate;
 mod estimate;
 mod event;
+mod examples;
 mod fault;
 mod finding;
 mod guard;
@@ -68,6 +69,7 @@ pub use engine::{Databases, Engine, Parts, is_refused, new_id};
 pub use error::{Class, Error, Failure, Result};
 pub use error_rate::ErrorRate;
 pub use event::{Counts, Event, StopReason, What};
+pub use examples::Examples;
 pub use fault::Faults;
 pub use finding::{Finding, Level};
 pub use halving::{Parted, with_care};
@@ -83,8 +85,8 @@ pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
-    Alarm, Audit, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, Role, RunRecord, Tick, TickState,
-    Timetable, Token, Tokens, Worker,
+    Alarm, Audit, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Role, RunRecord,
+    Sessions, Tick, TickState, Timetable, Token, Tokens, Worker,
 };
 pub use status::Status;
 pub use stop::Stop;

@@ -7,6 +7,7 @@ use crate::backup::{BackupPolicy, BackupWish};
 use crate::differences::Shape;
 use crate::error::{Error, Result};
 use crate::event::Counts;
+use crate::examples::Examples;
 use crate::finding::Finding;
 use crate::plan::{Step, Undo};
 use crate::request::{Manners, OperationRequest, Severity};
@@ -307,6 +308,13 @@ pub trait Operation: Send {
     fn sample(&self, result: &serde_json::Value) -> Option<serde_json::Value> {
         let _ = result;
         None
+    }
+
+    /// Some of the rows that a step is about, at most `most`, for a person who decides; none where it is about no rows of a table,
+    /// or where they are known only while it runs.
+    fn examples(&self, step: &Step, most: u64, facts: &mut dyn Facts) -> Result<Option<Examples>> {
+        let _ = (step, most, facts);
+        Ok(None)
     }
 
     /// What is to be backed up how, when the operation is a backup and nothing else: `act` is then never asked.

@@ -14,6 +14,7 @@ mod looks;
 mod metrics;
 mod schedules;
 mod statistics;
+mod told;
 mod trouble;
 mod wiring;
 

@@ -153,6 +153,21 @@ impl Schedules<'_> {
         Ok(())
     }
 
+    /// Says no to what waits for an approval: it is switched off.
+    pub fn refuse(&self, name: &str, actor: &str) -> Result<(), Trouble> {
+        let known = self.named(name)?;
+        if self.lacks(&known).is_none() {
+            return Err(Trouble::refused(
+                format!("`{name}` waits for no approval"),
+                format!("`sexton schedule disable {name}` keeps it from running"),
+            ));
+        }
+        let changed = Entry { enabled: Some(false), ..self.entry(name, actor)? };
+        self.put(&changed, Some(changed.version))?;
+        self.engine.audit(actor, "refuse schedule", name, "")?;
+        Ok(())
+    }
+
     /// Takes the approval back.
     pub fn withdraw(&self, name: &str, actor: &str) -> Result<(), Trouble> {
         if self.named(name)?.schedule.says.approval.is_some() {

@@ -8,12 +8,14 @@ mod outbox;
 mod presences;
 mod runs;
 mod samples;
+mod sessions;
 mod timetable;
 mod tokens;
 
 pub use outbox::{Alarm, NewNote, Note, NoteState, Outbox};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
+pub use sessions::{PageSession, Sessions};
 pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
 pub use tokens::{Role, Token, Tokens};
 
@@ -59,6 +61,7 @@ impl State {
         timetable::create(session.as_mut(), &limits)?;
         tokens::create(session.as_mut(), &limits)?;
         outbox::create(session.as_mut(), &limits)?;
+        sessions::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

@@ -198,10 +198,18 @@ impl State {
         let plan = serde_json::from_str(text).map_err(|error| {
             Error::system(format!("the plan of run `{id}` cannot be read by this version")).because(error)
         })?;
+        let events = self.events(id, 0)?;
+        Ok(RunRecord { id: id.to_owned(), plan, events, interrupted: false })
+    }
+
+    /// The events of a run from this one on, counted from 0.
+    pub fn events(&self, id: &str, first: u64) -> Result<Vec<Event>> {
         let select = Sql::new("select body from ")
             .table(&self.own("events"))
             .text(" where run = ")
             .bind(id)
+            .text(" and seq >= ")
+            .bind(i64::try_from(first).unwrap_or(i64::MAX))
             .text(" order by seq");
         let mut events = Vec::new();
         for row in self.rows(&select)? {
@@ -210,7 +218,7 @@ impl State {
                 Error::system(format!("an event of run `{id}` cannot be read")).because(error)
             })?);
         }
-        Ok(RunRecord { id: id.to_owned(), plan, events, interrupted: false })
+        Ok(events)
     }
 
     /// Reports of the last runs, newest first: at most `limit`, not older than `since`, of one operation if named.
@@ -220,31 +228,30 @@ impl State {
         since: Option<Timestamp>,
         operation: Option<&str>,
     ) -> Result<Vec<Report>> {
-        self.reports_after(limit, since, operation, None)
+        self.reports_before(None, limit, since, operation)
     }
 
-    /// The same, from the run on that comes after this one in the list.
-    pub fn reports_after(
+    /// The same of those before this run, so that a list can be read page by page.
+    pub fn reports_before(
         &self,
+        before: Option<&str>,
         limit: u64,
         since: Option<Timestamp>,
         operation: Option<&str>,
-        cursor: Option<&str>,
     ) -> Result<Vec<Report>> {
-        let own = self.own("runs");
         let mut select = Sql::new("select id, report from ")
-            .table(&own)
+            .table(&self.own("runs"))
             .text(" where started_at >= ")
             .bind(since.map_or_else(String::new, sortable));
         if let Some(operation) = operation {
             select = select.text(" and ',' || operations || ',' like ").bind(format!("%,{operation},%"));
         }
-        if let Some(cursor) = cursor {
+        if let Some(before) = before {
             select = select
-                .text(" and (started_at, id) < (select c.started_at, c.id from ")
-                .table(&own)
-                .text(" as c where c.id = ")
-                .bind(cursor)
+                .text(" and (started_at, id) < (select started_at, id from ")
+                .table(&self.own("runs"))
+                .text(" where id = ")
+                .bind(before)
                 .text(")");
         }
         select = select.text(" order by started_at desc, id desc limit ").bind(limit.min(100_000) as i64);

@@ -142,6 +142,13 @@ impl<'a> Tokens<'a> {
         Ok(Some(token))
     }
 
+    /// The token with this id, if it holds now.
+    pub(super) fn with_id(&self, id: &str, now: Timestamp) -> Result<Option<Token>> {
+        let rows = self.state.rows(&self.select("").text(" where id = ").bind(id))?;
+        let token = rows.first().map(|row| read(row)).transpose()?;
+        Ok(token.filter(|token| token.expires.is_none_or(|until| until > now)))
+    }
+
     /// All tokens, the newest first.
     pub fn all(&self) -> Result<Vec<Token>> {
         self.state
@@ -165,12 +172,12 @@ impl<'a> Tokens<'a> {
     }
 }
 
-fn checksum(secret: &str) -> String {
+pub(super) fn checksum(secret: &str) -> String {
     Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Compares without telling by its time how far two texts are the same.
-fn same(a: &str, b: &str) -> bool {
+pub(super) fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 

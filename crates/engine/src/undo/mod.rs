@@ -9,6 +9,7 @@ mod conflicts;
 mod done;
 mod exempt;
 mod files_back;
+mod foreseen;
 pub(crate) mod from_archive;
 mod indexes;
 mod made;
@@ -25,6 +26,7 @@ mod written;
 pub use conflicts::{Conflict, conflicts_of};
 pub use done::not_converted;
 pub use exempt::{Exemption, exempted, not_exempt, release};
+pub use foreseen::foreseen;
 pub use indexes::{DroppedIndex, RESTORE_INDEX, dropped_indexes};
 pub use moved_files::{MovedFile, moved_files, restored_files};
 pub use point::{

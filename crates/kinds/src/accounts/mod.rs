@@ -17,8 +17,8 @@ pub use options::Options;
 
 use crate::sweep;
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
-    Stores, Work,
+    Batch, Counts, Cursor, Examples, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity,
+    Step, Stores, Work,
 };
 use options::Action;
 use targets::db::Facts;
@@ -88,6 +88,15 @@ impl Operation for Options {
             _ if step.id == EXPIRE => sweep::act(step, aim, rows, work),
             Action::Archive => act::act(step, rows, work),
             Action::Restore => restore::act(step, aim, rows, work),
+        }
+    }
+
+    fn examples(&self, step: &Step, most: u64, facts: &mut dyn Facts) -> Result<Option<Examples>> {
+        match act::Task::read(step) {
+            Ok(task) if self.action == Action::Archive => {
+                Examples::of_tables(facts, &task.leaves, &task.condition, most).map(Some)
+            }
+            _ => sweep::examples(step, most, facts),
         }
     }
 

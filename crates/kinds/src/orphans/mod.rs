@@ -16,8 +16,8 @@ pub use options::Options;
 
 use crate::sweep;
 use engine::{
-    Batch, Counts, Cursor, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity, Step,
-    Stores, Work,
+    Batch, Counts, Cursor, Examples, Finding, Kind, Operation, Phase, Planned, Planning, Result, Severity,
+    Step, Stores, Work,
 };
 use targets::db::Facts;
 
@@ -84,6 +84,10 @@ impl Operation for Options {
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
         sweep::act(step, aim, rows, work)
+    }
+
+    fn examples(&self, step: &Step, most: u64, facts: &mut dyn Facts) -> Result<Option<Examples>> {
+        sweep::examples(step, most, facts)
     }
 
     fn verify(&self, steps: &[Step], counts: &[Counts], facts: &mut dyn Facts) -> Result<Vec<Finding>> {

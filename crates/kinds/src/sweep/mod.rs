@@ -39,7 +39,7 @@ pub use task::{Act, Archive, Counted, Joined, Onward, Task};
 pub use values::Setting;
 pub use verify::verify;
 
-use engine::{Batch, Cursor, Result, Step, Work};
+use engine::{Batch, Cursor, Examples, Result, Step, Work};
 use targets::db::Facts;
 use task::Place;
 
@@ -47,6 +47,17 @@ use task::Place;
 pub fn aim(step: &Step, cursor: &Cursor, rows: u64, facts: &mut dyn Facts) -> Result<Option<Cursor>> {
     let place = batch::aim(&Task::read(step)?, &step.id, Place::read(cursor)?, rows, facts)?;
     place.map(|place| place.cursor()).transpose()
+}
+
+/// Some of the rows that a step is about, as they are now. Those beyond the newest of their groups are known by a list that only
+/// a run makes.
+pub fn examples(step: &Step, most: u64, facts: &mut dyn Facts) -> Result<Option<Examples>> {
+    // What only reports has no task.
+    let Ok(task) = Task::read(step) else { return Ok(None) };
+    if task.newest.is_some() {
+        return Ok(None);
+    }
+    Examples::of_tables(facts, &task.leaves, &task.condition, most).map(Some)
 }
 
 /// Does one batch of a step.

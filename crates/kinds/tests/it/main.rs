@@ -59,6 +59,7 @@ mod orphans_identity;
 mod orphans_scan;
 mod orphans_stage;
 mod orphans_trouble;
+mod plan_examples;
 mod purge;
 mod purge_ages;
 mod purge_along;

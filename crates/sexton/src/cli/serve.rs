@@ -35,8 +35,9 @@ pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>
     };
     let answers = std::thread::scope(|scope| {
         let api = scope.spawn(|| {
-            let served =
-                http::serve(Arc::clone(config), *at, &stop, |at| tell(&format!("the API answers at {at}")));
+            let served = http::serve(Arc::clone(config), *at, &stop, |at| {
+                tell(&format!("the page and the API answer at {at}"));
+            });
             // Nobody wants half of a service.
             stop.ask();
             served

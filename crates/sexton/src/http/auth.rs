@@ -2,7 +2,7 @@
 
 use super::Api;
 use super::error::Refusal;
-use super::limits;
+use super::{limits, session};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -11,7 +11,7 @@ use axum::response::Response;
 use engine::{Role, Token};
 use std::sync::Arc;
 
-/// Lets a request through that has a token, and remembers whose it is.
+/// Lets a request through that has a token, or the cookie of a session, and remembers whose it is.
 pub async fn check(
     State(api): State<Arc<Api>>,
     mut request: Request,
@@ -24,21 +24,40 @@ pub async fn check(
             "send a token that holds: `Authorization: Bearer …`; `sexton token create` makes one",
         )
     };
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let secret =
-        given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim).ok_or_else(unknown)?.to_owned();
-    let token = api
+    let headers = request.headers();
+    let token = match headers.get(header::AUTHORIZATION) {
+        Some(given) => {
+            let secret = given.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+            known_token(&api, secret.map(str::trim).ok_or_else(unknown)?.to_owned()).await?
+        }
+        None => match session::secret(headers) {
+            Some(secret) => {
+                let session = session::of(&api, secret).await?.ok_or_else(unknown)?;
+                session::must_be_ours(&session, request.method(), headers)?;
+                let token = session.token.clone();
+                request.extensions_mut().insert(session);
+                Some(token)
+            }
+            None => None,
+        },
+    };
+    let token = token.ok_or_else(unknown)?;
+    api.limits.allow(&token.id)?;
+    request.extensions_mut().insert(token);
+    Ok(next.run(request).await)
+}
+
+/// The token of a secret, if it holds. Secrets are not tried out for long.
+pub async fn known_token(api: &Arc<Api>, secret: String) -> Result<Option<Token>, Refusal> {
+    let known = api
         .with(move |engine, _| {
             Ok(engine.tokens()?.check(&secret, engine.clock().now()).map_err(engine::Failure::from)?)
         })
         .await?;
-    let Some(token) = token else {
+    if known.is_none() {
         api.limits.allow(limits::UNKNOWN)?;
-        return Err(unknown());
-    };
-    api.limits.allow(&token.id)?;
-    request.extensions_mut().insert(token);
-    Ok(next.run(request).await)
+    }
+    Ok(known)
 }
 
 /// Somebody with a token that may look: who it is does not matter.

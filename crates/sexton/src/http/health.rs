@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use engine::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,12 +40,13 @@ async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Refusal> {
 /// The databases of the configuration answer.
 async fn health(State(api): State<Arc<Api>>) -> Response {
     let mut seen = api.health.lock().await;
-    let known = seen.filter(|(at, _, _)| at.elapsed() < FRESH);
+    let now = SystemClock.tick();
+    let known = seen.filter(|(at, _, _)| now.duration_since(*at) < FRESH);
     let (at, up, down) = match known {
         Some(known) => known,
         None => {
             let (up, down) = ask(&api).await;
-            (Instant::now(), up, down)
+            (SystemClock.tick(), up, down)
         }
     };
     *seen = Some((at, up, down));

@@ -2,6 +2,7 @@
 
 use super::error::Refusal;
 use axum::http::StatusCode;
+use engine::{Clock as _, SystemClock};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -31,7 +32,7 @@ impl Limits {
 
     /// Whether one more call is fine now.
     pub fn allow(&self, who: &str) -> Result<(), Refusal> {
-        self.allow_at(who, Instant::now())
+        self.allow_at(who, SystemClock.tick())
     }
 
     fn allow_at(&self, who: &str, now: Instant) -> Result<(), Refusal> {

@@ -1,4 +1,4 @@
-//! The REST API, for people's own programs and for the page. The only async part: the engine works on threads of its own.
+//! The REST API, for people's own programs and for the page, and the page itself. The only async part: the engine works on threads of its own.
 //!
 //! Nothing here decides anything: a request becomes the same `Request` as at the command line, and what comes of it is shown.
 //! Whatever is typed here is a name, a number or an option; statements in SQL come only from the configuration.
@@ -11,7 +11,10 @@ mod health;
 mod limits;
 mod maintenance;
 mod metrics;
+mod page;
 mod pool;
+mod session;
+mod shelf;
 mod tls;
 mod v1;
 
@@ -22,9 +25,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::{Router, middleware};
 use engine::Stop;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use limits::Limits;
 use pool::Pool;
+use shelf::Shelf;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,6 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use v1::Planned;
 
 /// The largest body that is read.
 const LARGEST: usize = 256 * 1024;
@@ -52,52 +57,60 @@ pub struct Api {
     pub health: health::Seen,
     /// What was gathered for the metrics so far.
     pub gathered: Mutex<Gathered>,
+    /// Plans that were shown, and can be run as they were shown.
+    pub plans: Shelf<Planned>,
+    /// What was found in each database lately.
+    pub looks: Shelf<serde_json::Value>,
 }
 
 /// The document, without the paths, which come from the handlers.
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Sexton",
-    description = "Plans, runs, watches and undoes the maintenance of databases. Every call but `/health` and `/ready` needs a token \
-                   (`sexton token create`) as `Authorization: Bearer …`.",
+    description = "Plans, runs, watches and undoes the maintenance of databases. Every call but `/live`, `/ready`, `/health` and the sign-in \
+                   needs a token (`sexton token create`) as `Authorization: Bearer …`, or the cookie of a session and, to change \
+                   something, its proof in `x-sexton-proof`.",
     license(name = "MIT OR Apache-2.0")
 ))]
 struct Document;
 
 fn router(api: &Arc<Api>) -> Router {
-    let mut routes = OpenApiRouter::with_openapi(Document::openapi())
-        .nest("/api/v1", v1::routes())
-        .nest(maintenance::PATH, maintenance::routes());
+    let guard = middleware::from_fn_with_state(Arc::clone(api), auth::check);
+    // Who signs in has no session yet.
+    let own = v1::routes().route_layer(guard.clone()).merge(v1::sign_in());
+    let others = |path: &str, routes: OpenApiRouter<Arc<Api>>| {
+        OpenApiRouter::new().nest(path, routes.route_layer(guard.clone()))
+    };
+    let mut all = OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", own)
+        .merge(others(maintenance::PATH, maintenance::routes()));
     if api.config.api.cleanup.is_some() {
-        routes = routes.nest("/api/cleanup", cleanup::routes());
+        all = all.merge(others("/api/cleanup", cleanup::routes()));
     }
-    let (mut guarded, document) = routes.split_for_parts();
+    let (mut routes, document) = all.split_for_parts();
     if let Some(alias) = &api.config.api.maintenance_alias {
-        let (again, _) = OpenApiRouter::new().nest(alias, maintenance::routes()).split_for_parts();
-        guarded = guarded.merge(again);
+        // The same again: the document tells of it once.
+        routes = routes.merge(others(alias, maintenance::routes()).split_for_parts().0);
     }
+    let metrics = match api.config.api.open_metrics {
+        true => metrics::routes(),
+        false => metrics::routes().route_layer(guard.clone()),
+    };
     let document = Arc::new(document);
-    let mut guarded = guarded
+    let openapi = Router::new()
         .route(
             "/api/openapi.json",
             axum::routing::get(move || async move { axum::Json((*document).clone()) }),
         )
-        .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check));
-    let open = api.config.api.open_metrics;
-    let mut unguarded = health::routes();
-    match open {
-        true => unguarded = unguarded.merge(metrics::routes()),
-        false => {
-            let own = metrics::routes();
-            guarded =
-                guarded.merge(own.route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check)));
-        }
-    }
+        .route_layer(guard);
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    unguarded
-        .merge(guarded)
+    health::routes()
+        .merge(page::routes())
+        .merge(metrics)
+        .merge(openapi)
+        .merge(routes)
         .with_state(Arc::clone(api))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
@@ -133,7 +146,17 @@ pub fn serve(
     pool.give(engine);
     let limits = Limits::new(config.api.calls_per_minute);
     let (health, gathered) = (health::Seen::default(), Mutex::default());
-    let api = Arc::new(Api { pool, config, stop: stop.clone(), began, limits, health, gathered });
+    let api = Arc::new(Api {
+        pool,
+        config,
+        stop: stop.clone(),
+        began,
+        limits,
+        health,
+        gathered,
+        plans: Shelf::new(SignedDuration::from_mins(15)),
+        looks: Shelf::new(SignedDuration::from_secs(60)),
+    });
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(at).await.map_err(failed)?;
         let bound = listener.local_addr().unwrap_or(at);

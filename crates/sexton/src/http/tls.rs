@@ -2,6 +2,7 @@
 
 use crate::trouble::Trouble;
 use axum::serve::Listener;
+use engine::{Clock as _, SystemClock};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,15 +75,16 @@ fn listen_and_renew(listener: TcpListener, files: Files, every: Duration) -> Res
     let mut acceptor = files.acceptor()?;
     let (send, ready) = mpsc::channel(WAITING);
     tokio::spawn(async move {
-        let (mut written, mut looked) = (files.written(), tokio::time::Instant::now());
+        let (mut written, mut looked) = (files.written(), SystemClock.tick());
         loop {
             let Ok((stream, from)) = listener.accept().await else {
                 // Such as too many open files: it passes.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            if looked.elapsed() >= every {
-                looked = tokio::time::Instant::now();
+            let at = SystemClock.tick();
+            if at.duration_since(looked) >= every {
+                looked = at;
                 let now = files.written();
                 if now != written && now.is_some() {
                     match files.acceptor() {

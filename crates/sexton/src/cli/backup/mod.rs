@@ -12,6 +12,7 @@ use super::table::Table;
 use crate::choice;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::told;
 use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::backup::{Backup, Proof};
@@ -71,21 +72,11 @@ fn document(act: &Act, key: &str, value: Json) {
     act.console.document(&document);
 }
 
-/// A backup as documents have it: the manifest, and where it is.
-fn shown(backup: &Backup) -> Json {
-    let mut json = json!(backup);
-    json["path"] = backup.path.clone().into();
-    json["size_bytes"] = backup.bytes().into();
-    json["sha256"] = backup.sha256().into();
-    json["verified"] = backup.is_verified().into();
-    json
-}
-
 fn list(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
     let (backups, broken) = all(act, matches)?;
     let exit = if broken == 0 { Exit::Done } else { Exit::Findings };
     if !act.console.is_text() {
-        document(act, "backups", backups.iter().map(shown).collect());
+        document(act, "backups", backups.iter().map(told::backup).collect());
         return Ok(exit);
     }
     if backups.is_empty() {
@@ -153,7 +144,7 @@ fn check(act: &Act, matches: &ArgMatches, how: Proof) -> Result<Exit, Trouble> {
                 }
             }
         }
-        documents.push(json!({ "backup": shown(&checked.backup), "good": checked.failure.is_none(), "error": checked.failure }));
+        documents.push(json!({ "backup": told::backup(&checked.backup), "good": checked.failure.is_none(), "error": checked.failure }));
     }
     if !act.console.is_text() {
         document(act, if how == Proof::Restore { "verified" } else { "checked" }, documents.into());

@@ -13,6 +13,7 @@ use super::numbers::minute;
 use crate::choice;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::told;
 use crate::trouble::Trouble;
 use crate::wiring;
 use clap::builder::PossibleValuesParser;
@@ -186,17 +187,7 @@ fn keep(act: &Act, plan: &Plan) {
 }
 
 fn document(pages: &[Page], now: Timestamp) -> Json {
-    let databases: Vec<Json> = pages
-        .iter()
-        .map(|page| {
-            let mut one = json!({ "label": page.name });
-            if let (Some(one), Some(found)) = (one.as_object_mut(), page.found.as_object()) {
-                one.extend(found.clone());
-                one.shift_remove("sample");
-            }
-            one
-        })
-        .collect();
+    let databases: Vec<Json> = pages.iter().map(|page| told::looked(&page.name, &page.found)).collect();
     let passed = pages.iter().all(|page| page.found["passed"] == true);
     json!({ "schema_version": SCHEMA_VERSION, "success": true, "at": now, "passed": passed, "databases": databases })
 }

@@ -8,6 +8,7 @@ use crate::choice;
 use crate::cli::act::Act;
 use crate::config::OperationSetting;
 use crate::exit::Exit;
+use crate::told;
 use crate::trouble::Trouble;
 use crate::wiring::lint::{self, Engine, Level, Linted, Source, Terms, codes};
 use crate::wiring::{Convention, is_place};
@@ -203,13 +204,7 @@ pub fn lint(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result<
     let (linted, sources) = judged(act, &asked)?;
     match form {
         "json" => {
-            let mut document = json!({ "schema_version": SCHEMA_VERSION });
-            if let (Some(document), serde_json::Value::Object(linted)) =
-                (document.as_object_mut(), json!(linted))
-            {
-                document.extend(linted);
-            }
-            act.console.document(&document);
+            act.console.document(&told::linted(&linted));
         }
         "github" => act.console.data(&lint_forms::github(&linted)),
         _ => act.console.data(&lint_text::shown(&linted, &sources, act.console)),

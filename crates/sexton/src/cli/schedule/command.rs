@@ -133,7 +133,7 @@ pub fn serve() -> Command {
                 .long("listen")
                 .value_name("ADDRESS")
                 .value_parser(clap::value_parser!(std::net::SocketAddr))
-                .help("Answer the REST API at this address and port, such as 127.0.0.1:7979; needs tokens, see `sexton token`"),
+                .help("Answer the web page and the REST API at this address and port, such as 127.0.0.1:7979; they need tokens, see `sexton token`"),
         )
         .arg(
             Arg::new("workers")

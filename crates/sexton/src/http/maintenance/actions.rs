@@ -227,7 +227,7 @@ async fn run(
             dry_run: options.is_dry(),
             force: options.force,
             options: options.overrides(),
-            confirm: None,
+            ..Wanted::default()
         };
         let plan = engine.plan(&request_of(config, &wanted, &actor)?)?;
         // To say `dryRun: false` is to have confirmed; what is CRITICAL is asked for by its name.

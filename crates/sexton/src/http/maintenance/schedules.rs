@@ -12,12 +12,12 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::{Engine, Tick};
+use engine::{Clock as _, Engine, SystemClock, Tick};
 use scheduler::{Cron, Definition, Known};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A worker takes what is asked for within this, where there is one.
@@ -359,11 +359,11 @@ pub async fn run(
         .await
         .map_err(|refusal| or_missing(refusal, &id))?;
     let asked = wait.given();
-    let until = Instant::now() + asked.unwrap_or(TAKEN);
+    let until = SystemClock.tick() + asked.unwrap_or(TAKEN);
     loop {
         let own = tick.id.clone();
         let now = api.with(move |engine, _| taken(engine, &own)).await?;
-        let late = Instant::now() >= until;
+        let late = SystemClock.tick() >= until;
         match (now, asked) {
             (Taken { report: Some(report), .. }, Some(_)) => return shown(report),
             (Taken { run: Some(run), .. }, None) => return Ok(begun(run)),

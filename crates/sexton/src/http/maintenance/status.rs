@@ -51,7 +51,7 @@ pub async fn look(
         "history" => {
             let limit = asked.limit.unwrap_or(100).clamp(1, 1000);
             api.with(move |engine, _| {
-                let runs = engine.reports_after(limit, None, None, asked.cursor.as_deref())?;
+                let runs = engine.reports_before(asked.cursor.as_deref(), limit, None, None)?;
                 let next = runs.last().filter(|_| runs.len() as u64 == limit).map(|last| last.run_id.clone());
                 Ok(json!({ "runs": runs, "next_cursor": next }))
             })

@@ -8,18 +8,28 @@ use crate::config::{Config, MANNERS, Node, Override, Schema, operation_schema};
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::State;
-use engine::{Request, Trigger};
+use engine::{Engine, Plan, Request, Token, Trigger, new_id};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// No more rows of a step are shown.
+const MOST_EXAMPLES: u64 = 20;
 
 /// What is to be planned or run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Operations or groups, in this order.
+    #[serde(default)]
     pub operations: Vec<String>,
+    /// Instead: the plan that was shown, by its `plan_id`. It is run as it was shown, or refused where it no longer fits.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// With a plan, show so many rows of each step, at most 20.
+    #[serde(default)]
+    pub examples: u64,
     /// Only show what would be done.
     #[serde(default)]
     pub dry_run: bool,
@@ -73,6 +83,34 @@ pub fn request(config: &Config, wanted: &Wanted, actor: &str) -> Result<Request,
     Ok(Request { trigger: Trigger::Api, dry_run: wanted.dry_run, force: wanted.force, ..request })
 }
 
+/// A plan that was shown, and to whom.
+#[derive(Clone)]
+pub struct Planned {
+    pub plan: Arc<Plan>,
+    pub to: String,
+}
+
+/// The plan that is to be run: the one that was shown, if it still fits, or a new one.
+pub fn to_run(api: &Api, engine: &Engine, wanted: &Wanted, token: &Token) -> Result<Plan, Trouble> {
+    let Some(id) = &wanted.plan else {
+        return Ok(engine.plan(&request(&api.config, wanted, &actor(token))?)?);
+    };
+    if !wanted.operations.is_empty() || !wanted.options.is_empty() || wanted.force || wanted.dry_run {
+        return Err(Trouble::usage(
+            "a plan is run as it was shown",
+            "send `plan` and `confirm`, and nothing else, or plan again",
+        ));
+    }
+    let shown = api.plans.get(id, engine.clock().now()).filter(|shown| shown.to == token.id);
+    let Some(shown) = shown else {
+        return Err(Trouble::usage(
+            format!("there is no plan `{id}`"),
+            "a plan can be run for 15 minutes, by whoever it was shown to: plan again",
+        ));
+    };
+    Ok(engine.recheck(&shown.plan)?)
+}
+
 /// Plans operations; nothing is changed.
 #[utoipa::path(post, path = "/plans", request_body = Wanted, responses((status = 200, body = Value), (status = 400, body = Wrong),
     (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
@@ -82,9 +120,21 @@ pub async fn plan(
     Runner(token): Runner,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Json<Value>, Refusal> {
-    let plan = api.with(move |engine, config| {
+    let shelves = Arc::clone(&api);
+    let document = api.with(move |engine, config| {
+        if wanted.plan.is_some() {
+            return Err(Trouble::usage("a plan is not planned again", "send `operations`"));
+        }
         let request = request(config, &wanted, &actor(&token))?;
-        Ok(engine.plan(&request)?)
+        let plan = engine.plan(&request)?;
+        let mut document = json!(plan);
+        if wanted.examples > 0 {
+            document["examples"] = json!(engine.examples(&plan, wanted.examples.min(MOST_EXAMPLES))?);
+        }
+        let id = new_id();
+        document["plan_id"] = id.as_str().into();
+        shelves.plans.put(&id, Planned { plan: Arc::new(plan), to: token.id }, engine.clock().now());
+        Ok(document)
     });
-    Ok(Json(json!(plan.await?)))
+    Ok(Json(document.await?))
 }

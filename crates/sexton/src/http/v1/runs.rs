@@ -4,27 +4,33 @@ use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
 use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, or_missing, start};
 use super::super::error::{JsonBody, Refusal, Wrong};
-use super::plans::{Wanted, request};
+use super::plans::{Wanted, request, to_run};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::{Changes, Request, SCHEMA_VERSION, Token, new_id};
+use engine::{Changes, Request, SCHEMA_VERSION, Token, What, new_id};
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::IntoParams;
 
+/// Between two looks for new events.
+const PAUSE: Duration = Duration::from_millis(300);
+/// After so many looks in vain it is looked whether the run is over.
+const LOOKS: u32 = 10;
+
 /// Which runs.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
-    /// How many, at most 1000.
+    /// How many, at most 1000; 100 when nothing is said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
     /// Only those with this operation.
@@ -33,6 +39,9 @@ pub struct Which {
     since: Option<String>,
     /// Go on after this run, as the header `link` of the page before says.
     cursor: Option<String>,
+    /// Without results, findings and targets, for lists and charts.
+    #[serde(default)]
+    brief: bool,
 }
 
 /// From which event on.
@@ -40,7 +49,7 @@ pub struct Which {
 #[serde(deny_unknown_fields)]
 pub struct From {
     /// The first one, counted from 0.
-    from: Option<usize>,
+    from: Option<u64>,
 }
 
 /// The last runs, newest first. A header `link` with `rel="next"` leads to the next page.
@@ -51,12 +60,14 @@ pub async fn list(
     _: Reader,
     Query(which): Query<Which>,
 ) -> Result<Response, Refusal> {
-    let limit = which.limit.unwrap_or(50).clamp(1, 1000);
+    let limit = which.limit.unwrap_or(100).clamp(1, 1000);
     let (operation, since) = (which.operation.clone(), which.since.clone());
     let reports = api.with(move |engine, _| {
         let now = engine.clock().now();
         let since = which.since.map(|age| engine::age::Age(age).before(now)).transpose()?;
-        Ok(engine.reports_after(limit, since, which.operation.as_deref(), which.cursor.as_deref())?)
+        // One that is not there has nothing before it: that is told.
+        let cursor = which.cursor.map(|id| known(engine, &id)).transpose()?.map(|record| record.id);
+        Ok(engine.reports_before(cursor.as_deref(), limit, since, which.operation.as_deref())?)
     });
     let reports = reports.await?;
     let next = reports.last().filter(|_| reports.len() as u64 == limit).map(|last| {
@@ -66,9 +77,22 @@ pub async fn list(
                 query.push_str(&format!("&{name}={}", encoded(&value)));
             }
         }
+        if which.brief {
+            query.push_str("&brief=true");
+        }
         format!("</api/v1/runs?{query}>; rel=\"next\"")
     });
-    let mut answer = Json(reports).into_response();
+    let brief = |mut report: engine::Report| {
+        for operation in report.operations.iter_mut().filter(|_| which.brief) {
+            operation.result = None;
+            operation.usage = None;
+            operation.findings.clear();
+            operation.targets.clear();
+        }
+        json!(report)
+    };
+    let listed: Vec<Value> = reports.into_iter().map(brief).collect();
+    let mut answer = Json(listed).into_response();
     if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
         answer.headers_mut().insert(header::LINK, next);
     }
@@ -111,13 +135,20 @@ pub async fn begin(
     }
     let known_as = key.map(|key| id_of_key(&token, key));
     let own = known_as.clone();
+    let shelves = Arc::clone(&api);
     let plan = api
         .with(move |engine, config| {
-            let request = request(config, &wanted, &actor(&token))?;
             if let Some(before) = own.and_then(|id| engine.run_record(&id).ok()) {
-                return Ok(Err(is_same(&before.plan.request, &request)));
+                // A plan that was shown no longer fits once it has run: what it asked for is compared.
+                let asked = match &wanted.plan {
+                    Some(shown) => {
+                        shelves.plans.get(shown, engine.clock().now()).map(|shown| shown.plan.request.clone())
+                    }
+                    None => Some(request(config, &wanted, &actor(&token))?),
+                };
+                return Ok(Err(asked.is_none_or(|asked| is_same(&before.plan.request, &asked))));
             }
-            let plan = engine.plan(&request)?;
+            let plan = to_run(&shelves, engine, &wanted, &token)?;
             confirmed(&plan, wanted.confirm.as_ref())?;
             Ok(Ok(plan))
         })
@@ -162,6 +193,65 @@ pub async fn show(
     Ok(Json(document.await.map_err(|refusal| or_missing(refusal, &id))?))
 }
 
+/// A run whose events are told.
+struct Watched {
+    api: Arc<Api>,
+    run: String,
+    /// The number of the next event that is read.
+    next: u64,
+    /// Read, and not told yet.
+    waiting: VecDeque<Sent>,
+    /// How often in a row there was nothing new.
+    idle: u32,
+    over: bool,
+}
+
+impl Watched {
+    /// The next event; none once the run is over and all is told.
+    async fn next(&mut self) -> Option<Sent> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            if self.over || self.api.stop.asked() {
+                return None;
+            }
+            self.read().await?;
+            if self.waiting.is_empty() && !self.over {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Reads what is new, and only that. Whether the process died is looked for when nothing comes for a while.
+    async fn read(&mut self) -> Option<()> {
+        let (run, first) = (self.run.clone(), self.next);
+        let look = self.idle.is_multiple_of(LOOKS);
+        let read = self.api.with(move |engine, _| {
+            let new = engine.events(&run, first)?;
+            let over = match new.last() {
+                Some(last) => last.item.is_none() && last.what == What::Finished,
+                None if look => {
+                    let record = known(engine, &run)?;
+                    record.is_finished() || record.interrupted
+                }
+                None => false,
+            };
+            let texts: Vec<String> =
+                new.iter().map(|event| serde_json::to_string(event).unwrap_or_default()).collect();
+            Ok((texts, over))
+        });
+        let (texts, over) = read.await.ok()?;
+        self.idle = if texts.is_empty() { self.idle + 1 } else { 0 };
+        self.over = over;
+        for text in texts {
+            self.waiting.push_back(Sent::default().id(self.next.to_string()).data(text));
+            self.next += 1;
+        }
+        Some(())
+    }
+}
+
 /// The events of a run as they happen, as server-sent events; `id` counts them, so that a client can go on where it was.
 #[utoipa::path(get, path = "/runs/{id}/events", params(("id" = String, Path, description = "The run"), From),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 400, body = Wrong), (status = 401, body = Wrong),
@@ -178,39 +268,12 @@ pub async fn events(
         .with(move |engine, _| Ok(known(engine, &asked)?.id))
         .await
         .map_err(|refusal| or_missing(refusal, &id))?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<usize>().ok());
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
     let first = from.from.or(last.map(|last| last + 1)).unwrap_or(0);
-    let state = (api, run, first, Vec::<Sent>::new(), false);
-    let events = stream::unfold(state, |(api, run, mut next, mut waiting, mut over)| async move {
-        loop {
-            if !waiting.is_empty() {
-                let event = waiting.remove(0);
-                return Some((Ok(event), (api, run, next, waiting, over)));
-            }
-            if over || api.stop.asked() {
-                return None;
-            }
-            let (own, from) = (run.clone(), next);
-            let read = api.with(move |engine, _| {
-                let record = known(engine, &own)?;
-                let new: Vec<String> = record
-                    .events
-                    .iter()
-                    .skip(from)
-                    .map(|event| serde_json::to_string(event).unwrap_or_default())
-                    .collect();
-                Ok((new, record.is_finished() || record.interrupted))
-            });
-            let Ok((new, ended)) = read.await else { return None };
-            over = ended;
-            for text in new {
-                waiting.push(Sent::default().id(next.to_string()).data(text));
-                next += 1;
-            }
-            if waiting.is_empty() && !over {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-            }
-        }
+    let watched = Watched { api, run, next: first, waiting: VecDeque::new(), idle: 0, over: false };
+    let events = stream::unfold(watched, |mut watched| async move {
+        let event = watched.next().await?;
+        Some((Ok(event), watched))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
@@ -252,26 +315,5 @@ pub async fn resume(
         hand_in(engine, config, &report);
         Ok(())
     });
-    Ok(begun(id))
-}
-
-/// Puts back what a run changed: a run of its own.
-#[utoipa::path(post, path = "/runs/{id}/undo", params(("id" = String, Path, description = "The run")),
-    responses((status = 202, body = Begun), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
-pub async fn undo(
-    State(api): State<Arc<Api>>,
-    Runner(token): Runner,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    let id = find(&api, &id).await?;
-    let plan = api
-        .with(move |engine, _| {
-            let request = engine.undo_request(&id, None, &actor(&token))?;
-            Ok(engine.plan(&engine::Request { trigger: engine::Trigger::Api, ..request })?)
-        })
-        .await?;
-    let id = new_id();
-    start(&api, &id, plan).await;
     Ok(begun(id))
 }

@@ -194,6 +194,18 @@ pub async fn approve(
     change(&api, &name, move |schedules, name| schedules.approve(name, limits.max_rows, &actor(&token))).await
 }
 
+/// Says no to what it is now: it is switched off, and runs neither by itself nor as a plan.
+#[utoipa::path(post, path = "/schedules/{name}/refuse", params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
+    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+pub async fn refuse(
+    State(api): State<Arc<Api>>,
+    Admin(token): Admin,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    change(&api, &name, move |schedules, name| schedules.refuse(name, &actor(&token))).await
+}
+
 /// Takes the approval back.
 #[utoipa::path(post, path = "/schedules/{name}/withdraw", params(("name" = String, Path, description = "The schedule")),
     responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
