@@ -24,6 +24,7 @@ mod load;
 mod look;
 mod machines;
 mod naming;
+mod online;
 mod options;
 mod plan;
 mod profile;
@@ -42,10 +43,12 @@ use engine::{
     Result, Severity, Step, Stores, Work,
 };
 use machines::Machines;
+use online::entry::{self, Entry};
+use online::{capture, cut_over, follow, taken_back};
 use options::{Action, Options, Proof};
 use serde_json::json;
 use std::cell::RefCell;
-use targets::db::{Command, Facts, Limits};
+use targets::db::{Command, Facts, Limits, Session};
 use task::{Carry, Place, Task};
 
 /// The catalogue entry.
@@ -87,6 +90,9 @@ impl Kind for Transfer {
             compared: RefCell::default(),
             answer: RefCell::default(),
             sum: RefCell::default(),
+            entry: RefCell::default(),
+            target_answer: RefCell::default(),
+            writer: RefCell::default(),
         }))
     }
 }
@@ -106,6 +112,12 @@ struct Moving {
     answer: RefCell<ask::Answer>,
     /// What all of it came to.
     sum: RefCell<sum::Sum>,
+    /// What the target answered, or why not, where it is asked at the same time.
+    target_answer: RefCell<Option<std::result::Result<ask::Answer, String>>>,
+    /// What the source knows of its move, where the application goes on writing.
+    entry: RefCell<Option<Entry>>,
+    /// A session that may write into the source, for the moments in which that is needed.
+    writer: RefCell<Option<Box<dyn Session>>>,
 }
 
 impl Moving {
@@ -120,7 +132,7 @@ impl Moving {
             *self.moment.borrow_mut() = opened.moment()?;
         }
         *reader = opened;
-        if self.options.has_programs() {
+        if self.options.has_programs() && self.machines.borrow().programs.is_none() {
             *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
         }
         Ok(true)
@@ -159,6 +171,88 @@ impl Moving {
         Ok(Compared { source_changed: !self.is_same(kept.as_ref()), ..compared })
     }
 
+    /// Why it has to begin again: what changed in the source meanwhile was not written down, because somebody has taken that back.
+    fn is_lost(&self, task: &Task, stores: &dyn Stores) -> Result<bool> {
+        if !self.options.runs_online() || matches!(task, Task::Capture(_)) || self.entry.borrow().is_some() {
+            return Ok(false);
+        }
+        let own = entry::read(stores.database(&self.options.source)?.read()?.as_mut())?;
+        let lost = own.is_none();
+        *self.entry.borrow_mut() = own;
+        Ok(lost)
+    }
+
+    /// Opens what may write into the source.
+    fn open_writer(&self, stores: &dyn Stores) -> Result<()> {
+        // whoever only looks would keep its log from being moved
+        *self.reader.borrow_mut() = None;
+        *self.writer.borrow_mut() = Some(stores.database(&self.options.source)?.open()?);
+        Ok(())
+    }
+
+    /// Does something with the source that needs to write there.
+    fn writing<T>(&self, use_it: impl FnOnce(&mut dyn Session) -> Result<T>) -> Result<T> {
+        let mut writer = self.writer.borrow_mut();
+        let session = writer.as_mut().ok_or_else(|| Error::system("the source is not open"))?;
+        use_it(session.as_mut())
+    }
+
+    /// What the source knows of this move.
+    fn own_entry(&self, work: &Work) -> Result<Entry> {
+        let entry = self.entry.borrow();
+        let own = entry.as_ref().ok_or_else(|| Error::system("the source knows nothing of this transfer"))?;
+        match own.run == work.point() {
+            true => Ok(own.clone()),
+            false => Err(capture::under_way(own)),
+        }
+    }
+
+    /// The steps of an online transfer that the others do not have.
+    fn act_online(&self, task: &Task, place: &Place, work: &mut Work) -> Result<Batch> {
+        let done = Batch { counts: Counts::default(), next: None };
+        match task {
+            Task::Capture(online) => {
+                let run = work.point().to_owned();
+                let own = self.writing(|source| capture::install(online, &run, source))?;
+                *self.entry.borrow_mut() = Some(own);
+                Ok(done)
+            }
+            Task::Follow => {
+                let own = self.own_entry(work)?;
+                self.with_reader(|source| follow::act(&own, &self.machines.borrow(), place, source, work))
+            }
+            Task::CutOver => {
+                let own = self.own_entry(work)?;
+                let batch = self
+                    .writing(|source| cut_over::act(&own.online, &self.machines.borrow(), source, work))?;
+                // the source knows more now
+                *self.entry.borrow_mut() = None;
+                Ok(batch)
+            }
+            Task::Switch => {
+                let own = self.own_entry(work)?;
+                self.writing(|source| cut_over::switch(&own, source, work))
+            }
+            Task::End if self.options.runs_online() => {
+                self.writing(cut_over::end)?;
+                carried::end(work)?;
+                Ok(done)
+            }
+            Task::ClearTarget(online, run) => {
+                taken_back::target(online, run, work)?;
+                Ok(done)
+            }
+            Task::ClearSource(..) => {
+                self.writing(capture::remove)?;
+                Ok(done)
+            }
+            _ => {
+                carried::end(work)?;
+                Ok(done)
+            }
+        }
+    }
+
     fn with_reader<T>(&self, use_it: impl FnOnce(&mut dyn Facts) -> Result<T>) -> Result<T> {
         let mut reader = self.reader.borrow_mut();
         let reader = reader.as_mut().ok_or_else(|| Error::system("the source is not open"))?;
@@ -180,7 +274,12 @@ impl Operation for Moving {
         stores: &dyn Stores,
     ) -> Result<Option<Cursor>> {
         let mut place = Place::read(cursor)?;
-        match Task::read(step)? {
+        let task = Task::read(step)?;
+        if self.is_lost(&task, stores)? {
+            place.again = Some("what changed in the source meanwhile was not written down".to_owned());
+            return place.cursor().map(Some);
+        }
+        match task {
             Task::Begin { .. } => {
                 self.open(stores)?;
             }
@@ -199,15 +298,32 @@ impl Operation for Moving {
                 self.open(stores)?;
                 let zone = options::zone(self.options.zone.as_deref())?;
                 let answer = self.with_reader(|source| ask::source(&name, &query, &zone, source))?;
+                if self.options.runs_online() {
+                    // later the application has written more than was read here
+                    *self.target_answer.borrow_mut() =
+                        Some(ask::target(&name, &query, &answer, &zone, facts).map_err(|error| sum::chain(&error)));
+                }
                 *self.answer.borrow_mut() = answer;
             }
-            Task::Statements(_) | Task::End => {}
+            Task::Follow => {
+                // each round is of the present moment
+                *self.reader.borrow_mut() = None;
+                self.open(stores)?;
+            }
+            Task::End if !self.options.runs_online() => {}
+            Task::Capture(_) | Task::CutOver | Task::Switch | Task::End | Task::ClearSource(..) => {
+                self.open_writer(stores)?;
+            }
+            Task::Statements(_) | Task::ClearTarget(..) => {}
         }
         place.cursor().map(Some)
     }
 
     fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
         let place = Place::read(aim)?;
+        if place.again.is_some() {
+            return Ok(None);
+        }
         Ok(match Task::read(step)? {
             Task::Indexes(indexes) => {
                 finish::command(indexes.into_iter().map(|one| one.index.sql).collect(), &place, limits)
@@ -220,6 +336,10 @@ impl Operation for Moving {
     }
 
     fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        if self.options.runs_online() {
+            // nobody is sent to a target that lacks something
+            return Ok(None);
+        }
         let place = Place::read(aim)?;
         let task = Task::read(step)?;
         let (what, names) = match &task {
@@ -243,6 +363,10 @@ impl Operation for Moving {
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
         let place = Place::read(aim)?;
+        if let Some(reason) = &place.again {
+            work.begin_again(reason);
+            return Ok(Batch { counts: Counts::default(), next: None });
+        }
         match Task::read(step)? {
             Task::Statements(statements) => {
                 for statement in &statements {
@@ -254,19 +378,24 @@ impl Operation for Moving {
                 carried::begin(&tables, are_new, &statements, self.moment.borrow().as_ref(), work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Load { .. } if place.again.is_some() => {
-                work.begin_again(place.again.as_deref().unwrap_or_default());
-                Ok(Batch { counts: Counts::default(), next: None })
-            }
             Task::Load { carry, proof } => self.with_reader(|source| {
                 load::act(&carry, proof, &self.machines.borrow(), &place, rows, source, work)
             }),
             Task::Ask { name, .. } => {
-                work.tell(json!({ "asked": name, "answer": self.answer.take() }));
-                Ok(Batch { counts: Counts::default(), next: None })
-            }
-            Task::End => {
-                carried::end(work)?;
+                let source = self.answer.take();
+                let mut told = json!({ "asked": name, "answer": source });
+                if let Some(answered) = self.target_answer.take() {
+                    let (target, error) = (answered.as_ref().ok().cloned(), answered.err());
+                    let outcome = ask::Outcome { name, source, target, error };
+                    if !outcome.is_same() {
+                        let found = sum::answers_differ(&outcome);
+                        return Err(Error::data(format!("the query `{}`: {}", outcome.name, found.what))
+                            .code(online::CHECK)
+                            .help(found.remedy));
+                    }
+                    told["target"] = json!(outcome.target);
+                }
+                work.tell(told);
                 Ok(Batch { counts: Counts::default(), next: None })
             }
             Task::Indexes(indexes) => finish::keys(&indexes, &place, work),
@@ -274,12 +403,33 @@ impl Operation for Moving {
             Task::Compare { carry, .. } => {
                 let compared = self.compared.borrow_mut().take().unwrap_or_default();
                 let failed = compared.differing;
+                if self.options.runs_online() && !compared.is_same() {
+                    // nobody is sent to a target that is not the same
+                    let found = sum::differs(&carry.table, &compared);
+                    return Err(Error::data(format!("`{}`: {}", carry.table, found.what))
+                        .code(online::CHECK)
+                        .help(found.remedy));
+                }
                 work.tell(
                     json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }),
                 );
                 Ok(Batch { counts: Counts { failed, ..Counts::default() }, next: None })
             }
+            task => self.act_online(&task, &place, work),
         }
+    }
+
+    fn go_back(
+        &self,
+        error: Option<&Error>,
+        stores: &dyn Stores,
+        work: Option<&mut Work>,
+    ) -> Result<Option<String>> {
+        if !self.options.runs_online() {
+            return Ok(None);
+        }
+        (*self.reader.borrow_mut(), *self.writer.borrow_mut()) = (None, None);
+        taken_back::by_itself(&self.options.source, error, stores, work)
     }
 
     fn only_looks(&self) -> bool {

@@ -3,6 +3,7 @@
 
 use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
+use super::online::Online;
 use super::options::{Empty, Policy, Proof, Query};
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
@@ -54,8 +55,20 @@ pub enum Task {
         /// The question.
         query: Query,
     },
+    /// From now on the source writes down what changes.
+    Capture(Box<Online>),
+    /// What was written down is carried, round by round.
+    Follow,
+    /// Nobody may write: the last round, and the source refuses changes.
+    CutOver,
+    /// The application is sent to the target.
+    Switch,
     /// What was kept on the way goes.
     End,
+    /// What a transfer that is not over has made in the target goes.
+    ClearTarget(Box<Online>, String),
+    /// The source takes changes again, and nothing of ours is left there.
+    ClearSource(Box<Online>, String),
 }
 
 /// A key or an index of a table.
@@ -172,6 +185,12 @@ pub struct Place {
     /// Why everything begins again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
+    /// How many rounds were done.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rounds: u64,
+    /// Both sides were counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
     /// The statements outside of transactions are to be run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub outside: bool,

@@ -89,6 +89,7 @@ mod transfer;
 mod transfer_e4;
 mod transfer_kit;
 mod transfer_law;
+mod transfer_online;
 mod transfer_quirks;
 mod undo;
 mod upkeep_trouble;

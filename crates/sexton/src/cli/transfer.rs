@@ -1,4 +1,4 @@
-//! `sexton transfer plan|run|verify`: a SQLite database moves to PostgreSQL.
+//! `sexton transfer plan|run|verify|rollback`: a SQLite database moves to PostgreSQL.
 //!
 //! Every command is one request to the engine for an operation of the kind `transfer`: the one of the configuration, or one
 //! made of flags alone.
@@ -40,6 +40,8 @@ pub fn command(kind: &'static dyn Kind) -> Command {
              sexton transfer plan --source app.db --database postgres://… --sql schema.sql\n  \
              sexton transfer run --source app.db --database postgres://…\n  \
              sexton transfer run --source app.db --database postgres://… --existing\n  \
+             sexton transfer run --source app.db --database postgres://… --online --switch '{ file = \".env\", variable = \"DATABASE_URL\" }'\n  \
+             sexton transfer rollback --source app.db --database postgres://…\n  \
              sexton transfer verify --source app.db --database postgres://…",
         )
         .subcommand_required(true)
@@ -62,6 +64,10 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         ))
         .subcommand(options(
             kind,
+            Command::new("rollback").about("Take an online transfer back that is under way or was killed: what was made in the target goes, the file is as it was"),
+        ))
+        .subcommand(options(
+            kind,
             Command::new("verify").about("Compare both sides, value by value; changes nothing, ends with 5 when they differ"),
         ))
 }
@@ -74,7 +80,7 @@ pub fn transfer(
     actor: &str,
 ) -> Result<Exit, Trouble> {
     let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
-    let action = if command == "verify" { "verify" } else { "run" };
+    let action = if ["verify", "rollback"].contains(&command) { command } else { "run" };
     let mut request = request(act, kind, own, action, actor)?;
     if command == "plan" {
         request.dry_run = true;

@@ -1,0 +1,83 @@
+//! The figures of a transfer for the report: how long batches took, what was carried after the copy, how long nobody could write.
+
+use engine::words::rows as rows_of;
+use serde_json::{Value as Json, json};
+
+/// What was told about the batches, summed up.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    batches: Vec<f64>,
+    rounds: u64,
+    changed: u64,
+    following: f64,
+    last: Option<Json>,
+    switched: Option<Json>,
+}
+
+fn number(value: &Json, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or(0)
+}
+
+fn seconds(value: &Json) -> f64 {
+    value["seconds"].as_f64().unwrap_or(0.0)
+}
+
+fn rounded(seconds: f64) -> Json {
+    json!((seconds * 1000.0).round() / 1000.0)
+}
+
+impl Told {
+    /// One batch.
+    pub fn see(&mut self, detail: &Json) {
+        if detail["loaded"].is_string() {
+            self.batches.push(seconds(detail));
+        }
+        let followed = &detail["followed"];
+        if followed.is_object() {
+            self.rounds += 1;
+            self.changed += number(followed, "changed");
+            self.following += seconds(followed);
+        }
+        if detail["cut_over"].is_object() {
+            self.last = Some(detail["cut_over"].clone());
+        }
+        if detail["switched"].is_object() {
+            self.switched = Some(detail["switched"].clone());
+        }
+    }
+
+    /// Adds the figures to the result, and what matters to the message.
+    pub fn tell(&self, message: &mut String, result: &mut Json) {
+        if !self.batches.is_empty() {
+            let mut sorted = self.batches.clone();
+            sorted.sort_by(f64::total_cmp);
+            let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+            result["latency"] =
+                json!({ "batches": sorted.len(), "p50": rounded(at(0.5)), "p95": rounded(at(0.95)) });
+        }
+        let copying: f64 = self.batches.iter().sum();
+        let mut phases = vec![json!({ "name": "copy", "seconds": rounded(copying) })];
+        if self.rounds > 0 {
+            phases.push(json!({ "name": "follow", "seconds": rounded(self.following) }));
+            let last = self.last.as_ref().map_or(0, |last| number(last, "changed"));
+            message.push_str(&format!(
+                ", {} that changed meanwhile carried in {} rounds",
+                rows_of(self.changed + last),
+                self.rounds + u64::from(self.last.is_some())
+            ));
+            result["followed"] = json!({ "rounds": self.rounds, "changed": self.changed });
+        }
+        if let Some(last) = &self.last {
+            phases.push(json!({ "name": "cut_over", "seconds": rounded(seconds(last)) }));
+            result["cut_over"] = last.clone();
+        }
+        if let Some(switched) = &self.switched {
+            let seconds = seconds(switched);
+            result["downtime_seconds"] = rounded(seconds);
+            message.push_str(&format!(", nobody could write for {seconds:.2} s"));
+        }
+        if !self.batches.is_empty() {
+            result["phases"] = json!(phases);
+        }
+    }
+}
