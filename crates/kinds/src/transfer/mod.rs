@@ -44,7 +44,7 @@ use engine::{
 };
 use machines::Machines;
 use online::entry::{self, Entry};
-use online::{capture, cut_over, follow, taken_back};
+use online::{back, capture, cut_over, follow, returned, taken_back};
 use options::{Action, Options, Proof};
 use serde_json::json;
 use std::cell::RefCell;
@@ -197,6 +197,12 @@ impl Moving {
         use_it(session.as_mut())
     }
 
+    /// What the source knows of its move at this moment.
+    fn entry_now(&self) -> Result<Entry> {
+        let lost = || Error::system("the source knows nothing of a transfer any more");
+        self.writing(|source| entry::read(source))?.ok_or_else(lost)
+    }
+
     /// What the source knows of this move.
     fn own_entry(&self, work: &Work) -> Result<Entry> {
         let entry = self.entry.borrow();
@@ -237,6 +243,25 @@ impl Moving {
                 self.writing(cut_over::end)?;
                 carried::end(work)?;
                 Ok(done)
+            }
+            Task::StopTarget(..) => {
+                let own = self.entry_now()?;
+                self.writing(|source| back::stop(&own, source, work))
+            }
+            Task::CarryBack(..) => {
+                let own = self.entry_now()?;
+                let accept = self.options.accept.unwrap_or(0);
+                let machines = self.machines.borrow();
+                self.writing(|source| returned::act(&own, &machines, accept, source, work))
+            }
+            Task::SwitchBack(..) => {
+                let own = self.entry_now()?;
+                self.writing(|source| back::switch(&own, source, work))
+            }
+            Task::Settle(..) => {
+                let own = self.entry_now()?;
+                let for_good = self.options.action == Action::Settle;
+                self.writing(|source| back::settle(&own, for_good, source, work))
             }
             Task::ClearTarget(online, run) => {
                 taken_back::target(online, run, work)?;
@@ -311,10 +336,21 @@ impl Operation for Moving {
                 self.open(stores)?;
             }
             Task::End if !self.options.runs_online() => {}
-            Task::Capture(_) | Task::CutOver | Task::Switch | Task::End | Task::ClearSource(..) => {
+            Task::Statements(_) | Task::ClearTarget(..) => {}
+            Task::Capture(_)
+            | Task::CutOver
+            | Task::Switch
+            | Task::End
+            | Task::StopTarget(..)
+            | Task::CarryBack(..)
+            | Task::SwitchBack(..)
+            | Task::Settle(..)
+            | Task::ClearSource(..) => {
+                if self.options.has_programs() && self.machines.borrow().programs.is_none() {
+                    *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
+                }
                 self.open_writer(stores)?;
             }
-            Task::Statements(_) | Task::ClearTarget(..) => {}
         }
         place.cursor().map(Some)
     }
@@ -425,10 +461,14 @@ impl Operation for Moving {
         stores: &dyn Stores,
         work: Option<&mut Work>,
     ) -> Result<Option<String>> {
-        if !self.options.runs_online() {
+        let back = self.options.action == Action::Rollback;
+        if !back && !self.options.runs_online() {
             return Ok(None);
         }
         (*self.reader.borrow_mut(), *self.writer.borrow_mut()) = (None, None);
+        if back {
+            return back::given_up(&self.options.source, stores, work);
+        }
         taken_back::by_itself(&self.options.source, error, stores, work)
     }
 

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// What to do: `run` (the whole transfer), `verify` (only compare what arrived before with the source), or `rollback` (take an
-    /// online transfer back).
+    /// What to do: `run` (the whole transfer), `verify` (only compare what arrived before with the source), `rollback` (take an
+    /// online transfer back), or `settle` (end the time in which it can be taken back).
     pub action: Action,
     /// The database that is read: a SQLite file, by its name in the configuration or by its path. It is only read, but for the
     /// triggers of an online transfer.
@@ -55,6 +55,13 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub cut_over_limit: Option<f64>,
+    /// After an online transfer nothing is noted in the target, so that it can be left, but not gone back to the file with what was
+    /// written since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub one_way: bool,
+    /// How many rows of the target may be left behind by `rollback`, because they have no way back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<u64>,
     /// What makes an online transfer go back by itself before the application is sent elsewhere: `check` (one that failed), `limit`
     /// (that of the cut-over), `error` (any other), `cancel` (it was stopped). Default: all of them. After what is not in the list it can
     /// be resumed.
@@ -111,8 +118,11 @@ pub enum Action {
     Run,
     /// Only the comparison.
     Verify,
-    /// Back to the source: before the application was sent to the target, by taking away what was made there.
+    /// Back to the source: before the application was sent to the target, by taking away what was made there; after it, by carrying
+    /// back what it wrote there.
     Rollback,
+    /// There is no way back any more: nothing is noted in the target from now on.
+    Settle,
 }
 
 /// The names that are made.

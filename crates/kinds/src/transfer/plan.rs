@@ -44,7 +44,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         return Err(Error::usage(format!("`{}` is no SQLite file", options.source))
             .help("a transfer reads a SQLite file: name one with `source`"));
     }
-    if options.action == Action::Rollback {
+    if matches!(options.action, Action::Rollback | Action::Settle) {
         return back(options, database.read()?.as_mut());
     }
     let existing = options.existing || options.action == Action::Verify;
@@ -119,21 +119,29 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
 }
 
-/// What takes an online transfer back.
+/// What takes an online transfer back, or ends the time in which it can be.
 fn back(options: &Options, source: &mut dyn Facts) -> Result<Planned> {
     let nothing = |why: String| Ok(Planned { skipped: Some(why), ..Planned::default() });
     let Some(own) = entry::read(source)? else {
         return nothing(format!("no online transfer of `{}` is under way, and none was done", options.source));
     };
-    if matches!(own.state, State::Switching | State::Switched) {
-        return Err(Error::usage(format!(
-            "the application was sent from `{}` to `{}`: what it wrote there since is not in the file",
-            own.online.source, own.online.target
-        ))
-        .help("go on with the target; or stop the application, carry what it wrote by hand and send it back yourself"));
-    }
-    let steps = steps::back(&own.online, &own.run)?;
-    let result = json!({ "source": options.source, "tables": [], "left": [], "back": own.run });
+    let steps = match options.action {
+        Action::Settle if own.state == State::Switched => steps::settle(&own)?,
+        Action::Settle => {
+            return Err(Error::usage(format!("the transfer of `{}` is not over", options.source))
+                .help("go on with `sexton resume`, or take it back with `sexton transfer rollback`"));
+        }
+        _ if own.state == State::Settled => {
+            return Err(Error::usage(format!("the way back from `{}` was given up", own.online.target))
+                .help("carry what was written there by hand, then send the application back"));
+        }
+        _ if own.online.one_way && matches!(own.state, State::Switching | State::Switched) => {
+            return Err(Error::usage(format!("the transfer to `{}` was `one_way`", own.online.target))
+                .help("carry what was written there by hand, then send the application back"));
+        }
+        _ => steps::back(&own)?,
+    };
+    let result = json!({ "source": options.source, "tables": [], "left": [], "back": own.run, "action": options.action });
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, undo, result: Some(result), ..Planned::default() })
 }

@@ -3,6 +3,7 @@
 use super::design::Design;
 use super::existing::Demands;
 use super::look::Size;
+use super::online::entry::{Entry, State};
 use super::online::{Online, prepare};
 use super::options::{Options, Proof, Switch};
 use super::script;
@@ -204,16 +205,35 @@ fn switched(how: &Switch) -> Vec<String> {
     file.into_iter().chain((!how.command.is_empty()).then(|| how.command.join(" "))).collect()
 }
 
-/// Back to the source, before the application was sent elsewhere.
-pub fn back(online: &Online, run: &str) -> Result<Vec<Step>> {
-    let (target, source) = (online.target.clone(), online.source.clone());
-    let boxed = || Box::new(online.clone());
-    let clear = Task::ClearTarget(boxed(), run.to_owned());
-    let label = "what was made in the target".to_owned();
-    let first = step("clear target", label, "clear", target, Vec::new(), &clear)?;
-    let clear = Task::ClearSource(boxed(), run.to_owned());
-    let label = "what was made in the source".to_owned();
-    Ok(vec![first, step("clear source", label, "clear", source, Vec::new(), &clear)?])
+/// Back to the source: before the application was sent elsewhere, or after it.
+pub fn back(own: &Entry) -> Result<Vec<Step>> {
+    let online = &own.online;
+    let one = |id: &str, label: &str, object: &str, task: fn(Box<Online>, String) -> Task| {
+        let task = task(Box::new(online.clone()), own.run.clone());
+        step(id, label.to_owned(), &id.replace(' ', "_"), object.to_owned(), Vec::new(), &task)
+    };
+    let clear = one("clear source", "what was made in the source", &online.source, Task::ClearSource)?;
+    if matches!(own.state, State::Capturing | State::Moved) {
+        return Ok(vec![one("clear target", "what was made in the target", &online.target, Task::ClearTarget)?, clear]);
+    }
+    let mut steps = Vec::new();
+    // once it is being sent back, the source may have newer rows
+    if own.state != State::Returning {
+        let back = "what the application wrote since";
+        steps.push(one("stop target", "nobody writes into the target", &online.target, Task::StopTarget)?);
+        steps.push(one("carry back", back, &online.source, Task::CarryBack)?);
+    }
+    steps.push(one("switch back", "the application goes back", &online.source, Task::SwitchBack)?);
+    steps.push(one("settle", "what was noted in the target", &online.target, Task::Settle)?);
+    steps.push(clear);
+    Ok(steps)
+}
+
+/// No way back any more.
+pub fn settle(own: &Entry) -> Result<Vec<Step>> {
+    let task = Task::Settle(Box::new(own.online.clone()), own.run.clone());
+    let label = "what was noted in the target".to_owned();
+    Ok(vec![step("settle", label, "settle", own.online.target.clone(), Vec::new(), &task)?])
 }
 
 /// What the plan says, for people and machines.

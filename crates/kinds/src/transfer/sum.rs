@@ -111,7 +111,10 @@ impl Sum {
             false => of(known, "table", "tables"),
         };
         if let Some(run) = result["back"].as_str() {
-            message = format!("run {run} is taken back, the source takes changes as before");
+            message = match result["action"].as_str() {
+                Some("settle") => "there is no way back any more, nothing is noted in the target".to_owned(),
+                _ => format!("run {run} is taken back, the source takes changes as before"),
+            };
         }
         if aside > 0 {
             message.push_str(&format!(", {} kept aside", rows_of(aside)));
@@ -181,6 +184,7 @@ impl Sum {
                 ));
             }
         }
+        found.extend(self.online.findings());
         found.extend(self.asked.iter().filter(|one| !one.is_same()).map(answers_differ));
         for failed in &self.failed {
             let text = |name: &str| failed[name].as_str().unwrap_or_default().to_owned();

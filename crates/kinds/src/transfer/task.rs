@@ -67,6 +67,14 @@ pub enum Task {
     End,
     /// What a transfer that is not over has made in the target goes.
     ClearTarget(Box<Online>, String),
+    /// Nobody writes into the target any more.
+    StopTarget(Box<Online>, String),
+    /// What was written there is carried back.
+    CarryBack(Box<Online>, String),
+    /// The application is sent back.
+    SwitchBack(Box<Online>, String),
+    /// Nothing is noted in the target any more.
+    Settle(Box<Online>, String),
     /// The source takes changes again, and nothing of ours is left there.
     ClearSource(Box<Online>, String),
 }

@@ -86,6 +86,7 @@ mod standby;
 mod tampered;
 mod throttle;
 mod transfer;
+mod transfer_back;
 mod transfer_e4;
 mod transfer_kit;
 mod transfer_law;

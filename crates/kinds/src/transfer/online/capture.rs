@@ -163,7 +163,7 @@ pub fn install(online: &Online, run: &str, session: &mut dyn Session) -> Result<
 /// The error where another transfer has its hands on the source.
 pub fn under_way(there: &Entry) -> Error {
     let what = match there.state {
-        State::Switched => format!("`{}` was moved to `{}` before", there.online.source, there.online.target),
+        State::Switched | State::Settled => format!("`{}` was moved to `{}` before", there.online.source, there.online.target),
         _ => format!("another transfer of `{}` is under way (run {})", there.online.source, there.run),
     };
     Error::usage(what).help("`sexton transfer rollback` with the same databases takes it back; `sexton resume` goes on with it")

@@ -9,7 +9,7 @@ use super::ask::Source;
 use super::entry::{self, Entry, State};
 use super::round::{self, Round};
 use super::switch::{self, Place};
-use super::{LIMIT, Numbers, Online, ROWID, capture, counts};
+use super::{LIMIT, Numbers, Online, ROWID, capture, counts, noted};
 use engine::{Batch, Clock, Counts, Error, Result, Work};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -97,6 +97,9 @@ fn last(
         let column = quote(ROWID);
         work.statement(&format!("alter table {} drop column if exists {column}", carry.name.quoted()))?;
     }
+    if !online.one_way {
+        noted::begin(online, work)?;
+    }
     carried::follow(round.upto, work)?;
     Ok((round, counted))
 }
@@ -129,10 +132,12 @@ pub fn switch(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<
     let mut was = own.was.clone();
     if let Some(how) = &online.switch {
         let url = work.stores().place(&online.target)?.expose();
-        note(&Entry { state: State::Switching, ..own.clone() }, writer)?;
+        // before anything is written there: afterwards nobody knows what it was
+        was = was.or(switch::said(how)?);
+        note(&Entry { state: State::Switching, was: was.clone(), ..own.clone() }, writer)?;
         let limit = Duration::from_secs_f64(online.limit.max(1.0));
         match switch::send(how, &Place::There(&url), clock, limit) {
-            Ok(said) => was = was.or(said),
+            Ok(_) => {}
             Err(error) if how.command.is_empty() => {
                 // the file is as it was: the application was sent nowhere
                 note(&Entry { state: State::Moved, ..own.clone() }, writer)?;

@@ -34,6 +34,10 @@ pub enum State {
     Switching,
     /// It works elsewhere.
     Switched,
+    /// It works elsewhere, and there is no way back.
+    Settled,
+    /// It is being sent back.
+    Returning,
 }
 
 impl State {
@@ -43,6 +47,8 @@ impl State {
             State::Moved => "moved",
             State::Switching => "switching",
             State::Switched => "switched",
+            State::Settled => "settled",
+            State::Returning => "returning",
         }
     }
 }

@@ -6,13 +6,17 @@
 //! there, going back means taking away what was made.
 
 pub mod ask;
+pub mod back;
 pub mod capture;
 pub mod counts;
 pub mod cut_over;
 pub mod entry;
 pub mod follow;
+pub mod inverse;
 pub mod keys;
+pub mod noted;
 pub mod prepare;
+pub mod returned;
 pub mod round;
 pub mod stage;
 pub mod switch;
@@ -56,6 +60,8 @@ pub struct Online {
     pub switch: Option<Switch>,
     /// The most seconds that nobody may write.
     pub limit: f64,
+    /// Nothing is noted in the target for a way back.
+    pub one_way: bool,
     /// What makes it go back by itself.
     pub go_back_on: Vec<Trouble>,
 }

@@ -60,6 +60,7 @@ pub fn online(
         numbers: numbers.collect(),
         switch: options.switch.clone(),
         limit: options.limit(),
+        one_way: options.one_way,
         go_back_on: options.go_back_on(),
     })
 }

@@ -49,6 +49,12 @@ fn unset(file: &str, switch: &Switch) -> Error {
         .help("correct `switch.variable`, or write the line as it is now")
 }
 
+/// What the application's file says now.
+pub fn said(switch: &Switch) -> Result<Option<String>> {
+    let Some(file) = &switch.file else { return Ok(None) };
+    Ok(rewritten(&read(file)?, switch.variable.as_deref(), "").map(|(_, said)| said))
+}
+
 /// Sends the application; what its file said before.
 pub fn send(switch: &Switch, to: &Place, clock: &dyn Clock, limit: Duration) -> Result<Option<String>> {
     let mut was = None;

@@ -2,8 +2,8 @@
 //! there.
 
 use super::super::carried;
-use super::entry::{self, Entry, State};
-use super::{CHECK, LIMIT, Online, ROWID, capture};
+use super::entry::{self, State};
+use super::{CHECK, LIMIT, Online, ROWID, back, capture, noted};
 use crate::transfer::options::Trouble;
 use engine::{Error, Result, Stores, Work};
 use targets::db::quote;
@@ -32,14 +32,19 @@ pub fn by_itself(
     let Some(own) = entry::read(database.read()?.as_mut())? else { return Ok(None) };
     let is_ours = work.as_ref().is_none_or(|work| work.point() == own.run);
     let wanted = own.online.go_back_on.contains(&trouble(error));
-    if !is_ours || !wanted || matches!(own.state, State::Switching | State::Switched) {
+    if !is_ours || !wanted || !matches!(own.state, State::Capturing | State::Moved | State::Switching) {
         return Ok(None);
     }
     let reached = match work {
         Some(work) => {
+            if own.state == State::Switching && !back::unsent(&own, work)? {
+                return Ok(None);
+            }
             target(&own.online, &own.run, work)?;
             true
         }
+        // perhaps it was sent, and has written there
+        None if own.state == State::Switching => return Ok(None),
         None => false,
     };
     capture::remove(database.open()?.as_mut())?;
@@ -54,6 +59,10 @@ pub fn target(online: &Online, run: &str, work: &mut Work) -> Result<()> {
         .filter_map(|quoted| online.carries.iter().find(|carry| carry.name.quoted() == quoted))
         .collect();
     let names: Vec<_> = tables.iter().map(|carry| &carry.name).collect();
+    if !tables.is_empty() {
+        noted::end(online, work)?;
+        noted::allow(online, work)?;
+    }
     if online.are_new && !tables.is_empty() {
         let list: Vec<String> = names.iter().map(|name| name.quoted()).collect();
         work.statement(&format!("drop table if exists {}", list.join(", ")))?;
@@ -83,7 +92,3 @@ fn restore(statement: &str, work: &mut Work) -> Result<()> {
     }
 }
 
-/// The source takes changes again, and nothing of ours is left in it.
-pub fn source(own: &Entry, stores: &dyn Stores) -> Result<()> {
-    capture::remove(stores.database(&own.online.source)?.open()?.as_mut())
-}

@@ -1,5 +1,6 @@
 //! The figures of a transfer for the report: how long batches took, what was carried after the copy, how long nobody could write.
 
+use engine::Finding;
 use engine::words::rows as rows_of;
 use serde_json::{Value as Json, json};
 
@@ -12,6 +13,7 @@ pub struct Told {
     following: f64,
     last: Option<Json>,
     switched: Option<Json>,
+    returned: Option<Json>,
 }
 
 fn number(value: &Json, name: &str) -> u64 {
@@ -40,6 +42,9 @@ impl Told {
         }
         if detail["cut_over"].is_object() {
             self.last = Some(detail["cut_over"].clone());
+        }
+        if detail["returned"].is_object() {
+            self.returned = Some(detail["returned"].clone());
         }
         if detail["switched"].is_object() {
             self.switched = Some(detail["switched"].clone());
@@ -71,13 +76,39 @@ impl Told {
             phases.push(json!({ "name": "cut_over", "seconds": rounded(seconds(last)) }));
             result["cut_over"] = last.clone();
         }
+        if let Some(returned) = &self.returned {
+            phases = vec![json!({ "name": "carry_back", "seconds": rounded(seconds(returned)) })];
+            message.push_str(&format!(", {} carried back", rows_of(number(returned, "written") + number(returned, "removed"))));
+            result["returned"] = returned.clone();
+        }
         if let Some(switched) = &self.switched {
             let seconds = seconds(switched);
             result["downtime_seconds"] = rounded(seconds);
             message.push_str(&format!(", nobody could write for {seconds:.2} s"));
         }
-        if !self.batches.is_empty() {
+        if !self.batches.is_empty() || self.returned.is_some() {
             result["phases"] = json!(phases);
         }
+    }
+    /// What a person must know.
+    pub fn findings(&self) -> Vec<Finding> {
+        let Some(returned) = &self.returned else { return Vec::new() };
+        let mut found = vec![Finding::note(
+            "target_stays",
+            "target",
+            "its tables are as they were, and refuse changes",
+            "drop them when nobody needs them any more",
+        )];
+        let refused = number(returned, "refused");
+        if refused > 0 {
+            let samples = returned["samples"].as_array().into_iter().flatten().filter_map(Json::as_str);
+            found.push(Finding::warning(
+                "not_returned",
+                "source",
+                format!("{} had no way back: {}", rows_of(refused), samples.collect::<Vec<_>>().join("; ")),
+                "look at them in the target, whose tables stay as they were",
+            ));
+        }
+        found
     }
 }
