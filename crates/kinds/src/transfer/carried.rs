@@ -208,7 +208,9 @@ fn drop_rows(table: &str, run: &str, work: &mut Work) -> Result<()> {
 }
 
 fn drop_if_empty(own: &TableName, work: &mut Work) -> Result<()> {
-    if work.count(&work.dialect().exists(own))? > 0 && work.count(&Sql::new("select count(*) from ").table(own))? == 0 {
+    if work.count(&work.dialect().exists(own))? > 0
+        && work.count(&Sql::new("select count(*) from ").table(own))? == 0
+    {
         work.record(&Sql::new("drop table ").table(own))?;
     }
     Ok(())

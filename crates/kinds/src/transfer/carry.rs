@@ -104,11 +104,7 @@ impl<'c> Carrier<'c> {
 
     /// Hands the cells of a key to `take`, without what else is in its row; false where one of its values fits nowhere, so that
     /// there is no such row in the target.
-    pub fn key(
-        &mut self,
-        values: &[Seen],
-        take: &mut dyn FnMut(&[Cell]) -> Result<()>,
-    ) -> Result<bool> {
+    pub fn key(&mut self, values: &[Seen], take: &mut dyn FnMut(&[Cell]) -> Result<()>) -> Result<bool> {
         let mut made: Vec<Option<Made>> = vec![None; self.carry.key.len()];
         for ((n, value), made) in self.carry.key.iter().zip(values).zip(&mut made) {
             if let Some(program) = &self.carry.columns[*n].jq {

@@ -366,7 +366,7 @@ impl<'c> Prints<'c> {
 }
 
 /// A value of the target, for people.
-fn readable(rule: &Rule, seen: &Seen) -> String {
+pub fn readable(rule: &Rule, seen: &Seen) -> String {
     let text = |from: usize| match seen {
         Seen::Raw { bytes, .. } => bytes.get(from..).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
         _ => None,

@@ -229,8 +229,8 @@ impl Moving {
             }
             Task::CutOver => {
                 let own = self.own_entry(work)?;
-                let batch = self
-                    .writing(|source| cut_over::act(&own.online, &self.machines.borrow(), source, work))?;
+                let batch =
+                    self.writing(|source| cut_over::act(&own.online, &self.machines.borrow(), source, work))?;
                 // the source knows more now
                 *self.entry.borrow_mut() = None;
                 Ok(batch)
@@ -325,8 +325,9 @@ impl Operation for Moving {
                 let answer = self.with_reader(|source| ask::source(&name, &query, &zone, source))?;
                 if self.options.runs_online() {
                     // later the application has written more than was read here
-                    *self.target_answer.borrow_mut() =
-                        Some(ask::target(&name, &query, &answer, &zone, facts).map_err(|error| sum::chain(&error)));
+                    *self.target_answer.borrow_mut() = Some(
+                        ask::target(&name, &query, &answer, &zone, facts).map_err(|error| sum::chain(&error)),
+                    );
                 }
                 *self.answer.borrow_mut() = answer;
             }

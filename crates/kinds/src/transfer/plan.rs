@@ -123,7 +123,10 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
 fn back(options: &Options, source: &mut dyn Facts) -> Result<Planned> {
     let nothing = |why: String| Ok(Planned { skipped: Some(why), ..Planned::default() });
     let Some(own) = entry::read(source)? else {
-        return nothing(format!("no online transfer of `{}` is under way, and none was done", options.source));
+        return nothing(format!(
+            "no online transfer of `{}` is under way, and none was done",
+            options.source
+        ));
     };
     let steps = match options.action {
         Action::Settle if own.state == State::Switched => steps::settle(&own)?,

@@ -77,7 +77,7 @@ pub fn into_new(
     last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
     steps.extend(statements("finish", "sequences and statistics", schema, last)?);
     steps.extend(comparisons(options, carries)?);
-    steps.extend(last(options, online.as_ref())?);
+    steps.extend(endings(options, online.as_ref())?);
     Ok(steps)
 }
 
@@ -103,7 +103,7 @@ pub fn into_existing(
     last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
     steps.extend(statements("finish", "sequences and statistics", schema, last)?);
     steps.extend(comparisons(options, carries)?);
-    steps.extend(last(options, online.as_ref())?);
+    steps.extend(endings(options, online.as_ref())?);
     Ok(steps)
 }
 
@@ -178,7 +178,7 @@ fn capture(online: Option<&Online>) -> Result<Option<Step>> {
 }
 
 /// After everything is in: what changed meanwhile, where the application goes on writing, and the end.
-fn last(options: &Options, online: Option<&Online>) -> Result<Vec<Step>> {
+fn endings(options: &Options, online: Option<&Online>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     if let Some(online) = online {
         let into = || options.into().to_owned();
@@ -214,7 +214,10 @@ pub fn back(own: &Entry) -> Result<Vec<Step>> {
     };
     let clear = one("clear source", "what was made in the source", &online.source, Task::ClearSource)?;
     if matches!(own.state, State::Capturing | State::Moved) {
-        return Ok(vec![one("clear target", "what was made in the target", &online.target, Task::ClearTarget)?, clear]);
+        return Ok(vec![
+            one("clear target", "what was made in the target", &online.target, Task::ClearTarget)?,
+            clear,
+        ]);
     }
     let mut steps = Vec::new();
     // once it is being sent back, the source may have newer rows

@@ -23,8 +23,8 @@ const SHOP: &str = "pragma journal_mode = wal;
 /// What the application does in PostgreSQL.
 const THERE: &str = "
     update users set name = 'Anna', active = false, born = '1981-03-04', at = '2025-06-07 08:09:10.5+00', iso = '2025-01-01 00:00:00+00',
-      epoch = to_timestamp(1800000000), price = 99.99, settings = '{\"b\": [1, 2]}', mood = false, photo = '\\x01', n = 9000000000 where name = 'Ann';
-    update users set name = case name when 'Bob' then 'Cy' else 'Bob' end where name in ('Bob', 'Cy');
+      epoch = to_timestamp(1800000000), price = 99.99, settings = '{\"b\": [1, 2]}', mood = false, photo = '\\x01', n = 2000000000 where name = 'Ann';
+    update users set name = 'tmp' where name = 'Bob'; update users set name = 'Bob' where name = 'Cy'; update users set name = 'Cy' where name = 'tmp';
     delete from users where name = 'Dan';
     insert into users (id, name, active, iso, price) values ('6f1e1c1c-0000-4000-8000-000000000009', 'Eve', true, '2025-01-02 03:04:05+00', 7);
     insert into orders (user_id, total) select id, 2.25 from users where name = 'Eve';
@@ -78,8 +78,13 @@ fn is_back(it: &Move, place: &str) {
     let ours = it.from.rows("select name from sqlite_schema where name like 'sexton%'");
     assert!(ours.is_empty(), "{place}: {ours:?}");
     assert_eq!(
-        told(it, "select id, name, active, born, at, iso, epoch, price, settings, mood, hex(photo), secret, n from users where id = 'ann'"),
-        ["'ann'|'Anna'|0|'1981-03-04'|'2025-06-07 08:09:10.500'|'2025-01-01T00:00:00Z'|1800000000|99.99|'{\"b\": [1, 2]}'|'N'|'01'|'s1'|9000000000"],
+        told(
+            it,
+            "select id, name, active, born, at, iso, epoch, price, settings, mood, hex(photo), secret, n from users where id = 'ann'"
+        ),
+        [
+            "'ann'|'Anna'|0|'1981-03-04'|'2025-06-07 08:09:10.500'|'2025-01-01T00:00:00Z'|1800000000|99.99|'{\"b\": [1, 2]}'|'N'|'01'|'s1'|2000000000"
+        ],
         "{place}"
     );
     assert_eq!(
@@ -91,8 +96,15 @@ fn is_back(it: &Move, place: &str) {
         ],
         "{place}"
     );
-    assert_eq!(told(it, "select id, user_id, total from orders order by id"), ["1|'ann'|1.5", "3|'cy'|1.5", "5|'6f1e1c1c-0000-4000-8000-000000000009'|2.25"]);
-    assert_eq!(told(it, "select * from lines order by 1, 2"), ["1|2|'one'", "3|1|'one'", "5|5|'new'"], "{place}");
+    assert_eq!(
+        told(it, "select id, user_id, total from orders order by id"),
+        ["1|'ann'|1.5", "3|'cy'|1.5", "5|'6f1e1c1c-0000-4000-8000-000000000009'|2.25"]
+    );
+    assert_eq!(
+        told(it, "select * from lines order by 1, 2"),
+        ["1|2|'one'", "3|1|'one'", "5|5|'new'"],
+        "{place}"
+    );
     it.from.script("insert into log values ('goes on')");
     assert!(it.to.try_script("update log set m = 'x'").unwrap_err().contains("has moved back"), "{place}");
     assert_eq!(it.list("select count(*) from pg_trigger where tgname like 'sexton_note%'"), ["0"], "{place}");
@@ -137,10 +149,13 @@ fn what_has_no_way_back_is_counted_and_must_be_accepted() {
     let report = back(&it, json!({}));
     assert_eq!(report.status, Status::Failed);
     let error = format!("{:?}", report.operations[0].errors);
-    assert!(error.contains("3 rows") && error.contains("`log`") && error.contains("--accept 3"), "{error}");
+    assert!(error.contains("3 rows") && error.contains("`log`"), "{error}");
+    assert!(error.contains("`users` id 6f1e1c1c-0000-4000-8000-00000000000a"), "{error}");
     assert_eq!(pointer(&it), "test\n");
     // both sides are as before
-    assert!(it.from.try_script("insert into log values ('x')").unwrap_err().contains("has moved to PostgreSQL"));
+    assert!(
+        it.from.try_script("insert into log values ('x')").unwrap_err().contains("has moved to PostgreSQL")
+    );
     it.to.script("update log set m = m");
     let few = back(&it, json!({"accept": 4}));
     assert_eq!(few.status, Status::Failed, "more was changed since");
@@ -180,7 +195,12 @@ fn a_death_on_the_way_back_loses_nothing() {
                     let plan = it.plan(asked);
                     if plan.items[0].skipped.is_none() {
                         let report = it.engine().run(&plan, &Stop::default(), &mut |_| {}).unwrap();
-                        assert_eq!(report.status, Status::Completed, "{place}: {:?}", report.operations[0].errors);
+                        assert_eq!(
+                            report.status,
+                            Status::Completed,
+                            "{place}: {:?}",
+                            report.operations[0].errors
+                        );
                     }
                 }
             }
@@ -219,7 +239,8 @@ fn a_command_that_fails_to_send_is_taken_back_while_nothing_was_written() {
         let it = Move::of(SHOP);
         let mut asked = options(&it);
         let mark = it.workshop.folder().join("mark");
-        asked["switch"]["command"] = json!(["sh", "-c", format!("echo $SEXTON_DIRECTION >> {}; exit 1", mark.display())]);
+        asked["switch"]["command"] =
+            json!(["sh", "-c", format!("echo $SEXTON_DIRECTION >> {}; exit 1", mark.display())]);
         let plan = it.plan(asked);
         let report = it
             .engine()

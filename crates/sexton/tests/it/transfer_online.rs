@@ -59,11 +59,17 @@ fn the_application_is_sent_there_and_back() {
     assert!(back.stdout.contains("carried back"), "{}", back.shown());
     assert_eq!(pointer(&desk), BEFORE);
     desk.place.script(ORDER);
-    let rows = desk.place.rows("select code, (select count(*) from items where order_id = o.id) from orders o where id < 3");
+    let rows = desk
+        .place
+        .rows("select code, (select count(*) from items where order_id = o.id) from orders o where id < 3");
     assert_eq!(rows.len(), 1);
     assert_eq!((rows[0][0].as_text(), rows[0][1].as_int()), (Some("from there"), Some(3)));
     let nothing = sexton("rollback --yes");
-    assert!(nothing.stdout.contains("no online transfer") || nothing.stderr.contains("no online transfer"), "{}", nothing.shown());
+    assert!(
+        nothing.stdout.contains("no online transfer") || nothing.stderr.contains("no online transfer"),
+        "{}",
+        nothing.shown()
+    );
 }
 
 /// Also when a test fails.
@@ -152,7 +158,9 @@ fn killed_in_any_phase_under_a_live_writer_nothing_is_lost() {
         assert!(pointer(&desk).contains(&to.url()), "round {round}");
         let verified = desk.sexton(&format!("transfer verify --source app.db --database '{}'", to.url()));
         assert_eq!(verified.code, 0, "round {round}: {}", verified.shown());
-        let left = desk.place.rows("select name from sqlite_schema where name like 'sexton_capture%' or name = 'sexton_changes'");
+        let left = desk.place.rows(
+            "select name from sqlite_schema where name like 'sexton_capture%' or name = 'sexton_changes'",
+        );
         assert!(left.is_empty(), "round {round}: {left:?}");
     }
     assert!(killed > 3, "only {killed} were killed");

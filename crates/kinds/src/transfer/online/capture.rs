@@ -33,7 +33,8 @@ pub fn triggers(n: usize, carry: &Carry, from: &SourceTable, changes: &TableName
     let table = quote(&carry.table);
     let places: Vec<String> = (1..=keys.len()).map(|n| format!("k{n}")).collect();
     let into = format!("insert into {} (t, {})", changes.quoted(), places.join(", "));
-    let of = |row: &str| keys.iter().map(|key| format!("{row}.{}", quote(key))).collect::<Vec<_>>().join(", ");
+    let of =
+        |row: &str| keys.iter().map(|key| format!("{row}.{}", quote(key))).collect::<Vec<_>>().join(", ");
     let values = |row: &str| format!("{into} values ({n}, {});", of(row));
     let other: Vec<String> =
         keys.iter().map(|key| format!("old.{0} is not new.{0} collate binary", quote(key))).collect();
@@ -126,9 +127,11 @@ pub fn schema(source: &mut Source) -> Result<String> {
 
 /// The error for tables that are not any more as they were when the transfer was planned.
 pub fn schema_changed(source: &str) -> Error {
-    Error::data(format!("the tables of `{source}` were changed while it was carried")).code(super::CHECK).help(
-        "migrate the application before or after the move, not meanwhile; then begin the transfer again",
-    )
+    Error::data(format!("the tables of `{source}` were changed while it was carried"))
+        .code(super::CHECK)
+        .help(
+            "migrate the application before or after the move, not meanwhile; then begin the transfer again",
+        )
 }
 
 /// Begins to write down what changes. Where that was begun by this run before, it begins anew.
@@ -154,7 +157,13 @@ pub fn install(online: &Online, run: &str, session: &mut dyn Session) -> Result<
     for trigger in &online.capture {
         tx.execute(&Sql::raw(trigger))?;
     }
-    let own = Entry { run: run.to_owned(), state: State::Capturing, online: online.clone(), since: None, was: None };
+    let own = Entry {
+        run: run.to_owned(),
+        state: State::Capturing,
+        online: online.clone(),
+        since: None,
+        was: None,
+    };
     entry::write(&own, tx.as_mut())?;
     tx.commit()?;
     Ok(own)
@@ -163,10 +172,14 @@ pub fn install(online: &Online, run: &str, session: &mut dyn Session) -> Result<
 /// The error where another transfer has its hands on the source.
 pub fn under_way(there: &Entry) -> Error {
     let what = match there.state {
-        State::Switched | State::Settled => format!("`{}` was moved to `{}` before", there.online.source, there.online.target),
+        State::Switched | State::Settled => {
+            format!("`{}` was moved to `{}` before", there.online.source, there.online.target)
+        }
         _ => format!("another transfer of `{}` is under way (run {})", there.online.source, there.run),
     };
-    Error::usage(what).help("`sexton transfer rollback` with the same databases takes it back; `sexton resume` goes on with it")
+    Error::usage(what).help(
+        "`sexton transfer rollback` with the same databases takes it back; `sexton resume` goes on with it",
+    )
 }
 
 /// From now on changes are refused, and need not be written down.

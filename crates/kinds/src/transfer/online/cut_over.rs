@@ -13,7 +13,7 @@ use super::{LIMIT, Numbers, Online, ROWID, capture, counts, noted};
 use engine::{Batch, Clock, Counts, Error, Result, Work};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use targets::db::{Limits, Session, Sql, Tx, Value, quote};
+use targets::db::{Limits, Session, Sql, Tx, quote};
 
 /// How long to wait for a moment in which nobody writes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,7 +53,8 @@ pub fn act(online: &Online, machines: &Machines, writer: &mut dyn Session, work:
     let now = clock.now().as_microsecond();
     let milliseconds = (online.limit * 1000.0).clamp(1.0, 1e9) as u64;
     work.statement(&format!("set local statement_timeout = {milliseconds}"))?;
-    let mut own = entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;
+    let mut own =
+        entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;
     let outcome = last(online, machines, tx.as_mut(), work, &left);
     let (round, counted) = outcome.map_err(|error| match left.check() {
         Err(over) => over.because(error),
@@ -108,7 +109,8 @@ fn last(
 fn go_on(numbers: &Numbers, source: &mut Source, work: &mut Work) -> Result<()> {
     let given = match numbers.counts {
         true => {
-            let last = Sql::new("select seq from sqlite_sequence where name = ").bind(numbers.source.as_str());
+            let last =
+                Sql::new("select seq from sqlite_sequence where name = ").bind(numbers.source.as_str());
             source.number(&last)?.unwrap_or(0)
         }
         false => 0,
@@ -166,4 +168,3 @@ pub fn end(writer: &mut dyn Session) -> Result<()> {
     capture::forget_changes(tx.as_mut())?;
     tx.commit()
 }
-

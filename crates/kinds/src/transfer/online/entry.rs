@@ -68,7 +68,8 @@ fn is_ttable() -> Sql {
 
 fn read_row(row: &Row) -> Result<Entry> {
     let text = |n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default();
-    let broken = |error| Error::system("what is kept of the transfer in the source cannot be read").because(error);
+    let broken =
+        |error| Error::system("what is kept of the transfer in the source cannot be read").because(error);
     Ok(Entry {
         run: text(0).to_owned(),
         state: serde_json::from_value(text(1).into()).map_err(broken)?,
@@ -98,10 +99,8 @@ pub fn within(tx: &mut dyn Tx) -> Result<Option<Entry>> {
 pub fn write(entry: &Entry, tx: &mut dyn Tx) -> Result<()> {
     let way = serde_json::to_string(&entry.online)
         .map_err(|error| Error::system("the plan of a transfer cannot be kept").because(error))?;
-    let create = Sql::new("create table if not exists ")
-        .table(&table())
-        .text(
-            " (run text not null primary key, state text not null, way text not null, since integer, was text, \
+    let create = Sql::new("create table if not exists ").table(&table()).text(
+        " (run text not null primary key, state text not null, way text not null, since integer, was text, \
              version integer)",
     );
     tx.execute(&create)?;

@@ -55,7 +55,8 @@ pub fn act(
     let next = match calm && place.counted {
         true => None,
         false => Some(
-            Place { rounds: place.rounds + 1, counted: place.counted || counting, ..Place::default() }.cursor()?,
+            Place { rounds: place.rounds + 1, counted: place.counted || counting, ..Place::default() }
+                .cursor()?,
         ),
     };
     Ok(Batch { counts: rows(&round), next })

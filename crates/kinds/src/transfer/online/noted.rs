@@ -32,7 +32,8 @@ fn key(carry: &Carry, row: &str) -> String {
     match keys(carry).as_slice() {
         [] => "null".to_owned(),
         names => {
-            let parts: Vec<String> = names.iter().map(|name| format!("{row}.{}::text", quote(name))).collect();
+            let parts: Vec<String> =
+                names.iter().map(|name| format!("{row}.{}::text", quote(name))).collect();
             format!("array[{}]", parts.join(", "))
         }
     }
@@ -94,7 +95,10 @@ pub fn refuse(online: &Online, work: &mut Work) -> Result<()> {
     }
     work.statement(&format!("lock table {} in share row exclusive mode", list.join(", ")))?;
     let function = work.dialect().own("refuse").quoted();
-    let said = format!("this database has moved back to SQLite ({}): nothing is written here any more", online.source);
+    let said = format!(
+        "this database has moved back to SQLite ({}): nothing is written here any more",
+        online.source
+    );
     work.statement(&format!(
         "create or replace function {function}() returns trigger language plpgsql as \
          $sexton$begin raise exception '{}'; end$sexton$",

@@ -5,7 +5,8 @@
 //! is not the same, or has no way back at all, is counted, and nothing is done when there is more of it than was accepted.
 
 use super::super::canon::{Mix, sent};
-use super::super::carry::{Carrier, read, shown};
+use super::super::carry::{Carrier, read};
+use super::super::compare::readable;
 use super::super::convert::Rule;
 use super::super::machines::Machines;
 use super::super::task::{ASIDE, Carry, IDS};
@@ -110,10 +111,12 @@ fn table(
     sum: &mut Sum,
 ) -> Result<bool> {
     let noted = noted::table(work);
-    let unknown = Sql::new("select count(*) from ").table(&noted).text(&format!(" where t = {n} and k is null"));
+    let unknown =
+        Sql::new("select count(*) from ").table(&noted).text(&format!(" where t = {n} and k is null"));
     let unknown = work.count(&unknown)?;
     sum.refuse(unknown, format!("changes of `{}`, whose rows nothing tells apart", carry.table));
-    let some = Sql::new("select count(*) from ").table(&noted).text(&format!(" where t = {n} and k is not null"));
+    let some =
+        Sql::new("select count(*) from ").table(&noted).text(&format!(" where t = {n} and k is not null"));
     if noted::keys(carry).is_empty() || work.count(&some)? == 0 {
         return Ok(unknown > 0);
     }
@@ -136,7 +139,9 @@ fn table(
         }
     }
     for key in doomed {
-        let gone = tx.execute(&Sql::new("delete from ").name(&carry.table).text(" as t where ").add(&is(carry, key)))?;
+        let gone = tx.execute(
+            &Sql::new("delete from ").name(&carry.table).text(" as t where ").add(&is(carry, key)),
+        )?;
         sum.removed += gone;
     }
     let mut written = Vec::new();
@@ -155,7 +160,8 @@ fn table(
     }
     for row in written {
         let (Some(key), Some(wanted)) = (&row.key, &row.wanted) else { continue };
-        let there = tx.rows(&read(carry).text(" from ").name(&carry.table).text(" as t where ").add(&is(carry, key)))?;
+        let there = tx
+            .rows(&read(carry).text(" from ").name(&carry.table).text(" as t where ").add(&is(carry, key)))?;
         let hashes = match there.first() {
             Some(there) => forward(carry, there, &mut carrier)?,
             None => None,
@@ -172,7 +178,9 @@ fn table(
 
 /// The columns of the source that hold something of their own.
 fn stored(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<String>> {
-    let sql = Sql::new("select name from pragma_table_xinfo(").bind(carry.table.as_str()).text(") where hidden = 0 order by cid");
+    let sql = Sql::new("select name from pragma_table_xinfo(")
+        .bind(carry.table.as_str())
+        .text(") where hidden = 0 order by cid");
     Ok(tx.rows(&sql)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect())
 }
 
@@ -257,8 +265,9 @@ fn noted_row(
         .collect();
     let name = |(at, place): (usize, &usize)| {
         let (value, text) = pair(at * 2);
-        let value = text.map_or_else(|| shown(&Seen::from(value)), str::to_owned);
-        format!("{} {value}", carry.columns[*place].target)
+        let column = &carry.columns[*place];
+        let value = text.map_or_else(|| readable(&column.rule, &Seen::from(value)), str::to_owned);
+        format!("{} {value}", column.target)
     };
     let shown = carry.key.iter().enumerate().map(name).collect::<Vec<_>>().join(", ");
     let mut noted = Noted { key, shown, wanted: None, values: None, old: None };
@@ -278,7 +287,8 @@ fn noted_row(
         return Ok(noted);
     }
     let at = |n: usize| keys * 2 + 1 + n * 2;
-    let wanted: Vec<u128> = (0..carry.columns.len()).map(|n| inverse::hash(&carry.columns[n], pair(at(n)).0)).collect();
+    let wanted: Vec<u128> =
+        (0..carry.columns.len()).map(|n| inverse::hash(&carry.columns[n], pair(at(n)).0)).collect();
     let now = match there {
         Some(there) => forward(carry, there, carrier)?,
         None => None,

@@ -200,7 +200,8 @@ fn add_again(staged: &[Staged], work: &mut Work) -> Result<(u64, u64)> {
         ))?;
     }
     for one in staged {
-        let list = stage::sent_columns(one.carry).iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+        let list =
+            stage::sent_columns(one.carry).iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
         written += work.statement(&format!(
             "insert into {} ({list}) overriding system value select {list} from {}",
             one.carry.name.quoted(),

@@ -78,7 +78,8 @@ pub fn bring<'o>(
     source: &mut Source,
     work: &mut Work,
 ) -> Result<Staged<'o>> {
-    let (keys, rows) = (TableName::bare(&format!("sexton_keys_{n}")), TableName::bare(&format!("sexton_rows_{n}")));
+    let (keys, rows) =
+        (TableName::bare(&format!("sexton_keys_{n}")), TableName::bare(&format!("sexton_rows_{n}")));
     let (key_names, row_names) = (key_columns(carry), sent_columns(carry));
     temporary(&keys, &key_names, &carry.name, work)?;
     temporary(&rows, &row_names, &carry.name, work)?;

@@ -72,7 +72,8 @@ pub fn send(switch: &Switch, to: &Place, clock: &dyn Clock, limit: Duration) -> 
                 Place::There(_) if switch.variable.is_some() => like(&text, switch, &value),
                 _ => value,
             };
-            let (new, old) = rewritten(&text, switch.variable.as_deref(), &value).ok_or_else(|| unset(file, switch))?;
+            let (new, old) =
+                rewritten(&text, switch.variable.as_deref(), &value).ok_or_else(|| unset(file, switch))?;
             if new != text {
                 write(file, &new)?;
             }
@@ -240,7 +241,10 @@ mod tests {
             sent.map(drop).map_err(|error| error.to_string())
         };
         let long = Duration::from_secs(5);
-        assert_eq!(run("test \"$SEXTON_DATABASE_URL $SEXTON_DIRECTION\" = 'postgres://a there'", long), Ok(()));
+        assert_eq!(
+            run("test \"$SEXTON_DATABASE_URL $SEXTON_DIRECTION\" = 'postgres://a there'", long),
+            Ok(())
+        );
         assert!(run("echo no such host >&2; exit 3", long).unwrap_err().contains("no such host"));
         assert!(run("sleep 5", Duration::from_millis(50)).unwrap_err().contains("took longer"));
         assert!(check(&Switch::default()).is_err());

@@ -48,7 +48,8 @@ pub fn by_itself(
         None => false,
     };
     capture::remove(database.open()?.as_mut())?;
-    let left = if reached { "what it had made in the target is gone" } else { "the target could not be cleaned" };
+    let left =
+        if reached { "what it had made in the target is gone" } else { "the target could not be cleaned" };
     Ok(Some(format!("went back: `{}` takes changes as before, {left}", own.online.source)))
 }
 
@@ -91,4 +92,3 @@ fn restore(statement: &str, work: &mut Work) -> Result<()> {
         Err(error) => Err(error),
     }
 }
-

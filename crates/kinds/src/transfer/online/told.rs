@@ -78,7 +78,10 @@ impl Told {
         }
         if let Some(returned) = &self.returned {
             phases = vec![json!({ "name": "carry_back", "seconds": rounded(seconds(returned)) })];
-            message.push_str(&format!(", {} carried back", rows_of(number(returned, "written") + number(returned, "removed"))));
+            message.push_str(&format!(
+                ", {} carried back",
+                rows_of(number(returned, "written") + number(returned, "removed"))
+            ));
             result["returned"] = returned.clone();
         }
         if let Some(switched) = &self.switched {
