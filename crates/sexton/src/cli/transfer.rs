@@ -40,7 +40,7 @@ pub fn command(kind: &'static dyn Kind) -> Command {
              sexton transfer plan --source app.db --database postgres://… --sql schema.sql\n  \
              sexton transfer run --source app.db --database postgres://…\n  \
              sexton transfer run --source app.db --database postgres://… --existing\n  \
-             sexton transfer run --source app.db --database postgres://… --online --switch '{ file = \".env\", variable = \"DATABASE_URL\" }'\n  \
+             sexton transfer run --source app.db --database postgres://… --online --switch file=.env --switch variable=DATABASE_URL\n  \
              sexton transfer rollback --source app.db --database postgres://…\n  \
              sexton transfer verify --source app.db --database postgres://…",
         )
@@ -196,6 +196,11 @@ fn request(
         operation.options["action"] = action.into();
         if let Some(place) = operation.options["source"].as_str().and_then(|name| place(act, name)) {
             operation.options["source"] = place.into();
+        }
+        // whoever resumes it, or takes it back, may be elsewhere
+        let file = operation.options["switch"]["file"].as_str().map(std::path::absolute);
+        if let Some(file) = file.and_then(|file| file.ok()?.to_str().map(str::to_owned)) {
+            operation.options["switch"]["file"] = file.into();
         }
     }
     Ok(request)

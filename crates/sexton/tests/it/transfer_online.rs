@@ -24,7 +24,7 @@ const ORDER: &str = "pragma foreign_keys = on; begin immediate; insert into orde
 
 fn line(to: &Place, more: &str) -> String {
     format!(
-        "--source app.db --database '{}' --switch '{{ file = \".env\", variable = \"DATABASE_URL\" }}' {more}",
+        "--source app.db --database '{}' --switch file=.env --switch variable=DATABASE_URL {more}",
         to.url()
     )
 }

@@ -22,8 +22,6 @@ pub struct Span {
 
 /// A table with changes.
 pub struct Staged<'o> {
-    /// Its number.
-    pub n: usize,
     /// The table.
     pub carry: &'o Carry,
     /// The temporary table of the keys that changed.
@@ -141,7 +139,7 @@ pub fn bring<'o>(
         // without it nobody knows that they are small
         work.statement(&format!("analyze {}", table.quoted()))?;
     }
-    Ok(Staged { n, carry, keys, rows, changed, sent, hash, aside: aside.len() as u64 })
+    Ok(Staged { carry, keys, rows, changed, sent, hash, aside: aside.len() as u64 })
 }
 
 /// A value of a key as it is in a row that was kept aside.
