@@ -416,6 +416,9 @@ impl Run<'_, '_> {
         session: &mut dyn Session,
         error: Option<&Error>,
     ) -> Result<(), Failure> {
+        if !work.operation.goes_back() {
+            return Ok(());
+        }
         let stores = self.engine.stores();
         let mut memory = Memory::new(&work.point, true, Vec::new());
         let setting = self.setting(work);

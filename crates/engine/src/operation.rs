@@ -261,6 +261,10 @@ pub trait Operation: Send {
         let _ = (step, cursor, error, work);
         Ok(())
     }
+    /// Whether `go_back` is asked.
+    fn goes_back(&self) -> bool {
+        false
+    }
     /// Takes away what it has begun, where it does so by itself: after it failed for good (with the error), or was stopped (without).
     /// `work` is none where its database cannot be reached any more. What was taken away, for the log.
     fn go_back(

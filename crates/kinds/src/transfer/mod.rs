@@ -456,18 +456,18 @@ impl Operation for Moving {
         }
     }
 
+    fn goes_back(&self) -> bool {
+        self.options.runs_online() || self.options.action == Action::Rollback
+    }
+
     fn go_back(
         &self,
         error: Option<&Error>,
         stores: &dyn Stores,
         work: Option<&mut Work>,
     ) -> Result<Option<String>> {
-        let back = self.options.action == Action::Rollback;
-        if !back && !self.options.runs_online() {
-            return Ok(None);
-        }
         (*self.reader.borrow_mut(), *self.writer.borrow_mut()) = (None, None);
-        if back {
+        if self.options.action == Action::Rollback {
             return back::given_up(&self.options.source, stores, work);
         }
         taken_back::by_itself(&self.options.source, error, stores, work)

@@ -5,7 +5,6 @@ use engine::{Failure, Manners, Report, Status, Stop, What};
 use serde_json::{Value as Json, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use testkit::story;
 
 /// Tables of every shape: with a number, with a text for a key, without a rowid, without any key, a tree, and one that others hang on.
 const SHOP: &str = "pragma journal_mode = wal;
