@@ -40,11 +40,11 @@ use carried::Kept;
 use compare::Compared;
 use engine::{
     Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Stores, Work,
+    Result, Severity, Step, Stores, TableDigest, Work,
 };
 use machines::Machines;
 use online::entry::{self, Entry};
-use online::{back, capture, cut_over, follow, returned, taken_back};
+use online::{back, capture, cut_over, follow, rehearse, returned, taken_back};
 use options::{Action, Options, Proof};
 use serde_json::json;
 use std::cell::RefCell;
@@ -92,6 +92,7 @@ impl Kind for Transfer {
             sum: RefCell::default(),
             entry: RefCell::default(),
             target_answer: RefCell::default(),
+            before: RefCell::default(),
             writer: RefCell::default(),
         }))
     }
@@ -116,18 +117,28 @@ struct Moving {
     target_answer: RefCell<Option<std::result::Result<ask::Answer, String>>>,
     /// What the source knows of its move, where the application goes on writing.
     entry: RefCell<Option<Entry>>,
+    /// What was in the copy of a rehearsal.
+    before: RefCell<Vec<TableDigest>>,
     /// A session that may write into the source, for the moments in which that is needed.
     writer: RefCell<Option<Box<dyn Session>>>,
 }
 
 impl Moving {
+    /// The database that is read: of a rehearsal, a copy.
+    fn source(&self, stores: &dyn Stores) -> Result<String> {
+        match self.options.action {
+            Action::Rehearse => rehearse::copy(&self.options.source, stores),
+            _ => Ok(self.options.source.clone()),
+        }
+    }
+
     /// Opens the source where it is not open; whether it was not.
     fn open(&self, stores: &dyn Stores) -> Result<bool> {
         let mut reader = self.reader.borrow_mut();
         if reader.is_some() {
             return Ok(false);
         }
-        let mut opened = stores.database(&self.options.source)?.together(1)?.pop();
+        let mut opened = stores.database(&self.source(stores)?)?.together(1)?.pop();
         if let Some(opened) = &mut opened {
             *self.moment.borrow_mut() = opened.moment()?;
         }
@@ -173,10 +184,14 @@ impl Moving {
 
     /// Why it has to begin again: what changed in the source meanwhile was not written down, because somebody has taken that back.
     fn is_lost(&self, task: &Task, stores: &dyn Stores) -> Result<bool> {
+        if self.options.action == Action::Rehearse {
+            // what the copy was is known to whoever made it
+            return Ok(self.before.borrow().is_empty() && !matches!(task, Task::CopySource | Task::Tidy));
+        }
         if !self.options.runs_online() || matches!(task, Task::Capture(_)) || self.entry.borrow().is_some() {
             return Ok(false);
         }
-        let own = entry::read(stores.database(&self.options.source)?.read()?.as_mut())?;
+        let own = entry::read(stores.database(&self.source(stores)?)?.read()?.as_mut())?;
         let lost = own.is_none();
         *self.entry.borrow_mut() = own;
         Ok(lost)
@@ -186,7 +201,7 @@ impl Moving {
     fn open_writer(&self, stores: &dyn Stores) -> Result<()> {
         // whoever only looks would keep its log from being moved
         *self.reader.borrow_mut() = None;
-        *self.writer.borrow_mut() = Some(stores.database(&self.options.source)?.open()?);
+        *self.writer.borrow_mut() = Some(stores.database(&self.source(stores)?)?.open()?);
         Ok(())
     }
 
@@ -205,6 +220,10 @@ impl Moving {
 
     /// What the source knows of this move.
     fn own_entry(&self, work: &Work) -> Result<Entry> {
+        if self.entry.borrow().is_none() {
+            let source = self.source(work.stores())?;
+            *self.entry.borrow_mut() = entry::read(work.stores().database(&source)?.read()?.as_mut())?;
+        }
         let entry = self.entry.borrow();
         let own = entry.as_ref().ok_or_else(|| Error::system("the source knows nothing of this transfer"))?;
         match own.run == work.point() {
@@ -263,6 +282,15 @@ impl Moving {
                 let for_good = self.options.action == Action::Settle;
                 self.writing(|source| back::settle(&own, for_good, source, work))
             }
+            Task::CopySource => {
+                let before = rehearse::begin(&self.options.source, work)?;
+                work.tell(json!({ "copied": before.len() }));
+                *self.before.borrow_mut() = before;
+                Ok(done)
+            }
+            Task::Touch(carries) => rehearse::touch(carries, work),
+            Task::CompareCopy => rehearse::compare(&self.options.source, &self.before.borrow(), work),
+            Task::Tidy => rehearse::end(&self.options.source, work),
             Task::ClearTarget(online, run) => {
                 taken_back::target(online, run, work)?;
                 Ok(done)
@@ -337,7 +365,11 @@ impl Operation for Moving {
                 self.open(stores)?;
             }
             Task::End if !self.options.runs_online() => {}
-            Task::Statements(_) | Task::ClearTarget(..) => {}
+            Task::Statements(_) | Task::ClearTarget(..) | Task::Touch(_) => {}
+            Task::CopySource | Task::CompareCopy | Task::Tidy => {
+                *self.reader.borrow_mut() = None;
+                *self.writer.borrow_mut() = None;
+            }
             Task::Capture(_)
             | Task::CutOver
             | Task::Switch
@@ -467,6 +499,10 @@ impl Operation for Moving {
         work: Option<&mut Work>,
     ) -> Result<Option<String>> {
         (*self.reader.borrow_mut(), *self.writer.borrow_mut()) = (None, None);
+        if self.options.action == Action::Rehearse {
+            rehearse::clear(&self.options.source, stores, work)?;
+            return Ok(Some("nothing of the rehearsal is left".to_owned()));
+        }
         if self.options.action == Action::Rollback {
             return back::given_up(&self.options.source, stores, work);
         }

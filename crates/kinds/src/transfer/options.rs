@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// What to do: `run` (the whole transfer), `verify` (only compare what arrived before with the source), `rollback` (take an
-    /// online transfer back), or `settle` (end the time in which it can be taken back).
+    /// online transfer back), `settle` (end the time in which it can be taken back), or
+    /// `rehearse` (an online transfer there and back, on copies).
     pub action: Action,
     /// The database that is read: a SQLite file, by its name in the configuration or by its path. It is only read, but for the
     /// triggers of an online transfer.
@@ -121,6 +122,8 @@ pub enum Action {
     /// Back to the source: before the application was sent to the target, by taking away what was made there; after it, by carrying
     /// back what it wrote there.
     Rollback,
+    /// There and back on copies.
+    Rehearse,
     /// There is no way back any more: nothing is noted in the target from now on.
     Settle,
 }
@@ -301,7 +304,7 @@ impl Options {
 
     /// Whether this is the run of an online transfer.
     pub fn runs_online(&self) -> bool {
-        self.online && self.action == Action::Run
+        self.online && self.action == Action::Run || self.action == Action::Rehearse
     }
 
     /// The schema of the target.

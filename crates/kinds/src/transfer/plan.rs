@@ -6,7 +6,7 @@ use super::existing::{self, Demands};
 use super::look::{self, Size};
 use super::machines::Machines;
 use super::online::entry::{self, State};
-use super::online::{ROWID, prepare};
+use super::online::{ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
 use super::source::{self, Source, SourceTable};
@@ -43,6 +43,9 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     if database.dialect().name() != "sqlite" {
         return Err(Error::usage(format!("`{}` is no SQLite file", options.source))
             .help("a transfer reads a SQLite file: name one with `source`"));
+    }
+    if options.action == Action::Rehearse {
+        return rehearse::plan(options, target, planning);
     }
     if matches!(options.action, Action::Rollback | Action::Settle) {
         return back(options, database.read()?.as_mut());

@@ -21,8 +21,7 @@ fn step(
     statements: Vec<String>,
     task: &Task,
 ) -> Result<Step> {
-    let task = serde_json::to_value(task)
-        .map_err(|error| Error::system("the plan of a transfer cannot be kept").because(error))?;
+    let task = kept(task)?;
     Ok(Step {
         id: id.to_owned(),
         label,
@@ -230,6 +229,17 @@ pub fn back(own: &Entry) -> Result<Vec<Step>> {
     steps.push(one("settle", "what was noted in the target", &online.target, Task::Settle)?);
     steps.push(clear);
     Ok(steps)
+}
+
+/// A task as it is kept in its step.
+pub fn kept(task: &Task) -> Result<serde_json::Value> {
+    serde_json::to_value(task)
+        .map_err(|error| Error::system("the plan of a transfer cannot be kept").because(error))
+}
+
+/// A step of a rehearsal.
+pub fn of_copy(id: &str, label: &str, object: &str, task: &Task) -> Result<Step> {
+    step(id, label.to_owned(), &id.replace(' ', "_"), object.to_owned(), Vec::new(), task)
 }
 
 /// No way back any more.

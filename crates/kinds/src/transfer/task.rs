@@ -75,6 +75,14 @@ pub enum Task {
     SwitchBack(Box<Online>, String),
     /// Nothing is noted in the target any more.
     Settle(Box<Online>, String),
+    /// The source is copied.
+    CopySource,
+    /// Rows of these tables are written to what they are.
+    Touch(Vec<Carry>),
+    /// The copy is compared with what it was.
+    CompareCopy,
+    /// Nothing of a rehearsal stays.
+    Tidy,
     /// The source takes changes again, and nothing of ours is left there.
     ClearSource(Box<Online>, String),
 }

@@ -264,3 +264,46 @@ fn a_command_that_fails_to_send_is_taken_back_while_nothing_was_written() {
         }
     }
 }
+
+#[test]
+fn a_rehearsal_goes_there_and_back_and_leaves_nothing() {
+    // S4-043, W-110
+    let it = Move::of(SHOP);
+    it.to.script("create table public.other (id int)");
+    let before = (it.from.dump(), it.to.dump());
+    let report = it.run(json!({"action": "rehearse", "map": map()}));
+    assert_eq!(report.status, Status::Completed, "{:?}", report.operations[0].errors);
+    let result = report.operations[0].result.as_ref().unwrap();
+    let message = result["message"].as_str().unwrap();
+    assert!(
+        message.contains("both sides the same") && message.contains("the copy is as it was"),
+        "{message}"
+    );
+    assert!(result["returned"]["written"].as_u64().unwrap() >= 12, "{result:#}");
+    assert!(result["downtime_seconds"].as_f64().is_some());
+    let clean = |place: &str| {
+        assert_eq!((it.from.dump(), it.to.dump()), before, "{place}");
+        assert_eq!(it.from.leftovers(), Vec::<String>::new(), "{place}");
+    };
+    clean("");
+    // what would go wrong is told, and leaves nothing either
+    let mut asked = json!({"action": "rehearse", "map": map()});
+    asked["queries"] = json!({"wrong": {"source": "select 1", "target": "select 2"}});
+    let report = it.run(asked);
+    assert_eq!(report.status, Status::Failed);
+    assert!(format!("{:?}", report.operations[0].errors).contains("the query `wrong`"));
+    clean("failed");
+    // nor does a death, once it went on
+    let plan = it.plan(json!({"action": "rehearse", "map": map()}));
+    for nth in [40, 90, 140, 190] {
+        let engine = it.engine();
+        engine.faults().arm(nth);
+        let outcome = engine.run(&plan, &Stop::default(), &mut |_| {});
+        assert!(matches!(outcome, Err(Failure::Fault(_))), "{nth}: {outcome:?}");
+        drop(engine);
+        let report = it.engine().resume("latest", &Stop::default(), &mut |_| {}).unwrap();
+        assert_eq!(report.status, Status::Completed, "{nth}: {:?}", report.operations[0].errors);
+        clean(&nth.to_string());
+    }
+    assert!(it.refusal(json!({"action": "rehearse", "existing": true})).contains("--profile staging"));
+}

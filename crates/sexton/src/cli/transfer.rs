@@ -1,4 +1,4 @@
-//! `sexton transfer plan|run|verify|rollback|settle`: a SQLite database moves to PostgreSQL.
+//! `sexton transfer plan|run|rehearse|verify|rollback|settle`: a SQLite database moves to PostgreSQL.
 //!
 //! Every command is one request to the engine for an operation of the kind `transfer`: the one of the configuration, or one
 //! made of flags alone.
@@ -64,6 +64,10 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         ))
         .subcommand(options(
             kind,
+            Command::new("rehearse").about("An online transfer there and back, from a copy of the file into a schema of its own, compared; nothing of it stays"),
+        ))
+        .subcommand(options(
+            kind,
             Command::new("rollback").about("Take an online transfer back: before the application was sent to the target by clearing it, after that by carrying back what it wrote there"),
         ))
         .subcommand(options(
@@ -84,7 +88,8 @@ pub fn transfer(
     actor: &str,
 ) -> Result<Exit, Trouble> {
     let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
-    let action = if ["verify", "rollback", "settle"].contains(&command) { command } else { "run" };
+    let action =
+        if ["verify", "rehearse", "rollback", "settle"].contains(&command) { command } else { "run" };
     let mut request = request(act, kind, own, action, actor)?;
     if command == "plan" {
         request.dry_run = true;

@@ -16,6 +16,7 @@ pub mod inverse;
 pub mod keys;
 pub mod noted;
 pub mod prepare;
+pub mod rehearse;
 pub mod returned;
 pub mod round;
 pub mod stage;

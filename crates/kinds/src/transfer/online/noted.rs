@@ -123,6 +123,14 @@ pub fn allow(online: &Online, work: &mut Work) -> Result<()> {
     work.statement(&format!("drop function if exists {function}()")).map(drop)
 }
 
+/// What is left when the tables are gone goes.
+pub fn forget(work: &mut Work) -> Result<()> {
+    let noted = table(work).quoted();
+    work.statement(&format!("drop table if exists {noted}"))?;
+    let function = work.dialect().own("refuse").quoted();
+    work.statement(&format!("drop function if exists {function}()")).map(drop)
+}
+
 /// Nothing is noted any more, and what was is forgotten.
 pub fn end(online: &Online, work: &mut Work) -> Result<()> {
     for (n, carry) in online.carries.iter().enumerate() {

@@ -14,6 +14,7 @@ pub struct Told {
     last: Option<Json>,
     switched: Option<Json>,
     returned: Option<Json>,
+    rehearsed: bool,
 }
 
 fn number(value: &Json, name: &str) -> u64 {
@@ -43,11 +44,13 @@ impl Told {
         if detail["cut_over"].is_object() {
             self.last = Some(detail["cut_over"].clone());
         }
+        self.rehearsed |= detail["rehearsed"].is_object();
         if detail["returned"].is_object() {
             self.returned = Some(detail["returned"].clone());
         }
         if detail["switched"].is_object() {
-            self.switched = Some(detail["switched"].clone());
+            // of a rehearsal, which goes there and back, the way there
+            self.switched.get_or_insert_with(|| detail["switched"].clone());
         }
     }
 
@@ -77,17 +80,25 @@ impl Told {
             result["cut_over"] = last.clone();
         }
         if let Some(returned) = &self.returned {
-            phases = vec![json!({ "name": "carry_back", "seconds": rounded(seconds(returned)) })];
+            if !self.rehearsed {
+                phases.clear();
+            }
+            phases.push(json!({ "name": "carry_back", "seconds": rounded(seconds(returned)) }));
             message.push_str(&format!(
                 ", {} carried back",
                 rows_of(number(returned, "written") + number(returned, "removed"))
             ));
             result["returned"] = returned.clone();
         }
+        if self.rehearsed {
+            message.push_str(", and the copy is as it was");
+            result["rehearsed"] = json!(true);
+        }
         if let Some(switched) = &self.switched {
             let seconds = seconds(switched);
             result["downtime_seconds"] = rounded(seconds);
-            message.push_str(&format!(", nobody could write for {seconds:.2} s"));
+            let could = if self.rehearsed { "could have written" } else { "could write" };
+            message.push_str(&format!(", nobody {could} for {seconds:.2} s"));
         }
         if !self.batches.is_empty() || self.returned.is_some() {
             result["phases"] = json!(phases);
@@ -95,7 +106,7 @@ impl Told {
     }
     /// What a person must know.
     pub fn findings(&self) -> Vec<Finding> {
-        let Some(returned) = &self.returned else { return Vec::new() };
+        let Some(returned) = self.returned.as_ref().filter(|_| !self.rehearsed) else { return Vec::new() };
         let mut found = vec![Finding::note(
             "target_stays",
             "target",
