@@ -6,7 +6,7 @@ use super::existing::{self, Demands};
 use super::look::{self, Size};
 use super::machines::Machines;
 use super::online::entry::{self, State};
-use super::online::{ROWID, prepare, rehearse};
+use super::online::{Online, ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
 use super::source::{self, Source, SourceTable};
@@ -105,7 +105,10 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         true => {
             findings.extend(prepare::findings(options, &carries, reader)?);
             let into = &planning.request.database;
-            Some(prepare::online(options, into, &source, &design, &demands, &carries, reader)?)
+            let online = prepare::online(options, into, &source, &design, &demands, &carries, reader)?;
+            let url = planning.stores.place(into);
+            let has_password = url.is_ok_and(|url| url.expose() != url.to_string());
+            Some(Online { has_password, ..online })
         }
         false => {
             findings.extend(refusals::of_source(reader, &options.source));

@@ -30,7 +30,11 @@ fn line(to: &Place, more: &str) -> String {
 }
 
 fn pointer(desk: &Desk) -> String {
-    std::fs::read_to_string(desk.file(".env")).unwrap()
+    pointer_of(desk, ".env")
+}
+
+fn pointer_of(desk: &Desk, name: &str) -> String {
+    std::fs::read_to_string(desk.file(name)).unwrap()
 }
 
 const BEFORE: &str = "A=1\nexport DATABASE_URL=\"sqlite:///app.db\"\n";
@@ -70,6 +74,35 @@ fn the_application_is_sent_there_and_back() {
         "{}",
         nothing.shown()
     );
+}
+
+#[test]
+fn the_same_command_with_a_profile_goes_to_a_staging_database() {
+    // S4-044
+    let (desk, staging, to) = (Desk::empty(), Place::postgres(), Place::postgres());
+    desk.place.script(SHOP);
+    std::fs::write(desk.file(".pointer"), "app.db\n").unwrap();
+    let config = format!(
+        "[database.old]\nurl = \"app.db\"\n[database.new]\nurl = \"{}\"\n[operation.move]\nkind = \"transfer\"\ndatabase = \"new\"\n\
+         source = \"old\"\n[profile.staging.database.new]\nurl = \"{}\"\n",
+        to.url(),
+        staging.url()
+    );
+    desk.write("sexton.toml", &config);
+    desk.sexton("transfer rehearse --yes").ends(0);
+    desk.sexton("transfer run --yes --profile staging").ends(0);
+    let tables = |place: &Place| place.rows("select 1 from pg_tables where schemaname = 'public'").len();
+    assert_eq!((tables(&staging), tables(&to)), (3, 0));
+    desk.sexton("transfer run --yes --online --switch file=.pointer").ends(0);
+    assert_eq!((tables(&to), pointer_of(&desk, ".pointer")), (3, format!("{}\n", to.url())));
+    // from another folder, and without saying how
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut back =
+        desk.command(&format!("transfer rollback --yes --config {}", desk.file("sexton.toml").display()));
+    let url = config.replace("\"app.db\"", &format!("\"{}\"", desk.file("app.db").display()));
+    desk.write("sexton.toml", &url);
+    assert!(back.current_dir(elsewhere.path()).status().unwrap().success());
+    assert_eq!(pointer_of(&desk, ".pointer"), "app.db\n");
 }
 
 /// Also when a test fails.

@@ -133,7 +133,14 @@ pub fn switch(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<
     let online = &own.online;
     let mut was = own.was.clone();
     if let Some(how) = &online.switch {
-        let url = work.stores().place(&online.target)?.expose();
+        let place = work.stores().place(&online.target)?;
+        let url = place.expose();
+        if online.has_password && url == place.to_string() {
+            return Err(Error::usage(format!("the password of `{}` is not known any more", online.target))
+                .help(
+                    "resume with `--database` and the whole URL, or name the target in the configuration",
+                ));
+        }
         // before anything is written there: afterwards nobody knows what it was
         was = was.or(switch::said(how)?);
         note(&Entry { state: State::Switching, was: was.clone(), ..own.clone() }, writer)?;

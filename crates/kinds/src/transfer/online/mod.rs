@@ -57,6 +57,9 @@ pub struct Online {
     pub restore: Vec<String>,
     /// What lets ids of the target go on where those of the source were.
     pub numbers: Vec<Numbers>,
+    /// The URL of the target holds a password, and so must the one that the application is sent to.
+    #[serde(default)]
+    pub has_password: bool,
     /// How the application is sent to the target.
     pub switch: Option<Switch>,
     /// The most seconds that nobody may write.

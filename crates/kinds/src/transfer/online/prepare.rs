@@ -58,6 +58,7 @@ pub fn online(
         refuse: tables.iter().flat_map(|(n, carry, _)| capture::refusals(*n, &carry.table, target)).collect(),
         restore: demands.restore.clone(),
         numbers: numbers.collect(),
+        has_password: false,
         switch: options.switch.clone(),
         limit: options.limit(),
         one_way: options.one_way,
