@@ -93,6 +93,7 @@ impl Kind for Transfer {
             entry: RefCell::default(),
             target_answer: RefCell::default(),
             before: RefCell::default(),
+            times: RefCell::default(),
             writer: RefCell::default(),
         }))
     }
@@ -117,6 +118,8 @@ struct Moving {
     target_answer: RefCell<Option<std::result::Result<ask::Answer, String>>>,
     /// What the source knows of its move, where the application goes on writing.
     entry: RefCell<Option<Entry>>,
+    /// How long it took to count each table.
+    times: RefCell<online::counts::Times>,
     /// What was in the copy of a rehearsal.
     before: RefCell<Vec<TableDigest>>,
     /// A session that may write into the source, for the moments in which that is needed.
@@ -244,12 +247,22 @@ impl Moving {
             }
             Task::Follow => {
                 let own = self.own_entry(work)?;
-                self.with_reader(|source| follow::act(&own, &self.machines.borrow(), place, source, work))
+                self.with_reader(|source| {
+                    follow::act(
+                        &own,
+                        &self.machines.borrow(),
+                        place,
+                        source,
+                        work,
+                        &mut self.times.borrow_mut(),
+                    )
+                })
             }
             Task::CutOver => {
                 let own = self.own_entry(work)?;
-                let batch =
-                    self.writing(|source| cut_over::act(&own.online, &self.machines.borrow(), source, work))?;
+                let batch = self.writing(|source| {
+                    cut_over::act(&own.online, &self.machines.borrow(), source, work, &self.times.borrow())
+                })?;
                 // the source knows more now
                 *self.entry.borrow_mut() = None;
                 Ok(batch)

@@ -96,6 +96,23 @@ fn probe(index: &SourceIndex, from: &SourceTable, keys: &[&str]) -> Option<(Stri
     Some((found.join(" and "), changed.join(" or ")))
 }
 
+/// Whether a row may make another one go that nothing is told of.
+pub fn loses_traces(carry: &Carry, from: &SourceTable) -> bool {
+    let keys = keys(carry);
+    from.indexes.iter().any(|index| {
+        let columns = |part: &super::super::grammar::WrittenPart| {
+            let name = unquoted(&part.expression);
+            from.table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name))
+        };
+        match &index.written {
+            None => true,
+            Some(written) => {
+                written.unique && !written.parts.iter().all(columns) && probe(index, from, &keys).is_none()
+            }
+        }
+    })
+}
+
 /// The triggers that refuse changes of the n-th table.
 pub fn refusals(n: usize, table: &str, target: &str) -> Vec<String> {
     let said = format!(

@@ -45,7 +45,13 @@ fn too_long(limit: f64) -> Error {
 }
 
 /// The last round, with everybody kept from writing.
-pub fn act(online: &Online, machines: &Machines, writer: &mut dyn Session, work: &mut Work) -> Result<Batch> {
+pub fn act(
+    online: &Online,
+    machines: &Machines,
+    writer: &mut dyn Session,
+    work: &mut Work,
+    times: &counts::Times,
+) -> Result<Batch> {
     let clock = work.clock();
     let patience = PATIENCE.min(Duration::from_secs_f64(online.limit.max(0.1)));
     let mut tx = writer.begin(&Limits { lock: patience, statement: Duration::ZERO })?;
@@ -55,7 +61,7 @@ pub fn act(online: &Online, machines: &Machines, writer: &mut dyn Session, work:
     work.statement(&format!("set local statement_timeout = {milliseconds}"))?;
     let mut own =
         entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;
-    let outcome = last(online, machines, tx.as_mut(), work, &left);
+    let outcome = last(online, machines, tx.as_mut(), work, &left, times);
     let (round, counted) = outcome.map_err(|error| match left.check() {
         Err(over) => over.because(error),
         Ok(()) => error,
@@ -84,12 +90,15 @@ fn last(
     tx: &mut dyn Tx,
     work: &mut Work,
     left: &Left,
+    times: &counts::Times,
 ) -> Result<(Round, Vec<counts::Counted>)> {
     let from = carried::upto(work)?;
     let mut source = Source::Locked(tx);
-    let (round, touched) = round::carry(online, machines, from, &mut source, work)?;
+    let round = round::carry(online, machines, from, &mut source, work)?;
     left.check()?;
-    let counted = counts::compare(online, &touched, &mut source, work)?;
+    // all that changed since the copy began: the last rounds before this one counted nothing
+    let touched = counts::choose(online, &round::touched(online, 0, &mut source)?, times);
+    let counted = counts::compare(online, &touched, &mut source, work, &mut times.clone())?;
     left.check()?;
     for numbers in &online.numbers {
         go_on(numbers, &mut source, work)?;

@@ -24,13 +24,14 @@ pub fn act(
     place: &Place,
     source: &mut dyn Facts,
     work: &mut Work,
+    times: &mut counts::Times,
 ) -> Result<Batch> {
     let online = &own.online;
     let began = work.clock().tick();
     let spent = |work: &Work| work.clock().tick().duration_since(began).as_secs_f64();
     let from = carried::upto(work)?;
     let mut source = Source::Moment(source);
-    let (round, _) = round::carry(online, machines, from, &mut source, work)?;
+    let round = round::carry(online, machines, from, &mut source, work)?;
     let seconds = spent(work);
     let calm = seconds <= QUICK || place.rounds + 1 >= MOST;
     if place.rounds + 1 >= MOST && seconds > online.limit {
@@ -45,7 +46,7 @@ pub fn act(
     let counting = calm && !place.counted;
     if counting {
         let all: Vec<usize> = (0..online.carries.len()).collect();
-        counts::compare(online, &all, &mut source, work)?;
+        counts::compare(online, &all, &mut source, work, times)?;
     }
     carried::follow(round.upto, work)?;
     work.tell(json!({

@@ -47,6 +47,9 @@ pub struct Online {
     pub carries: Vec<Carry>,
     /// The tables of the target were made by this transfer.
     pub are_new: bool,
+    /// The tables of which rows may go without a trace: `or replace` against a unique index over an expression.
+    #[serde(default)]
+    pub traceless: Vec<usize>,
     /// What the tables of the source were declared as.
     pub schema: String,
     /// The triggers that write down what changes.

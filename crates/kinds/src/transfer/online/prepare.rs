@@ -50,6 +50,11 @@ pub fn online(
         target: target.to_owned(),
         carries: carries.to_vec(),
         are_new: !options.existing,
+        traceless: tables
+            .iter()
+            .filter(|(_, carry, from)| capture::loses_traces(carry, from))
+            .map(|(n, ..)| *n)
+            .collect(),
         schema: capture::schema(&mut Asked::Moment(reader))?,
         capture: tables
             .iter()

@@ -32,14 +32,14 @@ pub struct Round {
     pub aside: u64,
 }
 
-/// Carries what changed after `from`, and hands the tables that had changes to the caller.
+/// Carries what changed after `from`.
 pub fn carry(
     online: &Online,
     machines: &Machines,
     from: i64,
     source: &mut Source,
     work: &mut Work,
-) -> Result<(Round, Vec<usize>)> {
+) -> Result<Round> {
     if capture::schema(source)? != online.schema {
         return Err(capture::schema_changed(&online.source));
     }
@@ -56,18 +56,9 @@ pub fn carry(
     let upto = source.number(&last)?.unwrap_or(0);
     let mut round = Round { upto, ..Round::default() };
     let span = Span { from, upto };
-    let touched = source.rows(
-        &Sql::new("select distinct t from ")
-            .table(&changes)
-            .text(&format!(" where n > {from} and n <= {upto} order by t")),
-    )?;
-    let touched: Vec<usize> = touched
-        .iter()
-        .filter_map(|row| row.first()?.as_int().and_then(|n| usize::try_from(n).ok()))
-        .filter(|n| *n < online.carries.len())
-        .collect();
+    let touched = touched(online, from, source)?;
     if touched.is_empty() {
-        return Ok((round, touched));
+        return Ok(round);
     }
     let keys: Vec<Key> = keys::of(online, work)?;
     let near: Vec<Key> = keys.iter().filter(|key| is_near(key, online, &touched)).cloned().collect();
@@ -102,7 +93,18 @@ pub fn carry(
         round.changed += one.changed;
         round.aside += one.aside;
     }
-    Ok((round, touched))
+    Ok(round)
+}
+
+/// The tables of which anything changed after `from`.
+pub fn touched(online: &Online, from: i64, source: &mut Source) -> Result<Vec<usize>> {
+    let sql = Sql::new("select distinct t from ")
+        .table(&capture::changes())
+        .text(&format!(" where n > {from} order by t"));
+    let numbers = source.rows(&sql)?;
+    let numbers =
+        numbers.iter().filter_map(|row| row.first()?.as_int().and_then(|n| usize::try_from(n).ok()));
+    Ok(numbers.filter(|n| *n < online.carries.len()).collect())
 }
 
 fn is_near(key: &Key, online: &Online, touched: &[usize]) -> bool {
