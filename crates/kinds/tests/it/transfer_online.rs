@@ -26,7 +26,8 @@ const SHOP: &str = "pragma journal_mode = wal;
     insert into ids select 'a' || id, 'm' from users where id <= 10;";
 
 /// What the application may do at any moment, each in a transaction of its own, whatever was done before.
-const DEEDS: [&str; 14] = [
+const DEEDS: [&str; 15] = [
+    "insert or replace into tags (rowid, name, color) select rowid, 'r' || hex(randomblob(4)), 'put' from tags order by random() limit 1",
     "insert into users (email, nick, at) values (hex(randomblob(6)) || '@y.org', hex(randomblob(6)), datetime('now'))",
     "update users set at = datetime('now'), nick = hex(randomblob(5)) where id % 5 = abs(random()) % 5",
     // takes another row away, without a trigger of its own

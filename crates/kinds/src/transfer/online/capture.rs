@@ -51,8 +51,13 @@ pub fn triggers(n: usize, carry: &Carry, from: &SourceTable, changes: &TableName
             &format!("{} {into} select {n}, {} where {other};", values("new"), of("old")),
         ),
     ];
-    let probes: Vec<(String, String)> =
+    let mut probes: Vec<(String, String)> =
         from.indexes.iter().filter_map(|index| probe(index, from, &keys)).collect();
+    if let Some(rowid) = from.by_rowid().filter(|rowid| keys != [*rowid]) {
+        // a row may be put in the place of another one by its number, too
+        let rowid = quote(rowid);
+        probes.push((format!("t.{rowid} = new.{rowid}"), format!("new.{rowid} is not old.{rowid}")));
+    }
     if !probes.is_empty() {
         let each = |(found, _): &(String, String)| {
             format!("{into} select {n}, {} from {table} as t where {found};", of("t"))
