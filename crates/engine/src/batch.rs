@@ -4,7 +4,7 @@
 //! Which batch is next, and whether there is one, is decided in `run`.
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Class, Failure, chain};
+use crate::error::{Class, Error, Failure, chain};
 use crate::event::{Counts, What};
 use crate::housekeeping::name_the_blocker;
 use crate::operation::{Batch, Cursor, Operation};
@@ -405,6 +405,41 @@ impl Run<'_, '_> {
         });
         if let Err(error) = noted {
             tracing::warn!(%error, "the failure cannot be noted in the database");
+        }
+    }
+
+    /// Lets the operation take away what it has begun, in a transaction of its own; what is wrong with that changes nothing about
+    /// how it ended.
+    pub(crate) fn go_back(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        error: Option<&Error>,
+    ) -> Result<(), Failure> {
+        if !work.operation.goes_back() {
+            return Ok(());
+        }
+        let stores = self.engine.stores();
+        let mut memory = Memory::new(&work.point, true, Vec::new());
+        let setting = self.setting(work);
+        let went = match session.begin(&work.limits) {
+            Ok(mut tx) => {
+                let mut handle = Work::new(tx.as_mut(), &setting, &mut memory, 0, false);
+                let went = work.operation.go_back(error, stores, Some(&mut handle));
+                if let Some(name) = handle.fired() {
+                    return Err(Failure::Fault(name));
+                }
+                went.and_then(|told| tx.commit().map(|()| told))
+            }
+            Err(_) => work.operation.go_back(error, stores, None),
+        };
+        match went {
+            Ok(Some(text)) => self.log(work.n, What::Noted { text }),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                let text = format!("what was begun could not be taken back: {}", chain(&error));
+                self.log(work.n, What::Noted { text })
+            }
         }
     }
 

@@ -111,6 +111,10 @@ pub trait Stores: Send + Sync {
     fn database(&self, name: &str) -> Result<std::sync::Arc<dyn Database>> {
         Err(Error::usage(format!("there is no database `{name}`")))
     }
+    /// Where that database is, for those who write it down for an application. It may hold a password.
+    fn place(&self, name: &str) -> Result<targets::db::Url> {
+        targets::db::Url::parse(name)
+    }
     /// Who runs programs in jq.
     fn programs(&self) -> Result<std::sync::Arc<dyn Programs>> {
         Err(Error::system("nobody here runs programs in jq").help("convert with `set`, in SQL"))
@@ -257,6 +261,21 @@ pub trait Operation: Send {
     fn failed(&self, step: &Step, cursor: &Cursor, error: &str, work: &mut Work) -> Result<()> {
         let _ = (step, cursor, error, work);
         Ok(())
+    }
+    /// Whether `go_back` is asked.
+    fn goes_back(&self) -> bool {
+        false
+    }
+    /// Takes away what it has begun, where it does so by itself: after it failed for good (with the error), or was stopped (without).
+    /// `work` is none where its database cannot be reached any more. What was taken away, for the log.
+    fn go_back(
+        &self,
+        error: Option<&Error>,
+        stores: &dyn Stores,
+        work: Option<&mut Work>,
+    ) -> Result<Option<String>> {
+        let _ = (error, stores, work);
+        Ok(None)
     }
     /// How long to wait for the right to maintain. A lock of a session that died lingers for a moment.
     fn lock_patience(&self) -> Duration {

@@ -275,7 +275,13 @@ impl Run<'_, '_> {
         self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
         let known = known.into_iter().find(|point| point.id == work.point);
         self.held = Held::default();
-        let ended = self.batches(n, &work, session.as_mut(), known)?;
+        let ended = self.batches(n, &work, session.as_mut(), known);
+        match &ended {
+            Err(Failure::Error(error)) => self.go_back(&work, session.as_mut(), Some(error))?,
+            Ok(Ended::Stopped(_)) => self.go_back(&work, session.as_mut(), None)?,
+            _ => {}
+        }
+        let ended = ended?;
         // Nobody who comes later should have to read through a long log or pay for moving it.
         session.perform(&Command::Checkpoint)?;
         match ended {

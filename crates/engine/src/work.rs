@@ -200,6 +200,11 @@ impl<'a> Work<'a> {
         self.setting.stores.store(name)
     }
 
+    /// Finds what the operation needs beside its database.
+    pub fn stores(&self) -> &'a dyn Stores {
+        self.setting.stores
+    }
+
     /// The number of the next archive file of this batch: the same again when the batch is repeated.
     pub fn next_file(&mut self) -> u64 {
         self.files += 1;

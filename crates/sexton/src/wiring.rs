@@ -143,6 +143,13 @@ impl Stores for KnownStores {
         self.databases.database(name)
     }
 
+    fn place(&self, name: &str) -> Result<Url> {
+        match self.databases.databases.iter().find(|known| known.name == name) {
+            Some(known) => Ok(known.url.clone()),
+            None => Url::parse(name),
+        }
+    }
+
     fn programs(&self) -> Result<Arc<dyn Programs>> {
         Ok(Arc::new(Children {
             program: own_program(),

@@ -6,6 +6,8 @@ use engine::{Error, Result, Work};
 use targets::db::{Facts, Row, Sql, TableName, Value};
 
 const CARRIED: &str = "carried";
+/// Up to where changes of the source were followed.
+const FOLLOWED: &str = "followed";
 
 /// What is kept of a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,9 +56,8 @@ pub fn begin(
         " (target text not null primary key, run text not null, moment text, carried_rows bigint, hash text)",
     );
     work.record(&create)?;
-    let ours = Sql::new("select target from ").table(&own).text(" where run = ").bind(work.point());
-    let ours: Vec<String> =
-        work.rows(&ours)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect();
+    let point = work.point().to_owned();
+    let ours = of_run(&point, work)?;
     let touched: Vec<&TableName> = tables.iter().filter(|table| ours.contains(&table.quoted())).collect();
     if are_new && !touched.is_empty() {
         let list: Vec<String> = touched.iter().map(|table| table.quoted()).collect();
@@ -76,8 +77,9 @@ pub fn begin(
         }
     }
     if !touched.is_empty() {
-        forget_rows(work)?;
+        forget_rows(&point, work)?;
     }
+    drop_rows(FOLLOWED, &point, work)?;
     for table in tables {
         let note = Sql::new("insert into ")
             .table(&own)
@@ -93,8 +95,45 @@ pub fn begin(
     Ok(())
 }
 
+/// The tables of a run, by their quoted names.
+pub fn of_run(run: &str, work: &mut Work) -> Result<Vec<String>> {
+    let own = work.dialect().own(CARRIED);
+    if work.count(&work.dialect().exists(&own))? == 0 {
+        return Ok(Vec::new());
+    }
+    let ours = Sql::new("select target from ").table(&own).text(" where run = ").bind(run);
+    Ok(work.rows(&ours)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect())
+}
+
+/// Up to which of the changes that were written down the target has them.
+pub fn upto(work: &mut Work) -> Result<i64> {
+    let own = work.dialect().own(FOLLOWED);
+    if work.count(&work.dialect().exists(&own))? == 0 {
+        return Ok(0);
+    }
+    let sql = Sql::new("select upto from ").table(&own).text(" where run = ").bind(work.point());
+    Ok(work.rows(&sql)?.first().and_then(|row| row[0].as_int()).unwrap_or(0))
+}
+
+/// The target has them up to there.
+pub fn follow(upto: i64, work: &mut Work) -> Result<()> {
+    let own = work.dialect().own(FOLLOWED);
+    let create = Sql::new("create table if not exists ")
+        .table(&own)
+        .text(" (run text not null primary key, upto bigint not null)");
+    work.record(&create)?;
+    let note = Sql::new("insert into ")
+        .table(&own)
+        .text(" values (")
+        .bind(work.point())
+        .text(", ")
+        .bind(upto)
+        .text(") on conflict (run) do update set upto = excluded.upto");
+    work.record(&note).map(drop)
+}
+
 /// Takes the rows away again that an earlier attempt brought, children first.
-fn empty(tables: &[&TableName], work: &mut Work) -> Result<()> {
+pub fn empty(tables: &[&TableName], work: &mut Work) -> Result<()> {
     if tables.is_empty() {
         return Ok(());
     }
@@ -116,13 +155,12 @@ fn empty(tables: &[&TableName], work: &mut Work) -> Result<()> {
     Ok(())
 }
 
-/// Rows that this run kept aside, and its ids.
-fn forget_rows(work: &mut Work) -> Result<()> {
+/// Rows that a run kept aside, and its ids.
+fn forget_rows(run: &str, work: &mut Work) -> Result<()> {
     let (aside, ids) = (work.dialect().own(ASIDE), work.dialect().own(IDS));
     for table in [aside, ids] {
         if work.count(&work.dialect().exists(&table))? > 0 {
-            let point = work.point().to_owned();
-            work.record(&Sql::new("delete from ").table(&table).text(" where run = ").bind(point))?;
+            work.record(&Sql::new("delete from ").table(&table).text(" where run = ").bind(run))?;
         }
     }
     Ok(())
@@ -143,11 +181,37 @@ pub fn done(table: &TableName, rows: u64, hash: u128, work: &mut Work) -> Result
 
 /// The transfer is over: nothing of this is kept.
 pub fn end(work: &mut Work) -> Result<()> {
-    let own = work.dialect().own(CARRIED);
     let point = work.point().to_owned();
-    work.record(&Sql::new("delete from ").table(&own).text(" where run = ").bind(point))?;
-    if work.count(&Sql::new("select count(*) from ").table(&own))? == 0 {
-        work.record(&Sql::new("drop table ").table(&own))?;
+    drop_rows(FOLLOWED, &point, work)?;
+    drop_rows(CARRIED, &point, work)
+}
+
+/// Nothing is left of a run that was taken back.
+pub fn forget(run: &str, work: &mut Work) -> Result<()> {
+    forget_rows(run, work)?;
+    drop_rows(FOLLOWED, run, work)?;
+    drop_rows(CARRIED, run, work)?;
+    for table in [ASIDE, IDS] {
+        drop_if_empty(&work.dialect().own(table), work)?;
+    }
+    Ok(())
+}
+
+/// The rows of a run go, and the table with the last of them.
+fn drop_rows(table: &str, run: &str, work: &mut Work) -> Result<()> {
+    let own = work.dialect().own(table);
+    if work.count(&work.dialect().exists(&own))? == 0 {
+        return Ok(());
+    }
+    work.record(&Sql::new("delete from ").table(&own).text(" where run = ").bind(run))?;
+    drop_if_empty(&own, work)
+}
+
+fn drop_if_empty(own: &TableName, work: &mut Work) -> Result<()> {
+    if work.count(&work.dialect().exists(own))? > 0
+        && work.count(&Sql::new("select count(*) from ").table(own))? == 0
+    {
+        work.record(&Sql::new("drop table ").table(own))?;
     }
     Ok(())
 }

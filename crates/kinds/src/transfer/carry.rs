@@ -37,17 +37,22 @@ pub enum Fate {
     Stopped(usize, Misfit),
 }
 
-/// The rows of a table from a place on, in the order in which they are carried: those columns that order them, then all others.
-pub fn select(carry: &Carry, after: Option<&Row>, most: Option<u64>) -> Sql {
-    let order = || carry.order.iter().map(String::as_str);
-    let mut sql = Sql::new("select ").names("t.", order());
+/// What is read of a row of the source, over `t`: those columns that order the rows, then all others.
+pub fn read(carry: &Carry) -> Sql {
+    let mut sql = Sql::new("select ").names("t.", carry.order.iter().map(String::as_str));
     for column in &carry.columns {
         sql = sql.text(", t.").name(&column.source);
     }
     for broken in &carry.broken {
         sql = sql.text(", (").text(&broken.condition).text(")");
     }
-    sql = sql.text(" from ").name(&carry.table).text(" as t");
+    sql
+}
+
+/// The rows of a table from a place on, in the order in which they are carried.
+pub fn select(carry: &Carry, after: Option<&Row>, most: Option<u64>) -> Sql {
+    let order = || carry.order.iter().map(String::as_str);
+    let mut sql = read(carry).text(" from ").name(&carry.table).text(" as t");
     if let Some(after) = after {
         let values: Vec<Sql> = after.iter().map(|value| Sql::default().bind(value.clone())).collect();
         sql = match values.as_slice() {
@@ -95,6 +100,34 @@ impl<'c> Carrier<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Hands the cells of a key to `take`, without what else is in its row; false where one of its values fits nowhere, so that
+    /// there is no such row in the target.
+    pub fn key(&mut self, values: &[Seen], take: &mut dyn FnMut(&[Cell]) -> Result<()>) -> Result<bool> {
+        let mut made: Vec<Option<Made>> = vec![None; self.carry.key.len()];
+        for ((n, value), made) in self.carry.key.iter().zip(values).zip(&mut made) {
+            if let Some(program) = &self.carry.columns[*n].jq {
+                *made = Some(self.machines.make(program, value)?);
+            }
+        }
+        let mut cells: Vec<Cell> = Vec::with_capacity(values.len());
+        let keys = self.carry.key.iter().zip(values).zip(&made);
+        for (((n, value), made), scratch) in keys.zip(&mut self.scratch) {
+            let column = &self.carry.columns[*n];
+            let outcome = match made {
+                None => carried(column, *value, false, scratch),
+                Some(Made::Null) => carried(column, Seen::Null, false, scratch),
+                Some(Made::Text(text)) => carried(column, Seen::Text(text), false, scratch),
+                Some(Made::Bad) => unmade(column, *value, scratch),
+            };
+            match outcome {
+                Ok((cell, _)) => cells.push(cell),
+                Err(_) => return Ok(false),
+            }
+        }
+        take(&cells)?;
+        Ok(true)
     }
 
     /// Hands the cells of a row to `take`, or says why not.

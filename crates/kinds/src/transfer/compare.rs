@@ -38,9 +38,19 @@ pub struct Compared {
     /// Some of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
+    /// The sums of the hashes of all rows, in hexadecimal digits; none where they were only counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<[String; 2]>,
     /// Columns whose values could not be compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<String>,
+}
+
+impl Compared {
+    /// Whether both sides have the same.
+    pub fn is_same(&self) -> bool {
+        self.differing == 0 && self.rows == self.there
+    }
 }
 
 /// One difference.
@@ -74,8 +84,13 @@ pub fn whole(carry: &Carry, rows: u64, hash: u128, target: &mut dyn Facts) -> Re
         sum = sum.wrapping_add(print.row);
         Ok(())
     })?;
-    let compared = Compared { rows, there, not_compared: sides.left_out(), ..Compared::default() };
+    let sums = Some([hex(hash), hex(sum)]);
+    let compared = Compared { rows, there, sums, not_compared: sides.left_out(), ..Compared::default() };
     Ok((there == rows && sum == hash).then_some(compared))
+}
+
+fn hex(sum: u128) -> String {
+    format!("{sum:032x}")
 }
 
 /// Only how many rows there are, of so many that had to arrive.
@@ -100,18 +115,22 @@ pub fn rows(
     let sides = Prints { machines: Some(machines), ..Prints::of(carry) };
     let mut buckets = vec![(0_i64, 0_u128); BUCKETS];
     let mut compared = Compared { not_compared: sides.left_out(), ..Compared::default() };
+    let (mut of_source, mut of_target) = (0_u128, 0_u128);
     sides.source(source, &mut |print, _| {
         compared.rows += 1;
+        of_source = of_source.wrapping_add(print.row);
         let bucket = &mut buckets[print.bucket()];
         *bucket = (bucket.0 + 1, bucket.1.wrapping_add(print.row));
         Ok(())
     })?;
     sides.target(target, &mut |print, _| {
         compared.there += 1;
+        of_target = of_target.wrapping_add(print.row);
         let bucket = &mut buckets[print.bucket()];
         *bucket = (bucket.0 - 1, bucket.1.wrapping_sub(print.row));
         Ok(())
     })?;
+    compared.sums = Some([hex(of_source), hex(of_target)]);
     let all: Vec<usize> = (0..BUCKETS).filter(|n| buckets[*n] != (0, 0)).collect();
     drop(buckets);
     if all.is_empty() {
@@ -200,6 +219,21 @@ impl<'c> Prints<'c> {
         row.sum()
     }
 
+    /// What is read of a row of the target for [`Prints::found`], over `t`.
+    pub fn read(&self) -> Sql {
+        let names = self.columns.iter().map(|n| self.carry.columns[*n].target.as_str());
+        Sql::new("select ").names("t.", names)
+    }
+
+    /// The hash of a row that was read.
+    pub fn found(&self, row: &[Value]) -> u128 {
+        let mut mix = Mix::default();
+        for (n, value) in self.columns.iter().zip(row) {
+            found(&self.carry.columns[*n].rule, &Seen::from(value), &mut mix);
+        }
+        mix.sum()
+    }
+
     fn print(&self, hash: &dyn Fn(usize, &mut Mix)) -> Print {
         let mut row = Mix::default();
         for n in &self.columns {
@@ -237,8 +271,7 @@ impl<'c> Prints<'c> {
     }
 
     fn target(&self, facts: &mut dyn Facts, each: Each) -> Result<()> {
-        let names = self.columns.iter().map(|n| self.carry.columns[*n].target.as_str());
-        let sql = Sql::new("select ").names("t.", names).text(" from ").table(&self.carry.name).text(" as t");
+        let sql = self.read().text(" from ").table(&self.carry.name).text(" as t");
         let place: HashMap<usize, usize> = self.columns.iter().enumerate().map(|(at, n)| (*n, at)).collect();
         facts.scan(&sql, &mut |seen| {
             let value = |n: usize| place.get(&n).map_or(&Seen::Null, |at| &seen[*at]);
@@ -333,7 +366,7 @@ impl<'c> Prints<'c> {
 }
 
 /// A value of the target, for people.
-fn readable(rule: &Rule, seen: &Seen) -> String {
+pub fn readable(rule: &Rule, seen: &Seen) -> String {
     let text = |from: usize| match seen {
         Seen::Raw { bytes, .. } => bytes.get(from..).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
         _ => None,

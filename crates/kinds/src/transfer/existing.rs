@@ -134,7 +134,8 @@ fn table_of(
             ));
         }
     }
-    if there.triggers.iter().any(|trigger| trigger.enabled && trigger.on_insert) {
+    let ours = |name: &str| name.starts_with("sexton_");
+    if there.triggers.iter().any(|trigger| trigger.enabled && trigger.on_insert && !ours(&trigger.name)) {
         findings.push(Finding::warning(
             "triggers",
             there.name.to_string(),

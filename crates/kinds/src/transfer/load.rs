@@ -4,7 +4,7 @@
 use super::carried;
 use super::carry::{Carrier, Fate, Met, key, select, shown};
 use super::compare::Prints;
-use super::convert::Rule;
+use super::convert::{Misfit, Rule};
 use super::machines::Machines;
 use super::options::Proof;
 use super::task::{ASIDE, Carry, IDS, Place};
@@ -13,11 +13,48 @@ use serde_json::json;
 use targets::db::{Cell, Facts, Row, Seen, Sql, Value};
 
 /// A row that is kept aside.
-struct Aside {
+pub struct Aside {
     key: String,
     column: String,
     reason: String,
     row: String,
+}
+
+impl Aside {
+    /// This row, because of that column.
+    pub fn of(carry: &Carry, n: usize, misfit: Misfit, row: &[Seen]) -> Self {
+        Self {
+            key: key(carry, row),
+            column: carry.columns[n].source.clone(),
+            reason: misfit.to_string(),
+            row: whole(carry, row),
+        }
+    }
+}
+
+/// A row that may not be carried, as the error that ends the transfer.
+pub fn stopped(carry: &Carry, n: usize, misfit: Misfit, row: &[Seen]) -> Error {
+    let column = &carry.columns[n];
+    Error::data(format!(
+        "{} in `{}.{}` ({}) {misfit} `{}`",
+        shown(&row[carry.order.len() + n]),
+        carry.table,
+        column.source,
+        key(carry, row),
+        column.spelled
+    ))
+    .help(format!("say what happens to such values: `dirty = {{ {} = \"quarantine\" }}`", misfit.name()))
+}
+
+/// The id of a row and the uuid that it became, where the ids of the table become uuids.
+pub fn own_id(carry: &Carry, row: &[Seen]) -> Option<(String, [u8; 16])> {
+    let (n, table) = own_ids(carry)?;
+    let old = match row[carry.order.len() + n] {
+        Seen::Text(text) => text.to_owned(),
+        other => other.to_value().to_string(),
+    };
+    let uuid = super::ids::uuid(table, &old);
+    Some((old, uuid))
 }
 
 /// One batch.
@@ -38,7 +75,7 @@ pub fn act(
     let (mut seen, mut bytes) = (0, 0);
     let mut last: Row = Vec::new();
     let mut aside = Vec::new();
-    let own = own_ids(carry);
+    let began = work.clock().tick();
     let prints = (proof == Proof::Rows).then(|| Prints::of(carry));
     let mut hash = place.hash();
     let mut ids: Vec<(String, [u8; 16])> = Vec::new();
@@ -59,36 +96,10 @@ pub fn act(
                 loader.row(&kept)
             })?;
             let order = &row[..carry.order.len()];
-            if let Some((n, table)) = own.filter(|_| fate == Fate::Carried) {
-                let old = match row[carry.order.len() + n] {
-                    Seen::Text(text) => text.to_owned(),
-                    other => other.to_value().to_string(),
-                };
-                ids.push((old.clone(), super::ids::uuid(table, &old)));
-            }
             match fate {
-                Fate::Carried => {}
-                Fate::Aside(n, misfit) => aside.push(Aside {
-                    key: key(carry, row),
-                    column: carry.columns[n].source.clone(),
-                    reason: misfit.to_string(),
-                    row: whole(carry, row),
-                }),
-                Fate::Stopped(n, misfit) => {
-                    let column = &carry.columns[n];
-                    let value = shown(&row[carry.order.len() + n]);
-                    return Err(Error::data(format!(
-                        "{value} in `{}.{}` ({}) {misfit} `{}`",
-                        carry.table,
-                        column.source,
-                        key(carry, row),
-                        column.spelled
-                    ))
-                    .help(format!(
-                        "say what happens to such values: `dirty = {{ {} = \"quarantine\" }}`",
-                        misfit.name()
-                    )));
-                }
+                Fate::Carried => ids.extend(own_id(carry, row)),
+                Fate::Aside(n, misfit) => aside.push(Aside::of(carry, n, misfit, row)),
+                Fate::Stopped(n, misfit) => return Err(stopped(carry, n, misfit, row)),
             }
             keep_place(&mut last, order);
             Ok(())
@@ -105,6 +116,7 @@ pub fn act(
         "bytes": bytes,
         "aside": aside.len(),
         "misfits": misfits(carry, &carrier.met),
+        "seconds": work.clock().tick().duration_since(began).as_secs_f64(),
     }));
     let carried = place.rows + loaded;
     let next = match seen == rows {
@@ -188,7 +200,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn keep(carry: &Carry, row: &Aside, work: &mut Work) -> Result<()> {
+/// Keeps a row aside.
+pub fn keep(carry: &Carry, row: &Aside, work: &mut Work) -> Result<()> {
     let table = work.dialect().own(ASIDE);
     let create = Sql::new("create table if not exists ").table(&table).text(
         " (run text not null, source text not null, source_table text not null, source_key text not null, \
@@ -226,15 +239,11 @@ fn own_ids(carry: &Carry) -> Option<(usize, &str)> {
 }
 
 /// Keeps which id became which.
-fn remember(carry: &Carry, ids: &[(String, [u8; 16])], work: &mut Work) -> Result<()> {
+pub fn remember(carry: &Carry, ids: &[(String, [u8; 16])], work: &mut Work) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let table = work.dialect().own(IDS);
-    let create = Sql::new("create table if not exists ")
-        .table(&table)
-        .text(" (run text not null, source_table text not null, old_id text not null, new_id uuid not null)");
-    work.record(&create)?;
+    let table = ids_table(work)?;
     let point = work.point().to_owned();
     let columns = ["run", "source_table", "old_id", "new_id"].map(str::to_owned);
     work.load(&table, &columns, &mut |loader| {
@@ -244,4 +253,37 @@ fn remember(carry: &Carry, ids: &[(String, [u8; 16])], work: &mut Work) -> Resul
         Ok(())
     })
     .map(drop)
+}
+
+fn ids_table(work: &mut Work) -> Result<targets::db::TableName> {
+    let table = work.dialect().own(IDS);
+    let create = Sql::new("create table if not exists ")
+        .table(&table)
+        .text(" (run text not null, source_table text not null, old_id text not null, new_id uuid not null)");
+    work.record(&create)?;
+    Ok(table)
+}
+
+/// The same for rows of which some may have been there before.
+pub fn remember_new(carry: &Carry, ids: &[(String, [u8; 16])], work: &mut Work) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let table = ids_table(work)?;
+    work.statement(&format!(
+        "create index if not exists ids_by_old on {} (source_table, old_id)",
+        table.quoted()
+    ))?;
+    for (old, _) in ids {
+        let known = Sql::new("delete from ")
+            .table(&table)
+            .text(" where run = ")
+            .bind(work.point())
+            .text(" and source_table = ")
+            .bind(carry.table.as_str())
+            .text(" and old_id = ")
+            .bind(old.as_str());
+        work.record_later(known)?;
+    }
+    remember(carry, ids, work)
 }

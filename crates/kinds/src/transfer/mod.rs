@@ -24,6 +24,7 @@ mod load;
 mod look;
 mod machines;
 mod naming;
+mod online;
 mod options;
 mod plan;
 mod profile;
@@ -39,13 +40,15 @@ use carried::Kept;
 use compare::Compared;
 use engine::{
     Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
-    Result, Severity, Step, Stores, Work,
+    Result, Severity, Step, Stores, TableDigest, Work,
 };
 use machines::Machines;
+use online::entry::{self, Entry};
+use online::{back, capture, cut_over, follow, rehearse, returned, taken_back};
 use options::{Action, Options, Proof};
 use serde_json::json;
 use std::cell::RefCell;
-use targets::db::{Command, Facts, Limits};
+use targets::db::{Command, Facts, Limits, Session};
 use task::{Carry, Place, Task};
 
 /// The catalogue entry.
@@ -87,6 +90,11 @@ impl Kind for Transfer {
             compared: RefCell::default(),
             answer: RefCell::default(),
             sum: RefCell::default(),
+            entry: RefCell::default(),
+            target_answer: RefCell::default(),
+            before: RefCell::default(),
+            times: RefCell::default(),
+            writer: RefCell::default(),
         }))
     }
 }
@@ -106,21 +114,39 @@ struct Moving {
     answer: RefCell<ask::Answer>,
     /// What all of it came to.
     sum: RefCell<sum::Sum>,
+    /// What the target answered, or why not, where it is asked at the same time.
+    target_answer: RefCell<Option<std::result::Result<ask::Answer, String>>>,
+    /// What the source knows of its move, where the application goes on writing.
+    entry: RefCell<Option<Entry>>,
+    /// How long it took to count each table.
+    times: RefCell<online::counts::Times>,
+    /// What was in the copy of a rehearsal.
+    before: RefCell<Vec<TableDigest>>,
+    /// A session that may write into the source, for the moments in which that is needed.
+    writer: RefCell<Option<Box<dyn Session>>>,
 }
 
 impl Moving {
+    /// The database that is read: of a rehearsal, a copy.
+    fn source(&self, stores: &dyn Stores) -> Result<String> {
+        match self.options.action {
+            Action::Rehearse => rehearse::copy(&self.options.source, stores),
+            _ => Ok(self.options.source.clone()),
+        }
+    }
+
     /// Opens the source where it is not open; whether it was not.
     fn open(&self, stores: &dyn Stores) -> Result<bool> {
         let mut reader = self.reader.borrow_mut();
         if reader.is_some() {
             return Ok(false);
         }
-        let mut opened = stores.database(&self.options.source)?.together(1)?.pop();
+        let mut opened = stores.database(&self.source(stores)?)?.together(1)?.pop();
         if let Some(opened) = &mut opened {
             *self.moment.borrow_mut() = opened.moment()?;
         }
         *reader = opened;
-        if self.options.has_programs() {
+        if self.options.has_programs() && self.machines.borrow().programs.is_none() {
             *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
         }
         Ok(true)
@@ -159,6 +185,140 @@ impl Moving {
         Ok(Compared { source_changed: !self.is_same(kept.as_ref()), ..compared })
     }
 
+    /// Why it has to begin again: what changed in the source meanwhile was not written down, because somebody has taken that back.
+    fn is_lost(&self, task: &Task, stores: &dyn Stores) -> Result<bool> {
+        if self.options.action == Action::Rehearse {
+            // what the copy was is known to whoever made it
+            return Ok(self.before.borrow().is_empty() && !matches!(task, Task::CopySource | Task::Tidy));
+        }
+        if !self.options.runs_online() || matches!(task, Task::Capture(_)) || self.entry.borrow().is_some() {
+            return Ok(false);
+        }
+        let own = entry::read(stores.database(&self.source(stores)?)?.read()?.as_mut())?;
+        let lost = own.is_none();
+        *self.entry.borrow_mut() = own;
+        Ok(lost)
+    }
+
+    /// Opens what may write into the source.
+    fn open_writer(&self, stores: &dyn Stores) -> Result<()> {
+        // whoever only looks would keep its log from being moved
+        *self.reader.borrow_mut() = None;
+        *self.writer.borrow_mut() = Some(stores.database(&self.source(stores)?)?.open()?);
+        Ok(())
+    }
+
+    /// Does something with the source that needs to write there.
+    fn writing<T>(&self, use_it: impl FnOnce(&mut dyn Session) -> Result<T>) -> Result<T> {
+        let mut writer = self.writer.borrow_mut();
+        let session = writer.as_mut().ok_or_else(|| Error::system("the source is not open"))?;
+        use_it(session.as_mut())
+    }
+
+    /// What the source knows of its move at this moment.
+    fn entry_now(&self) -> Result<Entry> {
+        let lost = || Error::system("the source knows nothing of a transfer any more");
+        self.writing(|source| entry::read(source))?.ok_or_else(lost)
+    }
+
+    /// What the source knows of this move.
+    fn own_entry(&self, work: &Work) -> Result<Entry> {
+        if self.entry.borrow().is_none() {
+            let source = self.source(work.stores())?;
+            *self.entry.borrow_mut() = entry::read(work.stores().database(&source)?.read()?.as_mut())?;
+        }
+        let entry = self.entry.borrow();
+        let own = entry.as_ref().ok_or_else(|| Error::system("the source knows nothing of this transfer"))?;
+        match own.run == work.point() {
+            true => Ok(own.clone()),
+            false => Err(capture::under_way(own)),
+        }
+    }
+
+    /// The steps of an online transfer that the others do not have.
+    fn act_online(&self, task: &Task, place: &Place, work: &mut Work) -> Result<Batch> {
+        let done = Batch { counts: Counts::default(), next: None };
+        match task {
+            Task::Capture(online) => {
+                let run = work.point().to_owned();
+                let own = self.writing(|source| capture::install(online, &run, source))?;
+                *self.entry.borrow_mut() = Some(own);
+                Ok(done)
+            }
+            Task::Follow => {
+                let own = self.own_entry(work)?;
+                self.with_reader(|source| {
+                    follow::act(
+                        &own,
+                        &self.machines.borrow(),
+                        place,
+                        source,
+                        work,
+                        &mut self.times.borrow_mut(),
+                    )
+                })
+            }
+            Task::CutOver => {
+                let own = self.own_entry(work)?;
+                let batch = self.writing(|source| {
+                    cut_over::act(&own.online, &self.machines.borrow(), source, work, &self.times.borrow())
+                })?;
+                // the source knows more now
+                *self.entry.borrow_mut() = None;
+                Ok(batch)
+            }
+            Task::Switch => {
+                let own = self.own_entry(work)?;
+                self.writing(|source| cut_over::switch(&own, source, work))
+            }
+            Task::End if self.options.runs_online() => {
+                self.writing(cut_over::end)?;
+                carried::end(work)?;
+                Ok(done)
+            }
+            Task::StopTarget(..) => {
+                let own = self.entry_now()?;
+                self.writing(|source| back::stop(&own, source, work))
+            }
+            Task::CarryBack(..) => {
+                let own = self.entry_now()?;
+                let accept = self.options.accept.unwrap_or(0);
+                let machines = self.machines.borrow();
+                self.writing(|source| returned::act(&own, &machines, accept, source, work))
+            }
+            Task::SwitchBack(..) => {
+                let own = self.entry_now()?;
+                self.writing(|source| back::switch(&own, source, work))
+            }
+            Task::Settle(..) => {
+                let own = self.entry_now()?;
+                let for_good = self.options.action == Action::Settle;
+                self.writing(|source| back::settle(&own, for_good, source, work))
+            }
+            Task::CopySource => {
+                let before = rehearse::begin(&self.options.source, work)?;
+                work.tell(json!({ "copied": before.len() }));
+                *self.before.borrow_mut() = before;
+                Ok(done)
+            }
+            Task::Touch(carries) => rehearse::touch(carries, work),
+            Task::CompareCopy => rehearse::compare(&self.options.source, &self.before.borrow(), work),
+            Task::Tidy => rehearse::end(&self.options.source, work),
+            Task::ClearTarget(online, run) => {
+                taken_back::target(online, run, work)?;
+                Ok(done)
+            }
+            Task::ClearSource(..) => {
+                self.writing(capture::remove)?;
+                Ok(done)
+            }
+            _ => {
+                carried::end(work)?;
+                Ok(done)
+            }
+        }
+    }
+
     fn with_reader<T>(&self, use_it: impl FnOnce(&mut dyn Facts) -> Result<T>) -> Result<T> {
         let mut reader = self.reader.borrow_mut();
         let reader = reader.as_mut().ok_or_else(|| Error::system("the source is not open"))?;
@@ -180,7 +340,12 @@ impl Operation for Moving {
         stores: &dyn Stores,
     ) -> Result<Option<Cursor>> {
         let mut place = Place::read(cursor)?;
-        match Task::read(step)? {
+        let task = Task::read(step)?;
+        if self.is_lost(&task, stores)? {
+            place.again = Some("what changed in the source meanwhile was not written down".to_owned());
+            return place.cursor().map(Some);
+        }
+        match task {
             Task::Begin { .. } => {
                 self.open(stores)?;
             }
@@ -199,15 +364,48 @@ impl Operation for Moving {
                 self.open(stores)?;
                 let zone = options::zone(self.options.zone.as_deref())?;
                 let answer = self.with_reader(|source| ask::source(&name, &query, &zone, source))?;
+                if self.options.runs_online() {
+                    // later the application has written more than was read here
+                    *self.target_answer.borrow_mut() = Some(
+                        ask::target(&name, &query, &answer, &zone, facts).map_err(|error| sum::chain(&error)),
+                    );
+                }
                 *self.answer.borrow_mut() = answer;
             }
-            Task::Statements(_) | Task::End => {}
+            Task::Follow => {
+                // each round is of the present moment
+                *self.reader.borrow_mut() = None;
+                self.open(stores)?;
+            }
+            Task::End if !self.options.runs_online() => {}
+            Task::Statements(_) | Task::ClearTarget(..) | Task::Touch(_) => {}
+            Task::CopySource | Task::CompareCopy | Task::Tidy => {
+                *self.reader.borrow_mut() = None;
+                *self.writer.borrow_mut() = None;
+            }
+            Task::Capture(_)
+            | Task::CutOver
+            | Task::Switch
+            | Task::End
+            | Task::StopTarget(..)
+            | Task::CarryBack(..)
+            | Task::SwitchBack(..)
+            | Task::Settle(..)
+            | Task::ClearSource(..) => {
+                if self.options.has_programs() && self.machines.borrow().programs.is_none() {
+                    *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
+                }
+                self.open_writer(stores)?;
+            }
         }
         place.cursor().map(Some)
     }
 
     fn outside(&self, step: &Step, aim: &Cursor, limits: Limits) -> Result<Option<Command>> {
         let place = Place::read(aim)?;
+        if place.again.is_some() {
+            return Ok(None);
+        }
         Ok(match Task::read(step)? {
             Task::Indexes(indexes) => {
                 finish::command(indexes.into_iter().map(|one| one.index.sql).collect(), &place, limits)
@@ -220,6 +418,10 @@ impl Operation for Moving {
     }
 
     fn passes_over(&self, step: &Step, aim: &Cursor, error: &Error) -> Result<Option<GivenUp>> {
+        if self.options.runs_online() {
+            // nobody is sent to a target that lacks something
+            return Ok(None);
+        }
         let place = Place::read(aim)?;
         let task = Task::read(step)?;
         let (what, names) = match &task {
@@ -243,6 +445,10 @@ impl Operation for Moving {
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
         let place = Place::read(aim)?;
+        if let Some(reason) = &place.again {
+            work.begin_again(reason);
+            return Ok(Batch { counts: Counts::default(), next: None });
+        }
         match Task::read(step)? {
             Task::Statements(statements) => {
                 for statement in &statements {
@@ -254,19 +460,24 @@ impl Operation for Moving {
                 carried::begin(&tables, are_new, &statements, self.moment.borrow().as_ref(), work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Load { .. } if place.again.is_some() => {
-                work.begin_again(place.again.as_deref().unwrap_or_default());
-                Ok(Batch { counts: Counts::default(), next: None })
-            }
             Task::Load { carry, proof } => self.with_reader(|source| {
                 load::act(&carry, proof, &self.machines.borrow(), &place, rows, source, work)
             }),
             Task::Ask { name, .. } => {
-                work.tell(json!({ "asked": name, "answer": self.answer.take() }));
-                Ok(Batch { counts: Counts::default(), next: None })
-            }
-            Task::End => {
-                carried::end(work)?;
+                let source = self.answer.take();
+                let mut told = json!({ "asked": name, "answer": source });
+                if let Some(answered) = self.target_answer.take() {
+                    let (target, error) = (answered.as_ref().ok().cloned(), answered.err());
+                    let outcome = ask::Outcome { name, source, target, error };
+                    if !outcome.is_same() {
+                        let found = sum::answers_differ(&outcome);
+                        return Err(Error::data(format!("the query `{}`: {}", outcome.name, found.what))
+                            .code(online::CHECK)
+                            .help(found.remedy));
+                    }
+                    told["target"] = json!(outcome.target);
+                }
+                work.tell(told);
                 Ok(Batch { counts: Counts::default(), next: None })
             }
             Task::Indexes(indexes) => finish::keys(&indexes, &place, work),
@@ -274,12 +485,41 @@ impl Operation for Moving {
             Task::Compare { carry, .. } => {
                 let compared = self.compared.borrow_mut().take().unwrap_or_default();
                 let failed = compared.differing;
+                if self.options.runs_online() && !compared.is_same() {
+                    // nobody is sent to a target that is not the same
+                    let found = sum::differs(&carry.table, &compared);
+                    return Err(Error::data(format!("`{}`: {}", carry.table, found.what))
+                        .code(online::CHECK)
+                        .help(found.remedy));
+                }
                 work.tell(
                     json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }),
                 );
                 Ok(Batch { counts: Counts { failed, ..Counts::default() }, next: None })
             }
+            task => self.act_online(&task, &place, work),
         }
+    }
+
+    fn goes_back(&self) -> bool {
+        self.options.runs_online() || self.options.action == Action::Rollback
+    }
+
+    fn go_back(
+        &self,
+        error: Option<&Error>,
+        stores: &dyn Stores,
+        work: Option<&mut Work>,
+    ) -> Result<Option<String>> {
+        (*self.reader.borrow_mut(), *self.writer.borrow_mut()) = (None, None);
+        if self.options.action == Action::Rehearse {
+            rehearse::clear(&self.options.source, stores, work)?;
+            return Ok(Some("nothing of the rehearsal is left".to_owned()));
+        }
+        if self.options.action == Action::Rollback {
+            return back::given_up(&self.options.source, stores, work);
+        }
+        taken_back::by_itself(&self.options.source, error, stores, work)
     }
 
     fn only_looks(&self) -> bool {

@@ -12,9 +12,12 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// What to do: `run` (the whole transfer), or `verify` (only compare what arrived before with the source).
+    /// What to do: `run` (the whole transfer), `verify` (only compare what arrived before with the source), `rollback` (take an
+    /// online transfer back), `settle` (end the time in which it can be taken back), or
+    /// `rehearse` (an online transfer there and back, on copies).
     pub action: Action,
-    /// The database that is read: a SQLite file, by its name in the configuration or by its path. It is never written.
+    /// The database that is read: a SQLite file, by its name in the configuration or by its path. It is only read, but for the
+    /// triggers of an online transfer.
     pub source: String,
     /// The schema of the target that gets the tables; it is made where it is not there. Default: `public`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +44,30 @@ pub struct Options {
     /// Questions that both sides must answer alike, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub queries: BTreeMap<String, Query>,
+    /// The application goes on writing: what it changes meanwhile is written down by triggers in the file and carried after the copy.
+    /// At the end nobody can write for a moment, the application is sent to the target, and the file refuses changes from then on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub online: bool,
+    /// How the application is sent to the target at the end of an online transfer, and back by `sexton transfer rollback`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch: Option<Switch>,
+    /// The most seconds in which nobody may write at the end of an online transfer; then it goes back. The copy before it may take as long as
+    /// it takes. Default: 300.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub cut_over_limit: Option<f64>,
+    /// After an online transfer nothing is noted in the target, so that it can be left, but not gone back to the file with what was
+    /// written since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub one_way: bool,
+    /// How many rows of the target may be left behind by `rollback`, because they have no way back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<u64>,
+    /// What makes an online transfer go back by itself before the application is sent elsewhere: `check` (one that failed), `limit`
+    /// (that of the cut-over), `error` (any other), `cancel` (it was stopped). Default: all of them. After what is not in the list it can
+    /// be resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub go_back_on: Option<Vec<Trouble>>,
     /// What is known not to arrive and therefore no finding: names of views, triggers, indexes, and of columns whose default or
     /// expression has no counterpart, as `table.column`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -48,6 +75,39 @@ pub struct Options {
     /// What differs from table to table, by their names in the source.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub map: BTreeMap<String, TableMap>,
+}
+
+/// How the application is sent to another database.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switch {
+    /// The file in which the application looks: a `.env`, or one that holds nothing but the URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The variable in that file, such as `DATABASE_URL`; the other lines stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// What is written; `{url}` stands for the URL of the target. Default: `{url}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// A command that is run afterwards, without a shell: it finds the URL in `SEXTON_DATABASE_URL`, and `there` or `back` in
+    /// `SEXTON_DIRECTION`. It may be run more than once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+}
+
+/// What can go wrong in an online transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// A check failed.
+    Check,
+    /// The cut-over took too long.
+    Limit,
+    /// Anything else went wrong.
+    Error,
+    /// It was stopped.
+    Cancel,
 }
 
 /// What to do.
@@ -59,6 +119,13 @@ pub enum Action {
     Run,
     /// Only the comparison.
     Verify,
+    /// Back to the source: before the application was sent to the target, by taking away what was made there; after it, by carrying
+    /// back what it wrote there.
+    Rollback,
+    /// There and back on copies.
+    Rehearse,
+    /// There is no way back any more: nothing is noted in the target from now on.
+    Settle,
 }
 
 /// The names that are made.
@@ -222,6 +289,22 @@ impl Options {
         }
         zone(options.zone.as_deref())?;
         Ok(options)
+    }
+
+    /// The most seconds that nobody may write.
+    pub fn limit(&self) -> f64 {
+        self.cut_over_limit.unwrap_or(300.0)
+    }
+
+    /// What makes an online transfer go back by itself.
+    pub fn go_back_on(&self) -> Vec<Trouble> {
+        let all = || vec![Trouble::Check, Trouble::Limit, Trouble::Error, Trouble::Cancel];
+        self.go_back_on.clone().unwrap_or_else(all)
+    }
+
+    /// Whether this is the run of an online transfer.
+    pub fn runs_online(&self) -> bool {
+        self.online && self.action == Action::Run || self.action == Action::Rehearse
     }
 
     /// The schema of the target.

@@ -5,6 +5,8 @@ use super::design::{self, Design, NewReference, NewTable, Profiles};
 use super::existing::{self, Demands};
 use super::look::{self, Size};
 use super::machines::Machines;
+use super::online::entry::{self, State};
+use super::online::{Online, ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
 use super::source::{self, Source, SourceTable};
@@ -41,6 +43,12 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     if database.dialect().name() != "sqlite" {
         return Err(Error::usage(format!("`{}` is no SQLite file", options.source))
             .help("a transfer reads a SQLite file: name one with `source`"));
+    }
+    if options.action == Action::Rehearse {
+        return rehearse::plan(options, target, planning);
+    }
+    if matches!(options.action, Action::Rollback | Action::Settle) {
+        return back(options, database.read()?.as_mut());
     }
     let existing = options.existing || options.action == Action::Verify;
     let mut sessions = database.together(if existing { 1 } else { look::AT_ONCE })?;
@@ -93,15 +101,58 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         carries.push(carry);
     }
     findings.extend(design.left.iter().map(refusals::of_left));
-    findings.extend(refusals::of_source(reader, &options.source));
+    let online = match options.runs_online() {
+        true => {
+            findings.extend(prepare::findings(options, &carries, reader)?);
+            let into = &planning.request.database;
+            let online = prepare::online(options, into, &source, &design, &demands, &carries, reader)?;
+            let url = planning.stores.place(into);
+            let has_password = url.is_ok_and(|url| url.expose() != url.to_string());
+            Some(Online { has_password, ..online })
+        }
+        false => {
+            findings.extend(refusals::of_source(reader, &options.source));
+            None
+        }
+    };
     let steps = match existing {
-        true => steps::into_existing(options, &design, &demands, carries, &sizes)?,
-        false => steps::into_new(options, &design, carries, &sizes)?,
+        true => steps::into_existing(options, &design, &demands, carries, &sizes, online)?,
+        false => steps::into_new(options, &design, carries, &sizes, online)?,
     };
     let mut result = steps::told(options, &design, &sizes, existing);
     result["target_version"] = json!(target.server()?.version);
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
+}
+
+/// What takes an online transfer back, or ends the time in which it can be.
+fn back(options: &Options, source: &mut dyn Facts) -> Result<Planned> {
+    let nothing = |why: String| Ok(Planned { skipped: Some(why), ..Planned::default() });
+    let Some(own) = entry::read(source)? else {
+        return nothing(format!(
+            "no online transfer of `{}` is under way, and none was done",
+            options.source
+        ));
+    };
+    let steps = match options.action {
+        Action::Settle if own.state == State::Switched => steps::settle(&own)?,
+        Action::Settle => {
+            return Err(Error::usage(format!("the transfer of `{}` is not over", options.source))
+                .help("go on with `sexton resume`, or take it back with `sexton transfer rollback`"));
+        }
+        _ if own.state == State::Settled => {
+            return Err(Error::usage(format!("the way back from `{}` was given up", own.online.target))
+                .help("carry what was written there by hand, then send the application back"));
+        }
+        _ if own.online.one_way && matches!(own.state, State::Switching | State::Switched) => {
+            return Err(Error::usage(format!("the transfer to `{}` was `one_way`", own.online.target))
+                .help("carry what was written there by hand, then send the application back"));
+        }
+        _ => steps::back(&own)?,
+    };
+    let result = json!({ "source": options.source, "tables": [], "left": [], "back": own.run, "action": options.action });
+    let undo = Some(Undo::Nothing);
+    Ok(Planned { steps, undo, result: Some(result), ..Planned::default() })
 }
 
 /// The mapping names only tables that are there.
@@ -185,9 +236,13 @@ fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             policies,
         }
     });
-    let columns: Vec<Carried> = columns.collect();
+    let mut columns: Vec<Carried> = columns.collect();
     let place = |name: &String| columns.iter().position(|column| column.target == *name);
-    let key = table.key.iter().map(place).collect::<Option<Vec<usize>>>();
+    let mut key = table.key.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default();
+    if let Some(rowid) = from.by_rowid().filter(|_| key.is_empty() && options.runs_online()) {
+        key.push(columns.len());
+        columns.push(rowid_column(rowid));
+    }
     Carry {
         database: options.source.clone(),
         table: from.name().to_owned(),
@@ -196,10 +251,28 @@ fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             Some(rowid) => vec![rowid.to_owned()],
             None => from.primary.clone(),
         },
-        key: key.unwrap_or_default(),
+        key,
         columns,
         broken: Vec::new(),
         refused: Vec::new(),
+    }
+}
+
+/// The number of a row, carried as a column of its own as long as the transfer lasts.
+fn rowid_column(rowid: &str) -> Carried {
+    Carried {
+        source: rowid.to_owned(),
+        target: ROWID.to_owned(),
+        spelled: "bigint".to_owned(),
+        rule: Rule::Whole(i64::MIN, i64::MAX),
+        not_null: false,
+        computed: false,
+        jq: None,
+        values: BTreeMap::new(),
+        default: None,
+        null: Empty::Keep,
+        empty: None,
+        policies: BTreeMap::new(),
     }
 }
 

@@ -76,7 +76,7 @@ pub fn of_source(source: &mut dyn Facts, name: &str) -> Vec<Finding> {
                     "{} has it open: what is written after the copy has begun is not carried",
                     users.join(", ")
                 ),
-                "stop the application before the last transfer",
+                "stop the application before the last transfer, or let it go on writing: `online = true`",
             )],
         };
     }

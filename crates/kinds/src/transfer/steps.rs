@@ -3,7 +3,9 @@
 use super::design::Design;
 use super::existing::Demands;
 use super::look::Size;
-use super::options::{Options, Proof};
+use super::online::entry::{Entry, State};
+use super::online::{Online, prepare};
+use super::options::{Options, Proof, Switch};
 use super::script;
 use super::task::{Building, Carry, Task};
 use engine::{Error, Result, Step};
@@ -19,8 +21,7 @@ fn step(
     statements: Vec<String>,
     task: &Task,
 ) -> Result<Step> {
-    let task = serde_json::to_value(task)
-        .map_err(|error| Error::system("the plan of a transfer cannot be kept").because(error))?;
+    let task = kept(task)?;
     Ok(Step {
         id: id.to_owned(),
         label,
@@ -47,15 +48,20 @@ pub fn into_new(
     design: &Design,
     carries: Vec<Carry>,
     sizes: &HashMap<String, Size>,
+    online: Option<Online>,
 ) -> Result<Vec<Step>> {
     let schema = options.into();
+    let (add, apart) = prepare::tell_apart(&carries);
     let mut made = Vec::new();
     if schema != "public" {
         made.push(format!("create schema if not exists {}", quote(schema)));
     }
     made.extend(design.tables.iter().map(script::create));
-    let mut steps = vec![begin("make", "the tables", schema, true, &carries, made)?];
+    made.extend(add);
+    let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
+    steps.push(begin("make", "the tables", schema, true, &carries, made)?);
     steps.extend(loads(options, &carries, sizes)?);
+    steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(indexes(design, schema, sizes)?);
     let references: Vec<_> = design.tables.iter().flat_map(|table| table.references.clone()).collect();
     if !references.is_empty() {
@@ -70,6 +76,7 @@ pub fn into_new(
     last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
     steps.extend(statements("finish", "sequences and statistics", schema, last)?);
     steps.extend(comparisons(options, carries)?);
+    steps.extend(endings(options, online.as_ref())?);
     Ok(steps)
 }
 
@@ -80,16 +87,22 @@ pub fn into_existing(
     demands: &Demands,
     carries: Vec<Carry>,
     sizes: &HashMap<String, Size>,
+    online: Option<Online>,
 ) -> Result<Vec<Step>> {
     let schema = options.into();
+    let (add, apart) = prepare::tell_apart(&carries);
     let release = "references that rows would break while they come";
-    let mut steps = vec![begin("release", release, schema, false, &carries, demands.release.clone())?];
+    let released = demands.release.iter().cloned().chain(add).collect();
+    let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
+    steps.push(begin("release", release, schema, false, &carries, released)?);
     steps.extend(loads(options, &carries, sizes)?);
+    steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
     let mut last = demands.sequences.clone();
     last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
     steps.extend(statements("finish", "sequences and statistics", schema, last)?);
     steps.extend(comparisons(options, carries)?);
+    steps.extend(endings(options, online.as_ref())?);
     Ok(steps)
 }
 
@@ -152,9 +165,88 @@ fn comparisons(options: &Options, carries: Vec<Carry>) -> Result<Vec<Step>> {
         let (id, label) = (format!("ask {name}"), format!("the query {name} on both sides"));
         steps.push(step(&id, label, "ask", name.clone(), vec![query.source.clone(), target], &task)?);
     }
+    Ok(steps)
+}
+
+/// Before anything is read: from now on changes are written down.
+fn capture(online: Option<&Online>) -> Result<Option<Step>> {
+    let Some(online) = online else { return Ok(None) };
+    let label = "what changes in the source".to_owned();
+    let task = Task::Capture(Box::new(online.clone()));
+    step("capture", label, "capture", online.source.clone(), online.capture.clone(), &task).map(Some)
+}
+
+/// After everything is in: what changed meanwhile, where the application goes on writing, and the end.
+fn endings(options: &Options, online: Option<&Online>) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    if let Some(online) = online {
+        let into = || options.into().to_owned();
+        let label = "what changed meanwhile".to_owned();
+        steps.push(step("follow", label, "follow", into(), Vec::new(), &Task::Follow)?);
+        let label = "the last changes, while nobody writes".to_owned();
+        let refuse = online.refuse.clone();
+        steps.push(step("cut over", label, "cut_over", online.source.clone(), refuse, &Task::CutOver)?);
+        let label = "the application goes to the target".to_owned();
+        let sent = online.switch.as_ref().map(switched).unwrap_or_default();
+        steps.push(step("switch", label, "switch", online.target.clone(), sent, &Task::Switch)?);
+    }
     let label = "what was kept on the way".to_owned();
     steps.push(step("end", label, "end", options.into().to_owned(), Vec::new(), &Task::End)?);
     Ok(steps)
+}
+
+/// How the application is sent, for people.
+fn switched(how: &Switch) -> Vec<String> {
+    let file = how.file.as_ref().map(|file| match &how.variable {
+        Some(variable) => format!("write {variable} in {file}"),
+        None => format!("write {file}"),
+    });
+    file.into_iter().chain((!how.command.is_empty()).then(|| how.command.join(" "))).collect()
+}
+
+/// Back to the source: before the application was sent elsewhere, or after it.
+pub fn back(own: &Entry) -> Result<Vec<Step>> {
+    let online = &own.online;
+    let one = |id: &str, label: &str, object: &str, task: fn(Box<Online>, String) -> Task| {
+        let task = task(Box::new(online.clone()), own.run.clone());
+        step(id, label.to_owned(), &id.replace(' ', "_"), object.to_owned(), Vec::new(), &task)
+    };
+    let clear = one("clear source", "what was made in the source", &online.source, Task::ClearSource)?;
+    if matches!(own.state, State::Capturing | State::Moved) {
+        return Ok(vec![
+            one("clear target", "what was made in the target", &online.target, Task::ClearTarget)?,
+            clear,
+        ]);
+    }
+    let mut steps = Vec::new();
+    // once it is being sent back, the source may have newer rows
+    if own.state != State::Returning {
+        let back = "what the application wrote since";
+        steps.push(one("stop target", "nobody writes into the target", &online.target, Task::StopTarget)?);
+        steps.push(one("carry back", back, &online.source, Task::CarryBack)?);
+    }
+    steps.push(one("switch back", "the application goes back", &online.source, Task::SwitchBack)?);
+    steps.push(one("settle", "what was noted in the target", &online.target, Task::Settle)?);
+    steps.push(clear);
+    Ok(steps)
+}
+
+/// A task as it is kept in its step.
+pub fn kept(task: &Task) -> Result<serde_json::Value> {
+    serde_json::to_value(task)
+        .map_err(|error| Error::system("the plan of a transfer cannot be kept").because(error))
+}
+
+/// A step of a rehearsal.
+pub fn of_copy(id: &str, label: &str, object: &str, task: &Task) -> Result<Step> {
+    step(id, label.to_owned(), &id.replace(' ', "_"), object.to_owned(), Vec::new(), task)
+}
+
+/// No way back any more.
+pub fn settle(own: &Entry) -> Result<Vec<Step>> {
+    let task = Task::Settle(Box::new(own.online.clone()), own.run.clone());
+    let label = "what was noted in the target".to_owned();
+    Ok(vec![step("settle", label, "settle", own.online.target.clone(), Vec::new(), &task)?])
 }
 
 /// What the plan says, for people and machines.

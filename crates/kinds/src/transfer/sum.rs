@@ -27,6 +27,7 @@ pub struct Sum {
     failed: Vec<Json>,
     left: Vec<Json>,
     asked: Vec<Outcome>,
+    online: super::online::told::Told,
 }
 
 fn number(value: &Json, name: &str) -> u64 {
@@ -39,6 +40,7 @@ impl Sum {
         let left = planned.and_then(|planned| planned["left"].as_array().cloned());
         let mut sum = Self { left: left.unwrap_or_default(), ..Self::default() };
         for detail in details {
+            sum.online.see(detail);
             if let Some(table) = detail["loaded"].as_str() {
                 let account = sum.tables.entry(table.to_owned()).or_default();
                 account.loads = true;
@@ -53,7 +55,8 @@ impl Sum {
                 account.compared = serde_json::from_value(detail["outcome"].clone()).ok();
             } else if let Some(name) = detail["asked"].as_str() {
                 let source = serde_json::from_value(detail["answer"].clone()).unwrap_or_default();
-                sum.asked.push(Outcome { name: name.to_owned(), source, target: None, error: None });
+                let target = serde_json::from_value(detail["target"].clone()).ok();
+                sum.asked.push(Outcome { name: name.to_owned(), source, target, error: None });
             } else if detail["failed"].is_string() {
                 sum.failed.push(detail.clone());
             }
@@ -64,7 +67,7 @@ impl Sum {
     /// Asks the target what the source was asked.
     pub fn ask(&mut self, options: &Options, facts: &mut dyn Facts) -> Result<()> {
         let zone = options::zone(options.zone.as_deref())?;
-        for outcome in &mut self.asked {
+        for outcome in self.asked.iter_mut().filter(|outcome| outcome.target.is_none()) {
             let Some(query) = options.queries.get(&outcome.name) else { continue };
             match ask::target(&outcome.name, query, &outcome.source, &zone, facts) {
                 Ok(answer) => outcome.target = Some(answer),
@@ -85,7 +88,16 @@ impl Sum {
             table["loaded_bytes"] = json!(account.bytes);
             table["aside"] = json!(account.aside);
             table["misfits"] = json!(account.misfits);
+            table["name"] = json!(name);
+            table["quarantined"] = json!(account.aside);
             if let Some(compared) = &account.compared {
+                table["source_rows"] = json!(compared.rows);
+                table["target_rows"] = json!(compared.there);
+                table["mismatches"] = json!(compared.differing);
+                if let Some([source, target]) = &compared.sums {
+                    table["checksum_source"] = json!(source);
+                    table["checksum_target"] = json!(target);
+                }
                 table["compared"] = json!(compared);
             }
         }
@@ -93,11 +105,17 @@ impl Sum {
         let (rows, aside) =
             self.tables.values().fold((0, 0), |(rows, aside), one| (rows + one.rows, aside + one.aside));
         let compared: Vec<&Compared> = self.tables.values().filter_map(|one| one.compared.as_ref()).collect();
-        let same = compared.iter().all(|one| one.differing == 0 && one.rows == one.there);
+        let same = compared.iter().all(|one| one.is_same());
         let mut message = match self.tables.values().any(|one| one.loads) {
             true => format!("{} copied in {}", rows_of(rows), of(known, "table", "tables")),
             false => of(known, "table", "tables"),
         };
+        if let Some(run) = result["back"].as_str() {
+            message = match result["action"].as_str() {
+                Some("settle") => "there is no way back any more, nothing is noted in the target".to_owned(),
+                _ => format!("run {run} is taken back, the source takes changes as before"),
+            };
+        }
         if aside > 0 {
             message.push_str(&format!(", {} kept aside", rows_of(aside)));
         }
@@ -109,6 +127,10 @@ impl Sum {
             let all = of(self.asked.len() as u64, "query", "queries");
             message.push_str(&format!(", {same} of {all} answered alike"));
             result["queries"] = json!(self.asked);
+        }
+        self.online.tell(&mut message, &mut result);
+        if !compared.is_empty() {
+            result["verdict"] = json!(if same { "same" } else { "different" });
         }
         result["message"] = json!(message);
         result["tables"] = tables;
@@ -147,7 +169,7 @@ impl Sum {
                 ));
             }
             let Some(compared) = &account.compared else { continue };
-            if compared.differing > 0 || compared.rows != compared.there {
+            if !compared.is_same() {
                 found.push(differs(table, compared));
             }
             if !compared.not_compared.is_empty() {
@@ -162,6 +184,7 @@ impl Sum {
                 ));
             }
         }
+        found.extend(self.online.findings());
         found.extend(self.asked.iter().filter(|one| !one.is_same()).map(answers_differ));
         for failed in &self.failed {
             let text = |name: &str| failed[name].as_str().unwrap_or_default().to_owned();
@@ -187,7 +210,8 @@ impl Sum {
     }
 }
 
-fn answers_differ(outcome: &Outcome) -> Finding {
+/// What is told of a question that was not answered alike.
+pub fn answers_differ(outcome: &Outcome) -> Finding {
     let said = |answer: &Answer| match answer.first.as_slice() {
         [] => "no rows".to_owned(),
         first => format!("{} such as {}", rows_of(answer.rows), first.join(" / ")),
@@ -203,7 +227,8 @@ fn answers_differ(outcome: &Outcome) -> Finding {
     Finding::warning("query_differs", &outcome.name, what, help)
 }
 
-fn differs(table: &str, compared: &Compared) -> Finding {
+/// What is told of a table that is not the same on both sides.
+pub fn differs(table: &str, compared: &Compared) -> Finding {
     let some: Vec<String> = compared
         .differences
         .iter()

@@ -3,6 +3,7 @@
 
 use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
+use super::online::Online;
 use super::options::{Empty, Policy, Proof, Query};
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
@@ -54,8 +55,36 @@ pub enum Task {
         /// The question.
         query: Query,
     },
+    /// From now on the source writes down what changes.
+    Capture(Box<Online>),
+    /// What was written down is carried, round by round.
+    Follow,
+    /// Nobody may write: the last round, and the source refuses changes.
+    CutOver,
+    /// The application is sent to the target.
+    Switch,
     /// What was kept on the way goes.
     End,
+    /// What a transfer that is not over has made in the target goes.
+    ClearTarget(Box<Online>, String),
+    /// Nobody writes into the target any more.
+    StopTarget(Box<Online>, String),
+    /// What was written there is carried back.
+    CarryBack(Box<Online>, String),
+    /// The application is sent back.
+    SwitchBack(Box<Online>, String),
+    /// Nothing is noted in the target any more.
+    Settle(Box<Online>, String),
+    /// The source is copied.
+    CopySource,
+    /// Rows of these tables are written to what they are.
+    Touch(Vec<Carry>),
+    /// The copy is compared with what it was.
+    CompareCopy,
+    /// Nothing of a rehearsal stays.
+    Tidy,
+    /// The source takes changes again, and nothing of ours is left there.
+    ClearSource(Box<Online>, String),
 }
 
 /// A key or an index of a table.
@@ -172,6 +201,12 @@ pub struct Place {
     /// Why everything begins again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
+    /// How many rounds were done.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rounds: u64,
+    /// Both sides were counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
     /// The statements outside of transactions are to be run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub outside: bool,

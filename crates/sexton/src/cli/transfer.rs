@@ -1,4 +1,4 @@
-//! `sexton transfer plan|run|verify`: a SQLite database moves to PostgreSQL.
+//! `sexton transfer plan|run|rehearse|verify|rollback|settle`: a SQLite database moves to PostgreSQL.
 //!
 //! Every command is one request to the engine for an operation of the kind `transfer`: the one of the configuration, or one
 //! made of flags alone.
@@ -40,6 +40,8 @@ pub fn command(kind: &'static dyn Kind) -> Command {
              sexton transfer plan --source app.db --database postgres://… --sql schema.sql\n  \
              sexton transfer run --source app.db --database postgres://…\n  \
              sexton transfer run --source app.db --database postgres://… --existing\n  \
+             sexton transfer run --source app.db --database postgres://… --online --switch file=.env --switch variable=DATABASE_URL\n  \
+             sexton transfer rollback --source app.db --database postgres://…\n  \
              sexton transfer verify --source app.db --database postgres://…",
         )
         .subcommand_required(true)
@@ -62,6 +64,18 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         ))
         .subcommand(options(
             kind,
+            Command::new("rehearse").about("An online transfer there and back, from a copy of the file into a schema of its own, compared; nothing of it stays"),
+        ))
+        .subcommand(options(
+            kind,
+            Command::new("rollback").about("Take an online transfer back: before the application was sent to the target by clearing it, after that by carrying back what it wrote there"),
+        ))
+        .subcommand(options(
+            kind,
+            Command::new("settle").about("Give up the way back of an online transfer: nothing is noted in the target any more"),
+        ))
+        .subcommand(options(
+            kind,
             Command::new("verify").about("Compare both sides, value by value; changes nothing, ends with 5 when they differ"),
         ))
 }
@@ -74,7 +88,8 @@ pub fn transfer(
     actor: &str,
 ) -> Result<Exit, Trouble> {
     let Some((command, own)) = matches.subcommand() else { return Ok(Exit::Usage) };
-    let action = if command == "verify" { "verify" } else { "run" };
+    let action =
+        if ["verify", "rehearse", "rollback", "settle"].contains(&command) { command } else { "run" };
     let mut request = request(act, kind, own, action, actor)?;
     if command == "plan" {
         request.dry_run = true;
@@ -186,6 +201,11 @@ fn request(
         operation.options["action"] = action.into();
         if let Some(place) = operation.options["source"].as_str().and_then(|name| place(act, name)) {
             operation.options["source"] = place.into();
+        }
+        // whoever resumes it, or takes it back, may be elsewhere
+        let file = operation.options["switch"]["file"].as_str().map(std::path::absolute);
+        if let Some(file) = file.and_then(|file| file.ok()?.to_str().map(str::to_owned)) {
+            operation.options["switch"]["file"] = file.into();
         }
     }
     Ok(request)

@@ -56,7 +56,7 @@ impl Server {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let at = loop {
             let line = lines.next().expect("it ended before it answered").unwrap();
-            if let Some((_, at)) = line.split_once("the API answers at ") {
+            if let Some((_, at)) = line.split_once("the API answer at ") {
                 break at.to_owned();
             }
         };

@@ -1,5 +1,6 @@
 //! What `deploy/` has for those who run Sexton as a service: each file is read by what reads it there.
 
+use crate::api::Server;
 use crate::kit::Desk;
 use crate::tidy::root;
 use serde_json::Value as Json;
@@ -19,11 +20,19 @@ fn metrics() -> BTreeSet<String> {
     let desk = Desk::empty();
     desk.sexton("example e0 e0").ends(0);
     let at = "--config e0/sexton.toml";
-    desk.sexton(&format!("run daily --schedule daily --yes {at}"));
+    desk.sexton(&format!("run stats detect-stale --yes {at}")).ends(0);
     desk.sexton(&format!("backup create {at}")).ends(0);
     desk.sexton(&format!("backup verify --all {at}")).ends(0);
     desk.sexton(&format!("doctor {at}"));
-    let printed = desk.sexton(&format!("metrics {at}")).ends(0).stdout;
+    let mut printed = desk.sexton(&format!("metrics {at}")).ends(0).stdout;
+    let nightly = "\n[schedule.nightly]\ncron = \"0 2 * * *\"\nrun = [\"daily\"]\n";
+    let server = Server::of(Desk::ready_with(nightly), "run");
+    assert_eq!(server.send("POST", "/api/v1/schedules/nightly/run", &serde_json::json!({}), &[]).status, 202);
+    let began = std::time::Instant::now();
+    while !printed.contains("sexton_schedule_last_ok{") {
+        assert!(began.elapsed().as_secs() < 30, "the schedule never ran");
+        printed.push_str(&server.get("/metrics").body);
+    }
     let mut names = BTreeSet::new();
     for line in printed.lines() {
         let Some(rest) = line.strip_prefix("# TYPE ") else { continue };

@@ -55,5 +55,6 @@ mod signals;
 mod terminal;
 mod tidy;
 mod transfer;
+mod transfer_online;
 mod undo;
 mod verify_after;

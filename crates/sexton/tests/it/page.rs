@@ -61,7 +61,7 @@ fn served() -> Server {
 fn signed_in(server: &Server) -> Browser {
     let mut browser = Browser::open();
     browser.size(1280, 900);
-    browser.go(&format!("http://{}/", server.at));
+    browser.go(&format!("{}/", server.at));
     browser.until("document.querySelector('input[type=password]') === document.activeElement");
     browser.type_text(&server.token);
     browser.press("Enter");
@@ -80,7 +80,7 @@ impl Browser {
     fn is_content(&mut self, server: &Server) {
         // Who asks who is signed in is told that nobody is, and the browser tells of that.
         self.complaints.retain(|what| !what.contains("401"));
-        let own = format!("http://{}/", server.at);
+        let own = format!("{}/", server.at);
         let foreign = |asked: &&String| {
             !asked.starts_with(&own) && !asked.starts_with("about:") && !asked.starts_with("data:")
         };
@@ -95,7 +95,7 @@ fn a_run_is_previewed_agreed_to_watched_and_put_back_but_for_rows_in_conflict() 
     let server = served();
     let mut browser = Browser::open();
     browser.size(1280, 900);
-    browser.go(&format!("http://{}/", server.at));
+    browser.go(&format!("{}/", server.at));
     browser.until("document.querySelector('input[type=password]') === document.activeElement");
     browser.picture("sign-in");
     browser.type_text("sexton_nonsense_0000");
@@ -231,7 +231,7 @@ fn whoever_has_only_a_keyboard_can_do_it_all() {
     let server = served();
     let mut browser = Browser::open();
     browser.size(1280, 900);
-    browser.go(&format!("http://{}/", server.at));
+    browser.go(&format!("{}/", server.at));
     browser.until("document.querySelector('input[type=password]') === document.activeElement");
     browser.type_text(&server.token);
     browser.tab_to("Sign in");
@@ -239,7 +239,7 @@ fn whoever_has_only_a_keyboard_can_do_it_all() {
     browser.reads("Needs you");
     browser.until("!document.querySelector('[aria-busy=true]')");
     // The first stop leads past the places.
-    browser.go(&format!("http://{}/", server.at));
+    browser.go(&format!("{}/", server.at));
     browser.reads("Needs you");
     browser.press("Tab");
     assert_eq!(browser.value("document.activeElement.innerText"), "Skip to the content");
@@ -434,7 +434,7 @@ fn every_place_is_readable_in_light_and_dark_on_wide_and_narrow_screens() {
     browser.size(1280, 900);
     browser.value("const one = document.querySelector('select[aria-label=Colours]'); one.value = 'dark'; one.dispatchEvent(new Event('change'))");
     assert_eq!(browser.value("getComputedStyle(document.documentElement).colorScheme"), "dark");
-    browser.go(&format!("http://{}/#/runs", server.at));
+    browser.go(&format!("{}/#/runs", server.at));
     browser.until("getComputedStyle(document.documentElement).colorScheme === 'dark'");
     wrong.sort();
     wrong.dedup();

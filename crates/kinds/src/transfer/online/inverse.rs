@@ -1,0 +1,128 @@
+//! A value of the target as the source would have written it. Whether it means the same is not believed but looked at: what was
+//! written is read by the rules of the way there and compared.
+
+use super::super::canon::{Mix, found, sent};
+use super::super::convert::{Rule, Zone, cell};
+use super::super::task::Carried;
+use targets::db::{Seen, Value, civil};
+
+/// Between 1970 and 2000, where the server begins to count.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+const EPOCH_DAYS: i64 = 10_957;
+
+/// The hash of a value of the target.
+pub fn hash(column: &Carried, value: &Value) -> u128 {
+    let mut mix = Mix::default();
+    found(&column.rule, &Seen::from(value), &mut mix);
+    mix.sum()
+}
+
+/// The value for the source; `text` is how the server writes it, `like` another value of the column in the source. None where there
+/// is none.
+pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> Option<Value> {
+    if value.is_null() {
+        return Some(Value::Null);
+    }
+    if column.jq.is_some() {
+        return None;
+    }
+    let wanted = hash(column, value);
+    let named = column.values.iter().find(|(_, to)| {
+        let Some(to) = to else { return false };
+        let mut scratch = String::new();
+        cell(&column.rule, Seen::Text(to), &mut scratch).is_ok_and(|cell| {
+            let mut mix = Mix::default();
+            sent(&column.rule, &cell, &mut mix);
+            mix.sum() == wanted
+        })
+    });
+    if let Some((from, _)) = named {
+        return Some(Value::Text(from.clone()));
+    }
+    let number = |bytes: &[u8]| bytes.try_into().map(i64::from_be_bytes).ok();
+    Some(match (&column.rule, value) {
+        (Rule::Boolean, Value::Bool(flag)) => match like {
+            Value::Text(like) if like.len() == 1 => Value::from(if *flag { "t" } else { "f" }),
+            Value::Text(_) => Value::from(if *flag { "true" } else { "false" }),
+            _ => Value::Int(i64::from(*flag)),
+        },
+        (Rule::Uuid, Value::Raw { bytes, .. }) => {
+            Value::Text(civil::uuid(&bytes.as_slice().try_into().ok()?))
+        }
+        (Rule::Id(_), Value::Raw { bytes, .. }) => match text {
+            Some(old) => Value::from(old),
+            None => Value::Text(civil::uuid(&bytes.as_slice().try_into().ok()?)),
+        },
+        (Rule::Moment(unit, zone), Value::Raw { bytes, .. }) => {
+            moment(number(bytes)?.checked_add(EPOCH_MICROS)?, *unit, zone, like)?
+        }
+        (Rule::Day, Value::Raw { bytes, .. }) => {
+            let days = i64::from(i32::from_be_bytes(bytes.as_slice().try_into().ok()?));
+            let (year, month, day) = civil::date(days + EPOCH_DAYS);
+            Value::Text(format!("{year:04}-{month:02}-{day:02}"))
+        }
+        (Rule::Clock, Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?)),
+        (Rule::Json(false), Value::Raw { bytes, .. }) => {
+            Value::Text(String::from_utf8(bytes.get(1..)?.to_vec()).ok()?)
+        }
+        (Rule::Number(_) | Rule::Written(_), _) => Value::from(text?),
+        (_, Value::Raw { .. } | Value::BrokenText(_)) => Value::from(text?),
+        (Rule::Double | Rule::Single, Value::Int(number)) => Value::Real(*number as f64),
+        (_, Value::Bool(flag)) => Value::Int(i64::from(*flag)),
+        (_, value) => value.clone(),
+    })
+}
+
+/// Whether the server must be asked for the text of such a value.
+pub fn wants_text(column: &Carried) -> bool {
+    matches!(column.rule, Rule::Number(_) | Rule::Written(_) | Rule::Label(_))
+}
+
+fn clock(micros: i64) -> String {
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    let whole = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    fraction(whole, rest)
+}
+
+fn fraction(whole: String, rest: i64) -> String {
+    match rest {
+        0 => whole,
+        rest if rest % 1_000 == 0 => format!("{whole}.{:03}", rest / 1_000),
+        rest => format!("{whole}.{rest:06}"),
+    }
+}
+
+/// A moment, written as others of its column are.
+fn moment(micros: i64, unit: Option<i64>, zone: &Zone, like: &Value) -> Option<Value> {
+    if let (Some(unit), Value::Int(_)) = (unit, like) {
+        return (micros % unit == 0).then(|| Value::Int(micros / unit));
+    }
+    let like = like.as_text().unwrap_or_default();
+    let separator = if like.as_bytes().get(10) == Some(&b'T') { 'T' } else { ' ' };
+    let time = like.get(10..).unwrap_or_default();
+    let zoned = time.ends_with('Z') || time.contains(['+', '-']);
+    let shown = if zoned { micros } else { shown(zone, micros)? };
+    let (days, rest) = (shown.div_euclid(86_400_000_000), shown.rem_euclid(86_400_000_000));
+    let (year, month, day) = civil::date(days);
+    if !(0..=9999).contains(&year) {
+        return None;
+    }
+    let end = match (zoned, time.ends_with('Z')) {
+        (false, _) => "",
+        (true, true) => "Z",
+        (true, false) => "+00:00",
+    };
+    Some(Value::Text(format!("{year:04}-{month:02}-{day:02}{separator}{}{end}", clock(rest))))
+}
+
+/// What clocks of the zone showed at this moment, as microseconds.
+fn shown(zone: &Zone, micros: i64) -> Option<i64> {
+    match zone {
+        Zone::Utc => Some(micros),
+        Zone::Named(zone) => {
+            let moment = jiff::Timestamp::from_microsecond(micros).ok()?;
+            let offset = zone.to_offset(moment).seconds();
+            micros.checked_add(i64::from(offset) * 1_000_000)
+        }
+    }
+}
