@@ -55,6 +55,9 @@ need_peers() {
   packages pgbackrest pgbackrest
   packages barman barman rsync
   packages /usr/sbin/pgbouncer pgbouncer
+  packages curl curl
+  packages openssl openssl
+  packages systemd-analyze systemd
   need_litestream
 }
 
