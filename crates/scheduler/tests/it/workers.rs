@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn four_workers_run_each_time_once() {
+    // W-069
     both(|stage| {
         for n in 0..40 {
             stage.has(&format!("s{n:02}"), &Definition { dry_run: true, ..nightly("low") });

@@ -30,7 +30,7 @@ fn served_as(place: Place, url: &str) -> Server {
 
 #[test]
 fn the_status_lists_what_there_is_and_actions_do_it() {
-    // S2-051, S2-052, S2-053, S2-062, S2-013, S2-014, S2-001, X-07, X-09, X-10, A1, A2
+    // S2-051, S2-052, S2-053, S2-062, S2-013, S2-014, S2-001, W-117, X-07, X-09, X-10, X-34, A1, A2
     for place in [Place::sqlite(), Place::postgres()] {
         let server = served(place);
         let status = server.get(AT).json();
@@ -85,6 +85,12 @@ fn the_status_lists_what_there_is_and_actions_do_it() {
         let batch = json!({"action": "run_batch", "target": ["expired_tokens", "cached_data", "old_logs"],
             "options": {"dry_run": true, "batch_size": 500}});
         assert_eq!(server.send("POST", AT, &batch, &[]).json()["operations"].as_array().unwrap().len(), 3);
+
+        // Nobody has to wait for the end: the run goes on, and is watched and cancelled elsewhere.
+        let begun = server.send("POST", &format!("{AT}?wait=0"), &cleanup(&json!({"dryRun": true})), &[]);
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        let run = begun.json()["run_id"].as_str().unwrap().to_owned();
+        assert_eq!(server.wait(&run)["status"], "completed");
 
         // CRITICAL: by its name, or by force (S2-015, S2-048).
         let accounts = |options: Json| json!({"action": "run_cleanup", "target": "inactive_accounts", "options": options});
@@ -155,7 +161,7 @@ fn migrations_and_backups_are_run_tried_and_taken_back() {
 
 #[test]
 fn schedules_are_kept_in_the_words_of_the_platform() {
-    // S2-018, S2-019, S2-020, S2-022, S2-023, S2-024, S2-025, S2-026, S2-027, S2-054, S2-055, S2-056, S2-057, S2-058, S2-059, X-11, X-12, W-067, W-072, A3
+    // X-05, S2-018, S2-019, S2-020, S2-022, S2-023, S2-024, S2-025, S2-026, S2-027, S2-054, S2-055, S2-056, S2-057, S2-058, S2-059, X-11, X-12, W-067, W-072, A3
     let server = served(Place::sqlite());
     let at = format!("{AT}/schedules");
     let shipped = server.get(&at).json();
@@ -235,7 +241,7 @@ fn schedules_are_kept_in_the_words_of_the_platform() {
 
 #[test]
 fn only_administrators_are_let_in_and_only_json_is_read() {
-    // S2-060, S2-061
+    // S2-060, S2-061, W-066
     let server = served(Place::sqlite());
     let body = json!({"action": "run_cleanup", "target": "old_logs"}).to_string();
     for path in [AT.to_owned(), format!("{AT}/schedules"), format!("{AT}/schedules/daily")] {
