@@ -139,7 +139,8 @@ fn the_figures_agree_with_what_is_left_when_everything_is_written_anew() {
     }
     let before = sizes(&place);
     let all = measure(&place, &small());
-    for (name, _) in SHAPES {
+    // Twice: somebody who connects to the server at that moment, for another test, keeps the last dead rows of the first time.
+    for (name, _) in SHAPES.iter().chain(SHAPES) {
         place.admin_script(&format!("vacuum full {name}"));
     }
     let after = sizes(&place);
