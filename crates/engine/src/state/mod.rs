@@ -37,11 +37,12 @@ pub struct State {
 impl State {
     /// Opens the state and brings it to this version's format. A newer format is refused.
     pub fn open(database: &Arc<dyn Database>) -> Result<Self> {
-        // Of several processes that make a new state at the same moment, all but one find that it was made meanwhile.
+        // Of several processes that make a new state at the same moment, all but one find that it was made meanwhile: at worst once
+        // for each of its tables.
         let mut tries = 0;
         loop {
             match Self::open_once(database) {
-                Err(error) if tries < 5 && is_made_by_another(&error) => tries += 1,
+                Err(error) if tries < 50 && is_made_by_another(&error) => tries += 1,
                 outcome => return outcome,
             }
         }
