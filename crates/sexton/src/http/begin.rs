@@ -7,7 +7,7 @@ use crate::trouble::Trouble;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::{Engine, Plan, Report, Severity, new_id};
+use engine::{Engine, Level, Plan, Report, Severity, Status, new_id};
 use notify::{Ended, Post};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -100,6 +100,18 @@ pub async fn finish_within(
         Ok(Err(_)) => Err(Refusal::broken()),
         Ok(Ok(ended)) => ended.map(Ok).map_err(|failure| Refusal::from(Trouble::from(failure))),
     }
+}
+
+/// A run that was refused is no answer: why it was is told.
+pub fn not_refused(report: &Report) -> Result<(), Refusal> {
+    if report.status != Status::Refused {
+        return Ok(());
+    }
+    let findings = report.operations.iter().flat_map(|one| &one.findings);
+    let why: Vec<&str> =
+        findings.filter(|one| one.level == Level::Refuse).map(|one| one.what.as_str()).collect();
+    let why = if why.is_empty() { "it was refused".to_owned() } else { why.join("; ") };
+    Err(Refusal::new(StatusCode::CONFLICT, "refused", why))
 }
 
 /// Does something that takes long, on a thread of its own with an engine of its own.

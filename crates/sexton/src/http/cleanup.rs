@@ -5,7 +5,7 @@
 
 use super::Api;
 use super::auth::{Reader, Runner, actor};
-use super::begin::{begun, finish_within};
+use super::begin::{begun, finish_within, not_refused};
 use super::error::{JsonBody, Refusal, Wrong};
 use super::v1::{Wanted, request};
 use crate::choice::{self, Names};
@@ -189,6 +189,7 @@ async fn look(api: &Arc<Api>, name: String, said: Said, actor: String) -> Result
     Ok(match finish_within(api, plan, MOST).await? {
         Err(id) => begun(id),
         Ok(report) => {
+            not_refused(&report)?;
             let found = report.operations.into_iter().find_map(|one| one.result);
             Json(found.ok_or_else(Refusal::broken)?).into_response()
         }
@@ -213,12 +214,8 @@ pub async fn cleanup(
         Err(id) => return Ok(begun(id)),
         Ok(report) => report,
     };
+    not_refused(&report)?;
     let Some(done) = report.operations.first() else { return Err(Refusal::broken()) };
-    if done.status == engine::Status::Refused {
-        let why = done.findings.iter().find(|finding| finding.level == engine::Level::Refuse);
-        let why = why.map_or("it was refused", |finding| finding.what.as_str()).to_owned();
-        return Err(Refusal::new(StatusCode::CONFLICT, "refused", why));
-    }
     let mut document = done.result.clone().unwrap_or_else(|| json!({}));
     let points = document["results"].as_array().into_iter().flatten();
     let points: Vec<Value> =

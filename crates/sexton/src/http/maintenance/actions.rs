@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Admin, actor};
-use super::super::begin::{begun, confirmed, finish_within};
+use super::super::begin::{begun, confirmed, finish_within, not_refused};
 use super::super::error::{JsonBody, Refusal, Wrong};
 use super::super::v1::{Wanted, request as request_of};
 use crate::choice::{self, Chosen};
@@ -13,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use engine::backup::Proof;
-use engine::{Engine, Kind, Level, Plan, Report, Request, Status, Trigger};
+use engine::{Engine, Kind, Plan, Report, Request, Trigger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -250,13 +250,7 @@ async fn ended(api: &Arc<Api>, plan: Plan, longest: Duration) -> Result<Response
 
 /// A report as an answer; a refusal says why.
 pub fn shown(report: Report) -> Result<Response, Refusal> {
-    if report.status == Status::Refused {
-        let findings = report.operations.iter().flat_map(|one| &one.findings);
-        let why: Vec<&str> =
-            findings.filter(|one| one.level == Level::Refuse).map(|one| one.what.as_str()).collect();
-        let why = if why.is_empty() { "it was refused".to_owned() } else { why.join("; ") };
-        return Err(Refusal::new(StatusCode::CONFLICT, "refused", why));
-    }
+    not_refused(&report)?;
     Ok(Json(report).into_response())
 }
 

@@ -3,10 +3,10 @@
 use super::super::Api;
 use super::super::auth::Admin;
 use super::super::error::{Refusal, Wrong};
-use super::actions::{Options, migration_request};
+use super::super::v1::recent;
 use crate::config::Config;
-use crate::looks;
 use crate::schedules::Schedules;
+use crate::told;
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -43,11 +43,17 @@ pub async fn look(
 ) -> Result<Json<Value>, Refusal> {
     let action = asked.action.as_deref().unwrap_or("status").to_owned();
     let document = match action.as_str() {
-        "status" => api.with(status).await?,
+        "status" => {
+            let own = Arc::clone(&api);
+            api.with(move |engine, config| status(&own, engine, config)).await?
+        }
         "operations" => {
             api.with(|engine, config| Ok(json!({ "operations": operations(engine, config)? }))).await?
         }
-        "metrics" => api.with(|engine, config| Ok(json!({ "metrics": metrics(engine, config)? }))).await?,
+        "metrics" => {
+            let own = Arc::clone(&api);
+            api.with(move |engine, _| Ok(json!({ "metrics": metrics(&own, engine)? }))).await?
+        }
         "history" => {
             let limit = asked.limit.unwrap_or(100).clamp(1, 1000);
             api.with(move |engine, _| {
@@ -68,7 +74,7 @@ pub async fn look(
     Ok(Json(document))
 }
 
-fn status(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
+fn status(api: &Api, engine: &Engine, config: &Config) -> Result<Value, Trouble> {
     let schedules = Schedules { engine, config };
     let serving = schedules.serving()?;
     let standings = schedules.standings()?;
@@ -96,7 +102,7 @@ fn status(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
         "operations": operations(engine, config)?,
         "schedules": standings.len(),
         "last_runs": last_runs,
-        "metrics": metrics(engine, config)?,
+        "metrics": metrics(api, engine)?,
         "alerts": alarms.iter().map(notify::shown).collect::<Value>(),
     }))
 }
@@ -124,11 +130,17 @@ fn operations(engine: &Engine, config: &Config) -> Result<Vec<Value>, Trouble> {
     Ok(listed)
 }
 
-/// The figures of the first database, and of each by its name.
-fn metrics(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
+/// The figures of the first database, and of each by its name, as they were seen in the last minute.
+fn metrics(api: &Api, engine: &Engine) -> Result<Value, Trouble> {
     let mut each = serde_json::Map::new();
-    for database in &config.databases {
-        each.insert(database.name.clone(), looks::figures(engine, config, &database.name)?);
+    for database in &api.config.databases {
+        let found = recent(api, engine, &database.name, false)?;
+        let figures = json!({
+            "disk_used_percent": found["figures"]["disk_used_percent"],
+            "index_efficiency_percent": found["figures"]["index_efficiency_percent"],
+            "database_bytes": found["size_bytes"],
+        });
+        each.insert(database.name.clone(), figures);
     }
     let mut all = each.values().next().cloned().unwrap_or_else(|| json!({}));
     all["databases"] = each.into();
@@ -137,7 +149,5 @@ fn metrics(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
 
 /// M1, of the migrations of the configuration, or of the usual folder.
 fn migrations(engine: &Engine, config: &Config) -> Result<Value, Trouble> {
-    let request = migration_request(engine, config, "status", &[], &Options::default(), "api")?;
-    let plan = engine.plan(&request)?;
-    Ok(plan.items.into_iter().next().and_then(|item| item.result).unwrap_or_else(|| json!({})))
+    told::migrations(engine, config, &super::actions::migrations(engine, config)?)
 }

@@ -3,7 +3,6 @@
 use super::super::Api;
 use super::super::auth::Reader;
 use super::super::error::{Refusal, Wrong};
-use crate::choice;
 use crate::config::Config;
 use crate::told;
 use crate::trouble::Trouble;
@@ -49,24 +48,23 @@ pub async fn findings(
 ) -> Result<Json<Value>, Refusal> {
     named(&api.config, &name)?;
     let shelves = Arc::clone(&api);
-    let document = api.with(move |engine, config| {
-        let now = engine.clock().now();
-        if let Some(known) = shelves.looks.get(&name, now).filter(|_| !how.fresh) {
-            return Ok(known);
-        }
-        let document = look(engine, config, &name, now)?;
-        shelves.looks.put(&name, document.clone(), now);
-        Ok(document)
-    });
+    let document = api.with(move |engine, _| recent(&shelves, engine, &name, how.fresh));
     Ok(Json(document.await?))
 }
 
+/// What was found in the last minute, or is found now.
+pub fn recent(api: &Api, engine: &Engine, name: &str, fresh: bool) -> Result<Value, Trouble> {
+    let now = engine.clock().now();
+    if let Some(known) = api.looks.get(name, now).filter(|_| !fresh) {
+        return Ok(known);
+    }
+    let document = look(engine, &api.config, name, now)?;
+    api.looks.put(name, document.clone(), now);
+    Ok(document)
+}
+
 fn look(engine: &Engine, config: &Config, name: &str, now: Timestamp) -> Result<Value, Trouble> {
-    let kind = crate::wiring::catalogue().into_iter().find(|kind| kind.name() == "doctor");
-    let kind = kind.ok_or_else(|| Trouble::usage("there is no doctor here", "install a newer version"))?;
-    let operation = choice::one_off(kind, name);
-    let request = choice::request(config, &[choice::Chosen::named(&operation)], &[], None, "")?;
-    let plan = engine.plan(&request)?;
+    let plan = crate::looks::plan(engine, config, name)?;
     let last = engine.samples(name).first().map(|sample| sample.at);
     if last.is_none_or(|last| now.duration_since(last).abs() >= APART)
         && let Err(failure) = engine.keep_samples(&plan)

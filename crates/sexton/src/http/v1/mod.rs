@@ -9,6 +9,7 @@ mod runs;
 mod schedules;
 mod undo;
 
+pub use looks::recent;
 pub use plans::{Planned, Wanted, only_plain, request};
 pub use schedules::{changed, expected};
 
