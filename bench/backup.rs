@@ -30,6 +30,9 @@ pub fn measure(flags: &Flags, stage: &Stage, table: &mut Table) {
     // What the whole costs besides is told, and has no bar of its own.
     let mut same = Ratio::at_most(same, if sqlite { 1.6 } else { 1.05 });
     let mut whole = Ratio::at_most(whole, f64::INFINITY);
+    // What people run today, with what it compresses by.
+    let mut usual =
+        Ratio::at_most("backup, whole, as by default ÷ bare `pg_dump --format=custom` as by default", 1.05);
     let mut p99 = Ratio::at_most("p99 of a foreground writer during the whole backup ÷ idle", 2.0);
     let mut peer = Ratio::at_most("p99 of it during the peer alone ÷ idle", f64::INFINITY);
     let seconds = if flags.smoke { 0.1 } else { 5.0 };
@@ -58,12 +61,16 @@ pub fn measure(flags: &Flags, stage: &Stage, table: &mut Table) {
         table.peak(ours.peak_kb);
         same.add(&alike, &base);
         whole.add(&ours, &base);
+        if !sqlite {
+            usual.add(&ours, &stage.run("dump_as_usual", &url, &aside));
+        }
         p99.add_bare(busy.p99_ms, idle.p99_ms);
         peer.add_bare(beside.p99_ms, idle.p99_ms);
     }
     let _ = std::fs::remove_dir_all(folder);
     stage.remove("round");
-    for ratio in [same, whole, p99, peer] {
+    let all = [Some(same), Some(whole), Some(usual).filter(|_| !sqlite), Some(p99), Some(peer)];
+    for ratio in all.into_iter().flatten() {
         table.add(ratio);
     }
 }

@@ -50,7 +50,8 @@ pub fn main(arguments: &[String]) {
         "backup" => backup(url, detail),
         "copy_file" => copy_file(url, detail),
         "pages" => pages(url, detail),
-        "dump" => dump(url, detail),
+        "dump" => dump(url, detail, &["--compress=0"]),
+        "dump_as_usual" => dump(url, detail, &[]),
         other => panic!("there is no variant `{other}`"),
     };
     outcome.seconds = began.elapsed().as_secs_f64();
@@ -137,9 +138,11 @@ fn pages(url: &str, folder: &str) -> Outcome {
     Outcome { rows: synced.unwrap_or_else(|error| panic!("{error}")).len(), ..Outcome::default() }
 }
 
-fn dump(url: &str, to: &str) -> Outcome {
+fn dump(url: &str, to: &str, more: &[&str]) -> Outcome {
     let status = std::process::Command::new("pg_dump")
-        .args(["--format=custom", "--compress=0", "--file", to, url])
+        .args(["--format=custom", "--file", to])
+        .args(more)
+        .arg(url)
         .status()
         .unwrap_or_else(|error| panic!("pg_dump: {error}"));
     assert!(status.success(), "pg_dump: {status}");

@@ -56,7 +56,8 @@ fn all(item: &Json, source: &dyn Database, target: &dyn Database) -> Result<()> 
     apply(&keys)?;
     apply(&of("declare"))?;
     builder.perform(&Command::Statements { sql: of("validate"), at_once: 2, limits: limits() })?;
-    apply(&of("finish"))
+    apply(&of("finish"))?;
+    builder.perform(&Command::Statements { sql: of("analyze"), at_once: 2, limits: limits() }).map(drop)
 }
 
 fn copy(table: &Json, source: &dyn Database, target: &dyn Database) -> Result<()> {

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use targets::db::{
     Class, Contents, Copies, Database, Dumping, EachPart, Error, Facts, Held, Result, Table, TableKind,
     TableName, Url, quote,
@@ -312,6 +313,12 @@ impl Read for Counting {
     }
 }
 
+/// How much `pg_dump` may have written before somebody reads it.
+const PIPE: usize = 1 << 20;
+/// It writes 4 KB at a time, and to wake somebody for each of them costs more than to carry them.
+const ENOUGH: usize = 128 << 10;
+const GATHERING: Duration = Duration::from_millis(1);
+
 /// What `pg_dump` writes. The end of it is an error unless the program ended well.
 struct Output {
     dump: Child,
@@ -323,6 +330,8 @@ struct Output {
     complaints: Option<JoinHandle<String>>,
     label: String,
     bytes: u64,
+    /// The last look found little: whoever writes shall gather more before the next one.
+    hurried: bool,
     over: bool,
 }
 
@@ -334,6 +343,10 @@ impl Output {
             .spawn()
             .map_err(|error| failed("cannot start `pg_dump`", error))?;
         step_back(&dump);
+        if let Some(out) = &dump.stdout {
+            // A smaller one does as well, only slower.
+            let _ = rustix::pipe::fcntl_setpipe_size(out, PIPE);
+        }
         let lister = std::process::Command::new(&tools.restore)
             .arg("--list")
             .stdin(Stdio::piped())
@@ -360,6 +373,7 @@ impl Output {
             complaints,
             label: label.to_owned(),
             bytes: 0,
+            hurried: false,
             over: false,
         })
     }
@@ -399,7 +413,11 @@ impl Output {
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(out) = &mut self.dump.stdout else { return self.end() };
+        if self.hurried {
+            std::thread::sleep(GATHERING);
+        }
         let read = out.read(buffer)?;
+        self.hurried = read < ENOUGH;
         if read == 0 {
             return self.end();
         }

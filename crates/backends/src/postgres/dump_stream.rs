@@ -69,7 +69,7 @@ impl Lines {
     }
 
     pub fn add(&mut self, bytes: &[u8]) {
-        self.ends += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.ends += memchr::memchr_iter(b'\n', bytes).count() as u64;
         let tail = &bytes[bytes.len().saturating_sub(END.len())..];
         self.last.extend_from_slice(tail);
         let surplus = self.last.len().saturating_sub(END.len());

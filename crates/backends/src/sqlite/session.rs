@@ -327,8 +327,12 @@ impl Facts for Link {
         let mut rows = statement.raw_query();
         let mut count = 0;
         while let Some(row) = rows.next().map_err(failed)? {
-            let seen: rusqlite::Result<Vec<Seen>> = (0..width).map(|n| row.get_ref(n).map(as_seen)).collect();
-            each(&seen.map_err(failed)?)?;
+            // each in its place at once: collecting results would move every value several times
+            let mut seen: Vec<Seen> = Vec::with_capacity(width);
+            for n in 0..width {
+                seen.push(as_seen(row.get_ref(n).map_err(failed)?));
+            }
+            each(&seen)?;
             count += 1;
         }
         Ok(count)

@@ -1,4 +1,4 @@
-//! Keys, indexes and references after the rows: several at once, outside of transactions, each found again by its name.
+//! Keys, indexes, references and statistics after the rows: several at once, outside of transactions, each found again by its name.
 
 use super::design::NewReference;
 use super::task::{Building, Place};

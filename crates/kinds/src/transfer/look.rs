@@ -4,12 +4,14 @@ use super::carry::{Carrier, Fate, Met, select};
 use super::choose::{meaning, worth_trying};
 use super::design::Profiles;
 use super::machines::Machines;
+use super::numbers::{Ids, Numbers};
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
 use engine::{Error, Result};
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use targets::db::{Facts, Seen, Sql};
 
 /// How much there is of a table.
@@ -24,40 +26,72 @@ pub struct Size {
 /// How many sessions look at once.
 pub const AT_ONCE: usize = 2;
 
-/// Looks at every table, several at once: the sessions see the same moment.
-pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<(Profiles, HashMap<String, Size>)> {
-    let waiting = Mutex::new(source.tables.iter());
-    let seen = Mutex::new((Profiles::new(), HashMap::new()));
+/// What was seen of all tables.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What is in each column.
+    pub profiles: Profiles,
+    /// How much there is of each table.
+    pub sizes: HashMap<String, Size>,
+    /// What the references between whole numbers lead to.
+    pub ids: Ids,
+}
+
+/// Looks at every table, several at once.
+pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<Looked> {
+    let seen = each(&source.tables, sessions, |table, facts| at(source, table, facts))?;
+    let mut looked = Looked::default();
+    for (table, (profiles, size, numbers)) in source.tables.iter().zip(seen) {
+        looked.profiles.insert(table.name().to_owned(), profiles);
+        looked.sizes.insert(table.name().to_owned(), size);
+        looked.ids.add(table, numbers);
+    }
+    Ok(looked)
+}
+
+/// Asks about each item, on all sessions at once, which see the same moment; the answers come in the order of the items.
+pub fn each<I: Sync, T: Send>(
+    items: &[I],
+    sessions: &mut [Box<dyn Facts>],
+    ask: impl Fn(&I, &mut dyn Facts) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         let looks: Vec<_> = sessions
             .iter_mut()
             .map(|facts| {
-                let (waiting, seen) = (&waiting, &seen);
-                scope.spawn(move || -> Result<()> {
+                scope.spawn(|| -> Result<()> {
                     loop {
-                        let Some(table) = waiting.lock().map_err(cut_short)?.next() else { return Ok(()) };
-                        let (profiles, size) = at(table, facts.as_mut())?;
-                        let mut seen = seen.lock().map_err(cut_short)?;
-                        seen.0.insert(table.name().to_owned(), profiles);
-                        seen.1.insert(table.name().to_owned(), size);
+                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(item) = items.get(n) else { return Ok(()) };
+                        let answer = ask(item, facts.as_mut())
+                            // nobody waits for the other answers
+                            .inspect_err(|_| next.store(items.len(), Ordering::Relaxed))?;
+                        answers.lock().map_err(cut_short)?.push((n, answer));
                     }
                 })
             })
             .collect();
         looks.into_iter().try_for_each(|look| look.join().map_err(cut_short)?)
     })?;
-    seen.into_inner().map_err(cut_short)
+    let mut answers = answers.into_inner().map_err(cut_short)?;
+    answers.sort_by_key(|(n, _)| *n);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
 fn cut_short<E>(_: E) -> Error {
     Error::system("a look at the source was cut short")
 }
 
-fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)> {
+type OfTable = (Vec<Profile>, Size, Vec<(usize, Numbers)>);
+
+fn at(source: &Source, table: &SourceTable, facts: &mut dyn Facts) -> Result<OfTable> {
     let columns = &table.table.columns;
     let mut profiles: Vec<Profile> =
         columns.iter().map(|column| Profile::trying(worth_trying(meaning(&column.declared)))).collect();
     let mut size = Size::default();
+    let wanted = Ids::wanted(source, table).into_iter();
+    let mut numbers: Vec<(usize, Numbers)> = wanted.map(|n| (n, Numbers::default())).collect();
     let names = columns.iter().map(|column| column.name.as_str());
     let sql = Sql::new("select ").names("", names).text(" from ").table(&table.table.name);
     facts.scan(&sql, &mut |row| {
@@ -71,9 +105,12 @@ fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)
                 _ => 8,
             };
         }
+        for (n, numbers) in &mut numbers {
+            numbers.see(&row[*n]);
+        }
         Ok(())
     })?;
-    Ok((profiles, size))
+    Ok((profiles, size, numbers))
 }
 
 /// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.

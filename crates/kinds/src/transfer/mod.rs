@@ -24,6 +24,7 @@ mod load;
 mod look;
 mod machines;
 mod naming;
+mod numbers;
 mod online;
 mod options;
 mod plan;
@@ -355,7 +356,7 @@ impl Operation for Moving {
                     place.again = Some("the source has changed since the copy began".to_owned());
                 }
             }
-            Task::Indexes(_) | Task::References(_) => place.outside = true,
+            Task::Indexes(_) | Task::References(_) | Task::Analyze(_) => place.outside = true,
             Task::Compare { carry, proof } => {
                 let compared = self.compare(&carry, proof, facts, stores)?;
                 *self.compared.borrow_mut() = Some(compared);
@@ -413,6 +414,7 @@ impl Operation for Moving {
             Task::References(references) => {
                 finish::command(references.into_iter().map(|one| one.validate).collect(), &place, limits)
             }
+            Task::Analyze(statements) => finish::command(statements, &place, limits),
             _ => None,
         })
     }
@@ -481,7 +483,7 @@ impl Operation for Moving {
                 Ok(Batch { counts: Counts::default(), next: None })
             }
             Task::Indexes(indexes) => finish::keys(&indexes, &place, work),
-            Task::References(_) => Ok(Batch { counts: Counts::default(), next: None }),
+            Task::References(_) | Task::Analyze(_) => Ok(Batch { counts: Counts::default(), next: None }),
             Task::Compare { carry, .. } => {
                 let compared = self.compared.borrow_mut().take().unwrap_or_default();
                 let failed = compared.differing;

@@ -1,9 +1,9 @@
 //! From both databases to a plan: what there is, what becomes of it, what stands in the way.
 
 use super::convert::{Misfit, Rule};
-use super::design::{self, Design, NewReference, NewTable, Profiles};
+use super::design::{self, Design, NewReference, NewTable};
 use super::existing::{self, Demands};
-use super::look::{self, Size};
+use super::look::{self, Looked, Size};
 use super::machines::Machines;
 use super::online::entry::{self, State};
 use super::online::{Online, ROWID, prepare, rehearse};
@@ -52,53 +52,64 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     }
     let existing = options.existing || options.action == Action::Verify;
     let mut sessions = database.together(if existing { 1 } else { look::AT_ONCE })?;
-    let first = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?;
-    let source = source::read(first.as_mut())?;
+    let source = source::read(first(&mut sessions)?)?;
     known_names(options, &source)?;
     let machines = Machines::of(planning.stores.programs().ok().filter(|_| options.has_programs()));
     let looked = match existing {
-        true => None,
-        false => Some(look::at_all(&source, &mut sessions)?),
+        true => Looked { sizes: counts(&source, first(&mut sessions)?)?, ..Looked::default() },
+        false => look::at_all(&source, &mut sessions)?,
     };
-    let reader = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?.as_mut();
-    let (design, demands, profiles, sizes, mut findings) = match looked {
-        None => {
-            let (design, demands, findings) = existing::design(&source, options, target)?;
-            (design, demands, Profiles::new(), counts(&source, reader)?, findings)
-        }
-        Some((profiles, sizes)) => {
+    let Looked { profiles, sizes, ids } = looked;
+    let (design, demands, mut findings) = match existing {
+        true => existing::design(&source, options, target)?,
+        false => {
             let design = design::design(&source, &profiles, options)?;
             let findings = refusals::of_target(target, options, &design)?;
-            (design, Demands::default(), profiles, sizes, findings)
+            (design, Demands::default(), findings)
         }
     };
     if options.action == Action::Verify {
+        let reader = first(&mut sessions)?;
         return verify(options, &source, &design, &machines, reader, target, findings);
     }
     if existing {
         findings.extend(refusals::of_encoding(target, options)?);
         findings.extend(existing::filled(&design, target)?);
     }
-    let mut carries = Vec::new();
+    let (mut carries, mut doubts) = (Vec::new(), Vec::new());
     for table in &design.tables {
         let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
-        let mut carry = carry(options, from, table);
+        let carry = carry(options, from, table);
         let references = match existing {
             true => existing::references(table, &design, target)?,
             false => table.references.clone(),
         };
-        broken(&mut carry, from, &references, &source, reader)?;
-        if let Some(checks) = demands.checks.get(&table.name.quoted()) {
-            let (refused, told) = demands::ask(&carry, checks, &machines, reader, target)?;
+        for reference in references.iter().filter(|reference| !ids.are_whole(from.name(), reference)) {
+            let broken = broken(&carry, from, reference, &source);
+            doubts.extend(broken.map(|broken| (carries.len(), broken)));
+        }
+        carries.push(carry);
+    }
+    let counts = look::each(&doubts, &mut sessions, |(n, broken), reader| {
+        let all = Sql::new("select count(*) from ").name(&carries[*n].table).text(" as t where ");
+        reader.count(&all.text(&broken.condition)).map_err(Error::from)
+    })?;
+    for ((n, broken), _) in doubts.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+        carries[n].broken.push(broken);
+    }
+    let reader = first(&mut sessions)?;
+    for carry in &mut carries {
+        let Some(from) = source.tables.iter().find(|one| one.name() == carry.table) else { continue };
+        if let Some(checks) = demands.checks.get(&carry.name.quoted()) {
+            let (refused, told) = demands::ask(carry, checks, &machines, reader, target)?;
             carry.refused = refused;
             findings.extend(told);
         }
         let seen = profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
-        if existing || !carry.broken.is_empty() || !proven(options, from, &carry, seen) {
-            let (met, aside, stopped) = look::check(&carry, &machines, reader)?;
-            findings.extend(refusals::of_values(&carry, &met, aside, stopped));
+        if existing || !carry.broken.is_empty() || !proven(options, from, carry, seen) {
+            let (met, aside, stopped) = look::check(carry, &machines, reader)?;
+            findings.extend(refusals::of_values(carry, &met, aside, stopped));
         }
-        carries.push(carry);
     }
     findings.extend(design.left.iter().map(refusals::of_left));
     let online = match options.runs_online() {
@@ -276,40 +287,30 @@ fn rowid_column(rowid: &str) -> Carried {
     }
 }
 
-/// Rows whose references lead nowhere.
-fn broken(
-    carry: &mut Carry,
-    from: &SourceTable,
-    references: &[NewReference],
-    source: &Source,
-    reader: &mut dyn Facts,
-) -> Result<()> {
-    for reference in references {
-        let Some(parent) = source.tables.iter().find(|one| one.name() == reference.parent) else { continue };
-        let pairs: Vec<(&String, &String)> =
-            reference.columns.iter().zip(&reference.parent_columns).collect();
-        let there = pairs.iter().map(|(own, _)| format!("t.{} is not null", quote(own)));
-        let same = pairs.iter().map(|(own, key)| {
-            let folds = from.collation(own).is_some() || parent.collation(key).is_some();
-            let binary = if folds { " collate binary" } else { "" };
-            format!("p.{} = t.{}{binary}", quote(key), quote(own))
-        });
-        let condition = format!(
-            "{} and not exists (select 1 from {} as p where {})",
-            there.collect::<Vec<_>>().join(" and "),
-            parent.table.name.quoted(),
-            same.collect::<Vec<_>>().join(" and ")
-        );
-        let all = Sql::new("select count(*) from ").name(from.name()).text(" as t where ").text(&condition);
-        if reader.count(&all)? == 0 {
-            continue;
-        }
-        let place =
-            |name: &String| carry.columns.iter().position(|column| column.source.eq_ignore_ascii_case(name));
-        let columns = reference.columns.iter().filter_map(place).collect();
-        carry.broken.push(Broken { columns, condition });
-    }
-    Ok(())
+/// Rows whose reference leads nowhere; none where the parent is no table of the source.
+fn broken(carry: &Carry, from: &SourceTable, reference: &NewReference, source: &Source) -> Option<Broken> {
+    let parent = source.tables.iter().find(|one| one.name() == reference.parent)?;
+    let pairs: Vec<(&String, &String)> = reference.columns.iter().zip(&reference.parent_columns).collect();
+    let there = pairs.iter().map(|(own, _)| format!("t.{} is not null", quote(own)));
+    let same = pairs.iter().map(|(own, key)| {
+        let folds = from.collation(own).is_some() || parent.collation(key).is_some();
+        let binary = if folds { " collate binary" } else { "" };
+        format!("p.{} = t.{}{binary}", quote(key), quote(own))
+    });
+    let condition = format!(
+        "{} and not exists (select 1 from {} as p where {})",
+        there.collect::<Vec<_>>().join(" and "),
+        parent.table.name.quoted(),
+        same.collect::<Vec<_>>().join(" and ")
+    );
+    let place =
+        |name: &String| carry.columns.iter().position(|column| column.source.eq_ignore_ascii_case(name));
+    Some(Broken { columns: reference.columns.iter().filter_map(place).collect(), condition })
+}
+
+fn first(sessions: &mut [Box<dyn Facts>]) -> Result<&mut dyn Facts> {
+    let first = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?;
+    Ok(first.as_mut())
 }
 
 /// Whether what was seen proves that every value fits.

@@ -1,6 +1,6 @@
 //! The steps of a transfer, in their order, and what the plan tells of the tables.
 
-use super::design::Design;
+use super::design::{Design, NewTable};
 use super::existing::Demands;
 use super::look::Size;
 use super::online::entry::{Entry, State};
@@ -72,9 +72,9 @@ pub fn into_new(
         let task = Task::References(references);
         steps.push(step("validate", label, "validate", schema.to_owned(), shown, &task)?);
     }
-    let mut last: Vec<String> = design.tables.iter().filter_map(script::sequence).collect();
-    last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
-    steps.extend(statements("finish", "sequences and statistics", schema, last)?);
+    let sequences = design.tables.iter().filter_map(script::sequence).collect();
+    steps.extend(statements("finish", "the sequences", schema, sequences)?);
+    steps.extend(analyze(design, schema, sizes)?);
     steps.extend(comparisons(options, carries)?);
     steps.extend(endings(options, online.as_ref())?);
     Ok(steps)
@@ -98,9 +98,8 @@ pub fn into_existing(
     steps.extend(loads(options, &carries, sizes)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
-    let mut last = demands.sequences.clone();
-    last.extend(design.tables.iter().map(|table| format!("analyze {}", table.name.quoted())));
-    steps.extend(statements("finish", "sequences and statistics", schema, last)?);
+    steps.extend(statements("finish", "the sequences", schema, demands.sequences.clone())?);
+    steps.extend(analyze(design, schema, sizes)?);
     steps.extend(comparisons(options, carries)?);
     steps.extend(endings(options, online.as_ref())?);
     Ok(steps)
@@ -119,12 +118,28 @@ fn begin(
     step(id, label.to_owned(), id, schema.to_owned(), sql, &task)
 }
 
-/// All of them in one step, those of large tables first, so that no core waits for another.
-fn indexes(design: &Design, schema: &str, sizes: &HashMap<String, Size>) -> Result<Option<Step>> {
+/// The tables, large ones first, so that no core waits for another.
+fn large_first<'d>(design: &'d Design, sizes: &HashMap<String, Size>) -> Vec<&'d NewTable> {
     let rows = |name: &str| sizes.get(name).copied().unwrap_or_default().rows;
     let mut tables: Vec<_> = design.tables.iter().collect();
     tables.sort_by_key(|table| std::cmp::Reverse(rows(&table.source)));
-    let built = tables.iter().flat_map(|table| {
+    tables
+}
+
+/// The statistics of all tables in one step.
+fn analyze(design: &Design, schema: &str, sizes: &HashMap<String, Size>) -> Result<Option<Step>> {
+    let tables = large_first(design, sizes).into_iter();
+    let sql: Vec<String> = tables.map(|table| format!("analyze {}", table.name.quoted())).collect();
+    if sql.is_empty() {
+        return Ok(None);
+    }
+    let (label, shown) = ("the statistics".to_owned(), sql.clone());
+    step("analyze", label, "analyze", schema.to_owned(), shown, &Task::Analyze(sql)).map(Some)
+}
+
+/// All of them in one step.
+fn indexes(design: &Design, schema: &str, sizes: &HashMap<String, Size>) -> Result<Option<Step>> {
+    let built = large_first(design, sizes).into_iter().flat_map(|table| {
         let named = table.name.to_string();
         table.indexes.iter().map(move |index| Building { table: named.clone(), index: index.clone() })
     });

@@ -41,6 +41,8 @@ pub enum Task {
     Indexes(Vec<Building>),
     /// The references of all tables.
     References(Vec<NewReference>),
+    /// The statistics of all tables.
+    Analyze(Vec<String>),
     /// The table on both sides, compared.
     Compare {
         /// The table.
