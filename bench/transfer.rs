@@ -46,9 +46,13 @@ fn main() {
     std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let server = Server::start(&folder.join("postgres"), &["fsync=on", "max_wal_size=4GB"])
         .unwrap_or_else(|why| panic!("{why}\nhelp: apt-get install postgresql"));
-    let source = folder.join("shop.db");
-    shop::make(&source, rows);
-    Stage { server: &server, folder: &folder, source: &source }.compare(rows, rounds, measured);
+    // One that is named stays, and is not made again.
+    let source = text("--source").map_or_else(|| folder.join("shop.db"), PathBuf::from);
+    if !source.exists() {
+        shop::make(&source, rows);
+    }
+    let stage = Stage { server: &server, folder: &folder, source: &source, only: text("--only") };
+    stage.compare(rows, rounds, measured);
     drop(server);
     let _ = std::fs::remove_dir_all(&folder);
 }
@@ -57,6 +61,8 @@ struct Stage<'a> {
     server: &'a Server,
     folder: &'a Path,
     source: &'a Path,
+    /// The runs that are wanted, if not all.
+    only: Option<String>,
 }
 
 /// What one run came to.
@@ -195,7 +201,8 @@ impl Stage<'_> {
         let mut all: Vec<(&str, Vec<Outcome>)> = Vec::new();
         for _ in 0..rounds {
             let mut add = |name: &'static str, database: &str, command: Option<Command>| {
-                let Some(command) = command else { return };
+                let wanted = self.only.as_ref().is_none_or(|only| only.split(',').any(|one| one == database));
+                let Some(command) = command.filter(|_| wanted) else { return };
                 let outcome = self.run(database, command);
                 assert_eq!(self.counted(database), expected, "{name}");
                 eprintln!("{name}: {outcome:.1?}");
@@ -209,8 +216,8 @@ impl Stage<'_> {
             add("transfer", "bare", Some(self.sexton("bare", &["--verify", "nothing"])));
             add("transfer, every value compared", "proven", Some(self.sexton("proven", &[])));
             if measured {
-                add("pgloader, heap of 12 GB", "loader", self.pgloader("loader", Some(12_000)));
-                add("pgloader, small batches", "loader", self.pgloader("loader", None));
+                add("pgloader, heap of 12 GB", "pgloader", self.pgloader("pgloader", Some(12_000)));
+                add("pgloader, small batches", "pgloader", self.pgloader("pgloader", None));
             }
         }
         let bytes = std::fs::metadata(self.source).map_or(0, |about| about.len());

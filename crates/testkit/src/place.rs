@@ -163,6 +163,13 @@ impl Place {
         shown[0][0].as_text().and_then(|number| number.parse::<i64>().ok()).unwrap_or_default() / 10_000
     }
 
+    /// Until the server tells in its figures what was done: before 15 a process of its own collects them, a moment later.
+    pub fn wait_for_figures(&self) {
+        if self.version() < 15 {
+            std::thread::sleep(std::time::Duration::from_millis(1_500));
+        }
+    }
+
     /// Everything that belongs to the user, exact to the bit, in one order: two dumps are equal when the databases are.
     /// What Sexton keeps for itself is left out.
     pub fn dump(&self) -> String {

@@ -41,6 +41,7 @@ fn tables_and_indexes_tell_what_they_need() {
         let mut session = place.database().open().unwrap();
         order(session.as_mut(), Chore::Analyze { table: Some(name(place, "t")) });
         place.script("delete from t where id <= 1500");
+        place.wait_for_figures();
         let found = look(place);
         let table = found.tables.iter().find(|table| table.name == name(place, "t")).unwrap();
         assert!(table.may, "{table:?}");
@@ -59,7 +60,8 @@ fn tables_and_indexes_tell_what_they_need() {
         assert!(table.neglected);
         assert_eq!((table.rows, table.dead), (2_000.0, 1_500.0));
         assert_eq!(table.dead_limit, 50.0 + 0.2 * 2_000.0);
-        assert_eq!(table.insert_limit, Some(1_000.0 + 0.2 * 2_000.0));
+        let by_inserts = place.version() >= 13;
+        assert_eq!(table.insert_limit, by_inserts.then_some(1_000.0 + 0.2 * 2_000.0));
         assert_eq!((table.changed, table.change_limit), (1_500.0, 50.0 + 0.1 * 2_000.0));
         assert!(table.age > 0.0 && table.age_limit == 200_000_000.0, "{table:?}");
         assert!(
@@ -68,6 +70,7 @@ fn tables_and_indexes_tell_what_they_need() {
         );
         assert!(table.bytes > 50_000 && table.index_bytes > 50_000 && table.analyzed_us.is_some());
         order(session.as_mut(), Chore::Vacuum { table: Some(name(place, "t")), how: Vacuuming::default() });
+        place.wait_for_figures();
         let after = look(place).tables.into_iter().find(|table| table.name.name == "t").unwrap();
         assert_eq!((after.dead, after.vacuumed_us.is_some()), (0.0, true));
         // Three quarters of it are gone; an exact look would say 75 less what its pages keep free.
@@ -236,7 +239,9 @@ fn a_table_tells_what_stands_in_the_way_of_making_it_smaller() {
         assert_eq!(found.is_some(), dialect_knows, "facts and words belong together");
         assert_eq!(found.is_some(), !place.is_sqlite());
         let Some(found) = found else { return };
-        assert!(found.pages > 10 && found.empty_pages > found.pages / 2, "{found:?}");
+        // Before 14 nobody can read a range of pages, so the end is not looked at.
+        let empty = if place.version() >= 14 { found.pages / 2 + 1 } else { 0 };
+        assert!(found.pages > 10 && found.empty_pages >= empty, "{found:?}");
         assert!(
             found.column.is_some() && found.may_update && found.identified && found.fires.is_empty(),
             "{found:?}"
@@ -276,7 +281,12 @@ fn rows_are_written_again_before_their_place_and_stay_the_same() {
                 break;
             }
         }
-        assert!(counts[0].0 > 20 && counts[0].1 > 0, "the first time fills the pages: {counts:?}");
+        // Before 14 they find their place outside of the range at once.
+        let filling = place.version() >= 14;
+        assert!(
+            counts[0].0 > 20 && (counts[0].1 > 0) == filling,
+            "the first time fills the pages: {counts:?}"
+        );
         assert_eq!(counts.last(), Some(&(0, 0, 0)), "then they are empty: {counts:?}");
         drop(tx);
     }

@@ -92,7 +92,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     }
     let counts = look::each(&doubts, &mut sessions, |(n, broken), reader| {
         let all = Sql::new("select count(*) from ").name(&carries[*n].table).text(" as t where ");
-        reader.count(&all.text(&broken.condition)).map_err(Error::from)
+        reader.count(&all.text(&broken.condition))
     })?;
     for ((n, broken), _) in doubts.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
         carries[n].broken.push(broken);

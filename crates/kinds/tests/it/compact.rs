@@ -86,13 +86,12 @@ fn each_table_gets_the_cheapest_cure() {
     );
     let low = json!({"at_least_mb": 0});
     let plan = plan(&stage, low.clone());
-    assert_eq!(
-        actions(&plan),
-        ["cut_off tail", "compact mixed"].map(str::to_owned),
-        "what gives most comes first"
-    );
+    // Before 14 nobody can read a range of pages, so the end is not looked at.
+    let end_is_seen = stage.place.version() >= 14;
+    let tail = if end_is_seen { "cut_off tail" } else { "compact tail" };
+    assert_eq!(actions(&plan), [tail, "compact mixed"].map(str::to_owned), "what gives most comes first");
     let why = &plan.items[0].steps[0].facts[0].1;
-    assert!(why.contains("at the end are empty"), "{why}");
+    assert_eq!(why.contains("at the end are empty"), end_is_seen, "{why}");
     let report = story::run(&stage.engine(), &plan);
     assert_eq!(report.status, Status::Completed, "{report:#?}");
     assert!(pages(&stage, "tail") < 45 && pages(&stage, "mixed") < 65, "{report:#?}");

@@ -111,6 +111,7 @@ fn what_ends_one_day_comes_first() {
          create table u (id integer primary key, t integer); alter table u add constraint late check (t > 0) not valid;
          create table bare (x integer); insert into bare values (1)",
     );
+    place.wait_for_figures();
     let stage = Stage::new(place);
     let (status, result) = look(&stage);
     assert_eq!(status, Status::Partial);

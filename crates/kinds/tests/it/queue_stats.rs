@@ -192,12 +192,10 @@ fn dead_rows_and_the_snapshot_that_keeps_them_are_named() {
             return;
         }
         many(stage);
-        // Before 15 a process of its own collects the figures, a moment later.
-        let told = if stage.place.version() >= 15 { "pg_stat_force_next_flush()" } else { "pg_sleep(1.5)" };
-        stage.place.script(&format!(
-            "alter table task_queue set (autovacuum_enabled = false); delete from task_queue where task_id > 't15';
-             select {told};"
-        ));
+        stage.place.script(
+            "alter table task_queue set (autovacuum_enabled = false); delete from task_queue where task_id > 't15'",
+        );
+        stage.place.wait_for_figures();
         let database = stage.place.database();
         let mut other = database.open().unwrap();
         let limits = targets::db::Limits::default();
