@@ -7,9 +7,10 @@ use super::address::Address;
 use super::dialect::Spelling;
 use super::session::Connected;
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-use targets::db::{Chore, Facts, Order, Performed, Result, Row, Spelled, Sql, Vacuuming, Value};
+use targets::db::{Chore, Facts, Order, Performed, Result, Row, Spelled, Sql, TableName, Vacuuming, Value};
 
 /// A statement that is over by then made nobody wait for longer.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -17,6 +18,24 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What the server says of a table that it passes over.
 const NOT_AVAILABLE: &str = "55P03";
+
+/// Before version 15 a process of its own collects what sessions tell, and writes it down twice a second.
+const BEHIND: Duration = Duration::from_millis(600);
+/// The table that this process vacuumed last, on whatever server: the figures of that time may be of before it.
+static LAST: Mutex<Option<(TableName, Instant)>> = Mutex::new(None);
+
+/// Waits until the figures of the server are of after the last vacuum of the table. True where it had to: they are to be read again.
+pub(super) fn wait_for_figures(session: &mut Connected, table: &TableName) -> Result<bool> {
+    let last =
+        LAST.lock().ok().and_then(|last| last.as_ref().filter(|(name, _)| name == table).map(|(_, at)| *at));
+    let left = last.map_or(Duration::ZERO, |last| BEHIND.saturating_sub(last.elapsed()));
+    if session.dialect.version() >= 150_000 || left.is_zero() {
+        return Ok(false);
+    }
+    std::thread::sleep(left);
+    session.rows(&Sql::new("select pg_stat_clear_snapshot()::text"))?;
+    Ok(true)
+}
 
 pub(super) fn spell(version: u32, chore: &Chore) -> Spelled {
     let of = |statement: String| Spelled { statement: Some(statement), left_out: Vec::new() };
@@ -95,6 +114,9 @@ pub(super) fn perform(session: &mut Connected, address: Address, order: &Order) 
     });
     let took = began.elapsed();
     let done = done?;
+    if let (Chore::Vacuum { table: Some(table), .. }, Ok(mut last)) = (&order.chore, LAST.lock()) {
+        *last = Some((table.clone(), Instant::now()));
+    }
     let passed_over = session.wire.noticed.iter().any(|code| code == NOT_AVAILABLE);
     let others_waited = if took < PATIENCE { Some(took) } else { waited };
     Ok(Performed { others_waited: others_waited.filter(|_| watched), passed_over, ..done })

@@ -6,14 +6,11 @@
 use super::leftovers;
 use super::session::Connected;
 use std::collections::HashMap;
-use std::time::Duration;
 use targets::db::{
     Busy, Facts, IndexUpkeep, Pin, PinKind, Result, Row, Sql, TableName, TableUpkeep, Upkeep, Value,
     ViewUpkeep,
 };
 
-/// Before version 15 a process of its own collects what sessions tell, and writes it down twice a second.
-const BEHIND: Duration = Duration::from_millis(600);
 /// Where the dead rows of a table stand in its row.
 const DEAD: usize = 5;
 
@@ -27,12 +24,11 @@ pub(super) fn look(session: &mut Connected, only: Option<&TableName>) -> Result<
     let busy = busy(session, version)?;
     let asked = Sql::new(&tables_query(version)).add(&which).text(" order by 2, 3");
     let mut tables = session.rows(&asked)?;
-    let pins: Vec<Pin> = session.rows(&Sql::new(PINS))?.iter().filter_map(pin).collect();
     let has_dead = |row: &Row| row.get(DEAD).and_then(Value::as_real).is_some_and(|dead| dead > 0.0);
-    if version < 150_000 && only.is_some() && !pins.is_empty() && tables.iter().any(has_dead) {
-        // The figures are behind: a vacuum may have taken these rows just now, and nobody must be blamed for them.
-        std::thread::sleep(BEHIND);
-        session.rows(&Sql::new("select pg_stat_clear_snapshot()::text"))?;
+    if let Some(table) = only.filter(|_| tables.iter().any(has_dead))
+        && super::chores::wait_for_figures(session, table)?
+    {
+        // The vacuum took these rows, and nobody must be blamed for them.
         tables = session.rows(&asked)?;
     }
     let indexes = session.rows(&Sql::new(&indexes_query(version)).add(&which).text(" order by 2, 3"))?;
@@ -44,7 +40,7 @@ pub(super) fn look(session: &mut Connected, only: Option<&TableName>) -> Result<
         tables: tables.iter().map(|row| table(row, &busy)).collect(),
         indexes,
         views: Some(views.iter().map(|row| view(row, &busy, &reads)).collect()),
-        pins,
+        pins: session.rows(&Sql::new(PINS))?.iter().filter_map(pin).collect(),
         file: None,
     })
 }
