@@ -102,7 +102,7 @@ fn table(row: &Row) -> TableFacts {
 
 pub(super) fn indexes(look: &mut Look) -> Result<Vec<IndexFacts>> {
     let last = match look.version() {
-        160_000.. => "extract(epoch from s.last_idx_scan)::bigint",
+        160_000.. => "extract(epoch from pg_stat_get_lastscan(o.indexrelid))::bigint",
         _ => "null::bigint",
     };
     let rows = look.ask(&INDEXES.replace("{LAST}", last))?;
