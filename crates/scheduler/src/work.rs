@@ -1,12 +1,13 @@
 //! Working on what is due: a tick is taken, run or resumed, and ended, in one process at a time.
 //!
-//! Whoever dies in the middle loses the lease, and the next worker resumes the run from its checkpoint. That no two work on
-//! one database is kept by the lock of the database itself, whatever the timetable says.
+//! Whoever dies in the middle loses the lease, and the next worker goes on with the run from its checkpoint, under a higher
+//! term: one who only slept commits nothing more. That no two work on one database is kept by the lock of the database itself,
+//! whatever the timetable says.
 
 use crate::look::{Known, chain, one};
 use crate::schedule::Schedule;
 use engine::{
-    Engine, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
+    BUSY, Class, Engine, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
     new_id,
 };
 use jiff::SignedDuration;
@@ -21,6 +22,10 @@ pub trait Requests: Send + Sync {
     fn configured(&self) -> &[Schedule];
     /// The request that a schedule means. Whether it is a dry run is decided here afterwards.
     fn request(&self, schedule: &Schedule) -> Result<Request, Failure>;
+    /// Why a request may not be run for the first time, where it may not.
+    fn refused(&self, _engine: &Engine, _request: &Request) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
     /// Something happened in a run.
     fn seen(&self, _event: &Event) {}
     /// A tick is over.
@@ -56,8 +61,10 @@ enum Ended {
     PutOff(SignedDuration, String),
 }
 
-/// A busy database, or a run of which nobody knows yet whether it lives, is tried again after so long.
-const LATER: SignedDuration = SignedDuration::from_secs(30);
+/// A busy database is tried again after a second, and after longer the more often it was: at most after so long.
+const LATER: i64 = 30;
+/// What the log says of work that was lost to another worker.
+const TAKEN: &str = "another worker has taken over";
 
 impl<'a> Worker<'a> {
     /// A worker under this id; a tick is given to others when nothing is heard of it for as long as the lease.
@@ -93,7 +100,7 @@ impl<'a> Worker<'a> {
         let lost = AtomicBool::new(false);
         let ended = self.with_a_beat(tick, stop, &lost, |own| self.work(tick, &known, stop, own));
         if lost.load(Ordering::Acquire) {
-            tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "another worker has taken over");
+            tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
             return Ok(());
         }
         self.finish(tick, &known.schedule, ended?)
@@ -107,7 +114,9 @@ impl<'a> Worker<'a> {
                 timetable.put_off(tick, now + by, &why)?;
             }
             Ended::Over(state, why, report) => {
-                if timetable.end(tick, state, why.as_deref(), now)? {
+                if !timetable.end(tick, state, why.as_deref(), now)? {
+                    tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
+                } else {
                     chain(self.engine, self.requests.configured(), &schedule.name, now)?;
                     self.requests.over(&Outcome {
                         schedule,
@@ -177,9 +186,12 @@ impl<'a> Worker<'a> {
             Ok(Ended::Over(_, _, Some(report))) if report.status == Status::Cancelled && stop.asked() => {
                 Ended::PutOff(SignedDuration::ZERO, "its worker was stopped".to_owned())
             }
+            Ok(Ended::Over(TickState::Failed, why, Some(report))) if only_busy(&report) => {
+                Ended::PutOff(later(tick), why.unwrap_or_default())
+            }
             Ok(ended) => ended,
             Err(Failure::Busy { database, holder }) => {
-                Ended::PutOff(LATER, format!("`{database}` is being maintained by {holder}"))
+                Ended::PutOff(later(tick), format!("`{database}` is being maintained by {holder}"))
             }
             Err(failure @ Failure::Fault(_)) => return Err(failure),
             Err(failure) => Ended::Over(TickState::Failed, Some(said(&failure)), None),
@@ -188,15 +200,20 @@ impl<'a> Worker<'a> {
 
     /// Goes on with what another worker has begun, or this one before it was stopped.
     fn go_on(&self, run: &str, tick: &Tick, known: &Known, stop: &Stop) -> Result<Ended, Failure> {
-        let Ok(record) = self.engine.run_record(run) else { return self.begin(tick, known, stop) };
+        let record = match self.engine.run_record(run) {
+            Ok(record) => record,
+            // It was noted here, and did not come to it.
+            Err(failure) if failure.class() == Class::Usage => return self.begin(tick, known, stop),
+            Err(failure) => return Err(failure),
+        };
         let report = record.report();
         let open = |status: Status| status.can_resume() || !status.is_over();
         if !report.operations.iter().any(|operation| open(operation.status)) {
             return Ok(of_report(report));
         }
-        // Where the one who had it still lives, its lease over or not, the engine says so.
-        let report = self.engine.resume(run, stop, &mut |event| self.requests.seen(event))?;
-        Ok(of_report(report))
+        // Whoever had it may live still, asleep or cut off: by the term he can do nothing more about it.
+        let watch = &mut |event: &Event| self.requests.seen(event);
+        Ok(of_report(self.engine.take_over(run, tick.term, stop, watch)?))
     }
 
     fn begin(&self, tick: &Tick, known: &Known, stop: &Stop) -> Result<Ended, Failure> {
@@ -206,6 +223,12 @@ impl<'a> Worker<'a> {
         let needed = needed_approval(known, &request);
         if needed.is_some() {
             request.dry_run = true;
+        }
+        if !schedule.says.dry_run_first
+            && !request.dry_run
+            && let Some(why) = self.requests.refused(self.engine, &request)?
+        {
+            return Ok(Ended::Over(TickState::Failed, Some(why), None));
         }
         if schedule.says.dry_run_first && !request.dry_run {
             let looked = Request { dry_run: true, ..request.clone() };
@@ -227,13 +250,15 @@ impl<'a> Worker<'a> {
             let why = format!("it would take {} rows, and the approval is for {most}", plan.matched());
             return Ok(Ended::Over(TickState::Failed, Some(why), None));
         }
-        let run = new_id();
+        // One who died, or sleeps, before he could begin: he must not begin the same as another run.
+        let run = tick.run.clone().unwrap_or_else(new_id);
         if !self.engine.timetable()?.begin(tick, &run)? {
             // Somebody else has it: what is done here would be done twice.
             stop.ask();
             return Ok(Ended::PutOff(SignedDuration::ZERO, String::new()));
         }
-        let report = self.engine.run_as(&run, &plan, stop, &mut |event| self.requests.seen(event))?;
+        let watch = &mut |event: &Event| self.requests.seen(event);
+        let report = self.engine.run_under(&run, tick.term, &plan, stop, watch)?;
         Ok(match (of_report(report), needed) {
             (Ended::Over(TickState::Done, _, report), Some(needed)) => {
                 Ended::Over(TickState::Done, Some(needed), report)
@@ -317,6 +342,16 @@ fn of_report(report: Report) -> Ended {
         other => Some(other.name().to_owned()),
     };
     Ended::Over(state, why, Some(Box::new(report)))
+}
+
+/// Whether nothing failed but that somebody else was at work.
+fn only_busy(report: &Report) -> bool {
+    !report.errors.is_empty() && report.errors.iter().all(|error| error.code == BUSY)
+}
+
+/// How long a tick waits for a database that is busy.
+fn later(tick: &Tick) -> SignedDuration {
+    SignedDuration::from_secs(1 << tick.term.clamp(1, 6) >> 1).min(SignedDuration::from_secs(LATER))
 }
 
 fn said(failure: &Failure) -> String {

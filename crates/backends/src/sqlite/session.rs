@@ -457,6 +457,10 @@ impl Session for Link {
         Ok(())
     }
 
+    fn end_right(&mut self, holder: &str) -> Result<bool> {
+        lock::end(&self.path, holder)
+    }
+
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.watch.allow(Duration::ZERO);
         match command {

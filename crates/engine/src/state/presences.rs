@@ -61,9 +61,16 @@ impl State {
             )])
     }
 
-    /// Notes that nobody works on a run any more.
-    pub fn leave(&self, run: &str) -> Result<()> {
-        self.write(&[Sql::new("delete from ").table(&self.own("presences")).text(" where run = ").bind(run)])
+    /// Notes that this process no longer works on a run; another one may.
+    pub fn leave(&self, run: &str, me: &Seen) -> Result<()> {
+        self.write(&[Sql::new("delete from ")
+            .table(&self.own("presences"))
+            .text(" where run = ")
+            .bind(run)
+            .text(" and host = ")
+            .bind(me.host.clone())
+            .text(" and process = ")
+            .bind(me.process)])
     }
 
     /// Who works, or worked, on a run.

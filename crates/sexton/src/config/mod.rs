@@ -65,6 +65,8 @@ pub struct Config {
     pub manners: Map<String, Json>,
     /// Whether a run goes on when one of its operations fails.
     pub go_on: bool,
+    /// How many operations of a run may be at work at a time.
+    pub max_parallel: usize,
     /// Where runs are remembered.
     pub state: StatePlace,
     /// How long undo rows are kept.
@@ -379,6 +381,7 @@ impl Config {
             groups: Vec::new(),
             manners: Map::new(),
             go_on: true,
+            max_parallel: 1,
             log_folder: Some(state.clone()),
             stores: vec![backups::usual_store(&state)],
             state: StatePlace::Folder(state),

@@ -177,11 +177,21 @@ pub struct OperationSection {
 }
 
 /// What `[defaults]` has besides manners.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DefaultsSection {
     /// When an operation fails: `continue` with the next one (those that need it are skipped), or `stop`.
     pub on_error: OnError,
+    /// How many operations of a run may be at work at a time. Those that need each other, work on the same database, or move
+    /// files of the same store, go one after the other all the same.
+    #[schemars(range(min = 1, max = 64))]
+    pub max_parallel: usize,
+}
+
+impl Default for DefaultsSection {
+    fn default() -> Self {
+        Self { on_error: OnError::default(), max_parallel: 1 }
+    }
 }
 
 /// What to do when an operation of a run fails.

@@ -58,3 +58,4 @@ mod transfer;
 mod transfer_online;
 mod undo;
 mod verify_after;
+mod workers;

@@ -4,10 +4,12 @@
 //! clock: schedule and moment are its key. A worker has a tick for as long as its lease lasts, and the term tells whoever had
 //! it before that it is not theirs any more. Leases go by the clock of the state, which all workers can compare.
 
+mod bell;
 mod schedules;
 mod ticks;
 mod workers;
 
+pub use bell::Bell;
 pub use schedules::Entry;
 pub use ticks::{Looked, NewTick, Tick, TickState};
 pub use workers::Worker;

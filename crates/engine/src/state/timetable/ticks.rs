@@ -103,6 +103,7 @@ impl Timetable<'_> {
     /// Notes ticks, those that are there already not again, and until when it was looked; how many are new.
     pub fn note(&self, all: &[Looked]) -> Result<u64> {
         let (schedules, own) = (self.own("schedules"), self.own("ticks"));
+        let ring = self.ring();
         self.state.change(|tx| {
             let mut new = 0;
             for looked in all {
@@ -112,6 +113,9 @@ impl Timetable<'_> {
                 if let Some(until) = looked.until {
                     tx.execute(&looked_until(&schedules, looked, until))?;
                 }
+            }
+            if let Some(ring) = ring.as_ref().filter(|_| new > 0) {
+                tx.rows(ring)?;
             }
             Ok(new)
         })
@@ -186,20 +190,19 @@ impl Timetable<'_> {
     /// Whether a tick is still this worker's; its lease is prolonged then.
     pub fn keep(&self, tick: &Tick, lease: Duration) -> Result<bool> {
         let until = self.state.clock_us()? + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
-        self.change_mine(tick, Sql::new("lease_us = ").bind(until))
+        self.change_mine(tick, Sql::new("lease_us = ").bind(until), None)
     }
 
     /// Notes the run of a tick before it begins; false when the tick is somebody else's by now.
     pub fn begin(&self, tick: &Tick, run: &str) -> Result<bool> {
-        self.change_mine(tick, Sql::new("run = ").bind(run))
+        self.change_mine(tick, Sql::new("run = ").bind(run), None)
     }
 
     /// Puts a tick off; false when it is somebody else's by now.
     pub fn put_off(&self, tick: &Tick, until: Timestamp, why: &str) -> Result<bool> {
-        self.change_mine(
-            tick,
-            Sql::new("state = 'waiting', why = ").bind(why).text(", start = ").bind(sortable(until)),
-        )
+        let set = Sql::new("state = 'waiting', why = ").bind(why).text(", start = ").bind(sortable(until));
+        // Whoever is idle has to know how long to wait.
+        self.change_mine(tick, set, Some(Sql::new("select 1")))
     }
 
     /// Ends a tick; false when it is somebody else's by now.
@@ -211,10 +214,11 @@ impl Timetable<'_> {
             .bind(why)
             .text(", ended = ")
             .bind(sortable(at));
-        self.change_mine(tick, set)
+        self.change_mine(tick, set, Some(self.waiting(&tick.schedule, at)))
     }
 
-    fn change_mine(&self, tick: &Tick, set: Sql) -> Result<bool> {
+    /// Changes a tick that is still this worker's, and rings where a query then counts something.
+    fn change_mine(&self, tick: &Tick, set: Sql, rings: Option<Sql>) -> Result<bool> {
         let update = Sql::new("update ")
             .table(&self.own("ticks"))
             .text(" set ")
@@ -223,7 +227,16 @@ impl Timetable<'_> {
             .bind(tick.id.as_str())
             .text(" and state = 'claimed' and term = ")
             .bind(tick.term);
-        self.state.change(|tx| Ok(tx.execute(&update)? == 1))
+        let ring = self.ring();
+        self.state.change(|tx| {
+            let mine = tx.execute(&update)? == 1;
+            if let (true, Some(rings), Some(ring)) = (mine, &rings, &ring)
+                && tx.count(rings)? > 0
+            {
+                tx.rows(ring)?;
+            }
+            Ok(mine)
+        })
     }
 
     /// Passes over the ticks of a schedule that wait while another one of it is at work; how many.
