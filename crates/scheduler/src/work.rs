@@ -4,10 +4,11 @@
 //! term: one who only slept commits nothing more. That no two work on one database is kept by the lock of the database itself,
 //! whatever the timetable says.
 
+use crate::fleet::Fleet;
 use crate::look::{Known, chain, one};
 use crate::schedule::Schedule;
 use engine::{
-    BUSY, Class, Engine, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
+    BUSY, Class, Engine, Error, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
     new_id,
 };
 use jiff::SignedDuration;
@@ -22,6 +23,11 @@ pub trait Requests: Send + Sync {
     fn configured(&self) -> &[Schedule];
     /// The request that a schedule means. Whether it is a dry run is decided here afterwards.
     fn request(&self, schedule: &Schedule) -> Result<Request, Failure>;
+    /// The databases of the fleet that a schedule is for.
+    fn fleet(&self, _engine: &Engine, schedule: &Schedule) -> Result<Fleet, Failure> {
+        let name = &schedule.name;
+        Err(Error::usage(format!("nobody here knows the fleet of `{name}`")).into())
+    }
     /// Why a request may not be run for the first time, where it may not.
     fn refused(&self, _engine: &Engine, _request: &Request) -> Result<Option<String>, Failure> {
         Ok(None)
@@ -36,7 +42,7 @@ pub trait Requests: Send + Sync {
 pub struct Outcome<'a> {
     /// The schedule.
     pub schedule: &'a Schedule,
-    /// The tick, as it was taken.
+    /// The tick, as it was taken; of one database where the schedule is for many, see [`Tick::part_of`].
     pub tick: &'a Tick,
     /// How it ended.
     pub state: TickState,
@@ -48,14 +54,14 @@ pub struct Outcome<'a> {
 
 /// A worker.
 pub struct Worker<'a> {
-    engine: &'a Engine,
-    requests: &'a dyn Requests,
-    id: String,
-    lease: Duration,
+    pub(crate) engine: &'a Engine,
+    pub(crate) requests: &'a dyn Requests,
+    pub(crate) id: String,
+    pub(crate) lease: Duration,
 }
 
 /// How a tick ended.
-enum Ended {
+pub(crate) enum Ended {
     Over(TickState, Option<String>, Option<Box<Report>>),
     /// It goes on later.
     PutOff(SignedDuration, String),
@@ -90,15 +96,21 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn take(&self, tick: &Tick, stop: &Stop) -> Result<(), Failure> {
-        let known = one(self.engine, self.requests.configured(), &tick.schedule)?;
+    pub(crate) fn take(&self, tick: &Tick, stop: &Stop) -> Result<(), Failure> {
+        let known = one(self.engine, self.requests.configured(), tick.schedule_name())?;
+        let is_for_many = |known: &Known| known.schedule.says.fleet.is_some();
+        let known = known.filter(|known| tick.part_of().is_none() || is_for_many(known));
         let Some(known) = known else {
             let now = self.engine.clock().now();
             self.engine.timetable()?.end(tick, TickState::Skipped, Some("the schedule is gone"), now)?;
             return Ok(());
         };
         let lost = AtomicBool::new(false);
-        let ended = self.with_a_beat(tick, stop, &lost, |own| self.work(tick, &known, stop, own));
+        let ended =
+            self.with_a_beat(tick, stop, &lost, |own| match is_for_many(&known) && tick.part_of().is_none() {
+                true => self.conduct(tick, &known, stop, own),
+                false => self.work(tick, &known, stop, own),
+            });
         if lost.load(Ordering::Acquire) {
             tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
             return Ok(());
@@ -117,7 +129,9 @@ impl<'a> Worker<'a> {
                 if !timetable.end(tick, state, why.as_deref(), now)? {
                     tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
                 } else {
-                    chain(self.engine, self.requests.configured(), &schedule.name, now)?;
+                    if tick.part_of().is_none() {
+                        chain(self.engine, self.requests.configured(), &schedule.name, now)?;
+                    }
                     self.requests.over(&Outcome {
                         schedule,
                         tick,
@@ -223,6 +237,12 @@ impl<'a> Worker<'a> {
         let needed = needed_approval(known, &request);
         if needed.is_some() {
             request.dry_run = true;
+        }
+        // What was approved is the same for each database.
+        if let Some(database) = tick.part_of() {
+            for operation in &mut request.operations {
+                operation.database = database.to_owned();
+            }
         }
         if !schedule.says.dry_run_first
             && !request.dry_run
@@ -354,7 +374,7 @@ fn later(tick: &Tick) -> SignedDuration {
     SignedDuration::from_secs(1 << tick.term.clamp(1, 6) >> 1).min(SignedDuration::from_secs(LATER))
 }
 
-fn said(failure: &Failure) -> String {
+pub(crate) fn said(failure: &Failure) -> String {
     match failure.help() {
         Some(help) => format!("{failure} ({help})"),
         None => failure.to_string(),

@@ -8,6 +8,7 @@ use crate::config::{Config, Node, Override, StatePlace, THRESHOLD};
 use crate::doorbell::Doorbell;
 use crate::exit::Exit;
 use crate::first_run;
+use crate::fleet;
 use crate::lookout::Lookout;
 use crate::trouble::{Trouble, chain};
 use crate::wiring;
@@ -15,7 +16,7 @@ use engine::{Engine, Error, Event, Failure, Request, Stop, TickState, Trigger, n
 use jiff::{SignedDuration, Timestamp};
 use notify::settings::length;
 use notify::{Ended, Post};
-use scheduler::{Looker, Outcome, Requests, Schedule, Worker};
+use scheduler::{Fleet, Looker, Member, Outcome, Requests, Schedule, Worker};
 use std::time::Duration;
 
 /// Between two looks for something to do where nobody can be heard, and after something went wrong.
@@ -78,6 +79,20 @@ impl Requests for Plans<'_> {
         })
     }
 
+    fn fleet(&self, _engine: &Engine, schedule: &Schedule) -> Result<Fleet, Failure> {
+        let name = schedule.says.fleet.as_deref().unwrap_or_default();
+        let Some(setting) = self.config.fleets.iter().find(|fleet| fleet.name == name) else {
+            return Err(Error::usage(format!("there is no fleet `{name}`"))
+                .help(format!("add `[fleet.{name}]` to the configuration"))
+                .into());
+        };
+        let members = wiring::members(self.config, setting)?.into_iter().map(|member| Member {
+            server: member.setting.url.server(),
+            name: member.setting.name,
+        });
+        Ok(Fleet { members: members.collect(), policy: fleet::policy(setting) })
+    }
+
     fn refused(&self, engine: &Engine, request: &Request) -> Result<Option<String>, Failure> {
         match first_run::check(engine, self.config, &request.operations) {
             Ok(()) => Ok(None),
@@ -96,6 +111,15 @@ impl Requests for Plans<'_> {
     }
 
     fn over(&self, outcome: &Outcome<'_>) {
+        let rows = outcome.report.map(|report| report.totals.rows()).unwrap_or(0);
+        let why = outcome.why.map(|why| format!(": {why}")).unwrap_or_default();
+        let run = outcome.report.map(|report| format!(", run {}", report.run_id)).unwrap_or_default();
+        let (name, state) = (&outcome.schedule.name, outcome.state.name());
+        if let Some(database) = outcome.tick.part_of() {
+            // People are told about all of them together, when all are done.
+            let rows = engine::words::rows(rows);
+            return (self.tell)(&format!("{name} on {database} {state}{why}, {rows}{run}"));
+        }
         let failed = outcome.state == TickState::Failed;
         let ended = Ended {
             report: outcome.report,
@@ -110,10 +134,6 @@ impl Requests for Plans<'_> {
         if let Err(failure) = self.post.ended(&ended) {
             (self.tell)(&format!("error: a message cannot be handed in: {}", chain(&failure).join(": ")));
         }
-        let rows = outcome.report.map(|report| report.totals.rows()).unwrap_or(0);
-        let why = outcome.why.map(|why| format!(": {why}")).unwrap_or_default();
-        let run = outcome.report.map(|report| format!(", run {}", report.run_id)).unwrap_or_default();
-        let (name, state) = (&outcome.schedule.name, outcome.state.name());
         (self.tell)(&format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)));
     }
 }

@@ -10,6 +10,7 @@ mod daemon;
 mod doorbell;
 mod exit;
 mod first_run;
+mod fleet;
 mod http;
 mod lookout;
 mod looks;

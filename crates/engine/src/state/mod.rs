@@ -17,7 +17,7 @@ pub use outbox::{Alarm, NewNote, Note, NoteState, Outbox};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use sessions::{PageSession, Sessions};
-pub use timetable::{Bell, Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
+pub use timetable::{Bell, Entry, Looked, NewTick, Part, Tick, TickState, Timetable, Worker};
 pub use tokens::{Role, Token, Tokens};
 
 use crate::error::{Error, Result};

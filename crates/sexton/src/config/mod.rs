@@ -121,6 +121,8 @@ pub struct FleetSetting {
     pub canary: usize,
     /// How many are worked on at once.
     pub at_once: usize,
+    /// How many of one server.
+    pub at_once_per_server: Option<usize>,
     /// How many percent may fail.
     pub max_failed_percent: f64,
 }

@@ -189,6 +189,7 @@ impl Outside<'_> {
                 members,
                 canary: own.canary,
                 at_once: own.at_once,
+                at_once_per_server: own.at_once_per_server,
                 max_failed_percent: own.max_failed_percent,
             });
         }

@@ -47,7 +47,7 @@ impl Team {
             ),
         );
         let slowly = "batch_size = 5\nrows_per_second = 60\n";
-        let config = "[operation.items]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"items\"\nwhere = \"n >= 0\"\n\
+        let config = "[operation.items]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"items\"\nwhere = \"n >= 0\"\ntriggers = \"fire\"\n\
                       [schedule.often]\nrun = [\"items\"]\ncron = \"0 0 1 1 *\"\n";
         let url = place.url();
         Self::of(place, &format!("[database.main]\nurl = \"{url}\"\n[defaults]\n{slowly}"), config)
@@ -256,7 +256,7 @@ fn a_thousand_times_of_one_second_are_each_run_once_whoever_is_killed() {
         first += &format!("[database.d{n}]\nurl = \"{}\"\n", place.url());
         more += &format!(
             "[operation.o{n}]\nkind = \"purge\"\nseverity = \"LOW\"\ndatabase = \"d{n}\"\ntable = \"items\"\nwhere = \"k < 0\"\n\
-             undo = \"none\"\nbatch_size = 1\n"
+             undo = \"none\"\nbatch_size = 1\ntriggers = \"fire\"\n"
         );
     }
     for n in 0..MANY {

@@ -37,7 +37,7 @@ impl TickState {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         match text {
             "claimed" => TickState::Claimed,
             "done" => TickState::Done,
@@ -97,6 +97,8 @@ pub struct Looked {
     pub back: bool,
 }
 
+/// No part of a tick that is about many databases.
+const WHOLE: &str = "schedule not like '%/%'";
 const TICK: &str = "id, schedule, due, start, state, why, run, worker, term, ended";
 
 impl Timetable<'_> {
@@ -138,7 +140,7 @@ impl Timetable<'_> {
         self.claim_if(worker, lease, now, &Sql::new(" and t.id = ").bind(id))
     }
 
-    fn claim_if(&self, worker: &str, lease: Duration, now: Timestamp, only: &Sql) -> Result<Option<Tick>> {
+    pub(super) fn claim_if(&self, worker: &str, lease: Duration, now: Timestamp, only: &Sql) -> Result<Option<Tick>> {
         let own = self.own("ticks");
         let clock = self.state.clock_us()?;
         let until = clock + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
@@ -269,9 +271,10 @@ impl Timetable<'_> {
     /// The last ticks, of one schedule or of all, newest first.
     pub fn ticks(&self, schedule: Option<&str>, limit: u64) -> Result<Vec<Tick>> {
         let mut select = self.select_ticks();
-        if let Some(schedule) = schedule {
-            select = select.text(" where schedule = ").bind(schedule);
-        }
+        select = match schedule {
+            Some(schedule) => select.text(" where schedule = ").bind(schedule),
+            None => select.text(" where ").text(WHOLE),
+        };
         let select = select.text(" order by due desc, id limit ").bind(limit.min(100_000) as i64);
         self.state.rows(&select)?.iter().map(|row| read(row)).collect()
     }
@@ -281,7 +284,7 @@ impl Timetable<'_> {
         let own = self.own("ticks");
         let select = self
             .select_ticks()
-            .text(" as t where not exists (select 1 from ")
+            .text(&format!(" as t where {WHOLE} and not exists (select 1 from "))
             .table(&own)
             .text(" as o where o.schedule = t.schedule and o.due > t.due)");
         let ticks: Result<Vec<Tick>> = self.state.rows(&select)?.iter().map(|row| read(row)).collect();
@@ -290,7 +293,9 @@ impl Timetable<'_> {
 
     /// The ticks that are not over.
     pub fn open(&self) -> Result<Vec<Tick>> {
-        let select = self.select_ticks().text(" where state in ('waiting', 'claimed') order by start, id");
+        let select = self
+            .select_ticks()
+            .text(&format!(" where {WHOLE} and state in ('waiting', 'claimed') order by start, id"));
         self.state.rows(&select)?.iter().map(|row| read(row)).collect()
     }
 
@@ -314,7 +319,7 @@ impl Timetable<'_> {
     }
 }
 
-fn noted(own: &TableName, schedule: &str, tick: &NewTick) -> Sql {
+pub(super) fn noted(own: &TableName, schedule: &str, tick: &NewTick) -> Sql {
     let (state, ended) = match tick.skipped {
         Some(_) => (TickState::Skipped, Value::Text(sortable(tick.start))),
         None => (TickState::Waiting, Value::Null),

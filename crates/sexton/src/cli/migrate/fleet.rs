@@ -5,12 +5,13 @@
 
 use super::{document, request_for, word};
 use crate::cli::act::Act;
-use crate::cli::fleet::{self, Member, Outcome, Rollout};
+use crate::cli::fleet;
 use crate::cli::numbers::duration;
 use crate::cli::table::Table;
 use crate::cli::{consent, signals};
 use crate::config::FleetSetting;
 use crate::exit::Exit;
+use crate::fleet::{Member, Outcome, Rollout, each, rollout};
 use crate::trouble::Trouble;
 use crate::wiring;
 use clap::ArgMatches;
@@ -141,7 +142,7 @@ fn run(act: &Act, setting: &FleetSetting, members: &[Member], request: &Request)
     }
     let stop = Stop::default();
     let listening = signals::listen(&stop);
-    let rollout = fleet::rollout(setting, members, &stop, |member| {
+    let rollout = rollout(setting, members, &stop, |member| {
         let engine = wiring::engine(act.config, Some(&member.setting));
         let began = engine.clock().tick();
         let mut told = one(act, &engine, &for_member(request, member), &stop);
@@ -302,7 +303,7 @@ fn look(
 ) -> Result<Exit, Trouble> {
     let mut request = request.clone();
     request.dry_run = true;
-    let found = fleet::each_of(members, setting.at_once, |member| {
+    let found = each(members, setting.at_once, |member| {
         let engine = wiring::engine(act.config, Some(&member.setting));
         engine.plan(&for_member(&request, member)).map_err(|failure| Box::new(Told::failure(act, &failure)))
     });
