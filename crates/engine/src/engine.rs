@@ -199,8 +199,15 @@ impl Engine {
         let _emptied = self.kept.emptied_at_the_end();
         let statuses = crate::resume::statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
-        let mut journal =
-            Journal::new(id, term, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
+        let mut journal = Journal::new(
+            id,
+            term,
+            events,
+            state,
+            self.parts.log_folder.as_deref(),
+            self.clock(),
+            &mut forward,
+        );
         Run {
             engine: self,
             id,

@@ -86,8 +86,8 @@ pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
-    Alarm, Audit, Bell, Entry, Looked, NewNote, NewTick, Note, Part, NoteState, Outbox, PageSession, Role, RunRecord,
-    Sessions, Tick, TickState, Timetable, Token, Tokens, Worker,
+    Alarm, Audit, Bell, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Part, Role,
+    RunRecord, Sessions, Tick, TickState, Timetable, Token, Tokens, Worker,
 };
 pub use status::Status;
 pub use stop::Stop;

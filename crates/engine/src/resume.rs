@@ -49,13 +49,7 @@ impl Engine {
 
     /// Goes on with a run, by its whole id, that somebody else has begun and lost: under a higher term, so that he can do nothing
     /// more about it, whether he lives or not.
-    pub fn take_over(
-        &self,
-        run: &str,
-        term: i64,
-        stop: &Stop,
-        watch: &mut Watch,
-    ) -> Result<Report, Failure> {
+    pub fn take_over(&self, run: &str, term: i64, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
         let state = self.state()?;
         // First: what is read afterwards is all that he has written down.
         state.claim_run(run, term)?;

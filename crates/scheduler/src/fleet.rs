@@ -37,7 +37,13 @@ pub struct Member {
 
 impl Worker<'_> {
     /// Hands out databases until all had their turn, and works on some itself.
-    pub(crate) fn conduct(&self, tick: &Tick, known: &Known, stop: &Stop, own: &Stop) -> Result<Ended, Failure> {
+    pub(crate) fn conduct(
+        &self,
+        tick: &Tick,
+        known: &Known,
+        stop: &Stop,
+        own: &Stop,
+    ) -> Result<Ended, Failure> {
         let fleet = match self.requests.fleet(self.engine, &known.schedule) {
             Ok(fleet) => fleet,
             Err(failure) => {
@@ -96,8 +102,7 @@ impl Worker<'_> {
                 fleet.members.iter().map(|member| standing(&parts, &member.name)).collect();
             let turn = rollout::turn(&fleet.policy, &servers, &standings);
             if !turn.begin.is_empty() {
-                let names: Vec<&str> =
-                    turn.begin.iter().map(|n| fleet.members[*n].name.as_str()).collect();
+                let names: Vec<&str> = turn.begin.iter().map(|n| fleet.members[*n].name.as_str()).collect();
                 if !timetable.hand_out(tick, &names, self.engine.clock().now())? {
                     own.ask();
                 }

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn never_more_at_once_than_is_said_of_all_and_of_each_server() {
         assert_eq!(begins(&policy(0, 3, 0.0), &[AtWork, Done, NotBegun, NotBegun, NotBegun]), [2, 3]);
-        let servers: Vec<String> = ["a", "a", "a", "b", "b", ""].iter().map(|&name| name.to_owned()).collect();
+        let servers: Vec<String> =
+            ["a", "a", "a", "b", "b", ""].iter().map(|&name| name.to_owned()).collect();
         let one_each = Policy { at_once_per_server: Some(1), ..policy(0, 9, 0.0) };
         assert_eq!(turn(&one_each, &servers, &[NotBegun; 6]).begin, [0, 3, 5]);
         assert_eq!(turn(&one_each, &servers, &[AtWork, NotBegun, NotBegun, Done, NotBegun, Done]).begin, [4]);

@@ -8,8 +8,8 @@ use crate::fleet::Fleet;
 use crate::look::{Known, chain, one};
 use crate::schedule::Schedule;
 use engine::{
-    BUSY, Class, Engine, Error, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
-    new_id,
+    BUSY, Class, Engine, Error, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status,
+    Stop, Tick, TickState, new_id,
 };
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
@@ -106,11 +106,12 @@ impl<'a> Worker<'a> {
             return Ok(());
         };
         let lost = AtomicBool::new(false);
-        let ended =
-            self.with_a_beat(tick, stop, &lost, |own| match is_for_many(&known) && tick.part_of().is_none() {
+        let ended = self.with_a_beat(tick, stop, &lost, |own| {
+            match is_for_many(&known) && tick.part_of().is_none() {
                 true => self.conduct(tick, &known, stop, own),
                 false => self.work(tick, &known, stop, own),
-            });
+            }
+        });
         if lost.load(Ordering::Acquire) {
             tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
             return Ok(());

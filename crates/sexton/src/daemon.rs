@@ -86,10 +86,9 @@ impl Requests for Plans<'_> {
                 .help(format!("add `[fleet.{name}]` to the configuration"))
                 .into());
         };
-        let members = wiring::members(self.config, setting)?.into_iter().map(|member| Member {
-            server: member.setting.url.server(),
-            name: member.setting.name,
-        });
+        let members = wiring::members(self.config, setting)?
+            .into_iter()
+            .map(|member| Member { server: member.setting.url.server(), name: member.setting.name });
         Ok(Fleet { members: members.collect(), policy: fleet::policy(setting) })
     }
 
@@ -121,12 +120,14 @@ impl Requests for Plans<'_> {
             return (self.tell)(&format!("{name} on {database} {state}{why}, {rows}{run}"));
         }
         let failed = outcome.state == TickState::Failed;
+        let is_for_many = outcome.schedule.says.fleet.is_some() && outcome.state == TickState::Done;
         let ended = Ended {
             report: outcome.report,
             schedule: Some(outcome.schedule),
             name: &outcome.schedule.name,
-            why: outcome.why.filter(|_| failed || outcome.report.is_some()),
+            why: outcome.why.filter(|_| failed || is_for_many || outcome.report.is_some()),
             id: &outcome.tick.id,
+            well: is_for_many,
             by_hand: false,
             promised: &|name| self.config.is_promised(name),
         };
@@ -134,7 +135,10 @@ impl Requests for Plans<'_> {
         if let Err(failure) = self.post.ended(&ended) {
             (self.tell)(&format!("error: a message cannot be handed in: {}", chain(&failure).join(": ")));
         }
-        (self.tell)(&format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)));
+        (self.tell)(&match outcome.schedule.says.fleet {
+            Some(_) => format!("{name} {state}{why}"),
+            None => format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)),
+        });
     }
 }
 

@@ -73,9 +73,14 @@ impl Schedules<'_> {
         // Whatever it names must be there now.
         request_of(self.config, &schedule)?;
         self.can_be_told(says)?;
-        if let Some(unknown) = says.fleet.as_ref().filter(|name| !self.config.fleets.iter().any(|f| f.name == **name)) {
+        if let Some(unknown) =
+            says.fleet.as_ref().filter(|name| !self.config.fleets.iter().any(|f| f.name == **name))
+        {
             let what = format!("there is no fleet `{unknown}`");
-            return Err(Trouble::usage(what, "`sexton fleet list` shows them; they stand in the configuration"));
+            return Err(Trouble::usage(
+                what,
+                "`sexton fleet list` shows them; they stand in the configuration",
+            ));
         }
         let others = self.all()?;
         let is_there = |name: &String| others.iter().any(|known| known.schedule.name == *name);

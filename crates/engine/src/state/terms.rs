@@ -33,8 +33,7 @@ impl State {
 
     /// The term of a run; 0 where nobody counts.
     pub fn term(&self, run: &str) -> Result<i64> {
-        let select =
-            Sql::new("select term from ").table(&self.own("terms")).text(" where run = ").bind(run);
+        let select = Sql::new("select term from ").table(&self.own("terms")).text(" where run = ").bind(run);
         Ok(self.rows(&select)?.first().and_then(|row| row[0].as_int()).unwrap_or(0))
     }
 

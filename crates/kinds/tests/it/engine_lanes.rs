@@ -23,7 +23,11 @@ fn slowly(name: &str, database: &str, n: u32) -> OperationRequest {
 }
 
 /// When each began and ended, as the log has it; and the report.
-fn run(stage: &Stage, operations: Vec<OperationRequest>, most: usize) -> (BTreeMap<String, (usize, usize)>, Report) {
+fn run(
+    stage: &Stage,
+    operations: Vec<OperationRequest>,
+    most: usize,
+) -> (BTreeMap<String, (usize, usize)>, Report) {
     let engine = stage.engine();
     let request =
         Request { operations, max_parallel: most, ..story::request("purge", json!({}), manners(), false) };
@@ -53,9 +57,8 @@ fn independent_operations_overlap_in_time_and_conflicting_ones_do_not() {
         let other = Place::postgres();
         other.script(POSTGRES);
         let elsewhere = other.url();
-        let three = || {
-            vec![slowly("even", "test", 0), slowly("odd", "test", 1), slowly("there", &elsewhere, 0)]
-        };
+        let three =
+            || vec![slowly("even", "test", 0), slowly("odd", "test", 1), slowly("there", &elsewhere, 0)];
         let (times, report) = run(stage, three(), 2);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         assert_eq!(report.operations.iter().map(|done| done.rows_deleted).collect::<Vec<_>>(), [20, 20, 20]);
@@ -66,7 +69,10 @@ fn independent_operations_overlap_in_time_and_conflicting_ones_do_not() {
         // One at a time unless more is said.
         let (times, report) = run(stage, three(), 1);
         assert_eq!(report.status, Status::Completed);
-        assert!(!overlap(times["even"], times["there"]) && !overlap(times["odd"], times["there"]), "{times:?}");
+        assert!(
+            !overlap(times["even"], times["there"]) && !overlap(times["odd"], times["there"]),
+            "{times:?}"
+        );
     });
 }
 

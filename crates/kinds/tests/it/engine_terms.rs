@@ -56,8 +56,7 @@ fn whoever_was_taken_over_commits_no_batch_more_and_writes_no_line() {
         assert_eq!(stage.place.rows("select id from t").len(), left, "it did something more");
         let lines = stage.engine().events("run00001", 0).unwrap();
         assert!(!lines.iter().any(|event| matches!(event.what, What::Failed { .. })), "{lines:#?}");
-        let report =
-            stage.engine().take_over("run00001", 3, &Stop::default(), &mut |_| {}).unwrap();
+        let report = stage.engine().take_over("run00001", 3, &Stop::default(), &mut |_| {}).unwrap();
         assert_eq!((report.status, report.operations[0].rows_deleted), (Status::Completed, 40));
         assert_eq!(stage.place.rows("select distinct id from gone").len(), 40);
         assert_eq!(stage.place.rows("select id from gone").len(), 40);

@@ -139,20 +139,25 @@ impl Act<'_> {
     /// Hands in the messages about a run, and sends them where that does not take long. Whatever goes wrong with them, the run is
     /// what it is.
     fn hand_in(&self, report: &Report) {
-        if self.config.notify.is_silent() {
-            return;
-        }
         let names: Vec<&str> = report.operations.iter().map(|done| done.operation.as_str()).collect();
-        let handed = self.post().ended(&Ended {
+        self.hand_in_all(&Ended {
             report: Some(report),
             schedule: None,
             name: &names.join(", "),
             why: None,
+            well: false,
             id: &report.run_id,
             by_hand: true,
             promised: &|name| self.config.is_promised(name),
         });
-        match handed {
+    }
+
+    /// The same for something that came to its end without a report of its own.
+    pub fn hand_in_all(&self, ended: &Ended) {
+        if self.config.notify.is_silent() {
+            return;
+        }
+        match self.post().ended(ended) {
             Ok(()) => self.send(),
             Err(error) => tracing::warn!(%error, "a message cannot be handed in"),
         }

@@ -12,7 +12,8 @@ use super::schedules;
 use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{
-    BackupSection, DefaultsSection, FleetSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection,
+    BackupSection, DefaultsSection, FleetSection, LogSection, OnError, OperationSection, RunLogSection,
+    UndoSection,
 };
 use super::{
     Config, DatabaseSetting, FleetSetting, GroupSetting, Members, OperationSetting, StatePlace, StorePlace,

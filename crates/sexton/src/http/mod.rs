@@ -120,8 +120,7 @@ fn router(api: &Arc<Api>, face: Face) -> Router {
 fn figures(api: &Arc<Api>) -> Router<Arc<Api>> {
     match api.config.api.open_metrics {
         true => metrics::routes(),
-        false => metrics::routes()
-            .route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check)),
+        false => metrics::routes().route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check)),
     }
 }
 
@@ -190,7 +189,10 @@ pub fn serve(
         if let (Some(certificate), Some(key)) = (files.certificate.clone(), files.key.clone()) {
             let listener = tls::listen(listener, tls::Files { certificate, key })?;
             told(&format!("https://{bound}"));
-            return axum::serve(listener, router(&api, face)).with_graceful_shutdown(ended).await.map_err(failed);
+            return axum::serve(listener, router(&api, face))
+                .with_graceful_shutdown(ended)
+                .await
+                .map_err(failed);
         }
         told(&format!("http://{bound}"));
         axum::serve(listener, router(&api, face)).with_graceful_shutdown(ended).await.map_err(failed)

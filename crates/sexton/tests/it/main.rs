@@ -28,6 +28,7 @@ mod examples_orphans;
 mod examples_queue;
 mod examples_retention;
 mod files;
+mod fleets;
 mod footprint;
 mod guides;
 mod history;

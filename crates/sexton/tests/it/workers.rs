@@ -152,8 +152,8 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
 fn stop_between_batches(team: &Team, worker: &Worker) {
     wait_for("it stands between two batches", || {
         worker.signal("STOP");
-        let free = !team.desk.place.is_sqlite()
-            || team.desk.place.try_script("begin immediate; rollback").is_ok();
+        let free =
+            !team.desk.place.is_sqlite() || team.desk.place.try_script("begin immediate; rollback").is_ok();
         if !free {
             worker.signal("CONT");
         }
@@ -275,7 +275,11 @@ fn a_thousand_times_of_one_second_are_each_run_once_whoever_is_killed() {
          select pg_notify('sexton_ticks', '')"
     ));
     let began = Instant::now();
-    let open = || number(&team.state.rows("select count(*) from sexton.ticks where state in ('waiting', 'claimed')")[0][0]);
+    let open = || {
+        number(
+            &team.state.rows("select count(*) from sexton.ticks where state in ('waiting', 'claimed')")[0][0],
+        )
+    };
     let mut kills = 0;
     while open() > 0 {
         assert!(began.elapsed() < Duration::from_secs(500), "{} are left", open());
@@ -302,7 +306,8 @@ fn a_thousand_times_of_one_second_are_each_run_once_whoever_is_killed() {
     }
     assert_eq!(gone, MANY * EACH);
     // One run for each, and each tells of its own rows.
-    let runs = team.state.rows("select count(*), count(distinct run) from sexton.ticks where run is not null");
+    let runs =
+        team.state.rows("select count(*), count(distinct run) from sexton.ticks where run is not null");
     assert_eq!((number(&runs[0][0]), number(&runs[0][1])), (MANY, MANY));
     let told = number(&team.state.rows("select count(*) from sexton.runs where dry_run = 0")[0][0]);
     assert_eq!(told, MANY);
@@ -317,7 +322,10 @@ fn idle_workers_wait_to_be_called() {
     wait_for("it is there", || worker.told().contains("looked after"));
     let asked = || {
         // The server counts at the end of a session, and of those that go on after a second.
-        number(&team.state.rows("select xact_commit from pg_stat_database where datname = current_database()")[0][0])
+        number(
+            &team.state.rows("select xact_commit from pg_stat_database where datname = current_database()")
+                [0][0],
+        )
     };
     std::thread::sleep(Duration::from_secs(2));
     let before = asked();
@@ -345,8 +353,10 @@ fn a_worker_answers_whether_it_is_well_and_nothing_else() {
         stream.read_to_string(&mut answer).unwrap();
         answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
     };
-    let answers: Vec<u16> =
-        ["/live", "/ready", "/health", "/metrics", "/api/v1/runs", "/"].iter().map(|path| get(path)).collect();
+    let answers: Vec<u16> = ["/live", "/ready", "/health", "/metrics", "/api/v1/runs", "/"]
+        .iter()
+        .map(|path| get(path))
+        .collect();
     assert_eq!(answers, [200, 200, 200, 401, 404, 404]);
     assert_eq!(worker.end(), 0);
 }

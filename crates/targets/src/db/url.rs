@@ -49,7 +49,8 @@ impl Url {
         let (_, rest) = shown.split_once("://").unwrap_or(("", &shown));
         let (main, options) = rest.split_once('?').unwrap_or((rest, ""));
         let place = main.rsplit_once('@').map_or(main, |(_, place)| place);
-        let named = |key: &str| options.split('&').find_map(|option| option.strip_prefix(key)?.strip_prefix('='));
+        let named =
+            |key: &str| options.split('&').find_map(|option| option.strip_prefix(key)?.strip_prefix('='));
         let host = place.split_once('/').map_or(place, |(host, _)| host);
         match (host, named("host")) {
             ("", Some(host)) => format!("{host}:{}", named("port").unwrap_or("5432")),

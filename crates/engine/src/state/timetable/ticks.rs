@@ -140,7 +140,13 @@ impl Timetable<'_> {
         self.claim_if(worker, lease, now, &Sql::new(" and t.id = ").bind(id))
     }
 
-    pub(super) fn claim_if(&self, worker: &str, lease: Duration, now: Timestamp, only: &Sql) -> Result<Option<Tick>> {
+    pub(super) fn claim_if(
+        &self,
+        worker: &str,
+        lease: Duration,
+        now: Timestamp,
+        only: &Sql,
+    ) -> Result<Option<Tick>> {
         let own = self.own("ticks");
         let clock = self.state.clock_us()?;
         let until = clock + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);

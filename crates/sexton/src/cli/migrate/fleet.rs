@@ -16,6 +16,7 @@ use crate::trouble::Trouble;
 use crate::wiring;
 use clap::ArgMatches;
 use engine::{Engine, Failure, Kind, Plan, Request, Severity, Status, Stop, is_refused};
+use notify::Ended;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -154,7 +155,38 @@ fn run(act: &Act, setting: &FleetSetting, members: &[Member], request: &Request)
         (told, failed)
     });
     drop(listening);
+    hand_in(act, setting, request, members.len(), &rollout);
     tell(act, setting, members, &rollout, stop.asked())
+}
+
+/// The message about all of them; whoever typed it sees each.
+fn hand_in(act: &Act, setting: &FleetSetting, request: &Request, all: usize, rollout: &Rollout<Told>) {
+    let (mut done, mut failed) = (0, Vec::new());
+    for outcome in &rollout.outcomes {
+        match outcome {
+            Outcome::Ended { failed: false, .. } => done += 1,
+            Outcome::Ended { of, .. } => failed.push(of.error.as_deref().unwrap_or(of.state)),
+            Outcome::NotBegun => {}
+        }
+    }
+    let mut text = format!("{done} of {all} databases done");
+    if let Some(first) = failed.first() {
+        text += &format!("; {} failed, the first one with: {first}", failed.len());
+    }
+    if let Some(why) = &rollout.stopped {
+        text += &format!("; the others were not begun: {why}");
+    }
+    let names: Vec<&str> = request.operations.iter().map(|one| one.name.as_str()).collect();
+    act.hand_in_all(&Ended {
+        report: None,
+        schedule: None,
+        name: &format!("{} on the fleet {}", names.join(", "), setting.name),
+        why: Some(&text),
+        well: failed.is_empty() && rollout.stopped.is_none(),
+        id: &request.correlation_id,
+        by_hand: true,
+        promised: &|_| false,
+    });
 }
 
 /// One database: planned, and run where something is to be done.
