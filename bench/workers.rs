@@ -16,7 +16,7 @@ const TEST: &str = "the_benchmark_of_workers_works_on_a_few_databases";
 const LATE: f64 = 2.0;
 const SHARE: f64 = 0.6;
 /// So long before everything is due: the state is made, and the workers have begun.
-const LEAD: f64 = 20.0;
+const LEAD: i64 = 20;
 /// Rows of each database of the fleet, and how many of them go.
 const ROWS: usize = 400;
 const DOOMED: usize = 300;
@@ -27,6 +27,8 @@ struct Bench {
     server: Server,
     many: usize,
     every: Duration,
+    /// Whether schedules are waited for, which takes up to a minute and a half each time; else their times are written down.
+    waits: bool,
 }
 
 /// Processes, ended with the measurement.
@@ -66,7 +68,8 @@ fn main() {
     std::fs::create_dir_all(folder.join("fleet")).unwrap_or_else(|error| panic!("{error}"));
     let server = Server::start(&folder.join("postgres"), &["shared_buffers=256MB", "max_connections=300"])
         .unwrap_or_else(|why| panic!("{why}\nhelp: apt-get install postgresql"));
-    let bench = Bench { folder, server, many, every: Duration::from_secs(every as u64) };
+    let bench =
+        Bench { folder, server, many, every: Duration::from_secs(every as u64), waits: has("--bench") };
     println!("| what | bar | seen | met |");
     println!("|---|---|---|---|");
     bench.lateness();
@@ -118,11 +121,45 @@ impl Bench {
         (state, desk)
     }
 
+    /// A moment that comes soon, and the line of a schedule that is due then.
+    fn soon(&self) -> (Timestamp, String) {
+        let now = Timestamp::now().as_second();
+        if !self.waits {
+            return (second(now), "0 0 29 2 *".to_owned());
+        }
+        let due = second((now + LEAD + 59) / 60 * 60);
+        (due, due.strftime("%-M %-H %-d %-m *").to_string())
+    }
+
+    /// When it comes.
+    fn at(&self, due: Timestamp) -> Timestamp {
+        if self.waits { due } else { second(Timestamp::now().as_second() + 4) }
+    }
+
+    /// Where schedules are not waited for, their times are written down.
+    fn come(&self, state: &Url, due: Timestamp) {
+        if self.waits {
+            return;
+        }
+        while Timestamp::now() < due {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let due = due.strftime("%Y-%m-%dT%H:%M:%S.%6fZ");
+        script(
+            state,
+            &format!(
+                "insert into sexton.ticks (id, schedule, due, start, state, term, lease_us)
+                 select substr(md5(name), 1, 8), name, '{due}', '{due}', 'waiting', 0, 0 from sexton.schedules;
+                 select pg_notify('sexton_ticks', '')"
+            ),
+        );
+    }
+
     /// A thousand schedules, each a look at a small file, all due in the same second.
     fn lateness(&self) {
         let file = self.folder.join("small.db");
         fill(&file, 10);
-        let (due, cron) = soon();
+        let (due, cron) = self.soon();
         let mut config = format!(
             "[database.main]\nurl = \"{}\"\n[operation.look]\nkind = \"check\"\n[defaults]\nmin_free_disk_mb = 0\n",
             file.display()
@@ -131,7 +168,8 @@ impl Bench {
             config += &format!("[schedule.s{n:04}]\nrun = [\"look\"]\ncron = \"{cron}\"\n");
         }
         let (state, desk) = self.desk("lateness", &config);
-        let workers = Workers::begin(&desk, 4, due);
+        let workers = Workers::begin(&desk, 4, self.at(due));
+        self.come(&state, workers.due);
         let of = |state_of: &str| format!("select count(*) from sexton.ticks where {state_of}");
         let taken = wait_for(&workers, || count(&state, &of("state <> 'waiting'")) >= self.many as i64);
         let done = wait_for(&workers, || count(&state, &of("ended is not null")) >= self.many as i64);
@@ -158,7 +196,7 @@ impl Bench {
         for file in &files[1..] {
             std::fs::copy(first, file).unwrap_or_else(|error| panic!("{error}"));
         }
-        let (due, cron) = soon();
+        let (due, cron) = self.soon();
         let listed: Vec<String> = files.iter().map(|file| format!("\"{}\"", file.display())).collect();
         let config = format!(
             "[database.main]\nurl = \"{}\"\n[defaults]\nmax_percent = 100\nmin_free_disk_mb = 0\n\
@@ -170,8 +208,9 @@ impl Bench {
             listed.join(", ")
         );
         let (state, desk) = self.desk(name, &config);
-        let mut at_work = Workers::begin(&desk, workers, due);
+        let mut at_work = Workers::begin(&desk, workers, self.at(due));
         let ended = "select count(*) from sexton.ticks where schedule = 'daily' and ended is not null";
+        self.come(&state, at_work.due);
         let (mut kills, mut last) = (0, Instant::now());
         while count(&state, ended) == 0 {
             assert!(at_work.began.elapsed() < Duration::from_secs(3_600), "it does not end");
@@ -226,12 +265,8 @@ impl Workers {
     }
 }
 
-/// A full minute that comes soon, and the line of a schedule that is due then.
-fn soon() -> (Timestamp, String) {
-    let from = Timestamp::now().as_second() as f64 + LEAD;
-    let minute = (from / 60.0).ceil() as i64 * 60;
-    let due = Timestamp::from_second(minute).unwrap_or_else(|error| panic!("{error}"));
-    (due, due.strftime("%-M %-H %-d %-m *").to_string())
+fn second(number: i64) -> Timestamp {
+    Timestamp::from_second(number).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Waits for something; the seconds since everything was due.

@@ -406,6 +406,10 @@ impl Dialect for Spelling {
         Sql::new(" for update skip locked")
     }
 
+    fn clock_us(&self) -> Sql {
+        Sql::new("(extract(epoch from clock_timestamp()) * 1000000)::bigint")
+    }
+
     fn announce(&self, name: &str) -> Option<Sql> {
         Some(Sql::new("select pg_notify(").bind(name).text(", '')"))
     }

@@ -289,7 +289,7 @@ impl Facts for Link {
     }
 
     fn server(&mut self) -> Result<Server> {
-        let clock = Sql::new("select cast(round(unixepoch('now', 'subsec') * 1000) as integer) * 1000");
+        let clock = Sql::new("select ").add(&self.dialect().clock_us());
         Ok(Server {
             engine: "sqlite".to_owned(),
             version: rusqlite::version().to_owned(),

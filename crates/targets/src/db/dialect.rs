@@ -133,6 +133,8 @@ pub trait Dialect: Send + Sync {
     fn passing(&self) -> Sql {
         Sql::default()
     }
+    /// An expression for the database's own clock, in microseconds since 1970.
+    fn clock_us(&self) -> Sql;
     /// A query that tells this name to all who listen, at the commit of its transaction; none where nobody can be told.
     fn announce(&self, name: &str) -> Option<Sql> {
         let _ = name;
