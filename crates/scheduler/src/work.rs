@@ -321,7 +321,7 @@ pub fn needed_approval(known: &Known, request: &Request) -> Option<String> {
     }
     match &known.approval {
         Some((_, None)) => None,
-        Some((_, Some(of))) if *of == fingerprint(request) => None,
+        Some((_, Some(of))) if *of == fingerprint(&known.schedule, request) => None,
         Some(_) => {
             Some("approval needed: what it runs was changed since it was approved; only shown".to_owned())
         }
@@ -332,9 +332,12 @@ pub fn needed_approval(known: &Known, request: &Request) -> Option<String> {
     }
 }
 
-/// What an approval is given for: operations with all of their options and limits.
-pub fn fingerprint(request: &Request) -> String {
-    let text = serde_json::to_string(&request.operations).unwrap_or_default();
+/// What an approval is given for: operations with all of their options and limits, and the fleet.
+pub fn fingerprint(schedule: &Schedule, request: &Request) -> String {
+    let mut text = serde_json::to_string(&request.operations).unwrap_or_default();
+    if let Some(fleet) = &schedule.says.fleet {
+        text = format!("{text} on {fleet}");
+    }
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -153,9 +153,11 @@ impl Schedules<'_> {
 
     /// Allows it to do what it is now.
     pub fn approve(&self, name: &str, max_rows: Option<u64>, actor: &str) -> Result<(), Trouble> {
-        let request = request_of(self.config, &self.named(name)?.schedule)?;
+        let schedule = self.named(name)?.schedule;
+        let request = request_of(self.config, &schedule)?;
         let now = self.engine.clock().now();
-        let approval = json!({ "by": actor, "at": now, "max_rows": max_rows, "of": fingerprint(&request) });
+        let approval =
+            json!({ "by": actor, "at": now, "max_rows": max_rows, "of": fingerprint(&schedule, &request) });
         let changed = Entry { approval: Some(approval.clone()), ..self.entry(name, actor)? };
         self.put(&changed, Some(changed.version))?;
         self.engine.audit(actor, "approve schedule", name, &approval.to_string())?;

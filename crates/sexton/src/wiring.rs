@@ -2,7 +2,9 @@
 //!
 //! Nothing is connected to here; databases, stores and the state are opened at their first use.
 
-use crate::config::{Config, DatabaseSetting, FleetSetting, StatePlace, StorePlace, StoreSetting, nearest};
+use crate::config::{
+    Config, DatabaseSetting, FleetSetting, Members, StatePlace, StorePlace, StoreSetting, nearest,
+};
 use crate::fleet;
 use backends::bucket::{Bucket, BucketOptions, Credentials};
 use backends::jq::Children;
@@ -85,13 +87,21 @@ impl Known {
         if let Some(known) = self.databases.iter().find(|known| known.name == name) {
             return Ok(Some(known.clone()));
         }
-        if self.fleets.is_empty() {
+        let mut listed = self.fleets.iter().filter_map(|fleet| match &fleet.members {
+            Members::Listed(all) => all.iter().find(|known| known.name == name),
+            Members::Queried { .. } => None,
+        });
+        if let Some(known) = listed.next() {
+            return Ok(Some(known.clone()));
+        }
+        let asked = |fleet: &FleetSetting| matches!(fleet.members, Members::Queried { .. });
+        if is_place(name) || !self.fleets.iter().any(asked) {
             return Ok(None);
         }
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if !members.contains_key(name) {
             members.clear();
-            for fleet in &self.fleets {
+            for fleet in self.fleets.iter().filter(|fleet| asked(fleet)) {
                 let all = fleet::members(fleet, |from| self.configured(from))?;
                 for member in all {
                     members.entry(member.setting.name.clone()).or_insert(member.setting);
