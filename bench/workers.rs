@@ -17,6 +17,8 @@ const LATE: f64 = 2.0;
 const SHARE: f64 = 0.6;
 /// So long before everything is due: the state is made, and the workers have begun.
 const LEAD: i64 = 20;
+/// A worker does one thing at a time, so that four of them are four times as much as one.
+const AT_WORK: &[&str] = &["worker", "--workers", "1", "--lease", "5"];
 /// Rows of each database of the fleet, and how many of them go.
 const ROWS: usize = 400;
 const DOOMED: usize = 300;
@@ -247,7 +249,7 @@ impl Bench {
 impl Workers {
     /// So many of them, for whom everything is due at that moment.
     fn begin(desk: &Path, many: usize, due: Timestamp) -> Self {
-        let all = (0..many).map(|_| sexton(desk, &["worker", "--lease", "5"])).collect();
+        let all = (0..many).map(|_| sexton(desk, AT_WORK)).collect();
         let workers = Self { all, began: Instant::now(), due };
         assert!(workers.since_due() < -1.0, "everything was due before the workers had begun");
         workers
@@ -256,7 +258,7 @@ impl Workers {
     fn replace(&mut self, desk: &Path, n: usize) {
         let _ = self.all[n].kill();
         let _ = self.all[n].wait();
-        self.all[n] = sexton(desk, &["worker", "--lease", "5"]);
+        self.all[n] = sexton(desk, AT_WORK);
     }
 
     /// Seconds since everything was due; less than nothing before.
