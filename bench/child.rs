@@ -177,6 +177,7 @@ fn request(kind: &str, options: &str) -> Request {
         correlation_id: "bench".to_owned(),
         force: false,
         go_on: false,
+        max_parallel: 1,
     }
 }
 

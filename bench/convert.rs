@@ -238,6 +238,7 @@ fn request(options: serde_json::Value) -> Request {
         correlation_id: "bench".to_owned(),
         force: false,
         go_on: true,
+        max_parallel: 1,
     }
 }
 

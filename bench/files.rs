@@ -277,6 +277,7 @@ fn child(variant: &str, folder: &Path) {
         correlation_id: "bench".to_owned(),
         force: false,
         go_on: false,
+        max_parallel: 1,
     };
     let began = Instant::now();
     let plan = engine.plan(&request).unwrap_or_else(|error| panic!("{error:?}"));

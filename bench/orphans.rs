@@ -169,6 +169,7 @@ fn request(options: serde_json::Value, manners: Manners) -> Request {
         correlation_id: "bench".to_owned(),
         force: false,
         go_on: true,
+        max_parallel: 1,
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Which batch is next, and whether there is one, is decided in `run`.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, superseded};
 use crate::error::{Class, Error, Failure, chain};
 use crate::event::{Counts, What};
 use crate::housekeeping::name_the_blocker;
@@ -17,7 +17,7 @@ use crate::scopes::{self, GivenUp, Told};
 use crate::undo::{self, Point, PointState};
 use crate::work::{AGAIN_WITH_CARE, Did, Memory, Setting, Work};
 use std::time::{Duration, Instant};
-use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql};
+use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql, Tx};
 
 /// The code of a statement that was ended because of its time limit, or by somebody.
 const CANCELLED: &str = "57014";
@@ -53,6 +53,8 @@ pub(crate) struct Execution<'a> {
     pub limits: Limits,
     pub point: String,
     pub began: Instant,
+    /// Under which term the run is worked on.
+    pub term: i64,
 }
 
 impl Execution<'_> {
@@ -141,6 +143,7 @@ impl Run<'_, '_> {
     ) -> Result<Option<Counts>, Failure> {
         let name = work.operation.checkpoint(&work.point, &work.item.steps);
         let Ok(Some(there)) = Checkpoint::read(session, &name) else { return Ok(None) };
+        self.still_ours(work, session)?;
         if there.batch <= checkpoint.batch {
             return Ok(None);
         }
@@ -149,6 +152,25 @@ impl Run<'_, '_> {
         *memory = work.memory(undo::read_point(session, &work.point)?);
         *checkpoint = there.padded(work.item.steps.len());
         Ok(Some(counts))
+    }
+
+    /// Fails when the run was taken over by somebody else.
+    fn still_ours(&self, work: &Execution, session: &mut dyn Session) -> Result<(), Failure> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        match Checkpoint::term(session, &name)? > work.term {
+            true => Err(superseded().into()),
+            false => Ok(()),
+        }
+    }
+
+    /// The same inside a transaction, until the end of which nobody can take it over.
+    fn only_if_ours(&self, work: &Execution, tx: &mut dyn Tx) -> crate::error::Result<()> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        let now = self.engine.clock().now();
+        match work.term == 0 || Checkpoint::claim(tx, work.dialect, &name, now, work.term)? {
+            true => Ok(()),
+            false => Err(superseded()),
+        }
     }
 
     /// One transaction: the change, its undo rows and the checkpoint.
@@ -175,12 +197,14 @@ impl Run<'_, '_> {
         (self.at_command, self.did) = (None, None);
         let mut worked = Duration::ZERO;
         if let Some(command) = work.operation.outside(step, &aim, work.limits)? {
+            self.still_ours(work, session)?;
             self.at_command = Some(aim.clone());
             worked = self.perform(work, session, checkpoint, memory, &aim, &command)?;
             self.at_command = None;
         }
         let outcome = match self.attempt(work, session, checkpoint, memory, &aim, (rows, time), retry) {
             Err(Failure::Error(error)) if error.class == Class::Data => {
+                self.still_ours(work, session)?;
                 let class = error.class;
                 let failure = Failure::Error(error);
                 let said = chain(&failure);
@@ -225,7 +249,7 @@ impl Run<'_, '_> {
             if memory.things && !memory.forget {
                 undo::open_point(tx.as_mut(), work.dialect, &self.undo_point(work))?;
             }
-            begun.write(tx.as_mut(), work.dialect, &name, clock.now())?;
+            begun.write(tx.as_mut(), work.dialect, &name, clock.now(), work.term)?;
             tx.commit()?;
             *checkpoint = begun;
         }
@@ -358,7 +382,7 @@ impl Run<'_, '_> {
                     }
                 }
             }
-            new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now())?;
+            new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now(), work.term)?;
             faults.point("checkpointed")?;
             match self.next_follows(work, checkpoint.step, &new_checkpoint) {
                 true => tx.commit_soon()?,
@@ -398,6 +422,7 @@ impl Run<'_, '_> {
         let mut memory = Memory::new(&work.point, true, Vec::new());
         let setting = self.setting(work);
         let noted = session.begin(&work.limits).and_then(|mut tx| {
+            self.only_if_ours(work, tx.as_mut())?;
             let number = checkpoint.batch as i64 + 1;
             let mut handle = Work::new(tx.as_mut(), &setting, &mut memory, number, false);
             work.operation.failed(step, &checkpoint.cursor, &chain(failure), &mut handle)?;
@@ -424,6 +449,7 @@ impl Run<'_, '_> {
         let setting = self.setting(work);
         let went = match session.begin(&work.limits) {
             Ok(mut tx) => {
+                self.only_if_ours(work, tx.as_mut())?;
                 let mut handle = Work::new(tx.as_mut(), &setting, &mut memory, 0, false);
                 let went = work.operation.go_back(error, stores, Some(&mut handle));
                 if let Some(name) = handle.fired() {
@@ -431,6 +457,8 @@ impl Run<'_, '_> {
                 }
                 went.and_then(|told| tx.commit().map(|()| told))
             }
+            // Whether it is still ours to take back cannot be told.
+            Err(error) if work.term > 0 => Err(error),
             Err(_) => work.operation.go_back(error, stores, None),
         };
         match went {
@@ -467,7 +495,7 @@ impl Run<'_, '_> {
         scopes::install(tx.as_mut(), work.dialect)?;
         let operation = &work.item.operation.name;
         scopes::note_failure(tx.as_mut(), work.dialect, operation, &given_up.scope, &error, now)?;
-        passed.write(tx.as_mut(), work.dialect, &name, now)?;
+        passed.write(tx.as_mut(), work.dialect, &name, now, work.term)?;
         faults.point("scope passed over")?;
         tx.commit()?;
         *checkpoint = passed;

@@ -1,6 +1,7 @@
 //! How far an operation got: one row in the maintained database, written in the transaction of each batch.
 //!
-//! It is the truth; the run log's copy is for people. After a crash the next run reads it and goes on.
+//! It is the truth; the run log's copy is for people. After a crash the next run reads it and goes on. The row has the term of
+//! whoever wrote it: one who has lost the run to another, and does not know it yet, cannot commit a batch any more.
 
 use crate::error::{Error, Result};
 use crate::event::Counts;
@@ -8,6 +9,16 @@ use crate::operation::Cursor;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use targets::db::{Dialect, Facts, Sql, Tx, Value};
+
+/// The code of the error of one whose run was taken over by somebody else.
+pub(crate) const SUPERSEDED: &str = "superseded";
+
+/// The error of one whose run was taken over by somebody else.
+pub(crate) fn superseded() -> Error {
+    Error::system("another worker has taken this run over")
+        .help("nothing is lost: it goes on from the last batch, see `sexton runs list`")
+        .code(SUPERSEDED)
+}
 
 /// How far an operation got.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,25 +72,65 @@ impl Checkpoint {
         self.counts.fill(Counts::default());
     }
 
-    /// Stores it, inside the transaction of the batch.
-    pub fn write(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str, now: Timestamp) -> Result<()> {
+    /// Stores it, inside the transaction of the batch: which fails, at its commit at the latest, when the run belongs to a higher
+    /// term by now.
+    pub fn write(
+        &self,
+        tx: &mut dyn Tx,
+        dialect: &dyn Dialect,
+        name: &str,
+        now: Timestamp,
+        term: i64,
+    ) -> Result<()> {
         // A thousand steps that have not begun, or that change no rows, would be written again with every batch.
         let told = self.counts.iter().rposition(|counts| *counts != Counts::default()).map_or(0, |n| n + 1);
         let short = Self { counts: self.counts[..told].to_vec(), cursor: self.cursor.clone(), ..*self };
-        let progress = serde_json::to_string(&short)
+        // No progress is an error of the database, so that nobody has to ask how many rows this statement changed.
+        let unless_later = Sql::new(
+            " on conflict (point) do update
+              set progress = case when c.term > excluded.term then null else excluded.progress end,
+                  updated_at = excluded.updated_at,
+                  term = excluded.term",
+        );
+        tx.later(short.row(dialect, name, now, term)?.add(&unless_later))
+    }
+
+    /// Takes it over under this term, inside a transaction: after its commit no batch of a lower one commits. False when there is a
+    /// higher one.
+    pub(crate) fn claim(
+        tx: &mut dyn Tx,
+        dialect: &dyn Dialect,
+        name: &str,
+        now: Timestamp,
+        term: i64,
+    ) -> Result<bool> {
+        let unless_later =
+            Sql::new(" on conflict (point) do update set term = excluded.term where c.term <= excluded.term");
+        Ok(tx.execute(&Self::default().row(dialect, name, now, term)?.add(&unless_later))? == 1)
+    }
+
+    /// The term under which it was written last; 0 where there is none.
+    pub(crate) fn term(facts: &mut dyn Facts, name: &str) -> Result<i64> {
+        let select = Sql::new("select term from ")
+            .table(&facts.dialect().own("checkpoints"))
+            .text(" where point = ")
+            .bind(name);
+        Ok(facts.value(&select)?.as_int().unwrap_or(0))
+    }
+
+    fn row(&self, dialect: &dyn Dialect, name: &str, now: Timestamp, term: i64) -> Result<Sql> {
+        let progress = serde_json::to_string(self)
             .map_err(|error| Error::system("the checkpoint cannot be written").because(error))?;
-        tx.later(
-            Sql::new("insert into ")
-                .table(&dialect.own("checkpoints"))
-                .text(" (point, progress, updated_at) values (")
-                .bind(name)
-                .text(", ")
-                .bind(progress)
-                .text(", ")
-                .bind(now.to_string())
-                .text(
-                    ") on conflict (point) do update set progress = excluded.progress, updated_at = excluded.updated_at",
-                ),
-        )
+        Ok(Sql::new("insert into ")
+            .table(&dialect.own("checkpoints"))
+            .text(" as c (point, progress, updated_at, term) values (")
+            .bind(name)
+            .text(", ")
+            .bind(progress)
+            .text(", ")
+            .bind(now.to_string())
+            .text(", ")
+            .bind(term)
+            .text(")"))
     }
 }

@@ -153,6 +153,18 @@ impl Engine {
 
     /// The same under a chosen id, for surfaces that tell the id before the run ends.
     pub fn run_as(&self, id: &str, plan: &Plan, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        self.run_under(id, 0, plan, stop, watch)
+    }
+
+    /// The same under a term, so that it can be taken over by one with a higher one.
+    pub fn run_under(
+        &self,
+        id: &str,
+        term: i64,
+        plan: &Plan,
+        stop: &Stop,
+        watch: &mut Watch,
+    ) -> Result<Report, Failure> {
         let state = self.state()?;
         self.faults.point("before the run")?;
         let doubt = self.doubt_of(plan)?;
@@ -163,9 +175,9 @@ impl Engine {
         }
         let forced = doubt.is_some() && plan.request.force && !plan.request.dry_run;
         let _presence = self.present(id)?;
-        state.begin_run(id, plan, self.clock().now())?;
+        state.begin_run(id, plan, self.clock().now(), term)?;
         self.faults.point("run begun")?;
-        let report = self.execute(id, plan, Vec::new(), doubt, stop, watch)?;
+        let report = self.execute((id, term), plan, Vec::new(), doubt, stop, watch)?;
         // At the end: what is older than its age by a clock that somebody allowed is not forgotten by this run.
         if forced {
             self.believe_clock()?;
@@ -173,10 +185,10 @@ impl Engine {
         Ok(report)
     }
 
-    /// A run from its events so far.
+    /// A run, worked on under a term, from its events so far.
     pub(crate) fn execute(
         &self,
-        id: &str,
+        (id, term): (&str, i64),
         plan: &Plan,
         events: Vec<crate::event::Event>,
         doubt: Option<Finding>,
@@ -187,11 +199,19 @@ impl Engine {
         let _emptied = self.kept.emptied_at_the_end();
         let statuses = crate::resume::statuses_of(plan, &events);
         let mut forward = |event: &crate::event::Event| watch(event);
-        let mut journal =
-            Journal::new(id, events, state, self.parts.log_folder.as_deref(), self.clock(), &mut forward);
+        let mut journal = Journal::new(
+            id,
+            term,
+            events,
+            state,
+            self.parts.log_folder.as_deref(),
+            self.clock(),
+            &mut forward,
+        );
         Run {
             engine: self,
             id,
+            term,
             plan,
             stop,
             doubt,

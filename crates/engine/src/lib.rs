@@ -29,6 +29,7 @@ mod held;
 mod housekeeping;
 mod journal;
 mod kept;
+mod lanes;
 mod left_behind;
 mod operation;
 mod pace;
@@ -85,8 +86,8 @@ pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
-    Alarm, Audit, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Role, RunRecord,
-    Sessions, Tick, TickState, Timetable, Token, Tokens, Worker,
+    Alarm, Audit, Bell, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Part, Role,
+    RunRecord, Sessions, Tick, TickState, Timetable, Token, Tokens, Worker,
 };
 pub use status::Status;
 pub use stop::Stop;

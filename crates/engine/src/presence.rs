@@ -31,6 +31,7 @@ pub(crate) enum Life {
 pub(crate) struct Presence<'a> {
     state: &'a State,
     run: String,
+    me: Seen,
     beat: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
@@ -42,7 +43,7 @@ impl Engine {
         state.arrive(run, &me)?;
         let (end, ended) = channel();
         let database = state.database();
-        let id = run.to_owned();
+        let (id, seen) = (run.to_owned(), me.clone());
         let beat = move || {
             let mut own = None;
             while ended.recv_timeout(BETWEEN_BEATS) == Err(RecvTimeoutError::Timeout) {
@@ -61,7 +62,7 @@ impl Engine {
         };
         // Without a thread the run is only heard of at its beginning; the lock tells the rest.
         let beat = std::thread::Builder::new().name("sexton-beat".to_owned()).spawn(beat).ok();
-        Ok(Presence { state, run: run.to_owned(), beat: beat.map(|thread| (end, thread)) })
+        Ok(Presence { state, run: run.to_owned(), me: seen, beat: beat.map(|thread| (end, thread)) })
     }
 
     /// Whether somebody works on a run that has not come to its end.
@@ -106,7 +107,7 @@ impl Drop for Presence<'_> {
             drop(end);
             let _ = thread.join();
         }
-        if let Err(error) = self.state.leave(&self.run) {
+        if let Err(error) = self.state.leave(&self.run, &self.me) {
             tracing::warn!(%error, "the state cannot note that the run is over");
         }
     }

@@ -81,10 +81,22 @@ pub struct Request {
     /// Go on with the next operation when one fails (one whose `needs` failed is skipped in any case).
     #[serde(default = "yes")]
     pub go_on: bool,
+    /// How many operations may be at work at a time, where they have nothing in common.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub max_parallel: usize,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks that way")]
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 /// Limits and manners of one operation. All can be set in `[defaults]`, per operation, per schedule and by flag.

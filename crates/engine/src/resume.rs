@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::presence::Life;
 use crate::report::{Report, status_of};
 use crate::request::Manners;
-use crate::state::Audit;
+use crate::state::{Audit, RunRecord};
 use crate::status::Status;
 use crate::stop::Stop;
 
@@ -36,6 +36,8 @@ pub struct Resumable {
     pub plan: Plan,
     /// Operations that could not be planned then and can be now: nobody has seen and allowed them yet.
     pub new: bool,
+    /// Under which term it goes on.
+    pub term: i64,
 }
 
 impl Engine {
@@ -45,10 +47,31 @@ impl Engine {
         self.resume_as(&run, stop, watch)
     }
 
+    /// Goes on with a run, by its whole id, that somebody else has begun and lost: under a higher term, so that he can do nothing
+    /// more about it, whether he lives or not.
+    pub fn take_over(&self, run: &str, term: i64, stop: &Stop, watch: &mut Watch) -> Result<Report, Failure> {
+        let state = self.state()?;
+        // First: what is read afterwards is all that he has written down.
+        state.claim_run(run, term)?;
+        let run = self.what_is_left(state.run(run)?, &Changes::default(), term)?;
+        self.resume_as(&run, stop, watch)
+    }
+
     /// What going on with a run would do.
     pub fn resumable(&self, prefix: &str, changes: &Changes) -> Result<Resumable, Failure> {
         let state = self.state()?;
         let record = state.run(&state.find_run(prefix)?)?;
+        if !record.is_finished()
+            && let Life::At(holder) = self.life(&record)
+        {
+            let database = record.report().metadata.database;
+            return Err(Failure::Busy { database, holder });
+        }
+        let term = state.term(&record.id)?;
+        self.what_is_left(record, changes, term)
+    }
+
+    fn what_is_left(&self, record: RunRecord, changes: &Changes, term: i64) -> Result<Resumable, Failure> {
         let statuses = statuses_of(&record.plan, &record.events);
         let open = |status: &Status| status.can_resume() || !status.is_over();
         if !statuses.iter().any(open) {
@@ -60,12 +83,6 @@ impl Engine {
             ))
             .help("start a new one with `sexton run`")
             .into());
-        }
-        if !record.is_finished()
-            && let Life::At(holder) = self.life(&record)
-        {
-            let database = record.report().metadata.database;
-            return Err(Failure::Busy { database, holder });
         }
         let mut plan = record.plan;
         plan.request.force |= changes.force;
@@ -81,7 +98,7 @@ impl Engine {
                 new |= item.failed.is_none();
             }
         }
-        Ok(Resumable { id: record.id, plan, new })
+        Ok(Resumable { id: record.id, plan, new, term })
     }
 
     /// Goes on with a run.
@@ -100,9 +117,9 @@ impl Engine {
             }
         });
         let _presence = self.present(&run.id)?;
-        state.reopen_run(&run.id, &run.plan, otherwise.as_ref())?;
+        state.reopen_run(&run.id, &run.plan, otherwise.as_ref(), run.term)?;
         let doubt = self.doubt_of_clock()?;
-        self.execute(&run.id, &run.plan, record.events, doubt, stop, watch)
+        self.execute((&run.id, run.term), &run.plan, record.events, doubt, stop, watch)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::backup::Gate;
 use crate::batch::{Came, Execution};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, SUPERSEDED, superseded};
 use crate::clock_guard::{CLOCK, weighed};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, chain};
@@ -19,6 +19,7 @@ use crate::plan::{Plan, Step, Unplanned};
 use crate::quarantine::LEFT_BEHIND;
 use crate::report::Report;
 use crate::request::{Manners, forbidding};
+use crate::retry;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Waited};
@@ -32,11 +33,15 @@ use targets::db::{Command, Facts, Limits, Session};
 
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
+/// Nobody had a run before the one whose term this is.
+const FIRST: i64 = 1;
 
 /// One run at work.
 pub(crate) struct Run<'a, 'j> {
     pub engine: &'a Engine,
     pub id: &'a str,
+    /// Under which term it is worked on: whoever takes it over has a higher one. 0 where nobody counts.
+    pub term: i64,
     pub plan: &'a Plan,
     pub stop: &'a Stop,
     /// Why the clock is not believed.
@@ -65,37 +70,15 @@ impl Run<'_, '_> {
         let asked_by = &self.plan.request.correlation_id;
         let _span = tracing::error_span!(target: LOG, "run", correlation = %asked_by).entered();
         let mut now: Vec<Status> = statuses.to_vec();
-        let mut busy = None;
-        for n in 0..self.plan.items.len() {
-            let before = now[n];
-            // What an earlier attempt passed over, because it was stopped before it say, may have its turn now.
-            let passed_over = before == Status::Skipped && self.plan.items[n].skipped.is_none();
-            if before.is_over() && !before.can_resume() && !passed_over {
-                continue;
-            }
-            if let Some(reason) = self.reason_to_skip(n, &now) {
-                self.log(n, What::Skipped { reason })?;
-                now[n] = Status::Skipped;
-                continue;
-            }
-            let resumed = before.can_resume() && self.has_begun(n);
-            let outcome = self.item(n, resumed);
-            if let Err(failure) = outcome {
-                self.fail(n, &failure)?;
-                match failure {
-                    Failure::Fault(_) => return Err(failure),
-                    Failure::Busy { .. } => busy = Some(failure),
-                    Failure::Error(_) => {}
-                }
-            }
-            now[n] =
-                crate::report::status_of(self.journal.events().iter().filter(|event| event.item == Some(n)));
-        }
+        let busy = match self.plan.request.max_parallel > 1 && self.plan.items.len() > 1 {
+            true => self.side_by_side(&mut now)?,
+            false => self.one_by_one(&mut now)?,
+        };
         self.engine.faults().point("before the end")?;
         self.journal.append(None, What::Finished)?;
         self.journal.flush()?;
         let report = Report::fold(self.id, self.plan, self.journal.events());
-        self.engine.state()?.finish_run(self.id, &report)?;
+        self.engine.state()?.finish_run(self.id, &report, self.term)?;
         tell_outcome(&report);
         self.engine.tell_applications(&report, self.plan);
         // A run that could not even begin is told as such; among others it is one failure of several.
@@ -103,6 +86,60 @@ impl Run<'_, '_> {
             Some(failure) => Err(failure),
             None => Ok(report),
         }
+    }
+
+    /// All operations in order; the last failure of one whose database is busy.
+    fn one_by_one(&mut self, now: &mut [Status]) -> Result<Option<Failure>, Failure> {
+        let mut busy = None;
+        for n in 0..self.plan.items.len() {
+            if !self.has_a_turn(n, now)? {
+                continue;
+            }
+            let resumed = now[n].can_resume() && self.has_begun(n);
+            let outcome = self.item(n, resumed);
+            busy = self.settle(n, outcome, now)?.or(busy);
+        }
+        Ok(busy)
+    }
+
+    /// Whether an operation is to be worked on now, where the others stand like this; else that is written down.
+    pub(crate) fn has_a_turn(&mut self, n: usize, now: &mut [Status]) -> Result<bool, Failure> {
+        let before = now[n];
+        // What an earlier attempt passed over, because it was stopped before it say, may have its turn now.
+        let passed_over = before == Status::Skipped && self.plan.items[n].skipped.is_none();
+        if before.is_over() && !before.can_resume() && !passed_over {
+            return Ok(false);
+        }
+        if let Some(reason) = self.reason_to_skip(n, now) {
+            self.log(n, What::Skipped { reason })?;
+            now[n] = Status::Skipped;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// What has become of an operation; its failure again where the database is busy. Whatever ends the run is an error.
+    pub(crate) fn settle(
+        &mut self,
+        n: usize,
+        outcome: Result<(), Failure>,
+        now: &mut [Status],
+    ) -> Result<Option<Failure>, Failure> {
+        let mut busy = None;
+        if let Err(failure) = outcome {
+            if is_superseded(&failure) {
+                // What becomes of it is told by the one who has it now.
+                return Err(failure);
+            }
+            self.fail(n, &failure)?;
+            match failure {
+                Failure::Fault(_) => return Err(failure),
+                Failure::Busy { .. } => busy = Some(failure),
+                Failure::Error(_) => {}
+            }
+        }
+        now[n] = crate::report::status_of(self.journal.events().iter().filter(|event| event.item == Some(n)));
+        Ok(busy)
     }
 
     fn reason_to_skip(&self, n: usize, statuses: &[Status]) -> Option<String> {
@@ -138,7 +175,7 @@ impl Run<'_, '_> {
     }
 
     /// Whether the n-th operation began to change something.
-    fn has_begun(&self, n: usize) -> bool {
+    pub(crate) fn has_begun(&self, n: usize) -> bool {
         let started = |event: &Event| event.item == Some(n) && matches!(event.what, What::Started { .. });
         self.journal.events().iter().any(started)
     }
@@ -167,7 +204,8 @@ impl Run<'_, '_> {
         self.log(n, What::Failed { class, error: chain(failure), help, step, busy })
     }
 
-    fn item(&mut self, n: usize, resumed: bool) -> Result<(), Failure> {
+    /// One operation from its beginning to its end.
+    pub(crate) fn item(&mut self, n: usize, resumed: bool) -> Result<(), Failure> {
         let plan = self.plan;
         let item = &plan.items[n];
         let faults = self.engine.faults();
@@ -267,11 +305,13 @@ impl Run<'_, '_> {
             limits,
             point: undo::point_id(self.id, n),
             began: self.engine.clock().tick(),
+            term: self.term,
         };
         let known = match self.install(n, session.as_mut(), &work.limits)? {
             true => Vec::new(),
             false => self.forget_expired(session.as_mut(), &work.limits)?,
         };
+        self.take_over(&work, session.as_mut())?;
         self.take_back_files(n, item, operation.as_ref(), session.as_mut())?;
         let known = known.into_iter().find(|point| point.id == work.point);
         self.held = Held::default();
@@ -335,15 +375,61 @@ impl Run<'_, '_> {
     fn lock(&mut self, session: &mut dyn Session, database: &str, patience: Duration) -> Result<(), Failure> {
         let clock = self.engine.clock();
         let began = clock.tick();
-        let holder = format!("run {} (process {})", self.id, std::process::id());
-        while !session.try_lock(&holder)? {
+        let process = std::process::id();
+        let own = match self.term {
+            ..=FIRST => format!("run {} (process {process})", self.id),
+            term => format!("run {} (process {process}, attempt {term})", self.id),
+        };
+        let mut ended = self.term <= FIRST;
+        while !session.try_lock(&own)? {
+            let holder = session.lock_holder()?;
+            let has_it = |prefix: &str| holder.as_ref().is_some_and(|holder| holder.starts_with(prefix));
+            if has_it(&own) && self.plan.request.max_parallel > 1 && !self.stop.asked() {
+                // Another operation of this run has it, under another name of the same database.
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+            // An earlier attempt of this very run, which has lost it: asleep, or cut off from everybody but the database.
+            if !ended && has_it(&format!("run {} ", self.id)) && !has_it(&own) {
+                ended = session.end_right(&format!("run {} ", self.id))?;
+                tracing::warn!(run = self.id, ended, "an earlier attempt of this run still had the database");
+                continue;
+            }
             if clock.tick().duration_since(began) > patience || self.stop.asked() {
-                let holder = session.lock_holder()?.unwrap_or_else(|| "someone else".to_owned());
+                let holder = holder.unwrap_or_else(|| "someone else".to_owned());
                 return Err(Failure::Busy { database: database.to_owned(), holder });
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// From here on nobody who had this run before commits a batch of it.
+    fn take_over(&mut self, work: &Execution, session: &mut dyn Session) -> Result<(), Failure> {
+        if self.term <= FIRST {
+            return Ok(());
+        }
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        let mut waits = retry::waits(retry::USUAL);
+        loop {
+            let now = self.engine.clock().now();
+            let claimed = session.begin(&work.limits).and_then(|mut tx| {
+                let claimed = Checkpoint::claim(tx.as_mut(), work.dialect, &name, now, self.term)?;
+                tx.commit().map(|()| claimed)
+            });
+            match claimed {
+                Ok(true) => return self.engine.faults().point("taken over"),
+                Ok(false) => return Err(superseded().into()),
+                Err(error) if retry::may_retry(error.class) => match waits.next() {
+                    Some(wait) => self.engine.clock().sleep(wait),
+                    None => {
+                        let holder = "an earlier attempt, which has a transaction open".to_owned();
+                        return Err(Failure::Busy { database: work.item.operation.database.clone(), holder });
+                    }
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The loop over steps and batches.
@@ -452,6 +538,11 @@ impl Run<'_, '_> {
         let counted = work.item.was_counted(checkpoint.step);
         Ok((counted && done > most && !self.plan.request.force).then_some(StopReason::Grown))
     }
+}
+
+/// Whether somebody else has taken the run over.
+fn is_superseded(failure: &Failure) -> bool {
+    matches!(failure, Failure::Error(error) if error.code.as_deref() == Some(SUPERSEDED))
 }
 
 /// The limits of each transaction.

@@ -176,6 +176,7 @@ fn own_request(operations: Vec<OperationRequest>, actor: &str) -> Request {
         correlation_id: new_id(),
         force: false,
         go_on: false,
+        max_parallel: 1,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Ended<'a> {
     pub name: &'a str,
     /// Why it was not done, where there is no report that says it.
     pub why: Option<&'a str>,
+    /// Whether that, where there is no report, tells of something that went well.
+    pub well: bool,
     /// What it is known by, where there is no run.
     pub id: &'a str,
     /// Whether somebody typed it.
@@ -78,8 +80,12 @@ impl Post<'_> {
                 (message, format!("run/{}/{at}", report.run_id), said)
             }
             (None, Some(why)) => {
-                let title = format!("{} failed", ended.name);
-                let mut message = Message::new(Event::Failure, Level::Warning, title, why, now);
+                let (event, level, word) = match ended.well {
+                    true => (Event::Success, Level::Info, "done"),
+                    false => (Event::Failure, Level::Warning, "failed"),
+                };
+                let title = format!("{} {word}", ended.name);
+                let mut message = Message::new(event, level, title, why, now);
                 message.text = format!("{why}\n\ncorrelation {}", message.correlation_id);
                 message.schedule = schedule.map(str::to_owned);
                 (message, format!("end/{}", ended.id), why.to_owned())

@@ -8,13 +8,16 @@ mod blackout;
 pub mod cron;
 mod due;
 pub mod export;
+mod fleet;
 mod look;
+pub mod rollout;
 mod schedule;
 mod work;
 
 pub use blackout::Blackout;
 pub use cron::Cron;
 pub use due::due;
+pub use fleet::{Fleet, Member};
 pub use look::{Known, Looker, all, one};
 pub use schedule::{
     Approval, ClockChange, Definition, Fault, Missed, Notifications, Overlap, Schedule, Timing,

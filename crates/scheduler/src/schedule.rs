@@ -19,6 +19,8 @@ pub struct Definition {
     pub description: Option<String>,
     /// The operations and groups that run, in this order.
     pub run: Vec<String>,
+    /// The fleet: it runs on each of its databases, whatever database the operations say, in the manner of the fleet.
+    pub fleet: Option<String>,
     /// When: five fields as in cron, with names, `L` and `#n`, such as `0 4 * * sun#1` for the first Sunday of the month.
     pub cron: Option<String>,
     /// The zone of these times.
@@ -88,6 +90,7 @@ impl Default for Definition {
             title: None,
             description: None,
             run: Vec::new(),
+            fleet: None,
             cron: None,
             zone: "UTC".to_owned(),
             after: Vec::new(),

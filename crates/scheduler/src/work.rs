@@ -1,13 +1,15 @@
 //! Working on what is due: a tick is taken, run or resumed, and ended, in one process at a time.
 //!
-//! Whoever dies in the middle loses the lease, and the next worker resumes the run from its checkpoint. That no two work on
-//! one database is kept by the lock of the database itself, whatever the timetable says.
+//! Whoever dies in the middle loses the lease, and the next worker goes on with the run from its checkpoint, under a higher
+//! term: one who only slept commits nothing more. That no two work on one database is kept by the lock of the database itself,
+//! whatever the timetable says.
 
+use crate::fleet::Fleet;
 use crate::look::{Known, chain, one};
 use crate::schedule::Schedule;
 use engine::{
-    Engine, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status, Stop, Tick, TickState,
-    new_id,
+    BUSY, Class, Engine, Error, Event, Failure, Looked, NewTick, Plan, Report, Request, Severity, Status,
+    Stop, Tick, TickState, new_id,
 };
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
@@ -21,6 +23,15 @@ pub trait Requests: Send + Sync {
     fn configured(&self) -> &[Schedule];
     /// The request that a schedule means. Whether it is a dry run is decided here afterwards.
     fn request(&self, schedule: &Schedule) -> Result<Request, Failure>;
+    /// The databases of the fleet that a schedule is for.
+    fn fleet(&self, _engine: &Engine, schedule: &Schedule) -> Result<Fleet, Failure> {
+        let name = &schedule.name;
+        Err(Error::usage(format!("nobody here knows the fleet of `{name}`")).into())
+    }
+    /// Why a request may not be run for the first time, where it may not.
+    fn refused(&self, _engine: &Engine, _request: &Request) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
     /// Something happened in a run.
     fn seen(&self, _event: &Event) {}
     /// A tick is over.
@@ -31,7 +42,7 @@ pub trait Requests: Send + Sync {
 pub struct Outcome<'a> {
     /// The schedule.
     pub schedule: &'a Schedule,
-    /// The tick, as it was taken.
+    /// The tick, as it was taken; of one database where the schedule is for many, see [`Tick::part_of`].
     pub tick: &'a Tick,
     /// How it ended.
     pub state: TickState,
@@ -43,21 +54,23 @@ pub struct Outcome<'a> {
 
 /// A worker.
 pub struct Worker<'a> {
-    engine: &'a Engine,
-    requests: &'a dyn Requests,
-    id: String,
-    lease: Duration,
+    pub(crate) engine: &'a Engine,
+    pub(crate) requests: &'a dyn Requests,
+    pub(crate) id: String,
+    pub(crate) lease: Duration,
 }
 
 /// How a tick ended.
-enum Ended {
+pub(crate) enum Ended {
     Over(TickState, Option<String>, Option<Box<Report>>),
     /// It goes on later.
     PutOff(SignedDuration, String),
 }
 
-/// A busy database, or a run of which nobody knows yet whether it lives, is tried again after so long.
-const LATER: SignedDuration = SignedDuration::from_secs(30);
+/// A busy database is tried again after a second, and after longer the more often it was: at most after so long.
+const LATER: i64 = 30;
+/// What the log says of work that was lost to another worker.
+const TAKEN: &str = "another worker has taken over";
 
 impl<'a> Worker<'a> {
     /// A worker under this id; a tick is given to others when nothing is heard of it for as long as the lease.
@@ -83,17 +96,24 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn take(&self, tick: &Tick, stop: &Stop) -> Result<(), Failure> {
-        let known = one(self.engine, self.requests.configured(), &tick.schedule)?;
+    pub(crate) fn take(&self, tick: &Tick, stop: &Stop) -> Result<(), Failure> {
+        let known = one(self.engine, self.requests.configured(), tick.schedule_name())?;
+        let is_for_many = |known: &Known| known.schedule.says.fleet.is_some();
+        let known = known.filter(|known| tick.part_of().is_none() || is_for_many(known));
         let Some(known) = known else {
             let now = self.engine.clock().now();
             self.engine.timetable()?.end(tick, TickState::Skipped, Some("the schedule is gone"), now)?;
             return Ok(());
         };
         let lost = AtomicBool::new(false);
-        let ended = self.with_a_beat(tick, stop, &lost, |own| self.work(tick, &known, stop, own));
+        let ended = self.with_a_beat(tick, stop, &lost, |own| {
+            match is_for_many(&known) && tick.part_of().is_none() {
+                true => self.conduct(tick, &known, stop, own),
+                false => self.work(tick, &known, stop, own),
+            }
+        });
         if lost.load(Ordering::Acquire) {
-            tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "another worker has taken over");
+            tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
             return Ok(());
         }
         self.finish(tick, &known.schedule, ended?)
@@ -107,8 +127,12 @@ impl<'a> Worker<'a> {
                 timetable.put_off(tick, now + by, &why)?;
             }
             Ended::Over(state, why, report) => {
-                if timetable.end(tick, state, why.as_deref(), now)? {
-                    chain(self.engine, self.requests.configured(), &schedule.name, now)?;
+                if !timetable.end(tick, state, why.as_deref(), now)? {
+                    tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
+                } else {
+                    if tick.part_of().is_none() {
+                        chain(self.engine, self.requests.configured(), &schedule.name, now)?;
+                    }
                     self.requests.over(&Outcome {
                         schedule,
                         tick,
@@ -177,9 +201,12 @@ impl<'a> Worker<'a> {
             Ok(Ended::Over(_, _, Some(report))) if report.status == Status::Cancelled && stop.asked() => {
                 Ended::PutOff(SignedDuration::ZERO, "its worker was stopped".to_owned())
             }
+            Ok(Ended::Over(TickState::Failed, why, Some(report))) if only_busy(&report) => {
+                Ended::PutOff(later(tick), why.unwrap_or_default())
+            }
             Ok(ended) => ended,
             Err(Failure::Busy { database, holder }) => {
-                Ended::PutOff(LATER, format!("`{database}` is being maintained by {holder}"))
+                Ended::PutOff(later(tick), format!("`{database}` is being maintained by {holder}"))
             }
             Err(failure @ Failure::Fault(_)) => return Err(failure),
             Err(failure) => Ended::Over(TickState::Failed, Some(said(&failure)), None),
@@ -188,15 +215,20 @@ impl<'a> Worker<'a> {
 
     /// Goes on with what another worker has begun, or this one before it was stopped.
     fn go_on(&self, run: &str, tick: &Tick, known: &Known, stop: &Stop) -> Result<Ended, Failure> {
-        let Ok(record) = self.engine.run_record(run) else { return self.begin(tick, known, stop) };
+        let record = match self.engine.run_record(run) {
+            Ok(record) => record,
+            // It was noted here, and did not come to it.
+            Err(failure) if failure.class() == Class::Usage => return self.begin(tick, known, stop),
+            Err(failure) => return Err(failure),
+        };
         let report = record.report();
         let open = |status: Status| status.can_resume() || !status.is_over();
         if !report.operations.iter().any(|operation| open(operation.status)) {
             return Ok(of_report(report));
         }
-        // Where the one who had it still lives, its lease over or not, the engine says so.
-        let report = self.engine.resume(run, stop, &mut |event| self.requests.seen(event))?;
-        Ok(of_report(report))
+        // Whoever had it may live still, asleep or cut off: by the term he can do nothing more about it.
+        let watch = &mut |event: &Event| self.requests.seen(event);
+        Ok(of_report(self.engine.take_over(run, tick.term, stop, watch)?))
     }
 
     fn begin(&self, tick: &Tick, known: &Known, stop: &Stop) -> Result<Ended, Failure> {
@@ -206,6 +238,18 @@ impl<'a> Worker<'a> {
         let needed = needed_approval(known, &request);
         if needed.is_some() {
             request.dry_run = true;
+        }
+        // What was approved is the same for each database.
+        if let Some(database) = tick.part_of() {
+            for operation in &mut request.operations {
+                operation.database = database.to_owned();
+            }
+        }
+        if !schedule.says.dry_run_first
+            && !request.dry_run
+            && let Some(why) = self.requests.refused(self.engine, &request)?
+        {
+            return Ok(Ended::Over(TickState::Failed, Some(why), None));
         }
         if schedule.says.dry_run_first && !request.dry_run {
             let looked = Request { dry_run: true, ..request.clone() };
@@ -227,13 +271,15 @@ impl<'a> Worker<'a> {
             let why = format!("it would take {} rows, and the approval is for {most}", plan.matched());
             return Ok(Ended::Over(TickState::Failed, Some(why), None));
         }
-        let run = new_id();
+        // One who died, or sleeps, before he could begin: he must not begin the same as another run.
+        let run = tick.run.clone().unwrap_or_else(new_id);
         if !self.engine.timetable()?.begin(tick, &run)? {
             // Somebody else has it: what is done here would be done twice.
             stop.ask();
             return Ok(Ended::PutOff(SignedDuration::ZERO, String::new()));
         }
-        let report = self.engine.run_as(&run, &plan, stop, &mut |event| self.requests.seen(event))?;
+        let watch = &mut |event: &Event| self.requests.seen(event);
+        let report = self.engine.run_under(&run, tick.term, &plan, stop, watch)?;
         Ok(match (of_report(report), needed) {
             (Ended::Over(TickState::Done, _, report), Some(needed)) => {
                 Ended::Over(TickState::Done, Some(needed), report)
@@ -275,7 +321,7 @@ pub fn needed_approval(known: &Known, request: &Request) -> Option<String> {
     }
     match &known.approval {
         Some((_, None)) => None,
-        Some((_, Some(of))) if *of == fingerprint(request) => None,
+        Some((_, Some(of))) if *of == fingerprint(&known.schedule, request) => None,
         Some(_) => {
             Some("approval needed: what it runs was changed since it was approved; only shown".to_owned())
         }
@@ -286,9 +332,12 @@ pub fn needed_approval(known: &Known, request: &Request) -> Option<String> {
     }
 }
 
-/// What an approval is given for: operations with all of their options and limits.
-pub fn fingerprint(request: &Request) -> String {
-    let text = serde_json::to_string(&request.operations).unwrap_or_default();
+/// What an approval is given for: operations with all of their options and limits, and the fleet.
+pub fn fingerprint(schedule: &Schedule, request: &Request) -> String {
+    let mut text = serde_json::to_string(&request.operations).unwrap_or_default();
+    if let Some(fleet) = &schedule.says.fleet {
+        text = format!("{text} on {fleet}");
+    }
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -319,7 +368,17 @@ fn of_report(report: Report) -> Ended {
     Ended::Over(state, why, Some(Box::new(report)))
 }
 
-fn said(failure: &Failure) -> String {
+/// Whether nothing failed but that somebody else was at work.
+fn only_busy(report: &Report) -> bool {
+    !report.errors.is_empty() && report.errors.iter().all(|error| error.code == BUSY)
+}
+
+/// How long a tick waits for a database that is busy.
+fn later(tick: &Tick) -> SignedDuration {
+    SignedDuration::from_secs(1 << tick.term.clamp(1, 6) >> 1).min(SignedDuration::from_secs(LATER))
+}
+
+pub(crate) fn said(failure: &Failure) -> String {
     match failure.help() {
         Some(help) => format!("{failure} ({help})"),
         None => failure.to_string(),

@@ -244,6 +244,7 @@ pub fn request(
         correlation_id: new_id(),
         force: false,
         go_on: config.go_on,
+        max_parallel: config.max_parallel,
     })
 }
 

@@ -4,7 +4,11 @@
 //! Nothing is kept in memory that would be missed: whatever is killed here is gone on with by the next process.
 
 use crate::choice::{self, Names};
-use crate::config::{Config, Node, Override, THRESHOLD};
+use crate::config::{Config, Node, Override, StatePlace, THRESHOLD};
+use crate::doorbell::Doorbell;
+use crate::exit::Exit;
+use crate::first_run;
+use crate::fleet;
 use crate::lookout::Lookout;
 use crate::trouble::{Trouble, chain};
 use crate::wiring;
@@ -12,11 +16,19 @@ use engine::{Engine, Error, Event, Failure, Request, Stop, TickState, Trigger, n
 use jiff::{SignedDuration, Timestamp};
 use notify::settings::length;
 use notify::{Ended, Post};
-use scheduler::{Looker, Outcome, Requests, Schedule, Worker};
+use scheduler::{Fleet, Looker, Member, Outcome, Requests, Schedule, Worker};
 use std::time::Duration;
 
-/// Between two looks for what is due, and for something to do.
+/// Between two looks for something to do where nobody can be heard, and after something went wrong.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The same where others are heard: what was missed all the same waits so long.
+const SELDOM: Duration = Duration::from_secs(15);
+/// Right after somebody else was quicker.
+const AT_ONCE: Duration = Duration::from_millis(20);
+/// The longest between two looks for what is due: what others add is seen then.
+const LOOKED: SignedDuration = SignedDuration::from_secs(5);
+/// The turn of the one who looks whether anything is wrong.
+const LOOKOUT: &str = "lookout";
 /// Between two signs of life.
 const BEAT: SignedDuration = SignedDuration::from_secs(10);
 /// Between two times that old ticks are forgotten.
@@ -67,6 +79,30 @@ impl Requests for Plans<'_> {
         })
     }
 
+    fn fleet(&self, _engine: &Engine, schedule: &Schedule) -> Result<Fleet, Failure> {
+        let name = schedule.says.fleet.as_deref().unwrap_or_default();
+        let Some(setting) = self.config.fleets.iter().find(|fleet| fleet.name == name) else {
+            return Err(Error::usage(format!("there is no fleet `{name}`"))
+                .help(format!("add `[fleet.{name}]` to the configuration"))
+                .into());
+        };
+        let members = wiring::members(self.config, setting)?
+            .into_iter()
+            .map(|member| Member { server: member.setting.url.server(), name: member.setting.name });
+        Ok(Fleet { members: members.collect(), policy: fleet::policy(setting) })
+    }
+
+    fn refused(&self, engine: &Engine, request: &Request) -> Result<Option<String>, Failure> {
+        match first_run::check(engine, self.config, &request.operations) {
+            Ok(()) => Ok(None),
+            Err(refused) if refused.exit == Exit::Refused => {
+                let help = refused.help.map(|help| format!(" ({help})")).unwrap_or_default();
+                Ok(Some(format!("{}{help}", refused.causes.join(": "))))
+            }
+            Err(trouble) => Err(Failure::Error(Error::system(trouble.causes.join(": ")))),
+        }
+    }
+
     fn seen(&self, event: &Event) {
         if let Err(failure) = self.post.happened(event) {
             tracing::warn!(%failure, "a message cannot be handed in");
@@ -74,13 +110,24 @@ impl Requests for Plans<'_> {
     }
 
     fn over(&self, outcome: &Outcome<'_>) {
+        let rows = outcome.report.map(|report| report.totals.rows()).unwrap_or(0);
+        let why = outcome.why.map(|why| format!(": {why}")).unwrap_or_default();
+        let run = outcome.report.map(|report| format!(", run {}", report.run_id)).unwrap_or_default();
+        let (name, state) = (&outcome.schedule.name, outcome.state.name());
+        if let Some(database) = outcome.tick.part_of() {
+            // People are told about all of them together, when all are done.
+            let rows = engine::words::rows(rows);
+            return (self.tell)(&format!("{name} on {database} {state}{why}, {rows}{run}"));
+        }
         let failed = outcome.state == TickState::Failed;
+        let is_for_many = outcome.schedule.says.fleet.is_some() && outcome.state == TickState::Done;
         let ended = Ended {
             report: outcome.report,
             schedule: Some(outcome.schedule),
             name: &outcome.schedule.name,
-            why: outcome.why.filter(|_| failed || outcome.report.is_some()),
+            why: outcome.why.filter(|_| failed || is_for_many || outcome.report.is_some()),
             id: &outcome.tick.id,
+            well: is_for_many,
             by_hand: false,
             promised: &|name| self.config.is_promised(name),
         };
@@ -88,11 +135,10 @@ impl Requests for Plans<'_> {
         if let Err(failure) = self.post.ended(&ended) {
             (self.tell)(&format!("error: a message cannot be handed in: {}", chain(&failure).join(": ")));
         }
-        let rows = outcome.report.map(|report| report.totals.rows()).unwrap_or(0);
-        let why = outcome.why.map(|why| format!(": {why}")).unwrap_or_default();
-        let run = outcome.report.map(|report| format!(", run {}", report.run_id)).unwrap_or_default();
-        let (name, state) = (&outcome.schedule.name, outcome.state.name());
-        (self.tell)(&format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)));
+        (self.tell)(&match outcome.schedule.says.fleet {
+            Some(_) => format!("{name} {state}{why}"),
+            None => format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)),
+        });
     }
 }
 
@@ -138,16 +184,25 @@ impl Service<'_> {
             engine.outbox()?.mark(notify::SERVED, began)?;
         }
         let plans = Plans { config: self.config, tell: self.tell, post };
+        let door = Doorbell::default();
         std::thread::scope(|scope| {
+            let door = &door;
             for n in 0..self.workers {
                 let (id, plans) = (format!("{id}-{n}"), &plans);
-                scope.spawn(move || self.work(&id, plans, stop));
+                scope.spawn(move || self.work(&id, plans, door, stop));
+            }
+            if self.shares_its_state() {
+                scope.spawn(move || {
+                    let mut trouble = Repeated::default();
+                    let engine = wiring::engine(self.config, None);
+                    door.listen(&engine, stop, |outcome| trouble.tell(outcome, self.tell));
+                });
             }
             if !post.settings.is_silent() {
                 scope.spawn(|| self.watch(stop));
                 scope.spawn(|| self.send(stop));
             }
-            self.look(&engine, &id, &place, began, stop);
+            self.look(&engine, (&id, &place, began), door, stop);
         });
         engine.timetable()?.leave(&id)?;
         (self.tell)("stopped");
@@ -166,14 +221,22 @@ impl Service<'_> {
     }
 
     /// Looks for what is due and says that it is there.
-    fn look(&self, engine: &Engine, id: &str, place: &str, began: Timestamp, stop: &Stop) {
+    fn look(
+        &self,
+        engine: &Engine,
+        (id, place, began): (&str, &str, Timestamp),
+        door: &Doorbell,
+        stop: &Stop,
+    ) {
         let mut looker = Looker::new(engine, &self.config.schedules);
         let mut trouble = Repeated::default();
         let (mut beaten, mut tidied) = (began, None);
         while !stop.asked() {
             let now = engine.clock().now();
             let outcome = (|| {
-                looker.look(now)?;
+                if looker.look(now)? > 0 {
+                    door.ring();
+                }
                 if now.duration_since(beaten).abs() >= BEAT {
                     engine.timetable()?.arrive(id, place, began)?;
                     if !self.config.notify.is_silent() {
@@ -193,23 +256,41 @@ impl Service<'_> {
                 }
                 Ok(())
             })();
+            let pause = match &outcome {
+                Ok(()) => looker.quiet(engine.clock().now(), LOOKED).try_into().unwrap_or(PAUSE),
+                Err(_) => PAUSE,
+            };
             trouble.tell(outcome, self.tell);
-            self.pause(stop);
+            stop.wait(pause.max(AT_ONCE));
         }
     }
 
-    fn work(&self, id: &str, plans: &Plans<'_>, stop: &Stop) {
+    fn work(&self, id: &str, plans: &Plans<'_>, door: &Doorbell, stop: &Stop) {
         // An engine of its own: sessions are not shared between runs.
         let engine = wiring::engine(self.config, None);
         let worker = Worker::new(&engine, plans, id, self.lease);
         let mut trouble = Repeated::default();
         while !stop.asked() {
-            match worker.step(stop) {
-                Ok(true) => continue,
-                outcome => trouble.tell(outcome.map(drop), self.tell),
+            let rung = door.count();
+            let outcome = worker.step(stop);
+            if let Ok(true) = outcome {
+                continue;
             }
-            self.pause(stop);
+            let pause = match &outcome {
+                Ok(_) if door.hears_others() => {
+                    let timetable = engine.timetable();
+                    timetable.and_then(|timetable| Ok(timetable.quiet(engine.clock().now(), SELDOM)?))
+                }
+                _ => Ok(PAUSE),
+            };
+            trouble.tell(outcome.map(drop), self.tell);
+            door.wait(rung, pause.unwrap_or(PAUSE).max(AT_ONCE), stop);
         }
+    }
+
+    /// Whether others may work on the same state.
+    fn shares_its_state(&self) -> bool {
+        matches!(self.config.state, StatePlace::Database(_))
     }
 
     /// Looks whether anything is wrong.
@@ -226,7 +307,10 @@ impl Service<'_> {
             // Schedules are little work, and whoever waits for one should not wait longer to hear of it.
             let outcome = if stale(looked, every) {
                 (looked, seen) = (Some(now), Some(now));
-                lookout.look().map(drop)
+                // Of many, one looks: databases are not asked more often because there are more workers.
+                let turn = !self.shares_its_state()
+                    || engine.outbox().and_then(|box_| Ok(box_.turn(LOOKOUT, every, now)?)).unwrap_or(true);
+                if turn { lookout.look().map(drop) } else { Ok(()) }
             } else if stale(seen, SCHEDULES) {
                 seen = Some(now);
                 lookout.look_at_schedules()
@@ -234,7 +318,7 @@ impl Service<'_> {
                 Ok(())
             };
             trouble.tell_text(outcome.err().map(|trouble| trouble.causes.join(": ")), self.tell);
-            self.pause(stop);
+            stop.wait(PAUSE);
         }
     }
 
@@ -256,7 +340,7 @@ impl Service<'_> {
                     (self.tell)(&format!("error: the heartbeat was not taken: {}", refused.why));
                 }
             }
-            self.pause(stop);
+            stop.wait(PAUSE);
         }
         trouble.tell(self.deliver(&post, Some(LAST), &mut away), self.tell);
     }
@@ -275,14 +359,6 @@ impl Service<'_> {
             None => {}
         }
         Ok(())
-    }
-
-    fn pause(&self, stop: &Stop) {
-        for _ in 0..10 {
-            if !stop.asked() {
-                std::thread::sleep(PAUSE / 10);
-            }
-        }
     }
 }
 

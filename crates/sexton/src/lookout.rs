@@ -4,8 +4,10 @@
 
 use crate::choice::{self, Chosen};
 use crate::config::{Config, Node, Override};
+use crate::fleet;
 use crate::looks;
 use crate::trouble::{Trouble, chain};
+use crate::wiring;
 use engine::{Engine, Failure, Plan, TickState};
 use jiff::{SignedDuration, Timestamp};
 use notify::settings::{AlertsSection, length};
@@ -20,6 +22,9 @@ const RUNS: u64 = 1_000;
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Times that failed before they began are told when they are not older than this.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many databases of a fleet are told by name.
+const NAMED: usize = 10;
 
 /// Looks.
 #[derive(Clone, Copy)]
@@ -44,6 +49,7 @@ impl Lookout<'_> {
         let mut all = self.schedules()?;
         all.extend(self.runs()?);
         all.extend(self.databases());
+        all.extend(self.fleets());
         all.extend(self.queues());
         all.extend(self.backups());
         let post = self.post();
@@ -83,6 +89,7 @@ impl Lookout<'_> {
                     name: &known.schedule.name,
                     why: tick.why.as_deref(),
                     id: &tick.id,
+                    well: false,
                     by_hand: false,
                     promised: &|_| false,
                 })?;
@@ -117,6 +124,41 @@ impl Lookout<'_> {
                     all.push(notify::unreachable(&database.name, Some(&trouble.causes.join(": "))));
                 }
             }
+        }
+        all
+    }
+
+    /// Whether each database of the fleets can be reached: many of them are one alarm, with the names of a few.
+    fn fleets(&self) -> Vec<Watched> {
+        let mut all = Vec::new();
+        for fleet in &self.config.fleets {
+            let name = format!("the fleet {}", fleet.name);
+            let members = match wiring::members(self.config, fleet) {
+                Ok(members) => members,
+                Err(error) => {
+                    let why = chain(&error).join(": ");
+                    all.push(notify::unreachable(&name, Some(&why)));
+                    continue;
+                }
+            };
+            let found = fleet::each(&members, fleet.at_once, |member| {
+                let engine = wiring::engine(self.config, Some(&member.setting));
+                let looked = engine.look(member.name(), |facts| facts.server());
+                looked.err().map(|failure| chain(&failure).join(": "))
+            });
+            let lost: Vec<String> = members
+                .iter()
+                .zip(found)
+                .filter_map(|(member, why)| why.map(|why| format!("{}: {why}", member.name())))
+                .collect();
+            let told = || {
+                let mut lines: Vec<String> = lost.iter().take(NAMED).cloned().collect();
+                if lost.len() > NAMED {
+                    lines.push(format!("and {} more", lost.len() - NAMED));
+                }
+                format!("{} of {} databases\n{}", lost.len(), members.len(), lines.join("\n"))
+            };
+            all.push(notify::unreachable(&name, (!lost.is_empty()).then(told).as_deref()));
         }
         all
     }

@@ -73,6 +73,15 @@ impl Schedules<'_> {
         // Whatever it names must be there now.
         request_of(self.config, &schedule)?;
         self.can_be_told(says)?;
+        if let Some(unknown) =
+            says.fleet.as_ref().filter(|name| !self.config.fleets.iter().any(|f| f.name == **name))
+        {
+            let what = format!("there is no fleet `{unknown}`");
+            return Err(Trouble::usage(
+                what,
+                "`sexton fleet list` shows them; they stand in the configuration",
+            ));
+        }
         let others = self.all()?;
         let is_there = |name: &String| others.iter().any(|known| known.schedule.name == *name);
         if let Some(unknown) = says.after.iter().find(|name| !is_there(name)) {
@@ -144,9 +153,11 @@ impl Schedules<'_> {
 
     /// Allows it to do what it is now.
     pub fn approve(&self, name: &str, max_rows: Option<u64>, actor: &str) -> Result<(), Trouble> {
-        let request = request_of(self.config, &self.named(name)?.schedule)?;
+        let schedule = self.named(name)?.schedule;
+        let request = request_of(self.config, &schedule)?;
         let now = self.engine.clock().now();
-        let approval = json!({ "by": actor, "at": now, "max_rows": max_rows, "of": fingerprint(&request) });
+        let approval =
+            json!({ "by": actor, "at": now, "max_rows": max_rows, "of": fingerprint(&schedule, &request) });
         let changed = Entry { approval: Some(approval.clone()), ..self.entry(name, actor)? };
         self.put(&changed, Some(changed.version))?;
         self.engine.audit(actor, "approve schedule", name, &approval.to_string())?;

@@ -2,7 +2,10 @@
 //!
 //! Nothing is connected to here; databases, stores and the state are opened at their first use.
 
-use crate::config::{Config, DatabaseSetting, StatePlace, StorePlace, StoreSetting, nearest};
+use crate::config::{
+    Config, DatabaseSetting, FleetSetting, Members, StatePlace, StorePlace, StoreSetting, nearest,
+};
+use crate::fleet;
 use backends::bucket::{Bucket, BucketOptions, Credentials};
 use backends::jq::Children;
 use backends::local_files::LocalFiles;
@@ -10,9 +13,10 @@ use backends::postgres::Postgres;
 use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
+use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use targets::db::{Database, Url};
 use targets::files::Files;
@@ -40,13 +44,11 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
     let mut databases = config.databases.clone();
     databases.extend(given.cloned());
     let state = config.state.clone();
+    let known = Known { databases, fleets: config.fleets.clone(), members: Arc::default() };
     Engine::new(Parts {
         catalogue: catalogue(),
-        stores: Box::new(KnownStores {
-            stores: config.stores.clone(),
-            databases: Known { databases: databases.clone() },
-        }),
-        databases: Box::new(Known { databases }),
+        stores: Box::new(KnownStores { stores: config.stores.clone(), databases: known.clone() }),
+        databases: Box::new(known),
         state: Box::new(move || open_state(&state)),
         state_is_there: {
             let state = config.state.clone();
@@ -71,13 +73,61 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
 /// The file of the state in its folder.
 const STATE: &str = "state.db";
 
+#[derive(Clone)]
 struct Known {
     databases: Vec<DatabaseSetting>,
+    fleets: Vec<FleetSetting>,
+    /// The databases of fleets that were asked for last, by name.
+    members: Arc<Mutex<BTreeMap<String, DatabaseSetting>>>,
+}
+
+impl Known {
+    /// A database of the configuration, or of one of its fleets as it is now.
+    fn find(&self, name: &str) -> Result<Option<DatabaseSetting>> {
+        if let Some(known) = self.databases.iter().find(|known| known.name == name) {
+            return Ok(Some(known.clone()));
+        }
+        let mut listed = self.fleets.iter().filter_map(|fleet| match &fleet.members {
+            Members::Listed(all) => all.iter().find(|known| known.name == name),
+            Members::Queried { .. } => None,
+        });
+        if let Some(known) = listed.next() {
+            return Ok(Some(known.clone()));
+        }
+        let asked = |fleet: &FleetSetting| matches!(fleet.members, Members::Queried { .. });
+        if is_place(name) || !self.fleets.iter().any(asked) {
+            return Ok(None);
+        }
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if !members.contains_key(name) {
+            members.clear();
+            for fleet in self.fleets.iter().filter(|fleet| asked(fleet)) {
+                let all = fleet::members(fleet, |from| self.configured(from))?;
+                for member in all {
+                    members.entry(member.setting.name.clone()).or_insert(member.setting);
+                }
+            }
+        }
+        Ok(members.get(name).cloned())
+    }
+
+    fn configured(&self, name: &str) -> Result<Arc<dyn Database>> {
+        match self.databases.iter().find(|known| known.name == name) {
+            Some(known) => Ok(connect_to(name, &known.url)),
+            None => Err(Error::usage(format!("there is no database `{name}`"))),
+        }
+    }
+}
+
+/// The databases that a fleet has now.
+pub fn members(config: &Config, fleet: &FleetSetting) -> Result<Vec<fleet::Member>> {
+    let known = Known { databases: config.databases.clone(), fleets: Vec::new(), members: Arc::default() };
+    fleet::members(fleet, |from| known.configured(from))
 }
 
 impl Databases for Known {
     fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
-        if let Some(known) = self.databases.iter().find(|known| known.name == name) {
+        if let Some(known) = self.find(name)? {
             return Ok(connect_to(name, &known.url));
         }
         // Runs without a configuration remember their database by path or URL, so that they can be undone and resumed.
@@ -144,8 +194,8 @@ impl Stores for KnownStores {
     }
 
     fn place(&self, name: &str) -> Result<Url> {
-        match self.databases.databases.iter().find(|known| known.name == name) {
-            Some(known) => Ok(known.url.clone()),
+        match self.databases.find(name)? {
+            Some(known) => Ok(known.url),
             None => Url::parse(name),
         }
     }

@@ -289,6 +289,7 @@ pub fn request(kind: &str, options: serde_json::Value, manners: Manners, force: 
         correlation_id: "test".to_owned(),
         force,
         go_on: true,
+        max_parallel: 1,
     }
 }
 

@@ -406,6 +406,14 @@ impl Dialect for Spelling {
         Sql::new(" for update skip locked")
     }
 
+    fn clock_us(&self) -> Sql {
+        Sql::new("(extract(epoch from clock_timestamp()) * 1000000)::bigint")
+    }
+
+    fn announce(&self, name: &str) -> Option<Sql> {
+        Some(Sql::new("select pg_notify(").bind(name).text(", '')"))
+    }
+
     fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql> {
         let rows = Sql::new("select 1 ").add(&Self::source(table)).text(" where ").add(condition);
         Some(Sql::new("select count(*) from (").add(&rows).text(" for update of t) as held"))

@@ -47,10 +47,7 @@ fn advisory(session: &mut Connected, holder: &str, had_it: bool) -> Result<bool>
         return Ok(false);
     }
     // A session that holds the right says for whom, to everybody who looks.
-    let name: String =
-        format!("{OURS} {holder}").chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
-    let set =
-        Sql::new("select set_config('application_name', ").bind(&name[..name.len().min(63)]).text(", false)");
+    let set = Sql::new("select set_config('application_name', ").bind(shown(holder)).text(", false)");
     session.value(&set)?;
     Ok(true)
 }
@@ -131,6 +128,41 @@ pub(super) fn give_back(session: &mut Connected) -> Result<()> {
             session.change(&statements).map(drop)
         }
     }
+}
+
+/// Ends the right of whoever has it under a name that begins with this: his session with its open transaction, or his lease.
+pub(super) fn end(session: &mut Connected, holder: &str) -> Result<bool> {
+    let (class, object) = KEYS;
+    let begins = shown(holder);
+    let ended = session.rows(
+        &Sql::new(&format!(
+            "select pg_terminate_backend(l.pid)
+             from pg_locks l join pg_stat_activity a on a.pid = l.pid
+             where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+               and l.database = (select oid from pg_database where datname = current_database())
+               and l.classid = {class} and l.objid = {object} and left(a.application_name, {}) = ",
+            begins.len()
+        ))
+        .bind(begins.as_str()),
+    )?;
+    if !ended.is_empty() {
+        return Ok(true);
+    }
+    if leased_to(session)?.is_none_or(|other| !other.starts_with(holder)) {
+        return Ok(false);
+    }
+    let gone = Sql::new("delete from sexton.lease where left(holder, ")
+        .bind(holder.chars().count() as i64)
+        .text("::int) = ")
+        .bind(holder)
+        .text(" returning 1");
+    Ok(!session.change(&[gone])?.is_empty())
+}
+
+/// A holder as the name of its session shows it.
+fn shown(holder: &str) -> String {
+    let name = format!("{OURS} {holder}");
+    name.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).take(63).collect()
 }
 
 /// Who has it.

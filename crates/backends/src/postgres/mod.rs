@@ -20,6 +20,7 @@ mod errors;
 mod index_statements;
 mod inspection;
 mod leftovers;
+mod listen;
 mod load;
 mod lock;
 mod message;
@@ -47,7 +48,7 @@ mod wire;
 use address::Address;
 use dialect::Spelling;
 use session::Connected;
-use targets::db::{Copies, Database, Dialect, Facts, Result, Session, Url};
+use targets::db::{Copies, Database, Dialect, Facts, Listener, Result, Session, Url};
 
 /// A PostgreSQL database.
 pub struct Postgres {
@@ -117,6 +118,13 @@ impl Database for Postgres {
         }
         sessions.push(Box::new(first));
         Ok(sessions)
+    }
+
+    fn listen(&self, name: &str) -> Result<Option<Box<dyn Listener>>> {
+        let address = Address::parse(&self.url.expose())?;
+        let ear = listen::open(&address, name)
+            .map_err(|error| error.while_doing(&format!("connecting to `{}`", self.label)))?;
+        Ok(ear.map(|ear| Box::new(ear) as Box<dyn Listener>))
     }
 }
 

@@ -523,6 +523,11 @@ impl Session for Connected {
         lock::give_back(self)
     }
 
+    fn end_right(&mut self, holder: &str) -> Result<bool> {
+        self.ready()?;
+        lock::end(self, holder)
+    }
+
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.may_change()?;
         self.ready()?;

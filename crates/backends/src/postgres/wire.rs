@@ -42,6 +42,8 @@ pub(super) struct Wire {
     pub notices: Vec<String>,
     /// The codes of these notices.
     pub noticed: Vec<String>,
+    /// Somebody announced something that this session listens for.
+    pub announced: bool,
     /// The longest message to believe in.
     longest: usize,
     transaction: u8,
@@ -77,6 +79,7 @@ impl Wire {
             parameters: HashMap::new(),
             notices: Vec::new(),
             noticed: Vec::new(),
+            announced: false,
             longest: LONGEST_BEFORE,
             transaction: b'I',
             lost: false,
@@ -243,7 +246,7 @@ impl Wire {
                     self.notices.push(report.message().to_owned());
                 }
                 b'N' => {}
-                b'A' => {}
+                b'A' => self.announced = true,
                 b'S' => {
                     let text = String::from_utf8_lossy(&self.input[body]).into_owned();
                     if let Some((name, value)) = text.trim_end_matches('\0').split_once('\0') {
@@ -262,6 +265,46 @@ impl Wire {
                 _ => return Ok((tag, body)),
             }
         }
+    }
+
+    /// Waits for anything that the server says by itself, but no longer than this, and takes it in.
+    pub fn hear(&mut self, most: Duration) -> Result<()> {
+        if self.lost {
+            return Err(lost(std::io::ErrorKind::NotConnected.into()));
+        }
+        if self.start == self.end {
+            use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+            (self.start, self.end) = (0, 0);
+            let limited = self.stream.set_read_timeout(Some(most.max(Duration::from_millis(1))));
+            let read = limited.and_then(|()| self.stream.read(&mut self.input));
+            let read = read.and_then(|count| self.stream.set_read_timeout(None).map(|()| count));
+            match read {
+                Ok(0) => {
+                    self.lost = true;
+                    return Err(lost(std::io::ErrorKind::UnexpectedEof.into()));
+                }
+                Ok(count) => self.end = count,
+                Err(error) if matches!(error.kind(), WouldBlock | TimedOut | Interrupted) => {
+                    return self.stream.set_read_timeout(None).map_err(lost);
+                }
+                Err(error) => {
+                    self.lost = true;
+                    return Err(lost(error));
+                }
+            }
+        }
+        while self.start < self.end {
+            let (tag, body) = self.next_raw().inspect_err(|_| self.lost = true)?;
+            match tag {
+                b'A' => self.announced = true,
+                b'E' => {
+                    self.lost = true;
+                    return Err(Report::read(&self.input[body]).into_error());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn next_raw(&mut self) -> Result<(u8, Range<usize>)> {

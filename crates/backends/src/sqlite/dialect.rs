@@ -68,6 +68,10 @@ impl Dialect for SqliteDialect {
         super::chores::spell(chore)
     }
 
+    fn clock_us(&self) -> Sql {
+        Sql::new("cast(round(unixepoch('now', 'subsec') * 1000) as integer) * 1000")
+    }
+
     fn has_one_writer(&self) -> bool {
         true
     }

@@ -71,6 +71,36 @@ pub(super) fn holder(database: &Path) -> Result<Option<String>> {
     Ok(Some(if read.is_err() || text.is_empty() { "another session".to_owned() } else { text.to_owned() }))
 }
 
+/// Ends the right of whoever holds it under a name that begins with this: what he has locked is no longer the file of that
+/// name. A transaction that he has open stays, until he wakes up or dies.
+pub(super) fn end(database: &Path, holder: &str) -> Result<bool> {
+    let path = beside(database, "-sexton");
+    let Ok(mut file) = File::open(&path) else { return Ok(false) };
+    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return Ok(false);
+    }
+    let mut text = String::new();
+    if file.read_to_string(&mut text).is_err() || !text.starts_with(holder) {
+        return Ok(false);
+    }
+    // Moved first, then looked at: he may have given it back a moment ago, and this may be another one's.
+    let aside = beside(database, &format!("-sexton.{}", std::process::id()));
+    let refused = |error: std::io::Error| {
+        Error::system(format!("cannot move the lock file `{}`", path.display())).because(error)
+    };
+    match std::fs::rename(&path, &aside) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        moved => moved.map_err(refused)?,
+    }
+    let ended = still_named(&file, &aside);
+    if !ended {
+        // Where there is a newer one already, that one counts.
+        let _ = std::fs::hard_link(&aside, &path);
+    }
+    std::fs::remove_file(&aside).map_err(refused)?;
+    Ok(ended)
+}
+
 impl Held {
     fn sign(&mut self, holder: &str) -> std::io::Result<()> {
         self.file.set_len(0)?;

@@ -289,7 +289,7 @@ impl Facts for Link {
     }
 
     fn server(&mut self) -> Result<Server> {
-        let clock = Sql::new("select cast(round(unixepoch('now', 'subsec') * 1000) as integer) * 1000");
+        let clock = Sql::new("select ").add(&self.dialect().clock_us());
         Ok(Server {
             engine: "sqlite".to_owned(),
             version: rusqlite::version().to_owned(),
@@ -459,6 +459,10 @@ impl Session for Link {
     fn unlock(&mut self) -> Result<()> {
         self.held = None;
         Ok(())
+    }
+
+    fn end_right(&mut self, holder: &str) -> Result<bool> {
+        lock::end(&self.path, holder)
     }
 
     fn perform(&mut self, command: &Command) -> Result<Performed> {

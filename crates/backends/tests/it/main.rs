@@ -4,6 +4,7 @@ mod bucket_backup;
 mod conformance_age;
 mod conformance_bloat;
 mod conformance_errors;
+mod conformance_hands;
 mod conformance_inspection;
 mod conformance_objects;
 mod conformance_places;

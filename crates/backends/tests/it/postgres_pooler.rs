@@ -201,3 +201,21 @@ fn chosen_rows_need_no_session() {
     }
     assert_eq!(session.count(&Sql::new("select count(*) from t")).unwrap(), 0);
 }
+
+#[test]
+fn nobody_listens_there_and_a_lease_can_be_taken_from_one_who_sleeps() {
+    let place = Place::postgres();
+    place.script("create table t (id integer primary key)");
+    let pooler = Pooler::before(&place);
+    assert!(pooler.database().listen("sexton_test").unwrap().is_none());
+    let (mut first, mut second) = (pooler.database().open().unwrap(), pooler.database().open().unwrap());
+    assert!(first.try_lock("run abc (process 1)").unwrap());
+    assert!(!second.end_right("run xyz ").unwrap());
+    assert!(!second.try_lock("run abc (process 2, attempt 2)").unwrap());
+    assert!(second.end_right("run abc ").unwrap());
+    assert!(second.try_lock("run abc (process 2, attempt 2)").unwrap());
+    // The one who wakes up may not begin a batch any more.
+    let lost = first.begin(&Limits::default()).err().unwrap();
+    assert_eq!(lost.class, Class::Transient);
+    second.unlock().unwrap();
+}

@@ -9,6 +9,7 @@ mod presences;
 mod runs;
 mod samples;
 mod sessions;
+mod terms;
 mod timetable;
 mod tokens;
 
@@ -16,7 +17,7 @@ pub use outbox::{Alarm, NewNote, Note, NoteState, Outbox};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use sessions::{PageSession, Sessions};
-pub use timetable::{Entry, Looked, NewTick, Tick, TickState, Timetable, Worker};
+pub use timetable::{Bell, Entry, Looked, NewTick, Part, Tick, TickState, Timetable, Worker};
 pub use tokens::{Role, Token, Tokens};
 
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ impl State {
         tokens::create(session.as_mut(), &limits)?;
         outbox::create(session.as_mut(), &limits)?;
         sessions::create(session.as_mut(), &limits)?;
+        terms::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

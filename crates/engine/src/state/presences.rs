@@ -3,7 +3,7 @@
 //! A row is there while the run is at work; what a dead process leaves behind is judged in `presence`.
 
 use super::State;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use jiff::Timestamp;
 use targets::db::{Limits, Session, Sql, Value};
 
@@ -38,7 +38,9 @@ pub(super) fn create(session: &mut dyn Session, limits: &Limits) -> Result<()> {
 impl State {
     /// The clock of the state, which all processes that share it can compare.
     pub fn clock_us(&self) -> Result<i64> {
-        Ok(self.session().server()?.clock_us)
+        let clock = Sql::new("select ").add(&self.session().dialect().clock_us());
+        let rows = self.rows(&clock)?;
+        rows.first().and_then(|row| row[0].as_int()).ok_or_else(|| Error::system("the state tells no time"))
     }
 
     /// Notes that this process works on a run, or still does.
@@ -61,9 +63,16 @@ impl State {
             )])
     }
 
-    /// Notes that nobody works on a run any more.
-    pub fn leave(&self, run: &str) -> Result<()> {
-        self.write(&[Sql::new("delete from ").table(&self.own("presences")).text(" where run = ").bind(run)])
+    /// Notes that this process no longer works on a run; another one may.
+    pub fn leave(&self, run: &str, me: &Seen) -> Result<()> {
+        self.write(&[Sql::new("delete from ")
+            .table(&self.own("presences"))
+            .text(" where run = ")
+            .bind(run)
+            .text(" and host = ")
+            .bind(me.host.clone())
+            .text(" and process = ")
+            .bind(me.process)])
     }
 
     /// Who works, or worked, on a run.

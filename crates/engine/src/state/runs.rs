@@ -54,8 +54,8 @@ pub struct Audit {
 }
 
 impl State {
-    /// Notes that a run begins.
-    pub fn begin_run(&self, id: &str, plan: &Plan, at: Timestamp) -> Result<()> {
+    /// Notes that a run begins, under a term.
+    pub fn begin_run(&self, id: &str, plan: &Plan, at: Timestamp, term: i64) -> Result<()> {
         let names: Vec<&str> = plan.items.iter().map(|item| item.operation.name.as_str()).collect();
         let text = serde_json::to_string(plan)
             .map_err(|error| Error::system("cannot store the plan").because(error))?;
@@ -92,11 +92,11 @@ impl State {
             .text(", ")
             .bind(text)
             .text(") on conflict (id) do nothing");
-        self.write(&[begun, noted])
+        self.write_under(id, term, &[begun, noted])
     }
 
     /// Appends events; `first` is the number of the first of them.
-    pub fn append(&self, run: &str, first: u64, events: &[Event]) -> Result<()> {
+    pub fn append(&self, run: &str, first: u64, events: &[Event], term: i64) -> Result<()> {
         let own = self.own("events");
         let mut statements = Vec::new();
         for (n, event) in events.iter().enumerate() {
@@ -114,15 +114,15 @@ impl State {
                     .text(") on conflict (run, seq) do nothing"),
             );
         }
-        self.write(&statements)
+        self.write_under(run, term, &statements)
     }
 
     /// Keeps the finished report beside the events, so that lists are fast (it can be folded again at any time), and
     /// adds the outcome to the audit trail, where it outlives the run.
-    pub fn finish_run(&self, run: &str, report: &Report) -> Result<()> {
+    pub fn finish_run(&self, run: &str, report: &Report, term: i64) -> Result<()> {
         let text = serde_json::to_string(report)
             .map_err(|error| Error::system("cannot store the report").because(error))?;
-        self.write(&[
+        let statements = [
             Sql::new("update ")
                 .table(&self.own("runs"))
                 .text(" set report = ")
@@ -136,7 +136,8 @@ impl State {
                 .text(" where action in ('run', 'dry run') and detail like ")
                 .bind(format!("{run} by %")),
             Sql::new("delete from ").table(&self.own("stops")).text(" where run = ").bind(run),
-        ])
+        ];
+        self.write_under(run, term, &statements)
     }
 
     /// Forgets runs that began before a moment, but for the newest of each operation.
@@ -151,6 +152,7 @@ impl State {
             .text(" as newer where newer.operations = r.operations and newer.started_at > r.started_at)");
         self.write(&[
             Sql::new("delete from ").table(&self.own("events")).text(" where run in (").add(&old).text(")"),
+            Sql::new("delete from ").table(&self.own("terms")).text(" where run in (").add(&old).text(")"),
             Sql::new("delete from ").table(&runs).text(" where id in (").add(&old).text(")"),
             self.forget_presences(before),
         ])
@@ -288,7 +290,7 @@ impl State {
     }
 
     /// Notes that a run goes on: with the same plan, or with another one, which the audit trail tells.
-    pub fn reopen_run(&self, run: &str, plan: &Plan, otherwise: Option<&Audit>) -> Result<()> {
+    pub fn reopen_run(&self, run: &str, plan: &Plan, otherwise: Option<&Audit>, term: i64) -> Result<()> {
         let runs = self.own("runs");
         let mut statements = vec![
             // The report of the first attempt is no longer what the run came to.
@@ -302,7 +304,7 @@ impl State {
             statements.push(update.text(" where id = ").bind(run));
             statements.push(self.audit_row(audit));
         }
-        self.write(&statements)
+        self.write_under(run, term, &statements)
     }
 
     /// Adds a line to the audit trail.

@@ -116,7 +116,8 @@ fn own_tables(dialect: &dyn Dialect) -> Vec<Sql> {
     ));
     all.push(table(
         "checkpoints",
-        "point text not null primary key, progress text not null, updated_at text not null",
+        "point text not null primary key, progress text not null, updated_at text not null, \
+         term bigint not null default 0",
     ));
     all.push(table(
         "undo_conflicts",
@@ -136,17 +137,28 @@ const OWN: [&str; 6] =
 
 /// Makes Sexton's own tables when they are not there yet; true when they were made now, and so are empty.
 pub(crate) fn install(session: &mut dyn Session, limits: &Limits) -> Result<bool> {
-    if installed(session)? {
+    let checkpoints = session.dialect().own("checkpoints");
+    let columns = session.dialect().columns(&checkpoints);
+    let columns = session.rows(&columns)?;
+    if columns.iter().any(|column| column[2].as_text() == Some("term")) {
         return Ok(false);
     }
-    let statements = own_tables(session.dialect());
+    let statements = match columns.is_empty() {
+        true => own_tables(session.dialect()),
+        // As an earlier version made it.
+        false => {
+            let term = " add column term bigint not null default 0";
+            vec![Sql::new("alter table ").table(&checkpoints).text(term)]
+        }
+    };
+    let made = columns.is_empty();
     let mut tx = session.begin(limits)?;
     for statement in &statements {
         tx.execute(statement)?;
     }
     // The first batch comes right after it, and is on disk only together with it.
     tx.commit_soon()?;
-    Ok(true)
+    Ok(made)
 }
 
 /// Whether Sexton's own tables are there.

@@ -188,6 +188,9 @@ impl Session for Watched {
     fn unlock(&mut self) -> Result<()> {
         self.inner.unlock()
     }
+    fn end_right(&mut self, holder: &str) -> Result<bool> {
+        self.inner.end_right(holder)
+    }
     fn perform(&mut self, command: &Command) -> Result<Performed> {
         self.inner.perform(command)
     }

@@ -120,6 +120,7 @@ pub fn ended<'a>(report: &'a Report, schedule: Option<&'a Schedule>) -> Ended<'a
         name: "logs",
         why: None,
         id: &report.run_id,
+        well: false,
         by_hand: false,
         promised: &|_| true,
     }

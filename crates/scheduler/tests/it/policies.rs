@@ -159,7 +159,7 @@ fn what_was_added_is_shown_until_somebody_approves_just_that() {
         assert_eq!(stage.rows(), 7);
         assert!(stage.told("added")[0].contains("was changed since it was approved"));
         let schedule = Schedule::read("added", &says, false).unwrap();
-        approve(&fingerprint(&stage.plans.request(&schedule).unwrap()));
+        approve(&fingerprint(&schedule, &stage.plans.request(&schedule).unwrap()));
         stage.pass("2026-11-23T02:00:00Z");
         assert_eq!((stage.rows(), stage.told("added")[0].as_str()), (3, "done"));
         assert!(timetable.remove("added", Some(1)).is_err());

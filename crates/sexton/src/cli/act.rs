@@ -5,6 +5,7 @@ use super::progress::Progress;
 use super::{consent, documents, signals, text};
 use crate::config::{self, Config, Override};
 use crate::exit::Exit;
+use crate::first_run;
 use crate::trouble::Trouble;
 use engine::{
     Changes, Engine, Event, Failure, Level, Manners, Plan, Report, Request, Status, Stop, What, is_refused,
@@ -49,7 +50,8 @@ impl Act<'_> {
     pub fn plan(&self, plan: Plan) -> Result<Exit, Trouble> {
         self.show(&plan);
         if !plan.request.dry_run {
-            self.first_run_dry(&plan)?;
+            let operations = plan.items.iter().map(|item| &item.operation);
+            first_run::check(self.engine, self.config, operations)?;
             consent::ask(&plan, self.console)?;
         }
         let stop = Stop::default();
@@ -85,25 +87,6 @@ impl Act<'_> {
         } else if asks {
             self.console.note(&text::plan(plan, self.console, detailed));
         }
-    }
-
-    /// The policy that nothing runs for the first time without having been looked at (S2-079).
-    fn first_run_dry(&self, plan: &Plan) -> Result<(), Trouble> {
-        if !self.config.first_run_dry {
-            return Ok(());
-        }
-        for item in &plan.items {
-            let name = &item.operation.name;
-            let known = ["undo", "restore-archive"].contains(&item.operation.kind.as_str())
-                || self.engine.reports(1_000, None, Some(name))?.iter().any(|report| looked_at(report, name));
-            if !known {
-                return Err(Trouble::refused(
-                    format!("`{name}` had no dry run yet, and `first_run_dry` asks for one; nothing was run"),
-                    format!("look at it first: `sexton run {name} --dry-run`"),
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn watched(
@@ -156,20 +139,25 @@ impl Act<'_> {
     /// Hands in the messages about a run, and sends them where that does not take long. Whatever goes wrong with them, the run is
     /// what it is.
     fn hand_in(&self, report: &Report) {
-        if self.config.notify.is_silent() {
-            return;
-        }
         let names: Vec<&str> = report.operations.iter().map(|done| done.operation.as_str()).collect();
-        let handed = self.post().ended(&Ended {
+        self.hand_in_all(&Ended {
             report: Some(report),
             schedule: None,
             name: &names.join(", "),
             why: None,
+            well: false,
             id: &report.run_id,
             by_hand: true,
             promised: &|name| self.config.is_promised(name),
         });
-        match handed {
+    }
+
+    /// The same for something that came to its end without a report of its own.
+    pub fn hand_in_all(&self, ended: &Ended) {
+        if self.config.notify.is_silent() {
+            return;
+        }
+        match self.post().ended(ended) {
             Ok(()) => self.send(),
             Err(error) => tracing::warn!(%error, "a message cannot be handed in"),
         }
@@ -231,11 +219,4 @@ fn can_resume(operation: &engine::OperationReport) -> bool {
     operation.status.can_resume()
         && operation.status != Status::Running
         && operation.status != Status::Verifying
-}
-
-fn looked_at(report: &Report, name: &str) -> bool {
-    let done = |operation: &engine::OperationReport| {
-        operation.operation == *name && operation.status != Status::Failed
-    };
-    report.metadata.dry_run && report.operations.iter().any(done)
 }

@@ -35,6 +35,7 @@ pub fn command(catalogue: &[&'static dyn Kind]) -> Command {
         .subcommand(runs())
         .subcommand(super::schedule::command())
         .subcommand(super::schedule::serve())
+        .subcommand(super::schedule::worker())
         .subcommand(super::token::command())
         .subcommand(super::notify::command())
         .subcommand(status())

@@ -169,6 +169,7 @@ fn dispatch(
         "runs" => runs::runs(&act, own),
         "schedule" => schedule::schedule(&act, own, &actor),
         "serve" => serve::serve(&act, own, environment.host(), &config),
+        "worker" => serve::worker(&act, own, environment.host(), &config),
         "token" => token::token(&act, own, &actor),
         "notify" => notify::notify(&act, own),
         "status" => status::status(&act, own),

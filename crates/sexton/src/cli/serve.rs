@@ -1,11 +1,11 @@
-//! `sexton serve`: the daemon at the command line, which tells on stderr what happens.
+//! `sexton serve` and `sexton worker`: processes that stay, at the command line, which tell on stderr what happens.
 
 use super::act::Act;
 use super::signals;
-use crate::config::Config;
+use crate::config::{Config, StatePlace};
 use crate::daemon::Service;
 use crate::exit::Exit;
-use crate::http;
+use crate::http::{self, Face};
 use crate::trouble::Trouble;
 use clap::ArgMatches;
 use engine::Stop;
@@ -15,6 +15,29 @@ use std::time::Duration;
 
 /// `sexton serve`.
 pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>) -> Result<Exit, Trouble> {
+    stay(act, matches, host, config, Face::Whole)
+}
+
+/// `sexton worker`.
+pub fn worker(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>) -> Result<Exit, Trouble> {
+    if let StatePlace::Folder(folder) = &config.state {
+        let folder = folder.display();
+        return Err(Trouble::usage(
+            format!("workers share a state, and this one is a file in `{folder}`"),
+            "put the state into a PostgreSQL database: `[state]` with `url = \"postgres://…\"`; one process alone is \
+             `sexton serve`",
+        ));
+    }
+    stay(act, matches, host, config, Face::Health)
+}
+
+fn stay(
+    act: &Act,
+    matches: &ArgMatches,
+    host: String,
+    config: &Arc<Config>,
+    face: Face,
+) -> Result<Exit, Trouble> {
     let number = |id: &str| matches.get_one::<u16>(id).copied().unwrap_or(1);
     let stop = Stop::default();
     let listening = signals::listen(&stop);
@@ -35,8 +58,11 @@ pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>
     };
     let answers = std::thread::scope(|scope| {
         let api = scope.spawn(|| {
-            let served = http::serve(Arc::clone(config), *at, &stop, |at| {
-                tell(&format!("the page and the API answer at {at}"));
+            let served = http::serve(Arc::clone(config), *at, face, &stop, |at| {
+                tell(&match face {
+                    Face::Whole => format!("the page and the API answer at {at}"),
+                    Face::Health => format!("/live, /ready, /health and /metrics answer at {at}"),
+                });
             });
             // Nobody wants half of a service.
             stop.ask();

@@ -65,6 +65,8 @@ pub struct Config {
     pub manners: Map<String, Json>,
     /// Whether a run goes on when one of its operations fails.
     pub go_on: bool,
+    /// How many operations of a run may be at work at a time.
+    pub max_parallel: usize,
     /// Where runs are remembered.
     pub state: StatePlace,
     /// How long undo rows are kept.
@@ -119,6 +121,8 @@ pub struct FleetSetting {
     pub canary: usize,
     /// How many are worked on at once.
     pub at_once: usize,
+    /// How many of one server.
+    pub at_once_per_server: Option<usize>,
     /// How many percent may fail.
     pub max_failed_percent: f64,
 }
@@ -379,6 +383,7 @@ impl Config {
             groups: Vec::new(),
             manners: Map::new(),
             go_on: true,
+            max_parallel: 1,
             log_folder: Some(state.clone()),
             stores: vec![backups::usual_store(&state)],
             state: StatePlace::Folder(state),

@@ -12,7 +12,8 @@ use super::schedules;
 use super::schema::bytes;
 use super::secrets::{Missing, expand, expand_secret};
 use super::sections::{
-    BackupSection, FleetSection, LogSection, OnError, OperationSection, RunLogSection, UndoSection,
+    BackupSection, DefaultsSection, FleetSection, LogSection, OnError, OperationSection, RunLogSection,
+    UndoSection,
 };
 use super::{
     Config, DatabaseSetting, FleetSetting, GroupSetting, Members, OperationSetting, StatePlace, StorePlace,
@@ -48,6 +49,7 @@ pub fn config(
     let log: LogSection = section(tree, "log");
     let undo: UndoSection = section(tree, "undo");
     let backup: BackupSection = section(tree, "backup");
+    let defaults: DefaultsSection = section(tree, "defaults");
     let state_folder = match &state {
         StatePlace::Folder(state) => state.clone(),
         StatePlace::Database(_) => folder.join(".sexton"),
@@ -72,8 +74,8 @@ pub fn config(
         groups: entries(tree, "group").iter().map(|(name, node)| group(name, node)).collect(),
         schedules: schedules::of(tree),
         manners: tree.entry("defaults").map(manners_of).unwrap_or_default(),
-        go_on: value::<OnError>(tree.entry("defaults").and_then(|node| node.entry("on_error")))
-            == OnError::Continue,
+        go_on: defaults.on_error == OnError::Continue,
+        max_parallel: defaults.max_parallel,
         state,
         keep_undo: undo.keep,
         undo_max_bytes: undo.max_size.as_deref().and_then(bytes),
@@ -188,6 +190,7 @@ impl Outside<'_> {
                 members,
                 canary: own.canary,
                 at_once: own.at_once,
+                at_once_per_server: own.at_once_per_server,
                 max_failed_percent: own.max_failed_percent,
             });
         }

@@ -33,6 +33,7 @@ pub fn check(
 ) {
     check_name("a schedule", name, node, problems);
     check_names(node.entry("after"), "schedule", tree, problems);
+    check_names(node.entry("fleet"), "fleet", tree, problems);
     let known = |section: &str| tree.entry(section).map(Node::entries).unwrap_or_default();
     let names: Vec<&str> =
         known("operation").iter().chain(known("group")).map(|(name, _)| name.as_str()).collect();

@@ -25,7 +25,7 @@ pub struct File {
     pub first_run_dry: bool,
     /// The databases, by name.
     pub database: BTreeMap<String, DatabaseSection>,
-    /// Many databases that get the same migrations, such as one for each tenant, by name.
+    /// Many databases that get the same migrations and schedules, such as one for each tenant, by name.
     pub fleet: BTreeMap<String, FleetSection>,
     /// File stores (folders or buckets), by name: for archives and files.
     pub store: BTreeMap<String, StoreSection>,
@@ -101,6 +101,9 @@ pub struct FleetSection {
     /// How many are worked on at once after that.
     #[schemars(range(min = 1, max = 64))]
     pub at_once: usize,
+    /// How many of those that are on one server. Default: no limit but `at_once`.
+    #[schemars(range(min = 1, max = 64))]
+    pub at_once_per_server: Option<usize>,
     /// How many percent of all may fail before no further one is begun.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub max_failed_percent: f64,
@@ -115,6 +118,7 @@ impl Default for FleetSection {
             url: None,
             canary: 1,
             at_once: 4,
+            at_once_per_server: None,
             max_failed_percent: 10.0,
         }
     }
@@ -177,11 +181,21 @@ pub struct OperationSection {
 }
 
 /// What `[defaults]` has besides manners.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DefaultsSection {
     /// When an operation fails: `continue` with the next one (those that need it are skipped), or `stop`.
     pub on_error: OnError,
+    /// How many operations of a run may be at work at a time. Those that need each other, work on the same database, or move
+    /// files of the same store, go one after the other all the same.
+    #[schemars(range(min = 1, max = 64))]
+    pub max_parallel: usize,
+}
+
+impl Default for DefaultsSection {
+    fn default() -> Self {
+        Self { on_error: OnError::default(), max_parallel: 1 }
+    }
 }
 
 /// What to do when an operation of a run fails.

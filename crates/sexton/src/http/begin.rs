@@ -137,6 +137,7 @@ pub fn hand_in(engine: &Engine, config: &Config, report: &Report) {
         name: &names.join(", "),
         why: None,
         id: &report.run_id,
+        well: false,
         by_hand: false,
         promised: &|name| config.is_promised(name),
     });

@@ -74,7 +74,20 @@ pub struct Api {
 ))]
 struct Document;
 
-fn router(api: &Arc<Api>) -> Router {
+/// How much is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// The page, the API, and what follows.
+    Whole,
+    /// Whether the process lives and can do its work, and its figures.
+    Health,
+}
+
+fn router(api: &Arc<Api>, face: Face) -> Router {
+    if face == Face::Health {
+        let answers = health::routes().merge(figures(api)).with_state(Arc::clone(api));
+        return dressed(answers);
+    }
     let guard = middleware::from_fn_with_state(Arc::clone(api), auth::check);
     // Who signs in has no session yet.
     let own = v1::routes().route_layer(guard.clone()).merge(v1::sign_in());
@@ -92,10 +105,6 @@ fn router(api: &Arc<Api>) -> Router {
         // The same again: the document tells of it once.
         routes = routes.merge(others(alias, maintenance::routes()).split_for_parts().0);
     }
-    let metrics = match api.config.api.open_metrics {
-        true => metrics::routes(),
-        false => metrics::routes().route_layer(guard.clone()),
-    };
     let document = Arc::new(document);
     let openapi = Router::new()
         .route(
@@ -103,15 +112,24 @@ fn router(api: &Arc<Api>) -> Router {
             axum::routing::get(move || async move { axum::Json((*document).clone()) }),
         )
         .route_layer(guard);
+    let answers = health::routes().merge(page::routes()).merge(figures(api)).merge(openapi).merge(routes);
+    dressed(answers.with_state(Arc::clone(api)))
+}
+
+/// `/metrics`, for those who have a token, unless it is for all.
+fn figures(api: &Arc<Api>) -> Router<Arc<Api>> {
+    match api.config.api.open_metrics {
+        true => metrics::routes(),
+        false => metrics::routes().route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check)),
+    }
+}
+
+/// What every answer has.
+fn dressed(answers: Router) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    health::routes()
-        .merge(page::routes())
-        .merge(metrics)
-        .merge(openapi)
-        .merge(routes)
-        .with_state(Arc::clone(api))
+    answers
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(CatchPanicLayer::custom(error::panicked))
@@ -127,6 +145,7 @@ fn router(api: &Arc<Api>) -> Router {
 pub fn serve(
     config: Arc<Config>,
     at: SocketAddr,
+    face: Face,
     stop: &Stop,
     told: impl FnOnce(&str),
 ) -> Result<(), Trouble> {
@@ -170,10 +189,13 @@ pub fn serve(
         if let (Some(certificate), Some(key)) = (files.certificate.clone(), files.key.clone()) {
             let listener = tls::listen(listener, tls::Files { certificate, key })?;
             told(&format!("https://{bound}"));
-            return axum::serve(listener, router(&api)).with_graceful_shutdown(ended).await.map_err(failed);
+            return axum::serve(listener, router(&api, face))
+                .with_graceful_shutdown(ended)
+                .await
+                .map_err(failed);
         }
         told(&format!("http://{bound}"));
-        axum::serve(listener, router(&api)).with_graceful_shutdown(ended).await.map_err(failed)
+        axum::serve(listener, router(&api, face)).with_graceful_shutdown(ended).await.map_err(failed)
     })?;
     // Streams of events are cut: whoever listens asks again.
     runtime.shutdown_timeout(Duration::from_secs(2));

@@ -111,21 +111,44 @@ fn the_manifests_of_deploy_name_what_the_program_answers_to() {
 }
 
 #[test]
-fn the_unit_of_deploy_is_one_that_systemd_takes() {
-    let folder = tempfile::tempdir().unwrap();
-    let unit = std::fs::read_to_string(root().join("deploy/systemd/sexton.service")).unwrap();
-    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/sexton ")).unwrap();
-    Desk::empty().sexton(&format!("{line} --help")).ends(0);
-    // It looks for the program and for the account, which are those of this machine here.
-    let here = unit
-        .replace("/usr/bin/sexton", env!("CARGO_BIN_EXE_sexton"))
-        .replace("User=sexton\nGroup=sexton\n", "User=root\nGroup=root\n");
-    let path = folder.path().join("sexton.service");
-    std::fs::write(&path, here).unwrap();
-    let said = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stderr);
-    let about = |line: &&str| line.contains("sexton.service");
-    assert!(said.status.success() && !text.lines().any(|line| about(&line)), "{text}");
+fn workers_of_the_manifests_are_like_the_process_that_they_stand_beside() {
+    let all = yaml("kubernetes/workers.yaml");
+    let pod = &all[0]["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    for (probe, path) in [("livenessProbe", "/live"), ("readinessProbe", "/ready")] {
+        assert_eq!(container[probe]["httpGet"]["path"], path);
+    }
+    let first = yaml("kubernetes/sexton.yaml");
+    let beside = first.iter().find(|one| one["kind"] == "Deployment").unwrap();
+    let beside = &beside["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"], beside["securityContext"]);
+    assert_eq!(container["securityContext"], beside["containers"][0]["securityContext"]);
+    assert_eq!(container["image"], beside["containers"][0]["image"]);
+    let words: Vec<&str> =
+        container["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    Desk::empty().sexton(&format!("{} --help", words.join(" "))).ends(0);
+}
+
+#[test]
+fn the_units_of_deploy_are_such_that_systemd_takes() {
+    for (file, instance) in
+        [("sexton.service", "sexton.service"), ("sexton-worker@.service", "sexton-worker@1.service")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let unit = std::fs::read_to_string(root().join("deploy/systemd").join(file)).unwrap();
+        let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/sexton ")).unwrap();
+        Desk::empty().sexton(&format!("{line} --help")).ends(0);
+        // It looks for the program and for the account, which are those of this machine here.
+        let here = unit
+            .replace("/usr/bin/sexton", env!("CARGO_BIN_EXE_sexton"))
+            .replace("User=sexton\nGroup=sexton\n", "User=root\nGroup=root\n");
+        let path = folder.path().join(instance);
+        std::fs::write(&path, here).unwrap();
+        let said = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().unwrap();
+        let text = String::from_utf8_lossy(&said.stderr);
+        let about = |line: &&str| line.contains(instance);
+        assert!(said.status.success() && !text.lines().any(|line| about(&line)), "{text}");
+    }
 }
 
 #[test]
@@ -142,6 +165,7 @@ fn the_package_of_deploy_has_the_program_its_pages_and_its_unit() {
     for file in [
         "./usr/bin/sexton",
         "./usr/lib/systemd/system/sexton.service",
+        "./usr/lib/systemd/system/sexton-worker@.service",
         "./usr/share/man/man1/sexton.1.gz",
         "./usr/share/bash-completion/completions/sexton",
         "./etc/sexton/sexton.toml",

@@ -182,3 +182,26 @@ fn databases_that_a_query_yields_are_brought_up_until_one_fails_and_then_the_res
     assert_eq!(of(&said), ["up to date", "done", "done"]);
     assert_eq!(migrate(&desk, "check --output json").ends(0).json()["needed"], 0);
 }
+
+#[test]
+fn the_message_about_a_fleet_is_one_for_all_of_its_databases() {
+    let sink = testkit::HttpSink::start();
+    let told = format!(
+        "max_failed_percent = 100.0\n[notifications]\nby_hand = true\non_success = true\n\
+         [notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n",
+        sink.url("/team")
+    );
+    let (desk, places) = desk(&told);
+    places[2].script("create table users (id integer)");
+    migrate(&desk, "up --yes");
+    let calls: Vec<Json> = sink.take().iter().map(|call| call.json()).collect();
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    assert_eq!(calls[0]["title"], "migrate on the fleet tenants failed");
+    let text = calls[0]["text"].as_str().unwrap();
+    assert!(text.starts_with("3 of 4 databases done; 1 failed, the first one with: "), "{text}");
+    places[2].script("drop table users");
+    migrate(&desk, "up --yes").ends(0);
+    let calls: Vec<Json> = sink.take().iter().map(|call| call.json()).collect();
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    assert_eq!(calls[0]["title"], "migrate on the fleet tenants done");
+}

@@ -16,6 +16,24 @@ fn the_first_run_must_be_dry_where_the_policy_says_so() {
 }
 
 #[test]
+fn schedules_are_held_to_the_same_policy() {
+    // S3-059, S2-079
+    let nightly = "[schedule.nightly]\nrun = [\"logs\"]\ncron = \"0 2 * * *\"\n\
+                   [schedule.careful]\nrun = [\"sessions\"]\ncron = \"0 3 * * *\"\ndry_run_first = true\n";
+    let desk = Desk::ready_with(&format!("first_run_dry = true\n{nightly}"));
+    let said = desk.sexton("schedule run nightly");
+    assert!(said.code != 0 && said.shown().contains("had no dry run yet"), "{}", said.shown());
+    assert!(said.shown().contains("sexton run logs --dry-run"), "{}", said.shown());
+    assert_eq!(desk.count("audit_log"), 400);
+    desk.sexton("run logs --dry-run").ends(0);
+    desk.sexton("schedule run nightly").ends(0);
+    assert_eq!(desk.count("audit_log"), 89);
+    // It looks by itself.
+    desk.sexton("schedule run careful").ends(0);
+    assert_eq!(desk.count("session"), 25);
+}
+
+#[test]
 fn what_is_needed_comes_first_in_all() {
     // S1-004, W-116
     let desk = Desk::ready();

@@ -133,6 +133,13 @@ pub trait Dialect: Send + Sync {
     fn passing(&self) -> Sql {
         Sql::default()
     }
+    /// An expression for the database's own clock, in microseconds since 1970.
+    fn clock_us(&self) -> Sql;
+    /// A query that tells this name to all who listen, at the commit of its transaction; none where nobody can be told.
+    fn announce(&self, name: &str) -> Option<Sql> {
+        let _ = name;
+        None
+    }
     /// Locks the rows that satisfy the condition, over `t`, until the end of the transaction: a query for how many they are.
     /// None where a transaction keeps all others out anyway.
     fn hold(&self, table: &Table, condition: &Sql) -> Option<Sql>;

@@ -53,6 +53,8 @@ pub use upkeep::{
 pub use url::Url;
 pub use value::Value;
 
+use std::time::Duration;
+
 /// One row of a result, in the order of the select list.
 pub type Row = Vec<Value>;
 
@@ -80,6 +82,17 @@ pub trait Database: Send + Sync {
     /// Sessions that all see the database as it is at one moment, for as long as they live: at most so many, at least one.
     /// When its moment is lost, a session fails rather than look at another one.
     fn together(&self, most: usize) -> Result<Vec<Box<dyn Facts>>>;
+    /// Hears what others announce under this name from now on, see [`Dialect::announce`]; none where nobody can be heard.
+    fn listen(&self, name: &str) -> Result<Option<Box<dyn Listener>>> {
+        let _ = name;
+        Ok(None)
+    }
+}
+
+/// Hears announcements of other sessions. What is announced while its connection is lost is not heard.
+pub trait Listener: Send {
+    /// Waits for the next announcement, but no longer than this; whether there was one.
+    fn wait(&mut self, most: Duration) -> Result<bool>;
 }
 
 /// What can be found out without changing anything.
@@ -177,6 +190,10 @@ pub trait Session: Facts {
     fn lock_holder(&mut self) -> Result<Option<String>>;
     /// Gives the right to maintain back.
     fn unlock(&mut self) -> Result<()>;
+    /// Takes the right to maintain from whoever holds it under a name that begins with this; whether there was somebody. For
+    /// an earlier attempt of the same run that is asleep or cut off: whatever it does later must be refused by something else.
+    /// What it had begun is rolled back where the database can end its session.
+    fn end_right(&mut self, holder: &str) -> Result<bool>;
     /// Runs what cannot run inside a transaction.
     fn perform(&mut self, command: &Command) -> Result<Performed>;
     /// From now on the database refuses every change, as on a session of [`Database::read`]; or takes them again.

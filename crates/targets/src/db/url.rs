@@ -42,6 +42,23 @@ impl Url {
         Ok(Url::Sqlite { path: path.into() })
     }
 
+    /// The server, as far as the URL tells it apart from others; empty for a file.
+    pub fn server(&self) -> String {
+        let Url::Postgres { .. } = self else { return String::new() };
+        let shown = self.to_string();
+        let (_, rest) = shown.split_once("://").unwrap_or(("", &shown));
+        let (main, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let place = main.rsplit_once('@').map_or(main, |(_, place)| place);
+        let named =
+            |key: &str| options.split('&').find_map(|option| option.strip_prefix(key)?.strip_prefix('='));
+        let host = place.split_once('/').map_or(place, |(host, _)| host);
+        match (host, named("host")) {
+            ("", Some(host)) => format!("{host}:{}", named("port").unwrap_or("5432")),
+            (host, _) if host.contains(':') => host.to_owned(),
+            (host, _) => format!("{host}:{}", named("port").unwrap_or("5432")),
+        }
+    }
+
     /// The whole URL with its password, for the driver only.
     pub fn expose(&self) -> String {
         match self {
@@ -99,6 +116,18 @@ mod tests {
         {
             let url = Url::parse(url).unwrap();
             assert!(!format!("{url} {url:?}").contains("s3cret"), "{url}");
+        }
+    }
+
+    #[test]
+    fn databases_of_one_server_have_the_same_server() {
+        for (url, server) in [
+            ("postgres://joe:s3cret@db.example/app?sslmode=require", "db.example:5432"),
+            ("postgres://ann@db.example:5433/other", "db.example:5433"),
+            ("postgres://ann@/other?host=/run/pg&port=5433", "/run/pg:5433"),
+            ("app.db", ""),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().server(), server);
         }
     }
 

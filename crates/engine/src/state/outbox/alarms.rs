@@ -4,7 +4,7 @@ use super::notes::posted;
 use super::{NewNote, Outbox, maybe, moment, text};
 use crate::error::Result;
 use crate::state::runs::sortable;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use targets::db::{Sql, Value};
 
@@ -108,6 +108,23 @@ impl Outbox<'_> {
             .text(", ")
             .bind(sortable(at))
             .text(") on conflict (id) do update set at = excluded.at")])
+    }
+
+    /// Whether it is this process's turn to do what one of many does every so often: noted, so that it is nobody else's.
+    pub fn turn(&self, id: &str, every: SignedDuration, now: Timestamp) -> Result<bool> {
+        let before = sortable(now.checked_sub(every).unwrap_or(now));
+        let turn = Sql::new("insert into ")
+            .table(&self.own("marks"))
+            .text(" as m (id, at) values (")
+            .bind(id)
+            .text(", ")
+            .bind(sortable(now))
+            .text(") on conflict (id) do update set at = excluded.at where m.at <= ")
+            .bind(before)
+            // One whose clock was ahead may have noted a time that has not come yet.
+            .text(" or m.at > ")
+            .bind(sortable(now.checked_add(every).unwrap_or(now)));
+        self.state.change(|tx| Ok(tx.execute(&turn)? == 1))
     }
 
     /// When something was last there; none before the first time.

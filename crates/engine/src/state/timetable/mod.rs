@@ -3,11 +3,18 @@
 //! A *tick* is one moment at which a schedule is due, and what came of it. It exists once, however many processes look at the
 //! clock: schedule and moment are its key. A worker has a tick for as long as its lease lasts, and the term tells whoever had
 //! it before that it is not theirs any more. Leases go by the clock of the state, which all workers can compare.
+//!
+//! A tick of many databases has *parts*, one for each that was begun: ticks themselves, of `SCHEDULE/DATABASE`, which is no name
+//! that a schedule can have.
 
+mod bell;
+mod parts;
 mod schedules;
 mod ticks;
 mod workers;
 
+pub use bell::Bell;
+pub use parts::Part;
 pub use schedules::Entry;
 pub use ticks::{Looked, NewTick, Tick, TickState};
 pub use workers::Worker;

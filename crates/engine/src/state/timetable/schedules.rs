@@ -132,9 +132,11 @@ impl Timetable<'_> {
             tx.execute(
                 &Sql::new("delete from ")
                     .table(&ticks)
-                    .text(" where schedule = ")
+                    .text(" where (schedule = ")
                     .bind(name)
-                    .text(" and state <> 'claimed'"),
+                    .text(&format!(" or substr(schedule, 1, {}) = ", name.chars().count() + 1))
+                    .bind(format!("{name}/"))
+                    .text(") and state <> 'claimed'"),
             )?;
             Ok(true)
         })

@@ -37,7 +37,7 @@ impl TickState {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         match text {
             "claimed" => TickState::Claimed,
             "done" => TickState::Done,
@@ -97,12 +97,15 @@ pub struct Looked {
     pub back: bool,
 }
 
+/// No part of a tick that is about many databases.
+const WHOLE: &str = "schedule not like '%/%'";
 const TICK: &str = "id, schedule, due, start, state, why, run, worker, term, ended";
 
 impl Timetable<'_> {
     /// Notes ticks, those that are there already not again, and until when it was looked; how many are new.
     pub fn note(&self, all: &[Looked]) -> Result<u64> {
         let (schedules, own) = (self.own("schedules"), self.own("ticks"));
+        let ring = self.ring();
         self.state.change(|tx| {
             let mut new = 0;
             for looked in all {
@@ -112,6 +115,9 @@ impl Timetable<'_> {
                 if let Some(until) = looked.until {
                     tx.execute(&looked_until(&schedules, looked, until))?;
                 }
+            }
+            if let Some(ring) = ring.as_ref().filter(|_| new > 0) {
+                tx.rows(ring)?;
             }
             Ok(new)
         })
@@ -134,7 +140,13 @@ impl Timetable<'_> {
         self.claim_if(worker, lease, now, &Sql::new(" and t.id = ").bind(id))
     }
 
-    fn claim_if(&self, worker: &str, lease: Duration, now: Timestamp, only: &Sql) -> Result<Option<Tick>> {
+    pub(super) fn claim_if(
+        &self,
+        worker: &str,
+        lease: Duration,
+        now: Timestamp,
+        only: &Sql,
+    ) -> Result<Option<Tick>> {
         let own = self.own("ticks");
         let clock = self.state.clock_us()?;
         let until = clock + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
@@ -186,20 +198,19 @@ impl Timetable<'_> {
     /// Whether a tick is still this worker's; its lease is prolonged then.
     pub fn keep(&self, tick: &Tick, lease: Duration) -> Result<bool> {
         let until = self.state.clock_us()? + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
-        self.change_mine(tick, Sql::new("lease_us = ").bind(until))
+        self.change_mine(tick, Sql::new("lease_us = ").bind(until), None)
     }
 
     /// Notes the run of a tick before it begins; false when the tick is somebody else's by now.
     pub fn begin(&self, tick: &Tick, run: &str) -> Result<bool> {
-        self.change_mine(tick, Sql::new("run = ").bind(run))
+        self.change_mine(tick, Sql::new("run = ").bind(run), None)
     }
 
     /// Puts a tick off; false when it is somebody else's by now.
     pub fn put_off(&self, tick: &Tick, until: Timestamp, why: &str) -> Result<bool> {
-        self.change_mine(
-            tick,
-            Sql::new("state = 'waiting', why = ").bind(why).text(", start = ").bind(sortable(until)),
-        )
+        let set = Sql::new("state = 'waiting', why = ").bind(why).text(", start = ").bind(sortable(until));
+        // Whoever is idle has to know how long to wait.
+        self.change_mine(tick, set, Some(Sql::new("select 1")))
     }
 
     /// Ends a tick; false when it is somebody else's by now.
@@ -211,10 +222,11 @@ impl Timetable<'_> {
             .bind(why)
             .text(", ended = ")
             .bind(sortable(at));
-        self.change_mine(tick, set)
+        self.change_mine(tick, set, Some(self.waiting(&tick.schedule, at)))
     }
 
-    fn change_mine(&self, tick: &Tick, set: Sql) -> Result<bool> {
+    /// Changes a tick that is still this worker's, and rings where a query then counts something.
+    fn change_mine(&self, tick: &Tick, set: Sql, rings: Option<Sql>) -> Result<bool> {
         let update = Sql::new("update ")
             .table(&self.own("ticks"))
             .text(" set ")
@@ -223,7 +235,16 @@ impl Timetable<'_> {
             .bind(tick.id.as_str())
             .text(" and state = 'claimed' and term = ")
             .bind(tick.term);
-        self.state.change(|tx| Ok(tx.execute(&update)? == 1))
+        let ring = self.ring();
+        self.state.change(|tx| {
+            let mine = tx.execute(&update)? == 1;
+            if let (true, Some(rings), Some(ring)) = (mine, &rings, &ring)
+                && tx.count(rings)? > 0
+            {
+                tx.rows(ring)?;
+            }
+            Ok(mine)
+        })
     }
 
     /// Passes over the ticks of a schedule that wait while another one of it is at work; how many.
@@ -256,9 +277,10 @@ impl Timetable<'_> {
     /// The last ticks, of one schedule or of all, newest first.
     pub fn ticks(&self, schedule: Option<&str>, limit: u64) -> Result<Vec<Tick>> {
         let mut select = self.select_ticks();
-        if let Some(schedule) = schedule {
-            select = select.text(" where schedule = ").bind(schedule);
-        }
+        select = match schedule {
+            Some(schedule) => select.text(" where schedule = ").bind(schedule),
+            None => select.text(" where ").text(WHOLE),
+        };
         let select = select.text(" order by due desc, id limit ").bind(limit.min(100_000) as i64);
         self.state.rows(&select)?.iter().map(|row| read(row)).collect()
     }
@@ -268,7 +290,7 @@ impl Timetable<'_> {
         let own = self.own("ticks");
         let select = self
             .select_ticks()
-            .text(" as t where not exists (select 1 from ")
+            .text(&format!(" as t where {WHOLE} and not exists (select 1 from "))
             .table(&own)
             .text(" as o where o.schedule = t.schedule and o.due > t.due)");
         let ticks: Result<Vec<Tick>> = self.state.rows(&select)?.iter().map(|row| read(row)).collect();
@@ -277,7 +299,9 @@ impl Timetable<'_> {
 
     /// The ticks that are not over.
     pub fn open(&self) -> Result<Vec<Tick>> {
-        let select = self.select_ticks().text(" where state in ('waiting', 'claimed') order by start, id");
+        let select = self
+            .select_ticks()
+            .text(&format!(" where {WHOLE} and state in ('waiting', 'claimed') order by start, id"));
         self.state.rows(&select)?.iter().map(|row| read(row)).collect()
     }
 
@@ -301,7 +325,7 @@ impl Timetable<'_> {
     }
 }
 
-fn noted(own: &TableName, schedule: &str, tick: &NewTick) -> Sql {
+pub(super) fn noted(own: &TableName, schedule: &str, tick: &NewTick) -> Sql {
     let (state, ended) = match tick.skipped {
         Some(_) => (TickState::Skipped, Value::Text(sortable(tick.start))),
         None => (TickState::Waiting, Value::Null),

@@ -5,16 +5,18 @@
 
 use super::{document, request_for, word};
 use crate::cli::act::Act;
-use crate::cli::fleet::{self, Member, Outcome, Rollout};
+use crate::cli::fleet;
 use crate::cli::numbers::duration;
 use crate::cli::table::Table;
 use crate::cli::{consent, signals};
 use crate::config::FleetSetting;
 use crate::exit::Exit;
+use crate::fleet::{Member, Outcome, Rollout, each, rollout};
 use crate::trouble::Trouble;
 use crate::wiring;
 use clap::ArgMatches;
 use engine::{Engine, Failure, Kind, Plan, Request, Severity, Status, Stop, is_refused};
+use notify::Ended;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -141,7 +143,7 @@ fn run(act: &Act, setting: &FleetSetting, members: &[Member], request: &Request)
     }
     let stop = Stop::default();
     let listening = signals::listen(&stop);
-    let rollout = fleet::rollout(setting, members, &stop, |member| {
+    let rollout = rollout(setting, members, &stop, |member| {
         let engine = wiring::engine(act.config, Some(&member.setting));
         let began = engine.clock().tick();
         let mut told = one(act, &engine, &for_member(request, member), &stop);
@@ -153,7 +155,38 @@ fn run(act: &Act, setting: &FleetSetting, members: &[Member], request: &Request)
         (told, failed)
     });
     drop(listening);
+    hand_in(act, setting, request, members.len(), &rollout);
     tell(act, setting, members, &rollout, stop.asked())
+}
+
+/// The message about all of them; whoever typed it sees each.
+fn hand_in(act: &Act, setting: &FleetSetting, request: &Request, all: usize, rollout: &Rollout<Told>) {
+    let (mut done, mut failed) = (0, Vec::new());
+    for outcome in &rollout.outcomes {
+        match outcome {
+            Outcome::Ended { failed: false, .. } => done += 1,
+            Outcome::Ended { of, .. } => failed.push(of.error.as_deref().unwrap_or(of.state)),
+            Outcome::NotBegun => {}
+        }
+    }
+    let mut text = format!("{done} of {all} databases done");
+    if let Some(first) = failed.first() {
+        text += &format!("; {} failed, the first one with: {first}", failed.len());
+    }
+    if let Some(why) = &rollout.stopped {
+        text += &format!("; the others were not begun: {why}");
+    }
+    let names: Vec<&str> = request.operations.iter().map(|one| one.name.as_str()).collect();
+    act.hand_in_all(&Ended {
+        report: None,
+        schedule: None,
+        name: &format!("{} on the fleet {}", names.join(", "), setting.name),
+        why: Some(&text),
+        well: failed.is_empty() && rollout.stopped.is_none(),
+        id: &request.correlation_id,
+        by_hand: true,
+        promised: &|_| false,
+    });
 }
 
 /// One database: planned, and run where something is to be done.
@@ -302,7 +335,7 @@ fn look(
 ) -> Result<Exit, Trouble> {
     let mut request = request.clone();
     request.dry_run = true;
-    let found = fleet::each_of(members, setting.at_once, |member| {
+    let found = each(members, setting.at_once, |member| {
         let engine = wiring::engine(act.config, Some(&member.setting));
         engine.plan(&for_member(&request, member)).map_err(|failure| Box::new(Told::failure(act, &failure)))
     });

@@ -135,20 +135,45 @@ pub fn serve() -> Command {
                 .value_parser(clap::value_parser!(std::net::SocketAddr))
                 .help("Answer the web page and the REST API at this address and port, such as 127.0.0.1:7979; they need tokens, see `sexton token`"),
         )
-        .arg(
-            Arg::new("workers")
-                .long("workers")
-                .value_name("N")
-                .default_value("2")
-                .value_parser(clap::value_parser!(u16).range(1..=64))
-                .help("How many runs at a time; there is never more than one on a database"),
+        .args(at_work())
+}
+
+/// `sexton worker`.
+pub fn worker() -> Command {
+    Command::new("worker")
+        .about("Run what is due beside other processes, without the page and the API")
+        .long_about(
+            "Run what is due beside other processes, without the page and the API. As many as you like, on as many machines as you \
+             like, share the work of one state, which is in a PostgreSQL database (`[state]` with `url`). Each time of a schedule is \
+             run once; when a worker dies, or stands still, another one goes on with its run from the last batch, and the one that \
+             wakes up later can do nothing more about it.\n\nSIGINT and SIGTERM end the batch at work; another worker goes on with \
+             what is left at once.",
         )
+        .after_help("Examples:\n  sexton worker\n  sexton worker --workers 4 --listen 127.0.0.1:7980")
         .arg(
-            Arg::new("lease")
-                .long("lease")
-                .value_name("SECONDS")
-                .default_value("60")
-                .value_parser(clap::value_parser!(u16).range(1..=3600))
-                .help("After so long without a sign of life others go on with what this process has"),
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS")
+                .value_parser(clap::value_parser!(std::net::SocketAddr))
+                .help("Answer /live, /ready, /health and /metrics at this address and port, and nothing else"),
         )
+        .args(at_work())
+}
+
+/// How a process that stays works.
+fn at_work() -> [Arg; 2] {
+    [
+        Arg::new("workers")
+            .long("workers")
+            .value_name("N")
+            .default_value("2")
+            .value_parser(clap::value_parser!(u16).range(1..=64))
+            .help("How many runs at a time; there is never more than one on a database"),
+        Arg::new("lease")
+            .long("lease")
+            .value_name("SECONDS")
+            .default_value("60")
+            .value_parser(clap::value_parser!(u16).range(1..=3600))
+            .help("After so long without a sign of life others go on with what this process has"),
+    ]
 }

@@ -5,7 +5,7 @@ mod command;
 mod show;
 
 pub use change::register;
-pub use command::{command, serve};
+pub use command::{command, serve, worker};
 
 use super::act::Act;
 use crate::exit::Exit;

@@ -91,7 +91,8 @@ pub fn show(act: &Act, known: &Known) -> Result<Exit, Trouble> {
         act.console.document(&document);
         return Ok(Exit::Done);
     }
-    let mut lines = vec![format!("{}  runs {}", schedule.name, schedule.says.run.join(", "))];
+    let on = schedule.says.fleet.as_ref().map(|fleet| format!(" on the fleet {fleet}")).unwrap_or_default();
+    let mut lines = vec![format!("{}  runs {}{on}", schedule.name, schedule.says.run.join(", "))];
     lines.extend(schedule.says.description.clone());
     match &schedule.timing {
         Timing::At(cron) => {

@@ -1,16 +1,11 @@
 //! `sexton fleet`: which fleets there are, which databases each of them has, and how they are.
 
-mod members;
-mod rollout;
-
-pub use members::{Member, members};
-pub use rollout::{Outcome, Rollout, each as each_of, rollout};
-
 use super::act::Act;
 use super::numbers::bytes;
 use super::table::Table;
-use crate::config::{FleetSetting, Members, nearest};
+use crate::config::{FleetSetting, Members, nearest, secrets_of_url};
 use crate::exit::Exit;
+use crate::fleet::{Member, each};
 use crate::trouble::Trouble;
 use crate::wiring;
 use clap::{Arg, ArgMatches, Command};
@@ -48,6 +43,15 @@ pub fn fleet(act: &Act, matches: &ArgMatches) -> Result<Exit, Trouble> {
         (_, Some(name)) => status(act, setting(act, name)?),
         _ => Ok(Exit::Usage),
     }
+}
+
+/// The databases of a fleet, in order; what is secret about them is not shown from now on.
+pub fn members(act: &Act, fleet: &FleetSetting) -> Result<Vec<Member>, Trouble> {
+    let all = wiring::members(act.config, fleet)?;
+    for member in &all {
+        act.console.hide(&secrets_of_url(&member.setting.url.expose()));
+    }
+    Ok(all)
 }
 
 /// The fleet of this name.
@@ -121,7 +125,7 @@ fn list_members(act: &Act, fleet: &FleetSetting) -> Result<Exit, Trouble> {
 
 fn status(act: &Act, fleet: &FleetSetting) -> Result<Exit, Trouble> {
     let all = members(act, fleet)?;
-    let found = each_of(&all, fleet.at_once, |member| {
+    let found = each(&all, fleet.at_once, |member| {
         let engine = wiring::engine(act.config, Some(&member.setting));
         engine
             .look(member.name(), |facts| facts.server())

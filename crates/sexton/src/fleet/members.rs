@@ -3,15 +3,16 @@
 //! What comes out of a query is data: it is put into a URL as data, so that no row can lead anywhere else than the
 //! configuration says.
 
-use super::super::act::Act;
-use crate::config::{DatabaseSetting, FleetSetting, Members, secrets_of_url};
-use crate::trouble::Trouble;
+use crate::config::{DatabaseSetting, FleetSetting, Members};
+use engine::Error;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::path::Path;
-use targets::db::{Sql, Url, Value};
+use std::sync::Arc;
+use targets::db::{Database, Sql, Url, Value};
 
 /// One database of a fleet.
+#[derive(Clone)]
 pub struct Member {
     /// Its name and where it is.
     pub setting: DatabaseSetting,
@@ -24,53 +25,50 @@ impl Member {
     }
 }
 
-/// All of them, in order.
-pub fn members(act: &Act, fleet: &FleetSetting) -> Result<Vec<Member>, Trouble> {
+/// All of them, in order. `database` finds the one that knows the others.
+pub fn members(
+    fleet: &FleetSetting,
+    database: impl FnOnce(&str) -> Result<Arc<dyn Database>, Error>,
+) -> Result<Vec<Member>, Error> {
     let settings = match &fleet.members {
         Members::Listed(listed) => listed.clone(),
-        Members::Queried { from, query, url, folder } => queried(act, fleet, from, query, url, folder)?,
+        Members::Queried { from, query, url, folder } => {
+            queried(fleet, database(from)?.as_ref(), query, url, folder)?
+        }
     };
     let mut seen = BTreeSet::new();
     for setting in &settings {
-        let secrets: Vec<SecretString> = secrets_of_url(&setting.url.expose());
-        act.console.hide(&secrets);
         if !seen.insert(setting.name.as_str()) {
-            return Err(Trouble::usage(
-                format!("the fleet `{}` has `{}` twice", fleet.name, setting.name),
-                "each database must have a name of its own",
-            ));
+            return Err(Error::usage(format!("the fleet `{}` has `{}` twice", fleet.name, setting.name))
+                .help("each database must have a name of its own"));
         }
     }
     Ok(settings.into_iter().map(|setting| Member { setting }).collect())
 }
 
 fn queried(
-    act: &Act,
     fleet: &FleetSetting,
-    from: &str,
+    from: &dyn Database,
     query: &str,
     url: &SecretString,
     folder: &Path,
-) -> Result<Vec<DatabaseSetting>, Trouble> {
-    let rows = act.engine.look(from, |facts| {
-        facts.rows(&Sql::raw(query)).map_err(|error| {
-            error.while_doing(&format!("asking for the databases of the fleet `{}`", fleet.name))
-        })
+) -> Result<Vec<DatabaseSetting>, Error> {
+    let rows = from.read()?.rows(&Sql::raw(query)).map_err(|error| {
+        error.while_doing(&format!("asking for the databases of the fleet `{}`", fleet.name))
     })?;
     let mut all = Vec::new();
     for row in rows {
         let values: Vec<String> = row.iter().map(text).collect();
         let Some(name) = values.first().filter(|name| !name.is_empty()) else {
-            return Err(Trouble::usage(
-                format!("the query of the fleet `{}` yields a row without a name", fleet.name),
-                "its first column must be the name of each database: add `where … is not null`",
-            ));
+            return Err(Error::usage(format!(
+                "the query of the fleet `{}` yields a row without a name",
+                fleet.name
+            ))
+            .help("its first column must be the name of each database: add `where … is not null`"));
         };
         let place = filled(url.expose_secret(), &values).map_err(|what| {
-            Trouble::usage(
-                format!("the fleet `{}` cannot have `{name}`: {what}", fleet.name),
-                "correct the row, or `url` and `query` of the fleet",
-            )
+            Error::usage(format!("the fleet `{}` cannot have `{name}`: {what}", fleet.name))
+                .help("correct the row, or `url` and `query` of the fleet")
         })?;
         let url = match Url::parse(&place)? {
             Url::Sqlite { path } => Url::Sqlite { path: folder.join(path) },

@@ -6,7 +6,8 @@
 use super::Member;
 use crate::config::FleetSetting;
 use engine::Stop;
-use std::sync::Mutex;
+use scheduler::rollout::{Policy, Standing, turn};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// What came of one database.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,10 +32,19 @@ pub struct Rollout<T> {
 }
 
 struct Shared<T> {
-    next: usize,
-    failed: usize,
+    standings: Vec<Standing>,
     stopped: Option<String>,
     outcomes: Vec<Outcome<T>>,
+}
+
+/// How many of a fleet at a time, and until when.
+pub fn policy(fleet: &FleetSetting) -> Policy {
+    Policy {
+        canary: fleet.canary,
+        at_once: fleet.at_once,
+        at_once_per_server: fleet.at_once_per_server,
+        max_failed_percent: fleet.max_failed_percent,
+    }
 }
 
 /// Works on all. `work` says what came of one, and whether it failed; it must end soon when the stop is asked for.
@@ -45,42 +55,55 @@ pub fn rollout<T: Send + Clone>(
     work: impl Fn(&Member) -> (T, bool) + Sync,
 ) -> Rollout<T> {
     let shared = Mutex::new(Shared {
-        next: 0,
-        failed: 0,
+        standings: vec![Standing::NotBegun; members.len()],
         stopped: None,
         outcomes: vec![Outcome::NotBegun; members.len()],
     });
-    let canaries = fleet.canary.min(members.len());
-    let allowed = members.len() as f64 * fleet.max_failed_percent / 100.0;
-    let go = |until: usize, most_failed: f64, why: &str| {
+    let ended = Condvar::new();
+    let policy = policy(fleet);
+    let servers: Vec<String> = members.iter().map(|member| member.setting.url.server()).collect();
+    // The next one, once it has its turn; none when nobody has one any more.
+    let next = || {
+        let mut all = shared.lock().ok()?;
         loop {
-            let n = {
-                let Ok(mut shared) = shared.lock() else { return };
-                if shared.stopped.is_none() && stop.asked() {
-                    shared.stopped = Some("it was asked to stop".to_owned());
-                }
-                if shared.stopped.is_some() || shared.next >= until {
-                    return;
-                }
-                shared.next += 1;
-                shared.next - 1
-            };
-            let (of, failed) = work(&members[n]);
-            let Ok(mut shared) = shared.lock() else { return };
-            shared.failed += usize::from(failed);
-            shared.outcomes[n] = Outcome::Ended { of, failed };
-            if shared.stopped.is_none() && shared.failed as f64 > most_failed {
-                shared.stopped = Some(why.to_owned());
+            if all.stopped.is_none() && stop.asked() {
+                all.stopped = Some("it was asked to stop".to_owned());
             }
+            let turn = turn(&policy, &servers, &all.standings);
+            if all.stopped.is_none() {
+                all.stopped = turn.stopped.map(str::to_owned);
+            }
+            if all.stopped.is_some() {
+                return None;
+            }
+            if let Some(n) = turn.begin.first().copied() {
+                all.standings[n] = Standing::AtWork;
+                return Some(n);
+            }
+            if !all.standings.contains(&Standing::AtWork) {
+                return None;
+            }
+            all = ended.wait(all).ok()?;
         }
     };
-    go(canaries, 0.0, "one of those that go first has failed");
+    let go = || {
+        while let Some(n) = next() {
+            let (of, failed) = work(&members[n]);
+            let Ok(mut all) = shared.lock() else { return };
+            all.standings[n] = if failed { Standing::Failed } else { Standing::Done };
+            all.outcomes[n] = Outcome::Ended { of, failed };
+            drop(all);
+            ended.notify_all();
+        }
+        // Who waits for a turn must hear that there is none any more.
+        ended.notify_all();
+    };
     std::thread::scope(|scope| {
         for _ in 0..fleet.at_once.max(1) {
-            scope.spawn(|| go(members.len(), allowed, "too many have failed"));
+            scope.spawn(go);
         }
     });
-    let shared = shared.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     let left = shared.outcomes.iter().any(|one| matches!(one, Outcome::NotBegun));
     Rollout { stopped: shared.stopped.filter(|_| left), outcomes: shared.outcomes }
 }
@@ -108,7 +131,7 @@ pub fn each<T: Send>(members: &[Member], at_once: usize, look: impl Fn(&Member) 
             });
         }
     });
-    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_by_key(|(n, _)| *n);
     found.into_iter().map(|(_, one)| one).collect()
 }
@@ -122,7 +145,14 @@ mod tests {
 
     fn fleet(canary: usize, at_once: usize, max_failed_percent: f64) -> FleetSetting {
         let members = Members::Listed(Vec::new());
-        FleetSetting { name: "f".into(), members, canary, at_once, max_failed_percent }
+        FleetSetting {
+            name: "f".into(),
+            members,
+            canary,
+            at_once,
+            at_once_per_server: None,
+            max_failed_percent,
+        }
     }
 
     fn members(count: usize) -> Vec<Member> {

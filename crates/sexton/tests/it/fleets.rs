@@ -1,0 +1,222 @@
+//! Schedules over fleets: each database once, a few first, until too many fail; and messages about all of them together.
+
+use crate::kit::Desk;
+use serde_json::Value as Json;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use testkit::{HttpSink, Place};
+
+const MANY: usize = 12;
+
+/// A catalogue of tenants, and the database of each with rows to purge.
+struct Estate {
+    desk: Desk,
+    tenants: Vec<Place>,
+    sink: HttpSink,
+}
+
+/// Workers, ended when the test ends.
+struct Working(Vec<Child>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Estate {
+    /// `state` is where the state is, `more` what else the fleet says.
+    fn new(state: &str, more: &str) -> Self {
+        let (desk, sink) = (Desk::empty(), HttpSink::start());
+        std::fs::create_dir(desk.file("tenants")).unwrap();
+        desk.place.script("create table tenants (name text primary key)");
+        let tenants: Vec<Place> = (0..MANY)
+            .map(|n| {
+                let path = desk.file(&format!("tenants/t{n:02}.db")).display().to_string();
+                let place = Place::elsewhere(&path);
+                place.script(
+                    "create table logs (id integer primary key, old integer not null);
+                     insert into logs (old) values (1), (0), (1), (0), (1);",
+                );
+                desk.place.script(&format!("insert into tenants values ('t{n:02}')"));
+                place
+            })
+            .collect();
+        let hook = sink.url("/team");
+        desk.write(
+            "sexton.toml",
+            &format!(
+                "[database.main]\nurl = \"app.db\"\n{state}\n[defaults]\nmax_percent = 100\nmin_free_disk_mb = 0\n\
+                 [fleet.tenants]\nfrom = \"main\"\nquery = \"select name from tenants order by name\"\nurl = \"tenants/{{1}}.db\"\n{more}\n\
+                 [operation.logs]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"logs\"\nwhere = \"old = 1\"\n\
+                 [schedule.nightly]\nrun = [\"logs\"]\nfleet = \"tenants\"\ncron = \"0 2 * * *\"\nnotifications = {{ on_success = true }}\n\
+                 [notify.team]\ntype = \"webhook\"\nurl = \"{hook}\"\n"
+            ),
+        );
+        Self { desk, tenants, sink }
+    }
+
+    fn left(&self) -> Vec<usize> {
+        self.tenants.iter().map(|place| place.rows("select id from logs").len()).collect()
+    }
+
+    fn runs(&self) -> Vec<Json> {
+        let runs = self.desk.sexton("runs list --limit 1000 --output json").ends(0).json();
+        runs["runs"].as_array().unwrap().clone()
+    }
+
+    fn last(&self) -> Json {
+        self.desk.sexton("schedule show nightly --output json").ends(0).json()["ticks"][0].clone()
+    }
+
+    fn titles(&self) -> Vec<String> {
+        self.desk.sexton("notify send").ends(0);
+        self.sink.take().iter().map(|call| call.json()["title"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_schedule_over_a_fleet_runs_on_each_database_once_and_each_can_be_undone() {
+    let estate = Estate::new("", "at_once = 4");
+    estate.desk.sexton("schedule run nightly").ends(0);
+    assert_eq!(estate.left(), [2; MANY]);
+    let last = estate.last();
+    assert_eq!((&last["state"], &last["why"]), (&"done".into(), &"12 databases done".into()));
+    let runs = estate.runs();
+    assert_eq!(runs.len(), MANY);
+    assert!(runs.iter().all(|run| run["totals"]["deleted"] == 3), "{runs:#?}");
+    assert_eq!(estate.titles(), ["nightly done"]);
+    // Its parts are no times of their own.
+    let shown = estate.desk.sexton("schedule show nightly --output json").ends(0).json();
+    assert_eq!(shown["ticks"].as_array().unwrap().len(), 1);
+    let list = estate.desk.sexton("schedule --output json").ends(0).json();
+    assert_eq!(list["schedules"].as_array().unwrap().len(), 1);
+    // A run of one of them is undone like any other: the fleet knows where it is.
+    estate.desk.sexton(&format!("undo {}", runs[0]["run_id"].as_str().unwrap())).ends(0);
+    let mut left = estate.left();
+    left.sort_unstable();
+    assert_eq!((left[0], left[MANY - 2], left[MANY - 1]), (2, 2, 5));
+}
+
+#[test]
+fn nobody_else_is_begun_after_one_that_goes_first_has_failed_and_the_message_says_so() {
+    let estate = Estate::new("", "canary = 2");
+    estate.tenants[1].script("drop table logs");
+    let said = estate.desk.sexton("schedule run nightly");
+    assert!(said.code != 0, "{}", said.shown());
+    let last = estate.last();
+    let why = last["why"].as_str().unwrap();
+    assert!(
+        why.starts_with("1 database done; 1 failed: t01 (")
+            && why.ends_with("10 not begun: one of those that go first has failed"),
+        "{why}"
+    );
+    assert_eq!(estate.titles(), ["nightly failed"]);
+    assert_eq!(estate.tenants[2].rows("select id from logs").len(), 5);
+    // The next time it goes on with all of them.
+    estate.tenants[1].script("create table logs (id integer primary key, old integer not null)");
+    estate.desk.sexton("schedule run nightly").ends(0);
+    assert_eq!(estate.last()["why"], "12 databases done");
+}
+
+#[test]
+fn a_share_may_fail_and_the_others_are_done_all_the_same() {
+    let estate = Estate::new("", "max_failed_percent = 25.0\nat_once = 2");
+    for n in [4, 7] {
+        estate.tenants[n].script("drop table logs");
+    }
+    estate.desk.sexton("schedule run nightly");
+    let why = estate.last()["why"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("10 databases done; 2 failed: t04 (") && why.contains("t07 ("), "{why}");
+    let left = estate.tenants.iter().enumerate().filter(|(n, _)| ![4, 7].contains(n));
+    assert!(left.into_iter().all(|(_, place)| place.rows("select id from logs").len() == 2));
+}
+
+#[test]
+fn workers_share_the_databases_of_a_fleet_and_go_on_where_one_is_killed() {
+    let state = Place::postgres();
+    let estate = Estate::new(&format!("[state]\nurl = \"{}\"", state.url()), "canary = 0\nat_once = 6");
+    // Some seconds of work.
+    for place in &estate.tenants {
+        place.script(
+            "delete from logs;
+             with recursive c(i) as (select 1 union all select i + 1 from c where i < 60) insert into logs (old) select 1 from c",
+        );
+    }
+    let config = std::fs::read_to_string(estate.desk.file("sexton.toml")).unwrap();
+    let slowly = "[defaults]\nbatch_size = 5\nrows_per_second = 40\n";
+    estate.desk.write("sexton.toml", &config.replace("[defaults]\n", slowly));
+    estate.desk.sexton("schedule").ends(0);
+    let worker = || {
+        let mut command = estate.desk.command("worker --workers 2 --lease 1");
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut working = Working(vec![worker(), worker(), worker()]);
+    state.script(
+        "insert into sexton.ticks (id, schedule, due, start, state, term, lease_us)
+         values ('tick0001', 'nightly', '2026-01-01T02:00:00.000000Z', '2026-01-01T02:00:00.000000Z', 'waiting', 0, 0);
+         select pg_notify('sexton_ticks', '')",
+    );
+    let began = Instant::now();
+    let number = |sql: &str| state.rows(sql)[0][0].as_text().unwrap_or_default().parse::<i64>().unwrap_or(-1);
+    let ended =
+        || number("select count(*) from sexton.ticks where id = 'tick0001' and ended is not null") == 1;
+    let mut kills = 0;
+    while !ended() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "{:?}",
+            state.rows("select schedule, state, term, why from sexton.ticks")
+        );
+        std::thread::sleep(Duration::from_millis(700));
+        if kills < 4 {
+            working.0[kills % 3].kill().unwrap();
+            working.0[kills % 3].wait().unwrap();
+            working.0[kills % 3] = worker();
+            kills += 1;
+        }
+    }
+    assert_eq!(estate.last()["why"], "12 databases done");
+    assert_eq!(estate.left(), [0; MANY]);
+    let several = number("select count(distinct worker) from sexton.ticks where schedule like 'nightly/%'");
+    assert!(several > 2, "{several} workers shared the work");
+    let runs = estate.runs();
+    assert_eq!(runs.len(), MANY);
+    assert!(runs.iter().all(|run| run["totals"]["deleted"] == 60), "each row once: {runs:#?}");
+}
+
+#[test]
+fn a_fleet_that_cannot_be_reached_is_one_alarm() {
+    let estate = Estate::new("", "");
+    estate.desk.sexton("notify check").ends(0);
+    for n in [3, 5] {
+        std::fs::remove_file(estate.desk.file(&format!("tenants/t{n:02}.db"))).unwrap();
+    }
+    let said = estate.desk.sexton("notify check").ends(5);
+    assert!(said.stdout.contains("the fleet tenants cannot be looked at"), "{}", said.shown());
+    let told = estate.sink.take();
+    assert_eq!(told.len(), 1);
+    let text = told[0].json()["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("2 of 12 databases") && text.contains("t03: ") && text.contains("t05: "), "{text}");
+}
+
+#[test]
+fn what_a_schedule_says_wrong_about_its_fleet_is_told() {
+    let estate = Estate::new("", "");
+    let config = std::fs::read_to_string(estate.desk.file("sexton.toml")).unwrap();
+    estate.desk.write("sexton.toml", &config.replace("fleet = \"tenants\"", "fleet = \"tenant\""));
+    let said = estate.desk.sexton("config check").ends(2);
+    assert!(
+        said.stderr.contains("there is no fleet `tenant`") && said.stderr.contains("did you mean `tenants`?"),
+        "{}",
+        said.stderr
+    );
+    estate.desk.write("sexton.toml", &config);
+    estate.tenants[0].script("drop table logs");
+    estate.desk.place.script("update tenants set name = '../x' where name = 't05'");
+    let said = estate.desk.sexton("schedule run nightly");
+    assert!(said.code != 0 && said.shown().contains("another folder"), "{}", said.shown());
+}

@@ -1,0 +1,374 @@
+//! Many workers on one state: real processes that are stopped, woken, asked to end and killed in the middle of runs.
+
+use crate::kit::Desk;
+use serde_json::Value as Json;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use targets::db::Value;
+use testkit::Place;
+
+const ROWS: i64 = 300;
+/// This moment, as the state has moments.
+const NOW: &str = r#"select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#;
+
+/// A desk with a database, and a state that workers can share.
+struct Team {
+    desk: Desk,
+    state: Place,
+}
+
+/// A worker, ended when the test ends.
+struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Team {
+    /// A purge of all rows that takes some seconds; each row that goes leaves a line in `gone`.
+    fn slow(place: Place) -> Self {
+        place.script2(
+            &format!(
+                "pragma journal_mode = wal;
+                 create table items (id integer primary key, n integer not null);
+                 create table gone (id integer not null);
+                 create trigger went after delete on items begin insert into gone values (old.id); end;
+                 with recursive c(i) as (select 1 union all select i + 1 from c where i < {ROWS})
+                 insert into items select i, i from c;"
+            ),
+            &format!(
+                "create table items (id int primary key, n int not null);
+                 create table gone (id int not null);
+                 create function went() returns trigger language plpgsql as
+                   'begin insert into gone values (old.id); return old; end';
+                 create trigger went after delete on items for each row execute function went();
+                 insert into items select i, i from generate_series(1, {ROWS}) i;"
+            ),
+        );
+        let slowly = "batch_size = 5\nrows_per_second = 60\n";
+        let config = "[operation.items]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"items\"\nwhere = \"n >= 0\"\ntriggers = \"fire\"\n\
+                      [schedule.often]\nrun = [\"items\"]\ncron = \"0 0 1 1 *\"\n";
+        let url = place.url();
+        Self::of(place, &format!("[database.main]\nurl = \"{url}\"\n[defaults]\n{slowly}"), config)
+    }
+
+    fn of(place: Place, first: &str, more: &str) -> Self {
+        let (desk, state) = (Desk::at(place), Place::postgres());
+        let manners = if first.contains("[defaults]") { "" } else { "[defaults]\n" };
+        let config = format!(
+            "{first}{manners}max_percent = 100\nmin_free_disk_mb = 0\n[state]\nurl = \"{}\"\n{more}",
+            state.url()
+        );
+        desk.write("sexton.toml", &config);
+        desk.sexton("schedule").ends(0);
+        Self { desk, state }
+    }
+
+    /// A time has come, as whoever looks at the clock would note it.
+    fn due(&self, id: &str, schedule: &str) {
+        self.state.script(&format!(
+            "insert into sexton.ticks (id, schedule, due, start, state, term, lease_us)
+             select '{id}', '{schedule}', now, now, 'waiting', 0, 0 from ({NOW}) as n (now);
+             select pg_notify('sexton_ticks', '')"
+        ));
+    }
+
+    /// State and term of a time.
+    fn tick(&self, id: &str) -> (String, i64) {
+        let rows = self.state.rows(&format!("select state, term from sexton.ticks where id = '{id}'"));
+        (rows[0][0].as_text().unwrap().to_owned(), number(&rows[0][1]))
+    }
+
+    fn gone(&self) -> i64 {
+        number(&self.desk.place.rows("select count(*) from gone")[0][0])
+    }
+
+    fn worker(&self, name: &str, more: &str) -> Worker {
+        let log = self.desk.file(&format!("{name}.log"));
+        let to = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let mut command = self.desk.command(&format!("worker {more}"));
+        Worker { child: command.stdout(Stdio::null()).stderr(to).spawn().unwrap(), log }
+    }
+
+    fn runs(&self) -> Vec<Json> {
+        // Not through what is shown in snapshots: a thousand runs are long.
+        let output = self.desk.command("runs list --limit 2000 --output json").output().unwrap();
+        let runs: Json = serde_json::from_slice(&output.stdout).unwrap();
+        runs["runs"].as_array().unwrap().clone()
+    }
+
+    /// Everything happened once, and can be put back.
+    fn all_once(&self, term: i64) {
+        assert_eq!(self.tick("tick0001"), ("done".to_owned(), term));
+        let once = number(&self.desk.place.rows("select count(distinct id) from gone")[0][0]);
+        assert_eq!((self.gone(), once), (ROWS, ROWS));
+        let runs = self.runs();
+        assert_eq!(runs.len(), 1, "{runs:#?}");
+        assert_eq!((&runs[0]["totals"]["deleted"], &runs[0]["status"]), (&ROWS.into(), &"completed".into()));
+        self.desk.sexton(&format!("undo {}", runs[0]["run_id"].as_str().unwrap())).ends(0);
+        let back = self.desk.place.rows("select count(*), count(distinct id), sum(n) from items");
+        let back: Vec<i64> = back[0].iter().map(number).collect();
+        assert_eq!(back, [ROWS, ROWS, ROWS * (ROWS + 1) / 2]);
+    }
+}
+
+impl Worker {
+    fn signal(&self, name: &str) {
+        // SAFETY of the process: the id is that of our own child, which was not waited for.
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn told(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Asks it to end; its exit code.
+    fn end(mut self) -> i32 {
+        self.signal("TERM");
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_text().map_or_else(|| value.as_int().unwrap_or(-1), |text| text.parse().unwrap_or(-1))
+}
+
+fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !there() {
+        assert!(began.elapsed() < Duration::from_secs(90), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Stops a process where it has no transaction open: a file that is being written can be taken over by nobody.
+fn stop_between_batches(team: &Team, worker: &Worker) {
+    wait_for("it stands between two batches", || {
+        worker.signal("STOP");
+        let free =
+            !team.desk.place.is_sqlite() || team.desk.place.try_script("begin immediate; rollback").is_ok();
+        if !free {
+            worker.signal("CONT");
+        }
+        free
+    });
+}
+
+#[test]
+fn a_worker_that_sleeps_is_followed_by_another_and_does_nothing_more_when_it_wakes_up() {
+    // W-069, S3-052
+    testkit::both(|place| {
+        let place = if place.is_sqlite() { Place::sqlite() } else { Place::postgres() };
+        let team = Team::slow(place);
+        let first = team.worker("first", "--workers 1 --lease 1");
+        team.due("tick0001", "often");
+        wait_for("it began", || team.gone() >= 20);
+        stop_between_batches(&team, &first);
+        let before = team.gone();
+        assert!(before < ROWS, "it was done before it could be stopped");
+        let second = team.worker("second", "--workers 1 --lease 1");
+        wait_for("another one goes on", || team.gone() >= before + 20);
+        assert!(team.gone() < ROWS, "it was done before the first could be woken");
+        first.signal("CONT");
+        wait_for("it is done", || team.tick("tick0001").0 == "done");
+        wait_for("the first knows", || first.told().contains("another worker has taken over"));
+        team.all_once(2);
+        // It works on: only this run is not its own any more.
+        assert_eq!(second.end(), 0);
+        team.due("tick0002", "often");
+        wait_for("it takes the next", || team.tick("tick0002").0 == "done");
+        assert_eq!(first.end(), 0);
+    });
+}
+
+#[test]
+fn a_worker_that_is_asked_to_end_gives_its_run_to_another_at_once() {
+    // S3-018
+    testkit::both(|place| {
+        let place = if place.is_sqlite() { Place::sqlite() } else { Place::postgres() };
+        let team = Team::slow(place);
+        let first = team.worker("first", "--workers 1");
+        team.due("tick0001", "often");
+        wait_for("it began", || team.gone() >= 20);
+        let second = team.worker("second", "--workers 1");
+        wait_for("the other one listens", || second.told().contains("looked after"));
+        let before = Instant::now();
+        assert_eq!(first.end(), 0);
+        let left = team.gone();
+        assert!(left < ROWS, "it was done before it could be stopped");
+        wait_for("another one goes on", || team.gone() > left);
+        assert!(before.elapsed() < Duration::from_secs(8), "at once: {:?}", before.elapsed());
+        wait_for("it is done", || team.tick("tick0001").0 == "done");
+        team.all_once(2);
+        assert_eq!(second.end(), 0);
+    });
+}
+
+#[test]
+fn a_worker_that_is_killed_is_followed_by_another_from_the_checkpoint() {
+    // W-069, W-077
+    testkit::both(|place| {
+        let place = if place.is_sqlite() { Place::sqlite() } else { Place::postgres() };
+        let team = Team::slow(place);
+        let mut first = team.worker("first", "--workers 1 --lease 1");
+        team.due("tick0001", "often");
+        wait_for("it began", || team.gone() >= 20);
+        let second = team.worker("second", "--workers 1 --lease 1");
+        first.child.kill().unwrap();
+        first.child.wait().unwrap();
+        assert!(team.gone() < ROWS, "it was done before it could be killed");
+        wait_for("it is done", || team.tick("tick0001").0 == "done");
+        team.all_once(2);
+        assert_eq!(second.end(), 0);
+    });
+}
+
+/// So many schedules are due in the same second.
+const MANY: i64 = 1000;
+/// On so many databases.
+const PLACES: i64 = 40;
+/// Each takes so many rows.
+const EACH: i64 = 3;
+
+#[test]
+fn a_thousand_times_of_one_second_are_each_run_once_whoever_is_killed() {
+    // W-069: four workers, one of which is killed every other second and started again
+    let places: Vec<Place> = (0..PLACES).map(|_| Place::sqlite()).collect();
+    let mut first = String::new();
+    let mut more = String::new();
+    for (n, place) in places.iter().enumerate() {
+        place.script(&format!(
+            "pragma journal_mode = wal;
+             create table items (id integer primary key, k integer not null);
+             create index items_k on items (k);
+             create table gone (id integer not null, k integer not null);
+             create trigger went after delete on items begin insert into gone values (old.id, old.k); end;
+             with recursive c(i) as (select 0 union all select i + 1 from c where i < {EACH} * {MANY} - 1)
+             insert into items select i, i % {MANY} from c where i % {MANY} % {PLACES} = {n};"
+        ));
+        first += &format!("[database.d{n}]\nurl = \"{}\"\n", place.url());
+        more += &format!(
+            "[operation.o{n}]\nkind = \"purge\"\nseverity = \"LOW\"\ndatabase = \"d{n}\"\ntable = \"items\"\nwhere = \"k < 0\"\n\
+             undo = \"none\"\nbatch_size = 1\ntriggers = \"fire\"\n"
+        );
+    }
+    let team = Team::of(Place::sqlite(), &first, &more);
+    // As if they had been added one by one, and approved.
+    team.state.script(&format!(
+        r#"insert into sexton.schedules (name, body, version, approval, looked, changed_by)
+           select 's' || to_char(i, 'FM0000'),
+                  '{{"run": ["o' || i % {PLACES} || '"], "cron": "0 0 1 1 *", "options": {{"where": "k = ' || i || '"}}}}',
+                  1, '{{"by": "anna", "at": "2026-11-01"}}', now, 'anna'
+           from generate_series(0, {MANY} - 1) i, ({NOW}) as n (now)"#
+    ));
+    let mut workers: Vec<Worker> =
+        (0..4).map(|n| team.worker(&format!("w{n}"), "--workers 2 --lease 2")).collect();
+    team.state.script(&format!(
+        "insert into sexton.ticks (id, schedule, due, start, state, term, lease_us)
+         select 't' || to_char(i, 'FM0000'), 's' || to_char(i, 'FM0000'), now, now, 'waiting', 0, 0
+         from generate_series(0, {MANY} - 1) i, ({NOW}) as n (now);
+         select pg_notify('sexton_ticks', '')"
+    ));
+    let began = Instant::now();
+    let open = || {
+        number(
+            &team.state.rows("select count(*) from sexton.ticks where state in ('waiting', 'claimed')")[0][0],
+        )
+    };
+    let mut kills = 0;
+    while open() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(500), "{} are left", open());
+        std::thread::sleep(Duration::from_secs(2));
+        let n = kills % 4;
+        workers[n].child.kill().unwrap();
+        workers[n] = team.worker(&format!("w{n}"), "--workers 2 --lease 2");
+        kills += 1;
+    }
+    let ended = team.state.rows("select state, count(*) from sexton.ticks group by state");
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!((ended[0][0].as_text(), number(&ended[0][1])), (Some("done"), MANY));
+    let taken_over = number(&team.state.rows("select count(*) from sexton.ticks where term > 1")[0][0]);
+    assert!(kills > 3 && taken_over > 0, "{kills} kills, {taken_over} taken over");
+    for worker in workers {
+        worker.end();
+    }
+    let mut gone = 0;
+    for place in &places {
+        let rows = place.rows("select count(*), count(distinct id) from gone");
+        assert_eq!(number(&rows[0][0]), number(&rows[0][1]), "a row went twice");
+        gone += number(&rows[0][0]);
+    }
+    assert_eq!(gone, MANY * EACH);
+    // One run for each, and each tells of its own rows.
+    let runs =
+        team.state.rows("select count(*), count(distinct run) from sexton.ticks where run is not null");
+    assert_eq!((number(&runs[0][0]), number(&runs[0][1])), (MANY, MANY));
+    let told = number(&team.state.rows("select count(*) from sexton.runs where dry_run = 0")[0][0]);
+    assert_eq!(told, MANY);
+    let deleted: i64 = team.runs().iter().filter_map(|run| run["totals"]["deleted"].as_i64()).sum();
+    assert_eq!(deleted, MANY * EACH);
+}
+
+#[test]
+fn idle_workers_wait_to_be_called() {
+    let team = Team::slow(Place::sqlite());
+    let worker = team.worker("first", "--workers 4");
+    wait_for("it is there", || worker.told().contains("looked after"));
+    let asked = || {
+        // The server counts at the end of a session, and of those that go on after a second.
+        number(
+            &team.state.rows("select xact_commit from pg_stat_database where datname = current_database()")
+                [0][0],
+        )
+    };
+    std::thread::sleep(Duration::from_secs(4));
+    let before = asked();
+    std::thread::sleep(Duration::from_secs(5));
+    let transactions = asked() - before;
+    // Four that look twice a second need some two hundred.
+    assert!(transactions < 40, "{transactions} transactions in five seconds of nothing to do");
+    let called = Instant::now();
+    team.due("tick0001", "often");
+    wait_for("it comes", || team.tick("tick0001").0 == "claimed");
+    assert!(called.elapsed() < Duration::from_secs(2), "{:?}", called.elapsed());
+    assert_eq!(worker.end(), 0);
+}
+
+#[test]
+fn a_worker_answers_whether_it_is_well_and_nothing_else() {
+    let team = Team::slow(Place::sqlite());
+    let worker = team.worker("first", "--listen 127.0.0.1:0");
+    wait_for("it listens", || worker.told().contains("/live"));
+    let told = worker.told();
+    let at = told.split("answer at http://").nth(1).unwrap().split_whitespace().next().unwrap();
+    let get = |path: &str| {
+        let mut stream = std::net::TcpStream::connect(at).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    let answers: Vec<u16> = ["/live", "/ready", "/health", "/metrics", "/api/v1/runs", "/"]
+        .iter()
+        .map(|path| get(path))
+        .collect();
+    assert_eq!(answers, [200, 200, 200, 401, 404, 404]);
+    assert_eq!(worker.end(), 0);
+}
+
+#[test]
+fn workers_need_a_state_that_they_can_share() {
+    let desk = Desk::ready();
+    let said = desk.sexton("worker").ends(2);
+    assert!(said.stderr.contains("help: put the state into a PostgreSQL database"), "{}", said.stderr);
+    desk.sexton("worker --lease 0").ends(2);
+}
