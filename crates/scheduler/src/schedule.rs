@@ -52,6 +52,10 @@ pub struct Definition {
     pub notifications: Option<Notifications>,
     /// When its checks find more duplicates than this, that is an alert. Default: as the operations or `[alerts]` say, else 5.
     pub alert_threshold: Option<u64>,
+    /// An address of an outside watcher that is called each time that it has done its work: `${NAME}` or `file:/path`. When the calls
+    /// stay away, the watcher alerts. Only in the configuration.
+    #[serde(skip_serializing)]
+    pub heartbeat: Option<String>,
 }
 
 /// Who is told what came of a schedule.
@@ -104,6 +108,7 @@ impl Default for Definition {
             options: Map::new(),
             notifications: None,
             alert_threshold: None,
+            heartbeat: None,
         }
     }
 }
@@ -268,6 +273,13 @@ impl Schedule {
                 "notifications",
                 format!("`{recipient}` is nobody: addresses on the web are those of channels"),
                 "write mail addresses here, or `CHANNEL:ADDRESS`; for another web address add a channel `[notify.NAME]`",
+            );
+        }
+        if says.heartbeat.is_some() && !configured {
+            fault(
+                "heartbeat",
+                "addresses on the web stand in the configuration only".to_owned(),
+                "add the schedule there, as a table `[schedule.NAME]`",
             );
         }
         if let Some(approval) = &says.approval {

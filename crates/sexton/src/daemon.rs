@@ -88,6 +88,14 @@ impl Requests for Plans<'_> {
         if let Err(failure) = self.post.ended(&ended) {
             (self.tell)(&format!("error: a message cannot be handed in: {}", chain(&failure).join(": ")));
         }
+        // What was only shown for want of an approval is no work.
+        let worked = |report: &engine::Report| report.metadata.dry_run == outcome.schedule.says.dry_run;
+        if outcome.state == TickState::Done
+            && outcome.report.is_some_and(worked)
+            && let Some(url) = self.config.notify.watcher(&outcome.schedule.name)
+        {
+            notify::beat_surely(&outcome.schedule.name, url);
+        }
         let rows = outcome.report.map(|report| report.totals.rows()).unwrap_or(0);
         let why = outcome.why.map(|why| format!(": {why}")).unwrap_or_default();
         let run = outcome.report.map(|report| format!(", run {}", report.run_id)).unwrap_or_default();
@@ -135,6 +143,8 @@ impl Service<'_> {
         if !post.settings.is_silent() {
             // Before anybody is there again: whether nobody was.
             Lookout { engine: &engine, config: self.config }.look_at_schedules()?;
+        }
+        if post.settings.is_heard() {
             engine.outbox()?.mark(notify::SERVED, began)?;
         }
         let plans = Plans { config: self.config, tell: self.tell, post };
@@ -145,6 +155,8 @@ impl Service<'_> {
             }
             if !post.settings.is_silent() {
                 scope.spawn(|| self.watch(stop));
+            }
+            if post.settings.is_heard() {
                 scope.spawn(|| self.send(stop));
             }
             self.look(&engine, &id, &place, began, stop);
@@ -176,7 +188,7 @@ impl Service<'_> {
                 looker.look(now)?;
                 if now.duration_since(beaten).abs() >= BEAT {
                     engine.timetable()?.arrive(id, place, began)?;
-                    if !self.config.notify.is_silent() {
+                    if self.config.notify.is_heard() {
                         engine.outbox()?.mark(notify::SERVED, now)?;
                     }
                     beaten = now;

@@ -5,6 +5,7 @@
 
 mod belief;
 mod outbox;
+mod plans;
 mod presences;
 mod runs;
 mod samples;
@@ -13,6 +14,7 @@ mod timetable;
 mod tokens;
 
 pub use outbox::{Alarm, NewNote, Note, NoteState, Outbox};
+pub use plans::{ShownPlan, ShownPlans};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use sessions::{PageSession, Sessions};
@@ -63,6 +65,7 @@ impl State {
         tokens::create(session.as_mut(), &limits)?;
         outbox::create(session.as_mut(), &limits)?;
         sessions::create(session.as_mut(), &limits)?;
+        plans::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

@@ -47,6 +47,18 @@ impl Server {
     pub fn of(desk: Desk, role: &str) -> Self {
         let token =
             desk.sexton(&format!("token create tester --role {role}")).ends(0).stdout.trim().to_owned();
+        let (process, at) = Self::process(&desk);
+        Self { desk, process, at, token }
+    }
+
+    /// The same again as another process, which knows only what was kept.
+    pub fn restart(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        (self.process, self.at) = Self::process(&self.desk);
+    }
+
+    fn process(desk: &Desk) -> (Child, String) {
         let mut process = desk
             .command("serve --listen 127.0.0.1:0 --workers 1")
             .stdout(Stdio::null())
@@ -61,7 +73,7 @@ impl Server {
             }
         };
         std::thread::spawn(move || lines.for_each(drop));
-        Self { desk, process, at, token }
+        (process, at)
     }
 
     pub fn curl(&self, arguments: &[&str], path: &str) -> Answer {
