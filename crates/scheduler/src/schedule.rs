@@ -324,10 +324,16 @@ impl Schedule {
 
     /// The first time after a moment that it is due; none for one that waits for others, or is switched off.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        match &self.timing {
-            Timing::At(cron) if self.says.enabled => cron.next(after),
+        self.times(after).next()
+    }
+
+    /// All times after a moment that it is due.
+    pub fn times(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let cron = match &self.timing {
+            Timing::At(cron) if self.says.enabled => Some(cron),
             _ => None,
-        }
+        };
+        cron.map(|cron| cron.times(after)).into_iter().flatten()
     }
 
     /// When a time begins: spread over the jitter, for the same time always by the same.

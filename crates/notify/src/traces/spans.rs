@@ -108,9 +108,15 @@ pub fn of_run(plan: &Plan, events: &[Event], report: &Report) -> Vec<Span> {
     let mut reached = begin.at;
     for (n, item) in plan.items.iter().enumerate() {
         let events: Vec<&Event> = own.iter().filter(|event| event.item == Some(n)).collect();
-        let (Some(operation), Some(last)) = (report.operations.get(n), events.last()) else { continue };
+        let (Some(operation), Some(first), Some(last)) =
+            (report.operations.get(n), events.first(), events.last())
+        else {
+            continue;
+        };
+        // It began when the one before was over, or beside it.
+        let began = reached.min(first.at);
         let place = folding.spans.len();
-        let span = folding.add(Some(root), &n.to_string(), item.operation.name.clone(), (reached, last.at));
+        let span = folding.add(Some(root), &n.to_string(), item.operation.name.clone(), (began, last.at));
         folding.spans[place].says = vec![
             ("sexton.correlation_id", Said::Text(report.correlation_id.clone())),
             ("sexton.kind", Said::Text(item.operation.kind.clone())),
@@ -124,8 +130,8 @@ pub fn of_run(plan: &Plan, events: &[Event], report: &Report) -> Vec<Span> {
             operation.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         });
         folding.spans[place].moments = moments(&events);
-        folding.phases(n, span, reached, &events);
-        reached = last.at;
+        folding.phases(n, span, began, &events);
+        reached = reached.max(last.at);
     }
     folding.spans
 }

@@ -8,6 +8,7 @@ use super::schema::Schema;
 use super::whole::{check_name, check_names, manners_schema, operation_schema};
 use engine::Kind;
 use scheduler::{Definition, Schedule};
+use std::sync::LazyLock;
 
 /// The schedules of a tree that passed its check.
 pub fn of(tree: &Node) -> Vec<Schedule> {
@@ -22,9 +23,11 @@ pub fn of(tree: &Node) -> Vec<Schedule> {
 
 /// What a table says, without the keys that are none: the rest is looked at all the same.
 fn definition(node: &Node) -> Option<Definition> {
-    let schema = schemars::schema_for!(Definition).to_value();
+    // Once: there may be a thousand of them.
+    static SCHEMA: LazyLock<serde_json::Value> =
+        LazyLock::new(|| schemars::schema_for!(Definition).to_value());
     let mut json = node.json();
-    json.as_object_mut()?.retain(|key, _| Schema::of(&schema).property(key).is_some());
+    json.as_object_mut()?.retain(|key, _| Schema::of(&SCHEMA).property(key).is_some());
     serde_json::from_value(json).ok()
 }
 

@@ -161,6 +161,37 @@ fn a_plan_is_run_as_it_was_shown_or_not_at_all() {
 }
 
 #[test]
+fn a_cron_line_that_is_being_written_tells_when_it_would_be_due() {
+    // S2-019: over the change of the clock
+    let mut desk = Desk::ready_with(
+        "[notify.email]\nserver = \"localhost\"\ntls = \"off\"\nfrom = \"s@example.org\"\nto = [\"a@example.org\"]\n",
+    );
+    desk.set("SEXTON_NOW", "2026-03-27T12:00:00Z");
+    let server = Server::of(desk, "read");
+    let due = server.get("/api/v1/due?cron=30%202%20*%20*%20*&zone=Europe/Paris").json();
+    let local: Vec<&str> =
+        due["next"].as_array().unwrap().iter().map(|one| one["local"].as_str().unwrap()).collect();
+    assert_eq!(local[..3], ["Sat 28 Mar 02:30 CET", "Sun 29 Mar 03:00 CEST", "Mon 30 Mar 02:30 CEST"]);
+    assert_eq!(
+        (&due["next"][1]["at"], &due["next"][1]["utc"], &due["either_day"]),
+        (&json!("2026-03-29T01:00:00Z"), &json!("Sun 29 Mar 01:00"), &json!(false))
+    );
+    let skipped =
+        server.get("/api/v1/due?cron=30%202%20*%20*%20*&zone=Europe/Paris&clock_change=skip").json();
+    assert_eq!(skipped["next"][1]["local"], "Mon 30 Mar 02:30 CEST");
+    assert_eq!(server.get("/api/v1/due?cron=0%203%201%20*%20sun").json()["either_day"], true);
+    for (query, field) in
+        [("cron=0%2025%20*%20*%20*", "cron"), ("cron=", "cron"), ("cron=0%202%20*%20*%20*&zone=Mars", "zone")]
+    {
+        let wrong = server.get(&format!("/api/v1/due?{query}"));
+        assert!(wrong.wrong(422) == "usage" && wrong.json()["error"]["field"] == field, "{}", wrong.body);
+    }
+    assert_eq!(server.get("/api/v1/due").status, 400);
+    // Names, and no address.
+    assert_eq!(server.get("/api/v1/channels").json(), json!([{"name": "email", "sort": "email"}]));
+}
+
+#[test]
 fn a_plan_that_was_shown_holds_for_a_quarter_of_an_hour_in_every_process_and_is_agreed_to_once() {
     for state in [None, Some(Place::postgres())] {
         let more = state.as_ref().map(|place| format!("[state]\nurl = \"{}\"\n", place.url()));

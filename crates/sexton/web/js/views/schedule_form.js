@@ -208,6 +208,6 @@ export async function form(context, name, like) {
   return {
     title: name ? `Change ${name}` : "A new schedule",
     nodes: [heading(name ? `Change ${name}` : "A new schedule"),
-      name ? h("p", { class: "lead" }, "A change of what it runs ends its approval.") : h("p", { class: "lead" }, "Until somebody approves it, it only shows what it would do."), body],
+      name ? h("p", { class: "lead" }, "A change ends its approval: until somebody gives it again, it only shows what it would do.") : h("p", { class: "lead" }, "Until somebody approves it, it only shows what it would do."), body],
   };
 }

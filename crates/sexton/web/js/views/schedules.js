@@ -84,6 +84,7 @@ async function list(context) {
 
 async function one(context, name) {
   const known = await api.get(path(name));
+  const times = known.next.length ? (await api.get(api.query("due", { cron: known.cron, zone: known.zone, clock_change: known.clock_change }))).next : [];
   const body = h("div");
   const does = (text, what, props) => act(text, async () => { await what(); await context.again(); }, props);
   const actions = h("div", { class: "buttons start" },
@@ -126,8 +127,11 @@ async function one(context, name) {
       known.approval_needed && known.enabled ? card("Waiting for an approval", { class: "pending" }, h("ul", { class: "plain-list" }, waiting(known, context))) : null,
       body,
       h("div", { class: "columns" },
-        card("Next times", null, next.length ? h("ol", { class: "times" }, next.map((at) => h("li", null, h("b", null, moment(at)), h("span", { class: "quiet" }, ago(at)))))
-          : h("p", { class: "empty" }, known.enabled ? "It has no times of its own." : "It is switched off.")),
+        card("Next times", null, next.length ? table([
+          { title: known.zone, cell: (time) => time.local },
+          { title: "UTC", cell: (time) => time.utc },
+          { title: "", cell: (time) => ago(time.at) },
+        ], times, { label: "Next times" }) : h("p", { class: "empty" }, known.enabled ? "It has no times of its own." : "It is switched off.")),
         card("Last times", null, table([
           { title: "Due", cell: (tick) => time(tick.due, moment) },
           { title: "Run", cell: (tick) => (tick.run ? link(`runs/${tick.run}`, tick.run) : "–") },
