@@ -8,10 +8,16 @@ use serde_json::json;
 use std::process::Command;
 use testkit::Place;
 
-/// A program of the folder that `./test` installs programs in Python into.
+/// A program of the folder that `./test` installs programs in Python into; whoever runs a test without it gets them now.
 pub fn python(name: &str) -> Command {
     let program = root().join("target/python/bin").join(name);
-    assert!(program.exists(), "{} is not there: `./test` installs it", program.display());
+    if !root().join("target/python/installed").exists() {
+        // Tests are processes of their own: one installs, the others wait.
+        let install = "mkdir -p target && exec flock target/python.lock bash -c 'set -e; . .ci/install.sh; need_python'";
+        let installed = Command::new("bash").args(["-c", install]).current_dir(root()).output().unwrap();
+        let said = String::from_utf8_lossy(&installed.stderr);
+        assert!(installed.status.success(), "{} cannot be installed: {said}", program.display());
+    }
     let mut command = Command::new(program);
     command.env_remove("PYTHONPATH").env_remove("PYTHONHOME");
     command
