@@ -56,7 +56,7 @@ impl Cron {
             _ => line.trim().eq_ignore_ascii_case("@hourly"),
         };
         let cron = Self { line: parsed.as_str().to_owned(), zone, interval, leaves_out };
-        match cron.next(Timestamp::UNIX_EPOCH) {
+        match cron.next_of(&parsed, Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(cron),
             None => Err(wrong(format!("`{line}` is never due: there is no such day"), HELP)),
         }

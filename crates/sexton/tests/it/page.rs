@@ -302,6 +302,11 @@ fn a_schedule_is_made_approved_and_fires_and_is_changed_and_deleted() {
         assert!(began.elapsed() < std::time::Duration::from_secs(90), "it never ran");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
+    // It is over a moment after its rows are gone.
+    while server.get("/api/v1/schedules/minutely").json()["last"]["state"] != "done" {
+        assert!(began.elapsed() < std::time::Duration::from_secs(120), "it never ended");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     browser.place("schedules", "Schedules");
     browser.place("schedules/minutely", "minutely");
     browser.until("[...document.querySelectorAll('td .badge')].some((one) => one.innerText === 'done')");
