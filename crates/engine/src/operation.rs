@@ -36,6 +36,10 @@ pub trait Kind: Send + Sync {
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>>;
     /// The place of its operations in `--all`.
     fn phase(&self) -> Phase;
+    /// Whether a figure of its results counts what was done, so that those of several runs add up; any other tells how things stood.
+    fn adds_up(&self, _figure: &str) -> bool {
+        false
+    }
 }
 
 /// The order of `--all`: what could be needed comes first, what profits comes last.

@@ -81,6 +81,9 @@ impl Run<'_, '_> {
         self.engine.state()?.finish_run(self.id, &report, self.term)?;
         tell_outcome(&report);
         self.engine.tell_applications(&report, self.plan);
+        if let Some(ended) = &self.engine.parts.ended {
+            ended(self.plan, self.journal.events(), &report);
+        }
         // A run that could not even begin is told as such; among others it is one failure of several.
         match busy.filter(|_| now.iter().all(|status| matches!(status, Status::Failed | Status::Skipped))) {
             Some(failure) => Err(failure),

@@ -15,10 +15,11 @@ mod run;
 mod send;
 pub mod settings;
 mod template;
+mod traces;
 mod words;
 
 pub use alert::{Alert, Watched, backup, databases_figures, error_rate_of_week, queue, shown, unreachable};
-pub use heartbeat::beat;
+pub use heartbeat::{beat, beat_surely};
 pub use late::{SERVED, late, standstill};
 pub use message::{Event, Level, Message};
 pub use post::{Ended, Post};
@@ -26,3 +27,4 @@ pub use run::{at_work, event_of, of_operation, of_run};
 pub use send::{Delivered, backoff};
 pub use settings::Settings;
 pub use template::Template;
+pub use traces::Traces;

@@ -261,6 +261,8 @@ pub struct Settings {
     pub alerts: AlertsSection,
     /// The address of an outside watcher.
     pub heartbeat: Option<SecretString>,
+    /// Outside watchers of single schedules, by their names.
+    pub watchers: Vec<(String, SecretString)>,
 }
 
 impl Default for Settings {
@@ -273,19 +275,30 @@ impl Default for Settings {
             repeat_after: SignedDuration::from_hours(1),
             alerts: AlertsSection::default(),
             heartbeat: None,
+            watchers: Vec::new(),
         }
     }
 }
 
 impl Settings {
+    /// The outside watcher of a schedule.
+    pub fn watcher(&self, schedule: &str) -> Option<&SecretString> {
+        self.watchers.iter().find(|(of, _)| of == schedule).map(|(_, url)| url)
+    }
+
     /// The channel of this name.
     pub fn channel(&self, name: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
-    /// Whether anybody is told of anything.
+    /// Whether nobody is told of anything.
     pub fn is_silent(&self) -> bool {
         self.channels.is_empty()
+    }
+
+    /// Whether anybody outside hears anything, if only a sign of life.
+    pub fn is_heard(&self) -> bool {
+        !self.is_silent() || self.heartbeat.is_some()
     }
 }
 

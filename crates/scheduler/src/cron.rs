@@ -12,7 +12,8 @@ use jiff::{Timestamp, ToSpan, Zoned};
 /// A cron line in a zone.
 #[derive(Debug, Clone)]
 pub struct Cron {
-    line: croner::Cron,
+    /// What the library makes of it takes ten thousand bytes, so that is made where it is needed: a thousand schedules are kept for long.
+    line: String,
     zone: TimeZone,
     /// It goes on in real time, whatever the clock shows.
     interval: bool,
@@ -32,6 +33,10 @@ pub struct Wrong {
 const HELP: &str = "five fields: minute hour day-of-month month day-of-week, such as `30 2 * * *`, `0 4 * * sun#1` (first \
                     Sunday), `0 3 L * *` (last day)";
 
+fn parsed(line: &str) -> Result<croner::Cron, croner::errors::CronError> {
+    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(line)
+}
+
 impl Cron {
     /// Reads a line; a line that is never due is none.
     pub fn parse(line: &str, zone: &str, leaves_out: bool) -> Result<Self, Wrong> {
@@ -41,10 +46,8 @@ impl Cron {
         if !named && fields.len() != 5 {
             return Err(wrong(format!("`{line}` has {} fields", fields.len()), HELP));
         }
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let parsed = parser
-            .parse(line.trim())
-            .map_err(|error| wrong(format!("`{line}` is no cron line: {error}"), HELP))?;
+        let parsed =
+            parsed(line.trim()).map_err(|error| wrong(format!("`{line}` is no cron line: {error}"), HELP))?;
         let zone = engine::age::zone(zone).map_err(|error| {
             wrong(error.what.clone(), error.help.as_deref().unwrap_or("take a name like `Europe/Paris`"))
         })?;
@@ -52,8 +55,8 @@ impl Cron {
             [minute, hour, ..] => minute.starts_with('*') || hour.starts_with('*'),
             _ => line.trim().eq_ignore_ascii_case("@hourly"),
         };
-        let cron = Self { line: parsed, zone, interval, leaves_out };
-        match cron.next(Timestamp::UNIX_EPOCH) {
+        let cron = Self { line: parsed.as_str().to_owned(), zone, interval, leaves_out };
+        match cron.next_of(&parsed, Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(cron),
             None => Err(wrong(format!("`{line}` is never due: there is no such day"), HELP)),
         }
@@ -66,14 +69,24 @@ impl Cron {
 
     /// The first time after a moment that it is due.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        self.times(after).next()
+    }
+
+    /// All times after a moment that it is due.
+    pub fn times(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let line = parsed(&self.line).ok();
+        std::iter::successors(Some(after), move |last| self.next_of(line.as_ref()?, *last)).skip(1)
+    }
+
+    fn next_of(&self, line: &croner::Cron, after: Timestamp) -> Option<Timestamp> {
         if self.interval {
-            return self.next_of_interval(after);
+            return self.next_of_interval(line, after);
         }
         // What the clock leaps over lies before the moment by the clock and after it in truth.
         let mut wall = self.wall(after).checked_sub(3.hours()).ok()?;
         let mut best: Option<Timestamp> = None;
         loop {
-            let Ok(found) = self.line.find_next_occurrence(&wall, false) else { return best };
+            let Ok(found) = line.find_next_occurrence(&wall, false) else { return best };
             wall = found;
             if let Some(at) = self.moment(found).filter(|at| *at > after) {
                 best = Some(best.map_or(at, |best| best.min(at)));
@@ -89,22 +102,22 @@ impl Cron {
 
     /// So many times after a moment that it is due.
     pub fn upcoming(&self, after: Timestamp, many: usize) -> Vec<Timestamp> {
-        std::iter::successors(self.next(after), |last| self.next(*last)).take(many).collect()
+        self.times(after).take(many).collect()
     }
 
     /// In words.
     pub fn words(&self) -> String {
-        self.line.describe()
+        parsed(&self.line).map(|line| line.describe()).unwrap_or_default()
     }
 
     /// The line as it was written.
     pub fn text(&self) -> &str {
-        self.line.as_str()
+        &self.line
     }
 
     /// Days of the month and days of the week are both said: cron takes either (W-048).
     pub fn is_either_day(&self) -> bool {
-        let fields: Vec<&str> = self.line.as_str().split_whitespace().collect();
+        let fields: Vec<&str> = self.line.split_whitespace().collect();
         let said = |field: &str| !field.starts_with('*') && field != "?";
         matches!(fields.as_slice(), [_, _, day, _, weekday] if said(day) && said(weekday))
     }
@@ -132,11 +145,11 @@ impl Cron {
         }
     }
 
-    fn next_of_interval(&self, after: Timestamp) -> Option<Timestamp> {
+    fn next_of_interval(&self, line: &croner::Cron, after: Timestamp) -> Option<Timestamp> {
         let mut from = after.to_zoned(self.zone.clone());
         // A day that a zone has left out (Apia 2011) ends the search of the library: go on behind it.
         for _ in 0..3 {
-            let found: Result<Zoned, _> = self.line.find_next_occurrence(&from, false);
+            let found: Result<Zoned, _> = line.find_next_occurrence(&from, false);
             match found {
                 Ok(found) => return Some(found.timestamp()),
                 Err(_) => from = from.checked_add(1.day()).ok()?,

@@ -14,15 +14,13 @@ const MOST: usize = 100;
 pub fn due(schedule: &Schedule, since: Timestamp, now: Timestamp) -> Vec<NewTick> {
     let mut times: Vec<Timestamp> = Vec::new();
     let mut all = 0_u64;
-    let mut at = since;
-    while let Some(next) = schedule.next(at).filter(|next| *next <= now) {
+    for next in schedule.times(since).take_while(|next| *next <= now) {
         all += 1;
         times.push(next);
         // Of a minute's schedule and a year's absence nobody wants half a million rows.
         if times.len() > 2 * MOST {
             times.drain(..MOST);
         }
-        at = next;
     }
     if times.len() > MOST {
         times.drain(..times.len() - MOST);

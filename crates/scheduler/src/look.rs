@@ -99,8 +99,7 @@ impl<'a> Looker<'a> {
     pub fn look(&mut self, now: Timestamp) -> Result<u64, Failure> {
         let stale = self.read.is_none_or(|read| now.duration_since(read).abs() >= FRESH);
         if stale {
-            self.known = all(self.engine, self.configured)?;
-            self.next.clear();
+            self.know(all(self.engine, self.configured)?);
             self.read = Some(now);
         }
         let mut found = Vec::new();
@@ -136,6 +135,27 @@ impl<'a> Looker<'a> {
             self.pass_over_what_overlaps(now)?;
         }
         Ok(new)
+    }
+
+    /// Takes what was read. When something is due next is found anew only where it may be another time than before: with a thousand
+    /// schedules that is most of the work of an idle process.
+    fn know(&mut self, fresh: Vec<Known>) {
+        let looked = |known: &Known| known.entry.as_ref().and_then(|entry| entry.looked);
+        let before: BTreeMap<&str, &Known> =
+            self.known.iter().map(|known| (known.schedule.name.as_str(), known)).collect();
+        let is_same = |known: &Known| {
+            let before = before.get(known.schedule.name.as_str());
+            before.is_some_and(|before| {
+                looked(before) == looked(known) && before.schedule.says == known.schedule.says
+            })
+        };
+        let mut next = std::mem::take(&mut self.next);
+        self.next = fresh
+            .iter()
+            .filter(|known| is_same(known))
+            .filter_map(|known| next.remove_entry(&known.schedule.name))
+            .collect();
+        self.known = fresh;
     }
 
     /// What has come while the one before is still at work.

@@ -54,6 +54,10 @@ pub struct Definition {
     pub notifications: Option<Notifications>,
     /// When its checks find more duplicates than this, that is an alert. Default: as the operations or `[alerts]` say, else 5.
     pub alert_threshold: Option<u64>,
+    /// An address of an outside watcher that is called each time that it has done its work: `${NAME}` or `file:/path`. When the calls
+    /// stay away, the watcher alerts. Only in the configuration.
+    #[serde(skip_serializing)]
+    pub heartbeat: Option<String>,
 }
 
 /// Who is told what came of a schedule.
@@ -107,6 +111,7 @@ impl Default for Definition {
             options: Map::new(),
             notifications: None,
             alert_threshold: None,
+            heartbeat: None,
         }
     }
 }
@@ -273,6 +278,13 @@ impl Schedule {
                 "write mail addresses here, or `CHANNEL:ADDRESS`; for another web address add a channel `[notify.NAME]`",
             );
         }
+        if says.heartbeat.is_some() && !configured {
+            fault(
+                "heartbeat",
+                "addresses on the web stand in the configuration only".to_owned(),
+                "add the schedule there, as a table `[schedule.NAME]`",
+            );
+        }
         if let Some(approval) = &says.approval {
             let moment =
                 approval.at.parse::<Timestamp>().is_ok() || approval.at.parse::<jiff::civil::Date>().is_ok();
@@ -315,10 +327,16 @@ impl Schedule {
 
     /// The first time after a moment that it is due; none for one that waits for others, or is switched off.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        match &self.timing {
-            Timing::At(cron) if self.says.enabled => cron.next(after),
+        self.times(after).next()
+    }
+
+    /// All times after a moment that it is due.
+    pub fn times(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let cron = match &self.timing {
+            Timing::At(cron) if self.says.enabled => Some(cron),
             _ => None,
-        }
+        };
+        cron.map(|cron| cron.times(after)).into_iter().flatten()
     }
 
     /// When a time begins: spread over the jitter, for the same time always by the same.

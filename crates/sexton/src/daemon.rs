@@ -135,6 +135,14 @@ impl Requests for Plans<'_> {
         if let Err(failure) = self.post.ended(&ended) {
             (self.tell)(&format!("error: a message cannot be handed in: {}", chain(&failure).join(": ")));
         }
+        // What was only shown for want of an approval is no work.
+        let worked = |report: &engine::Report| report.metadata.dry_run == outcome.schedule.says.dry_run;
+        if outcome.state == TickState::Done
+            && (is_for_many || outcome.report.is_some_and(worked))
+            && let Some(url) = self.config.notify.watcher(&outcome.schedule.name)
+        {
+            notify::beat_surely(&outcome.schedule.name, url);
+        }
         (self.tell)(&match outcome.schedule.says.fleet {
             Some(_) => format!("{name} {state}{why}"),
             None => format!("{name} {state}{why}, {}{run}", engine::words::rows(rows)),
@@ -181,6 +189,8 @@ impl Service<'_> {
         if !post.settings.is_silent() {
             // Before anybody is there again: whether nobody was.
             Lookout { engine: &engine, config: self.config }.look_at_schedules()?;
+        }
+        if post.settings.is_heard() {
             engine.outbox()?.mark(notify::SERVED, began)?;
         }
         let plans = Plans { config: self.config, tell: self.tell, post };
@@ -200,6 +210,8 @@ impl Service<'_> {
             }
             if !post.settings.is_silent() {
                 scope.spawn(|| self.watch(stop));
+            }
+            if post.settings.is_heard() {
                 scope.spawn(|| self.send(stop));
             }
             self.look(&engine, (&id, &place, began), door, stop);
@@ -239,7 +251,7 @@ impl Service<'_> {
                 }
                 if now.duration_since(beaten).abs() >= BEAT {
                     engine.timetable()?.arrive(id, place, began)?;
-                    if !self.config.notify.is_silent() {
+                    if self.config.notify.is_heard() {
                         engine.outbox()?.mark(notify::SERVED, now)?;
                     }
                     beaten = now;

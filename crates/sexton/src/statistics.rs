@@ -3,16 +3,13 @@
 //! Dry runs are left out (W-114), and attempts that found somebody else at work. What a kind did beside its rows is summed under
 //! its own names, so that the statistics survive every restart (W-076); what it measured is told as last seen. A share of nothing is no share: before the first run there is none.
 
+use crate::wiring;
 use engine::{OperationReport, Report, Status};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// As many runs as anybody will ever look back at.
 pub const ALL: u64 = 100_000;
-
-/// A figure whose name ends so counts what was done, and adds up; any other tells how things stood.
-const DEEDS: [&str; 9] =
-    ["found", "cleaned", "failed", "merged", "moved", "removed", "renamed", "folded", "restored"];
 
 /// What the runs of one operation, or of all, came to.
 #[derive(Default)]
@@ -62,12 +59,15 @@ impl Statistics {
         if is_newest {
             self.last = Some((at, done.status));
         }
+        let catalogue = wiring::catalogue();
+        let kind = catalogue.iter().find(|kind| kind.name() == done.kind);
         for (name, value) in done.result.iter().filter_map(Value::as_object).flatten() {
             let Some(figure) = value.as_u64() else { continue };
             let known = self.figures.get(name).and_then(Value::as_u64);
-            let adds_up = name.rsplit('_').next().is_some_and(|last| DEEDS.contains(&last));
             match known {
-                Some(known) if adds_up => drop(self.figures.insert(name.clone(), (known + figure).into())),
+                Some(known) if kind.is_some_and(|kind| kind.adds_up(name)) => {
+                    drop(self.figures.insert(name.clone(), (known + figure).into()))
+                }
                 Some(_) if !is_newest => {}
                 _ => drop(self.figures.insert(name.clone(), figure.into())),
             }

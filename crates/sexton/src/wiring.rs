@@ -11,7 +11,7 @@ use backends::jq::Children;
 use backends::local_files::LocalFiles;
 use backends::postgres::Postgres;
 use backends::sqlite::Sqlite;
-use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
+use engine::{Databases, Engine, Error, Heard, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
@@ -67,6 +67,9 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
         keep_runs: config.keep_runs.clone(),
         run_logs: config.run_logs.clone(),
         backups: config.backups.clone(),
+        ended: config.traces.clone().map(|traces| -> Arc<Heard> {
+            Arc::new(move |plan, events, report| traces.ended(plan, events, report))
+        }),
     })
 }
 

@@ -30,6 +30,8 @@ pub struct Call {
     pub headers: Vec<String>,
     /// The body.
     pub body: String,
+    /// The body as it came, where it is no text.
+    pub bytes: Vec<u8>,
 }
 
 impl Call {
@@ -111,7 +113,12 @@ impl HttpSink {
         let what = what.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
         let (status, more, text) = {
             let mut shared = self.lock();
-            shared.calls.push(Call { what, headers, body: String::from_utf8_lossy(&body).into_owned() });
+            shared.calls.push(Call {
+                what,
+                headers,
+                body: String::from_utf8_lossy(&body).into_owned(),
+                bytes: body,
+            });
             let usual = shared.usual;
             shared.answers.pop_front().unwrap_or((usual, String::new(), String::new()))
         };

@@ -235,6 +235,7 @@ impl Workshop {
             keep_runs: Age("365 days".to_owned()),
             run_logs: self.run_logs.clone(),
             backups,
+            ended: None,
         })
     }
 }

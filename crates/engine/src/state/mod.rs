@@ -5,6 +5,7 @@
 
 mod belief;
 mod outbox;
+mod plans;
 mod presences;
 mod runs;
 mod samples;
@@ -14,6 +15,7 @@ mod timetable;
 mod tokens;
 
 pub use outbox::{Alarm, NewNote, Note, NoteState, Outbox};
+pub use plans::{ShownPlan, ShownPlans};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use sessions::{PageSession, Sessions};
@@ -65,6 +67,7 @@ impl State {
         outbox::create(session.as_mut(), &limits)?;
         sessions::create(session.as_mut(), &limits)?;
         terms::create(session.as_mut(), &limits)?;
+        plans::create(session.as_mut(), &limits)?;
         let format = session.value(&Sql::new("select format from ").table(&meta))?.as_int().unwrap_or(0);
         if format > FORMAT {
             return Err(Error::system(format!(

@@ -55,6 +55,10 @@ impl Kind for Compact {
         Severity::Low
     }
 
+    fn adds_up(&self, figure: &str) -> bool {
+        figure == "rows_moved"
+    }
+
     fn phase(&self) -> Phase {
         Phase::Vacuum
     }

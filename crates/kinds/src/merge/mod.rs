@@ -58,6 +58,10 @@ impl Kind for Merge {
         Phase::Clean
     }
 
+    fn adds_up(&self, figure: &str) -> bool {
+        result::is_deed(figure)
+    }
+
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {
         let options = Options::read(options)?;
         options.check()?;

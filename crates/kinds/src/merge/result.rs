@@ -114,6 +114,12 @@ pub fn of_failure(task: &Task, scope: &str, error: &str) -> Json {
     })
 }
 
+/// Whether a figure of [`sum_up`] counts what was done: all of them do.
+pub fn is_deed(figure: &str) -> bool {
+    let deeds = ["found", "cleaned", "failed", "merged", "moved", "removed", "renamed", "folded"];
+    figure.rsplit_once('_').is_some_and(|(_, deed)| deeds.contains(&deed))
+}
+
 /// All scopes together.
 pub fn sum_up(task: &Task, found: u64, dry_run: bool, results: &[Json]) -> Json {
     let table = &task.node.table.name.name;

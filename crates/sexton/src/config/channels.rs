@@ -42,6 +42,7 @@ pub fn check(tree: &Node, problems: &mut Vec<Problem>) {
         }
         let positive = ["backup_age", "late", "every", "remind_after", "heartbeat_every"];
         check_lengths(alerts, &positive, problems);
+        check_web_address(alerts.entry("heartbeat"), problems);
     }
 }
 
@@ -147,18 +148,21 @@ fn check_channel(name: &str, node: &Node, problems: &mut Vec<Problem>) {
         problems.push(problem.help("write it like `ops@example.org`"));
     }
     check_password(node, problems);
-    for (key, template) in [("url", "https://"), ("api", "https://")] {
-        let Some((entry, text)) = node.entry(key).and_then(|entry| Some((entry, entry.text()?))) else {
-            continue;
-        };
-        let is_reference = text.contains("${") || text.starts_with("file:");
-        if !is_reference && !text.starts_with("https://") && !text.starts_with("http://") {
-            let what = format!("`{}` is no address on the web", entry.path);
-            problems.push(
-                Problem::new(&entry.path, entry.span.clone(), what)
-                    .help(format!("write it like `{template}…`, `${{NAME}}` or `file:/path`")),
-            );
-        }
+    for key in ["url", "api"] {
+        check_web_address(node.entry(key), problems);
+    }
+}
+
+/// An address on the web, or a reference to one.
+pub fn check_web_address(entry: Option<&Node>, problems: &mut Vec<Problem>) {
+    let Some((entry, text)) = entry.and_then(|entry| Some((entry, entry.text()?))) else { return };
+    let is_reference = text.contains("${") || text.starts_with("file:");
+    if !is_reference && !text.starts_with("https://") && !text.starts_with("http://") {
+        let what = format!("`{}` is no address on the web", entry.path);
+        problems.push(
+            Problem::new(&entry.path, entry.span.clone(), what)
+                .help("write it like `https://…`, `${NAME}` or `file:/path`"),
+        );
     }
 }
 
@@ -201,6 +205,10 @@ pub fn settings(tree: &Node, outside: &mut Outside) -> Settings {
         repeat_after: usual.repeat_after.as_ref().map_or(silent.repeat_after, length),
         alerts,
         heartbeat: heartbeat.and_then(|node| outside.secret(node)),
+        watchers: entries(tree, "schedule")
+            .iter()
+            .filter_map(|(name, node)| Some((name.clone(), outside.secret(node.entry("heartbeat")?)?)))
+            .collect(),
     }
 }
 

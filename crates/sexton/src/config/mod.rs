@@ -17,6 +17,7 @@ mod schedules;
 mod schema;
 mod secrets;
 mod sections;
+mod telemetry;
 mod whole;
 
 pub use api::{ApiSection, CleanupRoutes};
@@ -37,6 +38,7 @@ use scheduler::Schedule;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use targets::db::Url;
 
 /// Every setting with its default and a comment.
@@ -93,6 +95,8 @@ pub struct Config {
     pub notify: notify::Settings,
     /// How the API is served.
     pub api: ApiSection,
+    /// Where traces of runs go.
+    pub traces: Option<Arc<notify::Traces>>,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -399,6 +403,7 @@ impl Config {
             backups: Some(usual_backups),
             notify: notify::Settings::default(),
             api: ApiSection::default(),
+            traces: None,
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })

@@ -42,6 +42,7 @@ pub fn config(
     let state = outside.state(tree);
     let identity = outside.identity(tree);
     let notify = super::channels::settings(tree, &mut outside);
+    let traces = super::telemetry::traces(tree, &mut outside);
     let secrets = outside.secrets;
     if !sound {
         return None;
@@ -89,6 +90,7 @@ pub fn config(
         backups: backup.enabled.then(|| backups::policy(backup, folder, &state_folder, identity)),
         notify,
         api: section::<ApiSection>(tree, "api").within(folder),
+        traces,
         secrets,
         now: None,
     })

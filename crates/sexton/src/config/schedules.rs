@@ -8,18 +8,26 @@ use super::schema::Schema;
 use super::whole::{check_name, check_names, manners_schema, operation_schema};
 use engine::Kind;
 use scheduler::{Definition, Schedule};
+use std::sync::LazyLock;
 
 /// The schedules of a tree that passed its check.
 pub fn of(tree: &Node) -> Vec<Schedule> {
     let entries = tree.entry("schedule").map(Node::entries).unwrap_or_default();
-    entries.iter().filter_map(|(name, node)| Schedule::read(name, &definition(node)?, true).ok()).collect()
+    let read = |(name, node): &(String, Node)| {
+        // Its watcher may be a secret, and is kept as one.
+        let says = Definition { heartbeat: None, ..definition(node)? };
+        Schedule::read(name, &says, true).ok()
+    };
+    entries.iter().filter_map(read).collect()
 }
 
 /// What a table says, without the keys that are none: the rest is looked at all the same.
 fn definition(node: &Node) -> Option<Definition> {
-    let schema = schemars::schema_for!(Definition).to_value();
+    // Once: there may be a thousand of them.
+    static SCHEMA: LazyLock<serde_json::Value> =
+        LazyLock::new(|| schemars::schema_for!(Definition).to_value());
     let mut json = node.json();
-    json.as_object_mut()?.retain(|key, _| Schema::of(&schema).property(key).is_some());
+    json.as_object_mut()?.retain(|key, _| Schema::of(&SCHEMA).property(key).is_some());
     serde_json::from_value(json).ok()
 }
 
@@ -43,6 +51,7 @@ pub fn check(
         let what = format!("there is no operation or group `{text}`");
         problems.push(Problem::new(&item.path, item.span.clone(), what).among(text, names.iter().copied()));
     }
+    channels::check_web_address(node.entry("heartbeat"), problems);
     if let Some(notifications) = node.entry("notifications") {
         channels::check_notifications(notifications, tree, problems);
     }

@@ -4,6 +4,7 @@
 //! come from the kinds' own schemas.
 
 use super::api::ApiSection;
+use super::telemetry::TelemetrySection;
 use engine::Severity;
 use engine::age::Age;
 use engine::backup::{Proof, Tool};
@@ -53,6 +54,8 @@ pub struct File {
     pub alerts: AlertsSection,
     /// The REST API of `sexton serve --listen`.
     pub api: ApiSection,
+    /// Traces of runs for OpenTelemetry.
+    pub telemetry: TelemetrySection,
     /// Tables of applications that get a row for each run, by any name.
     pub run_log: BTreeMap<String, RunLogSection>,
     /// Other values for some of the keys above, chosen by `--profile NAME`.

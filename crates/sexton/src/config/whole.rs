@@ -111,6 +111,9 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     if let Some(own) = tree.entry("api") {
         api::check(own, tree, problems);
     }
+    if let Some(own) = tree.entry("telemetry") {
+        super::telemetry::check(own, problems);
+    }
     if let Some(backup) = tree.entry("backup") {
         check_backup(backup, tree, problems);
     }

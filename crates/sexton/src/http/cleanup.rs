@@ -6,7 +6,7 @@
 use super::Api;
 use super::auth::{Reader, Runner, actor};
 use super::begin::{begun, finish_within, not_refused};
-use super::error::{JsonBody, Refusal, Wrong};
+use super::error::{JsonBody, LARGEST_NUMBER, Refusal, within};
 use super::v1::{Wanted, request};
 use crate::choice::{self, Names};
 use crate::config::CleanupRoutes;
@@ -41,12 +41,12 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// What may be said, in the query or in the body: the same in both, where it stands in both.
 #[derive(Debug, Default, Clone, Serialize, Deserialize, IntoParams, ToSchema)]
+#[schema(as = CleanupSaid)]
 #[serde(default, deny_unknown_fields)]
 pub struct Said {
     /// Only show what would be done: the default.
     dry_run: Option<bool>,
     /// Only this application.
-    #[schema(value_type = Option<String>)]
     #[param(value_type = Option<String>)]
     application_id: Option<Text>,
     /// No more applications than this.
@@ -54,7 +54,8 @@ pub struct Said {
 }
 
 /// A text, or a number as a text: ids are both.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CleanupId)]
 #[serde(untagged)]
 enum Text {
     Text(String),
@@ -86,10 +87,11 @@ impl Said {
         let body = body.unwrap_or_default();
         let text = |id: Option<Text>| id.map(Text::into_string);
         let id = one("application_id", text(self.application_id), text(body.application_id))?;
+        let most = one("max_applications", self.max_applications, body.max_applications)?;
         Ok(Said {
             dry_run: one("dry_run", self.dry_run, body.dry_run)?,
             application_id: id.map(Text::Text),
-            max_applications: one("max_applications", self.max_applications, body.max_applications)?,
+            max_applications: within("max_applications", most, 0..=LARGEST_NUMBER)?,
         })
     }
 }
@@ -101,7 +103,7 @@ async fn optional(request: axum::extract::Request) -> Result<Option<Said>, Refus
     if empty {
         return Ok(None);
     }
-    JsonBody::<Said>::from_request(request, &()).await.map(|JsonBody(said)| Some(said))
+    JsonBody::<Option<Said>>::from_request(request, &()).await.map(|JsonBody(said)| said)
 }
 
 fn configured(api: &Api) -> Result<&CleanupRoutes, Refusal> {
@@ -111,8 +113,7 @@ fn configured(api: &Api) -> Result<&CleanupRoutes, Refusal> {
 }
 
 /// How the service stands (R5).
-#[utoipa::path(get, path = "/status", responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 404, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(get, path = "/status", responses((status = 200, body = Value)))]
 pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value>, Refusal> {
     let routes = configured(&api)?.clone();
     let (began, own_api) = (api.began, Arc::clone(&api));
@@ -151,10 +152,8 @@ pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value
 }
 
 /// Which applications have duplicates (R5a).
-#[utoipa::path(post, path = "/check", params(Said), request_body(content = Option<Said>), responses((status = 200, body = Value),
-    (status = 202, body = super::begin::Begun), (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)),
-    security(("token" = [])))]
+#[utoipa::path(post, path = "/check", params(Said), request_body(content = Option<Said>),
+    responses((status = 200, body = Value), (status = 202, body = super::begin::Begun)))]
 pub async fn check(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
@@ -167,10 +166,8 @@ pub async fn check(
 }
 
 /// Everything that is wrong with the tree (R5b), of one application or of all.
-#[utoipa::path(post, path = "/verify", params(Said), request_body(content = Option<Said>), responses((status = 200, body = Value),
-    (status = 202, body = super::begin::Begun), (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)),
-    security(("token" = [])))]
+#[utoipa::path(post, path = "/verify", params(Said), request_body(content = Option<Said>),
+    responses((status = 200, body = Value), (status = 202, body = super::begin::Begun)))]
 pub async fn verify(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
@@ -197,10 +194,8 @@ async fn look(api: &Arc<Api>, name: String, said: Said, actor: String) -> Result
 }
 
 /// Merges what is there twice, or shows what would be merged (R4).
-#[utoipa::path(post, path = "/cleanup", params(Said), request_body(content = Option<Said>), responses((status = 200, body = Value),
-    (status = 202, body = super::begin::Begun), (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)),
-    security(("token" = [])))]
+#[utoipa::path(post, path = "/cleanup", params(Said), request_body(content = Option<Said>),
+    responses((status = 200, body = Value), (status = 202, body = super::begin::Begun)))]
 pub async fn cleanup(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
@@ -231,8 +226,7 @@ pub async fn cleanup(
 
 /// Puts back what was merged, of one application or of a whole run.
 #[utoipa::path(post, path = "/rollback/{rollback_id}", params(("rollback_id" = String, Path, description = "As the clean-up told it")),
-    responses((status = 200, body = Value), (status = 202, body = super::begin::Begun), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, body = Value), (status = 202, body = super::begin::Begun)))]
 pub async fn rollback(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,

@@ -9,7 +9,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use engine::{Class, new_id};
 use serde::Serialize;
+use serde_json::Value;
 use std::any::Any;
+use std::ops::RangeInclusive;
 use utoipa::ToSchema;
 
 /// The header of the id.
@@ -126,6 +128,20 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// A number that was given, if it is one of these.
+pub fn within(name: &str, given: Option<u64>, fine: RangeInclusive<u64>) -> Result<Option<u64>, Refusal> {
+    match given {
+        Some(number) if !fine.contains(&number) => {
+            let what = format!("`{name}` is a number from {} to {}", fine.start(), fine.end());
+            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "usage", what).field(name))
+        }
+        given => Ok(given),
+    }
+}
+
+/// No number of rows is larger.
+pub const LARGEST_NUMBER: u64 = i64::MAX as u64;
+
 /// A body of JSON; what is wrong with it is told in our shape.
 pub struct JsonBody<T>(pub T);
 
@@ -134,21 +150,34 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for JsonBody
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         use axum::extract::rejection::JsonRejection;
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(JsonBody(body)),
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(Refusal::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "media_type",
-                "the body must be JSON: send `content-type: application/json`",
-            )),
-            Err(JsonRejection::JsonDataError(wrong)) => {
-                Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "usage", wrong.body_text()))
+        let body = match Json::<Value>::from_request(request, state).await {
+            Ok(Json(body)) => body,
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                return Err(Refusal::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "media_type",
+                    "the body must be JSON: send `content-type: application/json`",
+                ));
             }
             Err(wrong) if wrong.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large"))
+                return Err(Refusal::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too_large",
+                    "the body is too large",
+                ));
             }
-            Err(wrong) => Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", wrong.body_text())),
+            Err(wrong) => {
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", wrong.body_text()));
+            }
+        };
+        let unfit = |why: &str| {
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "usage", format!("the body does not fit: {why}"))
+        };
+        // A list would be taken for the values of an object, in an order that nobody has written down.
+        if body.is_array() {
+            return Err(unfit("it is a list, and has to be an object"));
         }
+        serde_json::from_value(body).map(JsonBody).map_err(|error| unfit(&error.to_string()))
     }
 }
 
@@ -199,7 +228,7 @@ pub async fn with_correlation(request: Request, next: Next) -> Response {
     let (mut parts, body) = answer.into_parts();
     let bytes = axum::body::to_bytes(body, super::LARGEST).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let mut document: serde_json::Value = match serde_json::from_slice(&bytes) {
+    let mut document: Value = match serde_json::from_slice(&bytes) {
         Ok(document) => document,
         // An answer of a layer below: in our shape all the same.
         Err(_) => serde_json::json!({ "error": { "code": "refused", "message": text, "field": null } }),

@@ -6,6 +6,7 @@
 mod auth;
 mod begin;
 mod cleanup;
+mod document;
 mod error;
 mod health;
 mod limits;
@@ -36,7 +37,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use v1::Planned;
 
 /// The largest body that is read.
 const LARGEST: usize = 256 * 1024;
@@ -57,22 +57,9 @@ pub struct Api {
     pub health: health::Seen,
     /// What was gathered for the metrics so far.
     pub gathered: Mutex<Gathered>,
-    /// Plans that were shown, and can be run as they were shown.
-    pub plans: Shelf<Planned>,
     /// What was found in each database lately.
     pub looks: Shelf<serde_json::Value>,
 }
-
-/// The document, without the paths, which come from the handlers.
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Sexton",
-    description = "Plans, runs, watches and undoes the maintenance of databases. Every call but `/live`, `/ready`, `/health` and the sign-in \
-                   needs a token (`sexton token create`) as `Authorization: Bearer …`, or the cookie of a session and, to change \
-                   something, its proof in `x-sexton-proof`.",
-    license(name = "MIT OR Apache-2.0")
-))]
-struct Document;
 
 /// How much is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +81,7 @@ fn router(api: &Arc<Api>, face: Face) -> Router {
     let others = |path: &str, routes: OpenApiRouter<Arc<Api>>| {
         OpenApiRouter::new().nest(path, routes.route_layer(guard.clone()))
     };
-    let mut all = OpenApiRouter::with_openapi(Document::openapi())
+    let mut all = OpenApiRouter::with_openapi(document::Document::openapi())
         .nest("/api/v1", own)
         .merge(others(maintenance::PATH, maintenance::routes()));
     if api.config.api.cleanup.is_some() {
@@ -105,7 +92,7 @@ fn router(api: &Arc<Api>, face: Face) -> Router {
         // The same again: the document tells of it once.
         routes = routes.merge(others(alias, maintenance::routes()).split_for_parts().0);
     }
-    let document = Arc::new(document);
+    let document = Arc::new(document::whole(&document));
     let openapi = Router::new()
         .route(
             "/api/openapi.json",
@@ -173,7 +160,6 @@ pub fn serve(
         limits,
         health,
         gathered,
-        plans: Shelf::new(SignedDuration::from_mins(15)),
         looks: Shelf::new(SignedDuration::from_secs(60)),
     });
     runtime.block_on(async {

@@ -56,6 +56,7 @@ const FILES: &[File] = files![
     "js/views/report.js",
     "js/views/run.js",
     "js/views/runs.js",
+    "js/views/schedule_form.js",
     "js/views/schedules.js",
     "js/views/sign_in.js",
     "js/views/trends.js",

@@ -5,7 +5,7 @@
 
 use super::Api;
 use super::auth::{Reader, known_token};
-use super::error::{JsonBody, Refusal, Wrong};
+use super::error::{JsonBody, Refusal};
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -97,9 +97,7 @@ fn cookie(api: &Api, secret: &str, seconds: i64, headers: &HeaderMap) -> HeaderV
 }
 
 /// Signs in: a token that holds is exchanged for a session, as a cookie.
-#[utoipa::path(post, path = "/session", request_body = SignIn, responses((status = 201, body = SignedIn), (status = 400, body = Wrong),
-    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 415, body = Wrong), (status = 422, body = Wrong),
-    (status = 503, body = Wrong)))]
+#[utoipa::path(post, path = "/session", request_body = SignIn, responses((status = 201, body = SignedIn)))]
 pub async fn begin(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
@@ -128,8 +126,7 @@ pub async fn begin(
 }
 
 /// Who is signed in.
-#[utoipa::path(get, path = "/session", responses((status = 200, body = SignedIn), (status = 401, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(get, path = "/session", responses((status = 200, body = SignedIn)))]
 pub async fn show(
     _: Reader,
     Extension(token): Extension<Token>,
@@ -139,8 +136,7 @@ pub async fn show(
 }
 
 /// Signs out: the session holds no longer.
-#[utoipa::path(delete, path = "/session", responses((status = 204), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(delete, path = "/session", responses((status = 204)))]
 pub async fn end(State(api): State<Arc<Api>>, _: Reader, headers: HeaderMap) -> Result<Response, Refusal> {
     if let Some(secret) = secret(&headers) {
         api.with(move |engine, _| Ok(engine.sessions()?.end(&secret).map_err(engine::Failure::from)?))

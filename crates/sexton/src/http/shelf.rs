@@ -1,5 +1,5 @@
-//! Things that are kept for a while in this process, by name: a plan that was shown, what a look at a database found. What is
-//! gone from here is made again.
+//! Things that are kept for a while in this process, by name, such as what a look at a database found. What is gone from here is
+//! made again.
 
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Mutex, MutexGuard};

@@ -47,6 +47,18 @@ impl Server {
     pub fn of(desk: Desk, role: &str) -> Self {
         let token =
             desk.sexton(&format!("token create tester --role {role}")).ends(0).stdout.trim().to_owned();
+        let (process, at) = Self::process(&desk);
+        Self { desk, process, at, token }
+    }
+
+    /// The same again as another process, which knows only what was kept.
+    pub fn restart(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        (self.process, self.at) = Self::process(&self.desk);
+    }
+
+    fn process(desk: &Desk) -> (Child, String) {
         let mut process = desk
             .command("serve --listen 127.0.0.1:0 --workers 1")
             .stdout(Stdio::null())
@@ -61,7 +73,7 @@ impl Server {
             }
         };
         std::thread::spawn(move || lines.for_each(drop));
-        Self { desk, process, at, token }
+        (process, at)
     }
 
     pub fn curl(&self, arguments: &[&str], path: &str) -> Answer {
@@ -309,10 +321,37 @@ fn whatever_is_sent_is_answered_in_one_shape() {
         "/api/v1/plans",
     );
     huge.wrong(413);
+    // The same without a word of how long it is.
+    let chunked = server.curl(
+        &[
+            "-X",
+            "POST",
+            "-H",
+            &token,
+            "-H",
+            json_type,
+            "-H",
+            "Transfer-Encoding: chunked",
+            "--data-binary",
+            &format!("@{}", file.display()),
+        ],
+        "/api/v1/plans",
+    );
+    assert_eq!(chunked.wrong(413), "too_large");
+    assert_eq!(post("[[\"logs\"]]", json_type).wrong(422), "usage", "a list is no object");
+    assert_eq!(post("null", json_type).wrong(422), "usage");
     assert_eq!(server.get("/api/v1/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/api/v1/runs/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/api/v1/runs?limit=many").status, 400);
+    for path in ["/api/v1/runs?limit=0", "/api/v1/audit?limit=1001", "/api/v1/admin/maintenance?limit=0"] {
+        let answer = server.get(path);
+        assert!(
+            answer.wrong(422) == "usage" && answer.json()["error"]["field"] == "limit",
+            "{}",
+            answer.body
+        );
+    }
     assert_eq!(server.send("DELETE", "/api/v1/runs", &json!({}), &[]).wrong(405), "method");
     let named = server.curl(&["-H", "x-correlation-id: my-own-1"], "/api/v1/status");
     assert_eq!(named.json()["error"]["correlation_id"], "my-own-1");
@@ -323,4 +362,22 @@ fn whatever_is_sent_is_answered_in_one_shape() {
     let document = server.get("/api/openapi.json").json();
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 15 && paths.contains_key("/api/v1/runs/{id}/undo"), "{:?}", paths.keys());
+    // Every answer that there is, and none that cannot be: a body is what may be no JSON, a version what may have changed.
+    let answers = |path: &str, method: &str| {
+        let all = paths[path][method]["responses"].as_object().unwrap();
+        all.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(answers("/api/v1/status", "get"), "200 401 403 409 422 429 500 503");
+    assert_eq!(
+        answers("/api/v1/schedules/{name}", "put"),
+        "200 201 400 401 403 404 409 412 413 415 422 429 500 503"
+    );
+    let ids: Vec<&Json> = paths
+        .values()
+        .flat_map(|methods| methods.as_object().unwrap().values())
+        .map(|one| &one["operationId"])
+        .collect();
+    let different: std::collections::BTreeSet<String> = ids.iter().map(|id| id.to_string()).collect();
+    assert_eq!(different.len(), ids.len());
+    assert!(document["components"]["schemas"]["Schedule"]["properties"]["cron"].is_object(), "{document}");
 }

@@ -183,13 +183,16 @@ fn schedules_are_kept_in_the_words_of_the_platform() {
         "name": "Nightly Clean-up", "description": "two of them", "operations": ["expired_tokens", "cached_data"],
         "schedule": {"minute": 30, "hour": "3", "dayOfMonth": "*", "month": "*", "dayOfWeek": "*", "timezone": "UTC"},
         "enabled": true, "options": {"dryRun": false, "batchSize": 1000, "maxExecutionTime": 1800},
+        "notifications": {
+            "onSuccess": true, "onFailure": true, "onWarnings": true, "recipients": ["admin@example.com"], "channels": ["email"],
+        },
     });
     let made = server.send("POST", &at, &mine, &[]);
     assert_eq!(made.status, 201, "{}", made.body);
     let id = made.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(id, "nightly_clean_up");
     let read = server.get(&format!("{at}/{id}")).json();
-    for key in ["name", "description", "operations", "enabled", "options"] {
+    for key in ["name", "description", "operations", "enabled", "options", "notifications"] {
         assert_eq!(read[key], mine[key], "{key}");
     }
     assert_eq!((&read["schedule"]["minute"], &read["schedule"]["hour"]), (&json!("30"), &json!("3")));
@@ -217,6 +220,9 @@ fn schedules_are_kept_in_the_words_of_the_platform() {
     assert_eq!(wrong("dayOfWeek", json!("someday")), "schedule.dayOfWeek");
     assert_eq!(wrong("hour", json!("3 4")), "schedule.hour");
     assert_eq!(wrong("timezone", json!("Mars/Olympus")), "schedule.timezone");
+    let pigeon =
+        json!({"name": "x", "operations": ["cached_data"], "notifications": {"channels": ["pigeon"]}});
+    server.send("POST", &at, &pigeon, &[]).wrong(422);
     let unknown = json!({"name": "x", "operations": ["nosuch"]});
     server.send("POST", &at, &unknown, &[]).wrong(422);
 
@@ -262,4 +268,20 @@ fn only_administrators_are_let_in_and_only_json_is_read() {
     assert_eq!(post("application/json", "{\"action\"").wrong(400), "malformed");
     assert_eq!(post("text/plain", &body).wrong(415), "media_type");
     assert_eq!(server.get("/api/v1/admin/nosuch").wrong(404), "not_found");
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_told_and_hides_no_other() {
+    let desk = Desk::ready_with("[database.gone]\nurl = \"postgres://nobody@127.0.0.1:1/gone\"\n");
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &config.replace("kind = \"purge\"", "kind = \"purge\"\ndatabase = \"main\""));
+    let server = Server::of(desk, "admin");
+    for path in [AT.to_owned(), format!("{AT}?action=metrics")] {
+        let answer = server.get(&path);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let each = &answer.json()["metrics"]["databases"];
+        assert!(each["main"]["database_bytes"].as_u64() > Some(0), "{each}");
+        assert!(each["gone"]["database_bytes"].is_null(), "{each}");
+        assert!(!each["gone"]["error"].as_str().unwrap().is_empty(), "{each}");
+    }
 }

@@ -110,6 +110,7 @@ fn the_example_is_a_good_configuration_with_and_without_its_comments() {
         "SLACK_URL",
         "TELEGRAM_TOKEN",
         "WEBHOOK_SECRET",
+        "OTLP_TOKEN",
         "HEARTBEAT_URL",
     ]) {
         desk.set(name, "x");

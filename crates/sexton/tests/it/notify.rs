@@ -27,7 +27,7 @@ fn assert_fits(desk: &Desk, name: &str, document: &Json) {
     assert!(found.is_empty(), "{found:#?}\n{document:#}");
 }
 
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !there() {
         assert!(began.elapsed() < Duration::from_secs(60), "{what}");
@@ -36,10 +36,10 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
 }
 
 /// A process that serves, ended with the test.
-struct Serving(Child);
+pub struct Serving(Child);
 
 impl Serving {
-    fn begin(desk: &Desk) -> Self {
+    pub fn begin(desk: &Desk) -> Self {
         Serving(desk.command("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }

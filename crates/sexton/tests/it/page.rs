@@ -44,7 +44,15 @@ run = ["sessions"]
 
 /// Everything the page can show, at least once.
 fn served() -> Server {
-    let desk = Desk::empty();
+    served_at(None)
+}
+
+/// The same at a moment.
+fn served_at(now: Option<jiff::Timestamp>) -> Server {
+    let mut desk = Desk::empty();
+    if let Some(now) = now {
+        desk.set("SEXTON_NOW", &now.to_string());
+    }
     desk.place.script(AUDIT);
     desk.place.script(MORE_ROWS);
     desk.write("sexton.toml", &format!("{CONFIG}{MORE_CONFIG}"));
@@ -227,6 +235,127 @@ fn what_can_go_very_wrong_needs_a_name_typed_and_a_schedule_needs_an_approval() 
 }
 
 #[test]
+fn a_schedule_is_made_approved_and_fires_and_is_changed_and_deleted() {
+    // S2-018, S2-026, S2-057, S2-058, W-067
+    // The next minute begins soon, by the clock of the server.
+    let minute = jiff::Timestamp::now().as_second() / 60 * 60;
+    let now = jiff::Timestamp::from_second(minute + 35).unwrap();
+    let server = served_at(Some(now));
+    let mut browser = signed_in(&server);
+    browser.place("schedules", "Schedules");
+    browser.click("a.button", "Add a schedule");
+    browser.reads("A new schedule");
+    let field = |label: &str| {
+        format!(
+            "[...document.querySelectorAll('label')].find((one) => one.innerText.startsWith('{label}')).control"
+        )
+    };
+    let fill = |browser: &mut Browser, label: &str, text: &str| {
+        browser.value(&format!("{0}.focus(), {0}.select()", field(label)));
+        browser.type_text(text);
+    };
+    fill(&mut browser, "Name", "minutely");
+    fill(&mut browser, "Description", "Old audit rows go");
+    let choose = |browser: &mut Browser, label: &str, value: &str| {
+        browser.value(&format!(
+            "{0}.value = '{value}', {0}.dispatchEvent(new Event('change', {{ bubbles: true }}))",
+            field(label)
+        ));
+    };
+    choose(&mut browser, "Runs, in this order", "sessions");
+    choose(&mut browser, "Runs, in this order", "logs");
+    browser.click("button", "↑");
+    browser.until(
+        "[...document.querySelectorAll('.picked b')].map((one) => one.innerText).join() === 'logs,sessions'",
+    );
+    // What is typed is read at once: a line that is none, then one that is.
+    fill(&mut browser, "Cron line", "0 25 * * *");
+    browser.reads("is no cron line");
+    assert_eq!(browser.value(&format!("{}.getAttribute('aria-invalid')", field("Cron line"))), "true");
+    browser.picture("schedule-new-wrong");
+    fill(&mut browser, "Zone", "Mars/Olympus");
+    browser.reads("Mars/Olympus");
+    fill(&mut browser, "Zone", "Asia/Kolkata");
+    fill(&mut browser, "Cron line", "30 2 * * *");
+    browser.until("document.querySelectorAll('.due tbody tr').length === 5");
+    browser.until("[...document.querySelectorAll('.due tbody tr')].every((row) => row.cells[0].innerText.includes('02:30') && row.cells[1].innerText.includes('21:00'))");
+    browser.click("button", "the first Sunday of a month");
+    browser.until("[...document.querySelectorAll('.due tbody tr')].every((row) => row.cells[0].innerText.startsWith('Sun') && row.cells[0].innerText.includes('04:00'))");
+    browser.picture("schedule-new");
+    fill(&mut browser, "Cron line", "* * * * *");
+    browser.until("document.querySelectorAll('.due tbody tr').length === 5");
+    browser.click("button", "Add the schedule");
+    browser.reads("Waiting for an approval");
+    assert_eq!(server.desk.count("audit_log"), 400);
+    let made = server.get("/api/v1/schedules/minutely").json();
+    assert_eq!(
+        (&made["run"], &made["zone"], &made["cron"], &made["version"]),
+        (&json!(["logs", "sessions"]), &json!("Asia/Kolkata"), &json!("* * * * *"), &json!(1)),
+        "{made}"
+    );
+    browser.click("button", "Approve …");
+    browser.type_text("minutely");
+    browser.press("Enter");
+    browser.until("!document.querySelector('.pending')");
+    let began = std::time::Instant::now();
+    while server.desk.count("audit_log") != 89 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(90), "it never ran");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    // It is over a moment after its rows are gone.
+    while server.get("/api/v1/schedules/minutely").json()["last"]["state"] != "done" {
+        assert!(began.elapsed() < std::time::Duration::from_secs(120), "it never ended");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    browser.place("schedules", "Schedules");
+    browser.place("schedules/minutely", "minutely");
+    browser.until("[...document.querySelectorAll('td .badge')].some((one) => one.innerText === 'done')");
+    browser.picture("schedule-fired");
+
+    // A change ends the approval; who looked before somebody else changed it is told.
+    browser.click("a.button", "Change …");
+    browser.reads("Change minutely");
+    browser.until(&format!("{}.value === '* * * * *'", field("Cron line")));
+    server.send("POST", "/api/v1/schedules/minutely/disable", &json!({}), &[]);
+    fill(&mut browser, "Cron line", "15 3 * * sun");
+    browser.click("button", "Keep the changes");
+    browser.reads("changed meanwhile");
+    browser.complaints.retain(|what| !what.contains("412") && !what.contains("422"));
+    browser.click("button", "Try again");
+    browser.until(&format!("{}.value === '* * * * *'", field("Cron line")));
+    fill(&mut browser, "Cron line", "15 3 * * sun");
+    fill(&mut browser, "Rows a run, at most", "1000");
+    browser.click("summary", "When times are missed");
+    choose(&mut browser, "While it is still at work", "queue");
+    browser.picture("schedule-change");
+    browser.click("button", "Keep the changes");
+    browser.until("document.querySelector('main h1')?.innerText === 'minutely'");
+    let changed = server.get("/api/v1/schedules/minutely").json();
+    assert_eq!(
+        (&changed["cron"], &changed["overlap"], &changed["options"], &changed["approval"]),
+        (&json!("15 3 * * sun"), &json!("queue"), &json!({"max_rows": 1000}), &json!(null)),
+        "{changed}"
+    );
+    assert_eq!(changed["description"], "Old audit rows go");
+    browser.click("button", "Delete …");
+    browser.reads("Delete minutely?");
+    browser.click("dialog button", "Delete the schedule");
+    browser.until("document.querySelector('main h1')?.innerText === 'Schedules'");
+    assert_eq!(server.get("/api/v1/schedules/minutely").wrong(404), "not_found");
+    // What stands in the configuration is changed there, and can be copied.
+    browser.place("schedules/nightly", "nightly");
+    assert!(!browser.text().contains("Change …") && !browser.text().contains("Delete …"));
+    browser.click("a.button", "Add one like it …");
+    browser.reads("A new schedule");
+    browser.until(&format!("{}.value === '30 2 * * *'", field("Cron line")));
+    fill(&mut browser, "Name", "early");
+    browser.click("button", "Add the schedule");
+    browser.reads("stands in the configuration");
+    browser.complaints.retain(|what| !what.contains("409") && !what.contains("412"));
+    browser.is_content(&server);
+}
+
+#[test]
 fn whoever_has_only_a_keyboard_can_do_it_all() {
     let server = served();
     let mut browser = Browser::open();
@@ -382,6 +511,7 @@ fn every_place_is_readable_in_light_and_dark_on_wide_and_narrow_screens() {
         (format!("runs/{run}"), "logs", "run"),
         ("schedules".to_owned(), "Schedules", "schedules-list"),
         ("schedules/nightly".to_owned(), "nightly", "schedule-one"),
+        ("schedules?new&like=nightly".to_owned(), "A new schedule", "schedule-form"),
         ("findings".to_owned(), "Findings", "findings"),
         ("databases/main".to_owned(), "main", "database"),
         ("undo".to_owned(), "Undo", "undo-points"),

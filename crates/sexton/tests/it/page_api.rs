@@ -161,6 +161,86 @@ fn a_plan_is_run_as_it_was_shown_or_not_at_all() {
 }
 
 #[test]
+fn a_cron_line_that_is_being_written_tells_when_it_would_be_due() {
+    // S2-019: over the change of the clock
+    let mut desk = Desk::ready_with(
+        "[notify.email]\nserver = \"localhost\"\ntls = \"off\"\nfrom = \"s@example.org\"\nto = [\"a@example.org\"]\n",
+    );
+    desk.set("SEXTON_NOW", "2026-03-27T12:00:00Z");
+    let server = Server::of(desk, "read");
+    let due = server.get("/api/v1/due?cron=30%202%20*%20*%20*&zone=Europe/Paris").json();
+    let local: Vec<&str> =
+        due["next"].as_array().unwrap().iter().map(|one| one["local"].as_str().unwrap()).collect();
+    assert_eq!(local[..3], ["Sat 28 Mar 02:30 CET", "Sun 29 Mar 03:00 CEST", "Mon 30 Mar 02:30 CEST"]);
+    assert_eq!(
+        (&due["next"][1]["at"], &due["next"][1]["utc"], &due["either_day"]),
+        (&json!("2026-03-29T01:00:00Z"), &json!("Sun 29 Mar 01:00"), &json!(false))
+    );
+    let skipped =
+        server.get("/api/v1/due?cron=30%202%20*%20*%20*&zone=Europe/Paris&clock_change=skip").json();
+    assert_eq!(skipped["next"][1]["local"], "Mon 30 Mar 02:30 CEST");
+    assert_eq!(server.get("/api/v1/due?cron=0%203%201%20*%20sun").json()["either_day"], true);
+    for (query, field) in
+        [("cron=0%2025%20*%20*%20*", "cron"), ("cron=", "cron"), ("cron=0%202%20*%20*%20*&zone=Mars", "zone")]
+    {
+        let wrong = server.get(&format!("/api/v1/due?{query}"));
+        assert!(wrong.wrong(422) == "usage" && wrong.json()["error"]["field"] == field, "{}", wrong.body);
+    }
+    assert_eq!(server.get("/api/v1/due").status, 400);
+    // Names, and no address.
+    assert_eq!(server.get("/api/v1/channels").json(), json!([{"name": "email", "sort": "email"}]));
+}
+
+#[test]
+fn a_plan_that_was_shown_holds_for_a_quarter_of_an_hour_in_every_process_and_is_agreed_to_once() {
+    for state in [None, Some(Place::postgres())] {
+        let more = state.as_ref().map(|place| format!("[state]\nurl = \"{}\"\n", place.url()));
+        let mut server = Server::of(Desk::ready_with(&more.unwrap_or_default()), "run");
+        let show = |server: &Server| {
+            let shown = server.send("POST", "/api/v1/plans", &json!({"operations": ["logs"]}), &[]);
+            assert_eq!(shown.status, 200, "{}", shown.body);
+            json!({"plan": shown.json()["plan_id"], "confirm": true})
+        };
+        let (sure, later) = (show(&server), show(&server));
+        server.restart();
+        // Whoever else has a token has not seen it.
+        let other = server.desk.sexton("token create other --role run").ends(0).stdout;
+        let body = sure.to_string();
+        let bearer = format!("Authorization: Bearer {}", other.trim());
+        let kind = "content-type: application/json";
+        let forged = server.curl(&["-X", "POST", "-H", &bearer, "-H", kind, "-d", &body], "/api/v1/runs");
+        assert_eq!(forged.wrong(422), "usage");
+        let begun = server.send("POST", "/api/v1/runs", &sure, &[]);
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        let run = begun.json()["run_id"].as_str().unwrap().to_owned();
+        assert_eq!(server.wait(&run)["status"], "completed");
+        // The same confirmation again, in this process and in the next one.
+        for _ in 0..2 {
+            let again = server.send("POST", "/api/v1/runs", &sure, &[]);
+            assert!(again.wrong(409) == "refused" && again.body.contains(&run), "{}", again.body);
+            server.restart();
+        }
+        assert_eq!(server.get("/api/v1/runs").json().as_array().unwrap().len(), 1);
+        // With a key, the answer is that of the first call.
+        let key = ["-H", "idempotency-key: just-once"];
+        let fresh = show(&server);
+        let first = server.send("POST", "/api/v1/runs", &fresh, &key).json();
+        server.wait(first["run_id"].as_str().unwrap());
+        assert_eq!(server.send("POST", "/api/v1/runs", &fresh, &key).json()["run_id"], first["run_id"]);
+        // What was shown too long ago was of other data.
+        let late = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(16);
+        server.desk.set("SEXTON_NOW", &late.to_string());
+        server.restart();
+        assert_eq!(server.send("POST", "/api/v1/runs", &later, &[]).wrong(422), "usage");
+        show(&server);
+        if let Some(place) = &state {
+            let kept = place.rows("select count(*) from sexton.plans");
+            assert_eq!(format!("{:?}", kept[0][0]), "Text(\"1\")", "what holds no longer is not kept");
+        }
+    }
+}
+
+#[test]
 fn databases_backups_migrations_and_undo_points_are_told() {
     for desk in [Desk::empty(), Desk::at(Place::postgres())] {
         told(desk);

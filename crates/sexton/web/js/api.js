@@ -8,12 +8,12 @@ export class Refused extends Error {
     super(error?.message ?? `the answer was ${status}`);
     this.status = status;
     this.code = error?.code ?? "unknown";
+    this.field = error?.field ?? null;
     this.correlation = error?.correlation_id ?? null;
   }
 }
 
-async function call(method, path, body) {
-  const headers = {};
+async function call(method, path, body, headers = {}) {
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET" && proof) headers["x-sexton-proof"] = proof;
   let answer;
@@ -33,6 +33,11 @@ async function call(method, path, body) {
 
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
+
+/** Only if it has this version still; 0 for what is not there yet. */
+const only = (version) => (version ? { "if-match": `"${version}"` } : { "if-none-match": "*" });
+export const put = (path, body, version) => call("PUT", path, body, only(version));
+export const remove = (path, version) => call("DELETE", path, undefined, only(version));
 
 /** A path with a query of what is not empty. */
 export function query(path, all) {

@@ -51,5 +51,11 @@ export function say(text) {
   const box = document.getElementById("said");
   put(box, h("p", null, text));
   clearTimeout(say.timer);
+  say.at = Date.now();
   say.timer = setTimeout(() => put(box), 6000);
+}
+
+/** What was said of one place is no matter of the next, but for what was said on the way there. */
+export function hush() {
+  if (Date.now() - (say.at ?? 0) > 1000) put(document.getElementById("said"));
 }

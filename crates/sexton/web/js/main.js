@@ -1,7 +1,7 @@
 // The shell: who is signed in, where one is, the colours. Each address after `#/` is a view of its own file.
 
 import * as api from "./api.js";
-import { h, put, say } from "./dom.js";
+import { h, hush, put, say } from "./dom.js";
 import { SOON, heading, link, trouble, waiting } from "./parts.js";
 import { zone } from "./words.js";
 import * as audit from "./views/audit.js";
@@ -143,7 +143,7 @@ function lost() {
 }
 
 window.addEventListener("signed-out", lost);
-window.addEventListener("hashchange", () => show(true));
+window.addEventListener("hashchange", () => { hush(); show(true); });
 // The link to the content is no address of a view.
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();

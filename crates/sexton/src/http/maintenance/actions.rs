@@ -3,7 +3,7 @@
 use super::super::Api;
 use super::super::auth::{Admin, actor};
 use super::super::begin::{begun, confirmed, finish_within, not_refused};
-use super::super::error::{JsonBody, Refusal, Wrong};
+use super::super::error::{JsonBody, Refusal, within};
 use super::super::v1::{Wanted, request as request_of};
 use crate::choice::{self, Chosen};
 use crate::config::{Config, OperationSetting};
@@ -27,6 +27,7 @@ const USUAL: u64 = 30;
 
 /// What is to be done.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceAction)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
     /// `run_cleanup`, `run_batch`, `apply_migration`, `apply_pending`, `test_migration`, `rollback_migration`, `backup`, `restore`,
@@ -42,6 +43,7 @@ pub struct Action {
 
 /// One name, or several.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceTargets)]
 #[serde(untagged)]
 enum Targets {
     #[default]
@@ -62,6 +64,7 @@ impl Targets {
 
 /// How it is done.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceOptions)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Options {
     /// Only show what would be done: the default. `false` confirms, but for what is CRITICAL.
@@ -107,20 +110,19 @@ pub struct Wait {
 
 impl Wait {
     /// What was said.
-    pub fn given(&self) -> Option<Duration> {
-        self.wait.map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
+    pub fn given(&self) -> Result<Option<Duration>, Refusal> {
+        Ok(within("wait", self.wait, 0..=LONGEST)?.map(Duration::from_secs))
     }
 
     /// How long the answer waits.
-    pub fn longest(&self) -> Duration {
-        self.given().unwrap_or(Duration::from_secs(USUAL))
+    fn longest(&self) -> Result<Duration, Refusal> {
+        Ok(self.given()?.unwrap_or(Duration::from_secs(USUAL)))
     }
 }
 
 /// Does something: answers with its report (R0), or where it can be watched.
-#[utoipa::path(post, path = "", request_body = Action, params(Wait), responses((status = 200, body = Value), (status = 202, body = super::super::begin::Begun),
-    (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong), (status = 409, body = Wrong),
-    (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(post, path = "", request_body = Action, params(Wait),
+    responses((status = 200, body = Value), (status = 202, body = super::super::begin::Begun)))]
 pub async fn act(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -128,6 +130,7 @@ pub async fn act(
     JsonBody(asked): JsonBody<Action>,
 ) -> Result<Response, Refusal> {
     let targets = asked.target.all();
+    let longest = wait.longest()?;
     let options = asked.options.clone();
     let actor = actor(&token);
     let lacking = || {
@@ -139,12 +142,12 @@ pub async fn act(
         _ => Err(lacking()),
     };
     match asked.action.as_str() {
-        "run_cleanup" => run(&api, vec![one()?], options, actor, wait.longest()).await,
+        "run_cleanup" => run(&api, vec![one()?], options, actor, longest).await,
         "run_batch" if targets.is_empty() => Err(lacking()),
-        "run_batch" => run(&api, targets, options, actor, wait.longest()).await,
-        "apply_pending" => migrate(&api, "up", &[], options, actor, wait.longest()).await,
-        "apply_migration" => migrate(&api, "apply", &[one()?], options, actor, wait.longest()).await,
-        "rollback_migration" => migrate(&api, "down", &[one()?], options, actor, wait.longest()).await,
+        "run_batch" => run(&api, targets, options, actor, longest).await,
+        "apply_pending" => migrate(&api, "up", &[], options, actor, longest).await,
+        "apply_migration" => migrate(&api, "apply", &[one()?], options, actor, longest).await,
+        "rollback_migration" => migrate(&api, "down", &[one()?], options, actor, longest).await,
         "test_migration" => {
             let ids = [one()?];
             let told = api.with(move |engine, config| {
@@ -165,7 +168,7 @@ pub async fn act(
                     ..request
                 })?)
             });
-            ended(&api, plan.await?, wait.longest()).await
+            ended(&api, plan.await?, longest).await
         }
         "verify_backup" => {
             let id = one()?;
@@ -184,7 +187,7 @@ pub async fn act(
                 Ok(engine.plan(&Request { trigger: Trigger::Api, dry_run: options.is_dry(), ..request })?)
             });
             let plan = plan.await.map_err(|refusal| missing(refusal, "target"))?;
-            ended(&api, plan, wait.longest()).await
+            ended(&api, plan, longest).await
         }
         other => {
             let what = format!("there is no action `{other}`; /api/openapi.json lists those there are");

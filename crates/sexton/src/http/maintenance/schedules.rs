@@ -3,7 +3,7 @@
 use super::super::Api;
 use super::super::auth::{Admin, actor};
 use super::super::begin::begun;
-use super::super::error::{JsonBody, Refusal, Wrong};
+use super::super::error::{JsonBody, Refusal};
 use super::super::v1::{changed, expected, only_plain};
 use super::actions::{Wait, shown};
 use crate::schedules::Schedules;
@@ -13,7 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::{Clock as _, Engine, SystemClock, Tick};
-use scheduler::{Cron, Definition, Known};
+use scheduler::{Cron, Definition, Known, Notifications};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ const TAKEN: Duration = Duration::from_secs(10);
 
 /// A schedule.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceSchedule)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Wanted {
     /// Its id; made of the name where there is none.
@@ -41,22 +42,20 @@ pub struct Wanted {
     enabled: Option<bool>,
     /// How.
     options: Manner,
+    /// Who is told; as the configuration says where nothing is said.
+    notifications: Option<Told>,
 }
 
 /// When it is due, in the fields of cron.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceTimes)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 struct Times {
-    #[schema(value_type = String)]
     minute: Field,
-    #[schema(value_type = String)]
     hour: Field,
-    #[schema(value_type = String)]
     #[serde(alias = "day_of_month")]
     day_of_month: Field,
-    #[schema(value_type = String)]
     month: Field,
-    #[schema(value_type = String)]
     #[serde(alias = "day_of_week")]
     day_of_week: Field,
     /// The zone, such as `Europe/Berlin`.
@@ -117,7 +116,8 @@ impl Times {
 }
 
 /// A field of cron: a text, or a number.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceField)]
 #[serde(untagged)]
 enum Field {
     Text(String),
@@ -135,6 +135,7 @@ impl Field {
 
 /// How its operations run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceManner)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 struct Manner {
     #[serde(alias = "dry_run")]
@@ -143,6 +144,40 @@ struct Manner {
     batch_size: Option<u64>,
     #[serde(alias = "max_execution_time")]
     max_execution_time: Option<u64>,
+}
+
+/// Who is told what came of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceNotifications)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct Told {
+    /// When all went well.
+    #[serde(alias = "on_success")]
+    on_success: bool,
+    /// When it was not done.
+    #[serde(alias = "on_failure")]
+    on_failure: bool,
+    /// When there is something to look at.
+    #[serde(alias = "on_warnings")]
+    on_warnings: bool,
+    /// Mail addresses, or `CHANNEL:ADDRESS`.
+    recipients: Vec<String>,
+    /// Channels of the configuration, such as `email`, `slack` or `webhook`; all where none is named.
+    channels: Vec<String>,
+}
+
+impl From<Told> for Notifications {
+    fn from(told: Told) -> Self {
+        let Told { on_success, on_failure, on_warnings, recipients, channels } = told;
+        Self { on_success, on_failure, on_warnings, recipients, channels }
+    }
+}
+
+impl From<Notifications> for Told {
+    fn from(ours: Notifications) -> Self {
+        let Notifications { on_success, on_failure, on_warnings, recipients, channels } = ours;
+        Self { on_success, on_failure, on_warnings, recipients, channels }
+    }
 }
 
 impl Wanted {
@@ -184,6 +219,7 @@ impl Wanted {
             enabled: self.enabled.unwrap_or(true),
             dry_run: self.options.dry_run,
             options,
+            notifications: self.notifications.clone().map(Notifications::from),
             ..Definition::default()
         })
     }
@@ -210,6 +246,7 @@ fn document(schedules: &Schedules<'_>, known: &Known, last: Option<&Tick>) -> Va
             "batchSize": says.options.get("batch_size"),
             "maxExecutionTime": says.options.get("max_seconds"),
         },
+        "notifications": says.notifications.clone().map(Told::from),
         "next_run": ours["next"][0],
         "last_run": last.map(|tick| json!({ "at": tick.due, "status": tick.state, "run_id": tick.run })),
         "origin": ours["origin"],
@@ -240,8 +277,7 @@ async fn answer(api: &Arc<Api>, id: &str, status: StatusCode) -> Result<Response
 }
 
 /// All schedules.
-#[utoipa::path(get, path = "/schedules", responses((status = 200, body = Vec<Value>), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(get, path = "/schedules", responses((status = 200, body = Vec<Value>)))]
 pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<Vec<Value>>, Refusal> {
     let all = api.with(|engine, config| {
         let schedules = Schedules { engine, config };
@@ -252,9 +288,7 @@ pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<Vec<Valu
 }
 
 /// Adds a schedule.
-#[utoipa::path(post, path = "/schedules", request_body = Wanted, responses((status = 201, body = Value), (status = 400, body = Wrong),
-    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
-    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(post, path = "/schedules", request_body = Wanted, responses((status = 201, body = Value)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -291,8 +325,7 @@ async fn put(
 
 /// One schedule.
 #[utoipa::path(get, path = "/schedules/{id}", params(("id" = String, Path, description = "The schedule")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn show(
     State(api): State<Arc<Api>>,
     _: Admin,
@@ -302,10 +335,9 @@ pub async fn show(
 }
 
 /// Changes a schedule that was added.
-#[utoipa::path(put, path = "/schedules/{id}", params(("id" = String, Path, description = "The schedule")), request_body = Wanted,
-    responses((status = 200, body = Value), (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 412, body = Wrong), (status = 415, body = Wrong),
-    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(put, path = "/schedules/{id}", params(("id" = String, Path, description = "The schedule"),
+    ("If-Match" = Option<String>, Header, description = "Only if it has this version still: its `etag`")), request_body = Wanted,
+    responses((status = 200, body = Value)))]
 pub async fn change(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -313,21 +345,20 @@ pub async fn change(
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Response, Refusal> {
+    let says = wanted.definition()?;
     let expected = expected(&headers)?;
     let name = id.clone();
     api.with(move |engine, config| Schedules { engine, config }.named(&name).map(drop))
         .await
         .map_err(|refusal| or_missing(refusal, &id))?;
-    put(&api, &id, wanted.definition()?, expected, actor(&token))
-        .await
-        .map_err(|refusal| changed(refusal, expected))?;
+    put(&api, &id, says, expected, actor(&token)).await.map_err(|refusal| changed(refusal, expected))?;
     answer(&api, &id, StatusCode::OK).await
 }
 
 /// Forgets a schedule that was added.
-#[utoipa::path(delete, path = "/schedules/{id}", params(("id" = String, Path, description = "The schedule")),
-    responses((status = 204), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 412, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(delete, path = "/schedules/{id}", params(("id" = String, Path, description = "The schedule"),
+    ("If-Match" = Option<String>, Header, description = "Only if it has this version still: its `etag`")),
+    responses((status = 204)))]
 pub async fn remove(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -344,21 +375,19 @@ pub async fn remove(
 
 /// Runs it now: answers with where it can be watched, or with `wait` seconds with its report.
 #[utoipa::path(post, path = "/schedules/{id}/run", params(("id" = String, Path, description = "The schedule"), Wait),
-    responses((status = 200, body = Value), (status = 202, body = Value), (status = 400, body = Wrong), (status = 401, body = Wrong),
-    (status = 403, body = Wrong), (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 503, body = Wrong)),
-    security(("token" = [])))]
+    responses((status = 200, body = Value), (status = 202, body = Value)))]
 pub async fn run(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
     Path(id): Path<String>,
     Query(wait): Query<Wait>,
 ) -> Result<Response, Refusal> {
+    let asked = wait.given()?;
     let name = id.clone();
     let tick = api
         .with(move |engine, config| Schedules { engine, config }.ask(&name, &actor(&token)))
         .await
         .map_err(|refusal| or_missing(refusal, &id))?;
-    let asked = wait.given();
     let until = SystemClock.tick() + asked.unwrap_or(TAKEN);
     loop {
         let own = tick.id.clone();

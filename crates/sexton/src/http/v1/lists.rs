@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::Reader;
-use super::super::error::{Refusal, Wrong};
+use super::super::error::{Refusal, within};
 use crate::schedules::Schedules;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -41,6 +41,15 @@ pub struct OperationInfo {
     groups: Vec<String>,
 }
 
+/// A channel of the configuration; where it leads is nobody's business here.
+#[derive(Serialize, ToSchema)]
+pub struct ChannelInfo {
+    /// Its name.
+    name: String,
+    /// How it sends: `email`, `slack`, `telegram`, `webhook` or `exec`.
+    sort: &'static str,
+}
+
 /// How many, and before which.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -51,8 +60,7 @@ pub struct Page {
 }
 
 /// The databases.
-#[utoipa::path(get, path = "/databases", responses((status = 200, body = Vec<DatabaseInfo>), (status = 401, body = Wrong)),
-    security(("token" = [])))]
+#[utoipa::path(get, path = "/databases", responses((status = 200, body = Vec<DatabaseInfo>)))]
 pub async fn databases(State(api): State<Arc<Api>>, _: Reader) -> Json<Vec<DatabaseInfo>> {
     let all = api.config.databases.iter().map(|database| DatabaseInfo {
         name: database.name.clone(),
@@ -65,8 +73,7 @@ pub async fn databases(State(api): State<Arc<Api>>, _: Reader) -> Json<Vec<Datab
 }
 
 /// The operations.
-#[utoipa::path(get, path = "/operations", responses((status = 200, body = Vec<OperationInfo>), (status = 401, body = Wrong)),
-    security(("token" = [])))]
+#[utoipa::path(get, path = "/operations", responses((status = 200, body = Vec<OperationInfo>)))]
 pub async fn operations(State(api): State<Arc<Api>>, _: Reader) -> Json<Vec<OperationInfo>> {
     let groups_of = |name: &str| {
         let has = |group: &&crate::config::GroupSetting| group.operations.iter().any(|known| known == name);
@@ -84,9 +91,15 @@ pub async fn operations(State(api): State<Arc<Api>>, _: Reader) -> Json<Vec<Oper
     Json(all.collect())
 }
 
+/// The channels that schedules can name.
+#[utoipa::path(get, path = "/channels", responses((status = 200, body = Vec<ChannelInfo>)))]
+pub async fn channels(State(api): State<Arc<Api>>, _: Reader) -> Json<Vec<ChannelInfo>> {
+    let all = api.config.notify.channels.iter();
+    Json(all.map(|one| ChannelInfo { name: one.name.clone(), sort: one.sort.name() }).collect())
+}
+
 /// Whether something is at work, who serves, how the schedules stand.
-#[utoipa::path(get, path = "/status", responses((status = 200, body = Value), (status = 401, body = Wrong)),
-    security(("token" = [])))]
+#[utoipa::path(get, path = "/status", responses((status = 200, body = Value)))]
 pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value>, Refusal> {
     let document = api.with(|engine, config| {
         let schedules = Schedules { engine, config };
@@ -100,20 +113,20 @@ pub async fn status(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Value
             "runs_at_work": at_work,
             "scheduler": { "running": !serving.is_empty(), "workers": serving },
             "schedules": schedules.standings()?,
+            "alerts": engine.outbox()?.alarms().map_err(engine::Failure::from)?.iter().map(notify::shown).collect::<Value>(),
         }))
     });
     Ok(Json(document.await?))
 }
 
 /// Who did what, newest first.
-#[utoipa::path(get, path = "/audit", params(Page), responses((status = 200, body = Vec<Value>), (status = 400, body = Wrong),
-    (status = 401, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(get, path = "/audit", params(Page), responses((status = 200, body = Vec<Value>)))]
 pub async fn audit(
     State(api): State<Arc<Api>>,
     _: Reader,
     Query(page): Query<Page>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
-    let limit = page.limit.unwrap_or(100).clamp(1, 1000);
+    let limit = within("limit", page.limit, 1..=1000)?.unwrap_or(100);
     let lines = api.with(move |engine, _| Ok(engine.audit_trail(limit)?)).await?;
     Ok(Json(lines.into_iter().map(|line| json!(line)).collect()))
 }

@@ -10,7 +10,7 @@ mod schedules;
 mod undo;
 
 pub use looks::recent;
-pub use plans::{Planned, Wanted, only_plain, request};
+pub use plans::{Wanted, only_plain, request};
 pub use schedules::{changed, expected};
 
 use super::{Api, session};
@@ -32,6 +32,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(looks::findings))
         .routes(routes!(looks::sizes))
         .routes(routes!(lists::operations))
+        .routes(routes!(lists::channels))
         .routes(routes!(lists::audit))
         .routes(routes!(plans::plan))
         .routes(routes!(runs::list, runs::begin))
@@ -46,6 +47,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(migrations::list))
         .routes(routes!(migrations::impact))
         .routes(routes!(schedules::list))
+        .routes(routes!(schedules::due))
         .routes(routes!(schedules::show, schedules::put, schedules::remove))
         .routes(routes!(schedules::run))
         .routes(routes!(schedules::enable))

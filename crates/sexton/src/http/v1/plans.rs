@@ -2,13 +2,13 @@
 
 use super::super::Api;
 use super::super::auth::{Runner, actor};
-use super::super::error::{JsonBody, Refusal, Wrong};
+use super::super::error::{JsonBody, Refusal};
 use crate::choice::{self, Names};
 use crate::config::{Config, MANNERS, Node, Override, Schema, operation_schema};
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::extract::State;
-use engine::{Engine, Plan, Request, Token, Trigger, new_id};
+use engine::{Engine, Failure, Plan, Request, ShownPlan, Token, Trigger, new_id};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -83,17 +83,10 @@ pub fn request(config: &Config, wanted: &Wanted, actor: &str) -> Result<Request,
     Ok(Request { trigger: Trigger::Api, dry_run: wanted.dry_run, force: wanted.force, ..request })
 }
 
-/// A plan that was shown, and to whom.
-#[derive(Clone)]
-pub struct Planned {
-    pub plan: Arc<Plan>,
-    pub to: String,
-}
-
 /// The plan that is to be run: the one that was shown, if it still fits, or a new one.
-pub fn to_run(api: &Api, engine: &Engine, wanted: &Wanted, token: &Token) -> Result<Plan, Trouble> {
+pub fn to_run(engine: &Engine, config: &Config, wanted: &Wanted, token: &Token) -> Result<Plan, Trouble> {
     let Some(id) = &wanted.plan else {
-        return Ok(engine.plan(&request(&api.config, wanted, &actor(token))?)?);
+        return Ok(engine.plan(&request(config, wanted, &actor(token))?)?);
     };
     if !wanted.operations.is_empty() || !wanted.options.is_empty() || wanted.force || wanted.dry_run {
         return Err(Trouble::usage(
@@ -101,26 +94,46 @@ pub fn to_run(api: &Api, engine: &Engine, wanted: &Wanted, token: &Token) -> Res
             "send `plan` and `confirm`, and nothing else, or plan again",
         ));
     }
-    let shown = api.plans.get(id, engine.clock().now()).filter(|shown| shown.to == token.id);
-    let Some(shown) = shown else {
+    let Some(shown) = shown(engine, id, token)? else {
         return Err(Trouble::usage(
             format!("there is no plan `{id}`"),
             "a plan can be run for 15 minutes, by whoever it was shown to: plan again",
         ));
     };
-    Ok(engine.recheck(&shown.plan)?)
+    match shown.run {
+        Some(run) => Err(ran_before(&run)),
+        None => Ok(engine.recheck(&shown.plan)?),
+    }
+}
+
+/// A plan that was shown to the holder of this token, while it holds.
+pub fn shown(engine: &Engine, id: &str, token: &Token) -> Result<Option<ShownPlan>, Trouble> {
+    let found = engine.shown_plans()?.find(id, &token.id, engine.clock().now());
+    Ok(found.map_err(Failure::from)?)
+}
+
+/// Agrees to a plan that was shown, with the run that begins now: a confirmation that is sent again begins nothing.
+pub fn agree(engine: &Engine, id: &str, run: &str) -> Result<(), Trouble> {
+    match engine.shown_plans()?.agree(id, run).map_err(Failure::from)? {
+        true => Ok(()),
+        false => Err(ran_before("another")),
+    }
+}
+
+fn ran_before(run: &str) -> Trouble {
+    Trouble::refused(
+        format!("this plan was agreed to already: {run} is the run of it; nothing was run again"),
+        "plan again",
+    )
 }
 
 /// Plans operations; nothing is changed.
-#[utoipa::path(post, path = "/plans", request_body = Wanted, responses((status = 200, body = Value), (status = 400, body = Wrong),
-    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
-    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(post, path = "/plans", request_body = Wanted, responses((status = 200, body = Value)))]
 pub async fn plan(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Json<Value>, Refusal> {
-    let shelves = Arc::clone(&api);
     let document = api.with(move |engine, config| {
         if wanted.plan.is_some() {
             return Err(Trouble::usage("a plan is not planned again", "send `operations`"));
@@ -133,7 +146,8 @@ pub async fn plan(
         }
         let id = new_id();
         document["plan_id"] = id.as_str().into();
-        shelves.plans.put(&id, Planned { plan: Arc::new(plan), to: token.id }, engine.clock().now());
+        let kept = engine.shown_plans()?.keep(&id, &token.id, &plan, engine.clock().now());
+        kept.map_err(Failure::from)?;
         Ok(document)
     });
     Ok(Json(document.await?))

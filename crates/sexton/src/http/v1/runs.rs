@@ -3,8 +3,8 @@
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
 use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, or_missing, start};
-use super::super::error::{JsonBody, Refusal, Wrong};
-use super::plans::{Wanted, request, to_run};
+use super::super::error::{JsonBody, Refusal, within};
+use super::plans::{Wanted, agree, request, shown, to_run};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Between two looks for new events.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -53,14 +53,13 @@ pub struct From {
 }
 
 /// The last runs, newest first. A header `link` with `rel="next"` leads to the next page.
-#[utoipa::path(get, path = "/runs", params(Which), responses((status = 200, body = Vec<Value>), (status = 400, body = Wrong),
-    (status = 401, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(get, path = "/runs", params(Which), responses((status = 200, body = Vec<Value>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
     Query(which): Query<Which>,
 ) -> Result<Response, Refusal> {
-    let limit = which.limit.unwrap_or(100).clamp(1, 1000);
+    let limit = within("limit", which.limit, 1..=1000)?.unwrap_or(100);
     let (operation, since) = (which.operation.clone(), which.since.clone());
     let reports = api.with(move |engine, _| {
         let now = engine.clock().now();
@@ -120,8 +119,7 @@ fn id_of_key(token: &Token, key: &str) -> String {
 /// Begins a run; it goes on after the answer. With a header `Idempotency-Key`, a call that is sent again begins nothing: its answer
 /// is that of the first one.
 #[utoipa::path(post, path = "/runs", request_body = Wanted, params(("Idempotency-Key" = Option<String>, Header, description = "Any text of up to 200 letters")),
-    responses((status = 202, body = Begun), (status = 400, body = Wrong), (status = 401, body = Wrong), (status = 403, body = Wrong),
-    (status = 409, body = Wrong), (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 202, body = Begun)))]
 pub async fn begin(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
@@ -133,27 +131,26 @@ pub async fn begin(
         let what = "`Idempotency-Key` is a text of 1 to 200 letters";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", what).field("Idempotency-Key"));
     }
-    let known_as = key.map(|key| id_of_key(&token, key));
-    let own = known_as.clone();
-    let shelves = Arc::clone(&api);
+    let id = key.map_or_else(new_id, |key| id_of_key(&token, key));
+    let (own, keyed) = (id.clone(), key.is_some());
     let plan = api
         .with(move |engine, config| {
-            if let Some(before) = own.and_then(|id| engine.run_record(&id).ok()) {
+            if let Some(before) = keyed.then(|| engine.run_record(&own).ok()).flatten() {
                 // A plan that was shown no longer fits once it has run: what it asked for is compared.
                 let asked = match &wanted.plan {
-                    Some(shown) => {
-                        shelves.plans.get(shown, engine.clock().now()).map(|shown| shown.plan.request.clone())
-                    }
+                    Some(id) => shown(engine, id, &token)?.map(|shown| shown.plan.request),
                     None => Some(request(config, &wanted, &actor(&token))?),
                 };
                 return Ok(Err(asked.is_none_or(|asked| is_same(&before.plan.request, &asked))));
             }
-            let plan = to_run(&shelves, engine, &wanted, &token)?;
+            let plan = to_run(engine, config, &wanted, &token)?;
             confirmed(&plan, wanted.confirm.as_ref())?;
+            if let Some(id) = &wanted.plan {
+                agree(engine, id, &own)?;
+            }
             Ok(Ok(plan))
         })
         .await?;
-    let id = known_as.unwrap_or_else(new_id);
     match plan {
         Ok(plan) => start(&api, &id, plan).await,
         Err(true) => {}
@@ -174,8 +171,7 @@ fn is_same(one: &Request, other: &Request) -> bool {
 
 /// A run: its report so far, and how much of it is done.
 #[utoipa::path(get, path = "/runs/{id}", params(("id" = String, Path, description = "The run")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 404, body = Wrong), (status = 503, body = Wrong)),
-    security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn show(
     State(api): State<Arc<Api>>,
     _: Reader,
@@ -252,10 +248,19 @@ impl Watched {
     }
 }
 
+/// An event, as it is sent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct SentEvent {
+    /// Its number, from 0.
+    id: String,
+    /// The event, as JSON.
+    data: String,
+}
+
 /// The events of a run as they happen, as server-sent events; `id` counts them, so that a client can go on where it was.
 #[utoipa::path(get, path = "/runs/{id}/events", params(("id" = String, Path, description = "The run"), From),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = 400, body = Wrong), (status = 401, body = Wrong),
-    (status = 404, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, content_type = "text/event-stream", body = SentEvent)))]
 pub async fn events(
     State(api): State<Arc<Api>>,
     _: Reader,
@@ -280,8 +285,7 @@ pub async fn events(
 
 /// Asks a run to stop at its next batch.
 #[utoipa::path(post, path = "/runs/{id}/cancel", params(("id" = String, Path, description = "The run")),
-    responses((status = 202, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 202, body = Value)))]
 pub async fn cancel(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
@@ -294,8 +298,7 @@ pub async fn cancel(
 
 /// Goes on with a run that was stopped, failed or died.
 #[utoipa::path(post, path = "/runs/{id}/resume", params(("id" = String, Path, description = "The run")),
-    responses((status = 202, body = Begun), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 202, body = Begun)))]
 pub async fn resume(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,

@@ -2,18 +2,20 @@
 
 use super::super::Api;
 use super::super::auth::{Admin, Reader, Runner, actor};
-use super::super::error::{JsonBody, Refusal, Wrong};
+use super::super::error::{JsonBody, LARGEST_NUMBER, Refusal, within};
 use super::plans::only_plain;
 use crate::schedules::Schedules;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use scheduler::Definition;
-use serde::Deserialize;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use scheduler::{ClockChange, Cron, Definition};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// How far an approval goes.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -24,8 +26,7 @@ pub struct Limits {
 }
 
 /// All schedules.
-#[utoipa::path(get, path = "/schedules", responses((status = 200, body = Vec<Value>), (status = 401, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(get, path = "/schedules", responses((status = 200, body = Vec<Value>)))]
 pub async fn list(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Vec<Value>>, Refusal> {
     let all = api.with(|engine, config| {
         let schedules = Schedules { engine, config };
@@ -35,10 +36,78 @@ pub async fn list(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Vec<Val
     Ok(Json(all.await?))
 }
 
+/// A cron line that is being written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Five fields as in cron.
+    cron: String,
+    /// The zone of its times; UTC where nothing is said.
+    zone: Option<String>,
+    /// What becomes of times that the clock leaps over in spring.
+    #[param(value_type = Option<String>)]
+    clock_change: Option<ClockChange>,
+}
+
+/// When it would be due.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Due {
+    /// In words.
+    words: String,
+    /// Days of the month and days of the week are both said, and it is due on either.
+    either_day: bool,
+    /// The next five times.
+    next: Vec<Time>,
+}
+
+/// A time, by three clocks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Time {
+    /// The moment.
+    #[schema(value_type = String)]
+    at: Timestamp,
+    /// In the zone, for people.
+    local: String,
+    /// In UTC, for people.
+    utc: String,
+}
+
+/// When a cron line would be due: for whoever is writing one.
+#[utoipa::path(get, path = "/due", params(Line), responses((status = 200, body = Due)))]
+pub async fn due(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Query(line): Query<Line>,
+) -> Result<Json<Due>, Refusal> {
+    let zone = line.zone.as_deref().unwrap_or("UTC");
+    let skips = line.clock_change == Some(ClockChange::Skip);
+    let unfit = |field: &str, why: &str, help: &str| {
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "usage", format!("{why} ({help})")).field(field)
+    };
+    // First: what a line means depends on it.
+    engine::age::zone(zone).map_err(|wrong| {
+        unfit("zone", &wrong.what, wrong.help.as_deref().unwrap_or("zones are named like `Europe/Berlin`"))
+    })?;
+    let cron =
+        Cron::parse(&line.cron, zone, skips).map_err(|wrong| unfit("cron", &wrong.why, &wrong.help))?;
+    let now = api.with(|engine, _| Ok(engine.clock().now())).await?;
+    let said =
+        |at: Timestamp, zone: &TimeZone, form: &str| at.to_zoned(zone.clone()).strftime(form).to_string();
+    let time = |at| Time {
+        at,
+        local: said(at, cron.zone(), "%a %d %b %H:%M %Z"),
+        utc: said(at, &TimeZone::UTC, "%a %d %b %H:%M"),
+    };
+    Ok(Json(Due {
+        words: cron.words(),
+        either_day: cron.is_either_day(),
+        next: cron.upcoming(now, 5).into_iter().map(time).collect(),
+    }))
+}
+
 /// One of them, with what came of its last ten times.
 #[utoipa::path(get, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 404, body = Wrong), (status = 503, body = Wrong)),
-    security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn show(
     State(api): State<Arc<Api>>,
     _: Reader,
@@ -86,10 +155,10 @@ pub fn expected(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
 }
 
 /// Adds a schedule, or changes one that was added. It is only shown until somebody approves it.
-#[utoipa::path(put, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule")),
-    request_body = Value, responses((status = 200, body = Value), (status = 201, body = Value), (status = 400, body = Wrong),
-    (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 409, body = Wrong), (status = 412, body = Wrong),
-    (status = 415, body = Wrong), (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(put, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule"),
+    ("If-Match" = Option<String>, Header, description = "Only if it has this version still: its `etag`"),
+    ("If-None-Match" = Option<String>, Header, description = "`*`: only if it is not there yet")), request_body(content = ref("#/components/schemas/Schedule")),
+    responses((status = 200, body = Value), (status = 201, body = Value)))]
 pub async fn put(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -122,9 +191,9 @@ pub fn changed(refusal: Refusal, expected: Option<i64>) -> Refusal {
 }
 
 /// Forgets a schedule that was added.
-#[utoipa::path(delete, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 204), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 412, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(delete, path = "/schedules/{name}", params(("name" = String, Path, description = "The schedule"),
+    ("If-Match" = Option<String>, Header, description = "Only if it has this version still: its `etag`")),
+    responses((status = 204)))]
 pub async fn remove(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -141,8 +210,7 @@ pub async fn remove(
 
 /// Runs it now, in a process that serves.
 #[utoipa::path(post, path = "/schedules/{name}/run", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 202, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 202, body = Value)))]
 pub async fn run(
     State(api): State<Arc<Api>>,
     Runner(token): Runner,
@@ -158,8 +226,7 @@ pub async fn run(
 
 /// Lets it run by itself again.
 #[utoipa::path(post, path = "/schedules/{name}/enable", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn enable(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -170,8 +237,7 @@ pub async fn enable(
 
 /// Lets it no longer run by itself.
 #[utoipa::path(post, path = "/schedules/{name}/disable", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn disable(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -181,23 +247,21 @@ pub async fn disable(
 }
 
 /// Allows it to do what it is: its operations with all of their options as they are now.
-#[utoipa::path(post, path = "/schedules/{name}/approve", params(("name" = String, Path, description = "The schedule")),
-    request_body = Limits, responses((status = 200, body = Value), (status = 400, body = Wrong), (status = 401, body = Wrong),
-    (status = 403, body = Wrong), (status = 404, body = Wrong), (status = 409, body = Wrong), (status = 415, body = Wrong),
-    (status = 422, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+#[utoipa::path(post, path = "/schedules/{name}/approve", params(("name" = String, Path, description = "The schedule")), request_body = Limits,
+    responses((status = 200, body = Value)))]
 pub async fn approve(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
     Path(name): Path<String>,
     JsonBody(limits): JsonBody<Limits>,
 ) -> Result<Response, Refusal> {
-    change(&api, &name, move |schedules, name| schedules.approve(name, limits.max_rows, &actor(&token))).await
+    let max_rows = within("max_rows", limits.max_rows, 0..=LARGEST_NUMBER)?;
+    change(&api, &name, move |schedules, name| schedules.approve(name, max_rows, &actor(&token))).await
 }
 
 /// Says no to what it is now: it is switched off, and runs neither by itself nor as a plan.
 #[utoipa::path(post, path = "/schedules/{name}/refuse", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn refuse(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,
@@ -208,8 +272,7 @@ pub async fn refuse(
 
 /// Takes the approval back.
 #[utoipa::path(post, path = "/schedules/{name}/withdraw", params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, body = Value), (status = 401, body = Wrong), (status = 403, body = Wrong), (status = 404, body = Wrong),
-    (status = 409, body = Wrong), (status = 503, body = Wrong)), security(("token" = [])))]
+    responses((status = 200, body = Value)))]
 pub async fn withdraw(
     State(api): State<Arc<Api>>,
     Admin(token): Admin,

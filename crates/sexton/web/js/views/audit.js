@@ -10,6 +10,9 @@ function detail(text) {
   const [, before, options, after] = /^(.*?) with (\{.*\}); (.*)$/s.exec(text) ?? [];
   if (options) return [`${before}; ${after}`, options === "{}" ? null : more("with", h("pre", { tabindex: "0" }, JSON.stringify(JSON.parse(options), null, 2)))];
   if (text.length <= 90) return text;
+  if (text.startsWith("{")) {
+    try { return more("what it came to", h("pre", { tabindex: "0" }, JSON.stringify(JSON.parse(text), null, 2))); } catch { /* it is a text */ }
+  }
   return more(`${text.slice(0, 60)} …`, h("pre", { tabindex: "0" }, text));
 }
 

@@ -32,6 +32,10 @@ function alerts(all) {
       }
     }
   }
+  for (const one of all.status.alerts ?? []) {
+    const database = all.databases.find((known) => one.id.endsWith(`/${known.name}`));
+    found.push({ tone: one.level === "critical" ? "bad" : "warn", to: database ? `databases/${encodeURIComponent(database.name)}` : "findings", what: one.title, why: "", at: one.since });
+  }
   for (const one of all.schedules) {
     if (one.approval_needed && one.enabled) {
       found.push({ tone: "warn", to: `schedules/${encodeURIComponent(one.name)}`, what: `${one.name} waits for an approval`, why: one.approval_needed });

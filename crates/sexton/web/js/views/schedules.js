@@ -5,6 +5,7 @@ import { h, id, put, say } from "../dom.js";
 import { ask } from "../dialog.js";
 import { act, badge, card, code, figures, heading, link, mark, more, table, time } from "../parts.js";
 import { ago, count, moment, words } from "../words.js";
+import { form } from "./schedule_form.js";
 
 const path = (name, what = "") => `schedules/${encodeURIComponent(name)}${what ? `/${what}` : ""}`;
 const when = (one) => one.cron ?? (one.every ? `every ${one.every}` : one.after?.length ? `after ${one.after.join(", ")}` : "by hand");
@@ -66,7 +67,8 @@ async function list(context) {
   return {
     title: "Schedules",
     nodes: [
-      heading("Schedules", status.scheduler.running ? mark("served", "good") : mark("nobody serves them", "bad")),
+      heading("Schedules", status.scheduler.running ? mark("served", "good") : mark("nobody serves them", "bad"),
+        context.may("admin") ? h("a", { class: "button", href: "#/schedules?new" }, "Add a schedule …") : null),
       pending.length ? card("Waiting for an approval", { class: "pending" }, h("ul", { class: "plain-list" }, pending.map((one) => waiting(one, context)))) : null,
       card("All schedules", null, table([
         { title: "Schedule", cell: (one) => [link(path(one.name), one.name), one.description ? h("span", { class: "under" }, one.description) : null] },
@@ -75,13 +77,14 @@ async function list(context) {
         { title: "Next", cell: (one) => (one.next?.length ? [time(one.next[0]), h("span", { class: "under" }, moment(one.next[0]))] : "–") },
         { title: "Last", cell: last },
         { title: "", cell: standing },
-      ], all, { empty: "There is no schedule: add a table [schedule.NAME] to the configuration, or use sexton schedule add.", label: "Schedules" })),
+      ], all, { empty: "There is no schedule: add one here, or a table [schedule.NAME] to the configuration.", label: "Schedules" })),
     ],
   };
 }
 
 async function one(context, name) {
   const known = await api.get(path(name));
+  const times = known.next.length ? (await api.get(api.query("due", { cron: known.cron, zone: known.zone, clock_change: known.clock_change }))).next : [];
   const body = h("div");
   const does = (text, what, props) => act(text, async () => { await what(); await context.again(); }, props);
   const actions = h("div", { class: "buttons start" },
@@ -99,7 +102,19 @@ async function one(context, name) {
       ? does("Switch off", () => api.post(path(name, "disable")), { class: "plain" })
       : does("Switch on", () => api.post(path(name, "enable")), { class: "plain" })) : null,
     context.may("admin") && known.approval && !known.approval_needed
-      ? does("Take the approval back", () => api.post(path(name, "withdraw")), { class: "plain" }) : null);
+      ? does("Take the approval back", () => api.post(path(name, "withdraw")), { class: "plain" }) : null,
+    context.may("admin") && known.origin === "added" ? h("a", { class: "button", href: `#/${path(name)}?change` }, "Change …") : null,
+    context.may("admin") ? h("a", { class: "button", href: `#/schedules?new&like=${encodeURIComponent(name)}` }, "Add one like it …") : null,
+    context.may("admin") && known.origin === "added" ? act("Delete …", async () => {
+      const sure = await ask({
+        title: `Delete ${name}?`, action: "Delete the schedule", danger: true,
+        body: [h("p", null, "It is due no more. What its runs did stays as it is, and they stay in the log.")],
+      });
+      if (!sure) return;
+      await api.remove(path(name), known.version);
+      say(`${name} is deleted.`);
+      context.go("schedules");
+    }, { class: "plain" }) : null);
   put(body, actions);
   const { name: _, origin, version, next, last: __, approval, approval_needed: ___, ticks, ...says } = known;
   return {
@@ -107,13 +122,16 @@ async function one(context, name) {
     nodes: [
       heading(name, standing(known)),
       known.description ? h("p", { class: "lead" }, known.description) : null,
-      figures([["runs", runs(known)], ["when", code(when(known))], ["zone", known.zone], ["stands in", origin === "config" ? "the configuration" : "the state, added"],
+      figures([["runs", runs(known)], ["when", code(when(known))], ["zone", known.zone], ["stands in", origin === "config" ? "the configuration, and is changed there" : "the state, added"],
         ["approved", approval ? [`by ${approval.by} `, time(approval.at), approval.max_rows ? `, at most ${count(approval.max_rows)} rows` : ""] : null]]),
       known.approval_needed && known.enabled ? card("Waiting for an approval", { class: "pending" }, h("ul", { class: "plain-list" }, waiting(known, context))) : null,
       body,
       h("div", { class: "columns" },
-        card("Next times", null, next.length ? h("ol", { class: "times" }, next.map((at) => h("li", null, h("b", null, moment(at)), h("span", { class: "quiet" }, ago(at)))))
-          : h("p", { class: "empty" }, known.enabled ? "It has no times of its own." : "It is switched off.")),
+        card("Next times", null, next.length ? table([
+          { title: known.zone, cell: (time) => time.local },
+          { title: "UTC", cell: (time) => time.utc },
+          { title: "", cell: (time) => ago(time.at) },
+        ], times, { label: "Next times" }) : h("p", { class: "empty" }, known.enabled ? "It has no times of its own." : "It is switched off.")),
         card("Last times", null, table([
           { title: "Due", cell: (tick) => time(tick.due, moment) },
           { title: "Run", cell: (tick) => (tick.run ? link(`runs/${tick.run}`, tick.run) : "–") },
@@ -124,4 +142,9 @@ async function one(context, name) {
   };
 }
 
-export const view = (context) => (context.rest.length ? one(context, context.rest[0]) : list(context));
+export function view(context) {
+  const [name] = context.rest;
+  if (context.query.has("new")) return form(context, null, context.query.get("like"));
+  if (!name) return list(context);
+  return context.query.has("change") ? form(context, name) : one(context, name);
+}
