@@ -6,13 +6,14 @@ use crate::config::{Config, DatabaseSetting, StatePlace, StorePlace, StoreSettin
 use backends::bucket::{Bucket, BucketOptions, Credentials};
 use backends::jq::Children;
 use backends::local_files::LocalFiles;
-use backends::postgres::Postgres;
+use backends::postgres::{Keep, Pool, Postgres};
 use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
+use std::collections::HashMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use targets::db::{Database, Url};
 use targets::files::Files;
@@ -44,9 +45,9 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
         catalogue: catalogue(),
         stores: Box::new(KnownStores {
             stores: config.stores.clone(),
-            databases: Known { databases: databases.clone() },
+            databases: Known { databases: databases.clone(), sessions: config.sessions.clone() },
         }),
-        databases: Box::new(Known { databases }),
+        databases: Box::new(Known { databases, sessions: config.sessions.clone() }),
         state: Box::new(move || open_state(&state)),
         state_is_there: {
             let state = config.state.clone();
@@ -71,14 +72,59 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
 /// The file of the state in its folder.
 const STATE: &str = "state.db";
 
+/// Sessions to the databases of a configuration, in a process that keeps some. All its engines share them.
+#[derive(Clone, Default)]
+pub struct Sessions(Arc<OnceLock<HashMap<String, Arc<Pool>>>>);
+
+impl Sessions {
+    /// From now on sessions are kept; some are opened at once. What is not as it should be is told: a server that cannot be
+    /// reached now, or that takes fewer than may be opened.
+    pub fn begin(&self, config: &Config, tell: &mut dyn FnMut(String)) {
+        let said = config.pool;
+        let keep = Keep {
+            min: said.min,
+            size: said.size,
+            overflow: said.overflow,
+            wait: Duration::from_secs_f64(said.wait_timeout),
+            recycle: Duration::from_secs_f64(said.recycle),
+        };
+        let mut pools = HashMap::new();
+        for DatabaseSetting { name, url, .. } in &config.databases {
+            // what is wrong with a URL is told by whoever connects
+            let Url::Postgres { .. } = url else { continue };
+            let Ok(pool) = Pool::new(name, url, keep) else { continue };
+            let most = (said.size + said.overflow) as u64;
+            match pool.fill() {
+                Ok(takes) if (1..=most).contains(&takes) => tell(format!(
+                    "`{name}` takes {takes} connections in all, but `[pool]` allows {most} (`size` and `overflow`): make it smaller"
+                )),
+                Ok(_) => {}
+                Err(error) => tell(format!("no session to `{name}` is kept yet: {error}")),
+            }
+            pools.insert(name.clone(), pool);
+        }
+        let _ = self.0.set(pools);
+    }
+
+    fn of(&self, name: &str) -> Option<Arc<Pool>> {
+        self.0.get()?.get(name).cloned()
+    }
+}
+
 struct Known {
     databases: Vec<DatabaseSetting>,
+    sessions: Sessions,
 }
 
 impl Databases for Known {
     fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
         if let Some(known) = self.databases.iter().find(|known| known.name == name) {
-            return Ok(connect_to(name, &known.url));
+            return Ok(match &known.url {
+                Url::Postgres { .. } => {
+                    Arc::new(Postgres::new(name, known.url.clone()).with_sessions_of(self.sessions.of(name)))
+                }
+                url => connect_to(name, url),
+            });
         }
         // Runs without a configuration remember their database by path or URL, so that they can be undone and resumed.
         if is_place(name) {

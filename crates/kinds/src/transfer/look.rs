@@ -7,7 +7,7 @@ use super::machines::Machines;
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
-use engine::{Error, Result};
+use engine::{Error, Result, Tell};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use targets::db::{Facts, Seen, Sql};
@@ -21,11 +21,18 @@ pub struct Size {
     pub bytes: u64,
 }
 
+/// After so many rows it is told how far a look is.
+const TOLD: u64 = 1 << 15;
+
 /// How many sessions look at once.
 pub const AT_ONCE: usize = 2;
 
 /// Looks at every table, several at once: the sessions see the same moment.
-pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<(Profiles, HashMap<String, Size>)> {
+pub fn at_all(
+    source: &Source,
+    sessions: &mut [Box<dyn Facts>],
+    tell: &Tell,
+) -> Result<(Profiles, HashMap<String, Size>)> {
     let waiting = Mutex::new(source.tables.iter());
     let seen = Mutex::new((Profiles::new(), HashMap::new()));
     std::thread::scope(|scope| {
@@ -36,7 +43,7 @@ pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<(Profi
                 scope.spawn(move || -> Result<()> {
                     loop {
                         let Some(table) = waiting.lock().map_err(cut_short)?.next() else { return Ok(()) };
-                        let (profiles, size) = at(table, facts.as_mut())?;
+                        let (profiles, size) = at(table, facts.as_mut(), tell)?;
                         let mut seen = seen.lock().map_err(cut_short)?;
                         seen.0.insert(table.name().to_owned(), profiles);
                         seen.1.insert(table.name().to_owned(), size);
@@ -53,7 +60,15 @@ fn cut_short<E>(_: E) -> Error {
     Error::system("a look at the source was cut short")
 }
 
-fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)> {
+/// About how many rows there are, without counting them.
+fn about(rowid: Option<&str>, table: &str, facts: &mut dyn Facts) -> Result<Option<u64>> {
+    let Some(rowid) = rowid else { return Ok(None) };
+    let last = Sql::new("select max(").name(rowid).text(") from ").name(table);
+    Ok(Some(facts.count(&last)?))
+}
+
+fn at(table: &SourceTable, facts: &mut dyn Facts, tell: &Tell) -> Result<(Vec<Profile>, Size)> {
+    let all = about(table.by_rowid(), table.name(), facts)?;
     let columns = &table.table.columns;
     let mut profiles: Vec<Profile> =
         columns.iter().map(|column| Profile::trying(worth_trying(meaning(&column.declared)))).collect();
@@ -62,6 +77,9 @@ fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)
     let sql = Sql::new("select ").names("", names).text(" from ").table(&table.table.name);
     facts.scan(&sql, &mut |row| {
         size.rows += 1;
+        if size.rows.is_multiple_of(TOLD) {
+            tell(table.name(), Some(size.rows), all);
+        }
         for (profile, value) in profiles.iter_mut().zip(row) {
             profile.see(value);
             size.bytes += match value {
@@ -73,14 +91,27 @@ fn at(table: &SourceTable, facts: &mut dyn Facts) -> Result<(Vec<Profile>, Size)
         }
         Ok(())
     })?;
+    tell(table.name(), None, Some(size.rows));
     Ok((profiles, size))
 }
 
 /// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.
-pub fn check(carry: &Carry, machines: &Machines, facts: &mut dyn Facts) -> Result<(Met, u64, u64)> {
+pub fn check(
+    carry: &Carry,
+    machines: &Machines,
+    rows: u64,
+    facts: &mut dyn Facts,
+    tell: &Tell,
+) -> Result<(Met, u64, u64)> {
+    let what = format!("what would not fit of {}", carry.table);
+    let mut done = 0_u64;
     let mut carrier = Carrier::new(carry, machines);
     let (mut aside, mut stopped) = (0, 0);
     facts.scan(&select(carry, None, None), &mut |row| {
+        done += 1;
+        if done.is_multiple_of(TOLD) {
+            tell(&what, Some(done), Some(rows));
+        }
         match carrier.row(row, &mut |_| Ok(()))? {
             Fate::Carried => {}
             Fate::Aside(..) => aside += 1,
@@ -88,5 +119,6 @@ pub fn check(carry: &Carry, machines: &Machines, facts: &mut dyn Facts) -> Resul
         }
         Ok(())
     })?;
+    tell(&what, None, Some(rows));
     Ok((carrier.met, aside, stopped))
 }

@@ -19,6 +19,7 @@ mod convert_laws;
 mod doctor;
 mod engine_manners;
 mod engine_report;
+mod export;
 mod files;
 mod files_bucket;
 mod files_guards;

@@ -21,6 +21,7 @@ pub fn serve(act: &Act, matches: &ArgMatches, host: String, config: &Arc<Config>
     let clock = act.engine.clock();
     let tell =
         |text: &str| act.console.note(&format!("{} {text}", clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")));
+    config.sessions.begin(config, &mut |text| tell(&format!("warning: {text}")));
     let service = Service {
         config: act.config,
         host,

@@ -10,6 +10,7 @@ mod channels;
 mod document;
 mod environment;
 mod operations;
+mod pool;
 mod problem;
 mod resolve;
 mod salvage;
@@ -24,6 +25,7 @@ pub use channels::wrong_recipient;
 pub use document::{Node, Value};
 pub use environment::Environment;
 pub use operations::{MANNERS, Override, Overrides, THRESHOLD, override_manners};
+pub use pool::PoolSection;
 pub use problem::{Problem, Problems, nearest};
 pub use salvage::load_what_holds;
 pub use schema::{Property, Schema};
@@ -91,6 +93,10 @@ pub struct Config {
     pub notify: notify::Settings,
     /// How the API is served.
     pub api: ApiSection,
+    /// How many sessions a process keeps that stays.
+    pub pool: PoolSection,
+    /// Those sessions.
+    pub sessions: crate::wiring::Sessions,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -394,6 +400,8 @@ impl Config {
             backups: Some(usual_backups),
             notify: notify::Settings::default(),
             api: ApiSection::default(),
+            pool: PoolSection::default(),
+            sessions: Default::default(),
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })
