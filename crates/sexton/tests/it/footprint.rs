@@ -85,6 +85,43 @@ fn a_large_clean_up_needs_little_memory_and_lets_others_write() {
     }
 }
 
+#[test]
+fn a_million_rows_go_out_to_a_file_and_a_large_file_comes_in_with_little_memory() {
+    // W-098
+    let desk = Desk::empty();
+    desk.place.script(
+        "create table t (id integer primary key, name text, price real);
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) insert into t select i, 'name ' || i, i / 7.0 from n;
+         create table other (id integer primary key, name text, price real);",
+    );
+    let peak = |line: &str| {
+        let mut run = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut peak = 0;
+        loop {
+            peak = peak.max(peak_kb(run.id()));
+            if let Some(status) = run.try_wait().unwrap() {
+                assert!(status.success(), "{line}: {status}");
+                return peak;
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    };
+    let out = peak("export --database ./app.db --store ./out --tables t");
+    assert!((1_000..150_000).contains(&out), "{out} kB");
+    // the first rows of it, so that a debug build is done in a moment; the bench brings all of them
+    let file = std::fs::read_to_string(desk.file("out/t_export.jsonl")).unwrap();
+    assert_eq!(file.lines().count(), 1_000_000);
+    let some: String = file.lines().take(60_000).flat_map(|line| [line, "\n"]).collect();
+    desk.write("some.jsonl", &some);
+    let back =
+        peak("import --database ./app.db --store ./ --files other=some.jsonl --yes --min-free-disk-mb 0");
+    assert!((1_000..150_000).contains(&back), "{back} kB");
+    assert_eq!(
+        desk.count("other o join t on o.id = t.id and o.name = t.name and o.price is t.price"),
+        60_000
+    );
+}
+
 /// The most memory that a process has had; 0 when it is gone.
 fn peak_kb(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
