@@ -181,6 +181,10 @@ impl Engine {
                 // It writes nothing into the database: a standby or a full disk there are no reason against it.
                 found.retain(|finding| !["read_only", "disk"].contains(&finding.code.as_str()));
             }
+            if operation.only_reads() {
+                // nor needs it tables of Sexton's own there
+                found.retain(|finding| finding.code != "permission");
+            }
             if let Some(wish) = wish {
                 found.extend(self.room_for_backup(request, &wish, scene.server.bytes));
             }

@@ -71,7 +71,7 @@ enum Task {
     /// The rows of a table into its file.
     Rows {
         /// The table.
-        table: Table,
+        table: Box<Table>,
         /// The file.
         file: String,
         /// Only rows of its own: those that inherit from it have columns of their own.
@@ -114,7 +114,7 @@ impl Operation for Exporting {
                 way: "one read of the whole table".to_owned(),
                 facts: vec![("file".to_owned(), store.place(&file))],
                 // an empty table has a file too
-                task: task(&Task::Rows { table: table.clone(), file, only })?,
+                task: task(&Task::Rows { table: Box::new(table.clone()), file, only })?,
                 ..Step::default()
             });
         }

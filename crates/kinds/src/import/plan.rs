@@ -269,9 +269,9 @@ fn whole(task: &mut Task, one: &Wanted, store: &dyn Files) -> Result<u64> {
     let about = reader.about().to_owned();
     let mut bad: Option<(u64, String)> = None;
     let read = reread(&mut reader, one.exported.map(|exported| &exported.file), &mut |line, object| {
-        row_of(object, task).map(drop).or_else(|why| {
+        row_of(object, task).map(drop).map_err(|why| {
             bad.get_or_insert((line, why));
-            Err(Error::data("a row is broken"))
+            Error::data("a row is broken")
         })
     });
     if let Some((line, why)) = bad {

@@ -285,7 +285,12 @@ pub fn differs(table: &str, compared: &Compared) -> Finding {
 
 /// A time that may be short.
 fn short(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{:.1} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
+    match seconds {
+        _ if seconds < 0.001 => format!("{:.0} µs", seconds * 1_000_000.0),
+        _ if seconds < 0.01 => format!("{:.1} ms", seconds * 1_000.0),
+        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1_000.0),
+        _ => format!("{seconds:.1} s"),
+    }
 }
 
 fn merge(all: &mut Vec<Json>, one: &Json) {

@@ -122,6 +122,20 @@ fn a_million_rows_go_out_to_a_file_and_a_large_file_comes_in_with_little_memory(
     );
 }
 
+#[test]
+fn a_load_test_before_and_after_a_move_is_in_the_repository_with_figures() {
+    // S4-045; cargo runs it for a moment as a test of its own
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    assert!(read("bench/run").contains("bench/run load"));
+    let readme = read("bench/README.md");
+    let (_, figures) = readme.split_once("## Load, before and after the move").unwrap();
+    let row = figures.lines().find(|line| line.starts_with("| 20 |")).unwrap();
+    let rate = |cell: &str| cell.trim_matches([' ', '*']).split(' ').next().unwrap().parse::<f64>().unwrap();
+    let cells: Vec<&str> = row.split('|').collect();
+    assert!(rate(cells[4]) > rate(cells[2]), "{row}");
+}
+
 /// The most memory that a process has had; 0 when it is gone.
 fn peak_kb(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();

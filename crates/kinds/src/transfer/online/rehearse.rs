@@ -51,6 +51,8 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         into_schema: Some(SCHEMA.to_owned()),
         switch: None,
         one_way: false,
+        // they are about tables of the application, which are elsewhere
+        queries: Default::default(),
         // they would change what is compared
         stamps: Vec::new(),
         ..options.clone()

@@ -87,8 +87,9 @@ fn said(operation: &OperationReport) -> String {
         Status::Refused => operation.errors.join("; "),
         Status::Failed if operation.kind == "backup" => "there is no backup".to_owned(),
         Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
-        Status::Completed if operation.dry_run && operation.kind == "import" => {
-            format!("{} would come in; nothing was changed", things(operation, counts.rows()))
+        Status::Completed if operation.dry_run && ["export", "import"].contains(&operation.kind.as_str()) => {
+            let how = if operation.kind == "import" { "come in" } else { "be written" };
+            format!("{} would {how}; nothing was changed", things(operation, operation.rows_matched))
         }
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", things(operation, counts.restored))
