@@ -122,6 +122,40 @@ fn a_million_rows_go_out_to_a_file_and_a_large_file_comes_in_with_little_memory(
     );
 }
 
+/// How many sessions of ours the server has.
+fn sessions(place: &Place) -> i64 {
+    let ours = "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'sexton%'";
+    place.rows(ours)[0][0].as_text().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_process_that_serves_keeps_sessions_and_a_command_opens_few() {
+    // S4-050, S4-051, X-24
+    let desk = large(Place::postgres());
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &format!("{config}\n[pool]\nmin = 30\n"));
+    let wrong = desk.sexton("config check").ends(2);
+    assert!(wrong.stderr.contains("`min` is 30, but no more than `size` are kept"), "{}", wrong.stderr);
+    let pool = "[pool]\nmin = 5\nsize = 20\noverflow = 30\nwait_timeout = 30\nrecycle = 3600\n";
+    desk.write("sexton.toml", &format!("{config}\n{pool}"));
+    desk.sexton("config check").ends(0);
+    let count = |line: &str, until: &dyn Fn(i64) -> bool| {
+        let mut run = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut most, began) = (0, Instant::now());
+        while run.try_wait().unwrap().is_none() && !until(most) && began.elapsed() < Duration::from_secs(60) {
+            most = most.max(sessions(&desk.place));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = run.kill();
+        run.wait().unwrap();
+        most
+    };
+    assert_eq!(count("serve", &|most| most >= 5), 5, "as many as are open from the start");
+    let most = count("run logs --yes --min-free-disk-mb 0", &|_| false);
+    assert!((1..=4).contains(&most), "{most} sessions");
+    assert_eq!(desk.count("audit_log where created_at < '2021-01-01'"), 0);
+}
+
 #[test]
 fn a_load_test_before_and_after_a_move_is_in_the_repository_with_figures() {
     // S4-045; cargo runs it for a moment as a test of its own
