@@ -32,24 +32,33 @@ pub fn of(facts: &mut dyn Facts) -> Result<Vec<TableDigest>> {
         let only = if table.children.is_empty() { "" } else { "only " };
         let select =
             Sql::new(&format!("select {} from {only}", columns.join(", "))).table(&table.name).text(" as t");
-        let mut sum = [0_u64; 4];
+        let mut sum = RowSum::default();
         let rows = facts.query(&select, &mut |row| {
-            add(&mut sum, &row);
+            sum.add(&row);
             Ok(())
         })?;
-        all.push(TableDigest {
-            table: table.name.to_string(),
-            rows,
-            digest: sum.iter().map(|part| format!("{part:016x}")).collect(),
-        });
+        all.push(TableDigest { table: table.name.to_string(), rows, digest: sum.digest() });
     }
     Ok(all)
 }
 
-/// Adds the hash of a row: a sum does not depend on the order, and counts a row that occurs twice twice.
-fn add(sum: &mut [u64; 4], row: &Row) {
-    for (part, word) in sum.iter_mut().zip(hash_of(row)) {
-        *part = part.wrapping_add(word);
+/// The digest of some rows, as they come.
+#[derive(Debug, Clone, Default)]
+pub struct RowSum {
+    sum: [u64; 4],
+}
+
+impl RowSum {
+    /// Adds the hash of a row: a sum does not depend on the order, and counts a row that occurs twice twice.
+    pub fn add(&mut self, row: &Row) {
+        for (part, word) in self.sum.iter_mut().zip(hash_of(row)) {
+            *part = part.wrapping_add(word);
+        }
+    }
+
+    /// Of all rows together, whatever their order.
+    pub fn digest(&self) -> String {
+        self.sum.iter().map(|part| format!("{part:016x}")).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::finding::{Finding, Level};
 use crate::held::Held;
 use crate::journal::{Journal, Watch};
 use crate::kept::Kept;
+use crate::looking::SeeLooks;
 use crate::operation::{Earlier, Kind, Operation, Stores};
 use crate::plan::{Item, Plan};
 use crate::presence::Life;
@@ -83,6 +84,7 @@ pub struct Engine {
     /// Sessions of the plan that the run goes on with.
     pub(crate) kept: Kept,
     faults: Faults,
+    pub(crate) see_looks: OnceLock<SeeLooks>,
 }
 
 impl Engine {
@@ -94,7 +96,13 @@ impl Engine {
             state_to_ask: OnceLock::new(),
             kept: Kept::default(),
             faults: Faults::default(),
+            see_looks: OnceLock::new(),
         }
+    }
+
+    /// From now on this sees how far long looks of plans are. Only the first one does.
+    pub fn watch_looks(&self, see: SeeLooks) {
+        let _ = self.see_looks.set(see);
     }
 
     /// What Sexton knows how to do.

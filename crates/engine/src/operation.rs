@@ -57,6 +57,8 @@ pub enum Phase {
     Vacuum,
     /// Rebuilds indexes.
     Reindex,
+    /// Looks anew at what is where.
+    Analyze,
     /// Refreshes views.
     Views,
     /// Measures.
@@ -87,7 +89,12 @@ pub struct Planning<'a> {
     pub usual: &'a std::collections::BTreeMap<String, f64>,
     /// The other databases of the configuration.
     pub databases: &'a dyn crate::engine::Databases,
+    /// Tells how far a long look is: what is looked at, how many rows so far (none: it is over), and about how many there are.
+    pub looks: &'a Tell<'a>,
 }
+
+/// Tells how far a look is.
+pub type Tell<'a> = dyn Fn(&str, Option<u64>, Option<u64>) + Sync + 'a;
 
 impl Planning<'_> {
     /// Until when undo rows of now are kept.
@@ -175,6 +182,8 @@ pub struct Done<'a> {
     pub details: &'a [serde_json::Value],
     /// The undo point.
     pub point: &'a str,
+    /// The backup that was taken for it.
+    pub backup: Option<&'a str>,
 }
 
 /// A statement that puts rows into a copy.
@@ -313,6 +322,23 @@ pub trait Operation: Send {
     /// Whether it looks and never changes anything: then what it finds decides how it ends.
     fn only_looks(&self) -> bool {
         false
+    }
+    /// Whether it only reads its database and writes elsewhere: nothing is locked or kept in the database, no session may write,
+    /// and `read_out` is asked for each step instead of `act`.
+    fn only_reads(&self) -> bool {
+        false
+    }
+    /// Does one step of such an operation, on a session that sees the database at one moment for all steps. `each` is told of every
+    /// part that is done; where it answers false, the step ends at once and its work counts for nothing.
+    fn read_out(
+        &self,
+        step: &Step,
+        facts: &mut dyn Facts,
+        stores: &dyn Stores,
+        each: &mut dyn FnMut(Counts) -> Result<bool>,
+    ) -> Result<()> {
+        let _ = (step, facts, stores, each);
+        Ok(())
     }
     /// The file stores in which it sets files aside.
     fn stores(&self) -> Vec<String> {

@@ -11,6 +11,7 @@ use crate::estimate::{self, Past};
 use crate::finding::Finding;
 use crate::guard::{self, Scene};
 use crate::housekeeping::name_the_blocker;
+use crate::looking::Looks;
 use crate::operation::Planning;
 use crate::plan::{Item, Plan, Undo, Unplanned};
 use crate::report::Report;
@@ -125,7 +126,9 @@ impl Engine {
             true => self.usual_of_kinds(&request.database),
             false => BTreeMap::new(),
         };
+        let looks = Looks::new(&self.see_looks, self.clock());
         let planning = Planning {
+            looks: &|what, done, all| looks.tell(what, done, all),
             now,
             quiet_since: trace
                 .as_ref()
@@ -173,9 +176,16 @@ impl Engine {
                 trace,
             };
             let mut found = guard::findings(&scene)?;
-            if let Some(wish) = operation.backup() {
+            let wish = operation.backup();
+            if wish.is_some() || operation.only_reads() {
                 // It writes nothing into the database: a standby or a full disk there are no reason against it.
                 found.retain(|finding| !["read_only", "disk"].contains(&finding.code.as_str()));
+            }
+            if operation.only_reads() {
+                // nor needs it tables of Sexton's own there
+                found.retain(|finding| finding.code != "permission");
+            }
+            if let Some(wish) = wish {
                 found.extend(self.room_for_backup(request, &wish, scene.server.bytes));
             }
             item.findings.extend(found);

@@ -273,6 +273,9 @@ impl Run<'_, '_> {
         if let Some(wish) = operation.backup() {
             return self.only_back_up(n, item, &wish, resumed);
         }
+        if operation.only_reads() {
+            return self.only_read(n, item, operation.as_ref(), &manners, resumed);
+        }
         faults.point("before the lock")?;
         let mut session = self.engine.session(&item.operation.database, database.as_ref())?;
         self.lock(session.as_mut(), &item.operation.database, operation.lock_patience())?;
@@ -365,7 +368,10 @@ impl Run<'_, '_> {
     ) -> Result<Vec<Finding>, Failure> {
         let Execution { n, item, operation, ref point, .. } = *work;
         let details = self.details(n);
-        let done = Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point };
+        let backup = self.backup_of(n);
+        let backup = backup.as_deref();
+        let done =
+            Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point, backup };
         if let Some(result) = operation.result(&done, facts)? {
             self.log(n, What::Summed { result })?;
         }

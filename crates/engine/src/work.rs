@@ -361,6 +361,16 @@ impl<'a> Work<'a> {
     /// Adds rows to a table and remembers them, so that an undo takes those away again that are as they were added; how
     /// many. `select` gives the values of `columns`, in their order; the table's key must be among them.
     pub fn insert(&mut self, table: &Table, columns: &[String], select: &Sql) -> Result<u64> {
+        self.insert_all(table, columns, &mut std::iter::once(select.clone()))
+    }
+
+    /// The same for the rows of several selects, or lists of values, which go in together: they may refer to each other.
+    pub fn insert_all(
+        &mut self,
+        table: &Table,
+        columns: &[String],
+        selects: &mut dyn Iterator<Item = Sql>,
+    ) -> Result<u64> {
         self.may_die("before an insert")?;
         let key = table.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
         if let Some(missing) = key.iter().find(|column| !columns.contains(column)) {
@@ -377,7 +387,10 @@ impl<'a> Work<'a> {
         let aside = self.scratch(table, columns, &[])?;
         self.empty(&aside)?;
         let into = |target: &TableName| Sql::new("insert into ").table(target).text(" (").add(&listed());
-        let asked = self.tx.execute(&into(&aside.name).text(") ").add(select))?;
+        let mut asked = 0;
+        for select in selects {
+            asked += self.tx.execute(&into(&aside.name).text(") ").add(&select))?;
+        }
         if let Some(undo) = &undo {
             let remember = into(&undo.name)
                 .text(&format!(", {BATCH}) select "))

@@ -52,7 +52,7 @@ impl Kind for Analyze {
     }
 
     fn phase(&self) -> Phase {
-        Phase::Vacuum
+        Phase::Analyze
     }
 
     fn operation(&self, options: &serde_json::Value) -> Result<Box<dyn Operation>> {

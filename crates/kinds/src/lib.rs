@@ -11,7 +11,9 @@ mod check;
 mod compact;
 mod convert;
 mod doctor;
+mod export;
 mod files;
+mod import;
 mod index;
 mod inspect;
 mod inspection;
@@ -41,6 +43,8 @@ pub fn catalogue() -> Vec<&'static dyn Kind> {
         &queue::Queue,
         &convert::Convert,
         &transfer::Transfer,
+        &export::Export,
+        &import::Import,
         &vacuum::Vacuum,
         &analyze::Analyze,
         &compact::Compact,

@@ -9,14 +9,14 @@ use crate::fleet;
 use backends::bucket::{Bucket, BucketOptions, Credentials};
 use backends::jq::Children;
 use backends::local_files::LocalFiles;
-use backends::postgres::Postgres;
+use backends::postgres::{Keep, Pool, Postgres};
 use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Heard, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use targets::db::{Database, Url};
 use targets::files::Files;
@@ -44,7 +44,12 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
     let mut databases = config.databases.clone();
     databases.extend(given.cloned());
     let state = config.state.clone();
-    let known = Known { databases, fleets: config.fleets.clone(), members: Arc::default() };
+    let known = Known {
+        databases,
+        fleets: config.fleets.clone(),
+        members: Arc::default(),
+        sessions: config.sessions.clone(),
+    };
     Engine::new(Parts {
         catalogue: catalogue(),
         stores: Box::new(KnownStores { stores: config.stores.clone(), databases: known.clone() }),
@@ -76,12 +81,53 @@ pub fn engine(config: &Config, given: Option<&DatabaseSetting>) -> Engine {
 /// The file of the state in its folder.
 const STATE: &str = "state.db";
 
+/// Sessions to the databases of a configuration, in a process that keeps some. All its engines share them.
+#[derive(Clone, Default)]
+pub struct Sessions(Arc<OnceLock<HashMap<String, Arc<Pool>>>>);
+
+impl Sessions {
+    /// From now on sessions are kept; some are opened at once. What is not as it should be is told: a server that cannot be
+    /// reached now, or that takes fewer than may be opened.
+    pub fn begin(&self, config: &Config, tell: &mut dyn FnMut(String)) {
+        let said = config.pool;
+        let keep = Keep {
+            min: said.min,
+            size: said.size,
+            overflow: said.overflow,
+            wait: Duration::from_secs_f64(said.wait_timeout),
+            recycle: Duration::from_secs_f64(said.recycle),
+        };
+        let mut pools = HashMap::new();
+        for DatabaseSetting { name, url, .. } in &config.databases {
+            // what is wrong with a URL is told by whoever connects
+            let Url::Postgres { .. } = url else { continue };
+            let Ok(pool) = Pool::new(name, url, keep) else { continue };
+            let most = (said.size + said.overflow) as u64;
+            match pool.fill() {
+                Ok(takes) if (1..=most).contains(&takes) => tell(format!(
+                    "`{name}` takes {takes} connections in all, but `[pool]` allows {most} (`size` and `overflow`): make it smaller"
+                )),
+                Ok(_) => {}
+                Err(error) => tell(format!("no session to `{name}` is kept yet: {error}")),
+            }
+            pools.insert(name.clone(), pool);
+        }
+        let _ = self.0.set(pools);
+    }
+
+    fn of(&self, name: &str) -> Option<Arc<Pool>> {
+        self.0.get()?.get(name).cloned()
+    }
+}
+
 #[derive(Clone)]
 struct Known {
     databases: Vec<DatabaseSetting>,
     fleets: Vec<FleetSetting>,
     /// The databases of fleets that were asked for last, by name.
     members: Arc<Mutex<BTreeMap<String, DatabaseSetting>>>,
+    /// Those that are kept open.
+    sessions: Sessions,
 }
 
 impl Known {
@@ -124,14 +170,24 @@ impl Known {
 
 /// The databases that a fleet has now.
 pub fn members(config: &Config, fleet: &FleetSetting) -> Result<Vec<fleet::Member>> {
-    let known = Known { databases: config.databases.clone(), fleets: Vec::new(), members: Arc::default() };
+    let known = Known {
+        databases: config.databases.clone(),
+        fleets: Vec::new(),
+        members: Arc::default(),
+        sessions: config.sessions.clone(),
+    };
     fleet::members(fleet, |from| known.configured(from))
 }
 
 impl Databases for Known {
     fn database(&self, name: &str) -> Result<Arc<dyn Database>> {
         if let Some(known) = self.find(name)? {
-            return Ok(connect_to(name, &known.url));
+            return Ok(match &known.url {
+                Url::Postgres { .. } => {
+                    Arc::new(Postgres::new(name, known.url.clone()).with_sessions_of(self.sessions.of(name)))
+                }
+                url => connect_to(name, url),
+            });
         }
         // Runs without a configuration remember their database by path or URL, so that they can be undone and resumed.
         if is_place(name) {

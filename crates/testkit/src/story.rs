@@ -148,7 +148,7 @@ impl Story {
         (self.after)(place, &report);
         let done = &report.operations[0];
         assert_eq!(
-            done.rows_deleted + done.rows_changed,
+            done.rows_deleted + done.rows_changed + done.rows_restored,
             plan.matched(),
             "the run did something else than the plan said: {done:#?}"
         );

@@ -54,6 +54,8 @@ pub(super) struct Address {
     pub read_write_only: bool,
     /// What the server's administrator sees; not from the URL, because the pulse knows our sessions by it.
     pub application: &'static str,
+    /// Where sessions to it are kept, in a process that stays.
+    pub pool: Option<std::sync::Arc<super::pool::Pool>>,
 }
 
 const EXAMPLE: &str = "write postgres://user@host:5432/database?sslmode=verify-full";
@@ -227,6 +229,7 @@ impl Parts {
             options: (!self.options.is_empty()).then_some(self.options),
             read_write_only,
             application: super::lock::OURS,
+            pool: None,
         })
     }
 }

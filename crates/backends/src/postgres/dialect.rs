@@ -527,6 +527,26 @@ impl Dialect for Spelling {
         column.default.as_deref().map(|default| Sql::new("(").add(&Sql::raw(default)).text(")"))
     }
 
+    fn catch_up(&self, table: &Table) -> Vec<Sql> {
+        let numbered = |column: &&Column| {
+            column.identity
+                || column.default.as_deref().is_some_and(|default| default.starts_with("nextval("))
+        };
+        let one = |column: &Column| {
+            let name = Sql::default().name(&column.name).shown();
+            Sql::new("select setval(s.name, greatest(s.top, s.given, 1), greatest(s.top, s.given) > 0) from (select ")
+                .text("cast(q.name as regclass) as name, coalesce(pg_sequence_last_value(cast(q.name as regclass)), 0) as given, ")
+                .text(&format!("(select coalesce(max({name}), 0) from "))
+                .table(&table.name)
+                .text(") as top from (select pg_get_serial_sequence(")
+                .bind(table.name.quoted())
+                .text(", ")
+                .bind(column.name.as_str())
+                .text(") as name) as q where q.name is not null) as s")
+        };
+        table.columns.iter().filter(numbered).map(one).collect()
+    }
+
     fn outward(&self, column: &Column) -> String {
         let name = Sql::new("t.").name(&column.name).shown();
         match column.family {

@@ -28,6 +28,7 @@ mod moment;
 mod numeric;
 mod objects;
 mod passfile;
+mod pool;
 mod pulse;
 mod references;
 mod schema;
@@ -45,9 +46,12 @@ mod upkeep;
 mod values;
 mod wire;
 
+pub use pool::{Keep, Pool};
+
 use address::Address;
 use dialect::Spelling;
 use session::Connected;
+use std::sync::Arc;
 use targets::db::{Copies, Database, Dialect, Facts, Listener, Result, Session, Url};
 
 /// A PostgreSQL database.
@@ -55,16 +59,22 @@ pub struct Postgres {
     label: String,
     url: Url,
     dialect: Spelling,
+    pool: Option<Arc<Pool>>,
 }
 
 impl Postgres {
     /// Connects only when asked; a wrong URL is reported then.
     pub fn new(label: &str, url: Url) -> Self {
-        Self { label: label.to_owned(), url, dialect: Spelling::default() }
+        Self { label: label.to_owned(), url, dialect: Spelling::default(), pool: None }
+    }
+
+    /// The same, with sessions that others have used and will use.
+    pub fn with_sessions_of(self, pool: Option<Arc<Pool>>) -> Self {
+        Self { pool, ..self }
     }
 
     fn connect(&self, read_only: bool) -> Result<Connected> {
-        let address = Address::parse(&self.url.expose())?;
+        let address = Address { pool: self.pool.clone(), ..Address::parse(&self.url.expose())? };
         Connected::open(address, self.dialect.clone(), read_only)
             .map_err(|error| error.while_doing(&format!("connecting to `{}`", self.label)))
     }

@@ -129,6 +129,9 @@ impl Connected {
         // A pooler answers the log-in itself and so invents the process id that it announces. In session mode it would
         // do less harm than assumed here, but that cannot be seen from outside.
         let pooled = process_id != wire.process_id;
+        if pooled {
+            wire.leave_home();
+        }
         dialect.learn(version, pooled);
         // Within a read-only transaction this one may be set, but it would say nothing new.
         let local_settings = call(true);
@@ -156,6 +159,7 @@ impl Connected {
         if !self.wire.is_lost() {
             return Ok(());
         }
+        self.wire.leave_home();
         let fresh =
             Self::open(self.address.clone(), self.dialect.clone(), self.read_only).map_err(|error| {
                 // It was there a moment ago: a restart, most likely.
@@ -395,6 +399,12 @@ impl Facts for Connected {
     fn moment(&mut self) -> Result<Option<String>> {
         let snapshot = self.value(&Sql::new("select txid_current_snapshot()::text"))?;
         Ok(snapshot.as_text().filter(|_| self.fixed).map(str::to_owned))
+    }
+
+    fn takes(&mut self, sql: &Sql) -> Result<std::time::Duration> {
+        let began = std::time::Instant::now();
+        self.scan(sql, &mut |_| Ok(()))?;
+        Ok(began.elapsed())
     }
 
     fn access(&mut self, sql: &Sql) -> Result<Access> {

@@ -9,6 +9,7 @@ use super::address::{Address, Host};
 use super::connect;
 use super::errors::{Report, lost, protocol};
 use super::message::{Message, Statement, column_types, fields, is_fatal, rows_in_tag, write_statement};
+use super::pool::Home;
 use super::values;
 use rustls::{ClientConnection, StreamOwned};
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    /// It goes on elsewhere.
+    Gone,
 }
 
 /// What is done with a row: the types of its columns, and its message.
@@ -48,6 +51,8 @@ pub(super) struct Wire {
     longest: usize,
     transaction: u8,
     lost: bool,
+    /// Where it goes when nobody needs it here any more.
+    home: Option<Home>,
 }
 
 /// Before the log-in everything is short. What answers may not be PostgreSQL at all, and `HTTP` reads as a length of
@@ -63,7 +68,52 @@ const BUFFER_BYTES: usize = 64 << 10;
 impl Wire {
     /// Connects and logs in.
     pub fn open(address: &Address) -> Result<Self> {
-        connect::open(address)
+        match &address.pool {
+            Some(pool) => pool.wire(),
+            None => connect::open(address),
+        }
+    }
+
+    /// The same connection, which goes back there.
+    pub(super) fn at_home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// It is not kept for others: a pooler has better uses for it.
+    pub fn leave_home(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.lost();
+        }
+    }
+
+    /// The connection by itself, as nobody had used it, where that can be; what is left of this one is empty.
+    fn fresh(&mut self) -> Option<Self> {
+        self.roll_back();
+        if self.lost || self.script("discard all", &mut |_| {}).is_err() {
+            return None;
+        }
+        let input = match self.input.len() > BUFFER_BYTES {
+            true => vec![0; BUFFER_BYTES],
+            false => std::mem::take(&mut self.input),
+        };
+        self.lost = true;
+        Some(Self {
+            stream: std::mem::replace(&mut self.stream, Stream::Gone),
+            input,
+            start: 0,
+            end: 0,
+            host: self.host.clone(),
+            process_id: self.process_id,
+            secret: self.secret,
+            parameters: std::mem::take(&mut self.parameters),
+            notices: Vec::new(),
+            noticed: Vec::new(),
+            longest: self.longest,
+            transaction: b'I',
+            lost: false,
+            home: None,
+        })
     }
 
     /// A connection that has not logged in yet.
@@ -83,6 +133,7 @@ impl Wire {
             longest: LONGEST_BEFORE,
             transaction: b'I',
             lost: false,
+            home: None,
         }
     }
 
@@ -357,6 +408,12 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            match self.fresh() {
+                Some(fresh) => home.take_back(fresh),
+                None => home.lost(),
+            }
+        }
         if !self.lost {
             // A polite goodbye frees locks at once; if it fails the server notices by itself.
             let _ = self.stream.write_all(b"X\0\0\0\x04").and_then(|()| self.stream.flush());
@@ -370,6 +427,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.set_read_timeout(time),
             Stream::Unix(stream) => stream.set_read_timeout(time),
             Stream::Tls(stream) => stream.sock.set_read_timeout(time),
+            Stream::Gone => Ok(()),
         }
     }
 }
@@ -380,6 +438,7 @@ impl Read for Stream {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Tls(stream) => stream.read(buffer),
+            Stream::Gone => Err(std::io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -390,6 +449,7 @@ impl Write for Stream {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
             Stream::Tls(stream) => stream.write(buffer),
+            Stream::Gone => Err(std::io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -398,6 +458,7 @@ impl Write for Stream {
             Stream::Tcp(stream) => stream.flush(),
             Stream::Unix(stream) => stream.flush(),
             Stream::Tls(stream) => stream.flush(),
+            Stream::Gone => Ok(()),
         }
     }
 }

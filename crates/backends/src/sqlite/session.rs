@@ -346,6 +346,12 @@ impl Facts for Link {
         Ok(self.moment.clone())
     }
 
+    fn takes(&mut self, sql: &Sql) -> Result<std::time::Duration> {
+        let began = std::time::Instant::now();
+        self.scan(sql, &mut |_| Ok(()))?;
+        Ok(began.elapsed())
+    }
+
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         let mut lines = Vec::new();
         self.run(&Sql::new("explain query plan ").add(sql), &mut |row| {

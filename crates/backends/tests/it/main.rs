@@ -18,6 +18,7 @@ mod conformance_values;
 mod file_trees;
 mod files;
 mod postgres_pgbouncer;
+mod postgres_pool;
 mod postgres_pooler;
 mod postgres_wire;
 mod s3_server;

@@ -11,6 +11,7 @@ mod jsonl;
 mod manifest;
 mod names;
 mod parquet;
+mod plain;
 mod restore;
 mod seal;
 mod value_json;
@@ -18,6 +19,7 @@ mod value_json;
 pub use manifest::{Entry, Manifest};
 pub(crate) use names::escape;
 pub use names::{file_name, manifest_name};
+pub use plain::{Form, TableReader, TableWriter, table_file, value_of};
 pub use restore::RestoreArchive;
 pub use value_json::{AsJson, from_json};
 

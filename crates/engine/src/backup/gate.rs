@@ -115,6 +115,14 @@ impl Run<'_, '_> {
         self.journal.events().iter().filter(own).any(|event| matches!(event.what, What::BackedUp { .. }))
     }
 
+    /// Where the backup is that was taken for the n-th operation.
+    pub(crate) fn backup_of(&self, n: usize) -> Option<String> {
+        self.journal.events().iter().rev().find_map(|event| match &event.what {
+            What::BackedUp { path, .. } if event.item == Some(n) => Some(path.clone()),
+            _ => None,
+        })
+    }
+
     /// The operation that is a backup. It only reads: no right to maintain is taken and no session that may write opened.
     pub(crate) fn only_back_up(
         &mut self,

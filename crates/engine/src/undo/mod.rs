@@ -44,7 +44,7 @@ pub(crate) use indexes::count_dropped;
 pub(crate) use moved_files::{
     count_moved, discard_files, moved_names, record as record_files, release_files,
 };
-pub(crate) use order::parents_first;
+pub use order::parents_first;
 pub(crate) use point::{install, installed, open_point, record_archive, record_table};
 pub(crate) use rows_back::put_back_all;
 pub(crate) use scopes::{id as scope_id, open as open_scope, parse as parse_scope_id};

@@ -57,7 +57,7 @@ pub(super) fn last_first(point: &Point) -> Vec<&Remembered> {
 }
 
 /// The places of the names in an order in which no table comes before one it refers to.
-pub(crate) fn parents_first(names: &[TableName], schema: &Schema) -> Vec<usize> {
+pub fn parents_first(names: &[TableName], schema: &Schema) -> Vec<usize> {
     let mut left: Vec<usize> = (0..names.len()).collect();
     let mut ordered = Vec::new();
     while !left.is_empty() {

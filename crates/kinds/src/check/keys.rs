@@ -3,7 +3,7 @@
 use crate::orphans::{declared_links, why_broken};
 use engine::{Finding, Result};
 use serde_json::{Map, Value as Json, json};
-use targets::db::{Facts, ForeignKey, Schema, Sql, Table, TableKind};
+use targets::db::{Column, Facts, ForeignKey, Schema, Sql, Table, TableKind, TableName, Value};
 
 /// Every violation up to `most` for each reference; all are counted.
 pub fn look(
@@ -37,25 +37,9 @@ pub fn look(
             if count == 0 {
                 continue;
             }
-            let row_id = facts.dialect().row_id(table).unwrap_or_else(|| Sql::new("null"));
-            let mut select = Sql::new("select ").add(&row_id);
-            for (own, _) in &link.pairs {
-                select = select.text(", ").text(&facts.dialect().outward(own));
-            }
-            let select = select.add(&from).text(&format!(" limit {most}"));
-            for row in facts.rows(&select)? {
-                let values = link.pairs.iter().zip(row.iter().skip(1));
-                let key_values: Map<String, Json> = values
-                    .map(|((own, _), value)| (own.name.clone(), json!(super::rules::plain(value))))
-                    .collect();
-                violations.push(json!({
-                    "table": table.name.to_string(),
-                    "rowid": super::rules::plain(&row[0]),
-                    "parent": link.parent.name.to_string(),
-                    "fkid": key.number,
-                    "key": key_values,
-                }));
-            }
+            let own: Vec<&Column> = link.pairs.iter().map(|(own, _)| own).collect();
+            let broken = Broken { table, parent: &link.parent.name, number: key.number, own: &own };
+            violations.extend(broken.rows(&from, most, facts)?);
             findings.push(Finding::warning(
                 "foreign_key",
                 &table.name,
@@ -72,6 +56,45 @@ pub fn look(
         }
     }
     Ok(Json::Array(violations))
+}
+
+/// A reference that some rows break.
+struct Broken<'a> {
+    table: &'a Table,
+    parent: &'a TableName,
+    number: i64,
+    /// The columns that refer.
+    own: &'a [&'a Column],
+}
+
+impl Broken<'_> {
+    /// Some of these rows, each with what tells it apart: not every table has a rowid.
+    fn rows(&self, from: &Sql, most: usize, facts: &mut dyn Facts) -> Result<Vec<Json>> {
+        let names = self.table.key.as_ref().map(|key| key.columns.as_slice()).unwrap_or_default();
+        let primary: Vec<&Column> = names.iter().filter_map(|name| self.table.column(name)).collect();
+        let mut select =
+            Sql::new("select ").add(&facts.dialect().row_id(self.table).unwrap_or_else(|| Sql::new("null")));
+        for column in self.own.iter().chain(&primary) {
+            select = select.text(", ").text(&facts.dialect().outward(column));
+        }
+        let named = |columns: &[&Column], values: &[Value]| -> Map<String, Json> {
+            let pairs = columns.iter().zip(values);
+            pairs.map(|(column, value)| (column.name.clone(), json!(super::rules::plain(value)))).collect()
+        };
+        let rows = facts.rows(&select.add(from).text(&format!(" limit {most}")))?;
+        let told = rows.iter().map(|row| {
+            let (own, primary_values) = row[1..].split_at(self.own.len());
+            json!({
+                "table": self.table.name.to_string(),
+                "rowid": super::rules::plain(&row[0]),
+                "primary_key": named(&primary, primary_values),
+                "parent": self.parent.to_string(),
+                "fkid": self.number,
+                "key": named(self.own, own),
+            })
+        });
+        Ok(told.collect())
+    }
 }
 
 /// A key to a table or a column that is not there: every row that refers to anything breaks it.
@@ -92,23 +115,8 @@ fn leads_nowhere(
     }
     let from = Sql::new(" from ").table(&table.name).text(" as t where ").add(&Sql::join(&given, " and "));
     let count = facts.count(&Sql::new("select count(*)").add(&from))?;
-    let row_id = facts.dialect().row_id(table).unwrap_or_else(|| Sql::new("null"));
-    let mut select = Sql::new("select ").add(&row_id);
-    for column in &own {
-        select = select.text(", ").text(&facts.dialect().outward(column));
-    }
-    for row in facts.rows(&select.add(&from).text(&format!(" limit {most}")))? {
-        let values = own.iter().zip(row.iter().skip(1));
-        let values: Map<String, Json> =
-            values.map(|(column, value)| (column.name.clone(), json!(super::rules::plain(value)))).collect();
-        violations.push(json!({
-            "table": table.name.to_string(),
-            "rowid": super::rules::plain(&row[0]),
-            "parent": key.parent.to_string(),
-            "fkid": key.number,
-            "key": values,
-        }));
-    }
+    let broken = Broken { table, parent: &key.parent, number: key.number, own: &own };
+    violations.extend(broken.rows(&from, most, facts)?);
     findings.push(Finding::warning(
         "foreign_key",
         &table.name,

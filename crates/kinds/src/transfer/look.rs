@@ -8,7 +8,7 @@ use super::numbers::{Ids, Numbers};
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
-use engine::{Error, Result};
+use engine::{Error, Result, Tell};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,9 @@ pub struct Size {
     /// Bytes of the values.
     pub bytes: u64,
 }
+
+/// After so many rows it is told how far a look is.
+const TOLD: u64 = 1 << 15;
 
 /// How many sessions look at once.
 pub const AT_ONCE: usize = 2;
@@ -38,8 +41,8 @@ pub struct Looked {
 }
 
 /// Looks at every table, several at once.
-pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>]) -> Result<Looked> {
-    let seen = each(&source.tables, sessions, |table, facts| at(source, table, facts))?;
+pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>], tell: &Tell) -> Result<Looked> {
+    let seen = each(&source.tables, sessions, |table, facts| at(source, table, facts, tell))?;
     let mut looked = Looked::default();
     for (table, (profiles, size, numbers)) in source.tables.iter().zip(seen) {
         looked.profiles.insert(table.name().to_owned(), profiles);
@@ -83,9 +86,17 @@ fn cut_short<E>(_: E) -> Error {
     Error::system("a look at the source was cut short")
 }
 
+/// About how many rows there are, without counting them.
+fn about(rowid: Option<&str>, table: &str, facts: &mut dyn Facts) -> Result<Option<u64>> {
+    let Some(rowid) = rowid else { return Ok(None) };
+    let last = Sql::new("select max(").name(rowid).text(") from ").name(table);
+    Ok(Some(facts.count(&last)?))
+}
+
 type OfTable = (Vec<Profile>, Size, Vec<(usize, Numbers)>);
 
-fn at(source: &Source, table: &SourceTable, facts: &mut dyn Facts) -> Result<OfTable> {
+fn at(source: &Source, table: &SourceTable, facts: &mut dyn Facts, tell: &Tell) -> Result<OfTable> {
+    let all = about(table.by_rowid(), table.name(), facts)?;
     let columns = &table.table.columns;
     let mut profiles: Vec<Profile> =
         columns.iter().map(|column| Profile::trying(worth_trying(meaning(&column.declared)))).collect();
@@ -96,6 +107,9 @@ fn at(source: &Source, table: &SourceTable, facts: &mut dyn Facts) -> Result<OfT
     let sql = Sql::new("select ").names("", names).text(" from ").table(&table.table.name);
     facts.scan(&sql, &mut |row| {
         size.rows += 1;
+        if size.rows.is_multiple_of(TOLD) {
+            tell(table.name(), Some(size.rows), all);
+        }
         for (profile, value) in profiles.iter_mut().zip(row) {
             profile.see(value);
             size.bytes += match value {
@@ -110,14 +124,27 @@ fn at(source: &Source, table: &SourceTable, facts: &mut dyn Facts) -> Result<OfT
         }
         Ok(())
     })?;
+    tell(table.name(), None, Some(size.rows));
     Ok((profiles, size, numbers))
 }
 
 /// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.
-pub fn check(carry: &Carry, machines: &Machines, facts: &mut dyn Facts) -> Result<(Met, u64, u64)> {
+pub fn check(
+    carry: &Carry,
+    machines: &Machines,
+    rows: u64,
+    facts: &mut dyn Facts,
+    tell: &Tell,
+) -> Result<(Met, u64, u64)> {
+    let what = format!("what would not fit of {}", carry.table);
+    let mut done = 0_u64;
     let mut carrier = Carrier::new(carry, machines);
     let (mut aside, mut stopped) = (0, 0);
     facts.scan(&select(carry, None, None), &mut |row| {
+        done += 1;
+        if done.is_multiple_of(TOLD) {
+            tell(&what, Some(done), Some(rows));
+        }
         match carrier.row(row, &mut |_| Ok(()))? {
             Fate::Carried => {}
             Fate::Aside(..) => aside += 1,
@@ -125,5 +152,6 @@ pub fn check(carry: &Carry, machines: &Machines, facts: &mut dyn Facts) -> Resul
         }
         Ok(())
     })?;
+    tell(&what, None, Some(rows));
     Ok((carrier.met, aside, stopped))
 }

@@ -32,6 +32,7 @@ mod profile;
 mod refusals;
 mod script;
 mod source;
+mod stamps;
 mod steps;
 mod sum;
 mod task;
@@ -538,7 +539,8 @@ impl Operation for Moving {
     fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
         let mut sum = sum::Sum::of(done.details, done.planned);
         sum.ask(&self.options, facts)?;
-        let result = sum.told(done.planned);
+        let mut result = sum.told(done.planned);
+        result["backup"] = json!(done.backup);
         *self.sum.borrow_mut() = sum;
         Ok(Some(result))
     }

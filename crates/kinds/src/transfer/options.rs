@@ -60,6 +60,13 @@ pub struct Options {
     /// written since.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub one_way: bool,
+    /// Tables that nothing but the number of a row tells apart, and whose changes in the target may be lost on the way back: they have none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_way_back: Vec<String>,
+    /// Columns such as `updated_at` that the target sets to the present time with every update of a row that does not set them itself, in
+    /// every table that has them: by triggers, whose statements the plan shows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stamps: Vec<String>,
     /// How many rows of the target may be left behind by `rollback`, because they have no way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept: Option<u64>,
@@ -348,6 +355,11 @@ impl Options {
     /// Whether a program makes the values of a column.
     pub fn has_programs(&self) -> bool {
         self.map.values().any(|table| table.columns.values().any(|column| column.jq.is_some()))
+    }
+
+    /// Whether it is known that the changes of this table have no way back.
+    pub fn lets_go(&self, table: &str) -> bool {
+        self.one_way || self.without_way_back.iter().any(|known| known.eq_ignore_ascii_case(table))
     }
 
     /// Whether it is known not to arrive.

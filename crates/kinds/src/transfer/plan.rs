@@ -12,7 +12,7 @@ use super::profile::Profile;
 use super::source::{self, Source, SourceTable};
 use super::sum::Sum;
 use super::task::{Broken, Carried, Carry};
-use super::{ask, compare, demands, refusals, steps, types};
+use super::{ask, compare, demands, refusals, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -57,7 +57,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let machines = Machines::of(planning.stores.programs().ok().filter(|_| options.has_programs()));
     let looked = match existing {
         true => Looked { sizes: counts(&source, first(&mut sessions)?)?, ..Looked::default() },
-        false => look::at_all(&source, &mut sessions)?,
+        false => look::at_all(&source, &mut sessions, planning.looks)?,
     };
     let Looked { profiles, sizes, ids } = looked;
     let (design, demands, mut findings) = match existing {
@@ -107,11 +107,13 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         }
         let seen = profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
         if existing || !carry.broken.is_empty() || !proven(options, from, carry, seen) {
-            let (met, aside, stopped) = look::check(carry, &machines, reader)?;
+            let rows = sizes.get(&carry.table).map_or(0, |size| size.rows);
+            let (met, aside, stopped) = look::check(carry, &machines, rows, reader, planning.looks)?;
             findings.extend(refusals::of_values(carry, &met, aside, stopped));
         }
     }
     findings.extend(design.left.iter().map(refusals::of_left));
+    findings.extend(stamps::statements(options, &design).1);
     let online = match options.runs_online() {
         true => {
             findings.extend(prepare::findings(options, &carries, reader)?);

@@ -60,7 +60,7 @@ pub fn sequence(table: &NewTable) -> Option<String> {
 }
 
 /// All of it.
-pub fn whole(design: &Design, schema: &str, source: &str) -> String {
+pub fn whole(design: &Design, schema: &str, source: &str, stamps: &[String]) -> String {
     let mut out = format!("-- The tables of `{source}` as PostgreSQL would have them.\n");
     let mut say = |reason: Option<&str>, sql: &str| {
         if let Some(reason) = reason {
@@ -90,6 +90,9 @@ pub fn whole(design: &Design, schema: &str, source: &str) -> String {
     }
     for table in &design.tables {
         say(None, &format!("analyze {}", table.name.quoted()));
+    }
+    for stamp in stamps {
+        say(None, stamp);
     }
     for left in &design.left {
         out.push_str(&format!("-- not carried: {} `{}`: {}\n", left.what, left.name, one_line(&left.why)));

@@ -76,7 +76,7 @@ pub fn into_new(
     steps.extend(statements("finish", "the sequences", schema, sequences)?);
     steps.extend(analyze(design, schema, sizes)?);
     steps.extend(comparisons(options, carries)?);
-    steps.extend(endings(options, online.as_ref())?);
+    steps.extend(endings(options, design, online.as_ref())?);
     Ok(steps)
 }
 
@@ -101,7 +101,7 @@ pub fn into_existing(
     steps.extend(statements("finish", "the sequences", schema, demands.sequences.clone())?);
     steps.extend(analyze(design, schema, sizes)?);
     steps.extend(comparisons(options, carries)?);
-    steps.extend(endings(options, online.as_ref())?);
+    steps.extend(endings(options, design, online.as_ref())?);
     Ok(steps)
 }
 
@@ -192,7 +192,7 @@ fn capture(online: Option<&Online>) -> Result<Option<Step>> {
 }
 
 /// After everything is in: what changed meanwhile, where the application goes on writing, and the end.
-fn endings(options: &Options, online: Option<&Online>) -> Result<Vec<Step>> {
+fn endings(options: &Options, design: &Design, online: Option<&Online>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     if let Some(online) = online {
         let into = || options.into().to_owned();
@@ -205,6 +205,9 @@ fn endings(options: &Options, online: Option<&Online>) -> Result<Vec<Step>> {
         let sent = online.switch.as_ref().map(switched).unwrap_or_default();
         steps.push(step("switch", label, "switch", online.target.clone(), sent, &Task::Switch)?);
     }
+    // when nothing of the transfer would fire them any more, and nothing goes back by itself
+    let stamps = super::stamps::statements(options, design).0;
+    steps.extend(statements("stamp", "columns that tell when a row changed", options.into(), stamps)?);
     let label = "what was kept on the way".to_owned();
     steps.push(step("end", label, "end", options.into().to_owned(), Vec::new(), &Task::End)?);
     Ok(steps)
@@ -285,7 +288,8 @@ pub fn told(
             "references": table.references.len(),
         })
     });
-    let sql = (!existing).then(|| script::whole(design, options.into(), &options.source));
+    let stamps = super::stamps::statements(options, design).0;
+    let sql = (!existing).then(|| script::whole(design, options.into(), &options.source, &stamps));
     json!({
         "source": options.source,
         "tables": tables.collect::<Vec<_>>(),

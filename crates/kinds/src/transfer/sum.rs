@@ -30,6 +30,9 @@ pub struct Sum {
     online: super::online::told::Told,
 }
 
+/// So many times of queries stand in the message; all in the report.
+const TIMED: usize = 4;
+
 fn number(value: &Json, name: &str) -> u64 {
     value[name].as_u64().unwrap_or(0)
 }
@@ -127,6 +130,23 @@ impl Sum {
             let all = of(self.asked.len() as u64, "query", "queries");
             message.push_str(&format!(", {same} of {all} answered alike"));
             result["queries"] = json!(self.asked);
+            // the names of the contract
+            result["query_checks"] =
+                self.asked.iter().map(|one| json!({ "name": one.name, "same": one.is_same() })).collect();
+            let timed: Vec<(&str, f64, f64)> = self
+                .asked
+                .iter()
+                .filter_map(|one| Some((one.name.as_str(), one.source.seconds, one.target.as_ref()?.seconds)))
+                .collect();
+            for (name, before, after) in timed.iter().take(TIMED) {
+                message.push_str(&format!(", {name} {} before and {} after", short(*before), short(*after)));
+            }
+            result["timings_before_after"] = timed
+                .iter()
+                .map(|(name, before, after)| {
+                    json!({ "name": name, "before_seconds": before, "after_seconds": after })
+                })
+                .collect();
         }
         self.online.tell(&mut message, &mut result);
         if !compared.is_empty() {
@@ -261,6 +281,16 @@ pub fn differs(table: &str, compared: &Compared) -> Finding {
         ),
         "find out who wrote meanwhile, empty the target and transfer again",
     )
+}
+
+/// A time that may be short.
+fn short(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 0.001 => format!("{:.0} µs", seconds * 1_000_000.0),
+        _ if seconds < 0.01 => format!("{:.1} ms", seconds * 1_000.0),
+        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1_000.0),
+        _ => format!("{seconds:.1} s"),
+    }
 }
 
 fn merge(all: &mut Vec<Json>, one: &Json) {

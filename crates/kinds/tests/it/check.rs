@@ -99,6 +99,26 @@ fn a_row_whose_parent_is_missing_is_told_with_its_key() {
 }
 
 #[test]
+fn a_row_without_a_rowid_is_told_by_its_primary_key() {
+    // W-040
+    let child = "create table parents (id integer primary key);
+        create table children (a text, b integer, parent integer references parents, primary key (a, b))";
+    let broken = "insert into children values ('x', 1, 5), ('x', 2, null)";
+    for (place, tail) in [(Place::sqlite(), " without rowid"), (Place::postgres(), "")] {
+        place.script(&format!("{child}{tail}"));
+        match place.is_sqlite() {
+            true => place.script(&format!("pragma foreign_keys = off; {broken}")),
+            false => place.admin_script(&format!("set session_replication_role = replica; {broken}")),
+        }
+        let (_, result) = run(&Stage::new(place), Json::Null);
+        let violations = result["foreign_key_violations"].as_array().unwrap();
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert_eq!(violations[0]["primary_key"], json!({"a": "x", "b": 1}));
+        assert_eq!(violations[0]["key"], json!({"parent": 5}));
+    }
+}
+
+#[test]
 fn every_fault_of_a_file_is_told() {
     // S0-090, W-039: all rows of the check, not only the first
     let place = Place::sqlite();

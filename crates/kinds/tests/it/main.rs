@@ -21,6 +21,7 @@ mod engine_lanes;
 mod engine_manners;
 mod engine_report;
 mod engine_terms;
+mod export;
 mod files;
 mod files_bucket;
 mod files_guards;

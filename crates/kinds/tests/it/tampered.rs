@@ -137,6 +137,9 @@ impl Facts for Watched {
     fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64> {
         self.inner.scan(sql, each)
     }
+    fn takes(&mut self, sql: &Sql) -> Result<std::time::Duration> {
+        self.inner.takes(sql)
+    }
     fn access(&mut self, sql: &Sql) -> Result<Access> {
         self.inner.access(sql)
     }

@@ -515,7 +515,7 @@ fn batches_are_as_large_as_asked_and_the_plan_tells_how_the_source_is_used() {
 
 #[test]
 fn questions_have_the_same_answers_on_both_sides() {
-    // S4-019, S4-041, W-099
+    // S4-019, S4-041, S4-042, W-099
     let it = Move::of(SHOP);
     let queries = json!({
         "sums": { "source": "select user_id, count(*), sum(paid), max(at) from orders group by user_id order by 2;",
@@ -527,6 +527,21 @@ fn questions_have_the_same_answers_on_both_sides() {
     assert_eq!(report.status, Status::Completed, "{report:#?}");
     let message = report.operations[0].result.as_ref().unwrap()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("3 of 3 queries answered alike"), "{message}");
+    assert!(message.contains("s before and "), "{message}");
+    let result = report.operations[0].result.as_ref().unwrap();
+    let timed = result["timings_before_after"].as_array().unwrap();
+    assert_eq!(
+        timed.iter().map(|one| one["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["balances", "nothing", "sums"]
+    );
+    for one in timed {
+        assert!(
+            ["before_seconds", "after_seconds"].iter().all(|side| one[side].as_f64().unwrap() > 0.0),
+            "{one}"
+        );
+    }
+    assert_eq!(result["query_checks"][0], json!({"name": "balances", "same": true}));
+    assert!(result["backup"].is_null(), "none was asked for");
     it.to.script("update users set balance = 1 where id = 2");
     let mut asked = queries.clone();
     asked["wrong"] = json!({"source": "select 1", "target": "select 1 from nowhere"});
@@ -542,6 +557,31 @@ fn questions_have_the_same_answers_on_both_sides() {
     let refused =
         it.run(json!({"into_schema": "two", "queries": {"broken": {"source": "select nothing from users"}}}));
     assert_eq!(refused.status, Status::Failed);
+}
+
+#[test]
+fn columns_that_tell_when_a_row_changed_go_on_doing_so() {
+    // W-106
+    let it = Move::of(
+        "create table t (id integer primary key, name text, updated_at datetime, \"Changed\" date, said text);
+         insert into t values (1, 'a', '2020-01-02 03:04:05', '2020-01-02', 'x'), (2, 'b', null, null, 'y');",
+    );
+    let asked = json!({"stamps": ["updated_at", "changed"]});
+    let plan = it.plan(asked.clone());
+    let sql = plan.items[0].result.as_ref().unwrap()["sql"].as_str().unwrap().to_owned();
+    assert!(sql.contains("create trigger \"set_t_updated_at\" before update on \"public\".\"t\""), "{sql}");
+    assert!(plan.items[0].steps.iter().any(|step| step.id == "stamp" && step.statements.len() == 4));
+    let report = it.run(asked);
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(it.list("select count(*) from t where updated_at > '2021-01-01'"), ["0"]);
+    it.to.script("update t set name = 'c' where id = 1");
+    it.to.script("update t set name = 'd', updated_at = '2021-05-05' where id = 2");
+    assert_eq!(it.list("select updated_at > now() - interval '1 hour', \"Changed\" >= current_date - 1 from t where id = 1"), ["t|t"]);
+    assert_eq!(it.list("select updated_at = '2021-05-05' from t where id = 2"), ["t"]);
+    assert_eq!(
+        forbidden(&it.plan(json!({"into_schema": "two", "stamps": ["said", "nowhere"]}))),
+        ["stamp t.said", "stamp nowhere"]
+    );
 }
 
 #[test]

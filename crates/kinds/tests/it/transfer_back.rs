@@ -42,7 +42,7 @@ fn map() -> Json {
 fn options(it: &Move) -> Json {
     let file = it.workshop.folder().join("pointer");
     std::fs::write(&file, "sqlite:///app.db\n").unwrap();
-    json!({ "online": true, "switch": { "file": file }, "map": map() })
+    json!({ "online": true, "switch": { "file": file }, "map": map(), "without_way_back": ["log"] })
 }
 
 fn pointer(it: &Move) -> String {

@@ -98,7 +98,7 @@ fn both_schemas_and_every_value_fit() {
 
 #[test]
 fn ten_kinds_of_dirt_are_met_under_each_policy() {
-    // S4-021, S4-022, S4-023, S4-024, S4-025, W-101, W-102
+    // S4-021, S4-022, S4-023, S4-024, S4-025, W-101, W-102, X-44
     let dirty = || {
         let it = e4();
         it.from.script(DIRTY);

@@ -58,6 +58,7 @@ fn options(it: &Move) -> Json {
     std::fs::write(it.workshop.folder().join(".env"), "OTHER=1\nDATABASE_URL='sqlite:///app.db'\n").unwrap();
     json!({
         "online": true,
+        "without_way_back": ["log"],
         "switch": { "file": it.workshop.folder().join(".env"), "variable": "DATABASE_URL", "value": "at {url}" },
         "map": { "ids": { "columns": { "id": { "uuid": true } } } },
     })
@@ -445,6 +446,14 @@ fn what_cannot_be_followed_is_refused_before_anything_is_done() {
     {
         assert_eq!(codes(json!({"online": true, "switch": switch})), [format!("switch {}", it.from.url())]);
     }
+    // without a key there would be no way back, which is told and must be accepted
+    let keyless =
+        Move::of("pragma journal_mode = wal; create table log (m text); insert into log values ('a')");
+    let told = |options: Json| forbidden(&keyless.plan(options));
+    assert_eq!(told(json!({"online": true})), ["no_way_back log"]);
+    assert_eq!(told(json!({"online": true, "without_way_back": ["Log"]})), Vec::<String>::new());
+    assert_eq!(told(json!({"online": true, "one_way": true})), Vec::<String>::new());
+    assert_eq!(told(json!({})), Vec::<String>::new());
     // another one has its hands on it
     let stop = Stop::default();
     let options = json!({"online": true, "go_back_on": []});

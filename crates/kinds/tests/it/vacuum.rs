@@ -121,7 +121,7 @@ fn a_full_vacuum_needs_names_and_gives_the_space_back() {
 
 #[test]
 fn what_keeps_dead_rows_is_told_with_its_remedy() {
-    // S1-070, S1-086
+    // S1-070, S1-086, W-037: a transaction that is open elsewhere
     let stage = Stage::new(Place::postgres());
     stage.place.script("create table t (id int) with (autovacuum_enabled = false); insert into t select generate_series(1, 5000); analyze");
     let mut other = stage.place.connect();
@@ -241,6 +241,7 @@ fn a_file_gives_pages_back_in_slices_and_stops_when_asked() {
 
 #[test]
 fn a_vacuum_of_a_file_waits_for_the_one_who_writes_and_not_for_ever() {
+    // W-037
     let stage = Stage::new(Place::sqlite());
     stage.place.script(LITE);
     let mut writer = stage.place.connect();

@@ -21,6 +21,7 @@ mod flags;
 mod fleet;
 mod index;
 mod init;
+mod looking;
 mod migrate;
 mod notify;
 mod numbers;
@@ -61,6 +62,11 @@ pub fn main(arguments: Vec<OsString>, environment: &Environment) -> Exit {
     // A worker is started often, so it begins before anything else does.
     if arguments.get(1).is_some_and(|first| first == wiring::JQ_WORKER) {
         return if wiring::serve_jq().is_ok() { Exit::Done } else { Exit::Failed };
+    }
+    let mut arguments = arguments;
+    // what another service called it
+    if let Some(first) = arguments.get_mut(1).filter(|first| *first == "--rollback") {
+        *first = "undo".into();
     }
     let catalogue = wiring::catalogue();
     let color = !environment.no_color();
@@ -158,6 +164,9 @@ fn dispatch(
     let given = choice::database(named, &config)?;
     let config = Arc::new(config);
     let engine = wiring::engine(&config, given.as_ref());
+    if let Some(see) = looking::shown(console) {
+        engine.watch_looks(see);
+    }
     let act = Act { config: &config, engine: &engine, console };
     let actor = environment.actor();
     match name {

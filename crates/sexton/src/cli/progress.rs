@@ -55,7 +55,9 @@ impl<'a> Progress<'a> {
             What::StepDone { step } if item.operation.kind == "transfer" => self.next_step(item, *step),
             What::Started { .. } => self.begin(&item.operation.name, item.matched()),
             What::Advanced { counts, .. } => {
-                self.advance(&item.operation.name, item.matched(), counts.rows())
+                // what leaves the database is not changed
+                let archived = if item.operation.kind == "export" { counts.archived } else { 0 };
+                self.advance(&item.operation.name, item.matched(), counts.rows() + archived)
             }
             What::BeganAgain { reason } => {
                 self.done = 0;

@@ -117,6 +117,7 @@ fn config(catalogue: &[&'static dyn Kind]) -> String {
         ("notifications", "`[notifications]`"),
         ("alerts", "`[alerts]`"),
         ("api", "`[api]`"),
+        ("pool", "`[pool]`"),
     ] {
         let Some(section) = schema.property(name) else { continue };
         let _ = write!(text, "\n## {title}\n\n{}\n", one_line(section.about));

@@ -44,6 +44,7 @@ fn stay(
     let clock = act.engine.clock();
     let tell =
         |text: &str| act.console.note(&format!("{} {text}", clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")));
+    config.sessions.begin(config, &mut |text| tell(&format!("warning: {text}")));
     let service = Service {
         config: act.config,
         host,

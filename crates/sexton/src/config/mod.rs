@@ -10,6 +10,7 @@ mod channels;
 mod document;
 mod environment;
 mod operations;
+mod pool;
 mod problem;
 mod resolve;
 mod salvage;
@@ -25,6 +26,7 @@ pub use channels::wrong_recipient;
 pub use document::{Node, Value};
 pub use environment::Environment;
 pub use operations::{MANNERS, Override, Overrides, THRESHOLD, override_manners};
+pub use pool::PoolSection;
 pub use problem::{Problem, Problems, nearest};
 pub use salvage::load_what_holds;
 pub use schema::{Property, Schema};
@@ -97,6 +99,10 @@ pub struct Config {
     pub api: ApiSection,
     /// Where traces of runs go.
     pub traces: Option<Arc<notify::Traces>>,
+    /// How many sessions a process keeps that stays.
+    pub pool: PoolSection,
+    /// Those sessions.
+    pub sessions: crate::wiring::Sessions,
     /// What must never be printed.
     pub secrets: Vec<SecretString>,
     /// The moment that counts as now, for tests.
@@ -404,6 +410,8 @@ impl Config {
             notify: notify::Settings::default(),
             api: ApiSection::default(),
             traces: None,
+            pool: PoolSection::default(),
+            sessions: Default::default(),
             secrets: Vec::new(),
             now: set_clock(environment)?,
         })

@@ -7,6 +7,7 @@ use super::backups;
 use super::document::Node;
 use super::environment::Environment;
 use super::operations::{manners_of, options_of};
+use super::pool::PoolSection;
 use super::problem::Problem;
 use super::schedules;
 use super::schema::bytes;
@@ -91,6 +92,8 @@ pub fn config(
         notify,
         api: section::<ApiSection>(tree, "api").within(folder),
         traces,
+        pool: section::<PoolSection>(tree, "pool"),
+        sessions: Default::default(),
         secrets,
         now: None,
     })

@@ -4,6 +4,7 @@
 //! come from the kinds' own schemas.
 
 use super::api::ApiSection;
+use super::pool::PoolSection;
 use super::telemetry::TelemetrySection;
 use engine::Severity;
 use engine::age::Age;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 pub struct File {
     /// Where editors find the schema of this file (`sexton config schema`). Not used by sexton itself.
     pub schema: Option<String>,
-    /// The order of `--all` and of groups: `by_phase` (checks, backups, clean-up, vacuum, reindex, views, measuring) or
+    /// The order of `--all` and of groups: `by_phase` (checks, backups, clean-up, vacuum, reindex, analyze, views, measuring) or
     /// `as_listed`.
     pub order: Order,
     /// Refuse the first real run of an operation that had no dry run yet.
@@ -56,6 +57,8 @@ pub struct File {
     pub api: ApiSection,
     /// Traces of runs for OpenTelemetry.
     pub telemetry: TelemetrySection,
+    /// How many sessions to each server `sexton serve` keeps.
+    pub pool: PoolSection,
     /// Tables of applications that get a row for each run, by any name.
     pub run_log: BTreeMap<String, RunLogSection>,
     /// Other values for some of the keys above, chosen by `--profile NAME`.

@@ -108,6 +108,9 @@ pub fn check(tree: &Node, catalogue: &[&'static dyn Kind], problems: &mut Vec<Pr
     for (_, run_log) in tree.entry("run_log").map(Node::entries).unwrap_or_default() {
         check_database(run_log, tree, problems);
     }
+    if let Some(own) = tree.entry("pool") {
+        super::pool::check(own, problems);
+    }
     if let Some(own) = tree.entry("api") {
         api::check(own, tree, problems);
     }

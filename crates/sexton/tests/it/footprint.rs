@@ -85,6 +85,91 @@ fn a_large_clean_up_needs_little_memory_and_lets_others_write() {
     }
 }
 
+#[test]
+fn a_million_rows_go_out_to_a_file_and_a_large_file_comes_in_with_little_memory() {
+    // W-098
+    let desk = Desk::empty();
+    desk.place.script(
+        "create table t (id integer primary key, name text, price real);
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) insert into t select i, 'name ' || i, i / 7.0 from n;
+         create table other (id integer primary key, name text, price real);",
+    );
+    let peak = |line: &str| {
+        let mut run = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut peak = 0;
+        loop {
+            peak = peak.max(peak_kb(run.id()));
+            if let Some(status) = run.try_wait().unwrap() {
+                assert!(status.success(), "{line}: {status}");
+                return peak;
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    };
+    let out = peak("export --database ./app.db --store ./out --tables t");
+    assert!((1_000..150_000).contains(&out), "{out} kB");
+    // the first rows of it, so that a debug build is done in a moment; the bench brings all of them
+    let file = std::fs::read_to_string(desk.file("out/t_export.jsonl")).unwrap();
+    assert_eq!(file.lines().count(), 1_000_000);
+    let some: String = file.lines().take(60_000).flat_map(|line| [line, "\n"]).collect();
+    desk.write("some.jsonl", &some);
+    let back =
+        peak("import --database ./app.db --store ./ --files other=some.jsonl --yes --min-free-disk-mb 0");
+    assert!((1_000..150_000).contains(&back), "{back} kB");
+    assert_eq!(
+        desk.count("other o join t on o.id = t.id and o.name = t.name and o.price is t.price"),
+        60_000
+    );
+}
+
+/// How many sessions of ours the server has.
+fn sessions(place: &Place) -> i64 {
+    let ours = "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'sexton%'";
+    place.rows(ours)[0][0].as_text().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_process_that_serves_keeps_sessions_and_a_command_opens_few() {
+    // S4-050, S4-051, X-24
+    let desk = large(Place::postgres());
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &format!("{config}\n[pool]\nmin = 30\n"));
+    let wrong = desk.sexton("config check").ends(2);
+    assert!(wrong.stderr.contains("`min` is 30, but no more than `size` are kept"), "{}", wrong.stderr);
+    let pool = "[pool]\nmin = 5\nsize = 20\noverflow = 30\nwait_timeout = 30\nrecycle = 3600\n";
+    desk.write("sexton.toml", &format!("{config}\n{pool}"));
+    desk.sexton("config check").ends(0);
+    let count = |line: &str, until: &dyn Fn(i64) -> bool| {
+        let mut run = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut most, began) = (0, Instant::now());
+        while run.try_wait().unwrap().is_none() && !until(most) && began.elapsed() < Duration::from_secs(60) {
+            most = most.max(sessions(&desk.place));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = run.kill();
+        run.wait().unwrap();
+        most
+    };
+    assert_eq!(count("serve", &|most| most >= 5), 5, "as many as are open from the start");
+    let most = count("run logs --yes --min-free-disk-mb 0", &|_| false);
+    assert!((1..=4).contains(&most), "{most} sessions");
+    assert_eq!(desk.count("audit_log where created_at < '2021-01-01'"), 0);
+}
+
+#[test]
+fn a_load_test_before_and_after_a_move_is_in_the_repository_with_figures() {
+    // S4-045; cargo runs it for a moment as a test of its own
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    assert!(read("bench/run").contains("bench/run load"));
+    let readme = read("bench/README.md");
+    let (_, figures) = readme.split_once("## Load, before and after the move").unwrap();
+    let row = figures.lines().find(|line| line.starts_with("| 20 |")).unwrap();
+    let rate = |cell: &str| cell.trim_matches([' ', '*']).split(' ').next().unwrap().parse::<f64>().unwrap();
+    let cells: Vec<&str> = row.split('|').collect();
+    assert!(rate(cells[4]) > rate(cells[2]), "{row}");
+}
+
 /// The most memory that a process has had; 0 when it is gone.
 fn peak_kb(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use testkit::Place;
 
 fn guides() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides");
@@ -104,7 +105,7 @@ fn not_printed<'a>(shown: &'a [String], output: &str) -> Option<&'a String> {
 
 #[test]
 fn every_command_in_the_guides_works_and_prints_what_is_shown() {
-    // S0-110, S1-081, S3-062
+    // S0-110, S1-081, S3-062, S4-057
     const BETWEEN: &str = "=== the next block ===";
     let program = Path::new(env!("CARGO_BIN_EXE_sexton")).parent().unwrap().display().to_string();
     let (mut run, mut compared, mut wrong) = (0, 0, Vec::new());
@@ -116,12 +117,20 @@ fn every_command_in_the_guides_works_and_prints_what_is_shown() {
         let blocks: Vec<&str> = steps.iter().map(|step| step.script.as_str()).collect();
         let script = format!("exec 2>&1\nset -e\n{}", blocks.join(&format!("\necho '{BETWEEN}'\n")));
         let folder = tempfile::tempdir().unwrap();
+        // those about PostgreSQL get two empty databases
+        let databases: Vec<Place> = if script.contains("$DATABASE_URL") {
+            vec![Place::postgres(), Place::postgres()]
+        } else {
+            Vec::new()
+        };
+        let urls = ["DATABASE_URL", "STAGING_URL"].into_iter().zip(databases.iter().map(Place::url));
         let output = Command::new("sh")
             .args(["-c", &script])
             .current_dir(folder.path())
             .env_clear()
             .env("PATH", format!("{program}:/usr/bin:/bin"))
             .env("HOME", folder.path())
+            .envs(urls)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

@@ -176,6 +176,20 @@ fn old_runs_are_forgotten_but_for_the_last_of_each_operation() {
 }
 
 #[test]
+fn a_clean_up_of_logs_leaves_the_history_of_maintenance_alone() {
+    // W-057
+    let desk = Desk::ready();
+    desk.sexton("run logs --yes").ends(0);
+    let old = desk.runs();
+    let state = testkit::Place::elsewhere(&desk.file(".sexton/state.db").display().to_string());
+    state.script("update sexton_runs set started_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-200 days')");
+    desk.sexton("run logs --yes").ends(0);
+    desk.sexton("run logs --yes").ends(0);
+    assert!(desk.runs().contains(&old[0]), "{:?}", desk.runs());
+    desk.sexton(&format!("runs show {}", old[0])).ends(0);
+}
+
+#[test]
 fn numbers_that_make_no_sense_are_refused_where_they_are_said() {
     let desk = Desk::ready();
     desk.sexton("run logs --yes").ends(0);

@@ -52,6 +52,20 @@ fn without_a_configuration_a_folder_brings_a_database_up_and_down() {
 }
 
 #[test]
+fn a_migration_that_is_broken_is_no_success() {
+    // W-045
+    let desk = desk();
+    desk.write("migrations/0003_broken.sql", "-- sexton:up\ncreate table orders (id integer);\n");
+    let said = migrate(&desk, "up --output result").ends(1).json();
+    assert_eq!(said["success"], false, "{said:#}");
+    let status = migrate(&desk, "status --output json").ends(0).json();
+    assert_eq!(
+        (status["migrations"][1]["state"].clone(), status["migrations"][2]["state"] == "applied"),
+        (json!("applied"), false)
+    );
+}
+
+#[test]
 fn the_check_says_in_one_document_whether_something_is_to_be_done() {
     // S0-008, S0-030
     let desk = desk();

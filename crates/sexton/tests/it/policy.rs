@@ -47,12 +47,12 @@ fn what_is_needed_comes_first_in_all() {
 
 #[test]
 fn listed_order_replaces_phases_where_the_configuration_says_so() {
-    //
-    let space = "[operation.space]\nkind = \"vacuum\"\n";
+    // X-16, W-037
+    let space = "[operation.seen]\nkind = \"analyze\"\n[operation.built]\nkind = \"reindex\"\nall = true\n[operation.space]\nkind = \"vacuum\"\n";
     for (order, expected) in [
-        ("", ["logs", "sessions", "space"]),
-        ("order = \"by_phase\"\n", ["logs", "sessions", "space"]),
-        ("order = \"as_listed\"\n", ["space", "logs", "sessions"]),
+        ("", ["logs", "sessions", "space", "built", "seen"]),
+        ("order = \"by_phase\"\n", ["logs", "sessions", "space", "built", "seen"]),
+        ("order = \"as_listed\"\n", ["seen", "built", "space", "logs", "sessions"]),
     ] {
         let desk = Desk::ready_with(&format!("{order}{space}"));
         let report = desk.sexton("run --all --dry-run --output report").ends(0).json();

@@ -138,7 +138,7 @@ fn a_schedule_is_added_approved_run_switched_and_removed_without_a_restart() {
 
 #[test]
 fn what_would_be_run_can_be_registered_instead() {
-    // S1-009
+    // S1-009, X-52
     let desk = desk();
     desk.sexton("run --schedule daily").ends(0);
     assert_eq!(desk.count("audit_log"), 400);
@@ -153,6 +153,16 @@ fn what_would_be_run_can_be_registered_instead() {
         (&json!(["sessions"]), &json!("0 3 * * sun"), &json!({"batch_size": 50}))
     );
     desk.sexton("run --schedule monthly").ends(2);
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &format!("{config}\n[operation.reindex]\nkind = \"reindex\"\nall = true\n"));
+    desk.sexton("run --schedule monthly").ends(0);
+    assert_eq!(
+        (&listed(&desk, "monthly")["run"], &listed(&desk, "monthly")["cron"]),
+        (&json!(["reindex"]), &json!("0 4 * * sun#1"))
+    );
+    desk.sexton("run --schedule weekly --dry-run").ends(0);
+    let all: Vec<String> = serde_json::from_value(listed(&desk, "weekly")["run"].clone()).unwrap();
+    assert_eq!(all.len(), 3, "{all:?}");
     desk.sexton("run logs --schedule hourly").ends(2);
 }
 

@@ -24,7 +24,7 @@ const ORDER: &str = "pragma foreign_keys = on; begin immediate; insert into orde
 
 fn line(to: &Place, more: &str) -> String {
     format!(
-        "--source app.db --database '{}' --switch file=.env --switch variable=DATABASE_URL {more}",
+        "--source app.db --database '{}' --switch file=.env --switch variable=DATABASE_URL --without-way-back log {more}",
         to.url()
     )
 }
@@ -83,7 +83,7 @@ fn the_same_command_with_a_profile_goes_to_a_staging_database() {
     desk.place.script(SHOP);
     std::fs::write(desk.file(".pointer"), "app.db\n").unwrap();
     let config = format!(
-        "[database.old]\nurl = \"app.db\"\n[database.new]\nurl = \"{}\"\n[operation.move]\nkind = \"transfer\"\ndatabase = \"new\"\n\
+        "[database.old]\nurl = \"app.db\"\n[database.new]\nurl = \"{}\"\n[operation.move]\nkind = \"transfer\"\ndatabase = \"new\"\nwithout_way_back = [\"log\"]\n\
          source = \"old\"\n[profile.staging.database.new]\nurl = \"{}\"\n",
         to.url(),
         staging.url()

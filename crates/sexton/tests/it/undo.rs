@@ -20,6 +20,21 @@ fn undo_puts_back_what_the_last_run_changed() {
 }
 
 #[test]
+fn each_way_back_has_a_word_of_its_own_and_the_old_one_is_understood() {
+    //
+    let desk = Desk::ready();
+    let before = desk.place.dump();
+    let helps = |line: &str| desk.sexton(&format!("{line} --help")).ends(0).stdout;
+    assert!(helps("migrate").contains("down") && helps("undo").contains("Put back what a run changed"));
+    assert!(helps("transfer").contains("rollback") && !helps("migrate").contains("rollback"));
+    desk.sexton("run logs --yes").ends(0);
+    let run = desk.runs()[0].clone();
+    desk.sexton(&format!("--rollback {run} --yes")).ends(0);
+    assert_eq!(desk.place.dump(), before);
+    desk.sexton("--rollback").ends(2);
+}
+
+#[test]
 fn a_row_that_is_in_the_way_is_reported_and_not_overwritten() {
     // W-078
     let desk = Desk::ready();

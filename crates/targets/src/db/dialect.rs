@@ -200,6 +200,11 @@ pub trait Dialect: Send + Sync {
     /// An expression for a key that no row of `table` has, another one for each row of a select without grouping; none
     /// where the column has no way to make one.
     fn new_key(&self, table: &Table, column: &Column) -> Option<Sql>;
+    /// Queries that make the numbers which the database gives to new rows of a table go on after the highest there is; never back.
+    fn catch_up(&self, table: &Table) -> Vec<Sql> {
+        let _ = table;
+        Vec::new()
+    }
     /// An expression over `t`: about how many bytes a row takes in its table, without indexes.
     fn row_bytes(&self, table: &Table) -> String;
     /// An expression over `t` that gives the column's value in a form that leaves the database without loss: as it is,

@@ -110,6 +110,8 @@ pub trait Facts: Send {
     fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64>;
     /// Like `query`, in bulk: each row where the database has it, without a copy.
     fn scan(&mut self, sql: &Sql, each: &mut dyn FnMut(&[Seen<'_>]) -> Result<()>) -> Result<u64>;
+    /// How long the rows of one statement take, from asking to the last one, which is all that is done with them.
+    fn takes(&mut self, sql: &Sql) -> Result<std::time::Duration>;
     /// How the database would find the rows of `sql`, without running it.
     fn access(&mut self, sql: &Sql) -> Result<Access>;
     /// The end of a window of the physical walk that starts at `from` (none: the beginning) and holds about `rows` rows;

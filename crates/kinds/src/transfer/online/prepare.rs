@@ -2,7 +2,7 @@
 
 use super::super::design::Design;
 use super::super::existing::Demands;
-use super::super::options::Options;
+use super::super::options::{Action, Options};
 use super::super::source::{Source, SourceTable};
 use super::super::task::Carry;
 use super::ask::Source as Asked;
@@ -99,6 +99,17 @@ pub fn findings(options: &Options, carries: &[Carry], reader: &mut dyn Facts) ->
             &carry.table,
             "nothing tells its rows apart, so their changes cannot be followed",
             "give it a primary key, or leave it out with `drop = true` in `map`",
+        ));
+    }
+    let by_number = |carry: &&Carry| carry.columns.iter().any(|column| column.target == ROWID);
+    let runs = options.action == Action::Run;
+    for carry in carries.iter().filter(by_number).filter(|carry| runs && !options.lets_go(&carry.table)) {
+        let table = &carry.table;
+        found.push(Finding::forbid(
+            "no_way_back",
+            table,
+            "nothing but a number of SQLite tells its rows apart: once the application writes into the target, what it changes there cannot be carried back",
+            format!("give it a primary key, or say that this may be: `--without-way-back {table}` (`without_way_back = [\"{table}\"]`)"),
         ));
     }
     if let Some(there) = entry::read(reader)? {

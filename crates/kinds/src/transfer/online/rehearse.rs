@@ -51,11 +51,17 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         into_schema: Some(SCHEMA.to_owned()),
         switch: None,
         one_way: false,
+        // they are about tables of the application, which are elsewhere
+        queries: Default::default(),
+        // they would change what is compared
+        stamps: Vec::new(),
         ..options.clone()
     };
     let mut planned = plan::plan(&inner, target, planning)?;
     // on the copy there is nobody to be kept waiting, nor anybody to be sent
-    planned.findings.retain(|finding| !["no_switch", "source_locked"].contains(&finding.code.as_str()));
+    planned
+        .findings
+        .retain(|finding| !["no_switch", "source_locked", "no_way_back"].contains(&finding.code.as_str()));
     let Some(first) = planned.steps.first_mut() else { return Ok(planned) };
     let Task::Capture(mut online) = Task::read(first)? else { return Ok(planned) };
     online.source = copy(&options.source, planning.stores)?;

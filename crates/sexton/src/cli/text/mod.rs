@@ -57,6 +57,9 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         let tables = item.steps.iter().filter(|step| step.action == "load").count() as u64;
         return format!("{place}: {} of {}", rows(item.matched()), of(tables, "table", "tables"));
     }
+    if ["export", "import"].contains(&about.kind.as_str()) {
+        return format!("{place}: {}", written(item, plan));
+    }
     if let Some(chores) = chores(item, plan) {
         return format!("{place}: {chores}");
     }
@@ -79,6 +82,21 @@ pub fn headline(plan: &Plan, item: &Item) -> String {
         }
     }
     format!("{place}: {}", parts.join(", "))
+}
+
+/// Rows on their way out to files, or in from them.
+fn written(item: &Item, plan: &Plan) -> String {
+    let tables: Vec<&Step> =
+        item.steps.iter().filter(|step| step.facts.iter().any(|(name, _)| name == "file")).collect();
+    let about = if tables.iter().all(|step| step.exact) { "" } else { "about " };
+    let place = item.steps.last().map_or("", |step| step.object.as_str());
+    let mut parts =
+        vec![format!("{about}{} of {}", rows(item.matched()), of(tables.len() as u64, "table", "tables"))];
+    if item.operation.kind == "export" {
+        parts.push(format!("into {}", place.rsplit_once('/').map_or(place, |(folder, _)| folder)));
+    }
+    parts.extend(kept(&item.undo, plan));
+    parts.join(", ")
 }
 
 /// What happens to which migrations.

@@ -87,6 +87,10 @@ fn said(operation: &OperationReport) -> String {
         Status::Refused => operation.errors.join("; "),
         Status::Failed if operation.kind == "backup" => "there is no backup".to_owned(),
         Status::Failed if operation.targets.is_empty() => "it could not be planned".to_owned(),
+        Status::Completed if operation.dry_run && ["export", "import"].contains(&operation.kind.as_str()) => {
+            let how = if operation.kind == "import" { "come in" } else { "be written" };
+            format!("{} would {how}; nothing was changed", things(operation, operation.rows_matched))
+        }
         Status::Completed if operation.dry_run && counts.restored > 0 => {
             format!("{} would be put back; nothing was changed", things(operation, counts.restored))
         }
@@ -122,6 +126,7 @@ fn said(operation: &OperationReport) -> String {
         Status::Completed if operation.batches == 0 => "nothing to do".to_owned(),
         _ => {
             let mut text = match counts.restored {
+                _ if operation.kind == "import" => things(operation, counts.rows()),
                 0 => things(operation, counts.rows()),
                 restored => format!("{} put back", things(operation, restored)),
             };
