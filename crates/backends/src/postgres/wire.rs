@@ -110,6 +110,7 @@ impl Wire {
             notices: Vec::new(),
             noticed: Vec::new(),
             longest: self.longest,
+            announced: false,
             transaction: b'I',
             lost: false,
             home: None,
