@@ -281,12 +281,8 @@ fn rows_are_written_again_before_their_place_and_stay_the_same() {
                 break;
             }
         }
-        // Before 14 they find their place outside of the range at once.
-        let filling = place.version() >= 14;
-        assert!(
-            counts[0].0 > 20 && (counts[0].1 > 0) == filling,
-            "the first time fills the pages: {counts:?}"
-        );
+        // Whether some find their place within the range at first depends on what the server has cleaned there.
+        assert!(counts[0].0 > 20, "the first time fills the pages: {counts:?}");
         assert_eq!(counts.last(), Some(&(0, 0, 0)), "then they are empty: {counts:?}");
         drop(tx);
     }

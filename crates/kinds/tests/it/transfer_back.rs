@@ -287,12 +287,19 @@ fn a_rehearsal_goes_there_and_back_and_leaves_nothing() {
     };
     clean("");
     // what would go wrong is told, and leaves nothing either
-    let mut asked = json!({"action": "rehearse", "map": map()});
-    asked["queries"] = json!({"wrong": {"source": "select 1", "target": "select 2"}});
-    let report = it.run(asked);
+    it.to.admin_script(
+        "create function public.refuse() returns event_trigger language plpgsql as $$ begin raise 'no index today'; end $$;
+         create event trigger refuse on ddl_command_start when tag in ('CREATE INDEX') execute function public.refuse()",
+    );
+    let report = it.run(json!({"action": "rehearse", "map": map()}));
+    it.to.admin_script("drop event trigger refuse; drop function public.refuse()");
     assert_eq!(report.status, Status::Failed);
-    assert!(format!("{:?}", report.operations[0].errors).contains("the query `wrong`"));
+    assert!(format!("{:?}", report.operations[0].errors).contains("no index today"));
     clean("failed");
+    // questions are about tables of the application, which are not those of a rehearsal: that is told
+    let asked = json!({"action": "rehearse", "map": map(), "queries": {"all": {"source": "select count(*) from users"}}});
+    let plan = it.plan(asked);
+    assert!(plan.items[0].findings.iter().any(|found| found.code == "not_asked"), "{plan:?}");
     // nor does a death, once it went on
     let plan = it.plan(json!({"action": "rehearse", "map": map()}));
     for nth in [40, 90, 140, 190] {

@@ -108,7 +108,7 @@ fn a_million_rows_go_out_to_a_file_and_a_large_file_comes_in_with_little_memory(
     };
     let out = peak("export --database ./app.db --store ./out --tables t");
     assert!((1_000..150_000).contains(&out), "{out} kB");
-    // the first rows of it, so that a debug build is done in a moment; the bench brings all of them
+    // the first rows of it, so that a debug build is done in a moment
     let file = std::fs::read_to_string(desk.file("out/t_export.jsonl")).unwrap();
     assert_eq!(file.lines().count(), 1_000_000);
     let some: String = file.lines().take(60_000).flat_map(|line| [line, "\n"]).collect();

@@ -8,7 +8,9 @@ use super::super::task::{Carry, Task};
 use super::super::{carried, plan, steps};
 use super::entry::{Entry, State};
 use super::{CHECK, ROWID, noted};
-use engine::{Batch, Counts, Error, Planned, Planning, Result, Stores, TableDigest, Work, digest_of};
+use engine::{
+    Batch, Counts, Error, Finding, Planned, Planning, Result, Stores, TableDigest, Work, digest_of,
+};
 use serde_json::json;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -62,6 +64,14 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     planned
         .findings
         .retain(|finding| !["no_switch", "source_locked", "no_way_back"].contains(&finding.code.as_str()));
+    if !options.queries.is_empty() {
+        planned.findings.push(Finding::note(
+            "not_asked",
+            SCHEMA,
+            "the configured queries are not asked: they are about the tables of the application, which are elsewhere",
+            "rehearse into a staging database to have them asked: the same transfer with `--profile staging`",
+        ));
+    }
     let Some(first) = planned.steps.first_mut() else { return Ok(planned) };
     let Task::Capture(mut online) = Task::read(first)? else { return Ok(planned) };
     online.source = copy(&options.source, planning.stores)?;
