@@ -19,8 +19,10 @@ use notify::{Ended, Post};
 use scheduler::{Fleet, Looker, Member, Outcome, Requests, Schedule, Worker};
 use std::time::Duration;
 
-/// Between two looks for something to do where nobody can be heard, and after something went wrong.
+/// After something went wrong.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks for something to do that another process may have added, where nobody can be heard.
+const IDLE: Duration = Duration::from_secs(1);
 /// The same where others are heard: what was missed all the same waits so long.
 const SELDOM: Duration = Duration::from_secs(15);
 /// Right after somebody else was quicker.
@@ -293,7 +295,8 @@ impl Service<'_> {
                     let timetable = engine.timetable();
                     timetable.and_then(|timetable| Ok(timetable.quiet(engine.clock().now(), SELDOM)?))
                 }
-                _ => Ok(PAUSE),
+                Ok(_) => Ok(IDLE),
+                Err(_) => Ok(PAUSE),
             };
             trouble.tell(outcome.map(drop), self.tell);
             door.wait(rung, pause.unwrap_or(PAUSE).max(AT_ONCE), stop);
