@@ -24,10 +24,12 @@ const BEHIND: Duration = Duration::from_millis(600);
 /// The table that this process vacuumed last, on whatever server: the figures of that time may be of before it.
 static LAST: Mutex<Option<(TableName, Instant)>> = Mutex::new(None);
 
-/// Waits until the figures of the server are of after the last vacuum of the table. True where it had to: they are to be read again.
-pub(super) fn wait_for_figures(session: &mut Connected, table: &TableName) -> Result<bool> {
+/// Waits until the figures of the server are of after the last vacuum of the table, or of all. True where it had to: they are to be
+/// read again.
+pub(super) fn wait_for_figures(session: &mut Connected, only: Option<&TableName>) -> Result<bool> {
+    let is_it = |table: &TableName| only.is_none_or(|only| only == table);
     let last =
-        LAST.lock().ok().and_then(|last| last.as_ref().filter(|(name, _)| name == table).map(|(_, at)| *at));
+        LAST.lock().ok().and_then(|last| last.as_ref().filter(|(table, _)| is_it(table)).map(|(_, at)| *at));
     let left = last.map_or(Duration::ZERO, |last| BEHIND.saturating_sub(last.elapsed()));
     if session.dialect.version() >= 150_000 || left.is_zero() {
         return Ok(false);

@@ -25,9 +25,7 @@ pub(super) fn look(session: &mut Connected, only: Option<&TableName>) -> Result<
     let asked = Sql::new(&tables_query(version)).add(&which).text(" order by 2, 3");
     let mut tables = session.rows(&asked)?;
     let has_dead = |row: &Row| row.get(DEAD).and_then(Value::as_real).is_some_and(|dead| dead > 0.0);
-    if let Some(table) = only.filter(|_| tables.iter().any(has_dead))
-        && super::chores::wait_for_figures(session, table)?
-    {
+    if tables.iter().any(has_dead) && super::chores::wait_for_figures(session, only)? {
         // The vacuum took these rows, and nobody must be blamed for them.
         tables = session.rows(&asked)?;
     }

@@ -80,7 +80,6 @@ fn one_document_has_all_sections() {
         create table workflows (id integer primary key, created_by integer references agents (id));
         create table workflow_executions (id integer primary key, workflow integer, started_by integer references agents (id));";
     both(tables, tables, |stage| {
-        stage.place.wait_for_figures();
         let found = result(stage, "inspect", Json::Null);
         for section in [
             "database",

@@ -26,6 +26,7 @@ pub fn both(sqlite: &str, postgres: &str, mut test: impl FnMut(&Stage)) {
         let name = place.name();
         let stage = Stage::new(place);
         stage.place.script2(sqlite, postgres);
+        stage.place.wait_for_figures();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&stage)));
         if let Err(panic) = outcome {
             let text = panic

@@ -128,6 +128,7 @@ fn what_keeps_dead_rows_is_told_with_its_remedy() {
     other.script("begin isolation level repeatable read").unwrap();
     other.integers("select 1").unwrap();
     stage.place.script("delete from t");
+    stage.place.wait_for_figures();
     let (report, _) = run(&stage, "vacuum", json!({"tables": ["t"]}));
     assert_eq!(report.status, Status::Partial, "{report:#?}");
     let found = report.operations[0].findings.iter().find(|finding| finding.code == "pinned").unwrap();
@@ -280,6 +281,7 @@ fn what_was_never_analysed_or_changed_much_is_analysed() {
             assert!(names.contains(&"p") && names.contains(&"t"), "{names:?}");
             assert_eq!(stage.number("select count(*) from pg_stats where tablename = 'p'"), 2);
         }
+        stage.place.wait_for_figures();
         let again = plan(stage, "analyze", Json::Null);
         assert_eq!(objects(&again), Vec::<&str>::new());
         let (report, _) = run(stage, "analyze", json!({"tables": ["t"]}));
