@@ -65,6 +65,7 @@ fn a_table_that_is_half_empty_becomes_half_as_large_and_no_value_changes() {
             );
             assert!(step.statements[1].contains("set \"n\" = t.\"n\""), "{:?}", step.statements);
             // Clean, with statistics, and nothing to do the next time.
+            stage.place.wait_for_figures();
             let clean =
                 "select count(*) from pg_stat_user_tables where relname = 't' and last_analyze is not null";
             assert_eq!(stage.number(clean), 1);

@@ -176,6 +176,7 @@ fn an_end_that_somebody_may_still_look_at_is_told() {
     let mut other = stage.place.connect();
     other.script("begin isolation level repeatable read").unwrap();
     other.integers("select 1").unwrap();
+    stage.place.wait_for_figures();
     let before = stage.place.dump();
     let (report, _) = run(&stage, json!({"tables": ["t"], "reindex": false}));
     assert_eq!(report.status, Status::Partial, "{report:#?}");
