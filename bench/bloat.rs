@@ -78,19 +78,9 @@ const SHAPES: &[(&str, &str, &str)] = &[
 ];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<u64>().ok()
-    };
-    let rows = number("--rows").unwrap_or(if has("--bench") { 1_000_000 } else { 40_000 });
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let number = |name: &str| said.number::<u64>(name);
+    let rows = number("--rows").unwrap_or(if said.has("--bench") { 1_000_000 } else { 40_000 });
     let folder = std::env::temp_dir().join(format!("sexton-bench-bloat-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let server =

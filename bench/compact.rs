@@ -20,20 +20,10 @@ const DISK: f64 = 5.0;
 const WAIT_MS: f64 = 250.0;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let text = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
-    let number = |name: &str| text(name)?.replace('_', "").parse::<u64>().ok();
-    let measured = has("--bench");
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let text = |name: &str| said.text(name);
+    let number = |name: &str| said.number::<u64>(name);
+    let measured = said.has("--bench");
     let megabytes = number("--mb").unwrap_or(if measured { 1_000 } else { 12 });
     let rounds = number("--rounds").unwrap_or(1);
     let base = text("--folder").map_or_else(std::env::temp_dir, PathBuf::from);

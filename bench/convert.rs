@@ -32,28 +32,15 @@ const PROGRAMS: [(&str, &str); 3] = [
 ];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    if let [first, place] = arguments.as_slice()
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    if let [first, place] = said.all()
         && first == WRITER
     {
         return write(place);
     }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<u64>().ok()
-    };
-    let text = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
-    let measured = has("--bench");
+    let number = |name: &str| said.number::<u64>(name);
+    let text = |name: &str| said.text(name);
+    let measured = said.has("--bench");
     let rows = number("--rows").unwrap_or(if measured { 5_000_000 } else { 20_000 });
     let documents = number("--documents").unwrap_or(if measured { 200_000 } else { 2_000 });
     let rounds = number("--rounds").unwrap_or(1);

@@ -17,19 +17,9 @@ const SECONDS: f64 = 3.0;
 const PEAK_MB: f64 = 64.0;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<usize>().ok()
-    };
-    let (tables, rounds) = match has("--bench") {
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let number = |name: &str| said.number::<usize>(name);
+    let (tables, rounds) = match said.has("--bench") {
         true => (number("--tables").unwrap_or(1_000), number("--rounds").unwrap_or(5)),
         false => (40, 1),
     };

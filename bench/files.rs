@@ -54,21 +54,14 @@ struct Outcome {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if let [first, variant, folder] = arguments.as_slice()
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    if let [first, variant, folder] = said.all()
         && first == "child"
     {
         return child(variant, Path::new(folder));
     }
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let smoke = !has("--bench");
-    let flags = read(&arguments, smoke);
+    let smoke = !said.has("--bench");
+    let flags = read(said.all(), smoke);
     make(&flags);
     measure(&flags);
     if !flags.keep {

@@ -16,19 +16,9 @@ use testkit::Server;
 const TEST: &str = "the_load_test_works_for_a_moment";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<u64>().ok()
-    };
-    let measured = has("--bench");
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let number = |name: &str| said.number::<u64>(name);
+    let measured = said.has("--bench");
     let users = number("--users").unwrap_or(if measured { 100_000 } else { 500 });
     let seconds = number("--seconds").map_or(if measured { 10.0 } else { 0.5 }, |seconds| seconds as f64);
     let sessions: Vec<u64> = number("--sessions").map_or(vec![1, 4, 20], |one| vec![one]);

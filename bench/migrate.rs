@@ -16,20 +16,10 @@ use testkit::Server;
 const TEST: &str = "the_benchmark_of_migrations_works_on_few_of_them";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let text = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
-    let number = |name: &str| text(name)?.replace('_', "").parse::<u64>().ok();
-    let measured = has("--bench");
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let text = |name: &str| said.text(name);
+    let number = |name: &str| said.number::<u64>(name);
+    let measured = said.has("--bench");
     let many = number("--migrations").unwrap_or(if measured { 1_000 } else { 20 });
     let rounds = number("--rounds").unwrap_or(if measured { 3 } else { 1 });
     let folder = std::env::temp_dir().join(format!("sexton-bench-migrate-{}", std::process::id()));

@@ -17,19 +17,9 @@ const ANTI_JOIN: &str = "select count(*) from events t where t.user_id is not nu
     and not exists (select 1 from users p where p.id = t.user_id)";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<u64>().ok()
-    };
-    let (rows, rounds) = match has("--bench") {
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let number = |name: &str| said.number::<u64>(name);
+    let (rows, rounds) = match said.has("--bench") {
         true => (number("--rows").unwrap_or(2_000_000), number("--rounds").unwrap_or(5)),
         false => (20_000, 1),
     };

@@ -35,18 +35,13 @@ struct Flags {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if arguments.first().is_some_and(|first| first == "child") {
-        return child::main(&arguments[1..]);
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    if let [first, rest @ ..] = said.all()
+        && first == "child"
+    {
+        return child::main(rest);
     }
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let flags = if has("--bench") { read(&arguments) } else { Flags::smoke() };
+    let flags = if said.has("--bench") { read(said.all()) } else { Flags::smoke() };
     for kind in &flags.kinds {
         measure(&flags, *kind);
     }

@@ -22,19 +22,9 @@ const P99_MS: f64 = 10.0;
 const CONNECTIONS: u32 = 8;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<u64>().ok()
-    };
-    let bench = has("--bench");
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let number = |name: &str| said.number::<u64>(name);
+    let bench = said.has("--bench");
     let seconds = number("--seconds").unwrap_or(if bench { 60 } else { 1 });
     let schedules = number("--schedules").unwrap_or(if bench { 1_000 } else { 20 });
     let rate = number("--rate").unwrap_or(if bench { 500 } else { 50 });

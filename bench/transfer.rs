@@ -20,25 +20,15 @@ use testkit::Server;
 const TEST: &str = "the_benchmark_of_transfer_works_on_a_few_rows";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    if let [first, plan, source, target] = arguments.as_slice()
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    if let [first, plan, source, target] = said.all()
         && first == "floor"
     {
         return floor::run(plan, source, target);
     }
-    let text = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
-    let number = |name: &str| text(name)?.replace('_', "").parse::<u64>().ok();
-    let measured = has("--bench");
+    let text = |name: &str| said.text(name);
+    let number = |name: &str| said.number::<u64>(name);
+    let measured = said.has("--bench");
     let rows = number("--rows").unwrap_or(if measured { 1_000_000 } else { 2_000 });
     let rounds = number("--rounds").unwrap_or(1);
     let base = text("--folder").map_or_else(std::env::temp_dir, PathBuf::from);

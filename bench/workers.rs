@@ -50,19 +50,9 @@ impl Drop for Workers {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    if has("--list") {
-        if !has("--ignored") {
-            println!("{TEST}: test");
-        }
-        return;
-    }
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.replace('_', "").parse::<usize>().ok()
-    };
-    let (many, every) = match has("--bench") {
+    let Some(said) = testkit::Arguments::of(TEST) else { return };
+    let number = |name: &str| said.number::<usize>(name);
+    let (many, every) = match said.has("--bench") {
         true => (number("--databases").unwrap_or(1_000), number("--kill-every").unwrap_or(10)),
         false => (12, 1),
     };
@@ -71,7 +61,7 @@ fn main() {
     let server = Server::start(&folder.join("postgres"), &["shared_buffers=256MB", "max_connections=300"])
         .unwrap_or_else(|why| panic!("{why}\nhelp: apt-get install postgresql"));
     let bench =
-        Bench { folder, server, many, every: Duration::from_secs(every as u64), waits: has("--bench") };
+        Bench { folder, server, many, every: Duration::from_secs(every as u64), waits: said.has("--bench") };
     println!("| what | bar | seen | met |");
     println!("|---|---|---|---|");
     bench.lateness();

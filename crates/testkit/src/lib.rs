@@ -3,6 +3,7 @@
 //! It goes past the back ends on purpose (see `backends::testing`), so that a test never judges Sexton by what Sexton
 //! says. It contains no test.
 
+mod arguments;
 mod cluster;
 mod dump;
 mod place;
@@ -14,6 +15,7 @@ mod sink;
 pub mod story;
 mod workshop;
 
+pub use arguments::Arguments;
 pub use cluster::PASSWORD;
 pub use place::{Place, both, database_at};
 pub use pooler::Pooler;

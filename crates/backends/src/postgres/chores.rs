@@ -24,19 +24,17 @@ const BEHIND: Duration = Duration::from_millis(600);
 /// The table that this process vacuumed last, on whatever server: the figures of that time may be of before it.
 static LAST: Mutex<Option<(TableName, Instant)>> = Mutex::new(None);
 
-/// Waits until the figures of the server are of after the last vacuum of the table, or of all. True where it had to: they are to be
-/// read again.
-pub(super) fn wait_for_figures(session: &mut Connected, only: Option<&TableName>) -> Result<bool> {
+/// Waits until the figures of the server are of after the last vacuum of the table, or of all.
+pub(super) fn wait_for_figures(session: &mut Connected, only: Option<&TableName>) -> Result<()> {
     let is_it = |table: &TableName| only.is_none_or(|only| only == table);
     let last =
         LAST.lock().ok().and_then(|last| last.as_ref().filter(|(table, _)| is_it(table)).map(|(_, at)| *at));
     let left = last.map_or(Duration::ZERO, |last| BEHIND.saturating_sub(last.elapsed()));
     if session.dialect.version() >= 150_000 || left.is_zero() {
-        return Ok(false);
+        return Ok(());
     }
     std::thread::sleep(left);
-    session.rows(&Sql::new("select pg_stat_clear_snapshot()::text"))?;
-    Ok(true)
+    session.rows(&Sql::new("select pg_stat_clear_snapshot()::text")).map(drop)
 }
 
 pub(super) fn spell(version: u32, chore: &Chore) -> Spelled {

@@ -11,9 +11,6 @@ use targets::db::{
     ViewUpkeep,
 };
 
-/// Where the dead rows of a table stand in its row.
-const DEAD: usize = 5;
-
 /// Everything, or one table with its indexes.
 pub(super) fn look(session: &mut Connected, only: Option<&TableName>) -> Result<Upkeep> {
     let version = session.dialect.version();
@@ -22,13 +19,9 @@ pub(super) fn look(session: &mut Connected, only: Option<&TableName>) -> Result<
         Some(table) => Sql::new("c.oid = to_regclass(").bind(table.quoted()).text(")"),
     };
     let busy = busy(session, version)?;
-    let asked = Sql::new(&tables_query(version)).add(&which).text(" order by 2, 3");
-    let mut tables = session.rows(&asked)?;
-    let has_dead = |row: &Row| row.get(DEAD).and_then(Value::as_real).is_some_and(|dead| dead > 0.0);
-    if tables.iter().any(has_dead) && super::chores::wait_for_figures(session, only)? {
-        // The vacuum took these rows, and nobody must be blamed for them.
-        tables = session.rows(&asked)?;
-    }
+    // Dead rows that are gone must not be told, nor those missed that a vacuum had to leave.
+    super::chores::wait_for_figures(session, only)?;
+    let tables = session.rows(&Sql::new(&tables_query(version)).add(&which).text(" order by 2, 3"))?;
     let indexes = session.rows(&Sql::new(&indexes_query(version)).add(&which).text(" order by 2, 3"))?;
     let views = session.rows(&Sql::new(&views_query(version)).add(&which).text(" order by 2, 3"))?;
     let reads = session.rows(&Sql::new(READS))?;

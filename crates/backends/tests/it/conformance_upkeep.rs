@@ -270,6 +270,8 @@ fn rows_are_written_again_before_their_place_and_stay_the_same() {
     let table = name(&place, "t");
     let pages = session.compaction(&table).unwrap().unwrap().pages;
     for skip_locked in [false, true] {
+        // What was rolled back before leaves the pages only when nobody looks at them, which an eager one waits for.
+        place.script("vacuum (freeze) t");
         let shift = targets::db::Shift { column: "a", from: pages - 2, to: pages, skip_locked };
         let sql = database.dialect().shift(&table, &shift).unwrap();
         let mut tx = session.begin(&targets::db::Limits::default()).unwrap();
@@ -281,8 +283,7 @@ fn rows_are_written_again_before_their_place_and_stay_the_same() {
                 break;
             }
         }
-        // Whether some find their place within the range at first depends on what the server has cleaned there.
-        assert!(counts[0].0 > 20, "the first time fills the pages: {counts:?}");
+        assert!(counts[0].0 > 20 && counts[0].1 > 0, "the first time fills the pages: {counts:?}");
         assert_eq!(counts.last(), Some(&(0, 0, 0)), "then they are empty: {counts:?}");
         drop(tx);
     }

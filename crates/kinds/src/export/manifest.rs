@@ -14,6 +14,14 @@ const VERSION: u32 = 1;
 /// No manifest is larger.
 const LARGEST: u64 = 64 << 20;
 
+/// The name in the store of a file of an export that is in this folder.
+pub fn inside(folder: &str, name: &str) -> String {
+    match folder.trim_matches('/') {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    }
+}
+
 /// What was exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {

@@ -6,7 +6,7 @@
 mod manifest;
 mod options;
 
-pub use manifest::{Exported, MANIFEST, Manifest};
+pub use manifest::{Exported, MANIFEST, Manifest, inside};
 
 use engine::archive::{TableReader, TableWriter, Written, table_file};
 use engine::words::{of, rows};

@@ -1,5 +1,6 @@
 //! What an import can be told. The doc comments are the help texts of flags and config keys.
 
+use crate::export::inside;
 use engine::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,9 +60,6 @@ impl Options {
 
     /// The name of a file in the store.
     pub fn place(&self, name: &str) -> String {
-        match self.folder.trim_matches('/') {
-            "" => name.to_owned(),
-            folder => format!("{folder}/{name}"),
-        }
+        inside(&self.folder, name)
     }
 }
