@@ -15,7 +15,7 @@ use crate::retry;
 use crate::run::Run;
 use crate::scopes::{self, GivenUp, Told};
 use crate::undo::{self, Point, PointState};
-use crate::work::{AGAIN_WITH_CARE, Did, Memory, Setting, Work};
+use crate::work::{AGAIN_WITH_CARE, Beside, Did, Memory, Setting, Work};
 use std::time::{Duration, Instant};
 use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql, Tx};
 
@@ -55,6 +55,8 @@ pub(crate) struct Execution<'a> {
     pub began: Instant,
     /// Under which term the run is worked on.
     pub term: i64,
+    /// A second session for those that use one.
+    pub beside: Beside<'a>,
 }
 
 impl Execution<'_> {
@@ -285,7 +287,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn setting<'a>(&'a self, work: &Execution<'a>) -> Setting<'a> {
+    fn setting<'a>(&'a self, work: &'a Execution<'a>) -> Setting<'a> {
         Setting {
             dialect: work.dialect,
             stores: self.engine.stores(),
@@ -294,6 +296,7 @@ impl Run<'_, '_> {
             actor: &self.plan.request.actor,
             clock: self.engine.clock(),
             did: self.did.as_ref(),
+            beside: &work.beside,
         }
     }
 

@@ -27,7 +27,7 @@ use crate::told::{LOG, tell_outcome};
 use crate::undo::{self, Point};
 use crate::usage::Gauge;
 use crate::window::Window;
-use crate::work::Did;
+use crate::work::{Beside, Did};
 use std::time::Duration;
 use targets::db::{Command, Facts, Limits, Session};
 
@@ -301,6 +301,8 @@ impl Run<'_, '_> {
         self.log(n, What::Started { resumed })?;
         faults.point("started")?;
 
+        let point = undo::point_id(self.id, n);
+        let progress = operation.checkpoint(&point, &item.steps);
         let work = Execution {
             n,
             database: database.as_ref(),
@@ -309,9 +311,10 @@ impl Run<'_, '_> {
             item,
             manners: &manners,
             limits,
-            point: undo::point_id(self.id, n),
+            point,
             began: self.engine.clock().tick(),
             term: self.term,
+            beside: Beside::new(database.as_ref(), limits, progress, self.term),
         };
         let known = match self.install(n, session.as_mut(), &work.limits)? {
             true => Vec::new(),

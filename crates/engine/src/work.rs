@@ -3,11 +3,13 @@
 //! Every verb is set-based: rows stay inside the database. The engine opens the transaction, hands a `Work` to the
 //! operation, adds the checkpoint and commits; an operation can neither commit nor reach the transaction itself.
 
+mod beside;
 mod bulk;
 mod last;
 mod shift;
 mod whole;
 
+pub(crate) use beside::Beside;
 pub use shift::Shifted;
 
 use crate::archive::Written;
@@ -110,6 +112,8 @@ pub struct Setting<'a> {
     pub clock: &'a dyn Clock,
     /// What came of the command outside of transactions that this batch writes down.
     pub did: Option<&'a Did>,
+    /// Where a second transaction is made.
+    pub(crate) beside: &'a Beside<'a>,
 }
 
 /// One open transaction, seen by an operation.

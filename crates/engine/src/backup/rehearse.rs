@@ -12,7 +12,7 @@ use crate::finding::Finding;
 use crate::operation::{Batch, Cursor, Operation};
 use crate::plan::{Item, Step};
 use crate::request::{OperationRequest, forbidding};
-use crate::work::{Memory, Setting, Work};
+use crate::work::{Beside, Memory, Setting, Work};
 use serde::Serialize;
 use std::path::Path;
 use targets::db::{Database, Limits, Session, Tx, Value};
@@ -255,6 +255,7 @@ impl Stage<'_> {
         tx: &mut dyn Tx,
         act: impl FnOnce(&mut Work) -> Result<T>,
     ) -> Result<T, Failure> {
+        let beside = Beside::new(self.database, Limits::default(), "rehearsal".to_owned(), 0);
         let setting = Setting {
             dialect: self.database.dialect(),
             stores: self.engine.stores(),
@@ -263,6 +264,7 @@ impl Stage<'_> {
             did: None,
             actor: self.actor,
             clock: self.engine.clock(),
+            beside: &beside,
         };
         let mut memory = Memory::new("rehearsal", true, Vec::new());
         let mut work = Work::new(tx, &setting, &mut memory, 1, false);

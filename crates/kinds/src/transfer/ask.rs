@@ -9,7 +9,7 @@ use super::convert::{Zone, at};
 use super::options::Query;
 use engine::{Error, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Row, Sql, Value, civil};
+use targets::db::{Facts, Row, Sql, Value, civil, quote};
 
 /// How many rows an answer may have.
 const MOST: u64 = 100_000;
@@ -69,14 +69,27 @@ pub fn source(name: &str, query: &Query, zone: &Zone, facts: &mut dyn Facts) -> 
     answer(name, &sql, zone, facts)
 }
 
-/// Asks the target, for as many columns as the source had.
+/// Asks the target, for as many columns as the source had. A name without a schema means what was carried into `schema`.
 pub fn target(
     name: &str,
     query: &Query,
     source: &Answer,
-    zone: &Zone,
+    (schema, zone): (&str, &Zone),
     facts: &mut dyn Facts,
 ) -> Result<Answer> {
+    let path = facts.value(&Sql::new("select current_setting('search_path')"))?;
+    let path = path.as_text().unwrap_or_default();
+    if schema == "public" || facts.server()?.pooled {
+        return in_path(name, query, source, zone, facts);
+    }
+    let set = |path: &str| Sql::new("select set_config('search_path', ").bind(path).text(", false)");
+    facts.rows(&set(&format!("{}, {path}", quote(schema))))?;
+    let said = in_path(name, query, source, zone, facts);
+    facts.rows(&set(path))?;
+    said
+}
+
+fn in_path(name: &str, query: &Query, source: &Answer, zone: &Zone, facts: &mut dyn Facts) -> Result<Answer> {
     let asked = bare(query.target.as_deref().unwrap_or(&query.source));
     let names: Vec<String> = (1..=source.columns).map(|n| format!("c{n}")).collect();
     let texts: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();

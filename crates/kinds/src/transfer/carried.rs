@@ -1,6 +1,7 @@
 //! What is kept in the target while a transfer is under way: which tables are its own, at which moment the source was read, and
 //! what each table that is in came to. It is gone when the transfer is over.
 
+use super::ahead::{self, AHEAD};
 use super::task::{ASIDE, IDS};
 use engine::{Error, Result, Work};
 use targets::db::{Facts, Row, Sql, TableName, Value};
@@ -80,6 +81,7 @@ pub fn begin(
         forget_rows(&point, work)?;
     }
     drop_rows(FOLLOWED, &point, work)?;
+    ahead::make(tables, work)?;
     for table in tables {
         let note = Sql::new("insert into ")
             .table(&own)
@@ -182,15 +184,13 @@ pub fn done(table: &TableName, rows: u64, hash: u128, work: &mut Work) -> Result
 /// The transfer is over: nothing of this is kept.
 pub fn end(work: &mut Work) -> Result<()> {
     let point = work.point().to_owned();
-    drop_rows(FOLLOWED, &point, work)?;
-    drop_rows(CARRIED, &point, work)
+    [FOLLOWED, AHEAD, CARRIED].iter().try_for_each(|table| drop_rows(table, &point, work))
 }
 
 /// Nothing is left of a run that was taken back.
 pub fn forget(run: &str, work: &mut Work) -> Result<()> {
     forget_rows(run, work)?;
-    drop_rows(FOLLOWED, run, work)?;
-    drop_rows(CARRIED, run, work)?;
+    [FOLLOWED, AHEAD, CARRIED].iter().try_for_each(|table| drop_rows(table, run, work))?;
     for table in [ASIDE, IDS] {
         drop_if_empty(&work.dialect().own(table), work)?;
     }

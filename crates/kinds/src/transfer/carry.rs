@@ -26,6 +26,18 @@ pub struct Tale {
     pub samples: Vec<(String, String)>,
 }
 
+impl Met {
+    /// The same as one.
+    pub fn add(&mut self, other: Self) {
+        for (what, tale) in other.0 {
+            let own = self.0.entry(what).or_default();
+            own.count += tale.count;
+            own.samples.extend(tale.samples);
+            own.samples.truncate(SAMPLES);
+        }
+    }
+}
+
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -49,23 +61,55 @@ pub fn read(carry: &Carry) -> Sql {
     sql
 }
 
-/// The rows of a table from a place on, in the order in which they are carried.
-pub fn select(carry: &Carry, after: Option<&Row>, most: Option<u64>) -> Sql {
-    let order = || carry.order.iter().map(String::as_str);
-    let mut sql = read(carry).text(" from ").name(&carry.table).text(" as t");
-    if let Some(after) = after {
-        let values: Vec<Sql> = after.iter().map(|value| Sql::default().bind(value.clone())).collect();
-        sql = match values.as_slice() {
-            [one] => sql.text(" where ").names("t.", order()).text(" > ").add(one),
-            many => {
-                sql.text(" where (").names("t.", order()).text(") > (").add(&Sql::join(many, ", ")).text(")")
-            }
-        };
+/// Some rows of a table, in the order in which they are carried.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Span<'s> {
+    /// Behind this place.
+    pub after: Option<&'s Row>,
+    /// Up to this one.
+    pub upto: Option<&'s Row>,
+    /// At most so many.
+    pub most: Option<u64>,
+}
+
+/// The rows of a table, in the order in which they are carried.
+pub fn select(carry: &Carry, span: &Span) -> Sql {
+    ordered(read(carry), carry, span, 0)
+}
+
+/// The place that is so many rows behind another.
+pub fn place_behind(carry: &Carry, after: Option<&Row>, rows: u64) -> Sql {
+    let places = Sql::new("select ").names("t.", carry.order.iter().map(String::as_str));
+    ordered(places, carry, &Span { after, upto: None, most: Some(1) }, rows.saturating_sub(1))
+}
+
+fn ordered(sql: Sql, carry: &Carry, span: &Span, skip: u64) -> Sql {
+    let order = || Sql::default().names("t.", carry.order.iter().map(String::as_str));
+    let against = |sign: &str, place: &Row| {
+        let values: Vec<Sql> = place.iter().map(|value| Sql::default().bind(value.clone())).collect();
+        match values.as_slice() {
+            [one] => order().text(sign).add(one),
+            many => Sql::new("(")
+                .add(&order())
+                .text(")")
+                .text(sign)
+                .text("(")
+                .add(&Sql::join(many, ", "))
+                .text(")"),
+        }
+    };
+    let bounds =
+        [span.after.map(|place| against(" > ", place)), span.upto.map(|place| against(" <= ", place))];
+    let bounds: Vec<Sql> = bounds.into_iter().flatten().collect();
+    let mut sql = sql.text(" from ").name(&carry.table).text(" as t");
+    if !bounds.is_empty() {
+        sql = sql.text(" where ").add(&Sql::join(&bounds, " and "));
     }
-    sql = sql.text(" order by ").names("t.", order());
-    match most {
-        Some(most) => sql.text(&format!(" limit {most}")),
-        None => sql,
+    sql = sql.text(" order by ").add(&order());
+    match (span.most, skip) {
+        (Some(most), 0) => sql.text(&format!(" limit {most}")),
+        (Some(most), skip) => sql.text(&format!(" limit {most} offset {skip}")),
+        (None, _) => sql,
     }
 }
 

@@ -4,7 +4,7 @@
 //! buckets that differ are read again, to tell which rows differ, and in which column.
 
 use super::canon::{Mix, found, sent};
-use super::carry::{Carrier, key, select, shown};
+use super::carry::{Carrier, Span, key, select, shown};
 use super::convert::Rule;
 use super::machines::Machines;
 use super::task::Carry;
@@ -250,7 +250,7 @@ impl<'c> Prints<'c> {
     fn source(&self, facts: &mut dyn Facts, each: Each) -> Result<()> {
         let none = Machines::default();
         let mut carrier = Carrier::new(self.carry, self.machines.unwrap_or(&none));
-        facts.scan(&select(self.carry, None, None), &mut |seen| {
+        facts.scan(&select(self.carry, &Span::default()), &mut |seen| {
             carrier.row(seen, &mut |cells: &[Cell]| {
                 let hash = |n: usize, mix: &mut Mix| sent(&self.carry.columns[n].rule, &cells[n], mix);
                 let tell = || {

@@ -2,7 +2,7 @@
 //! the source has. What breaks one is kept as a hash, so that the copy knows it again.
 
 use super::canon::{Mix, sent};
-use super::carry::{Carrier, select};
+use super::carry::{Carrier, Span, select};
 use super::existing::unchecked;
 use super::machines::Machines;
 use super::task::{Carry, Refused};
@@ -83,7 +83,7 @@ impl Check<'_> {
         let mut waiting: Vec<(u128, Vec<Value>)> = Vec::new();
         let mut bad = BTreeSet::new();
         let mut carrier = Carrier::new(self.carry, self.machines);
-        source.scan(&select(self.carry, None, None), &mut |row| {
+        source.scan(&select(self.carry, &Span::default()), &mut |row| {
             carrier.row(row, &mut |cells| {
                 let hash = hash(self.carry, self.columns, cells);
                 if bad.len() > MOST || !asked.insert(hash) {

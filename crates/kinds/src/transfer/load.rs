@@ -1,13 +1,14 @@
 //! One range of a table on its way: read where it lies, each value by its rule, written in bulk, in one transaction with the
 //! place where the next range begins.
 
+use super::ahead::{self, Ahead};
 use super::carried;
-use super::carry::{Carrier, Fate, Met, key, select, shown};
+use super::carry::{Carrier, Fate, Met, Span, key, select, shown};
 use super::compare::Prints;
 use super::convert::{Misfit, Rule};
 use super::machines::Machines;
-use super::options::Proof;
-use super::task::{ASIDE, Carry, IDS, Place};
+use super::options::{Policy, Proof};
+use super::task::{ASIDE, Carried, Carry, IDS, Place};
 use engine::{Batch, Counts, Error, Result, Work};
 use serde_json::json;
 use targets::db::{Cell, Facts, Row, Seen, Sql, Value};
@@ -57,79 +58,175 @@ pub fn own_id(carry: &Carry, row: &[Seen]) -> Option<(String, [u8; 16])> {
     Some((old, uuid))
 }
 
-/// One batch.
-pub fn act(
-    carry: &Carry,
-    proof: Proof,
-    machines: &Machines,
-    place: &Place,
-    rows: u64,
-    source: &mut dyn Facts,
-    work: &mut Work,
-) -> Result<Batch> {
-    let mut carrier = Carrier::new(carry, machines);
-    let copied: Vec<usize> = (0..carry.columns.len()).filter(|n| !carry.columns[*n].computed).collect();
-    let columns: Vec<String> = copied.iter().map(|n| carry.columns[*n].target.clone()).collect();
-    let all = copied.len() == carry.columns.len();
-    let sql = select(carry, place.after.as_ref(), Some(rows));
-    let (mut seen, mut bytes) = (0, 0);
-    let mut last: Row = Vec::new();
-    let mut aside = Vec::new();
-    let began = work.clock().tick();
-    let prints = (proof == Proof::Rows).then(|| Prints::of(carry));
-    let mut hash = place.hash();
-    let mut ids: Vec<(String, [u8; 16])> = Vec::new();
-    let loaded = work.load(&carry.name, &columns, &mut |loader| {
-        source.scan(&sql, &mut |row| {
-            seen += 1;
-            let fate = carrier.row(row, &mut |cells| {
-                bytes += cells.iter().map(size).sum::<u64>();
-                if let Some(prints) = &prints {
-                    hash = hash.wrapping_add(prints.sent(cells));
-                }
-                if all {
-                    return loader.row(cells);
-                }
-                // the cells live no longer than this row
-                let mut kept: Vec<Cell> = Vec::with_capacity(copied.len());
-                kept.extend(copied.iter().map(|n| cells[*n]));
-                loader.row(&kept)
-            })?;
-            let order = &row[..carry.order.len()];
-            match fate {
-                Fate::Carried => ids.extend(own_id(carry, row)),
-                Fate::Aside(n, misfit) => aside.push(Aside::of(carry, n, misfit, row)),
-                Fate::Stopped(n, misfit) => return Err(stopped(carry, n, misfit, row)),
+/// What a range came to.
+struct Part {
+    /// How many rows were read, and written.
+    seen: u64,
+    loaded: u64,
+    bytes: u64,
+    /// The sum of the hashes of those that were written.
+    hash: u128,
+    /// The place of the last one.
+    last: Row,
+    aside: Vec<Aside>,
+    ids: Vec<(String, [u8; 16])>,
+    met: Met,
+}
+
+/// A table on its way.
+pub struct Loading<'l> {
+    /// The table.
+    pub carry: &'l Carry,
+    /// How closely it will be compared.
+    pub proof: Proof,
+    /// The programs that make values.
+    pub machines: &'l Machines,
+}
+
+impl Loading<'_> {
+    /// One batch. With a second session of the source, the rows behind the half of the batch come beside it.
+    pub fn act(
+        &self,
+        place: &Place,
+        rows: u64,
+        source: &mut dyn Facts,
+        other: Option<&mut Box<dyn Facts>>,
+        work: &mut Work,
+    ) -> Result<Batch> {
+        let carry = self.carry;
+        let began = work.clock().tick();
+        let (part, ahead) = match (&place.upto, &place.ahead, other) {
+            (Some(upto), None, Some(other)) => {
+                let half = Span { after: place.after.as_ref(), upto: Some(upto), most: None };
+                let behind = Span { after: Some(upto), upto: None, most: Some(half_of(rows)) };
+                let (part, ahead) = work.beside(
+                    |work| self.range(&half, source, work),
+                    |work| {
+                        ahead::begin(carry, work)?;
+                        let part = self.range(&behind, other.as_mut(), work)?;
+                        let ahead = part.ahead(place, upto, half_of(rows))?;
+                        ahead::note(carry, &ahead, work)?;
+                        Ok((part, ahead))
+                    },
+                )?;
+                let (beside, ahead) = ahead;
+                (part.with(beside), Some(ahead))
             }
-            keep_place(&mut last, order);
+            (Some(upto), Some(ahead), _) => {
+                let half = Span { after: place.after.as_ref(), upto: Some(upto), most: None };
+                let mut part = self.range(&half, source, work)?;
+                part.loaded += ahead.rows;
+                part.hash = part.hash.wrapping_add(ahead.hash());
+                (part, Some(ahead.clone()))
+            }
+            _ => {
+                let whole = Span { after: place.after.as_ref(), upto: None, most: Some(rows) };
+                (self.range(&whole, source, work)?, None)
+            }
+        };
+        remember(carry, &part.ids, work)?;
+        for row in &part.aside {
+            keep(carry, row, work)?;
+        }
+        work.tell(json!({
+            "loaded": carry.table,
+            "rows": part.loaded,
+            "bytes": part.bytes,
+            "aside": part.aside.len(),
+            "misfits": misfits(carry, &part.met),
+            "seconds": work.clock().tick().duration_since(began).as_secs_f64(),
+        }));
+        let carried = place.rows + part.loaded;
+        let hash = place.hash().wrapping_add(part.hash);
+        let last = match &ahead {
+            Some(ahead) => ahead.last.clone(),
+            None => (part.seen == rows).then_some(part.last),
+        };
+        let next = match last {
+            Some(last) => {
+                let hash = Some(format!("{hash:032x}"));
+                Some(Place { after: Some(last), rows: carried, hash, ..Place::default() }.cursor()?)
+            }
+            None => {
+                carried::done(&carry.name, carried, hash, work)?;
+                None
+            }
+        };
+        let failed = part.aside.len() as u64;
+        Ok(Batch { counts: Counts { changed: part.loaded, failed, ..Counts::default() }, next })
+    }
+
+    fn range(&self, span: &Span, source: &mut dyn Facts, work: &mut Work) -> Result<Part> {
+        let carry = self.carry;
+        let mut carrier = Carrier::new(carry, self.machines);
+        let copied: Vec<usize> = (0..carry.columns.len()).filter(|n| !carry.columns[*n].computed).collect();
+        let columns: Vec<String> = copied.iter().map(|n| carry.columns[*n].target.clone()).collect();
+        let all = copied.len() == carry.columns.len();
+        let prints = (self.proof == Proof::Rows).then(|| Prints::of(carry));
+        let (mut seen, mut bytes, mut hash) = (0, 0, 0_u128);
+        let (mut last, mut aside, mut ids) = (Row::new(), Vec::new(), Vec::new());
+        let sql = select(carry, span);
+        let loaded = work.load(&carry.name, &columns, &mut |loader| {
+            source.scan(&sql, &mut |row| {
+                seen += 1;
+                let fate = carrier.row(row, &mut |cells| {
+                    bytes += cells.iter().map(size).sum::<u64>();
+                    if let Some(prints) = &prints {
+                        hash = hash.wrapping_add(prints.sent(cells));
+                    }
+                    if all {
+                        return loader.row(cells);
+                    }
+                    // the cells live no longer than this row
+                    let mut kept: Vec<Cell> = Vec::with_capacity(copied.len());
+                    kept.extend(copied.iter().map(|n| cells[*n]));
+                    loader.row(&kept)
+                })?;
+                match fate {
+                    Fate::Carried => ids.extend(own_id(carry, row)),
+                    Fate::Aside(n, misfit) => aside.push(Aside::of(carry, n, misfit, row)),
+                    Fate::Stopped(n, misfit) => return Err(stopped(carry, n, misfit, row)),
+                }
+                keep_place(&mut last, &row[..carry.order.len()]);
+                Ok(())
+            })?;
             Ok(())
         })?;
-        Ok(())
-    })?;
-    remember(carry, &ids, work)?;
-    for row in &aside {
-        keep(carry, row, work)?;
+        Ok(Part { seen, loaded, bytes, hash, last, aside, ids, met: carrier.met })
     }
-    work.tell(json!({
-        "loaded": carry.table,
-        "rows": loaded,
-        "bytes": bytes,
-        "aside": aside.len(),
-        "misfits": misfits(carry, &carrier.met),
-        "seconds": work.clock().tick().duration_since(began).as_secs_f64(),
-    }));
-    let carried = place.rows + loaded;
-    let next = match seen == rows {
-        true => {
-            let hash = Some(format!("{hash:032x}"));
-            Some(Place { after: Some(last), rows: carried, hash, ..Place::default() }.cursor()?)
+}
+
+/// Whether its rows may come on two sessions at once: whatever is kept beside them is kept by one.
+pub fn may_come_beside(carry: &Carry) -> bool {
+    let keeps_aside = |column: &Carried| column.policies.values().any(|policy| *policy == Policy::Quarantine);
+    own_ids(carry).is_none() && !carry.columns.iter().any(keeps_aside)
+}
+
+/// Of so many rows, those of one of both sessions.
+pub fn half_of(rows: u64) -> u64 {
+    rows.div_ceil(2)
+}
+
+impl Part {
+    /// What the others have to know of rows that came beside.
+    fn ahead(&self, place: &Place, from: &Row, most: u64) -> Result<Ahead> {
+        if !self.aside.is_empty() || !self.ids.is_empty() {
+            return Err(Error::system("rows that come beside others leave something to keep"));
         }
-        false => {
-            carried::done(&carry.name, carried, hash, work)?;
-            None
-        }
-    };
-    Ok(Batch { counts: Counts { changed: loaded, failed: aside.len() as u64, ..Counts::default() }, next })
+        let after = place.after.clone();
+        let last = (self.seen == most).then(|| self.last.clone());
+        let hash = format!("{:032x}", self.hash);
+        Ok(Ahead { after, from: from.clone(), last, rows: self.loaded, hash })
+    }
+
+    fn with(mut self, other: Self) -> Self {
+        self.seen += other.seen;
+        self.loaded += other.loaded;
+        self.bytes += other.bytes;
+        self.hash = self.hash.wrapping_add(other.hash);
+        self.met.add(other.met);
+        self
+    }
 }
 
 /// Keeps the place of a row, in the memory of the one before.

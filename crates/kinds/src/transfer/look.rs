@@ -1,6 +1,6 @@
 //! Every value of the source, looked at once: what is in it, and what would not fit.
 
-use super::carry::{Carrier, Fate, Met, select};
+use super::carry::{Carrier, Fate, Met, Span, select};
 use super::choose::{meaning, worth_trying};
 use super::design::Profiles;
 use super::machines::Machines;
@@ -140,7 +140,7 @@ pub fn check(
     let mut done = 0_u64;
     let mut carrier = Carrier::new(carry, machines);
     let (mut aside, mut stopped) = (0, 0);
-    facts.scan(&select(carry, None, None), &mut |row| {
+    facts.scan(&select(carry, &Span::default()), &mut |row| {
         done += 1;
         if done.is_multiple_of(TOLD) {
             tell(&what, Some(done), Some(rows));

@@ -2,9 +2,8 @@
 
 use engine::{Error, Result};
 use serde_json::Value as Json;
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use targets::db::Seen;
 use targets::programs::{Outcome, Program, Programs, Running};
 
@@ -24,18 +23,18 @@ pub enum Made {
 pub struct Machines {
     /// Who runs them; none where no column has one.
     pub programs: Option<Arc<dyn Programs>>,
-    running: RefCell<HashMap<String, Box<dyn Running>>>,
+    running: Mutex<HashMap<String, Box<dyn Running>>>,
 }
 
 impl Machines {
     /// Run by somebody.
     pub fn of(programs: Option<Arc<dyn Programs>>) -> Self {
-        Self { programs, running: RefCell::default() }
+        Self { programs, running: Mutex::default() }
     }
 
     /// What a program makes of a value. It sees nothing else, and the moment 1970, so that it makes the same every time.
     pub fn make(&self, text: &str, value: &Seen) -> Result<Made> {
-        let mut running = self.running.borrow_mut();
+        let mut running = self.running.lock().map_err(|_| Error::system("a program in jq broke"))?;
         if !running.contains_key(text) {
             let programs =
                 self.programs.as_ref().ok_or_else(|| Error::system("nobody here runs programs in jq"))?;

@@ -3,6 +3,7 @@
 //! The source is looked at value by value before anything is made, so that types are chosen by what is there and whatever does not
 //! fit is known. Then tables, rows, keys and indexes, references, statistics; at last both sides are compared. It is only read.
 
+mod ahead;
 mod ask;
 mod canon;
 mod carried;
@@ -44,6 +45,7 @@ use engine::{
     Batch, Counts, Cursor, Done, Error, Finding, GivenUp, Kind, Manners, Operation, Phase, Planned, Planning,
     Result, Severity, Step, Stores, TableDigest, Work,
 };
+use load::Loading;
 use machines::Machines;
 use online::entry::{self, Entry};
 use online::{back, capture, cut_over, follow, rehearse, returned, taken_back};
@@ -87,6 +89,7 @@ impl Kind for Transfer {
         Ok(Box::new(Moving {
             options: Options::read(options)?,
             reader: RefCell::default(),
+            other: RefCell::default(),
             moment: RefCell::default(),
             machines: RefCell::default(),
             compared: RefCell::default(),
@@ -106,6 +109,8 @@ struct Moving {
     options: Options,
     /// The source at one moment, from the first range on.
     reader: RefCell<Option<Box<dyn Facts>>>,
+    /// The source at the same moment, for those rows that come beside others.
+    other: RefCell<Option<Box<dyn Facts>>>,
     /// What tells that moment from others.
     moment: RefCell<Option<String>>,
     /// The programs that make values.
@@ -139,15 +144,22 @@ impl Moving {
 
     /// Opens the source where it is not open; whether it was not.
     fn open(&self, stores: &dyn Stores) -> Result<bool> {
+        self.open_so_often(1, stores)
+    }
+
+    /// The same, with up to so many sessions that see the same moment.
+    fn open_so_often(&self, sessions: usize, stores: &dyn Stores) -> Result<bool> {
         let mut reader = self.reader.borrow_mut();
         if reader.is_some() {
             return Ok(false);
         }
-        let mut opened = stores.database(&self.source(stores)?)?.together(1)?.pop();
-        if let Some(opened) = &mut opened {
-            *self.moment.borrow_mut() = opened.moment()?;
+        let mut opened = stores.database(&self.source(stores)?)?.together(sessions)?;
+        let mut first = opened.pop();
+        if let Some(first) = &mut first {
+            *self.moment.borrow_mut() = first.moment()?;
         }
-        *reader = opened;
+        *reader = first;
+        *self.other.borrow_mut() = opened.pop();
         if self.options.has_programs() && self.machines.borrow().programs.is_none() {
             *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
         }
@@ -202,10 +214,15 @@ impl Moving {
         Ok(lost)
     }
 
+    /// Lets go of the moment at which the source was read.
+    fn close(&self) {
+        (*self.reader.borrow_mut(), *self.other.borrow_mut()) = (None, None);
+    }
+
     /// Opens what may write into the source.
     fn open_writer(&self, stores: &dyn Stores) -> Result<()> {
         // whoever only looks would keep its log from being moved
-        *self.reader.borrow_mut() = None;
+        self.close();
         *self.writer.borrow_mut() = Some(stores.database(&self.source(stores)?)?.open()?);
         Ok(())
     }
@@ -337,7 +354,7 @@ impl Operation for Moving {
         &self,
         step: &Step,
         cursor: &Cursor,
-        _rows: u64,
+        rows: u64,
         facts: &mut dyn Facts,
         stores: &dyn Stores,
     ) -> Result<Option<Cursor>> {
@@ -349,12 +366,16 @@ impl Operation for Moving {
         }
         match task {
             Task::Begin { .. } => {
-                self.open(stores)?;
+                self.open_so_often(look::AT_ONCE, stores)?;
             }
-            Task::Load { carry, .. } => {
+            Task::Load { carry, on_two, .. } => {
                 // whoever died had opened it at another moment
-                if self.open(stores)? && !self.is_same(carried::of(facts, &carry.name)?.as_ref()) {
+                if self.open_so_often(look::AT_ONCE, stores)?
+                    && !self.is_same(carried::of(facts, &carry.name)?.as_ref())
+                {
                     place.again = Some("the source has changed since the copy began".to_owned());
+                } else if on_two && self.other.borrow().is_some() {
+                    self.with_reader(|source| ahead::aim(&carry, rows, &mut place, facts, source))?;
                 }
             }
             Task::Indexes(_) | Task::References(_) | Task::Analyze(_) => place.outside = true,
@@ -368,21 +389,22 @@ impl Operation for Moving {
                 let answer = self.with_reader(|source| ask::source(&name, &query, &zone, source))?;
                 if self.options.runs_online() {
                     // later the application has written more than was read here
+                    let there = (self.options.lands_in(), &zone);
                     *self.target_answer.borrow_mut() = Some(
-                        ask::target(&name, &query, &answer, &zone, facts).map_err(|error| sum::chain(&error)),
+                        ask::target(&name, &query, &answer, there, facts).map_err(|error| sum::chain(&error)),
                     );
                 }
                 *self.answer.borrow_mut() = answer;
             }
             Task::Follow => {
                 // each round is of the present moment
-                *self.reader.borrow_mut() = None;
+                self.close();
                 self.open(stores)?;
             }
             Task::End if !self.options.runs_online() => {}
             Task::Statements(_) | Task::ClearTarget(..) | Task::Touch(_) => {}
             Task::CopySource | Task::CompareCopy | Task::Tidy => {
-                *self.reader.borrow_mut() = None;
+                self.close();
                 *self.writer.borrow_mut() = None;
             }
             Task::Capture(_)
@@ -463,8 +485,9 @@ impl Operation for Moving {
                 carried::begin(&tables, are_new, &statements, self.moment.borrow().as_ref(), work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Load { carry, proof } => self.with_reader(|source| {
-                load::act(&carry, proof, &self.machines.borrow(), &place, rows, source, work)
+            Task::Load { carry, proof, .. } => self.with_reader(|source| {
+                let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
+                loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
             }),
             Task::Ask { name, .. } => {
                 let source = self.answer.take();
@@ -514,7 +537,8 @@ impl Operation for Moving {
         stores: &dyn Stores,
         work: Option<&mut Work>,
     ) -> Result<Option<String>> {
-        (*self.reader.borrow_mut(), *self.writer.borrow_mut()) = (None, None);
+        self.close();
+        *self.writer.borrow_mut() = None;
         if self.options.action == Action::Rehearse {
             rehearse::clear(&self.options.source, stores, work)?;
             return Ok(Some("nothing of the rehearsal is left".to_owned()));

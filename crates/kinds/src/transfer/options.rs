@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
+/// The schema of the target in which a rehearsal takes place.
+pub const REHEARSAL: &str = "sexton_rehearsal";
+
 /// Options of a transfer: from where, into which schema, what happens to each table, column and kind of dirty value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -317,6 +320,14 @@ impl Options {
     /// The schema of the target.
     pub fn into(&self) -> &str {
         self.into_schema.as_deref().unwrap_or("public")
+    }
+
+    /// Where its tables are while it runs: those of a rehearsal in a schema of their own.
+    pub fn lands_in(&self) -> &str {
+        match self.action {
+            Action::Rehearse => REHEARSAL,
+            _ => self.into(),
+        }
     }
 
     /// What is said about a table.

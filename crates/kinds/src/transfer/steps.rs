@@ -2,6 +2,7 @@
 
 use super::design::{Design, NewTable};
 use super::existing::Demands;
+use super::load::may_come_beside;
 use super::look::Size;
 use super::online::entry::{Entry, State};
 use super::online::{Online, prepare};
@@ -60,7 +61,7 @@ pub fn into_new(
     made.extend(add);
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
     steps.push(begin("make", "the tables", schema, true, &carries, made)?);
-    steps.extend(loads(options, &carries, sizes)?);
+    steps.extend(loads(options, &carries, sizes, true)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(indexes(design, schema, sizes)?);
     let references: Vec<_> = design.tables.iter().flat_map(|table| table.references.clone()).collect();
@@ -95,7 +96,7 @@ pub fn into_existing(
     let released = demands.release.iter().cloned().chain(add).collect();
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
     steps.push(begin("release", release, schema, false, &carries, released)?);
-    steps.extend(loads(options, &carries, sizes)?);
+    steps.extend(loads(options, &carries, sizes, false)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
     steps.extend(statements("finish", "the sequences", schema, demands.sequences.clone())?);
@@ -153,13 +154,20 @@ fn indexes(design: &Design, schema: &str, sizes: &HashMap<String, Size>) -> Resu
     step("index", label, "index", schema.to_owned(), shown, &Task::Indexes(built)).map(Some)
 }
 
-fn loads(options: &Options, carries: &[Carry], sizes: &HashMap<String, Size>) -> Result<Vec<Step>> {
+/// New tables have no keys and references yet, for which rows of one session would wait for those of another.
+fn loads(
+    options: &Options,
+    carries: &[Carry],
+    sizes: &HashMap<String, Size>,
+    are_new: bool,
+) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     for carry in carries {
         let rows = sizes.get(&carry.table).copied().unwrap_or_default().rows;
         let into = format!("copy {} from the source", carry.name.quoted());
         let (id, label) = (format!("load {}", carry.table), format!("the rows of {}", carry.table));
-        let task = Task::Load { carry: carry.clone(), proof: options.verify };
+        let on_two = are_new && may_come_beside(carry);
+        let task = Task::Load { carry: carry.clone(), proof: options.verify, on_two };
         let made = step(&id, label, "load", carry.name.to_string(), vec![into], &task)?;
         steps.push(Step { matched: rows, exact: true, batches: rows.div_ceil(1000).max(1), ..made });
     }

@@ -72,7 +72,7 @@ impl Sum {
         let zone = options::zone(options.zone.as_deref())?;
         for outcome in self.asked.iter_mut().filter(|outcome| outcome.target.is_none()) {
             let Some(query) = options.queries.get(&outcome.name) else { continue };
-            match ask::target(&outcome.name, query, &outcome.source, &zone, facts) {
+            match ask::target(&outcome.name, query, &outcome.source, (options.lands_in(), &zone), facts) {
                 Ok(answer) => outcome.target = Some(answer),
                 Err(error) => outcome.error = Some(chain(&error)),
             }

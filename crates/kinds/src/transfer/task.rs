@@ -1,6 +1,7 @@
 //! What the steps of a transfer need to run: everything is decided in the plan and stored with it, so that a resumed run does
 //! exactly what was approved.
 
+use super::ahead::Ahead;
 use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
 use super::online::Online;
@@ -36,6 +37,9 @@ pub enum Task {
         carry: Carry,
         /// How closely it will be compared.
         proof: Proof,
+        /// Two sessions bring them at once.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        on_two: bool,
     },
     /// The keys and indexes of all tables.
     Indexes(Vec<Building>),
@@ -191,6 +195,12 @@ pub struct Place {
     /// Behind this row of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Row>,
+    /// Two sessions bring the batch: one up to this row, the other what is behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upto: Option<Row>,
+    /// What is behind it has come already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Ahead>,
     /// The statements that failed, by their places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<usize>,

@@ -91,6 +91,7 @@ mod tampered;
 mod throttle;
 mod transfer;
 mod transfer_back;
+mod transfer_beside;
 mod transfer_e4;
 mod transfer_kit;
 mod transfer_law;

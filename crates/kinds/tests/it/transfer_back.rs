@@ -2,7 +2,7 @@
 //! has no way back is counted; a death at any point loses nothing.
 
 use crate::transfer_kit::{Move, found};
-use engine::{Failure, Report, Status, Stop, What};
+use engine::{Failure, Level, Report, Status, Stop, What};
 use serde_json::{Value as Json, json};
 
 const SHOP: &str = "pragma journal_mode = wal;
@@ -296,10 +296,32 @@ fn a_rehearsal_goes_there_and_back_and_leaves_nothing() {
     assert_eq!(report.status, Status::Failed);
     assert!(format!("{:?}", report.operations[0].errors).contains("no index today"));
     clean("failed");
-    // questions are about tables of the application, which are not those of a rehearsal: that is told
-    let asked = json!({"action": "rehearse", "map": map(), "queries": {"all": {"source": "select count(*) from users"}}});
-    let plan = it.plan(asked);
-    assert!(plan.items[0].findings.iter().any(|found| found.code == "not_asked"), "{plan:?}");
+    // questions are asked about the tables of the rehearsal, whatever the application's are
+    it.to.script("create table public.users (id int)");
+    let before = (it.from.dump(), it.to.dump());
+    let asked = |target: &str| {
+        let names = json!({"source": "select name, n from users", "target": target});
+        json!({"action": "rehearse", "map": map(), "queries": {"names": names}})
+    };
+    let plan = it.plan(asked("select name, n from users"));
+    let told = |code: &str| plan.items[0].findings.iter().find(|found| found.code == code);
+    assert_eq!(
+        told("no_way_back").map(|found| (found.object.as_str(), found.level)),
+        Some(("log", Level::Note))
+    );
+    assert!(told("not_asked").is_none(), "{plan:?}");
+    let report = it.run(asked("select name, n from users"));
+    assert_eq!(report.status, Status::Completed, "{:?}", report.operations[0].errors);
+    let result = report.operations[0].result.as_ref().unwrap();
+    assert_eq!(result["queries"][0]["target"]["rows"], 4, "{result:#}");
+    let report = it.run(asked("select id, id from public.users"));
+    assert_eq!(report.status, Status::Failed, "{report:#?}");
+    assert!(
+        format!("{:?}", report.operations[0].errors).contains("the source answers 4 rows"),
+        "{report:#?}"
+    );
+    assert_eq!((it.from.dump(), it.to.dump()), before);
+    it.to.script("drop table public.users");
     // nor does a death, once it went on
     let plan = it.plan(json!({"action": "rehearse", "map": map()}));
     for nth in [40, 90, 140, 190] {

@@ -3,21 +3,19 @@
 //!
 //! The file is only read, and of the target only that schema is touched. Nothing of it stays, however it ends.
 
-use super::super::options::{Action, Options};
+use super::super::options::{Action, Options, REHEARSAL};
 use super::super::task::{Carry, Task};
 use super::super::{carried, plan, steps};
 use super::entry::{Entry, State};
 use super::{CHECK, ROWID, noted};
 use engine::{
-    Batch, Counts, Error, Finding, Planned, Planning, Result, Stores, TableDigest, Work, digest_of,
+    Batch, Counts, Error, Finding, Level, Planned, Planning, Result, Stores, TableDigest, Work, digest_of,
 };
 use serde_json::json;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use targets::db::{Dumping, Facts, Url, quote};
 
-/// The schema of the target.
-const SCHEMA: &str = "sexton_rehearsal";
 /// How many rows of each table are written.
 const ROWS: u64 = 1_000;
 
@@ -47,29 +45,32 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
             "rehearse into a staging database: the same transfer with a profile, `--profile staging`",
         ));
     }
+    // behind a pooler a session cannot be told where the tables are
+    let pooled = target.server()?.pooled;
     let inner = Options {
         action: Action::Run,
         online: true,
-        into_schema: Some(SCHEMA.to_owned()),
+        into_schema: Some(REHEARSAL.to_owned()),
         switch: None,
         one_way: false,
-        // they are about tables of the application, which are elsewhere
-        queries: Default::default(),
+        queries: if pooled { Default::default() } else { options.queries.clone() },
         // they would change what is compared
         stamps: Vec::new(),
         ..options.clone()
     };
     let mut planned = plan::plan(&inner, target, planning)?;
     // on the copy there is nobody to be kept waiting, nor anybody to be sent
-    planned
-        .findings
-        .retain(|finding| !["no_switch", "source_locked", "no_way_back"].contains(&finding.code.as_str()));
-    if !options.queries.is_empty() {
+    planned.findings.retain(|finding| !["no_switch", "source_locked"].contains(&finding.code.as_str()));
+    for finding in planned.findings.iter_mut().filter(|finding| finding.code == "no_way_back") {
+        // here they only go there
+        finding.level = Level::Note;
+    }
+    if pooled && !options.queries.is_empty() {
         planned.findings.push(Finding::note(
             "not_asked",
-            SCHEMA,
-            "the configured queries are not asked: they are about the tables of the application, which are elsewhere",
-            "rehearse into a staging database to have them asked: the same transfer with `--profile staging`",
+            REHEARSAL,
+            "the configured queries are not asked: behind a pooler they would find the tables of the application, which are elsewhere",
+            "rehearse past the pooler, or into a staging database: the same transfer with `--profile staging`",
         ));
     }
     let Some(first) = planned.steps.first_mut() else { return Ok(planned) };
@@ -82,12 +83,12 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     all.push(steps::of_copy(
         "touch",
         "rows written in the target",
-        SCHEMA,
+        REHEARSAL,
         &Task::Touch(own.online.carries.clone()),
     )?);
     all.extend(steps::back(&own)?.into_iter().filter(|step| step.id != "clear source"));
     all.push(steps::of_copy("compare copy", "the copy is as it was", &options.source, &Task::CompareCopy)?);
-    all.push(steps::of_copy("tidy", "nothing of it stays", SCHEMA, &Task::Tidy)?);
+    all.push(steps::of_copy("tidy", "nothing of it stays", REHEARSAL, &Task::Tidy)?);
     planned.steps = all;
     Ok(planned)
 }
@@ -161,7 +162,7 @@ pub fn clear(source: &str, stores: &dyn Stores, work: Option<&mut Work>) -> Resu
         _ => {}
     }
     let Some(work) = work else { return Ok(()) };
-    work.statement(&format!("drop schema if exists {} cascade", quote(SCHEMA)))?;
+    work.statement(&format!("drop schema if exists {} cascade", quote(REHEARSAL)))?;
     noted::forget(work)?;
     let run = work.point().to_owned();
     carried::forget(&run, work)

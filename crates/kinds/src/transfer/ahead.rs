@@ -1,0 +1,131 @@
+//! Rows that came beside a batch, in a transaction of their own: what is known of them until the batch itself is in.
+//!
+//! The two transactions of a batch cannot end as one. The other one is first, and with it goes a note of what it brought; a batch that
+//! dies in between finds the note when it is done again, and brings its own half only. Each table has its note from the beginning:
+//! whoever brings rows locks it, so that nobody believes it while a transaction of a dead process is still about to end.
+
+use super::carry::place_behind;
+use super::load::half_of;
+use super::task::{Carry, Place};
+use engine::{Error, Result, Work};
+use serde::{Deserialize, Serialize};
+use targets::db::{Facts, Row, Sql, TableName};
+
+/// Where the notes are: a table of ours in the target.
+pub const AHEAD: &str = "ahead";
+
+/// The class of the advisory locks.
+const CLASS: i32 = 0x5345_5842;
+
+/// What came beside a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// Where the batch began.
+    pub after: Option<Row>,
+    /// Behind which row these lie.
+    pub from: Row,
+    /// The last of them; none where they are the last of the table.
+    pub last: Option<Row>,
+    /// How many were carried.
+    pub rows: u64,
+    /// The sum of their hashes, in hexadecimal digits.
+    pub hash: String,
+}
+
+impl Ahead {
+    /// The sum of their hashes.
+    pub fn hash(&self) -> u128 {
+        u128::from_str_radix(&self.hash, 16).unwrap_or(0)
+    }
+}
+
+/// The tables begin: each with a note that says nothing.
+pub fn make(tables: &[TableName], work: &mut Work) -> Result<()> {
+    let own = work.dialect().own(AHEAD);
+    let create = Sql::new("create table if not exists ")
+        .table(&own)
+        .text(" (target text not null primary key, run text not null, note text)");
+    work.record(&create)?;
+    for table in tables {
+        let empty = Sql::new("insert into ")
+            .table(&own)
+            .text(" (target, run) values (")
+            .bind(table.quoted())
+            .text(", ")
+            .bind(work.point())
+            .text(") on conflict (target) do update set run = excluded.run, note = null");
+        work.record_later(empty)?;
+    }
+    Ok(())
+}
+
+/// What whoever brings rows of this table beside a batch locks until the end: an advisory lock, of a class of our own.
+fn right(carry: &Carry) -> Sql {
+    Sql::new(&format!("({CLASS}, hashtext(")).bind(carry.name.quoted()).text("))")
+}
+
+/// Rows of a table begin to come beside a batch.
+pub fn begin(carry: &Carry, work: &mut Work) -> Result<()> {
+    work.rows(&Sql::new("select pg_advisory_xact_lock").add(&right(carry)))?;
+    let known = Sql::new("select count(*) from ")
+        .table(&work.dialect().own(AHEAD))
+        .text(" where target = ")
+        .bind(carry.name.quoted())
+        .text(" and run = ")
+        .bind(work.point());
+    match work.count(&known)? {
+        0 => Err(Error::system(format!("nothing is known of `{}` any more", carry.name))
+            .help("somebody has taken the transfer back: begin a new one")),
+        _ => Ok(()),
+    }
+}
+
+/// They are in.
+pub fn note(carry: &Carry, ahead: &Ahead, work: &mut Work) -> Result<()> {
+    let text = serde_json::to_string(ahead)
+        .map_err(|error| Error::system("a note of a transfer cannot be written").because(error))?;
+    let update = Sql::new("update ")
+        .table(&work.dialect().own(AHEAD))
+        .text(" set note = ")
+        .bind(text)
+        .text(" where target = ")
+        .bind(carry.name.quoted());
+    work.record(&update).map(drop)
+}
+
+/// Where the two halves of the next batch meet, and what is in of the second one already. A transaction that is about to end is in
+/// the way of it, and it is asked again.
+pub fn aim(
+    carry: &Carry,
+    rows: u64,
+    place: &mut Place,
+    target: &mut dyn Facts,
+    source: &mut dyn Facts,
+) -> Result<()> {
+    let nobody = Sql::new("select case when pg_try_advisory_lock")
+        .add(&right(carry))
+        .text(" then pg_advisory_unlock")
+        .add(&right(carry))
+        .text(" else false end");
+    if target.value(&nobody)?.as_bool() != Some(true) {
+        let what = format!("an earlier attempt still brings rows of `{}`", carry.name);
+        return Err(Error::transient(what).help("it ends by itself: resume the run in a moment"));
+    }
+    let note = Sql::new("select note from ")
+        .table(&target.dialect().own(AHEAD))
+        .text(" where target = ")
+        .bind(carry.name.quoted());
+    let kept = target.rows(&note)?;
+    if let Some(text) = kept.first().and_then(|row| row[0].as_text()) {
+        let ahead: Ahead = serde_json::from_str(text)
+            .map_err(|error| Error::system("a note of a transfer cannot be read").because(error))?;
+        if ahead.after == place.after {
+            place.upto = Some(ahead.from.clone());
+            place.ahead = Some(ahead);
+            return Ok(());
+        }
+    }
+    let half = place_behind(carry, place.after.as_ref(), half_of(rows));
+    place.upto = source.rows(&half)?.pop();
+    Ok(())
+}
