@@ -326,14 +326,18 @@ impl Facts for Link {
         let failed = |error| explain(&self.label, During::Run, error);
         let mut rows = statement.raw_query();
         let mut count = 0;
+        let mut space: Vec<Seen<'static>> = Vec::with_capacity(width);
         while let Some(row) = rows.next().map_err(failed)? {
+            // nothing but the memory of the row before
+            let mut seen: Vec<Seen> = space.into_iter().map(|_| Seen::Null).collect();
             // each in its place at once: collecting results would move every value several times
-            let mut seen: Vec<Seen> = Vec::with_capacity(width);
             for n in 0..width {
                 seen.push(as_seen(row.get_ref(n).map_err(failed)?));
             }
             each(&seen)?;
             count += 1;
+            seen.clear();
+            space = seen.into_iter().map(|_| Seen::Null).collect();
         }
         Ok(count)
     }

@@ -122,6 +122,8 @@ pub struct Carrier<'c> {
     plain: Vec<bool>,
     /// What programs made of the values of the row.
     made: Vec<Option<Made>>,
+    /// Empty: where the cells of a row are, from row to row.
+    cells: Vec<Cell<'static>>,
     /// What did not fit.
     pub met: Met,
 }
@@ -136,6 +138,7 @@ impl<'c> Carrier<'c> {
             scratch: vec![Default::default(); carry.columns.len()],
             plain: carry.columns.iter().map(is_plain).collect(),
             made: if has_programs { vec![None; carry.columns.len()] } else { Vec::new() },
+            cells: Vec::new(),
             met: Met::default(),
         }
     }
@@ -189,7 +192,9 @@ impl<'c> Carrier<'c> {
             }
         }
         let plain = &self.plain;
-        let mut cells: Vec<Cell> = Vec::with_capacity(self.carry.columns.len());
+        // nothing but the memory of the row before
+        let mut cells: Vec<Cell> = std::mem::take(&mut self.cells).into_iter().map(|_| Cell::Null).collect();
+        cells.reserve(self.carry.columns.len());
         for (n, ((column, value), scratch)) in
             self.carry.columns.iter().zip(&row[first..]).zip(&mut self.scratch).enumerate()
         {
@@ -242,6 +247,8 @@ impl<'c> Carrier<'c> {
             }
         }
         take(&cells)?;
+        cells.clear();
+        self.cells = cells.into_iter().map(|_| Cell::Null).collect();
         Ok(Fate::Carried)
     }
 }
