@@ -387,7 +387,8 @@ impl Run<'_, '_> {
             }
             new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now(), work.term)?;
             faults.point("checkpointed")?;
-            match self.next_follows(work, checkpoint.step, &new_checkpoint) {
+            let goes_on = new_checkpoint.step == checkpoint.step && work.operation.is_in_no_hurry(step);
+            match goes_on || self.next_follows(work, checkpoint.step, &new_checkpoint) {
                 true => tx.commit_soon()?,
                 false => tx.commit()?,
             }

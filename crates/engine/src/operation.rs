@@ -240,6 +240,12 @@ pub trait Operation: Send {
         let _ = step;
         false
     }
+    /// Whether nobody has to wait for the commit of a batch of this step that is not its last one: what a crash of the server takes
+    /// back, with everything after it, is done again when the run goes on.
+    fn is_in_no_hurry(&self, step: &Step) -> bool {
+        let _ = step;
+        false
+    }
     /// What is rehearsed on a copy where both ways are asked for: the steps, the way back of each, and the steps again.
     fn both_ways(&self, steps: &[Step], facts: &mut dyn Facts) -> Result<Vec<Step>> {
         let _ = facts;

@@ -61,7 +61,8 @@ impl<'a> Beside<'a> {
             return Err(superseded().into());
         }
         setting.faults.point("before the end beside")?;
-        tx.commit()?;
+        // the commit of the batch comes after it, and is waited for where that matters
+        tx.commit_soon()?;
         setting.faults.point("ended beside")?;
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         Ok(done)

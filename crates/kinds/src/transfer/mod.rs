@@ -527,6 +527,10 @@ impl Operation for Moving {
         }
     }
 
+    fn is_in_no_hurry(&self, step: &Step) -> bool {
+        step.action == steps::LOAD
+    }
+
     fn goes_back(&self) -> bool {
         self.options.runs_online() || self.options.action == Action::Rollback
     }

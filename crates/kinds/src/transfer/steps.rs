@@ -1,6 +1,6 @@
 //! The steps of a transfer, in their order, and what the plan tells of the tables.
 
-use super::design::{Design, NewTable};
+use super::design::{Design, NewReference, NewTable};
 use super::existing::Demands;
 use super::load::may_come_beside;
 use super::look::Size;
@@ -13,6 +13,9 @@ use engine::{Error, Result, Step};
 use serde_json::json;
 use std::collections::HashMap;
 use targets::db::quote;
+
+/// The action of the steps that bring rows.
+pub const LOAD: &str = "load";
 
 fn step(
     id: &str,
@@ -64,7 +67,7 @@ pub fn into_new(
     steps.extend(loads(options, &carries, sizes, true)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(indexes(design, schema, sizes)?);
-    let references: Vec<_> = design.tables.iter().flat_map(|table| table.references.clone()).collect();
+    let references = references(design, sizes);
     if !references.is_empty() {
         let add = references.iter().map(|reference| reference.add.clone()).collect();
         steps.extend(statements("declare", "the references", schema, add)?);
@@ -127,6 +130,20 @@ fn large_first<'d>(design: &'d Design, sizes: &HashMap<String, Size>) -> Vec<&'d
     tables
 }
 
+/// The references of all tables: two of one table cannot be validated at the same time, so the first of each come first.
+fn references(design: &Design, sizes: &HashMap<String, Size>) -> Vec<NewReference> {
+    let mut left: Vec<_> =
+        large_first(design, sizes).into_iter().map(|table| table.references.iter().cloned()).collect();
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all.extend(left.iter_mut().filter_map(Iterator::next));
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
 /// The statistics of all tables in one step.
 fn analyze(design: &Design, schema: &str, sizes: &HashMap<String, Size>) -> Result<Option<Step>> {
     let tables = large_first(design, sizes).into_iter();
@@ -168,7 +185,7 @@ fn loads(
         let (id, label) = (format!("load {}", carry.table), format!("the rows of {}", carry.table));
         let on_two = are_new && may_come_beside(carry);
         let task = Task::Load { carry: carry.clone(), proof: options.verify, on_two };
-        let made = step(&id, label, "load", carry.name.to_string(), vec![into], &task)?;
+        let made = step(&id, label, LOAD, carry.name.to_string(), vec![into], &task)?;
         steps.push(Step { matched: rows, exact: true, batches: rows.div_ceil(1000).max(1), ..made });
     }
     Ok(steps)
