@@ -240,8 +240,8 @@ pub trait Operation: Send {
         let _ = step;
         false
     }
-    /// Whether nobody has to wait for the commit of a batch of this step that is not its last one: what a crash of the server takes
-    /// back, with everything after it, is done again when the run goes on.
+    /// Whether a batch of this step may be long where nobody else is there, and nobody has to wait for its commit unless it is the
+    /// last one: what a crash of the server takes back, with everything after it, is done again when the run goes on.
     fn is_in_no_hurry(&self, step: &Step) -> bool {
         let _ = step;
         false

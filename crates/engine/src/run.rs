@@ -33,6 +33,8 @@ use targets::db::{Command, Facts, Limits, Session};
 
 /// How far the rows may grow beyond the plan before the run stops.
 const GROWTH: f64 = 1.1;
+/// How much longer a batch may be for which nobody waits, where nobody else is there: between two of them little is done.
+const UNHURRIED: u32 = 4;
 /// Nobody had a run before the one whose term this is.
 const FIRST: i64 = 1;
 
@@ -482,7 +484,10 @@ impl Run<'_, '_> {
             if let Some(pulse) = throttle.take_pulse() {
                 gauge.look(Some(&pulse));
             }
-            pace.aim_at(session.dialect().batch_time(throttle.is_alone()));
+            let usual = session.dialect().batch_time(throttle.is_alone());
+            let unhurried =
+                throttle.is_alone() && work.operation.is_in_no_hurry(&work.item.steps[checkpoint.step]);
+            pace.aim_at(if unhurried { usual * UNHURRIED } else { usual });
             if last_rows > 0 {
                 self.held.keep(work.database, clock)?;
             }

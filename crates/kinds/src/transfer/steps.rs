@@ -124,9 +124,13 @@ fn begin(
 
 /// The tables, large ones first, so that no core waits for another.
 fn large_first<'d>(design: &'d Design, sizes: &HashMap<String, Size>) -> Vec<&'d NewTable> {
-    let rows = |name: &str| sizes.get(name).copied().unwrap_or_default().rows;
+    // a table with few rows may have large ones; each row costs something, too
+    let size = |name: &str| {
+        let size = sizes.get(name).copied().unwrap_or_default();
+        size.bytes + 24 * size.rows
+    };
     let mut tables: Vec<_> = design.tables.iter().collect();
-    tables.sort_by_key(|table| std::cmp::Reverse(rows(&table.source)));
+    tables.sort_by_key(|table| std::cmp::Reverse(size(&table.source)));
     tables
 }
 

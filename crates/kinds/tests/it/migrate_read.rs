@@ -441,10 +441,17 @@ fn a_thousand_files_are_read_at_once() {
 }
 
 /// The `pg_dump` of the newest server that is installed.
+/// The newest there is: none dumps a server that is newer than itself.
 fn pg_dump() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let found = versions.map(|version| version.path().join("bin/pg_dump")).filter(|path| path.exists()).max();
-    found.unwrap_or_else(|| PathBuf::from("pg_dump"))
+    let installed = versions.map(|version| version.path().join("bin/pg_dump"));
+    let major = |path: &PathBuf| {
+        let said = std::process::Command::new(path).arg("--version").output().ok()?;
+        let said = String::from_utf8(said.stdout).ok()?;
+        said.split(' ').nth(2)?.split(['.', '\n']).next()?.parse::<u32>().ok()
+    };
+    let all = installed.chain([PathBuf::from("pg_dump")]);
+    all.max_by_key(major).unwrap_or_else(|| PathBuf::from("pg_dump"))
 }
 
 const RICH: &str = r#"
