@@ -22,6 +22,10 @@ use targets::db::{Command, Database, Dialect, GAVE_WAY, Limits, Session, Sql, Tx
 /// The code of a statement that was ended because of its time limit, or by somebody.
 const CANCELLED: &str = "57014";
 
+/// The code of an error after which the operation goes on from where the database stands: it was restarted, and has forgotten
+/// commits that nobody waited for.
+const FORGOTTEN: &str = "forgotten";
+
 /// What a batch came to.
 #[derive(Debug, Default)]
 pub(crate) struct Came {
@@ -108,6 +112,11 @@ impl Run<'_, '_> {
             if too_long || !retry::may_retry(error.class) {
                 return self.command_failed(work, session, checkpoint, failure);
             }
+            if error.code.as_deref() == Some(FORGOTTEN) {
+                self.log(work.n, What::Retried { error: chain(&failure), attempt: attempt + 1 })?;
+                self.go_on_from_there(work, session, checkpoint, memory)?;
+                return Ok(Came::default());
+            }
             if error.code.as_deref() == Some(AGAIN_WITH_CARE) {
                 memory.careful = true;
                 continue;
@@ -154,6 +163,39 @@ impl Run<'_, '_> {
         *memory = work.memory(undo::read_point(session, &work.point)?);
         *checkpoint = there.padded(work.item.steps.len());
         Ok(Some(counts))
+    }
+
+    /// The operation stands where the database does.
+    fn go_on_from_there(
+        &mut self,
+        work: &Execution,
+        session: &mut dyn Session,
+        checkpoint: &mut Checkpoint,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        let there = Checkpoint::read(session, &name)?.unwrap_or_default().padded(work.item.steps.len());
+        let known = undo::read_point(session, &work.point)?;
+        self.catch_up(work.n, &there, known.as_ref())?;
+        *memory = work.memory(known);
+        *checkpoint = there;
+        self.owed = false;
+        Ok(())
+    }
+
+    /// Fails where the database has forgotten what it was not waited for.
+    fn nothing_is_forgotten(
+        &self,
+        work: &Execution,
+        checkpoint: &Checkpoint,
+        tx: &mut dyn Tx,
+    ) -> crate::error::Result<()> {
+        let name = work.operation.checkpoint(&work.point, &work.item.steps);
+        match !self.owed || checkpoint.is_stored(tx, work.dialect, &name)? {
+            true => Ok(()),
+            false => Err(Error::transient("the server was restarted and has forgotten the last batches")
+                .code(FORGOTTEN)),
+        }
     }
 
     /// Fails when the run was taken over by somebody else.
@@ -240,6 +282,7 @@ impl Run<'_, '_> {
             let mut memory = memory.clone();
             faults.point("before a command is noted")?;
             let mut tx = session.begin(&work.limits)?;
+            self.nothing_is_forgotten(work, checkpoint, tx.as_mut())?;
             let setting = self.setting(work);
             let mut handle =
                 Work::new(tx.as_mut(), &setting, &mut memory, checkpoint.batch as i64 + 1, false);
@@ -324,10 +367,12 @@ impl Run<'_, '_> {
         let mut notes;
         let asked: Instant = clock.tick();
         let began: Instant;
+        let soon;
         let mut more = Vec::new();
         let (counts, detail, again) = {
             let setting = self.setting(work);
             let mut tx = session.begin(&work.limits)?;
+            self.nothing_is_forgotten(work, checkpoint, tx.as_mut())?;
             // What was spent on waiting for others says nothing about how many rows fit into a batch.
             began = clock.tick();
             faults.point("begun")?;
@@ -388,12 +433,14 @@ impl Run<'_, '_> {
             new_checkpoint.write(tx.as_mut(), work.dialect, &name, clock.now(), work.term)?;
             faults.point("checkpointed")?;
             let goes_on = new_checkpoint.step == checkpoint.step && work.operation.is_in_no_hurry(step);
-            match goes_on || self.next_follows(work, checkpoint.step, &new_checkpoint) {
+            soon = goes_on || self.next_follows(work, checkpoint.step, &new_checkpoint);
+            match soon {
                 true => tx.commit_soon()?,
                 false => tx.commit()?,
             }
             (counts, told.detail, told.again)
         };
+        self.owed = soon;
         faults.point("committed")?;
         *memory = new_memory;
         *checkpoint = new_checkpoint;

@@ -48,6 +48,18 @@ impl Checkpoint {
         }
     }
 
+    /// Whether it is what is stored under this name, as far as batches go, inside a transaction.
+    pub(crate) fn is_stored(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str) -> Result<bool> {
+        let select = Sql::new("select progress from ")
+            .table(&dialect.own("checkpoints"))
+            .text(" where point = ")
+            .bind(name);
+        let rows = tx.rows(&select)?;
+        let text = rows.first().and_then(|row| row[0].as_text());
+        let there = text.and_then(|text| serde_json::from_str::<Checkpoint>(text).ok());
+        Ok(there.map_or(0, |there| there.batch) == self.batch)
+    }
+
     /// With a count for each of so many steps.
     pub fn padded(mut self, steps: usize) -> Self {
         self.counts.resize(steps.max(self.counts.len()), Counts::default());

@@ -233,6 +233,7 @@ impl Engine {
             held: Held::default(),
             at_command: None,
             did: None,
+            owed: false,
         }
         .execute(&statuses)
     }

@@ -138,6 +138,7 @@ impl<'a> Run<'a, '_> {
                 held: Held::default(),
                 at_command: None,
                 did: None,
+                owed: false,
             };
             let outcome = run.item(n, resumed);
             ending.outcome = Some((outcome, std::mem::take(&mut run.gate)));

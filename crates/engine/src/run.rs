@@ -57,6 +57,8 @@ pub(crate) struct Run<'a, 'j> {
     pub at_command: Option<Cursor>,
     /// What came of it, until it is written down.
     pub did: Option<Did>,
+    /// The last commit was not waited for.
+    pub owed: bool,
 }
 
 /// How work on one operation ended, other than by an error.

@@ -1,8 +1,10 @@
 //! Transfers that bring a table on two sessions: each batch is two transactions, and a death may come between them.
 
+use crate::stage::manners;
 use crate::transfer_kit::Move;
-use engine::{Failure, Status, Stop, What};
+use engine::{Failure, Manners, Status, Stop, What};
 use serde_json::json;
+use testkit::{Place, Server, Workshop, story};
 
 #[test]
 fn rows_that_came_beside_a_batch_that_died_do_not_come_again() {
@@ -54,4 +56,58 @@ fn rows_that_came_beside_a_batch_that_died_do_not_come_again() {
         whole(&it);
     }
     assert!(ahead > 1, "only {ahead} died between one half of a batch and the other");
+}
+
+#[test]
+fn a_server_that_crashes_and_forgets_what_it_was_not_waited_for_loses_no_row() {
+    // S4-016, W-096
+    let from = Place::sqlite();
+    from.script(
+        "create table t (id integer primary key, v text);
+         insert into t with recursive c(i) as (select 1 union all select i + 1 from c where i < 4000) select i, 'v' || i from c",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    // nothing is written behind our backs: what is not waited for is gone for certain
+    let server = Server::start(&folder.path().join("server"), &["wal_writer_delay=10s"]).unwrap();
+    let url = server.url("postgres");
+    let workshop = Workshop::over(&url, kinds::catalogue());
+    let crash = || {
+        let main = server.process_id();
+        let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap();
+        let child = children.split_whitespace().next().unwrap();
+        assert!(std::process::Command::new("kill").args(["-9", child]).status().unwrap().success());
+    };
+    let engine = workshop.engine();
+    let own = Manners { batch_size: Some(100), ..manners() };
+    let options = json!({"source": from.url()});
+    let plan = story::plan(&engine, &story::request("transfer", options.clone(), own.clone(), false));
+    let (mut loads, mut forgot) = (0, false);
+    let mut watch = |event: &engine::Event| match &event.what {
+        What::Advanced { detail: Some(detail), .. } if detail["loaded"] == "t" => {
+            loads += 1;
+            if loads == 10 {
+                crash();
+            }
+        }
+        What::Retried { error, .. } => forgot |= error.contains("has forgotten the last batches"),
+        _ => {}
+    };
+    let mut outcome = engine.run(&plan, &Stop::default(), &mut watch);
+    for _ in 0..20 {
+        if outcome.as_ref().is_ok_and(|report| report.status == Status::Completed) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        outcome = engine.resume("latest", &Stop::default(), &mut watch);
+    }
+    let report = outcome.unwrap();
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    let count =
+        |sql: &str| testkit::database_at(&url).read().unwrap().count(&targets::db::Sql::raw(sql)).unwrap();
+    assert_eq!((count("select count(*) from t"), count("select count(distinct id) from t")), (4000, 4000));
+    assert_eq!(report.operations[0].rows_changed, 4000);
+    let verify = json!({"source": from.url(), "action": "verify"});
+    let plan = story::plan(&engine, &story::request("transfer", verify, own, false));
+    assert_eq!(story::run(&engine, &plan).status, Status::Completed);
+    assert!(forgot, "it was never asked what is left");
 }
