@@ -90,29 +90,12 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         }
         carries.push(carry);
     }
-    // in halves, so that no session waits for the other
-    let halves: Vec<_> = doubts.iter().flat_map(|doubt| [(doubt, " <= "), (doubt, " > ")]).collect();
-    let counts = look::each(&halves, &mut sessions, |((n, broken), side), reader| {
-        let Carry { table, order, .. } = &carries[*n];
-        let all = Sql::new("select count(*) from ").name(table).text(" as t where ");
-        let end = |of: &str, one: &str| Sql::new(of).name(one).text(") from ").name(table).text(")");
-        let half = match order.as_slice() {
-            [one] => Sql::new("t.")
-                .name(one)
-                .text(side)
-                .add(&end("((select min(", one))
-                .add(&end(" + (select max(", one))
-                .text(") / 2 and "),
-            // a key of several columns has no middle: all of them are in the first half
-            _ if *side == " <= " => Sql::default(),
-            _ => return Ok(0),
-        };
-        reader.count(&all.add(&half).text(&broken.condition))
+    let counts = look::each(&doubts, &mut sessions, |(n, broken), reader| {
+        let all = Sql::new("select count(*) from ").name(&carries[*n].table).text(" as t where ");
+        reader.count(&all.text(&broken.condition))
     })?;
-    for ((n, broken), counts) in doubts.into_iter().zip(counts.chunks(2)) {
-        if counts.iter().any(|count| *count > 0) {
-            carries[n].broken.push(broken);
-        }
+    for ((n, broken), _) in doubts.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+        carries[n].broken.push(broken);
     }
     let reader = first(&mut sessions)?;
     for carry in &mut carries {
