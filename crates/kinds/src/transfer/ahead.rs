@@ -5,11 +5,11 @@
 //! whoever brings rows locks it, so that nobody believes it while a transaction of a dead process is still about to end.
 
 use super::carry::place_behind;
-use super::load::half_of;
+use super::load::{SHARES, share_of};
 use super::task::{Carry, Place};
 use engine::{Error, Result, Work};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Row, Sql, TableName};
+use targets::db::{Facts, Row, Sql, TableName, Value};
 
 /// Where the notes are: a table of ours in the target.
 pub const AHEAD: &str = "ahead";
@@ -22,8 +22,8 @@ const CLASS: i32 = 0x5345_5842;
 pub struct Ahead {
     /// Where the batch began.
     pub after: Option<Row>,
-    /// Behind which row these lie.
-    pub from: Row,
+    /// Behind which row these lie; none where they are all that there is.
+    pub from: Option<Row>,
     /// The last of them; none where they are the last of the table.
     pub last: Option<Row>,
     /// How many were carried.
@@ -93,11 +93,11 @@ pub fn note(carry: &Carry, ahead: &Ahead, work: &mut Work) -> Result<()> {
     work.record(&update).map(drop)
 }
 
-/// Where the two halves of the next batch meet, and what is in of the second one already. A transaction that is about to end is in
-/// the way of it, and it is asked again.
+/// Where the next batch is parted, and what is in of it already. A transaction that is about to end is in the way of it, and it is
+/// asked again. `left` rows are still to come, or about so many.
 pub fn aim(
     carry: &Carry,
-    rows: u64,
+    (rows, left): (u64, u64),
     place: &mut Place,
     target: &mut dyn Facts,
     source: &mut dyn Facts,
@@ -120,12 +120,51 @@ pub fn aim(
         let ahead: Ahead = serde_json::from_str(text)
             .map_err(|error| Error::system("a note of a transfer cannot be read").because(error))?;
         if ahead.after == place.after {
-            place.upto = Some(ahead.from.clone());
             place.ahead = Some(ahead);
             return Ok(());
         }
     }
-    let half = place_behind(carry, place.after.as_ref(), half_of(rows));
-    place.upto = source.rows(&half)?.pop();
+    place.bounds = match numbers(carry, (rows, left), place.after.as_ref(), source)? {
+        Some(bounds) => bounds,
+        None => walked(carry, rows, place.after.as_ref(), source)?,
+    };
     Ok(())
+}
+
+/// The places at which a table is parted whose rows have numbers: equally far from each other, as if the numbers were taken evenly.
+fn numbers(
+    carry: &Carry,
+    (rows, left): (u64, u64),
+    after: Option<&Row>,
+    source: &mut dyn Facts,
+) -> Result<Option<Vec<Row>>> {
+    let [order] = carry.order.as_slice() else { return Ok(None) };
+    let end =
+        |what: &str| Sql::new("select ").text(what).text("(").name(order).text(") from ").name(&carry.table);
+    let begin = match after {
+        Some(after) => after[0].as_int(),
+        None => source.value(&end("min"))?.as_int().and_then(|least| least.checked_sub(1)),
+    };
+    let (Some(begin), Some(last)) = (begin, source.value(&end("max"))?.as_int()) else { return Ok(None) };
+    let width =
+        (i128::from(last) - i128::from(begin)).max(0) * i128::from(rows.min(left)) / i128::from(left.max(1));
+    let mut bounds: Vec<i64> = (1..i128::from(SHARES))
+        .filter_map(|n| i64::try_from(i128::from(begin) + width * n / i128::from(SHARES)).ok())
+        .filter(|bound| *bound > begin)
+        .collect();
+    bounds.dedup();
+    Ok(Some(bounds.into_iter().map(|bound| vec![Value::Int(bound)]).collect()))
+}
+
+/// The same where they have none: the rows are walked along.
+fn walked(carry: &Carry, rows: u64, after: Option<&Row>, source: &mut dyn Facts) -> Result<Vec<Row>> {
+    let mut bounds: Vec<Row> = Vec::new();
+    for _ in 1..SHARES {
+        let next = place_behind(carry, bounds.last().or(after), share_of(rows));
+        match source.rows(&next)?.pop() {
+            Some(bound) => bounds.push(bound),
+            None => break,
+        }
+    }
+    Ok(bounds)
 }

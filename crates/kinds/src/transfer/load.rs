@@ -11,6 +11,7 @@ use super::options::{Policy, Proof};
 use super::task::{ASIDE, Carried, Carry, IDS, Place};
 use engine::{Batch, Counts, Error, Result, Work};
 use serde_json::json;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use targets::db::{Cell, Facts, Row, Seen, Sql, Value};
 
 /// A row that is kept aside.
@@ -58,19 +59,76 @@ pub fn own_id(carry: &Carry, row: &[Seen]) -> Option<(String, [u8; 16])> {
     Some((old, uuid))
 }
 
-/// What a range came to.
+/// What some spans came to.
 struct Part {
-    /// How many rows were read, and written.
+    /// How many rows were read of the first span, and the place of the last one.
     seen: u64,
+    last: Row,
+    /// How many rows were written.
     loaded: u64,
     bytes: u64,
-    /// The sum of the hashes of those that were written.
+    /// The sum of their hashes.
     hash: u128,
-    /// The place of the last one.
-    last: Row,
     aside: Vec<Aside>,
     ids: Vec<(String, [u8; 16])>,
     met: Met,
+}
+
+/// The shares of a batch that two sessions bring: one takes them from the front, the other from the back, until they meet.
+struct Shares<'s> {
+    after: Option<&'s Row>,
+    /// Where a share ends and the next one begins.
+    bounds: &'s [Row],
+    /// How many rows the last one has at most, which ends nowhere.
+    most: u64,
+    /// The first one that nobody has, and the first one that is taken from the back.
+    left: Mutex<(usize, usize)>,
+}
+
+impl<'s> Shares<'s> {
+    fn new(after: Option<&'s Row>, bounds: &'s [Row], most: u64) -> Self {
+        // the last one is for the other session, whoever is faster
+        Self { after, bounds, most, left: Mutex::new((0, bounds.len())) }
+    }
+
+    fn left(&self) -> MutexGuard<'_, (usize, usize)> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn front(&self) -> Option<Span<'s>> {
+        let mut left = self.left();
+        let n = left.0;
+        (n < left.1).then(|| {
+            left.0 += 1;
+            Span {
+                after: n.checked_sub(1).map_or(self.after, |n| self.bounds.get(n)),
+                upto: self.bounds.get(n),
+                most: None,
+            }
+        })
+    }
+
+    fn last(&self) -> Span<'s> {
+        Span { after: self.bounds.last(), upto: None, most: Some(self.most) }
+    }
+
+    fn back(&self) -> Option<Span<'s>> {
+        let mut left = self.left();
+        (left.0 < left.1).then(|| {
+            left.1 -= 1;
+            let n = left.1;
+            Span {
+                after: n.checked_sub(1).map_or(self.after, |n| self.bounds.get(n)),
+                upto: self.bounds.get(n),
+                most: None,
+            }
+        })
+    }
+
+    /// Behind which row everything is taken from the back, once nothing is left; none where that is all of it.
+    fn meeting(&self) -> Option<&'s Row> {
+        self.left().1.checked_sub(1).map_or(self.after, |n| self.bounds.get(n))
+    }
 }
 
 /// A table on its way.
@@ -84,7 +142,7 @@ pub struct Loading<'l> {
 }
 
 impl Loading<'_> {
-    /// One batch. With a second session of the source, the rows behind the half of the batch come beside it.
+    /// One batch. With a second session of the source it is brought by two.
     pub fn act(
         &self,
         place: &Place,
@@ -95,33 +153,38 @@ impl Loading<'_> {
     ) -> Result<Batch> {
         let carry = self.carry;
         let began = work.clock().tick();
-        let (part, ahead) = match (&place.upto, &place.ahead, other) {
-            (Some(upto), None, Some(other)) => {
-                let half = Span { after: place.after.as_ref(), upto: Some(upto), most: None };
-                let behind = Span { after: Some(upto), upto: None, most: Some(half_of(rows)) };
-                let (part, ahead) = work.beside(
-                    |work| self.range(&half, source, work),
+        let (part, last) = match (&place.ahead, other) {
+            (None, Some(other)) if !place.bounds.is_empty() => {
+                let most = share_of(rows);
+                let shares = Shares::new(place.after.as_ref(), &place.bounds, most);
+                let (part, (beside, last)) = work.beside(
+                    |work| self.bring(&mut || shares.front(), source, work),
                     |work| {
                         ahead::begin(carry, work)?;
-                        let part = self.range(&behind, other.as_mut(), work)?;
-                        let ahead = part.ahead(place, upto, half_of(rows))?;
+                        let mut first = Some(shares.last());
+                        let mut next = || first.take().or_else(|| shares.back());
+                        let part = self.bring(&mut next, other.as_mut(), work)?;
+                        let ahead = part.ahead(place, shares.meeting(), most)?;
                         ahead::note(carry, &ahead, work)?;
-                        Ok((part, ahead))
+                        Ok((part, ahead.last))
                     },
                 )?;
-                let (beside, ahead) = ahead;
-                (part.with(beside), Some(ahead))
+                (part.with(beside), last)
             }
-            (Some(upto), Some(ahead), _) => {
-                let half = Span { after: place.after.as_ref(), upto: Some(upto), most: None };
-                let mut part = self.range(&half, source, work)?;
+            (Some(ahead), _) => {
+                let mut before =
+                    Some(Span { after: place.after.as_ref(), upto: ahead.from.as_ref(), most: None })
+                        .filter(|_| ahead.from != place.after);
+                let mut part = self.bring(&mut || before.take(), source, work)?;
                 part.loaded += ahead.rows;
                 part.hash = part.hash.wrapping_add(ahead.hash());
-                (part, Some(ahead.clone()))
+                (part, ahead.last.clone())
             }
             _ => {
-                let whole = Span { after: place.after.as_ref(), upto: None, most: Some(rows) };
-                (self.range(&whole, source, work)?, None)
+                let mut whole = Some(Span { after: place.after.as_ref(), upto: None, most: Some(rows) });
+                let part = self.bring(&mut || whole.take(), source, work)?;
+                let last = (part.seen == rows).then(|| part.last.clone());
+                (part, last)
             }
         };
         remember(carry, &part.ids, work)?;
@@ -138,10 +201,6 @@ impl Loading<'_> {
         }));
         let carried = place.rows + part.loaded;
         let hash = place.hash().wrapping_add(part.hash);
-        let last = match &ahead {
-            Some(ahead) => ahead.last.clone(),
-            None => (part.seen == rows).then_some(part.last),
-        };
         let next = match last {
             Some(last) => {
                 let hash = Some(format!("{hash:032x}"));
@@ -156,7 +215,13 @@ impl Loading<'_> {
         Ok(Batch { counts: Counts { changed: part.loaded, failed, ..Counts::default() }, next })
     }
 
-    fn range(&self, span: &Span, source: &mut dyn Facts, work: &mut Work) -> Result<Part> {
+    /// Brings the rows of some spans, all of them in one go.
+    fn bring<'s>(
+        &self,
+        next: &mut dyn FnMut() -> Option<Span<'s>>,
+        source: &mut dyn Facts,
+        work: &mut Work,
+    ) -> Result<Part> {
         let carry = self.carry;
         let mut carrier = Carrier::new(carry, self.machines);
         let copied: Vec<usize> = (0..carry.columns.len()).filter(|n| !carry.columns[*n].computed).collect();
@@ -165,34 +230,39 @@ impl Loading<'_> {
         let prints = (self.proof == Proof::Rows).then(|| Prints::of(carry));
         let (mut seen, mut bytes, mut hash) = (0, 0, 0_u128);
         let (mut last, mut aside, mut ids) = (Row::new(), Vec::new(), Vec::new());
-        let sql = select(carry, span);
         let loaded = work.load(&carry.name, &columns, &mut |loader| {
-            source.scan(&sql, &mut |row| {
-                seen += 1;
-                let fate = carrier.row(row, &mut |cells| {
-                    bytes += cells.iter().map(size).sum::<u64>();
-                    if let Some(prints) = &prints {
-                        hash = hash.wrapping_add(prints.sent(cells));
+            let mut is_first = true;
+            while let Some(span) = next() {
+                source.scan(&select(carry, &span), &mut |row| {
+                    let fate = carrier.row(row, &mut |cells| {
+                        bytes += cells.iter().map(size).sum::<u64>();
+                        if let Some(prints) = &prints {
+                            hash = hash.wrapping_add(prints.sent(cells));
+                        }
+                        if all {
+                            return loader.row(cells);
+                        }
+                        // the cells live no longer than this row
+                        let mut kept: Vec<Cell> = Vec::with_capacity(copied.len());
+                        kept.extend(copied.iter().map(|n| cells[*n]));
+                        loader.row(&kept)
+                    })?;
+                    match fate {
+                        Fate::Carried => ids.extend(own_id(carry, row)),
+                        Fate::Aside(n, misfit) => aside.push(Aside::of(carry, n, misfit, row)),
+                        Fate::Stopped(n, misfit) => return Err(stopped(carry, n, misfit, row)),
                     }
-                    if all {
-                        return loader.row(cells);
+                    if is_first {
+                        seen += 1;
+                        keep_place(&mut last, &row[..carry.order.len()]);
                     }
-                    // the cells live no longer than this row
-                    let mut kept: Vec<Cell> = Vec::with_capacity(copied.len());
-                    kept.extend(copied.iter().map(|n| cells[*n]));
-                    loader.row(&kept)
+                    Ok(())
                 })?;
-                match fate {
-                    Fate::Carried => ids.extend(own_id(carry, row)),
-                    Fate::Aside(n, misfit) => aside.push(Aside::of(carry, n, misfit, row)),
-                    Fate::Stopped(n, misfit) => return Err(stopped(carry, n, misfit, row)),
-                }
-                keep_place(&mut last, &row[..carry.order.len()]);
-                Ok(())
-            })?;
+                is_first = false;
+            }
             Ok(())
         })?;
-        Ok(Part { seen, loaded, bytes, hash, last, aside, ids, met: carrier.met })
+        Ok(Part { seen, last, loaded, bytes, hash, aside, ids, met: carrier.met })
     }
 }
 
@@ -202,25 +272,27 @@ pub fn may_come_beside(carry: &Carry) -> bool {
     own_ids(carry).is_none() && !carry.columns.iter().any(keeps_aside)
 }
 
-/// Of so many rows, those of one of both sessions.
-pub fn half_of(rows: u64) -> u64 {
-    rows.div_ceil(2)
+/// Into how many shares a batch is parted, so that no session waits long for the other.
+pub const SHARES: u64 = 16;
+
+/// Of so many rows, those of one share.
+pub fn share_of(rows: u64) -> u64 {
+    rows.div_ceil(SHARES)
 }
 
 impl Part {
-    /// What the others have to know of rows that came beside.
-    fn ahead(&self, place: &Place, from: &Row, most: u64) -> Result<Ahead> {
+    /// What the others have to know of rows that came beside, of which the first span is the last of the batch.
+    fn ahead(&self, place: &Place, from: Option<&Row>, most: u64) -> Result<Ahead> {
         if !self.aside.is_empty() || !self.ids.is_empty() {
             return Err(Error::system("rows that come beside others leave something to keep"));
         }
         let after = place.after.clone();
         let last = (self.seen == most).then(|| self.last.clone());
         let hash = format!("{:032x}", self.hash);
-        Ok(Ahead { after, from: from.clone(), last, rows: self.loaded, hash })
+        Ok(Ahead { after, from: from.cloned(), last, rows: self.loaded, hash })
     }
 
     fn with(mut self, other: Self) -> Self {
-        self.seen += other.seen;
         self.loaded += other.loaded;
         self.bytes += other.bytes;
         self.hash = self.hash.wrapping_add(other.hash);

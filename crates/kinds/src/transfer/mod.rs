@@ -375,7 +375,8 @@ impl Operation for Moving {
                 {
                     place.again = Some("the source has changed since the copy began".to_owned());
                 } else if on_two && self.other.borrow().is_some() {
-                    self.with_reader(|source| ahead::aim(&carry, rows, &mut place, facts, source))?;
+                    let left = step.matched.saturating_sub(place.rows);
+                    self.with_reader(|source| ahead::aim(&carry, (rows, left), &mut place, facts, source))?;
                 }
             }
             Task::Indexes(_) | Task::References(_) | Task::Analyze(_) => place.outside = true,

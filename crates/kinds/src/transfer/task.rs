@@ -195,10 +195,10 @@ pub struct Place {
     /// Behind this row of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Row>,
-    /// Two sessions bring the batch: one up to this row, the other what is behind it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub upto: Option<Row>,
-    /// What is behind it has come already.
+    /// Two sessions bring the batch: where its shares end, but for the last one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Row>,
+    /// What has come of it already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ahead: Option<Ahead>,
     /// The statements that failed, by their places.
