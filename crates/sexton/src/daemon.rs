@@ -257,6 +257,7 @@ impl Service<'_> {
         let mut looker = Looker::new(engine, &self.config.schedules);
         let mut trouble = Repeated::default();
         let (mut beaten, mut tidied) = (began, None);
+        let mut settles = began + LOOKED;
         while !stop.asked() {
             if wiring::state_file(self.config) != file {
                 // It would be written on to a file that nobody finds any more.
@@ -294,6 +295,10 @@ impl Service<'_> {
                 Err(_) => PAUSE,
             };
             trouble.tell(outcome, self.tell);
+            if now >= settles {
+                wiring::give_back_memory();
+                settles = now + TIDY;
+            }
             stop.wait(pause.max(AT_ONCE));
         }
         Ok(())

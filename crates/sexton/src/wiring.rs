@@ -341,6 +341,11 @@ pub fn make_example(file: &Path, scripts: &[&str]) -> Result<()> {
 }
 
 /// The state, made at its first use.
+/// Gives back the memory that only the start needed.
+pub fn give_back_memory() {
+    backends::own_pages::give_back();
+}
+
 /// Which file the state is now, where it is one; another one, or none, when it was taken away.
 pub fn state_file(config: &Config) -> Option<(u64, u64)> {
     let StatePlace::Folder(folder) = &config.state else { return None };
