@@ -51,7 +51,9 @@ mod tests {
 7f0000000000-7f0000100000 r-xp 00028000 fe:00 99     /usr/lib/libc.so.6
 7f0000200000-7f0000300000 r-xp 00000000 00:00 0
 ";
-        assert_eq!(code_of(maps, "/usr/bin/a program"), [0x55d0_a0a4_8000..0x55d0_a2c6_b000]);
+        let found: Vec<(usize, usize)> =
+            code_of(maps, "/usr/bin/a program").iter().map(|code| (code.start, code.end)).collect();
+        assert_eq!(found, [(0x55d0_a0a4_8000, 0x55d0_a2c6_b000)]);
         assert!(code_of(maps, "/usr/bin/another").is_empty());
     }
 
