@@ -6,6 +6,7 @@
 pub mod bucket;
 pub mod jq;
 pub mod local_files;
+pub mod own_pages;
 pub mod postgres;
 pub mod sqlite;
 #[doc(hidden)]

@@ -91,8 +91,9 @@ pub use resume::{Changes, Resumable};
 pub use run_log::{Field, RunLog};
 pub use scopes::{FailedScope, GivenUp, failed_scopes};
 pub use state::{
-    Alarm, Audit, Bell, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Part, Role,
-    RunRecord, Sessions, ShownPlan, ShownPlans, Tick, TickState, Timetable, Token, Tokens, Worker,
+    Alarm, Audit, Bell, Due, Entry, Looked, NewNote, NewTick, Note, NoteState, Outbox, PageSession, Part,
+    Role, RunRecord, Sessions, Share, ShownPlan, ShownPlans, Stamp, Tick, TickState, Timetable, Token,
+    Tokens, Worker,
 };
 pub use status::Status;
 pub use stop::Stop;

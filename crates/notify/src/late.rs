@@ -3,7 +3,7 @@
 use crate::alert::{Alert, Watched};
 use crate::message::Level;
 use crate::words::lasting;
-use engine::{Tick, TickState};
+use engine::Tick;
 use jiff::{SignedDuration, Timestamp};
 use scheduler::{Known, Timing};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub fn late(
         let name = &schedule.name;
         let tick = last.get(name);
         // What has begun is late in another way, and told as that.
-        let waiting = tick.filter(|tick| tick.state == TickState::Waiting);
+        let waiting = tick.filter(|tick| tick.state.is_open());
         let missed = match (waiting, tick) {
             (Some(tick), _) => Some(tick.due),
             (None, Some(tick)) => schedule.next(tick.due),

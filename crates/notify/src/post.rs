@@ -36,8 +36,8 @@ pub struct Ended<'a> {
     pub name: &'a str,
     /// Why it was not done, where there is no report that says it.
     pub why: Option<&'a str>,
-    /// Whether that, where there is no report, tells of something that went well.
-    pub well: bool,
+    /// What it came to, where there is no report.
+    pub event: Event,
     /// What it is known by, where there is no run.
     pub id: &'a str,
     /// Whether somebody typed it.
@@ -80,9 +80,10 @@ impl Post<'_> {
                 (message, format!("run/{}/{at}", report.run_id), said)
             }
             (None, Some(why)) => {
-                let (event, level, word) = match ended.well {
-                    true => (Event::Success, Level::Info, "done"),
-                    false => (Event::Failure, Level::Warning, "failed"),
+                let (event, level, word) = match ended.event {
+                    Event::Success => (Event::Success, Level::Info, "done"),
+                    Event::Warning => (Event::Warning, Level::Warning, "done with warnings"),
+                    _ => (Event::Failure, Level::Warning, "failed"),
                 };
                 let title = format!("{} {word}", ended.name);
                 let mut message = Message::new(event, level, title, why, now);

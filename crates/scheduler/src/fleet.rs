@@ -121,7 +121,7 @@ impl Worker<'_> {
 fn standing(parts: &[Part], name: &str) -> Standing {
     match parts.iter().find(|part| part.database == name).map(|part| part.state) {
         None => Standing::NotBegun,
-        Some(TickState::Waiting | TickState::Claimed) => Standing::AtWork,
+        Some(TickState::Waiting | TickState::Taken | TickState::Claimed) => Standing::AtWork,
         Some(TickState::Done | TickState::Skipped) => Standing::Done,
         Some(TickState::Failed) => Standing::Failed,
     }
@@ -142,9 +142,15 @@ fn told(parts: &[Part], standings: &[Standing], stopped: Option<&'static str>) -
         }
         text.push(format!("{} failed: {}", failed.len(), names.join(", ")));
     }
-    if let Some(why) = stopped {
-        text.push(format!("{} not begun: {why}", count(Standing::NotBegun)));
+    match (stopped, count(Standing::NotBegun)) {
+        (Some(why), 0) => text.push(why.to_owned()),
+        (Some(why), left) => text.push(format!("{left} not begun: {why}")),
+        (None, _) => {}
     }
-    let state = if failed.is_empty() && stopped.is_none() { TickState::Done } else { TickState::Failed };
-    Ended::Over(state, Some(text.join("; ")), None)
+    let text = text.join("; ");
+    match (stopped, failed.is_empty()) {
+        (Some(_), _) => Ended::Over(TickState::Failed, Some(text), None),
+        (None, true) => Ended::Over(TickState::Done, Some(text), None),
+        (None, false) => Ended::Warned(text),
+    }
 }

@@ -4,6 +4,7 @@
 //! everything that is done goes through the engine. Whatever must be known by more than one process is in the timetable of
 //! the state; any number of processes may look for what is due and work on it.
 
+mod ahead;
 mod blackout;
 pub mod cron;
 mod due;

@@ -2,7 +2,7 @@
 
 use crate::due::due;
 use crate::schedule::{Approval, Definition, Overlap, Schedule, Timing};
-use engine::{Engine, Entry, Error, Failure, Looked, NewTick, TickState};
+use engine::{Engine, Entry, Error, Failure, Looked, NewTick, Stamp, TickState};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -83,8 +83,10 @@ pub struct Looker<'a> {
     engine: &'a Engine,
     configured: &'a [Schedule],
     known: Vec<Known>,
-    /// When the schedules were read.
+    /// When it was last looked whether they are the same still.
     read: Option<Timestamp>,
+    /// What they were read under.
+    stamp: Option<Stamp>,
     /// When each is due next, after the moment up to which it was looked at.
     next: BTreeMap<String, Option<Timestamp>>,
 }
@@ -92,14 +94,19 @@ pub struct Looker<'a> {
 impl<'a> Looker<'a> {
     /// For these schedules and those that were added.
     pub fn new(engine: &'a Engine, configured: &'a [Schedule]) -> Self {
-        Self { engine, configured, known: Vec::new(), read: None, next: BTreeMap::new() }
+        Self { engine, configured, known: Vec::new(), read: None, stamp: None, next: BTreeMap::new() }
     }
 
     /// Notes the times that have come since it was last looked; how many are new. Whoever comes first does it.
     pub fn look(&mut self, now: Timestamp) -> Result<u64, Failure> {
         let stale = self.read.is_none_or(|read| now.duration_since(read).abs() >= FRESH);
         if stale {
-            self.know(all(self.engine, self.configured)?);
+            // A thousand schedules are read in a millisecond or two, which is most of what an idle process would do.
+            let stamp = self.engine.timetable()?.stamp()?;
+            if self.stamp.as_ref() != Some(&stamp) {
+                self.know(all(self.engine, self.configured)?);
+                self.stamp = Some(stamp);
+            }
             self.read = Some(now);
         }
         let mut found = Vec::new();
@@ -162,13 +169,15 @@ impl<'a> Looker<'a> {
     fn pass_over_what_overlaps(&self, now: Timestamp) -> Result<(), Failure> {
         let timetable = self.engine.timetable()?;
         let open = timetable.open()?;
+        if open.is_empty() {
+            return Ok(());
+        }
         let at_work =
             |name: &str| open.iter().any(|tick| tick.schedule == name && tick.state == TickState::Claimed);
         for known in &self.known {
             let name = &known.schedule.name;
-            let waits = open
-                .iter()
-                .any(|tick| tick.schedule == *name && tick.state == TickState::Waiting && tick.start <= now);
+            let waits =
+                open.iter().any(|tick| tick.schedule == *name && tick.state.is_open() && tick.start <= now);
             if !waits || !at_work(name) {
                 continue;
             }

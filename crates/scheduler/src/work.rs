@@ -4,6 +4,7 @@
 //! term: one who only slept commits nothing more. That no two work on one database is kept by the lock of the database itself,
 //! whatever the timetable says.
 
+use crate::ahead::Ahead;
 use crate::fleet::Fleet;
 use crate::look::{Known, chain, one};
 use crate::schedule::Schedule;
@@ -13,6 +14,7 @@ use engine::{
 };
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -46,6 +48,8 @@ pub struct Outcome<'a> {
     pub tick: &'a Tick,
     /// How it ended.
     pub state: TickState,
+    /// It is done, and failed on some of the databases that it is about, which was allowed: the reason says on which.
+    pub warned: bool,
     /// Why, where there is something to say.
     pub why: Option<&'a str>,
     /// The report of its run.
@@ -58,11 +62,16 @@ pub struct Worker<'a> {
     pub(crate) requests: &'a dyn Requests,
     pub(crate) id: String,
     pub(crate) lease: Duration,
+    /// How many workers this process has, this one among them.
+    pub(crate) beside: u64,
+    pub(crate) ahead: Mutex<Ahead>,
 }
 
 /// How a tick ended.
 pub(crate) enum Ended {
     Over(TickState, Option<String>, Option<Box<Report>>),
+    /// It was done on enough of the databases that it is about.
+    Warned(String),
     /// It goes on later.
     PutOff(SignedDuration, String),
 }
@@ -75,13 +84,19 @@ const TAKEN: &str = "another worker has taken over";
 impl<'a> Worker<'a> {
     /// A worker under this id; a tick is given to others when nothing is heard of it for as long as the lease.
     pub fn new(engine: &'a Engine, requests: &'a dyn Requests, id: &str, lease: Duration) -> Self {
-        Self { engine, requests, id: id.to_owned(), lease }
+        Self { engine, requests, id: id.to_owned(), lease, beside: 1, ahead: Mutex::default() }
     }
 
-    /// Takes one tick and works on it; whether there was one.
+    /// One of so many in this process, who share what is due with those of other processes.
+    #[must_use]
+    pub fn one_of(self, many: usize) -> Self {
+        Self { beside: many.max(1) as u64, ..self }
+    }
+
+    /// Takes one tick and works on it; whether there was one. Others may be set aside for the next steps: see
+    /// [`Worker::give_back`].
     pub fn step(&self, stop: &Stop) -> Result<bool, Failure> {
-        let now = self.engine.clock().now();
-        match self.engine.timetable()?.claim(&self.id, self.lease, now)? {
+        match self.next()? {
             Some(tick) => self.take(&tick, stop).map(|()| true),
             None => Ok(false),
         }
@@ -122,27 +137,24 @@ impl<'a> Worker<'a> {
     fn finish(&self, tick: &Tick, schedule: &Schedule, ended: Ended) -> Result<(), Failure> {
         let now = self.engine.clock().now();
         let timetable = self.engine.timetable()?;
-        match ended {
+        let warned = matches!(ended, Ended::Warned(_));
+        let (state, why, report) = match ended {
             Ended::PutOff(by, why) => {
                 timetable.put_off(tick, now + by, &why)?;
+                return Ok(());
             }
-            Ended::Over(state, why, report) => {
-                if !timetable.end(tick, state, why.as_deref(), now)? {
-                    tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
-                } else {
-                    if tick.part_of().is_none() {
-                        chain(self.engine, self.requests.configured(), &schedule.name, now)?;
-                    }
-                    self.requests.over(&Outcome {
-                        schedule,
-                        tick,
-                        state,
-                        why: why.as_deref(),
-                        report: report.as_deref(),
-                    });
-                }
-            }
+            Ended::Over(state, why, report) => (state, why, report),
+            Ended::Warned(why) => (TickState::Done, Some(why), None),
+        };
+        if !timetable.end(tick, state, why.as_deref(), now)? {
+            tracing::warn!(schedule = %tick.schedule, tick = %tick.id, "{TAKEN}");
+            return Ok(());
         }
+        if tick.part_of().is_none() {
+            chain(self.engine, self.requests.configured(), &schedule.name, now)?;
+        }
+        let (why, report) = (why.as_deref(), report.as_deref());
+        self.requests.over(&Outcome { schedule, tick, state, warned, why, report });
         Ok(())
     }
 
@@ -164,8 +176,12 @@ impl<'a> Worker<'a> {
                 let clock = self.engine.clock();
                 let mut kept = clock.tick();
                 while is_over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                    if stop.asked() {
-                        own.ask();
+                    match stop.asked() {
+                        true => {
+                            own.ask();
+                            self.give_back();
+                        }
+                        false => self.give_back_what_is_old(),
                     }
                     if clock.tick().duration_since(kept) < self.lease / 3 {
                         continue;

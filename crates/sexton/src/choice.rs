@@ -98,6 +98,13 @@ pub fn operations<'a>(names: &Names, config: &'a Config) -> Result<Vec<Chosen<'a
     Ok(chosen)
 }
 
+/// How many operations may be at work at a time: what the groups say that were named; the least of it, where they differ.
+pub fn side_by_side(names: &Names, config: &Config) -> usize {
+    let named = names.any.iter().chain(&names.groups);
+    let groups = named.filter_map(|name| config.groups.iter().find(|group| group.name == *name));
+    groups.map(|group| group.max_parallel.unwrap_or(config.max_parallel)).min().unwrap_or(config.max_parallel)
+}
+
 /// What was named, in the order in which it runs.
 fn named<'a>(names: &Names, config: &'a Config) -> Result<Vec<&'a OperationSetting>, Trouble> {
     if names.all {

@@ -129,7 +129,11 @@ impl Requests for Plans<'_> {
             name: &outcome.schedule.name,
             why: outcome.why.filter(|_| failed || is_for_many || outcome.report.is_some()),
             id: &outcome.tick.id,
-            well: is_for_many,
+            event: match (is_for_many, outcome.warned) {
+                (true, false) => notify::Event::Success,
+                (true, true) => notify::Event::Warning,
+                (false, _) => notify::Event::Failure,
+            },
             by_hand: false,
             promised: &|name| self.config.is_promised(name),
         };
@@ -154,7 +158,8 @@ impl Requests for Plans<'_> {
 
 /// The request that a schedule means.
 pub fn request_of(config: &Config, schedule: &Schedule) -> Result<Request, Trouble> {
-    let chosen = choice::operations(&Names::listed(&schedule.says.run), config)?;
+    let names = Names::listed(&schedule.says.run);
+    let chosen = choice::operations(&names, config)?;
     let said: Vec<Override> = schedule
         .says
         .options
@@ -174,7 +179,8 @@ pub fn request_of(config: &Config, schedule: &Schedule) -> Result<Request, Troub
             }
         }
     }
-    Ok(Request { trigger: Trigger::Schedule, ..request })
+    let max_parallel = choice::side_by_side(&names, config);
+    Ok(Request { trigger: Trigger::Schedule, max_parallel, ..request })
 }
 
 impl Service<'_> {
@@ -197,7 +203,7 @@ impl Service<'_> {
         }
         let plans = Plans { config: self.config, tell: self.tell, post };
         let door = Doorbell::default();
-        std::thread::scope(|scope| {
+        let looked = std::thread::scope(|scope| {
             let door = &door;
             for n in 0..self.workers {
                 let (id, plans) = (format!("{id}-{n}"), &plans);
@@ -216,8 +222,13 @@ impl Service<'_> {
             if post.settings.is_heard() {
                 scope.spawn(|| self.send(stop));
             }
-            self.look(&engine, (&id, &place, began), door, stop);
+            let looked = self.look(&engine, (&id, &place, began), door, stop);
+            stop.ask();
+            // Whoever waits for work need not wait on.
+            door.ring();
+            looked
         });
+        looked?;
         engine.timetable()?.leave(&id)?;
         (self.tell)("stopped");
         Ok(())
@@ -241,11 +252,20 @@ impl Service<'_> {
         (id, place, began): (&str, &str, Timestamp),
         door: &Doorbell,
         stop: &Stop,
-    ) {
+    ) -> Result<(), Trouble> {
+        let file = wiring::state_file(self.config);
         let mut looker = Looker::new(engine, &self.config.schedules);
         let mut trouble = Repeated::default();
         let (mut beaten, mut tidied) = (began, None);
+        let mut settles = began + LOOKED;
         while !stop.asked() {
+            if wiring::state_file(self.config) != file {
+                // It would be written on to a file that nobody finds any more.
+                return Err(Trouble {
+                    help: Some("put it back, or begin with a new one: start `sexton serve` again".to_owned()),
+                    ..Trouble::system("the file of the state", "it was taken away or replaced")
+                });
+            }
             let now = engine.clock().now();
             let outcome = (|| {
                 if looker.look(now)? > 0 {
@@ -275,17 +295,26 @@ impl Service<'_> {
                 Err(_) => PAUSE,
             };
             trouble.tell(outcome, self.tell);
+            if now >= settles {
+                wiring::give_back_memory();
+                settles = now + TIDY;
+            }
             stop.wait(pause.max(AT_ONCE));
         }
+        Ok(())
     }
 
     fn work(&self, id: &str, plans: &Plans<'_>, door: &Doorbell, stop: &Stop) {
         // An engine of its own: sessions are not shared between runs.
         let engine = wiring::engine(self.config, None);
-        let worker = Worker::new(&engine, plans, id, self.lease);
+        let worker = Worker::new(&engine, plans, id, self.lease).one_of(self.workers);
         let mut trouble = Repeated::default();
-        while !stop.asked() {
+        loop {
+            // In this order: whoever asks for the stop after it was looked for rings after it was counted.
             let rung = door.count();
+            if stop.asked() {
+                break;
+            }
             let outcome = worker.step(stop);
             if let Ok(true) = outcome {
                 continue;
@@ -299,8 +328,9 @@ impl Service<'_> {
                 Err(_) => Ok(PAUSE),
             };
             trouble.tell(outcome.map(drop), self.tell);
-            door.wait(rung, pause.unwrap_or(PAUSE).max(AT_ONCE), stop);
+            door.wait(rung, pause.unwrap_or(PAUSE).max(AT_ONCE));
         }
+        worker.give_back();
     }
 
     /// Whether others may work on the same state.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Whether a stop was asked for is looked at this often.
-const SLICE: Duration = Duration::from_millis(250);
+/// While others are heard, whether a stop was asked for is looked at this often.
+const SLICE: Duration = Duration::from_millis(500);
 /// Before the state is asked again to be heard.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -39,15 +39,10 @@ impl Doorbell {
         self.hears_others.load(Ordering::SeqCst)
     }
 
-    /// Waits until it has rung more often than that, but no longer than this.
-    pub fn wait(&self, rung: u64, most: Duration, stop: &Stop) {
-        let mut left = most;
-        while self.count() == rung && !left.is_zero() && !stop.asked() {
-            let slice = left.min(SLICE);
-            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(self.rings.wait_timeout_while(waiting, slice, |()| self.count() == rung));
-            left -= slice;
-        }
+    /// Waits until it has rung more often than that, but no longer than this. It is rung when a stop is asked for, too.
+    pub fn wait(&self, rung: u64, most: Duration) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.rings.wait_timeout_while(waiting, most, |()| self.count() == rung));
     }
 
     /// Rings for others until a stop is asked for, or where they cannot be heard; `trouble` hears when that changes.
@@ -68,7 +63,7 @@ impl Doorbell {
             // What came while nobody listened.
             self.ring();
             while !stop.asked() {
-                match bell.wait(SLICE * 2) {
+                match bell.wait(SLICE) {
                     Ok(true) => self.ring(),
                     Ok(false) => {}
                     Err(_) => break,

@@ -1,5 +1,5 @@
-//! The policy that nothing runs for the first time without having been looked at (`first_run_dry`): at the command line and in
-//! schedules alike.
+//! The policy that nothing runs for the first time without having been looked at (`first_run_dry`): at the command line, in
+//! schedules and by calls alike.
 
 use crate::config::Config;
 use crate::trouble::Trouble;

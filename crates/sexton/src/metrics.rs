@@ -220,6 +220,23 @@ fn of_schedules(page: &mut Page, engine: &Engine, config: &Config) -> Result<(),
     let now = engine.clock().now();
     let label = |known: &Known| vec![("schedule", known.schedule.name.clone())];
     page.gauge("sexton_workers", "Processes that serve", schedules.serving()?.len() as f64);
+    let depth = engine.timetable()?.depth(now).map_err(engine::Failure::from)?;
+    let states = [engine::TickState::Waiting, engine::TickState::Taken, engine::TickState::Claimed];
+    page.gauges(
+        "sexton_ticks",
+        "Times that have come and are not over: nobody has them, a worker has them and has not begun, at work",
+        states.map(|state| {
+            let many = depth.iter().find(|(known, ..)| *known == state).map_or(0, |(_, many, _)| *many);
+            (vec![("state", state.name().to_owned())], many as f64)
+        }),
+    );
+    let waits = depth.iter().filter(|(state, ..)| state.is_open()).map(|(.., since)| *since).min();
+    let waits = waits.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+    page.gauge(
+        "sexton_ticks_oldest_seconds",
+        "For how long the oldest of them waits that has not begun",
+        waits,
+    );
     page.gauges(
         "sexton_schedule_enabled",
         "Whether a schedule runs by itself",

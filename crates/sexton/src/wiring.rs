@@ -14,7 +14,7 @@ use backends::sqlite::Sqlite;
 use engine::{Databases, Engine, Error, Heard, Kind, Parts, Result, SetClock, Stores, SystemClock};
 use secrecy::ExposeSecret;
 use std::collections::{BTreeMap, HashMap};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -341,6 +341,18 @@ pub fn make_example(file: &Path, scripts: &[&str]) -> Result<()> {
 }
 
 /// The state, made at its first use.
+/// Gives back the memory that only the start needed.
+pub fn give_back_memory() {
+    backends::own_pages::give_back();
+}
+
+/// Which file the state is now, where it is one; another one, or none, when it was taken away.
+pub fn state_file(config: &Config) -> Option<(u64, u64)> {
+    let StatePlace::Folder(folder) = &config.state else { return None };
+    let found = std::fs::metadata(folder.join(STATE)).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
 fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
     let folder = match place {
         StatePlace::Database(url) => return Ok(connect_to("state", url)),

@@ -19,7 +19,9 @@ pub use plans::{ShownPlan, ShownPlans};
 pub use presences::Seen;
 pub use runs::{Audit, RunRecord};
 pub use sessions::{PageSession, Sessions};
-pub use timetable::{Bell, Entry, Looked, NewTick, Part, Tick, TickState, Timetable, Worker};
+pub use timetable::{
+    Bell, Due, Entry, Looked, NewTick, Part, Share, Stamp, Tick, TickState, Timetable, Worker,
+};
 pub use tokens::{Role, Token, Tokens};
 
 use crate::error::{Error, Result};

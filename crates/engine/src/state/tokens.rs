@@ -132,12 +132,16 @@ impl<'a> Tokens<'a> {
         }
         // Not every request writes.
         if token.used.is_none_or(|used| now.duration_since(used).as_hours() >= 1) {
-            self.state.write(&[Sql::new("update ")
+            let noted = self.state.write(&[Sql::new("update ")
                 .table(&self.state.own("tokens"))
                 .text(" set used = ")
                 .bind(sortable(now))
                 .text(" where id = ")
-                .bind(id)])?;
+                .bind(id)]);
+            // It holds all the same.
+            if let Err(error) = noted {
+                tracing::warn!(%error, token = %id, "when it was used cannot be noted");
+            }
         }
         Ok(Some(token))
     }

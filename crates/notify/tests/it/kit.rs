@@ -120,7 +120,7 @@ pub fn ended<'a>(report: &'a Report, schedule: Option<&'a Schedule>) -> Ended<'a
         name: "logs",
         why: None,
         id: &report.run_id,
-        well: false,
+        event: notify::Event::Failure,
         by_hand: false,
         promised: &|_| true,
     }

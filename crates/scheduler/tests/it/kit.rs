@@ -14,6 +14,7 @@ pub const LEASE: Duration = Duration::from_millis(400);
 /// Rows, schedules, and what came of them.
 pub struct Stage {
     pub place: Place,
+    pub state: Place,
     pub workshop: Workshop,
     pub plans: Plans,
 }
@@ -74,7 +75,7 @@ pub fn both(test: impl Fn(&mut Stage)) {
              insert into t values (1, 1), (2, 0), (3, 1), (4, 0), (5, 1), (6, 0), (7, 1)",
         );
         let workshop = Workshop::new(&place, kinds::catalogue()).remembering(state.database());
-        test(&mut Stage { place, workshop, plans: Plans::default() });
+        test(&mut Stage { place, state, workshop, plans: Plans::default() });
     }
 }
 

@@ -145,7 +145,7 @@ impl Act<'_> {
             schedule: None,
             name: &names.join(", "),
             why: None,
-            well: false,
+            event: notify::Event::Failure,
             id: &report.run_id,
             by_hand: true,
             promised: &|name| self.config.is_promised(name),

@@ -150,6 +150,12 @@ fn names() -> Vec<Arg> {
             .action(ArgAction::SetTrue)
             .help("All operations of the configuration, ordered by phase")
             .help_heading(heading),
+        Arg::new("max-parallel")
+            .long("max-parallel")
+            .value_name("N")
+            .value_parser(clap::value_parser!(u16).range(1..=64))
+            .help("At most so many operations at a time, where they have nothing in common [default: as configured]")
+            .help_heading(heading),
         force().help_heading(heading),
         flags::set().help_heading(heading),
     ]
@@ -213,7 +219,7 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
                 .long("schedule")
                 .value_name("WHEN")
                 .value_parser(PossibleValuesParser::new(["daily", "weekly", "monthly"]))
-                .conflicts_with("plan")
+                .conflicts_with_all(["plan", "max-parallel"])
                 .help("Do not run now, but add a schedule: daily at 02:00, Sundays at 03:00, first Sundays at 04:00 (UTC)")
                 .help_heading("What to run"),
         )
@@ -221,7 +227,7 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
             Arg::new("plan")
                 .long("plan")
                 .value_name("FILE")
-                .conflicts_with_all(["names", "operation", "group", "all", "set"])
+                .conflicts_with_all(["names", "operation", "group", "all", "set", "max-parallel"])
                 .help("Run a plan saved by `sexton plan --save`, with its own options and database; refused when it no longer fits")
                 .help_heading("What to run"),
         )

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use engine::Kind;
 
 /// Flags that belong to commands; an option of this name has no flag and is set with `--set`.
-const TAKEN: [&str; 25] = [
+const TAKEN: [&str; 26] = [
     "config",
     "profile",
     "output",
@@ -23,6 +23,7 @@ const TAKEN: [&str; 25] = [
     "operation",
     "group",
     "all",
+    "max-parallel",
     "dry-run",
     "plan",
     "save",

@@ -76,11 +76,14 @@ fn register(act: &Act, matches: &ArgMatches, when: &str, actor: &str) -> Result<
 
 fn requested(act: &Act, matches: &ArgMatches, actor: &str) -> Result<Request, Trouble> {
     let said = flags::overrides(matches, act.engine.catalogue())?;
-    let chosen = choice::operations(&Names::typed(matches), act.config)?;
+    let names = Names::typed(matches);
+    let chosen = choice::operations(&names, act.config)?;
     let named = matches.get_one::<String>("database").map(String::as_str);
     let database = choice::database(named, act.config)?.map(|database| database.name);
     let mut request = choice::request(act.config, &chosen, &said, database.as_deref(), actor)?;
     request.force = matches.get_flag("force");
+    let most = matches.get_one::<u16>("max-parallel").map(|most| usize::from(*most));
+    request.max_parallel = most.unwrap_or_else(|| choice::side_by_side(&names, act.config));
     Ok(request)
 }
 

@@ -65,7 +65,7 @@ fn stay(
                     Face::Health => format!("/live, /ready, /health and /metrics answer at {at}"),
                 });
             });
-            // Nobody wants half of a service.
+            // Nobody wants half of a service: it has asked for the stop, or nobody could be served.
             stop.ask();
             served
         });

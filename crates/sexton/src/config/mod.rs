@@ -233,6 +233,8 @@ pub struct GroupSetting {
     pub operations: Vec<String>,
     /// The operation that verifies all of it.
     pub verify_after: Option<String>,
+    /// How many of its operations may be at work at a time, where it says so itself.
+    pub max_parallel: Option<usize>,
 }
 
 /// Why there is no configuration.

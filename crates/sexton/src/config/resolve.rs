@@ -151,6 +151,7 @@ fn group(name: &str, node: &Node) -> GroupSetting {
         description: node.entry("description").and_then(Node::text).map(str::to_owned),
         operations: value(node.entry("operations")),
         verify_after: node.entry("verify_after").and_then(Node::text).map(str::to_owned),
+        max_parallel: value(node.entry("max_parallel")),
     }
 }
 

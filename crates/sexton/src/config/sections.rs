@@ -160,6 +160,9 @@ pub struct GroupSection {
     /// A `check` that looks once all of them are done, if any of them began its work.
     #[schemars(extend("format" = "check"))]
     pub verify_after: Option<String>,
+    /// How many of its operations may be at work at a time, where they have nothing in common. Default: that of `[defaults]`.
+    #[schemars(range(min = 1, max = 64))]
+    pub max_parallel: Option<usize>,
 }
 
 /// What every operation has, besides manners and the options of its kind.

@@ -3,6 +3,8 @@
 use super::Api;
 use super::error::Refusal;
 use crate::config::Config;
+use crate::exit::Exit;
+use crate::first_run;
 use crate::trouble::Trouble;
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -55,6 +57,21 @@ pub fn confirmed(plan: &Plan, said: Option<&Value>) -> Result<(), Trouble> {
         }
     }
     Ok(())
+}
+
+/// Refuses what was never looked at, where the configuration asks for that.
+pub fn looked_at(engine: &Engine, config: &Config, plan: &Plan) -> Result<(), Trouble> {
+    if plan.request.dry_run {
+        return Ok(());
+    }
+    let operations = plan.items.iter().map(|item| &item.operation);
+    first_run::check(engine, config, operations).map_err(|trouble| match trouble.exit {
+        Exit::Refused => {
+            let help = "look at it first: send the same with `\"dry_run\": true`";
+            Trouble { help: Some(help.to_owned()), ..trouble }
+        }
+        _ => trouble,
+    })
 }
 
 /// No longer than this is waited for the first sign of a run.
@@ -137,7 +154,7 @@ pub fn hand_in(engine: &Engine, config: &Config, report: &Report) {
         name: &names.join(", "),
         why: None,
         id: &report.run_id,
-        well: false,
+        event: notify::Event::Failure,
         by_hand: false,
         promised: &|name| config.is_promised(name),
     });

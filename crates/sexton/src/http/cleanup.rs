@@ -5,7 +5,7 @@
 
 use super::Api;
 use super::auth::{Reader, Runner, actor};
-use super::begin::{begun, finish_within, not_refused};
+use super::begin::{begun, finish_within, looked_at, not_refused};
 use super::error::{JsonBody, LARGEST_NUMBER, Refusal, within};
 use super::v1::{Wanted, request};
 use crate::choice::{self, Names};
@@ -205,6 +205,7 @@ pub async fn cleanup(
     let said = query.with(optional(request).await?)?;
     let name = configured(&api)?.cleanup.clone();
     let plan = plan(&api, name, said, actor(&token)).await?;
+    let plan = api.with(move |engine, config| looked_at(engine, config, &plan).map(|()| plan)).await?;
     let report = match finish_within(&api, plan, MOST).await? {
         Err(id) => return Ok(begun(id)),
         Ok(report) => report,

@@ -1,11 +1,18 @@
 //! The OpenAPI document. Handlers say what they take and what they give; what all of them have in common stands here once: who
 //! may call, and how whatever goes wrong is answered (A5).
 
+use super::Api;
 use super::error::Wrong;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use scheduler::Definition;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use utoipa::{OpenApi, PartialSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The document, without the paths, which come from the handlers.
 #[derive(OpenApi)]
@@ -54,8 +61,34 @@ const ANSWERS: [(u16, Needs, &str); 12] = [
     (503, Needs::Nothing, "The state or a database does not answer; try again"),
 ];
 
+/// `/api/openapi.json`.
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// This document. It is made when it is first asked for: most processes never are.
+#[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, body = Value)))]
+async fn show(State(api): State<Arc<Api>>) -> Response {
+    let text = api.document.get_or_init(|| {
+        let document = super::documented(&api).into_openapi();
+        whole(&document, api.config.api.open_metrics).to_string().into()
+    });
+    ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response()
+}
+
+/// Whether a call can be answered with this, where that is not as for all calls of the API.
+fn fits(path: &str, status: u16, open_metrics: bool) -> bool {
+    match path {
+        "/live" | "/health" => status == 500,
+        "/ready" => [500, 503].contains(&status),
+        "/metrics" if open_metrics => [500, 503].contains(&status),
+        "/metrics" | "/api/openapi.json" => [401, 429, 500, 503].contains(&status),
+        _ => true,
+    }
+}
+
 /// The document with what all operations have in common.
-pub fn whole(document: &utoipa::openapi::OpenApi) -> Value {
+fn whole(document: &utoipa::openapi::OpenApi, open_metrics: bool) -> Value {
     let mut document = json!(document);
     let inline = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let components = &mut document["components"];
@@ -71,25 +104,31 @@ pub fn whole(document: &utoipa::openapi::OpenApi) -> Value {
     }
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, methods) in paths {
-        // Who signs in has no token yet.
-        let signs_in = |method: &str| path.as_str() == "/api/v1/session" && method == "post";
+        // Who signs in has no token yet, and who asks whether it lives needs none.
+        let needs_none = |method: &str| match path.as_str() {
+            "/api/v1/session" => method == "post",
+            path => !fits(path, 401, open_metrics),
+        };
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            if !signs_in(method) {
+            if !needs_none(method) {
                 operation["security"] = json!([{ "token": [] }]);
             }
-            let parts: Vec<&str> = path.split(['/', '{', '}', '-']).filter(|part| !part.is_empty()).collect();
+            let parts: Vec<&str> =
+                path.split(['/', '{', '}', '-', '.']).filter(|part| !part.is_empty()).collect();
             operation["operationId"] = format!("{method}_{}", parts.join("_")).into();
             for answer in
                 operation["responses"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut)
             {
-                answer["description"] = "It is done, or found".into();
+                if answer["description"] == "" {
+                    answer["description"] = "It is done, or found".into();
+                }
             }
             let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
             for parameter in parameters.into_iter().flatten() {
                 leave_out_null(&mut parameter["schema"]);
             }
             for (status, needs, _) in ANSWERS {
-                if can_be(operation, needs) {
+                if can_be(operation, needs) && fits(path, status, open_metrics) {
                     operation["responses"][status.to_string()] =
                         json!({ "$ref": format!("#/components/responses/{status}") });
                 }

@@ -37,6 +37,13 @@ pub struct What {
     pub correlation_id: String,
 }
 
+impl What {
+    /// Of a code. The id is filled in where the answer leaves.
+    pub fn new(code: &str, message: String) -> Self {
+        Self { code: code.to_owned(), message, field: None, correlation_id: String::new() }
+    }
+}
+
 /// Why a request is not answered with what was asked.
 #[derive(Debug)]
 pub struct Refusal {
@@ -110,13 +117,7 @@ impl From<Trouble> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        // The id is filled in where the answer leaves.
-        let what = What {
-            code: self.code.to_owned(),
-            message: self.message,
-            field: self.field,
-            correlation_id: String::new(),
-        };
+        let what = What { field: self.field, ..What::new(self.code, self.message) };
         let mut answer = (self.status, Json(&Wrong { error: what })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

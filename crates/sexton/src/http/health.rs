@@ -1,17 +1,20 @@
 //! Whether the process lives, whether it can do its work, and whether the databases answer. For those who have no token: no names.
 
 use super::Api;
-use super::error::Refusal;
+use super::error::{Refusal, What};
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use engine::words::of;
 use engine::{Clock as _, SystemClock};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// A database that has not answered by then is down.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -21,23 +24,54 @@ const FRESH: Duration = Duration::from_secs(5);
 /// How the databases were when they were last asked: when, how many answered, how many did not.
 pub type Seen = Mutex<Option<(Instant, usize, usize)>>;
 
+/// That all is well.
+#[derive(Serialize, ToSchema)]
+pub struct Well {
+    /// `ok` or `ready`.
+    status: &'static str,
+}
+
+/// How the databases are.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or `down` where one of them does not answer.
+    status: &'static str,
+    databases: Databases,
+    /// What goes wrong, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<What>,
+}
+
+/// How many of the databases answer.
+#[derive(Serialize, ToSchema)]
+struct Databases {
+    /// So many do.
+    up: usize,
+    /// So many do not.
+    down: usize,
+}
+
 /// `/live`, `/ready` and `/health`.
-pub fn routes() -> Router<Arc<Api>> {
-    Router::new().route("/live", get(live)).route("/ready", get(ready)).route("/health", get(health))
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready)).routes(routes!(health))
 }
 
 /// The process answers: to be started anew would not help.
-async fn live() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+#[utoipa::path(get, path = "/live", responses((status = 200, body = Well)))]
+async fn live() -> Json<Well> {
+    Json(Well { status: "ok" })
 }
 
 /// The state answers, so runs can be begun.
-async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Refusal> {
+#[utoipa::path(get, path = "/ready", responses((status = 200, body = Well)))]
+async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Well>, Refusal> {
     api.with(|engine, _| Ok(engine.timetable()?.workers().map_err(engine::Failure::from)?)).await?;
-    Ok(Json(json!({ "status": "ready" })))
+    Ok(Json(Well { status: "ready" }))
 }
 
 /// The databases of the configuration answer.
+#[utoipa::path(get, path = "/health", responses((status = 200, body = Health),
+    (status = 503, body = Health, description = "A database does not answer")))]
 async fn health(State(api): State<Arc<Api>>) -> Response {
     let mut seen = api.health.lock().await;
     let now = SystemClock.tick();
@@ -50,11 +84,16 @@ async fn health(State(api): State<Arc<Api>>) -> Response {
         }
     };
     *seen = Some((at, up, down));
-    let (status, word) = match down {
-        0 => (StatusCode::OK, "ok"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "down"),
+    let databases = Databases { up, down };
+    let (code, answer) = match down {
+        0 => (StatusCode::OK, Health { status: "ok", databases, error: None }),
+        _ => {
+            let lost = of(down as u64, "database does", "databases do");
+            let error = What::new("down", format!("{lost} not answer; `sexton doctor` tells why"));
+            (StatusCode::SERVICE_UNAVAILABLE, Health { status: "down", databases, error: Some(error) })
+        }
     };
-    (status, Json(json!({ "status": word, "databases": { "up": up, "down": down } }))).into_response()
+    (code, Json(answer)).into_response()
 }
 
 async fn ask(api: &Arc<Api>) -> (usize, usize) {

@@ -3,18 +3,21 @@
 use super::Api;
 use super::error::Refusal;
 use crate::metrics;
-use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// `/metrics`.
-pub fn routes() -> Router<Arc<Api>> {
-    Router::new().route("/metrics", get(show))
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(show))
 }
 
+/// Figures for Prometheus, in the form of OpenMetrics.
+#[utoipa::path(get, path = "/metrics",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
     let own = Arc::clone(&api);
     let text = api.with(move |engine, config| {

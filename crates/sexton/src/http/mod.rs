@@ -31,7 +31,7 @@ use limits::Limits;
 use pool::Pool;
 use shelf::Shelf;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -59,6 +59,8 @@ pub struct Api {
     pub gathered: Mutex<Gathered>,
     /// What was found in each database lately.
     pub looks: Shelf<serde_json::Value>,
+    /// The OpenAPI document, once somebody has asked for it.
+    pub document: OnceLock<axum::body::Bytes>,
 }
 
 /// How much is answered.
@@ -71,43 +73,47 @@ pub enum Face {
 }
 
 fn router(api: &Arc<Api>, face: Face) -> Router {
-    if face == Face::Health {
-        let answers = health::routes().merge(figures(api)).with_state(Arc::clone(api));
-        return dressed(answers);
+    let (mut routes, _) = match face {
+        Face::Health => health::routes().merge(figures(api)),
+        Face::Whole => documented(api),
     }
-    let guard = middleware::from_fn_with_state(Arc::clone(api), auth::check);
-    // Who signs in has no session yet.
-    let own = v1::routes().route_layer(guard.clone()).merge(v1::sign_in());
-    let others = |path: &str, routes: OpenApiRouter<Arc<Api>>| {
-        OpenApiRouter::new().nest(path, routes.route_layer(guard.clone()))
-    };
-    let mut all = OpenApiRouter::with_openapi(document::Document::openapi())
-        .nest("/api/v1", own)
-        .merge(others(maintenance::PATH, maintenance::routes()));
-    if api.config.api.cleanup.is_some() {
-        all = all.merge(others("/api/cleanup", cleanup::routes()));
+    .split_for_parts();
+    if face == Face::Whole {
+        routes = routes.merge(page::routes());
+        if let Some(alias) = &api.config.api.maintenance_alias {
+            // The same again: the document tells of it once.
+            routes = routes.merge(guarded(api, alias, maintenance::routes()).split_for_parts().0);
+        }
     }
-    let (mut routes, document) = all.split_for_parts();
-    if let Some(alias) = &api.config.api.maintenance_alias {
-        // The same again: the document tells of it once.
-        routes = routes.merge(others(alias, maintenance::routes()).split_for_parts().0);
+    dressed(routes.with_state(Arc::clone(api)))
+}
+
+/// Everything but the page, with what the document says of it.
+fn documented(api: &Arc<Api>) -> OpenApiRouter<Arc<Api>> {
+    let all = OpenApiRouter::with_openapi(document::Document::openapi())
+        .merge(health::routes())
+        .merge(figures(api))
+        .merge(guarded(api, "", document::routes()))
+        // Who signs in has no session yet.
+        .nest("/api/v1", guarded(api, "", v1::routes()).merge(v1::sign_in()))
+        .merge(guarded(api, maintenance::PATH, maintenance::routes()));
+    match api.config.api.cleanup {
+        Some(_) => all.merge(guarded(api, "/api/cleanup", cleanup::routes())),
+        None => all,
     }
-    let document = Arc::new(document::whole(&document));
-    let openapi = Router::new()
-        .route(
-            "/api/openapi.json",
-            axum::routing::get(move || async move { axum::Json((*document).clone()) }),
-        )
-        .route_layer(guard);
-    let answers = health::routes().merge(page::routes()).merge(figures(api)).merge(openapi).merge(routes);
-    dressed(answers.with_state(Arc::clone(api)))
+}
+
+/// For those who have a token.
+fn guarded(api: &Arc<Api>, path: &str, routes: OpenApiRouter<Arc<Api>>) -> OpenApiRouter<Arc<Api>> {
+    let routes = routes.route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check));
+    if path.is_empty() { routes } else { OpenApiRouter::new().nest(path, routes) }
 }
 
 /// `/metrics`, for those who have a token, unless it is for all.
-fn figures(api: &Arc<Api>) -> Router<Arc<Api>> {
+fn figures(api: &Arc<Api>) -> OpenApiRouter<Arc<Api>> {
     match api.config.api.open_metrics {
         true => metrics::routes(),
-        false => metrics::routes().route_layer(middleware::from_fn_with_state(Arc::clone(api), auth::check)),
+        false => guarded(api, "", metrics::routes()),
     }
 }
 
@@ -161,16 +167,14 @@ pub fn serve(
         health,
         gathered,
         looks: Shelf::new(SignedDuration::from_secs(60)),
+        document: OnceLock::new(),
     });
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(at).await.map_err(failed)?;
         let bound = listener.local_addr().unwrap_or(at);
         let stopped = stop.clone();
-        let ended = async move {
-            while !stopped.asked() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
+        let asked = tokio::task::spawn_blocking(move || while !stopped.wait(Duration::from_secs(3_600)) {});
+        let ended = async move { drop(asked.await) };
         let files = &api.config.api;
         if let (Some(certificate), Some(key)) = (files.certificate.clone(), files.key.clone()) {
             let listener = tls::listen(listener, tls::Files { certificate, key })?;
@@ -182,8 +186,10 @@ pub fn serve(
         }
         told(&format!("http://{bound}"));
         axum::serve(listener, router(&api, face)).with_graceful_shutdown(ended).await.map_err(failed)
-    })?;
+    });
+    // The thread that waits for it has to end.
+    stop.ask();
     // Streams of events are cut: whoever listens asks again.
     runtime.shutdown_timeout(Duration::from_secs(2));
-    Ok(())
+    served
 }

@@ -137,10 +137,19 @@ pub async fn show(
 
 /// Signs out: the session holds no longer.
 #[utoipa::path(delete, path = "/session", responses((status = 204)))]
-pub async fn end(State(api): State<Arc<Api>>, _: Reader, headers: HeaderMap) -> Result<Response, Refusal> {
+pub async fn end(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Extension(token): Extension<Token>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     if let Some(secret) = secret(&headers) {
-        api.with(move |engine, _| Ok(engine.sessions()?.end(&secret).map_err(engine::Failure::from)?))
-            .await?;
+        let actor = super::auth::actor(&token);
+        api.with(move |engine, _| {
+            engine.sessions()?.end(&secret).map_err(engine::Failure::from)?;
+            Ok(engine.audit(&actor, "sign out", &token.id, "")?)
+        })
+        .await?;
     }
     let mut answer = StatusCode::NO_CONTENT.into_response();
     answer.headers_mut().insert(header::SET_COOKIE, cookie(&api, "", 0, &headers));

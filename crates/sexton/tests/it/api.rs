@@ -372,6 +372,20 @@ fn whatever_is_sent_is_answered_in_one_shape() {
         answers("/api/v1/schedules/{name}", "put"),
         "200 201 400 401 403 404 409 412 413 415 422 429 500 503"
     );
+    // What is no part of the API proper stands there too: who may ask, and with what it answers.
+    for (path, all, is_open) in [
+        ("/live", "200 500", true),
+        ("/ready", "200 500 503", true),
+        ("/health", "200 503 500", true),
+        ("/metrics", "200 401 429 500 503", false),
+        ("/api/openapi.json", "200 401 429 500 503", false),
+    ] {
+        assert_eq!(answers(path, "get"), all, "{path}");
+        assert_eq!(paths[path]["get"].get("security").is_none(), is_open, "{path}");
+    }
+    assert!(
+        paths["/metrics"]["get"]["responses"]["200"]["content"]["application/openmetrics-text"].is_object()
+    );
     let ids: Vec<&Json> = paths
         .values()
         .flat_map(|methods| methods.as_object().unwrap().values())

@@ -156,6 +156,10 @@ fn prometheus_reads_what_runs_came_to() {
     assert_eq!(figure("sexton_runs_total{operation=\"logs\""), None);
     assert_eq!(figure("sexton_runs_at_work"), Some(0.0));
     assert_eq!(figure("sexton_workers"), Some(1.0));
+    for state in ["waiting", "taken", "claimed"] {
+        assert_eq!(figure(&format!("sexton_ticks{{state=\"{state}\"}}")), Some(0.0));
+    }
+    assert_eq!(figure("sexton_ticks_oldest_seconds"), Some(0.0));
     let done = run(json!({"operations": ["logs"], "confirm": true}));
     let deleted = done["totals"]["deleted"].as_f64().unwrap();
     assert!(deleted > 0.0);

@@ -124,15 +124,47 @@ fn nobody_else_is_begun_after_one_that_goes_first_has_failed_and_the_message_say
 
 #[test]
 fn a_share_may_fail_and_the_others_are_done_all_the_same() {
-    let estate = Estate::new("", "max_failed_percent = 25.0\nat_once = 2");
+    let after =
+        "[schedule.after]\nrun = [\"look\"]\nafter = [\"nightly\"]\n[operation.look]\nkind = \"check\"\n";
+    let estate = Estate::new("", &format!("max_failed_percent = 25.0\nat_once = 2\n{after}"));
+    estate.desk.sexton("schedule").ends(0);
     for n in [4, 7] {
         estate.tenants[n].script("drop table logs");
     }
-    estate.desk.sexton("schedule run nightly");
-    let why = estate.last()["why"].as_str().unwrap().to_owned();
+    let said = estate.desk.sexton("schedule run nightly").ends(5);
+    assert!(said.stdout.starts_with("nightly done: 10 databases done; 2 failed: t04 ("), "{}", said.shown());
+    let last = estate.last();
+    let why = last["why"].as_str().unwrap();
     assert!(why.starts_with("10 databases done; 2 failed: t04 (") && why.contains("t07 ("), "{why}");
+    assert_eq!(last["state"], "done");
+    // It is told as what it is, and those that failed are named.
+    estate.desk.sexton("notify send").ends(0);
+    let told: Vec<Json> = estate.sink.take().iter().map(|call| call.json()).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(
+        (&told[0]["title"], &told[0]["level"]),
+        (&"nightly done with warnings".into(), &"warning".into())
+    );
+    let text = told[0]["text"].as_str().unwrap();
+    assert!(text.contains("2 failed: t04 (") && text.contains("t07 ("), "{text}");
+    // What waits for it has its turn.
+    let next = estate.desk.sexton("schedule show after --output json").ends(0).json();
+    assert_eq!(next["ticks"][0]["state"], "waiting", "{next:#}");
     let left = estate.tenants.iter().enumerate().filter(|(n, _)| ![4, 7].contains(n));
     assert!(left.into_iter().all(|(_, place)| place.rows("select id from logs").len() == 2));
+}
+
+#[test]
+fn one_more_than_may_fail_is_a_failure_even_where_none_is_left_to_begin() {
+    let estate = Estate::new("", "max_failed_percent = 10.0\nat_once = 12\ncanary = 0");
+    for n in [4, 7] {
+        estate.tenants[n].script("drop table logs");
+    }
+    let said = estate.desk.sexton("schedule run nightly").ends(1);
+    assert!(said.stdout.starts_with("nightly failed: "), "{}", said.shown());
+    let why = estate.last()["why"].as_str().unwrap().to_owned();
+    assert!(why.contains("2 failed: t04 (") && why.ends_with("too many have failed"), "{why}");
+    assert_eq!(estate.titles(), ["nightly failed"]);
 }
 
 #[test]
@@ -201,6 +233,60 @@ fn a_fleet_that_cannot_be_reached_is_one_alarm() {
     assert_eq!(told.len(), 1);
     let text = told[0].json()["text"].as_str().unwrap().to_owned();
     assert!(text.contains("2 of 12 databases") && text.contains("t03: ") && text.contains("t05: "), "{text}");
+}
+
+#[test]
+fn the_databases_of_a_fleet_are_looked_at_as_any_other() {
+    let alerts = "[alerts]\ndisk_percent = 0.01\nqueue_backlog = 2\n\
+                  [operation.jobs]\nkind = \"queue\"\ntable = \"jobs\"\naction = \"recover\"\nstale_after = \"30 minutes\"\n\
+                  columns = { id = \"id\", state = \"state\", started = \"started_at\", created = \"created_at\" }\n\
+                  states = { pending = [\"new\"], running = [\"busy\"], completed = [\"done\"], failed = [\"bad\"] }\n\
+                  [schedule.recover]\nrun = [\"jobs\"]\nfleet = \"tenants\"\ncron = \"0 3 * * *\"\n";
+    let estate = Estate::new("", alerts);
+    for (n, place) in estate.tenants.iter().enumerate() {
+        place.script(
+            "create table jobs (id integer primary key, state text not null, created_at text not null, started_at text)",
+        );
+        for _ in 0..if n == 7 { 3 } else { 1 } {
+            place.script("insert into jobs (state, created_at) values ('new', datetime('now'))");
+        }
+    }
+    let alarms = || estate.desk.sexton("notify list --output json").ends(0).json()["alarms"].to_string();
+    let said = estate.desk.sexton("notify check").ends(5);
+    // Twelve files on one disk are one alarm.
+    assert_eq!(said.stdout.matches("the disk of the fleet tenants at ").count(), 1, "{}", said.shown());
+    assert_eq!(said.stdout.matches("jobs are waiting").count(), 1, "{}", said.shown());
+    assert!(said.stdout.contains("jobs on tenants/t07: 3 jobs are waiting"), "{}", said.shown());
+    assert!(alarms().contains("backlog/jobs on tenants/t07"), "{}", alarms());
+    // What is wrong with one that is no longer there is over.
+    estate.desk.place.script("delete from tenants where name = 't07'");
+    let said = estate.desk.sexton("notify check").ends(5);
+    assert!(!said.stdout.contains("t07"), "{}", said.shown());
+    assert!(!alarms().contains("t07"), "{}", alarms());
+}
+
+#[test]
+fn of_a_large_fleet_some_are_looked_at_each_time_and_all_in_turn() {
+    let estate = Estate::new("", "at_once = 8");
+    let path = |name: &str| estate.desk.file(&format!("tenants/{name}.db"));
+    for n in MANY..70 {
+        std::fs::copy(path("t00"), path(&format!("t{n:02}"))).unwrap();
+        estate.desk.place.script(&format!("insert into tenants values ('t{n:02}')"));
+    }
+    let looked = || {
+        let state = Place::elsewhere(&estate.desk.file(".sexton/state.db").display().to_string());
+        state.rows("select 1 from sexton_marks where id like 'looked/tenants/%'").len()
+    };
+    estate.desk.sexton("notify check");
+    assert_eq!(looked(), 50);
+    estate.desk.sexton("notify check");
+    assert_eq!(looked(), 70);
+    // Whether they can be reached is asked of all of them every time.
+    for name in ["t03", "t69"] {
+        std::fs::remove_file(path(name)).unwrap();
+    }
+    let said = estate.desk.sexton("notify check").ends(5);
+    assert!(said.stdout.contains("2 of 70 databases"), "{}", said.shown());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Policies of the configuration that stand above every run.
 
+use crate::api::{Answer, Server};
 use crate::kit::Desk;
+use serde_json::json;
 
 #[test]
 fn the_first_run_must_be_dry_where_the_policy_says_so() {
@@ -31,6 +33,49 @@ fn schedules_are_held_to_the_same_policy() {
     // It looks by itself.
     desk.sexton("schedule run careful").ends(0);
     assert_eq!(desk.count("session"), 25);
+}
+
+#[test]
+fn calls_are_held_to_the_same_policy() {
+    // S3-059, S2-079
+    let server = Server::of(Desk::ready_with("first_run_dry = true"), "admin");
+    let run = |body: serde_json::Value| server.send("POST", "/api/v1/runs", &body, &[]);
+    let id = |answer: &Answer| answer.json()["run_id"].as_str().unwrap().to_owned();
+    let refused = run(json!({"operations": ["sessions"]}));
+    assert_eq!(refused.wrong(409), "refused");
+    let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("`sessions` had no dry run yet") && message.contains("\"dry_run\": true"),
+        "{message}"
+    );
+    // A plan that was shown is not a dry run: nothing is in the log that says how it was.
+    let plan = server.send("POST", "/api/v1/plans", &json!({"operations": ["sessions"]}), &[]).json();
+    assert_eq!(run(json!({"plan": plan["plan_id"], "confirm": true})).wrong(409), "refused");
+    assert_eq!((server.desk.count("session"), server.desk.runs().len()), (50, 0));
+    let dry = run(json!({"operations": ["sessions"], "dry_run": true}));
+    assert_eq!(dry.status, 202, "{}", dry.body);
+    assert_eq!(server.wait(&id(&dry))["status"], "completed");
+    let real = run(json!({"operations": ["sessions"]}));
+    assert_eq!((real.status, server.wait(&id(&real))["status"].as_str()), (202, Some("completed")));
+    assert_eq!(server.desk.count("session"), 25);
+    // Whoever calls it by its other name meets the same.
+    let act = |dry: bool| {
+        let body = json!({"action": "run_cleanup", "target": "logs", "options": {"dryRun": dry}});
+        server.send("POST", "/api/v1/admin/maintenance", &body, &[])
+    };
+    assert_eq!(act(false).wrong(409), "refused");
+    assert_eq!((act(true).status, server.desk.count("audit_log")), (200, 400));
+    assert_eq!((act(false).status, server.desk.count("audit_log")), (200, 89));
+    // What puts things back was never in need of a look.
+    let undo = server.send(
+        "POST",
+        &format!("/api/v1/runs/{}/undo", server.desk.runs().last().unwrap()),
+        &json!({}),
+        &[],
+    );
+    assert_eq!(undo.status, 202, "{}", undo.body);
+    assert_eq!(server.wait(&id(&undo))["status"], "completed");
+    assert_eq!(server.desk.count("audit_log"), 400);
 }
 
 #[test]

@@ -28,6 +28,10 @@ struct Worker {
 impl Team {
     /// A purge of all rows that takes some seconds; each row that goes leaves a line in `gone`.
     fn slow(place: Place) -> Self {
+        Self::slow_beside(place, "")
+    }
+
+    fn slow_beside(place: Place, more: &str) -> Self {
         place.script2(
             &format!(
                 "pragma journal_mode = wal;
@@ -47,10 +51,40 @@ impl Team {
             ),
         );
         let slowly = "batch_size = 5\nrows_per_second = 60\n";
-        let config = "[operation.items]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"items\"\nwhere = \"n >= 0\"\ntriggers = \"fire\"\n\
+        let config = "[operation.items]\nkind = \"purge\"\ndatabase = \"main\"\nseverity = \"LOW\"\ntable = \"items\"\nwhere = \"n >= 0\"\ntriggers = \"fire\"\n\
                       [schedule.often]\nrun = [\"items\"]\ncron = \"0 0 1 1 *\"\n";
         let url = place.url();
-        Self::of(place, &format!("[database.main]\nurl = \"{url}\"\n[defaults]\n{slowly}"), config)
+        let config = format!("{config}{more}");
+        Self::of(place, &format!("[database.main]\nurl = \"{url}\"\n[defaults]\n{slowly}"), &config)
+    }
+
+    /// A slow purge, and looks at another database.
+    fn with_looks(other: &Place) -> Self {
+        other.script("create table t (id integer primary key)");
+        let mut more = format!(
+            "[database.other]\nurl = \"{}\"\n[operation.look]\nkind = \"check\"\ndatabase = \"other\"\n",
+            other.url()
+        );
+        for n in 0..LOOKS {
+            more += &format!("[schedule.look{n}]\nrun = [\"look\"]\ncron = \"0 0 1 1 *\"\n");
+        }
+        Self::slow_beside(Place::sqlite(), &more)
+    }
+
+    /// The purge is due, and the looks a little later.
+    fn all_due(&self) {
+        self.state.script(&format!(
+            "insert into sexton.ticks (id, schedule, due, start, state, term, lease_us)
+             select 'tick0001', 'often', now, '2026-01-01T00:00:00.000000Z', 'waiting', 0, 0 from ({NOW}) as n (now)
+             union all
+             select 'look' || i, 'look' || i, now, now, 'waiting', 0, 0 from ({NOW}) as n (now), generate_series(0, {LOOKS} - 1) i;
+             select pg_notify('sexton_ticks', '')"
+        ));
+    }
+
+    fn looks(&self, state: &str) -> i64 {
+        let count = format!("select count(*) from sexton.ticks where id like 'look%' and state = '{state}'");
+        number(&self.state.rows(&count)[0][0])
     }
 
     fn of(place: Place, first: &str, more: &str) -> Self {
@@ -232,6 +266,57 @@ fn a_worker_that_is_killed_is_followed_by_another_from_the_checkpoint() {
     });
 }
 
+/// So many looks are due beside a slow purge.
+const LOOKS: i64 = 6;
+
+#[test]
+fn a_worker_that_is_killed_holds_up_nothing_that_it_has_set_aside() {
+    // W-069
+    let other = Place::sqlite();
+    let team = Team::with_looks(&other);
+    let mut first = team.worker("first", "--workers 1 --lease 60");
+    wait_for("it is there", || first.told().contains("looked after"));
+    team.all_due();
+    wait_for("it has set the looks aside", || team.looks("taken") == LOOKS);
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    let killed = Instant::now();
+    assert_eq!((team.tick("tick0001").0.as_str(), team.looks("taken")), ("claimed", LOOKS));
+    let second = team.worker("second", "--workers 1 --lease 60");
+    wait_for("another one does them", || team.looks("done") == LOOKS);
+    assert!(killed.elapsed() < Duration::from_secs(50), "{:?}", killed.elapsed());
+    assert_eq!(team.tick("tick0001"), ("claimed".to_owned(), 1), "its lease is not over");
+    // Each once; the purge may or may not have come so far that its run is in the log.
+    let runs = number(&team.state.rows("select count(*) from sexton.runs")[0][0]);
+    assert!((LOOKS..=LOOKS + 1).contains(&runs), "{runs} runs");
+    assert_eq!(second.end(), 0);
+}
+
+#[test]
+fn a_worker_gives_back_what_it_has_set_aside_when_it_ends_and_when_a_run_takes_long() {
+    let other = Place::sqlite();
+    let team = Team::with_looks(&other);
+    let first = team.worker("first", "--workers 1 --lease 60");
+    wait_for("it is there", || first.told().contains("looked after"));
+    team.all_due();
+    wait_for("it has set the looks aside", || team.looks("taken") == LOOKS);
+    assert_eq!(first.end(), 0);
+    assert_eq!((team.tick("tick0001").0.as_str(), team.looks("waiting")), ("waiting", LOOKS));
+    team.state.script("update sexton.ticks set start = '2026-01-01T00:00:00.000000Z' where id = 'tick0001'");
+    let second = team.worker("second", "--workers 1 --lease 60");
+    wait_for("it has set them aside as well", || team.looks("taken") == LOOKS);
+    wait_for("its run takes long", || team.looks("waiting") == LOOKS);
+    assert_eq!(team.tick("tick0001").0, "claimed");
+    assert!(team.gone() < ROWS, "it was done before");
+    let third = team.worker("third", "--workers 2");
+    wait_for("another one does them meanwhile", || team.looks("done") == LOOKS);
+    wait_for("all is done", || team.tick("tick0001").0 == "done");
+    for worker in [second, third] {
+        assert_eq!(worker.end(), 0);
+    }
+    assert_eq!(team.gone(), ROWS);
+}
+
 /// So many schedules are due in the same second.
 const MANY: i64 = 1000;
 /// On so many databases.
@@ -279,11 +364,7 @@ fn a_thousand_times_of_one_second_are_each_run_once_whoever_is_killed() {
          select pg_notify('sexton_ticks', '')"
     ));
     let began = Instant::now();
-    let open = || {
-        number(
-            &team.state.rows("select count(*) from sexton.ticks where state in ('waiting', 'claimed')")[0][0],
-        )
-    };
+    let open = || number(&team.state.rows("select count(*) from sexton.ticks where ended is null")[0][0]);
     let mut kills = 0;
     while open() > 0 {
         assert!(began.elapsed() < Duration::from_secs(500), "{} are left", open());

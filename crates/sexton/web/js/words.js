@@ -98,7 +98,7 @@ export function standing(status) {
     ready: ["beginning", "busy"], verifying: ["checking", "busy"], partial: ["done, with findings", "warn"],
     failed: ["failed", "bad"], refused: ["refused", "warn"], cancelled: ["stopped", "warn"], timed_out: ["out of time", "warn"],
     interrupted: ["interrupted", "bad"], skipped: ["skipped", "calm"], done: ["done", "good"], waiting: ["waiting", "calm"],
-    claimed: ["at work", "busy"], open: ["can be put back", "calm"], used: ["put back", "good"], partly: ["partly put back", "warn"],
+    taken: ["about to begin", "calm"], claimed: ["at work", "busy"], open: ["can be put back", "calm"], used: ["put back", "good"], partly: ["partly put back", "warn"],
     applied: ["in", "good"], baseline: ["in", "good"], pending: ["pending", "warn"], rolled_back: ["taken out", "calm"],
   };
   return known[status] ?? [words(status ?? "unknown").toLowerCase(), "calm"];

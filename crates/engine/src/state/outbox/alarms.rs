@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::state::runs::sortable;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use targets::db::{Sql, Value};
 
 /// Something that is wrong.
@@ -110,6 +111,34 @@ impl Outbox<'_> {
             .text(") on conflict (id) do update set at = excluded.at")])
     }
 
+    /// Notes that several were there now, all of them called `begins…`, and forgets those of that name that were not since `before`.
+    pub fn mark_all(&self, begins: &str, ids: &[String], at: Timestamp, before: Timestamp) -> Result<()> {
+        let own = self.own("marks");
+        let mark = |id: &String| {
+            Sql::new("insert into ")
+                .table(&own)
+                .text(" (id, at) values (")
+                .bind(format!("{begins}{id}"))
+                .text(", ")
+                .bind(sortable(at))
+                .text(") on conflict (id) do update set at = excluded.at")
+        };
+        let mut statements: Vec<Sql> = ids.iter().map(mark).collect();
+        let old = begun_with(Sql::new("delete from ").table(&own).text(" where "), begins);
+        statements.push(old.text(" and at < ").bind(sortable(before)));
+        self.state.write(&statements)
+    }
+
+    /// When all of those called `begins…` were last there.
+    pub fn all_marked(&self, begins: &str) -> Result<BTreeMap<String, Timestamp>> {
+        let select = Sql::new("select id, at from ").table(&self.own("marks")).text(" where ");
+        let mark = |row: &Vec<Value>| {
+            let id = text(row, 0)?;
+            Ok((id.strip_prefix(begins).unwrap_or(&id).to_owned(), moment(&text(row, 1)?)?))
+        };
+        self.state.rows(&begun_with(select, begins))?.iter().map(mark).collect()
+    }
+
     /// Whether it is this process's turn to do what one of many does every so often: noted, so that it is nobody else's.
     pub fn turn(&self, id: &str, every: SignedDuration, now: Timestamp) -> Result<bool> {
         let before = sortable(now.checked_sub(every).unwrap_or(now));
@@ -132,4 +161,8 @@ impl Outbox<'_> {
         let select = Sql::new("select at from ").table(&self.own("marks")).text(" where id = ").bind(id);
         self.state.rows(&select)?.first().and_then(|row| maybe(row, 0)).map(|at| moment(&at)).transpose()
     }
+}
+
+fn begun_with(sql: Sql, begins: &str) -> Sql {
+    sql.text(&format!("substr(id, 1, {}) = ", begins.chars().count())).bind(begins)
 }

@@ -41,7 +41,7 @@ impl Timetable<'_> {
         // What waits for another one of its schedule is taken when that has ended, which rings.
         let next = Sql::new("select min(t.start) from ")
             .table(&own)
-            .text(" as t where t.state = 'waiting' and not exists (select 1 from ")
+            .text(" as t where t.state in ('waiting', 'taken') and not exists (select 1 from ")
             .table(&own)
             .text(" as o where o.schedule = t.schedule and o.state = 'claimed')");
         let lost = Sql::new("select min(lease_us) from ").table(&own).text(" where state = 'claimed'");
@@ -64,7 +64,7 @@ impl Timetable<'_> {
             .table(&self.own("ticks"))
             .text(" where schedule = ")
             .bind(schedule)
-            .text(" and state = 'waiting' and start <= ")
+            .text(" and state in ('waiting', 'taken') and start <= ")
             .bind(sortable(now))
     }
 }

@@ -7,15 +7,17 @@
 //! A tick of many databases has *parts*, one for each that was begun: ticks themselves, of `SCHEDULE/DATABASE`, which is no name
 //! that a schedule can have.
 
+mod ahead;
 mod bell;
 mod parts;
 mod schedules;
 mod ticks;
 mod workers;
 
+pub use ahead::{Due, Share};
 pub use bell::Bell;
 pub use parts::Part;
-pub use schedules::Entry;
+pub use schedules::{Entry, Stamp};
 pub use ticks::{Looked, NewTick, Tick, TickState};
 pub use workers::Worker;
 

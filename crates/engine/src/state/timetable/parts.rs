@@ -96,7 +96,8 @@ impl Timetable<'_> {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Option<Tick>> {
-        self.claim_if(worker, lease, now, &of(tick))
+        let words = self.words();
+        self.claim_if(&words, worker, lease, &words.free(now).add(&of(tick)))
     }
 }
 

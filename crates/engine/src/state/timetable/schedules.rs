@@ -28,6 +28,10 @@ pub struct Entry {
     pub changed_by: String,
 }
 
+/// How the schedules are, see [`Timetable::stamp`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stamp(Vec<Value>);
+
 impl Timetable<'_> {
     /// All schedules the state knows of, by name.
     pub fn entries(&self) -> Result<Vec<Entry>> {
@@ -114,6 +118,16 @@ impl Timetable<'_> {
                 _ => Err(changed_meanwhile(&entry.name)),
             }
         })
+    }
+
+    /// Something that is another whenever a schedule was added, changed, removed or looked at: whoever has read all of them need not
+    /// read them again while it is the same.
+    pub fn stamp(&self) -> Result<Stamp> {
+        let select = Sql::new(
+            "select count(*), coalesce(sum(version), 0), max(changed_at), min(looked), max(looked) from ",
+        )
+        .table(&self.own("schedules"));
+        Ok(Stamp(self.state.rows(&select)?.into_iter().next().unwrap_or_default()))
     }
 
     /// Forgets a schedule with all of its ticks but the one at work; whether it was there.

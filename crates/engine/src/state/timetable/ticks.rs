@@ -1,5 +1,6 @@
 //! Ticks: noted once, taken by one worker at a time, ended by the one who has them.
 
+use super::ahead::{Words, nobody_was_quicker};
 use super::{Timetable, maybe, moment, text};
 use crate::error::Result;
 use crate::state::runs::sortable;
@@ -15,6 +16,8 @@ use targets::db::{Sql, TableName, Value};
 pub enum TickState {
     /// Nobody has begun.
     Waiting,
+    /// A worker has set it aside and has not begun; whoever has nothing to do may begin it as well.
+    Taken,
     /// A worker has it.
     Claimed,
     /// It was done; the run tells how well.
@@ -30,6 +33,7 @@ impl TickState {
     pub fn name(self) -> &'static str {
         match self {
             TickState::Waiting => "waiting",
+            TickState::Taken => "taken",
             TickState::Claimed => "claimed",
             TickState::Done => "done",
             TickState::Failed => "failed",
@@ -37,8 +41,14 @@ impl TickState {
         }
     }
 
+    /// Whether nobody has begun.
+    pub fn is_open(self) -> bool {
+        matches!(self, TickState::Waiting | TickState::Taken)
+    }
+
     pub(super) fn parse(text: &str) -> Self {
         match text {
+            "taken" => TickState::Taken,
             "claimed" => TickState::Claimed,
             "done" => TickState::Done,
             "failed" => TickState::Failed,
@@ -99,7 +109,7 @@ pub struct Looked {
 
 /// No part of a tick that is about many databases.
 const WHOLE: &str = "schedule not like '%/%'";
-const TICK: &str = "id, schedule, due, start, state, why, run, worker, term, ended";
+pub(super) const TICK: &str = "id, schedule, due, start, state, why, run, worker, term, ended";
 
 impl Timetable<'_> {
     /// Notes ticks, those that are there already not again, and until when it was looked; how many are new.
@@ -123,13 +133,20 @@ impl Timetable<'_> {
         })
     }
 
-    /// Takes the oldest tick that may begin, or one whose worker was not heard of for as long as its lease lasts. Never two
-    /// of the same schedule. None when there is nothing to do.
+    /// Takes the oldest tick that nobody has begun, whoever has set it aside, or one whose worker was not heard of for as long as
+    /// its lease lasts. Never two of the same schedule. None when there is nothing to do.
     pub fn claim(&self, worker: &str, lease: Duration, now: Timestamp) -> Result<Option<Tick>> {
-        self.claim_if(worker, lease, now, &Sql::default())
+        let words = self.words();
+        self.claim_if(&words, worker, lease, &words.free(now))
     }
 
-    /// The same for one tick only.
+    /// Takes the oldest tick whose worker was not heard of for as long as its lease lasts.
+    pub fn claim_lost(&self, worker: &str, lease: Duration) -> Result<Option<Tick>> {
+        let words = self.words();
+        self.claim_if(&words, worker, lease, &words.lost())
+    }
+
+    /// Takes this tick only, where it is free.
     pub fn claim_this(
         &self,
         id: &str,
@@ -137,68 +154,38 @@ impl Timetable<'_> {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Option<Tick>> {
-        self.claim_if(worker, lease, now, &Sql::new(" and t.id = ").bind(id))
+        let words = self.words();
+        self.claim_if(&words, worker, lease, &words.free(now).text(" and t.id = ").bind(id))
     }
 
     pub(super) fn claim_if(
         &self,
+        words: &Words,
         worker: &str,
         lease: Duration,
-        now: Timestamp,
-        only: &Sql,
+        free: &Sql,
     ) -> Result<Option<Tick>> {
-        let own = self.own("ticks");
-        let clock = self.state.clock_us()?;
-        let until = clock + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
-        let free = |t: &str| {
-            Sql::new(&format!("(({t}.state = 'waiting' and {t}.start <= "))
-                .bind(sortable(now))
-                .text(&format!(") or ({t}.state = 'claimed' and {t}.lease_us < "))
-                .bind(clock)
-                .text("))")
-        };
         let passing = self.state.session().dialect().passing();
         let find = Sql::new("select t.id from ")
-            .table(&own)
+            .table(&words.ticks)
             .text(" as t where ")
-            .add(&free("t"))
-            .add(only)
-            .text(" and not exists (select 1 from ")
-            .table(&own)
-            .text(" as o where o.schedule = t.schedule and o.state = 'claimed' and o.id <> t.id) order by t.start, t.id limit 1")
+            .add(free)
+            .add(&words.none_at_work())
+            .text(" order by t.start, t.id limit 1")
             .add(&passing);
         let claimed = self.state.change(|tx| {
             let Some(id) = tx.rows(&find)?.first().and_then(|row| row[0].as_text().map(str::to_owned)) else {
                 return Ok(None);
             };
             // Said again: where rows are not locked by looking at them, somebody else may have been quicker.
-            let took = tx.execute(
-                &Sql::new("update ")
-                    .table(&own)
-                    .text(" as t set state = 'claimed', term = t.term + 1, worker = ")
-                    .bind(worker)
-                    .text(", lease_us = ")
-                    .bind(until)
-                    .text(" where t.id = ")
-                    .bind(id.as_str())
-                    .text(" and ")
-                    .add(&free("t")),
-            )?;
-            Ok((took == 1).then_some(id))
+            tx.rows(&words.claim(&id, worker, lease, free))?.first().map(|row| read(row)).transpose()
         });
-        match claimed {
-            Ok(Some(id)) => self.tick(&id),
-            Ok(None) => Ok(None),
-            // Another worker has taken another tick of the same schedule at this very moment.
-            Err(error) if error.class == crate::error::Class::Data => Ok(None),
-            Err(error) => Err(error),
-        }
+        nobody_was_quicker(claimed).map(Option::flatten)
     }
 
     /// Whether a tick is still this worker's; its lease is prolonged then.
     pub fn keep(&self, tick: &Tick, lease: Duration) -> Result<bool> {
-        let until = self.state.clock_us()? + i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
-        self.change_mine(tick, Sql::new("lease_us = ").bind(until), None)
+        self.change_mine(tick, Sql::new("lease_us = ").add(&self.words().until(lease)), None)
     }
 
     /// Notes the run of a tick before it begins; false when the tick is somebody else's by now.
@@ -260,7 +247,7 @@ impl Timetable<'_> {
             .bind(sortable(now))
             .text(" where t.schedule = ")
             .bind(schedule)
-            .text(" and t.state = 'waiting' and t.start <= ")
+            .text(" and t.state in ('waiting', 'taken') and t.start <= ")
             .bind(sortable(now))
             .text(" and exists (select 1 from ")
             .table(&own)
@@ -301,8 +288,22 @@ impl Timetable<'_> {
     pub fn open(&self) -> Result<Vec<Tick>> {
         let select = self
             .select_ticks()
-            .text(&format!(" where {WHOLE} and state in ('waiting', 'claimed') order by start, id"));
+            .text(&format!(" where {WHOLE} and state in ('waiting', 'taken', 'claimed') order by start, id"));
         self.state.rows(&select)?.iter().map(|row| read(row)).collect()
+    }
+
+    /// How many ticks that may begin, or have begun, are in each state, those of single databases too, and since when the oldest may.
+    pub fn depth(&self, now: Timestamp) -> Result<Vec<(TickState, u64, Timestamp)>> {
+        let select = Sql::new("select state, count(*), min(start) from ")
+            .table(&self.own("ticks"))
+            .text(" where state in ('waiting', 'taken', 'claimed') and start <= ")
+            .bind(sortable(now))
+            .text(" group by state order by state");
+        let depth = |row: &Vec<Value>| {
+            let many = row[1].as_int().unwrap_or(0).unsigned_abs();
+            Ok((TickState::parse(&text(row, 0)?), many, moment(&text(row, 2)?)?))
+        };
+        self.state.rows(&select)?.iter().map(depth).collect()
     }
 
     fn select_ticks(&self) -> Sql {
@@ -363,7 +364,7 @@ fn looked_until(schedules: &TableName, looked: &Looked, until: Timestamp) -> Sql
     }
 }
 
-fn read(row: &[Value]) -> Result<Tick> {
+pub(super) fn read(row: &[Value]) -> Result<Tick> {
     Ok(Tick {
         id: text(row, 0)?,
         schedule: text(row, 1)?,

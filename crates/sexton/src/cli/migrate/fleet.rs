@@ -182,7 +182,11 @@ fn hand_in(act: &Act, setting: &FleetSetting, request: &Request, all: usize, rol
         schedule: None,
         name: &format!("{} on the fleet {}", names.join(", "), setting.name),
         why: Some(&text),
-        well: failed.is_empty() && rollout.stopped.is_none(),
+        event: match (failed.is_empty(), &rollout.stopped) {
+            (true, None) => notify::Event::Success,
+            (false, None) if done > 0 => notify::Event::Warning,
+            _ => notify::Event::Failure,
+        },
         id: &request.correlation_id,
         by_hand: true,
         promised: &|_| false,

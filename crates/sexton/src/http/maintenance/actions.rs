@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Admin, actor};
-use super::super::begin::{begun, confirmed, finish_within, not_refused};
+use super::super::begin::{begun, confirmed, finish_within, looked_at, not_refused};
 use super::super::error::{JsonBody, Refusal, within};
 use super::super::v1::{Wanted, request as request_of};
 use crate::choice::{self, Chosen};
@@ -245,6 +245,7 @@ async fn run(
 
 /// The report at its end, where that comes soon enough.
 async fn ended(api: &Arc<Api>, plan: Plan, longest: Duration) -> Result<Response, Refusal> {
+    let plan = api.with(move |engine, config| looked_at(engine, config, &plan).map(|()| plan)).await?;
     match finish_within(api, plan, longest).await? {
         Err(id) => Ok(begun(id)),
         Ok(report) => shown(report),

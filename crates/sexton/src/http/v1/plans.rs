@@ -39,6 +39,10 @@ pub struct Wanted {
     /// Other values for options and limits of these operations. Statements in SQL cannot be said here.
     #[serde(default)]
     pub options: Map<String, Value>,
+    /// At most so many operations at a time, 1 to 64, where they have nothing in common; as configured when nothing is said.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 64)]
+    pub max_parallel: Option<u64>,
     /// What a person is asked for: `true` for MEDIUM and HIGH, the operation's name for CRITICAL.
     #[serde(default)]
     pub confirm: Option<Value>,
@@ -69,7 +73,18 @@ pub fn only_plain(config: &Config, names: &[String], options: &Map<String, Value
 /// The request that is meant.
 pub fn request(config: &Config, wanted: &Wanted, actor: &str) -> Result<Request, Trouble> {
     only_plain(config, &wanted.operations, &wanted.options)?;
-    let chosen = choice::operations(&Names::listed(&wanted.operations), config)?;
+    let names = Names::listed(&wanted.operations);
+    let chosen = choice::operations(&names, config)?;
+    let max_parallel = match wanted.max_parallel {
+        Some(most @ 1..=64) => most as usize,
+        Some(most) => {
+            return Err(Trouble::usage(
+                format!("`max_parallel` is {most}; nothing was run"),
+                "send a number from 1 to 64, or leave it out",
+            ));
+        }
+        None => choice::side_by_side(&names, config),
+    };
     let said: Vec<Override> = wanted
         .options
         .iter()
@@ -80,7 +95,13 @@ pub fn request(config: &Config, wanted: &Wanted, actor: &str) -> Result<Request,
         })
         .collect();
     let request = choice::request(config, &chosen, &said, None, actor)?;
-    Ok(Request { trigger: Trigger::Api, dry_run: wanted.dry_run, force: wanted.force, ..request })
+    Ok(Request {
+        trigger: Trigger::Api,
+        dry_run: wanted.dry_run,
+        force: wanted.force,
+        max_parallel,
+        ..request
+    })
 }
 
 /// The plan that is to be run: the one that was shown, if it still fits, or a new one.
@@ -88,7 +109,8 @@ pub fn to_run(engine: &Engine, config: &Config, wanted: &Wanted, token: &Token) 
     let Some(id) = &wanted.plan else {
         return Ok(engine.plan(&request(config, wanted, &actor(token))?)?);
     };
-    if !wanted.operations.is_empty() || !wanted.options.is_empty() || wanted.force || wanted.dry_run {
+    let says_more = !wanted.options.is_empty() || wanted.max_parallel.is_some();
+    if !wanted.operations.is_empty() || says_more || wanted.force || wanted.dry_run {
         return Err(Trouble::usage(
             "a plan is run as it was shown",
             "send `plan` and `confirm`, and nothing else, or plan again",

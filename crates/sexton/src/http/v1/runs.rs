@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor};
-use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, or_missing, start};
+use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, looked_at, or_missing, start};
 use super::super::error::{JsonBody, Refusal, within};
 use super::plans::{Wanted, agree, request, shown, to_run};
 use axum::Json;
@@ -144,6 +144,7 @@ pub async fn begin(
                 return Ok(Err(asked.is_none_or(|asked| is_same(&before.plan.request, &asked))));
             }
             let plan = to_run(engine, config, &wanted, &token)?;
+            looked_at(engine, config, &plan)?;
             confirmed(&plan, wanted.confirm.as_ref())?;
             if let Some(id) = &wanted.plan {
                 agree(engine, id, &own)?;
@@ -166,7 +167,8 @@ pub async fn begin(
 
 /// Whether two calls asked for the same.
 fn is_same(one: &Request, other: &Request) -> bool {
-    (&one.operations, one.dry_run, one.force) == (&other.operations, other.dry_run, other.force)
+    let asked = |of: &Request| (of.dry_run, of.force, of.max_parallel);
+    one.operations == other.operations && asked(one) == asked(other)
 }
 
 /// A run: its report so far, and how much of it is done.

@@ -102,7 +102,12 @@ export async function view(context) {
           if (sure) await preview(true);
         }) : null);
     }
-    return h("div", { class: "decide" }, run, h("p", { class: "quiet" }, "Runs just what is shown here, or refuses when that no longer fits. The plan holds for 15 minutes."));
+    // Where the configuration wants a look first, this is the look.
+    const dry = act("Dry run", async () => {
+      const begun = await api.post("runs", { operations: [name], options: chosen.said(), force, dry_run: true });
+      context.go(`runs/${begun.run_id}`);
+    });
+    return h("div", { class: "decide" }, run, dry, h("p", { class: "quiet" }, "Runs just what is shown here, or refuses when that no longer fits. The plan holds for 15 minutes."));
   }
 
   const ready = context.may("run");

@@ -2,12 +2,12 @@
 //!
 //! Everything is seen through plans and lists, which change nothing; what the figures mean is judged in `notify`.
 
+mod fleets;
+
 use crate::choice::{self, Chosen};
-use crate::config::{Config, Node, Override};
-use crate::fleet;
+use crate::config::{Config, Node, OperationSetting, Override};
 use crate::looks;
 use crate::trouble::{Trouble, chain};
-use crate::wiring;
 use engine::{Engine, Failure, Plan, TickState};
 use jiff::{SignedDuration, Timestamp};
 use notify::settings::{AlertsSection, length};
@@ -22,9 +22,6 @@ const RUNS: u64 = 1_000;
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Times that failed before they began are told when they are not older than this.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
-
-/// So many databases of a fleet are told by name.
-const NAMED: usize = 10;
 
 /// Looks.
 #[derive(Clone, Copy)]
@@ -49,7 +46,7 @@ impl Lookout<'_> {
         let mut all = self.schedules()?;
         all.extend(self.runs()?);
         all.extend(self.databases());
-        all.extend(self.fleets());
+        all.extend(self.fleets()?);
         all.extend(self.queues());
         all.extend(self.backups());
         let post = self.post();
@@ -89,7 +86,7 @@ impl Lookout<'_> {
                     name: &known.schedule.name,
                     why: tick.why.as_deref(),
                     id: &tick.id,
-                    well: false,
+                    event: notify::Event::Failure,
                     by_hand: false,
                     promised: &|_| false,
                 })?;
@@ -128,41 +125,6 @@ impl Lookout<'_> {
         all
     }
 
-    /// Whether each database of the fleets can be reached: many of them are one alarm, with the names of a few.
-    fn fleets(&self) -> Vec<Watched> {
-        let mut all = Vec::new();
-        for fleet in &self.config.fleets {
-            let name = format!("the fleet {}", fleet.name);
-            let members = match wiring::members(self.config, fleet) {
-                Ok(members) => members,
-                Err(error) => {
-                    let why = chain(&error).join(": ");
-                    all.push(notify::unreachable(&name, Some(&why)));
-                    continue;
-                }
-            };
-            let found = fleet::each(&members, fleet.at_once, |member| {
-                let engine = wiring::engine(self.config, Some(&member.setting));
-                let looked = engine.look(member.name(), |facts| facts.server());
-                looked.err().map(|failure| chain(&failure).join(": "))
-            });
-            let lost: Vec<String> = members
-                .iter()
-                .zip(found)
-                .filter_map(|(member, why)| why.map(|why| format!("{}: {why}", member.name())))
-                .collect();
-            let told = || {
-                let mut lines: Vec<String> = lost.iter().take(NAMED).cloned().collect();
-                if lost.len() > NAMED {
-                    lines.push(format!("and {} more", lost.len() - NAMED));
-                }
-                format!("{} of {} databases\n{}", lost.len(), members.len(), lines.join("\n"))
-            };
-            all.push(notify::unreachable(&name, (!lost.is_empty()).then(told).as_deref()));
-        }
-        all
-    }
-
     fn queues(&self) -> Vec<Watched> {
         let mut all = Vec::new();
         let mut seen: Vec<(&str, Option<&Json>, Option<&Json>)> = Vec::new();
@@ -176,13 +138,8 @@ impl Lookout<'_> {
             if seen.contains(&which) {
                 continue;
             }
-            let stats = Override {
-                key: "action".to_owned(),
-                flag: "action".to_owned(),
-                value: Node::of_json("action", &json!("stats")),
-            };
             // A queue whose statistics cannot be had is told by the run of its operation.
-            if let Ok(result) = self.seen(&Chosen::named(operation), &[stats]) {
+            if let Ok(result) = self.statistics(self.engine, operation, None) {
                 seen.push(which);
                 all.extend(notify::queue(&operation.name, &result, self.alerts()));
             }
@@ -228,10 +185,20 @@ impl Lookout<'_> {
         all
     }
 
-    /// What an operation that only looks tells.
-    fn seen(&self, chosen: &Chosen, said: &[Override]) -> Result<Json, Trouble> {
-        let request = choice::request(self.config, std::slice::from_ref(chosen), said, None, ACTOR)?;
-        let Plan { items, .. } = self.engine.plan(&request)?;
+    /// The statistics of a queue, in its own database or in another one.
+    fn statistics(
+        &self,
+        engine: &Engine,
+        operation: &OperationSetting,
+        database: Option<&str>,
+    ) -> Result<Json, Trouble> {
+        let stats = Override {
+            key: "action".to_owned(),
+            flag: "action".to_owned(),
+            value: Node::of_json("action", &json!("stats")),
+        };
+        let request = choice::request(self.config, &[Chosen::named(operation)], &[stats], database, ACTOR)?;
+        let Plan { items, .. } = engine.plan(&request)?;
         Ok(items.into_iter().next().and_then(|item| item.result).unwrap_or(Json::Null))
     }
 }
