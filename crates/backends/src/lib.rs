@@ -4,9 +4,9 @@
 //! diff of the folders is a review. It knows nothing of runs, plans, configuration or surfaces.
 
 pub mod bucket;
+pub mod heap;
 pub mod jq;
 pub mod local_files;
-pub mod own_pages;
 pub mod postgres;
 pub mod sqlite;
 #[doc(hidden)]

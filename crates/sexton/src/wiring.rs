@@ -340,10 +340,9 @@ pub fn make_example(file: &Path, scripts: &[&str]) -> Result<()> {
     Sqlite::create("example", file)?.script(scripts)
 }
 
-/// The state, made at its first use.
 /// Gives back the memory that only the start needed.
 pub fn give_back_memory() {
-    backends::own_pages::give_back();
+    backends::heap::give_back();
 }
 
 /// Which file the state is now, where it is one; another one, or none, when it was taken away.
@@ -353,6 +352,7 @@ pub fn state_file(config: &Config) -> Option<(u64, u64)> {
     Some((found.dev(), found.ino()))
 }
 
+/// The state, made at its first use.
 fn open_state(place: &StatePlace) -> Result<Arc<dyn Database>> {
     let folder = match place {
         StatePlace::Database(url) => return Ok(connect_to("state", url)),
