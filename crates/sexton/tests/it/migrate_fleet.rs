@@ -196,7 +196,8 @@ fn the_message_about_a_fleet_is_one_for_all_of_its_databases() {
     migrate(&desk, "up --yes");
     let calls: Vec<Json> = sink.take().iter().map(|call| call.json()).collect();
     assert_eq!(calls.len(), 1, "{calls:#?}");
-    assert_eq!(calls[0]["title"], "migrate on the fleet tenants failed");
+    // all of them may fail
+    assert_eq!(calls[0]["title"], "migrate on the fleet tenants done with warnings");
     let text = calls[0]["text"].as_str().unwrap();
     assert!(text.starts_with("3 of 4 databases done; 1 failed, the first one with: "), "{text}");
     places[2].script("drop table users");
