@@ -162,6 +162,8 @@ impl Run<'_, '_> {
         let counts = there.counts.get(checkpoint.step).map(|now| now.without(&before)).unwrap_or_default();
         *memory = work.memory(undo::read_point(session, &work.point)?);
         *checkpoint = there.padded(work.item.steps.len());
+        // Whether that commit was to be waited for is not known any more.
+        self.owed = true;
         Ok(Some(counts))
     }
 

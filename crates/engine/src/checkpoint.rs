@@ -20,6 +20,16 @@ pub(crate) fn superseded() -> Error {
         .code(SUPERSEDED)
 }
 
+/// What is stored under this name, of one column.
+fn stored(column: &str, dialect: &dyn Dialect, name: &str) -> Sql {
+    Sql::new("select ")
+        .text(column)
+        .text(" from ")
+        .table(&dialect.own("checkpoints"))
+        .text(" where point = ")
+        .bind(name)
+}
+
 /// How far an operation got.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -36,10 +46,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// What is stored under this name, if anything.
     pub fn read(facts: &mut dyn Facts, name: &str) -> Result<Option<Checkpoint>> {
-        let select = Sql::new("select progress from ")
-            .table(&facts.dialect().own("checkpoints"))
-            .text(" where point = ")
-            .bind(name);
+        let select = stored("progress", facts.dialect(), name);
         match facts.value(&select)? {
             Value::Text(text) => serde_json::from_str(&text)
                 .map(Some)
@@ -50,10 +57,7 @@ impl Checkpoint {
 
     /// Whether it is what is stored under this name, as far as batches go, inside a transaction.
     pub(crate) fn is_stored(&self, tx: &mut dyn Tx, dialect: &dyn Dialect, name: &str) -> Result<bool> {
-        let select = Sql::new("select progress from ")
-            .table(&dialect.own("checkpoints"))
-            .text(" where point = ")
-            .bind(name);
+        let select = stored("progress", dialect, name);
         let rows = tx.rows(&select)?;
         let text = rows.first().and_then(|row| row[0].as_text());
         let there = text.and_then(|text| serde_json::from_str::<Checkpoint>(text).ok());
@@ -123,10 +127,7 @@ impl Checkpoint {
 
     /// The term under which it was written last; 0 where there is none.
     pub(crate) fn term(facts: &mut dyn Facts, name: &str) -> Result<i64> {
-        let select = Sql::new("select term from ")
-            .table(&facts.dialect().own("checkpoints"))
-            .text(" where point = ")
-            .bind(name);
+        let select = stored("term", facts.dialect(), name);
         Ok(facts.value(&select)?.as_int().unwrap_or(0))
     }
 

@@ -1,11 +1,11 @@
 //! Rows that came beside a batch, in a transaction of their own: what is known of them until the batch itself is in.
 //!
 //! The two transactions of a batch cannot end as one. The other one is first, and with it goes a note of what it brought; a batch that
-//! dies in between finds the note when it is done again, and brings its own half only. Each table has its note from the beginning:
-//! whoever brings rows locks it, so that nobody believes it while a transaction of a dead process is still about to end.
+//! dies in between finds the note when it is done again, and brings the rest only. Whoever brings rows has an advisory lock for the
+//! table, so that nobody believes the note while a transaction of a dead process is still about to end.
 
 use super::carry::place_behind;
-use super::load::{SHARES, share_of};
+use super::load::{share_of, shares};
 use super::task::{Carry, Place};
 use engine::{Error, Result, Work};
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,8 @@ pub fn aim(
     Ok(())
 }
 
-/// The places at which a table is parted whose rows have numbers: equally far from each other, as if the numbers were taken evenly.
+/// The places at which a table is parted whose rows have numbers, as if the numbers were taken evenly; none where too many of them are
+/// not taken: then a share could have many more rows than it should, and here it has as many as there are numbers at the most.
 fn numbers(
     carry: &Carry,
     (rows, left): (u64, u64),
@@ -146,11 +147,14 @@ fn numbers(
         None => source.value(&end("min"))?.as_int().and_then(|least| least.checked_sub(1)),
     };
     let (Some(begin), Some(last)) = (begin, source.value(&end("max"))?.as_int()) else { return Ok(None) };
-    let width =
-        (i128::from(last) - i128::from(begin)).max(0) * i128::from(rows.min(left)) / i128::from(left.max(1));
-    let mut bounds: Vec<i64> = (1..i128::from(SHARES))
-        .filter_map(|n| i64::try_from(i128::from(begin) + width * n / i128::from(SHARES)).ok())
-        .filter(|bound| *bound > begin)
+    let (numbers, left) = (i128::from(last) - i128::from(begin), i128::from(left.max(1)));
+    if numbers > left + left / 4 {
+        return Ok(None);
+    }
+    let share = i128::from(share_of(rows));
+    let mut bounds: Vec<i64> = (1..i128::from(shares(rows)))
+        .filter_map(|n| i64::try_from(i128::from(begin) + numbers.max(0) * share * n / left).ok())
+        .filter(|bound| *bound > begin && *bound < last)
         .collect();
     bounds.dedup();
     Ok(Some(bounds.into_iter().map(|bound| vec![Value::Int(bound)]).collect()))
@@ -159,7 +163,7 @@ fn numbers(
 /// The same where they have none: the rows are walked along.
 fn walked(carry: &Carry, rows: u64, after: Option<&Row>, source: &mut dyn Facts) -> Result<Vec<Row>> {
     let mut bounds: Vec<Row> = Vec::new();
-    for _ in 1..SHARES {
+    for _ in 1..shares(rows) {
         let next = place_behind(carry, bounds.last().or(after), share_of(rows));
         match source.rows(&next)?.pop() {
             Some(bound) => bounds.push(bound),

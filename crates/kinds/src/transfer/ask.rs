@@ -77,11 +77,11 @@ pub fn target(
     (schema, zone): (&str, &Zone),
     facts: &mut dyn Facts,
 ) -> Result<Answer> {
-    let path = facts.value(&Sql::new("select current_setting('search_path')"))?;
-    let path = path.as_text().unwrap_or_default();
     if schema == "public" || facts.server()?.pooled {
         return in_path(name, query, source, zone, facts);
     }
+    let path = facts.value(&Sql::new("select current_setting('search_path')"))?;
+    let path = path.as_text().unwrap_or_default();
     let set = |path: &str| Sql::new("select set_config('search_path', ").bind(path).text(", false)");
     facts.rows(&set(&format!("{}, {path}", quote(schema))))?;
     let said = in_path(name, query, source, zone, facts);

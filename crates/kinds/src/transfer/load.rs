@@ -95,39 +95,40 @@ impl<'s> Shares<'s> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn front(&self) -> Option<Span<'s>> {
-        let mut left = self.left();
-        let n = left.0;
-        (n < left.1).then(|| {
-            left.0 += 1;
-            Span {
-                after: n.checked_sub(1).map_or(self.after, |n| self.bounds.get(n)),
-                upto: self.bounds.get(n),
-                most: None,
-            }
-        })
+    /// Where a share begins, and where one before it ends.
+    fn begin(&self, n: usize) -> Option<&'s Row> {
+        n.checked_sub(1).map_or(self.after, |n| self.bounds.get(n))
+    }
+
+    /// A share; the last one ends nowhere, and has its number of rows.
+    fn span(&self, n: usize) -> Span<'s> {
+        let upto = self.bounds.get(n);
+        Span { after: self.begin(n), upto, most: upto.is_none().then_some(self.most) }
     }
 
     fn last(&self) -> Span<'s> {
-        Span { after: self.bounds.last(), upto: None, most: Some(self.most) }
+        self.span(self.bounds.len())
+    }
+
+    fn front(&self) -> Option<Span<'s>> {
+        let mut left = self.left();
+        (left.0 < left.1).then(|| {
+            left.0 += 1;
+            self.span(left.0 - 1)
+        })
     }
 
     fn back(&self) -> Option<Span<'s>> {
         let mut left = self.left();
         (left.0 < left.1).then(|| {
             left.1 -= 1;
-            let n = left.1;
-            Span {
-                after: n.checked_sub(1).map_or(self.after, |n| self.bounds.get(n)),
-                upto: self.bounds.get(n),
-                most: None,
-            }
+            self.span(left.1)
         })
     }
 
     /// Behind which row everything is taken from the back, once nothing is left; none where that is all of it.
     fn meeting(&self) -> Option<&'s Row> {
-        self.left().1.checked_sub(1).map_or(self.after, |n| self.bounds.get(n))
+        self.begin(self.left().1)
     }
 }
 
@@ -155,7 +156,7 @@ impl Loading<'_> {
         let began = work.clock().tick();
         let (part, last) = match (&place.ahead, other) {
             (None, Some(other)) if !place.bounds.is_empty() => {
-                let most = share_of(rows);
+                let most = last_share(rows);
                 let shares = Shares::new(place.after.as_ref(), &place.bounds, most);
                 let (part, (beside, last)) = work.beside(
                     |work| self.bring(&mut || shares.front(), source, work),
@@ -272,12 +273,19 @@ pub fn may_come_beside(carry: &Carry) -> bool {
     own_ids(carry).is_none() && !carry.columns.iter().any(keeps_aside)
 }
 
-/// Into how many shares a batch is parted, so that no session waits long for the other.
-pub const SHARES: u64 = 16;
+/// Into how many shares a batch of so many rows is parted, so that no session waits long for the other.
+pub fn shares(rows: u64) -> u64 {
+    rows.clamp(1, 16)
+}
 
 /// Of so many rows, those of one share.
 pub fn share_of(rows: u64) -> u64 {
-    rows.div_ceil(SHARES)
+    rows / shares(rows)
+}
+
+/// Those of the last one: with it the batch has as many as it should.
+fn last_share(rows: u64) -> u64 {
+    rows - share_of(rows) * (shares(rows) - 1)
 }
 
 impl Part {

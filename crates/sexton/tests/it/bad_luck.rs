@@ -3,6 +3,7 @@
 
 use crate::api::Server;
 use crate::kit::Desk;
+use crate::workers::wait_for;
 use serde_json::json;
 use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
@@ -37,14 +38,6 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !there() {
-        assert!(began.elapsed() < Duration::from_secs(90), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

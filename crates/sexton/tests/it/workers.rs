@@ -176,7 +176,7 @@ fn number(value: &Value) -> i64 {
     value.as_text().map_or_else(|| value.as_int().unwrap_or(-1), |text| text.parse().unwrap_or(-1))
 }
 
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !there() {
         assert!(began.elapsed() < Duration::from_secs(90), "{what}");

@@ -102,29 +102,24 @@ impl Outbox<'_> {
 
     /// Notes when something was last there.
     pub fn mark(&self, id: &str, at: Timestamp) -> Result<()> {
-        self.state.write(&[Sql::new("insert into ")
+        self.state.write(&[self.marked_now(id, at)])
+    }
+
+    fn marked_now(&self, id: &str, at: Timestamp) -> Sql {
+        Sql::new("insert into ")
             .table(&self.own("marks"))
             .text(" (id, at) values (")
             .bind(id)
             .text(", ")
             .bind(sortable(at))
-            .text(") on conflict (id) do update set at = excluded.at")])
+            .text(") on conflict (id) do update set at = excluded.at")
     }
 
     /// Notes that several were there now, all of them called `begins…`, and forgets those of that name that were not since `before`.
     pub fn mark_all(&self, begins: &str, ids: &[String], at: Timestamp, before: Timestamp) -> Result<()> {
-        let own = self.own("marks");
-        let mark = |id: &String| {
-            Sql::new("insert into ")
-                .table(&own)
-                .text(" (id, at) values (")
-                .bind(format!("{begins}{id}"))
-                .text(", ")
-                .bind(sortable(at))
-                .text(") on conflict (id) do update set at = excluded.at")
-        };
+        let mark = |id: &String| self.marked_now(&format!("{begins}{id}"), at);
         let mut statements: Vec<Sql> = ids.iter().map(mark).collect();
-        let old = begun_with(Sql::new("delete from ").table(&own).text(" where "), begins);
+        let old = begun_with(Sql::new("delete from ").table(&self.own("marks")).text(" where "), begins);
         statements.push(old.text(" and at < ").bind(sortable(before)));
         self.state.write(&statements)
     }
