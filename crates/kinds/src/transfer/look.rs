@@ -9,6 +9,7 @@ use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
 use engine::{Error, Result, Tell};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,9 +43,19 @@ pub struct Looked {
 
 /// Looks at every table, several at once.
 pub fn at_all(source: &Source, sessions: &mut [Box<dyn Facts>], tell: &Tell) -> Result<Looked> {
-    let seen = each(&source.tables, sessions, |table, facts| at(source, table, facts, tell))?;
+    let mut tables = Vec::new();
+    if let Some(facts) = sessions.first_mut() {
+        for table in &source.tables {
+            tables.push((table, about(table.by_rowid(), table.name(), facts.as_mut())?));
+        }
+    }
+    // the largest first, so that nobody has one left at the end while the others have nothing
+    tables.sort_by_key(|(table, rows)| {
+        Reverse(rows.unwrap_or(0).saturating_mul(table.table.columns.len() as u64))
+    });
+    let seen = each(&tables, sessions, |(table, rows), facts| at(source, table, *rows, facts, tell))?;
     let mut looked = Looked::default();
-    for (table, (profiles, size, numbers)) in source.tables.iter().zip(seen) {
+    for ((table, _), (profiles, size, numbers)) in tables.into_iter().zip(seen) {
         looked.profiles.insert(table.name().to_owned(), profiles);
         looked.sizes.insert(table.name().to_owned(), size);
         looked.ids.add(table, numbers);
@@ -95,8 +106,13 @@ fn about(rowid: Option<&str>, table: &str, facts: &mut dyn Facts) -> Result<Opti
 
 type OfTable = (Vec<Profile>, Size, Vec<(usize, Numbers)>);
 
-fn at(source: &Source, table: &SourceTable, facts: &mut dyn Facts, tell: &Tell) -> Result<OfTable> {
-    let all = about(table.by_rowid(), table.name(), facts)?;
+fn at(
+    source: &Source,
+    table: &SourceTable,
+    all: Option<u64>,
+    facts: &mut dyn Facts,
+    tell: &Tell,
+) -> Result<OfTable> {
     let columns = &table.table.columns;
     let mut profiles: Vec<Profile> =
         columns.iter().map(|column| Profile::trying(worth_trying(meaning(&column.declared)))).collect();

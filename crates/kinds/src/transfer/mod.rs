@@ -30,6 +30,7 @@ mod online;
 mod options;
 mod plan;
 mod profile;
+mod references;
 mod refusals;
 mod script;
 mod source;

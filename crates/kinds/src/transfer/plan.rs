@@ -1,7 +1,7 @@
 //! From both databases to a plan: what there is, what becomes of it, what stands in the way.
 
 use super::convert::{Misfit, Rule};
-use super::design::{self, Design, NewReference, NewTable};
+use super::design::{self, Design, NewTable};
 use super::existing::{self, Demands};
 use super::look::{self, Looked, Size};
 use super::machines::Machines;
@@ -9,14 +9,15 @@ use super::online::entry::{self, State};
 use super::online::{Online, ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
+use super::references::Doubt;
 use super::source::{self, Source, SourceTable};
 use super::sum::Sum;
-use super::task::{Broken, Carried, Carry};
+use super::task::{Carried, Carry};
 use super::{ask, compare, demands, refusals, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use targets::db::{Facts, Sql, quote};
+use targets::db::{Facts, Sql};
 
 /// The kinds of misfits that a policy may be said for.
 const KINDS: [Misfit; 11] = [
@@ -85,17 +86,13 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
             false => table.references.clone(),
         };
         for reference in references.iter().filter(|reference| !ids.are_whole(from.name(), reference)) {
-            let broken = broken(&carry, from, reference, &source);
-            doubts.extend(broken.map(|broken| (carries.len(), broken)));
+            doubts.extend(Doubt::about(carries.len(), &carry, from, reference, &source));
         }
         carries.push(carry);
     }
-    let counts = look::each(&doubts, &mut sessions, |(n, broken), reader| {
-        let all = Sql::new("select count(*) from ").name(&carries[*n].table).text(" as t where ");
-        reader.count(&all.text(&broken.condition))
-    })?;
-    for ((n, broken), _) in doubts.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
-        carries[n].broken.push(broken);
+    let are_broken = look::each(&doubts, &mut sessions, |doubt, reader| doubt.is_right(reader))?;
+    for (doubt, _) in doubts.into_iter().zip(are_broken).filter(|(_, is_broken)| *is_broken) {
+        carries[doubt.carry].broken.push(doubt.broken);
     }
     let reader = first(&mut sessions)?;
     for carry in &mut carries {
@@ -287,27 +284,6 @@ fn rowid_column(rowid: &str) -> Carried {
         empty: None,
         policies: BTreeMap::new(),
     }
-}
-
-/// Rows whose reference leads nowhere; none where the parent is no table of the source.
-fn broken(carry: &Carry, from: &SourceTable, reference: &NewReference, source: &Source) -> Option<Broken> {
-    let parent = source.tables.iter().find(|one| one.name() == reference.parent)?;
-    let pairs: Vec<(&String, &String)> = reference.columns.iter().zip(&reference.parent_columns).collect();
-    let there = pairs.iter().map(|(own, _)| format!("t.{} is not null", quote(own)));
-    let same = pairs.iter().map(|(own, key)| {
-        let folds = from.collation(own).is_some() || parent.collation(key).is_some();
-        let binary = if folds { " collate binary" } else { "" };
-        format!("p.{} = t.{}{binary}", quote(key), quote(own))
-    });
-    let condition = format!(
-        "{} and not exists (select 1 from {} as p where {})",
-        there.collect::<Vec<_>>().join(" and "),
-        parent.table.name.quoted(),
-        same.collect::<Vec<_>>().join(" and ")
-    );
-    let place =
-        |name: &String| carry.columns.iter().position(|column| column.source.eq_ignore_ascii_case(name));
-    Some(Broken { columns: reference.columns.iter().filter_map(place).collect(), condition })
 }
 
 fn first(sessions: &mut [Box<dyn Facts>]) -> Result<&mut dyn Facts> {
