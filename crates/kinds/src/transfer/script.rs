@@ -40,6 +40,16 @@ pub fn create(table: &NewTable) -> String {
     format!("create table {} (\n{}\n)", table.name.quoted(), body.join("\n"))
 }
 
+/// What keeps autovacuum from the tables while they are made, and what lets it in again: it would read rows that nobody has deleted,
+/// and every index and key would wait for it until the server takes it for a deadlock, a second each.
+pub fn autovacuum(design: &Design) -> (Vec<String>, Vec<String>) {
+    let each = |what: &str| {
+        let alter = |table: &NewTable| format!("alter table {} {what}", table.name.quoted());
+        design.tables.iter().map(alter).collect()
+    };
+    (each("set (autovacuum_enabled = false)"), each("reset (autovacuum_enabled)"))
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

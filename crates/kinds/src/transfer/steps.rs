@@ -62,6 +62,8 @@ pub fn into_new(
     }
     made.extend(design.tables.iter().map(script::create));
     made.extend(add);
+    let (leave, tend) = script::autovacuum(design);
+    made.extend(leave);
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
     steps.push(begin("make", "the tables", schema, true, &carries, made)?);
     steps.extend(loads(options, &carries, sizes, true)?);
@@ -79,6 +81,7 @@ pub fn into_new(
     let sequences = design.tables.iter().filter_map(script::sequence).collect();
     steps.extend(statements("finish", "the sequences", schema, sequences)?);
     steps.extend(analyze(design, schema, sizes)?);
+    steps.extend(statements("tend", "autovacuum takes care of the tables again", schema, tend)?);
     steps.extend(comparisons(options, carries)?);
     steps.extend(endings(options, design, online.as_ref())?);
     Ok(steps)

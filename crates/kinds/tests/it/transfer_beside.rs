@@ -121,3 +121,20 @@ fn a_server_that_crashes_and_forgets_what_it_was_not_waited_for_loses_no_row() {
     assert_eq!(story::run(&engine, &plan).status, Status::Completed);
     assert!(forgot, "it was never asked what is left");
 }
+
+#[test]
+fn autovacuum_stays_away_until_the_tables_are_made() {
+    // S4-016: an index that waits for it waits a second
+    let it = Move::of("create table t (id integer primary key, name text); insert into t (name) values ('a'), ('b'), ('c')");
+    let options = || it.list("select coalesce(reloptions::text, 'none') from pg_class where relname = 't'").concat();
+    let mut seen = Vec::new();
+    let report = it.watch(json!({}), &mut |event| {
+        if matches!(event.what, What::StepDone { .. }) {
+            seen.push(options());
+        }
+    });
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    let away = seen.iter().take_while(|one| *one == "{autovacuum_enabled=false}").count();
+    assert!(away >= 4, "made, filled, indexed, analysed: {seen:?}");
+    assert!(seen.len() > away && seen[away..].iter().all(|one| one == "none"), "{seen:?}");
+}
