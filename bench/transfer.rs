@@ -217,15 +217,12 @@ impl Stage<'_> {
         );
         let of =
             |name: &str| all.iter().find(|(known, _)| *known == name).map(|(_, outcomes)| median(outcomes));
-        let (floor, ours) = (of("floor").unwrap_or_default(), of("transfer").unwrap_or_default());
+        let (floor, ours) = (of("floor"), of("transfer"));
         for (name, outcomes) in &all {
             let one = median(outcomes);
-            let ratio = |base: Outcome| {
-                format!(
-                    "{:.2} ({:.2})",
-                    one.seconds / base.seconds.max(0.001),
-                    one.cpu() / base.cpu().max(0.001)
-                )
+            let ratio = |base: Option<Outcome>| match base {
+                Some(base) => format!("{:.2} ({:.2})", one.seconds / base.seconds, one.cpu() / base.cpu()),
+                None => "–".to_owned(),
             };
             println!(
                 "| {name} | {:.1} | {:.1} | {:.1} | {:.0} | {} | {} |",
