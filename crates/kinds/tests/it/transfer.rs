@@ -111,7 +111,10 @@ fn it_goes_on_after_every_death_and_nothing_differs() {
         assert_eq!(found(&report), Vec::<String>::new(), "after point {nth}");
         assert_eq!(it.list("select count(*) from lines"), ["4"], "after point {nth}");
         assert_eq!(it.list("select count(*) from pg_constraint c join pg_class t on t.oid = c.conrelid where contype in ('p', 'f', 'u') and convalidated and t.relnamespace = 'public'::regnamespace"), ["7"], "after point {nth}");
-        assert_eq!(it.list("select relname from pg_class where reloptions::text like '%autovacuum%'"), [""; 0]);
+        assert_eq!(
+            it.list("select relname from pg_class where reloptions::text like '%autovacuum%'"),
+            [""; 0]
+        );
         assert_eq!(it.from.dump(), before, "the source was written");
         if !died {
             assert!(nth > 60, "only {nth} points");

@@ -125,8 +125,11 @@ fn a_server_that_crashes_and_forgets_what_it_was_not_waited_for_loses_no_row() {
 #[test]
 fn autovacuum_stays_away_until_the_tables_are_made() {
     // S4-016: an index that waits for it waits a second
-    let it = Move::of("create table t (id integer primary key, name text); insert into t (name) values ('a'), ('b'), ('c')");
-    let options = || it.list("select coalesce(reloptions::text, 'none') from pg_class where relname = 't'").concat();
+    let it = Move::of(
+        "create table t (id integer primary key, name text); insert into t (name) values ('a'), ('b'), ('c')",
+    );
+    let options =
+        || it.list("select coalesce(reloptions::text, 'none') from pg_class where relname = 't'").concat();
     let mut seen = Vec::new();
     let report = it.watch(json!({}), &mut |event| {
         if matches!(event.what, What::StepDone { .. }) {
