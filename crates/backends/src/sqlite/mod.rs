@@ -26,6 +26,7 @@ mod script;
 mod session;
 mod soundness;
 mod traffic;
+mod transaction;
 mod triggers;
 mod upkeep;
 mod values;

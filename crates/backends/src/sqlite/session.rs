@@ -5,22 +5,23 @@
 //! by statement.
 
 use super::errors::{During, explain};
-use super::load::Inserting;
+use super::transaction::Transaction;
 use super::values::{Parameter, as_seen, from_sqlite};
 use super::watch::Watch;
 use super::{
-    SqliteDialect, chores, dialect, inspection, lock, moment, objects, pulse, schema, soundness, walk,
+    SqliteDialect, chores, inspection, lock, moment, objects, pulse, schema, soundness, walk,
     whole_milliseconds,
 };
+use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use targets::db::{
-    Access, Bloat, Bounds, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Load, Loader,
-    Measuring, Object, Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table,
-    TableName, Take, Taken, Traffic, Tx, Upkeep, Value,
+    Access, Bloat, Bounds, Command, Dialect, Edge, Error, Facts, Inspection, Limits, List, Measuring, Object,
+    Performed, Pulse, Result, Row, Schema, Seen, Server, Session, Soundness, Sql, Table, TableName, Traffic,
+    Tx, Upkeep, Value,
 };
 
 /// A log longer than this that others keep writing to is brought to its end.
@@ -32,10 +33,10 @@ const SORTED_KB: u32 = 8_192;
 
 /// A connection with what belongs to it.
 pub(super) struct Link {
-    conn: Connection,
-    label: String,
+    pub(super) conn: Connection,
+    pub(super) label: String,
     path: PathBuf,
-    watch: Arc<Watch>,
+    pub(super) watch: Arc<Watch>,
     /// Nobody else had the database open at the last look.
     alone: bool,
     data_version: i64,
@@ -212,6 +213,11 @@ impl Link {
             Ok(())
         })?;
         Ok(rows)
+    }
+
+    pub(super) fn let_triggers_fire(&self, fire: bool) -> Result<()> {
+        let set = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, fire);
+        set.map(drop).map_err(|error| explain(&self.label, During::Run, error))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -507,90 +513,7 @@ impl Session for Link {
         self.watch.allow(Duration::ZERO);
         self.conn.execute_batch("begin immediate").map_err(failed)?;
         self.watch.look_out(self.alone);
-        Ok(Box::new(Transaction { link: self, statement: limits.statement }))
-    }
-}
-
-/// A transaction that holds the write lock.
-struct Transaction<'a> {
-    link: &'a mut Link,
-    statement: Duration,
-}
-
-impl Transaction<'_> {
-    fn still_open(&self) -> Result<()> {
-        if self.link.conn.is_autocommit() {
-            return Err(Error::system(format!(
-                "the transaction on database `{}` is over: SQLite rolled it back",
-                self.link.label
-            ))
-            .help("look at the error before this one, then resume the run"));
-        }
-        self.link.watch.allow(self.statement);
-        Ok(())
-    }
-}
-
-impl Tx for Transaction<'_> {
-    fn query(&mut self, sql: &Sql, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<u64> {
-        self.still_open()?;
-        self.link.run(sql, each)
-    }
-
-    fn execute(&mut self, sql: &Sql) -> Result<u64> {
-        self.still_open()?;
-        let before = self.link.conn.total_changes();
-        self.link.run(sql, &mut |_| Ok(()))?;
-        // `changes()` still tells of the statement before when this one changes no rows (create table, savepoint)
-        let unchanged = self.link.conn.total_changes() == before;
-        Ok(if unchanged { 0 } else { self.link.conn.changes() })
-    }
-
-    fn take(&mut self, take: &Take) -> Result<Taken> {
-        if super::place::of(take.table).is_none() {
-            return Err(Error::usage(format!(
-                "rows of `{}` cannot be told apart, so none were taken",
-                take.table.name
-            ))
-            .help("name an ordinary table with a primary key or a rowid"));
-        }
-        // A function in the condition of a `delete` could fail half-way, so SQLite first copies every page that the
-        // statement changes into a file: as much writing again. Hence none there, not even `changes()`.
-        if let Some(undo) = take.into {
-            let newest = self.count(&dialect::newest(undo))? as i64;
-            let remembered = self.execute(&dialect::copy(take, undo))?;
-            let deleted = self.execute(&dialect::delete_remembered(take.table, undo, Some(newest)))?;
-            return Ok(Taken { remembered, deleted, below: 0 });
-        }
-        let deleted = self.execute(&dialect::delete(take))?;
-        Ok(Taken { remembered: deleted, deleted, below: 0 })
-    }
-
-    fn load<'b>(&'b mut self, load: &Load) -> Result<Box<dyn Loader + 'b>> {
-        self.still_open()?;
-        Ok(Box::new(Inserting::begin(self.link, load)?))
-    }
-
-    fn rebuild(&mut self, table: &TableName, create: &str) -> Result<Vec<String>> {
-        self.still_open()?;
-        super::rebuild::rebuild(self.link, table, create)
-    }
-
-    fn commit(self: Box<Self>) -> Result<()> {
-        self.still_open()?;
-        self.link.watch.allow(Duration::ZERO);
-        self.link.watch.look_out(false);
-        self.link.conn.execute_batch("commit").map_err(|error| explain(&self.link.label, During::Run, error))
-    }
-}
-
-impl Drop for Transaction<'_> {
-    fn drop(&mut self) {
-        self.link.watch.allow(Duration::ZERO);
-        self.link.watch.look_out(false);
-        if !self.link.conn.is_autocommit() {
-            let _ = self.link.conn.execute_batch("rollback");
-        }
+        Ok(Box::new(Transaction::of(self, limits.statement)))
     }
 }
 

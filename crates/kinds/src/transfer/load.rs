@@ -356,21 +356,25 @@ pub fn misfits(carry: &Carry, met: &Met) -> Vec<serde_json::Value> {
 fn whole(carry: &Carry, row: &[Seen]) -> String {
     let mut object = serde_json::Map::new();
     for (column, value) in carry.columns.iter().zip(&row[carry.order.len()..]) {
-        let value = match value {
-            Seen::Null => serde_json::Value::Null,
-            Seen::Int(number) => json!(number),
-            Seen::Real(number) if number.is_finite() => json!(number),
-            Seen::Real(number) => json!(number.to_string()),
-            // the table that keeps it cannot hold the character
-            Seen::Text(text) if !text.contains('\0') => json!(text),
-            Seen::Text(text) => json!({ "text": hex(text.as_bytes()) }),
-            Seen::BrokenText(bytes) => json!({ "text": hex(bytes) }),
-            Seen::Blob(bytes) => json!({ "blob": hex(bytes) }),
-            other => json!(other.to_value().to_string()),
-        };
-        object.insert(column.source.clone(), value);
+        object.insert(column.source.clone(), kept_value(value));
     }
     serde_json::Value::Object(object).to_string()
+}
+
+/// A value of a row that is kept aside.
+pub fn kept_value(value: &Seen) -> serde_json::Value {
+    match value {
+        Seen::Null => serde_json::Value::Null,
+        Seen::Int(number) => json!(number),
+        Seen::Real(number) if number.is_finite() => json!(number),
+        Seen::Real(number) => json!(number.to_string()),
+        // the table that keeps it cannot hold the character
+        Seen::Text(text) if !text.contains('\0') => json!(text),
+        Seen::Text(text) => json!({ "text": hex(text.as_bytes()) }),
+        Seen::BrokenText(bytes) => json!({ "text": hex(bytes) }),
+        Seen::Blob(bytes) => json!({ "blob": hex(bytes) }),
+        other => json!(other.to_value().to_string()),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -48,7 +48,7 @@ use engine::{
 };
 use load::Loading;
 use machines::Machines;
-use online::entry::{self, Entry};
+use online::entry::{self, Entry, State};
 use online::{back, capture, cut_over, follow, rehearse, returned, taken_back};
 use options::{Action, Options, Proof};
 use serde_json::json;
@@ -129,7 +129,7 @@ struct Moving {
     /// How long it took to count each table.
     times: RefCell<online::counts::Times>,
     /// What was in the copy of a rehearsal.
-    before: RefCell<Vec<TableDigest>>,
+    before: RefCell<Option<Vec<TableDigest>>>,
     /// A session that may write into the source, for the moments in which that is needed.
     writer: RefCell<Option<Box<dyn Session>>>,
 }
@@ -204,12 +204,13 @@ impl Moving {
     fn is_lost(&self, task: &Task, stores: &dyn Stores) -> Result<bool> {
         if self.options.action == Action::Rehearse {
             // what the copy was is known to whoever made it
-            return Ok(self.before.borrow().is_empty() && !matches!(task, Task::CopySource | Task::Tidy));
+            return Ok(self.before.borrow().is_none() && !matches!(task, Task::CopySource | Task::Tidy));
         }
         if !self.options.runs_online() || matches!(task, Task::Capture(_)) || self.entry.borrow().is_some() {
             return Ok(false);
         }
         let own = entry::read(stores.database(&self.source(stores)?)?.read()?.as_mut())?;
+        let own = own.filter(|own| own.state != State::GivenUp);
         let lost = own.is_none();
         *self.entry.borrow_mut() = own;
         Ok(lost)
@@ -318,11 +319,14 @@ impl Moving {
             Task::CopySource => {
                 let before = rehearse::begin(&self.options.source, work)?;
                 work.tell(json!({ "copied": before.len() }));
-                *self.before.borrow_mut() = before;
+                *self.before.borrow_mut() = Some(before);
                 Ok(done)
             }
             Task::Touch(carries) => rehearse::touch(carries, work),
-            Task::CompareCopy => rehearse::compare(&self.options.source, &self.before.borrow(), work),
+            Task::CompareCopy => {
+                let before = self.before.borrow();
+                rehearse::compare(&self.options.source, before.as_deref().unwrap_or_default(), work)
+            }
             Task::Tidy => rehearse::end(&self.options.source, work),
             Task::ClearTarget(online, run) => {
                 taken_back::target(online, run, work)?;
@@ -399,6 +403,10 @@ impl Operation for Moving {
                 *self.answer.borrow_mut() = answer;
             }
             Task::Follow => {
+                if let Some(own) = self.entry.borrow().as_ref().filter(|own| own.online.switch.is_some()) {
+                    // before anybody waits for it
+                    cut_over::url(&own.online, stores)?;
+                }
                 // each round is of the present moment
                 self.close();
                 self.open(stores)?;

@@ -262,7 +262,7 @@ pub fn back(own: &Entry) -> Result<Vec<Step>> {
         step(id, label.to_owned(), &id.replace(' ', "_"), object.to_owned(), Vec::new(), &task)
     };
     let clear = one("clear source", "what was made in the source", &online.source, Task::ClearSource)?;
-    if matches!(own.state, State::Capturing | State::Moved) {
+    if matches!(own.state, State::Capturing | State::Moved | State::GivenUp) {
         return Ok(vec![
             one("clear target", "what was made in the target", &online.target, Task::ClearTarget)?,
             clear,

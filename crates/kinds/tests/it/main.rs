@@ -95,6 +95,7 @@ mod transfer_beside;
 mod transfer_e4;
 mod transfer_kit;
 mod transfer_law;
+mod transfer_neighbours;
 mod transfer_online;
 mod transfer_quirks;
 mod undo;

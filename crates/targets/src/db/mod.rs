@@ -228,6 +228,10 @@ pub trait Tx {
         Err(Error::usage(format!("this database has no need to make `{table}` anew"))
             .help("write `alter table` statements"))
     }
+    /// Keeps triggers from firing until the end of this transaction. A usage error where [`Dialect::silence`] has a statement for it.
+    fn silence(&mut self) -> Result<()> {
+        Err(Error::usage("this database silences triggers by a statement"))
+    }
     /// Makes everything permanent.
     fn commit(self: Box<Self>) -> Result<()>;
     /// Makes everything permanent with the next plain commit at the latest: until then a crash of the server may lose it,

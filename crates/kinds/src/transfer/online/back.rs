@@ -7,8 +7,9 @@
 use super::super::carried;
 use super::super::task::IDS;
 use super::entry::{self, Entry, State};
+use super::noted::Notes;
 use super::switch::{self, Place};
-use super::{Online, capture, noted};
+use super::{Online, capture};
 use engine::{Batch, Counts, Result, Stores, Work};
 use serde_json::json;
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub fn stop(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<Ba
         // before anybody waits: uuids are looked up by the hundred
         work.statement(&format!("create index if not exists ids_by_new on {} (new_id)", ids.quoted()))?;
     }
-    noted::refuse(&own.online, work)?;
+    Notes::of(&own.online, &own.run).refuse(work)?;
     let since = Some(work.clock().now().as_microsecond());
     note(&Entry { since, ..own.clone() }, false, writer)?;
     Ok(done())
@@ -56,7 +57,7 @@ pub fn switch(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<
 
 /// Nothing is noted in the target any more; `for_good`: there is no way back from now on.
 pub fn settle(own: &Entry, for_good: bool, writer: &mut dyn Session, work: &mut Work) -> Result<Batch> {
-    noted::end(&own.online, work)?;
+    Notes::of(&own.online, &own.run).end(work)?;
     if for_good {
         note(&Entry { state: State::Settled, ..own.clone() }, false, writer)?;
     } else {
@@ -71,16 +72,17 @@ pub fn given_up(source: &str, stores: &dyn Stores, work: Option<&mut Work>) -> R
     let Some(work) = work.filter(|_| matches!(own.state, State::Switching | State::Switched)) else {
         return Ok(None);
     };
-    noted::allow(&own.online, work)?;
+    Notes::of(&own.online, &own.run).allow(work)?;
     Ok(Some(format!("`{}` takes changes as before", own.online.target)))
 }
 
 /// Nothing was written into the target since the application was being sent there, and it is sent back; else the target is as it was.
 pub fn unsent(own: &Entry, work: &mut Work) -> Result<bool> {
     let online: &Online = &own.online;
-    noted::refuse(online, work)?;
-    if noted::count(work)? != Some(0) {
-        noted::allow(online, work)?;
+    let notes = Notes::of(online, &own.run);
+    notes.refuse(work)?;
+    if notes.count(work)? != Some(0) {
+        notes.allow(work)?;
         return Ok(false);
     }
     if let Some(how) = &online.switch {

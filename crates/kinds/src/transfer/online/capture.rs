@@ -53,14 +53,15 @@ pub fn triggers(n: usize, carry: &Carry, from: &SourceTable, changes: &TableName
     ];
     let mut probes: Vec<(String, String)> =
         from.indexes.iter().filter_map(|index| probe(index, from, &keys)).collect();
+    let (there, named) = named(from);
     if let Some(rowid) = from.by_rowid().filter(|rowid| keys != [*rowid]) {
         // a row may be put in the place of another one by its number, too
         let rowid = quote(rowid);
-        probes.push((format!("t.{rowid} = new.{rowid}"), format!("new.{rowid} is not old.{rowid}")));
+        probes.push((format!("{there}.{rowid} = new.{rowid}"), format!("new.{rowid} is not old.{rowid}")));
     }
     if !probes.is_empty() {
         let each = |(found, _): &(String, String)| {
-            format!("{into} select {n}, {} from {table} as t where {found};", of("t"))
+            format!("{into} select {n}, {} from {table}{named} where {found};", of(&there))
         };
         let body = probes.iter().map(each).collect::<Vec<_>>().join(" ");
         all.push(create("replace", "before insert", &body));
@@ -72,10 +73,20 @@ pub fn triggers(n: usize, carry: &Carry, from: &SourceTable, changes: &TableName
     all
 }
 
+/// How the rows that are there are called in a trigger, and what has to be said for that: by the name of the table, which the condition of an
+/// index may use, unless it is one that triggers give.
+fn named(from: &SourceTable) -> (String, &'static str) {
+    match ["new", "old"].iter().any(|name| from.name().eq_ignore_ascii_case(name)) {
+        true => ("t".to_owned(), " as t"),
+        false => (quote(from.name()), ""),
+    }
+}
+
 /// Which rows stand in the way of a new one because of a unique index, and when a change matters to it; none for the key itself, and
 /// for expressions, of which only counts tell.
 fn probe(index: &SourceIndex, from: &SourceTable, keys: &[&str]) -> Option<(String, String)> {
     let written = index.written.as_ref().filter(|written| written.unique)?;
+    let (there, _) = named(from);
     let mut found = Vec::new();
     let mut changed = Vec::new();
     let mut names = Vec::new();
@@ -85,7 +96,7 @@ fn probe(index: &SourceIndex, from: &SourceTable, keys: &[&str]) -> Option<(Stri
         let collation =
             part.collation.as_deref().or_else(|| from.collation(&column.name)).unwrap_or("binary");
         let name = quote(&column.name);
-        found.push(format!("t.{name} = new.{name} collate {}", quote(collation)));
+        found.push(format!("{there}.{name} = new.{name} collate {}", quote(collation)));
         changed.push(format!("new.{name} is not old.{name} collate binary"));
         names.push(column.name.as_str());
     }
@@ -197,6 +208,12 @@ pub fn under_way(there: &Entry) -> Error {
         State::Switched | State::Settled => {
             format!("`{}` was moved to `{}` before", there.online.source, there.online.target)
         }
+        State::GivenUp => {
+            format!(
+                "what a transfer of `{}` had made in `{}` is still there",
+                there.online.source, there.online.target
+            )
+        }
         _ => format!("another transfer of `{}` is under way (run {})", there.online.source, there.run),
     };
     Error::usage(what).help(
@@ -222,6 +239,15 @@ pub fn allow(tx: &mut dyn Tx) -> Result<()> {
 pub fn forget_changes(tx: &mut dyn Tx) -> Result<()> {
     drop_triggers(CAPTURE, tx)?;
     tx.execute(&Sql::new("drop table if exists ").table(&changes())).map(drop)
+}
+
+/// The application works here as before, but what was made in the target is still to be taken away.
+pub fn give_up(own: &Entry, session: &mut dyn Session) -> Result<()> {
+    let mut tx = session.begin(&Limits::default())?;
+    drop_triggers(REFUSE, tx.as_mut())?;
+    forget_changes(tx.as_mut())?;
+    entry::write(&Entry { state: State::GivenUp, ..own.clone() }, tx.as_mut())?;
+    tx.commit()
 }
 
 /// The source is as if nobody had ever been there.

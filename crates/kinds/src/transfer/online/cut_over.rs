@@ -7,10 +7,11 @@ use super::super::carried;
 use super::super::machines::Machines;
 use super::ask::Source;
 use super::entry::{self, Entry, State};
+use super::noted::Notes;
 use super::round::{self, Round};
 use super::switch::{self, Place};
-use super::{LIMIT, Numbers, Online, ROWID, capture, counts, noted};
-use engine::{Batch, Clock, Counts, Error, Result, Work};
+use super::{LIMIT, Numbers, Online, ROWID, capture, counts};
+use engine::{Batch, Clock, Counts, Error, Result, Stores, Work};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use targets::db::{Limits, Session, Sql, Tx, quote};
@@ -108,7 +109,8 @@ fn last(
         work.statement(&format!("alter table {} drop column if exists {column}", carry.name.quoted()))?;
     }
     if !online.one_way {
-        noted::begin(online, work)?;
+        let run = work.point().to_owned();
+        Notes::of(online, &run).begin(work)?;
     }
     carried::follow(round.upto, work)?;
     Ok((round, counted))
@@ -136,24 +138,29 @@ fn go_on(numbers: &Numbers, source: &mut Source, work: &mut Work) -> Result<()> 
     work.rows(&set).map(drop)
 }
 
+/// Where the application is sent, with the password that it needs.
+pub fn url(online: &Online, stores: &dyn Stores) -> Result<String> {
+    let place = stores.place(&online.target)?;
+    let url = place.expose();
+    match online.has_password && url == place.to_string() {
+        true => Err(Error::usage(format!("the password of `{}` is not known any more", online.target))
+            .help("resume with `--database` and the whole URL, or name the target in the configuration")),
+        false => Ok(url),
+    }
+}
+
 /// Sends the application to the target.
 pub fn switch(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<Batch> {
     let clock = work.clock();
     let online = &own.online;
     let mut was = own.was.clone();
     if let Some(how) = &online.switch {
-        let place = work.stores().place(&online.target)?;
-        let url = place.expose();
-        if online.has_password && url == place.to_string() {
-            return Err(Error::usage(format!("the password of `{}` is not known any more", online.target))
-                .help(
-                    "resume with `--database` and the whole URL, or name the target in the configuration",
-                ));
-        }
+        let url = url(online, work.stores())?;
         // before anything is written there: afterwards nobody knows what it was
         was = was.or(switch::said(how)?);
         note(&Entry { state: State::Switching, was: was.clone(), ..own.clone() }, writer)?;
-        let limit = Duration::from_secs_f64(online.limit.max(1.0));
+        let waited = own.since.map_or(0, |since| clock.now().as_microsecond() - since).max(0) as f64 / 1e6;
+        let limit = Duration::from_secs_f64((online.limit - waited).max(1.0));
         match switch::send(how, &Place::There(&url), clock, limit) {
             Ok(_) => {}
             Err(error) if how.command.is_empty() => {

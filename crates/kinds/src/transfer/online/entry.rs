@@ -38,6 +38,8 @@ pub enum State {
     Settled,
     /// It is being sent back.
     Returning,
+    /// The application works here as before; what was made in the target could not be taken away.
+    GivenUp,
 }
 
 impl State {
@@ -49,6 +51,7 @@ impl State {
             State::Switched => "switched",
             State::Settled => "settled",
             State::Returning => "returning",
+            State::GivenUp => "given_up",
         }
     }
 }

@@ -69,6 +69,9 @@ pub struct Online {
     pub limit: f64,
     /// Nothing is noted in the target for a way back.
     pub one_way: bool,
+    /// What the names of the notes in the target end with, where that is not the run.
+    #[serde(default)]
+    pub notes: Option<String>,
     /// What makes it go back by itself.
     pub go_back_on: Vec<Trouble>,
 }

@@ -4,21 +4,18 @@
 use super::super::task::Carry;
 use super::{Online, ROWID};
 use engine::{Result, Work};
-use targets::db::{Sql, TableName, quote};
+use targets::db::{Sql, TableName, Value, quote};
 
-/// The table of what changed.
-const NOTED: &str = "noted";
 /// The triggers.
 const NOTE: &str = "sexton_note";
 const REFUSE: &str = "sexton_refuse";
 
-/// Where changes are noted.
-pub fn table(work: &Work) -> TableName {
-    work.dialect().own(NOTED)
-}
-
-fn function(n: usize, what: &str, work: &Work) -> String {
-    work.dialect().own(&format!("{what}_{n}")).quoted()
+/// What one move makes in the target: its table and functions have names of their own, so that several databases may move into one.
+#[derive(Debug, Clone, Copy)]
+pub struct Notes<'o> {
+    online: &'o Online,
+    /// What the names end with.
+    mark: &'o str,
 }
 
 /// The columns of the target by which changes are noted; none where nothing tells rows apart once the application is there.
@@ -39,108 +36,139 @@ fn key(carry: &Carry, row: &str) -> String {
     }
 }
 
-/// From now on changes are noted.
-pub fn begin(online: &Online, work: &mut Work) -> Result<()> {
-    let noted = table(work).quoted();
-    work.statement(&format!("drop table if exists {noted}"))?;
-    work.statement(&format!(
-        "create table {noted} (n bigint generated always as identity primary key, t integer not null, k text[])"
-    ))?;
-    for (n, carry) in online.carries.iter().enumerate() {
-        let (one, all) = (function(n, "note", work), function(n, "note_all", work));
-        let on = carry.name.quoted();
-        let insert = |row: &str| format!("insert into {noted} (t, k) values ({n}, {});", key(carry, row));
-        let body = format!(
-            "begin if tg_op <> 'INSERT' then {} end if; \
-             if tg_op = 'INSERT' or (tg_op = 'UPDATE' and {} is distinct from {}) then {} end if; return null; end",
-            insert("old"),
-            key(carry, "new"),
-            key(carry, "old"),
-            insert("new"),
-        );
-        // whoever may write the table need not be allowed to write here
-        let head = "returns trigger language plpgsql security definer set search_path = pg_catalog as";
-        work.statement(&format!("create or replace function {one}() {head} $sexton${body}$sexton$"))?;
-        let body = format!(
-            "begin insert into {noted} (t, k) select {n}, {} from {on} as t; return null; end",
-            key(carry, "t")
-        );
-        work.statement(&format!("create or replace function {all}() {head} $sexton${body}$sexton$"))?;
-        work.statement(&format!("drop trigger if exists {NOTE} on {on}"))?;
-        work.statement(&format!("drop trigger if exists {NOTE}_all on {on}"))?;
+impl<'o> Notes<'o> {
+    /// Of the move that this run makes or made.
+    pub fn of(online: &'o Online, run: &'o str) -> Self {
+        Self { online, mark: online.notes.as_deref().unwrap_or(run) }
+    }
+
+    /// Where changes are noted.
+    pub fn table(self, work: &Work) -> TableName {
+        work.dialect().own(&format!("noted_{}", self.mark))
+    }
+
+    fn function(self, what: &str, n: usize, work: &Work) -> String {
+        work.dialect().own(&format!("{what}_{n}_{}", self.mark)).quoted()
+    }
+
+    fn refusal(self, work: &Work) -> String {
+        work.dialect().own(&format!("refuse_{}", self.mark)).quoted()
+    }
+
+    /// From now on changes are noted.
+    pub fn begin(self, work: &mut Work) -> Result<()> {
+        let noted = self.table(work).quoted();
+        work.statement(&format!("drop table if exists {noted}"))?;
         work.statement(&format!(
-            "create trigger {NOTE} after insert or update or delete on {on} for each row execute function {one}()"
+            "create table {noted} (n bigint generated always as identity primary key, t integer not null, k text[])"
         ))?;
+        for (n, carry) in self.online.carries.iter().enumerate() {
+            let (one, all) = (self.function("note", n, work), self.function("note_all", n, work));
+            let on = carry.name.quoted();
+            let insert = |row: &str| format!("insert into {noted} (t, k) values ({n}, {});", key(carry, row));
+            let body = format!(
+                "begin if tg_op <> 'INSERT' then {} end if; \
+                 if tg_op = 'INSERT' or (tg_op = 'UPDATE' and {} is distinct from {}) then {} end if; return null; end",
+                insert("old"),
+                key(carry, "new"),
+                key(carry, "old"),
+                insert("new"),
+            );
+            // whoever may write the table need not be allowed to write here
+            let head = "returns trigger language plpgsql security definer set search_path = pg_catalog as";
+            work.statement(&format!("create or replace function {one}() {head} $sexton${body}$sexton$"))?;
+            let body = format!(
+                "begin insert into {noted} (t, k) select {n}, {} from {on} as t; return null; end",
+                key(carry, "t")
+            );
+            work.statement(&format!("create or replace function {all}() {head} $sexton${body}$sexton$"))?;
+            work.statement(&format!("drop trigger if exists {NOTE} on {on}"))?;
+            work.statement(&format!("drop trigger if exists {NOTE}_all on {on}"))?;
+            work.statement(&format!(
+                "create trigger {NOTE} after insert or update or delete on {on} for each row execute function {one}()"
+            ))?;
+            work.statement(&format!(
+                "create trigger {NOTE}_all before truncate on {on} for each statement execute function {all}()"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// How many changes were noted; none where nothing is noted.
+    pub fn count(self, work: &mut Work) -> Result<Option<u64>> {
+        let own = self.table(work);
+        if work.count(&work.dialect().exists(&own))? == 0 {
+            return Ok(None);
+        }
+        work.count(&Sql::new("select count(*) from ").table(&own)).map(Some)
+    }
+
+    /// Nobody writes any more, and whoever tries is told why.
+    pub fn refuse(self, work: &mut Work) -> Result<()> {
+        let list: Vec<String> = self.online.carries.iter().map(|carry| carry.name.quoted()).collect();
+        if list.is_empty() {
+            return Ok(());
+        }
+        work.statement(&format!("lock table {} in share row exclusive mode", list.join(", ")))?;
+        let function = self.refusal(work);
+        let said = format!(
+            "this database has moved back to SQLite ({}): nothing is written here any more",
+            self.online.source
+        );
         work.statement(&format!(
-            "create trigger {NOTE}_all before truncate on {on} for each statement execute function {all}()"
+            "create or replace function {function}() returns trigger language plpgsql as \
+             $sexton$begin raise exception '{}'; end$sexton$",
+            said.replace('\'', "''").replace('%', "%%")
         ))?;
+        for on in &list {
+            work.statement(&format!("drop trigger if exists {REFUSE} on {on}"))?;
+            work.statement(&format!(
+                "create trigger {REFUSE} before insert or update or delete or truncate on {on} for each statement \
+                 execute function {function}()"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Changes are not refused any more.
+    pub fn allow(self, work: &mut Work) -> Result<()> {
+        for carry in &self.online.carries {
+            work.statement(&format!("drop trigger if exists {REFUSE} on {}", carry.name.quoted()))?;
+        }
+        let function = self.refusal(work);
+        work.statement(&format!("drop function if exists {function}()")).map(drop)
+    }
+
+    /// Nothing is noted any more, and what was is forgotten.
+    pub fn end(self, work: &mut Work) -> Result<()> {
+        for (n, carry) in self.online.carries.iter().enumerate() {
+            for trigger in [NOTE.to_owned(), format!("{NOTE}_all")] {
+                work.statement(&format!("drop trigger if exists {trigger} on {}", carry.name.quoted()))?;
+            }
+            for what in ["note", "note_all"] {
+                work.statement(&format!("drop function if exists {}()", self.function(what, n, work)))?;
+            }
+        }
+        let noted = self.table(work).quoted();
+        work.statement(&format!("drop table if exists {noted}")).map(drop)
+    }
+}
+
+/// What moves with this mark have left, whose tables are gone, goes.
+pub fn forget(mark: &str, work: &mut Work) -> Result<()> {
+    let noted = work.dialect().own(&format!("noted_{mark}"));
+    work.statement(&format!("drop table if exists {}", noted.quoted()))?;
+    let end = format!("_{mark}");
+    let functions = Sql::new("select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.pronargs = 0 and n.nspname = ")
+        .bind(noted.schema.clone())
+        .text(" and right(p.proname, ")
+        .bind(end.len() as i64)
+        .text("::integer) = ")
+        .bind(end);
+    for row in work.rows(&functions)? {
+        if let Some(name) = row.first().and_then(Value::as_text) {
+            work.statement(&format!("drop function {}()", work.dialect().own(name).quoted()))?;
+        }
     }
     Ok(())
-}
-
-/// How many changes were noted; none where nothing is noted.
-pub fn count(work: &mut Work) -> Result<Option<u64>> {
-    let own = table(work);
-    if work.count(&work.dialect().exists(&own))? == 0 {
-        return Ok(None);
-    }
-    work.count(&Sql::new("select count(*) from ").table(&own)).map(Some)
-}
-
-/// Nobody writes any more, and whoever tries is told why.
-pub fn refuse(online: &Online, work: &mut Work) -> Result<()> {
-    let list: Vec<String> = online.carries.iter().map(|carry| carry.name.quoted()).collect();
-    if list.is_empty() {
-        return Ok(());
-    }
-    work.statement(&format!("lock table {} in share row exclusive mode", list.join(", ")))?;
-    let function = work.dialect().own("refuse").quoted();
-    let said = format!(
-        "this database has moved back to SQLite ({}): nothing is written here any more",
-        online.source
-    );
-    work.statement(&format!(
-        "create or replace function {function}() returns trigger language plpgsql as \
-         $sexton$begin raise exception '{}'; end$sexton$",
-        said.replace('\'', "''").replace('%', "%%")
-    ))?;
-    for on in &list {
-        work.statement(&format!("drop trigger if exists {REFUSE} on {on}"))?;
-        work.statement(&format!(
-            "create trigger {REFUSE} before insert or update or delete or truncate on {on} for each statement \
-             execute function {function}()"
-        ))?;
-    }
-    Ok(())
-}
-
-/// Changes are not refused any more.
-pub fn allow(online: &Online, work: &mut Work) -> Result<()> {
-    for carry in &online.carries {
-        work.statement(&format!("drop trigger if exists {REFUSE} on {}", carry.name.quoted()))?;
-    }
-    let function = work.dialect().own("refuse").quoted();
-    work.statement(&format!("drop function if exists {function}()")).map(drop)
-}
-
-/// What is left when the tables are gone goes.
-pub fn forget(work: &mut Work) -> Result<()> {
-    let noted = table(work).quoted();
-    work.statement(&format!("drop table if exists {noted}"))?;
-    let function = work.dialect().own("refuse").quoted();
-    work.statement(&format!("drop function if exists {function}()")).map(drop)
-}
-
-/// Nothing is noted any more, and what was is forgotten.
-pub fn end(online: &Online, work: &mut Work) -> Result<()> {
-    for (n, carry) in online.carries.iter().enumerate() {
-        for trigger in [NOTE.to_owned(), format!("{NOTE}_all")] {
-            work.statement(&format!("drop trigger if exists {trigger} on {}", carry.name.quoted()))?;
-        }
-        for what in ["note", "note_all"] {
-            work.statement(&format!("drop function if exists {}()", function(n, what, work)))?;
-        }
-    }
-    let noted = table(work).quoted();
-    work.statement(&format!("drop table if exists {noted}")).map(drop)
 }

@@ -60,13 +60,17 @@ pub fn online(
             .iter()
             .flat_map(|(n, carry, from)| capture::triggers(*n, carry, from, &changes))
             .collect(),
-        refuse: tables.iter().flat_map(|(n, carry, _)| capture::refusals(*n, &carry.table, target)).collect(),
+        // also those that are not carried: whoever writes there would not notice that the application is elsewhere
+        refuse: (source.tables.iter().enumerate())
+            .flat_map(|(n, table)| capture::refusals(n, table.name(), target))
+            .collect(),
         restore: demands.restore.clone(),
         numbers: numbers.collect(),
         has_password: false,
         switch: options.switch.clone(),
         limit: options.limit(),
         one_way: options.one_way,
+        notes: None,
         go_back_on: options.go_back_on(),
     })
 }

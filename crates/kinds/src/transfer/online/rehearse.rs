@@ -76,6 +76,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let Some(first) = planned.steps.first_mut() else { return Ok(planned) };
     let Task::Capture(mut online) = Task::read(first)? else { return Ok(planned) };
     online.source = copy(&options.source, planning.stores)?;
+    online.notes = Some(REHEARSAL.to_owned());
     first.task = steps::kept(&Task::Capture(online.clone()))?;
     let own = Entry { run: String::new(), state: State::Switched, online: *online, since: None, was: None };
     let mut all = vec![steps::of_copy("copy", "a copy of the source", &options.source, &Task::CopySource)?];
@@ -163,7 +164,7 @@ pub fn clear(source: &str, stores: &dyn Stores, work: Option<&mut Work>) -> Resu
     }
     let Some(work) = work else { return Ok(()) };
     work.statement(&format!("drop schema if exists {} cascade", quote(REHEARSAL)))?;
-    noted::forget(work)?;
+    noted::forget(REHEARSAL, work)?;
     let run = work.point().to_owned();
     carried::forget(&run, work)
 }

@@ -11,7 +11,8 @@ use super::super::convert::Rule;
 use super::super::machines::Machines;
 use super::super::task::{ASIDE, Carry, IDS};
 use super::entry::{self, Entry};
-use super::{CHECK, capture, inverse, noted};
+use super::noted::{self, Notes};
+use super::{CHECK, capture, inverse};
 use engine::words::rows as rows_of;
 use engine::{Batch, Class, Counts, Error, Result, Work};
 use serde_json::json;
@@ -66,15 +67,17 @@ pub fn act(
     let online = &own.online;
     let mut tx = writer.begin(&Limits { lock: Duration::from_secs(20), statement: Duration::ZERO })?;
     entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;
-    if noted::count(work)?.is_none() {
+    let notes = Notes::of(online, &own.run);
+    if notes.count(work)?.is_none() {
         return Err(Error::usage("what the application wrote into the target was not noted")
             .help("nothing can be carried back of a transfer that was `one_way`, or is settled"));
     }
-    capture::allow(tx.as_mut())?;
+    // neither those that refuse changes nor those of the file: what they did for a change is in the target already
+    tx.silence()?;
     let mut sum = Sum::default();
     for (n, carry) in online.carries.iter().enumerate() {
         let before = sum.refused;
-        let touched = table(n, carry, &own.run, machines, tx.as_mut(), work, &mut sum)?;
+        let touched = table(n, carry, own, machines, tx.as_mut(), work, &mut sum)?;
         if touched && sum.refused == before {
             counted(carry, &own.run, tx.as_mut(), work)?;
         }
@@ -88,29 +91,46 @@ pub fn act(
         .code(CHECK)
         .help(format!("change them in the target, or let them go: `--accept {}`", sum.refused)));
     }
-    for trigger in &online.refuse {
-        tx.execute(&Sql::raw(trigger))?;
-    }
+    let untold = searched(tx.as_mut())?;
     tx.commit()?;
     work.tell(json!({
         "returned": { "changed": sum.changed, "written": sum.written, "removed": sum.removed, "refused": sum.refused,
-            "samples": sum.samples, "seconds": work.clock().tick().duration_since(began).as_secs_f64() },
+            "samples": sum.samples, "untold": untold, "seconds": work.clock().tick().duration_since(began).as_secs_f64() },
     }));
     let counts = Counts { failed: sum.refused, ..Counts::default() };
     Ok(Batch { counts, next: None })
+}
+
+/// Tables for searching that the file's own triggers keep: those that can are filled anew, the others are returned by name.
+fn searched(tx: &mut dyn Tx) -> Result<Vec<String>> {
+    let virtual_tables = Sql::new(
+        "select t.name, t.sql from sqlite_schema t where t.type = 'table' and t.rootpage = 0 and exists \
+         (select 1 from sqlite_schema g where g.type = 'trigger' and instr(lower(g.sql), lower(t.name)) > 0)",
+    );
+    let mut untold = Vec::new();
+    for row in tx.rows(&virtual_tables)? {
+        let text = |n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default();
+        let (name, sql) = (text(0), text(1).to_ascii_lowercase());
+        let reads_others = (sql.contains("fts5") || sql.contains("fts4")) && sql.contains("content=");
+        let rebuild = Sql::new("insert into ").name(name).text(" (").name(name).text(") values ('rebuild')");
+        if !reads_others || tx.execute(&rebuild).is_err() {
+            untold.push(name.to_owned());
+        }
+    }
+    Ok(untold)
 }
 
 /// One table; whether anything of it had changed.
 fn table(
     n: usize,
     carry: &Carry,
-    run: &str,
+    own: &Entry,
     machines: &Machines,
     tx: &mut dyn Tx,
     work: &mut Work,
     sum: &mut Sum,
 ) -> Result<bool> {
-    let noted = noted::table(work);
+    let noted = Notes::of(&own.online, &own.run).table(work);
     let unknown =
         Sql::new("select count(*) from ").table(&noted).text(&format!(" where t = {n} and k is null"));
     let unknown = work.count(&unknown)?;
@@ -124,7 +144,7 @@ fn table(
     let likes = likes(carry, tx)?;
     let mut carrier = Carrier::new(carry, machines);
     let mut rows = Vec::new();
-    let select = select(n, carry, run, work)?;
+    let select = select(n, carry, own, work)?;
     work.query(&select, &mut |row| {
         rows.push(noted_row(carry, &row, &stored, &likes, &mut carrier, tx)?);
         Ok(())
@@ -206,14 +226,14 @@ fn likes(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<Value>> {
 
 /// What is asked of the target: for each noted key its values, whether its row is there, and the values of that; each value with how
 /// the server writes it, or with the id that its uuid was.
-fn select(n: usize, carry: &Carry, run: &str, work: &mut Work) -> Result<Sql> {
+fn select(n: usize, carry: &Carry, own: &Entry, work: &mut Work) -> Result<Sql> {
     let ids = work.dialect().own(IDS);
     let has_ids = work.count(&work.dialect().exists(&ids))? > 0;
     let text = |column: &super::super::task::Carried, value: &str| match &column.rule {
         Rule::Id(table) if has_ids => Sql::new("(select i.old_id from ")
             .table(&ids)
             .text(" as i where i.run = ")
-            .bind(run)
+            .bind(own.run.as_str())
             .text(" and lower(i.source_table) = ")
             .bind(table.as_str())
             .text(&format!(" and i.new_id = {value} limit 1)")),
@@ -241,7 +261,7 @@ fn select(n: usize, carry: &Carry, run: &str, work: &mut Work) -> Result<Sql> {
     Ok(Sql::new("select ")
         .add(&Sql::join(&parts, ", "))
         .text(&format!(" from (select distinct {} from ", names.join(", ")))
-        .table(&noted::table(work))
+        .table(&Notes::of(&own.online, &own.run).table(work))
         .text(&format!(" where t = {n} and k is not null) as c left join "))
         .table(&carry.name)
         .text(&format!(" as t on {}", same.join(" and "))))

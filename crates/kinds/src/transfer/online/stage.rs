@@ -9,7 +9,7 @@ use super::ask::Source;
 use super::capture;
 use engine::{Result, Work};
 use std::collections::HashSet;
-use targets::db::{Cell, Seen, Sql, TableName, Value, quote};
+use targets::db::{Cell, Sql, TableName, Value, quote};
 
 /// What was written down from one place on, up to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,9 @@ pub fn bring<'o>(
     let changed = work.load(&keys, &owned(&key_names), &mut |loader| {
         source.scan(&list, &mut |values| {
             if keeps_aside {
-                texts.insert(values.iter().map(json).collect::<Vec<_>>());
+                texts.insert(
+                    values.iter().map(|value| load::kept_value(value).to_string()).collect::<Vec<_>>(),
+                );
             }
             carrier.key(values, &mut |cells| loader.row(cells)).map(drop)
         })?;
@@ -142,15 +144,6 @@ pub fn bring<'o>(
     Ok(Staged { carry, keys, rows, changed, sent, hash, aside: aside.len() as u64 })
 }
 
-/// A value of a key as it is in a row that was kept aside.
-fn json(value: &Seen) -> String {
-    match value {
-        Seen::Int(number) => number.to_string(),
-        Seen::Text(text) => serde_json::Value::from(*text).to_string(),
-        other => other.to_value().to_string(),
-    }
-}
-
 /// The rows of a table that were kept aside.
 fn aside_of(what: &str, carry: &Carry, work: &Work) -> Sql {
     Sql::new(what)
@@ -178,13 +171,13 @@ fn has_aside(carry: &Carry, work: &mut Work) -> Result<bool> {
 
 /// Rows that were kept aside and have changed since: what they are now is looked at anew.
 fn forget_aside(carry: &Carry, changed: &HashSet<Vec<String>>, work: &mut Work) -> Result<()> {
-    let kept = work.rows(&aside_of("select source_key, row_data", carry, work))?;
+    let kept = work.rows(&aside_of("select row_data", carry, work))?;
     for row in kept {
-        let text = |n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default();
-        let Ok(data) = serde_json::from_str::<serde_json::Value>(text(1)) else { continue };
+        let text = row.first().and_then(Value::as_text).unwrap_or_default();
+        let Ok(data) = serde_json::from_str::<serde_json::Value>(text) else { continue };
         let key: Vec<String> = capture::keys(carry).iter().map(|name| data[*name].to_string()).collect();
         if changed.contains(&key) {
-            let gone = aside_of("delete", carry, work).text(" and source_key = ").bind(text(0));
+            let gone = aside_of("delete", carry, work).text(" and row_data = ").bind(text);
             work.record(&gone)?;
         }
     }

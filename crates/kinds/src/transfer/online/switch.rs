@@ -1,11 +1,12 @@
 //! The application is sent to another database: by a line of its `.env`, by a file that holds nothing but the URL, or by a command.
 //!
-//! A file is written beside and renamed, with the rights that it had, so that nobody reads half of it. Sending twice is the same as
+//! A file is written beside and renamed, with the owner and the rights that it had, so that nobody reads half of it. Sending twice is the same as
 //! sending once; commands must be so too.
 
 use super::super::options::Switch;
 use engine::{Clock, Error, Result};
 use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -131,10 +132,20 @@ fn write(file: &str, text: &str) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let beside = folder.join(format!(".{name}.sexton"));
-        let rights = std::fs::metadata(&path)?.permissions();
+        let about = std::fs::metadata(&path)?;
         let _ = std::fs::remove_file(&beside);
         let mut new = std::fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
-        new.set_permissions(rights)?;
+        let own = new.metadata()?;
+        if (own.uid(), own.gid()) != (about.uid(), about.gid())
+            && fchown(&new, Some(about.uid()), Some(about.gid())).is_err()
+        {
+            // a file that the application cannot read any more is worse than one that is half written for a moment
+            std::fs::remove_file(&beside)?;
+            let mut same = std::fs::OpenOptions::new().write(true).truncate(true).open(&path)?;
+            same.write_all(text.as_bytes())?;
+            return same.sync_all();
+        }
+        new.set_permissions(about.permissions())?;
         new.write_all(text.as_bytes())?;
         new.sync_all()?;
         std::fs::rename(&beside, &path)?;
@@ -230,6 +241,23 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "A=1\nURL='old' # here\n");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_stays_that_of_its_owner() {
+        // S4-038: as root, as the daemon may run
+        use std::os::unix::fs::{MetadataExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pointer");
+        std::fs::write(&file, "old\n").unwrap();
+        let own = std::fs::metadata(&file).unwrap();
+        let others = if own.uid() == 0 { (12_345, 12_346) } else { (own.uid(), own.gid()) };
+        chown(&file, Some(others.0), Some(others.1)).unwrap();
+        let switch = Switch { file: Some(file.display().to_string()), ..Switch::default() };
+        send(&switch, &Place::There("new"), &SystemClock, Duration::from_secs(5)).unwrap();
+        let about = std::fs::metadata(&file).unwrap();
+        assert_eq!((about.uid(), about.gid()), others);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new\n");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use super::super::carried;
 use super::entry::{self, State};
-use super::{CHECK, LIMIT, Online, ROWID, back, capture, noted};
+use super::noted::Notes;
+use super::{CHECK, LIMIT, Online, ROWID, back, capture};
 use crate::transfer::options::Trouble;
 use engine::{Error, Result, Stores, Work};
 use targets::db::quote;
@@ -47,9 +48,13 @@ pub fn by_itself(
         None if own.state == State::Switching => return Ok(None),
         None => false,
     };
-    capture::remove(database.open()?.as_mut())?;
-    let left =
-        if reached { "what it had made in the target is gone" } else { "the target could not be cleaned" };
+    let left = if reached {
+        capture::remove(database.open()?.as_mut())?;
+        "what it had made in the target is gone"
+    } else {
+        capture::give_up(&own, database.open()?.as_mut())?;
+        "the target could not be cleaned: `sexton transfer rollback` does, once it can be reached"
+    };
     Ok(Some(format!("went back: `{}` takes changes as before, {left}", own.online.source)))
 }
 
@@ -61,8 +66,9 @@ pub fn target(online: &Online, run: &str, work: &mut Work) -> Result<()> {
         .collect();
     let names: Vec<_> = tables.iter().map(|carry| &carry.name).collect();
     if !tables.is_empty() {
-        noted::end(online, work)?;
-        noted::allow(online, work)?;
+        let notes = Notes::of(online, run);
+        notes.end(work)?;
+        notes.allow(work)?;
     }
     if online.are_new && !tables.is_empty() {
         let list: Vec<String> = names.iter().map(|name| name.quoted()).collect();

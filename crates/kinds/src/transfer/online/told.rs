@@ -113,6 +113,14 @@ impl Told {
             "its tables are as they were, and refuse changes",
             "drop them when nobody needs them any more",
         )];
+        for name in returned["untold"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+            found.push(Finding::warning(
+                "not_filled",
+                name,
+                "triggers of the file keep it, and they did not fire for what was carried back",
+                "fill it anew, as the application does",
+            ));
+        }
         let refused = number(returned, "refused");
         if refused > 0 {
             let samples = returned["samples"].as_array().into_iter().flatten().filter_map(Json::as_str);
