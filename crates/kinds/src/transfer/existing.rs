@@ -62,6 +62,18 @@ pub fn design(
     Ok((design, demands, findings))
 }
 
+/// The tables of the source that the target has, and those that it has not.
+pub fn there(source: &Source, options: &Options, schema: &Schema) -> (Vec<String>, Vec<String>) {
+    let wanted = source.tables.iter().filter(|table| options.table(table.name()).is_none_or(|own| !own.drop));
+    let is_there = |table: &&SourceTable| {
+        let renamed = options.table(table.name()).and_then(|own| own.rename.clone());
+        find_table(schema, options.into(), renamed.as_deref().unwrap_or(table.name())).is_some()
+    };
+    let (there, missing): (Vec<_>, Vec<_>) = wanted.partition(is_there);
+    let names = |all: Vec<&SourceTable>| all.into_iter().map(|table| table.name().to_owned()).collect();
+    (names(there), names(missing))
+}
+
 fn find_table<'a>(schema: &'a Schema, into: &str, name: &str) -> Option<&'a Table> {
     let all = || {
         schema.tables.iter().filter(|table| {

@@ -32,6 +32,7 @@ mod plan;
 mod profile;
 mod references;
 mod refusals;
+mod schema_file;
 mod script;
 mod source;
 mod stamps;
@@ -412,7 +413,7 @@ impl Operation for Moving {
                 self.open(stores)?;
             }
             Task::End if !self.options.runs_online() => {}
-            Task::Statements(_) | Task::ClearTarget(..) | Task::Touch(_) => {}
+            Task::Statements(_) | Task::Script { .. } | Task::ClearTarget(..) | Task::Touch(_) => {}
             Task::CopySource | Task::CompareCopy | Task::Tidy => {
                 self.close();
                 *self.writer.borrow_mut() = None;
@@ -485,6 +486,10 @@ impl Operation for Moving {
             return Ok(Batch { counts: Counts::default(), next: None });
         }
         match Task::read(step)? {
+            Task::Script { tables, statements } => {
+                schema_file::act(&tables, &statements, work)?;
+                Ok(Batch { counts: Counts::default(), next: None })
+            }
             Task::Statements(statements) => {
                 for statement in &statements {
                     work.statement(statement)?;

@@ -29,6 +29,10 @@ pub struct Options {
     /// the columns' own types, and what the tables demand is kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub existing: bool,
+    /// A script that makes the tables of the target: a file of SQL statements. The plan tries it in a database that is thrown away, the run
+    /// begins with it; where the tables are there already it is passed over. The rest is as with `existing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_file: Option<String>,
     /// The names of tables and columns that are made: `keep` (exactly as they are), or `snake_case`.
     pub names: Names,
     /// The zone of times that say none. Default: UTC.

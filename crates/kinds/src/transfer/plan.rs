@@ -13,7 +13,7 @@ use super::references::Doubt;
 use super::source::{self, Source, SourceTable};
 use super::sum::Sum;
 use super::task::{Carried, Carry};
-use super::{ask, compare, demands, refusals, stamps, steps, types};
+use super::{ask, compare, demands, refusals, schema_file, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -50,6 +50,9 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     }
     if matches!(options.action, Action::Rollback | Action::Settle) {
         return back(options, database.read()?.as_mut());
+    }
+    if let (Some(file), Action::Run) = (&options.schema_file, options.action) {
+        return schema_file::plan(options, file, target, planning);
     }
     let existing = options.existing || options.action == Action::Verify;
     let mut sessions = database.together(if existing { 1 } else { look::AT_ONCE })?;

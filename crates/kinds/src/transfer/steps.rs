@@ -287,6 +287,11 @@ pub fn kept(task: &Task) -> Result<serde_json::Value> {
         .map_err(|error| Error::system("the plan of a transfer cannot be kept").because(error))
 }
 
+/// The step of a script.
+pub fn of_script(id: &str, label: &str, object: &str, sql: Vec<String>, task: &Task) -> Result<Step> {
+    step(id, label.to_owned(), id, object.to_owned(), sql, task)
+}
+
 /// A step of a rehearsal.
 pub fn of_copy(id: &str, label: &str, object: &str, task: &Task) -> Result<Step> {
     step(id, label.to_owned(), &id.replace(' ', "_"), object.to_owned(), Vec::new(), task)

@@ -31,6 +31,13 @@ pub enum Task {
     },
     /// Statements in one transaction.
     Statements(Vec<String>),
+    /// The same of a script, where the tables that it makes are not there.
+    Script {
+        /// What it makes.
+        tables: Vec<TableName>,
+        /// In one transaction.
+        statements: Vec<String>,
+    },
     /// The rows of a table, range by range.
     Load {
         /// The table.

@@ -1,8 +1,9 @@
 //! The example E4: two tables of an agent platform go into the seven that its developers wrote for PostgreSQL.
 
 use crate::transfer_kit::{Move, forbidden, found};
-use engine::Status;
+use engine::{Status, Stop};
 use serde_json::json;
+use testkit::{Workshop, story};
 
 const OLD: &str = include_str!("../../../../examples/e4/schema.sqlite.sql");
 const SEED: &str = include_str!("../../../../examples/e4/seed.sqlite.sql");
@@ -142,4 +143,100 @@ fn ten_kinds_of_dirt_are_met_under_each_policy() {
     assert_eq!(it.list("select length(title) from tasks where title like 'ttt%'"), ["500"]);
     assert_eq!(it.list("select count(*) from tasks where assigned_agent_id is null and title = 'T'"), ["1"]);
     assert!(!found(&report).iter().any(|one| one.starts_with("differs")), "{report:#?}");
+}
+
+/// The same from the script itself, into a database with nothing in it.
+fn from_script() -> (Move, serde_json::Value) {
+    let mut it = Move::of(&format!("{OLD}{SEED}"));
+    // a user who may make databases
+    it.workshop = Workshop::new(&it.to, kinds::catalogue()).on(it.to.admin_database());
+    let file = it.workshop.folder().join("phase2_schema.sql");
+    std::fs::write(
+        &file,
+        format!("-- ours\nbegin;\n{NEW}\ngrant all on all tables in schema public to public;\ncommit;\n"),
+    )
+    .unwrap();
+    let mut asked = options();
+    asked["existing"] = json!(false);
+    asked["schema_file"] = json!(file);
+    (it, asked)
+}
+
+#[test]
+fn a_script_makes_the_tables_once() {
+    // S4-003, S4-008
+    let (it, asked) = from_script();
+    let trials =
+        format!("select count(*) from pg_database where datname ~ '^sexton_drill_{}_'", std::process::id());
+    let plan = it.plan(asked.clone());
+    assert!(plan.items[0].steps[0].statements.iter().any(|sql| sql.contains("workflow")), "{plan:#?}");
+    assert_eq!(
+        it.list("select count(*) from pg_tables where schemaname = 'public'"),
+        ["0"],
+        "a plan makes nothing"
+    );
+    assert_eq!(it.list(&trials), ["0"], "nothing of the trial is left");
+    let report = story::run(&it.engine(), &plan);
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(it.list("select count(*) from pg_tables where schemaname = 'public'"), ["7"]);
+    assert_eq!(it.list("select count(*) from agents"), ["3"]);
+    // again: the tables are there, and have rows
+    assert_eq!(forbidden(&it.plan(asked.clone())).len(), 2);
+    it.to.admin_script("truncate agents, tasks cascade");
+    assert_eq!(it.run(asked.clone()).status, Status::Completed);
+    // a part of it
+    it.to.admin_script("drop table tasks cascade");
+    let why = it.refusal(asked);
+    assert!(why.contains("a table for `agents`, and none for `tasks`"), "{why}");
+}
+
+#[test]
+fn a_script_that_cannot_be_run_is_told_with_its_place() {
+    // S4-008
+    let (it, asked) = from_script();
+    let file = it.workshop.folder().join("phase2_schema.sql");
+    for (text, said) in [
+        ("create table agents (id uuid", "line 1"),
+        ("create table agents (id uuid);\ncreate table x (y nowhere);", "type \"nowhere\" does not exist"),
+        (
+            "create table agents (id uuid);\ncreate index concurrently i on agents (id);",
+            "no transaction holds, line 2",
+        ),
+        ("\n-- nothing\n", "holds no statement"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let why = it.refusal(asked.clone());
+        assert!(why.contains(said), "{text}: {why}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert!(it.refusal(asked.clone()).contains("cannot be read"));
+    std::fs::write(&file, NEW).unwrap();
+    let other = Move::of(OLD);
+    let why = other.refusal(asked);
+    assert!(why.contains("permission denied to create database") && why.contains("say `existing`"), "{why}");
+    let trials =
+        format!("select count(*) from pg_database where datname ~ '^sexton_drill_{}_'", std::process::id());
+    assert_eq!(it.list(&trials), ["0"]);
+}
+
+#[test]
+fn a_transfer_by_a_script_goes_on_after_every_death() {
+    // S4-008, S4-016
+    for nth in (1..200).filter(|nth| nth % 11 == 2) {
+        let (it, asked) = from_script();
+        let plan = it.plan_with(asked, |manners| manners.batch_size = Some(1));
+        let engine = it.engine();
+        engine.faults().arm(nth);
+        let outcome = engine.run(&plan, &Stop::default(), &mut |_| {});
+        drop(engine);
+        if outcome.is_ok() {
+            assert!(nth > 40, "only {nth} points");
+            return;
+        }
+        if let Ok(report) = it.engine().resume("latest", &Stop::default(), &mut |_| {}) {
+            assert_eq!(report.status, Status::Completed, "after point {nth}: {report:#?}");
+            assert_eq!(it.list("select count(*) from tasks"), ["3"], "after point {nth}");
+        }
+    }
+    panic!("there is no end");
 }

@@ -40,7 +40,7 @@ pub fn copy(source: &str, stores: &dyn Stores) -> Result<String> {
 
 /// Makes the plan.
 pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
-    if options.existing {
+    if options.existing || options.schema_file.is_some() {
         return Err(Error::usage("into the tables of the application nothing is rehearsed").help(
             "rehearse into a staging database: the same transfer with a profile, `--profile staging`",
         ));
