@@ -187,8 +187,9 @@ impl Engine {
             state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         }
         let forced = doubt.is_some() && plan.request.force && !plan.request.dry_run;
-        let _presence = self.present(id)?;
-        state.begin_run(id, plan, self.clock().now(), term)?;
+        let here = self.here()?;
+        state.begin_run(id, plan, self.clock().now(), term, &here)?;
+        let _presence = self.beating(id, here)?;
         self.faults.point("run begun")?;
         let report = self.execute((id, term), plan, Vec::new(), doubt, stop, watch)?;
         // At the end: what is older than its age by a clock that somebody allowed is not forgotten by this run.

@@ -263,6 +263,24 @@ fn reads_past_the_indexes_are_an_alert() {
     let told = titles(&sink);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("of the reads of large tables go through an index"), "{told:?}");
+    desk.sexton("notify check").ends(5);
+    assert!(sink.take().is_empty(), "told once");
+    place_reads_by_index(&desk);
+    let mut told = Vec::new();
+    wait_for("it is over", || {
+        desk.sexton("notify check");
+        told.extend(titles(&sink));
+        !told.is_empty()
+    });
+    assert_eq!(told, ["main: 90 % of the reads of large tables go through an index again"]);
+}
+
+/// Many reads through an index, so that those past it are few.
+fn place_reads_by_index(desk: &Desk) {
+    desk.place.script(
+        "do $$ begin for n in 1..20000 loop perform 1 from big where id = n % 12000; end loop; end $$;
+         select pg_stat_force_next_flush()",
+    );
 }
 
 #[test]
@@ -430,6 +448,51 @@ fn an_operation_that_takes_longer_than_it_may_is_an_alert() {
     let told = titles(&sink);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("logs took ") && told[0].ends_with(" was expected"), "{told:?}");
+    let alarms = || desk.sexton("notify list --output json").ends(0).json()["alarms"].clone();
+    assert_eq!(alarms()[0]["id"], "longer/logs");
+    // As late again, and told once; in time again, and it is over.
+    desk.sexton("undo latest").ends(0);
+    desk.sexton("undo release").ends(0);
+    desk.sexton("schedule run nightly").ends(0);
+    assert_eq!((titles(&sink), alarms()[0]["id"].clone()), (Vec::new(), json!("longer/logs")));
+    desk.write("sexton.toml", &config);
+    desk.sexton("schedule run nightly").ends(0);
+    assert_eq!((titles(&sink), alarms()), (Vec::new(), json!([])));
+}
+
+#[test]
+fn a_week_in_which_more_than_five_percent_of_the_runs_fail_is_told_once_until_it_is_over() {
+    // S2-074, X-20
+    let (mut desk, sink) = desk("[alerts]\ndisk_percent = 100\nfailures = false\n");
+    let began = jiff::Timestamp::now();
+    for _ in 0..19 {
+        desk.sexton("run sessions").ends(0);
+    }
+    desk.place
+        .script("create trigger no before delete on session begin select raise(abort, 'not today'); end");
+    let fail = || {
+        desk.place.script("insert into session (expires_at) values ('2020-01-01')");
+        desk.sexton("run sessions --triggers fire").ends(1);
+    };
+    fail();
+    // One of twenty is five per cent, and not more.
+    desk.sexton("notify check").ends(0);
+    assert_eq!(titles(&sink), Vec::<String>::new());
+    fail();
+    desk.sexton("notify check").ends(5);
+    assert_eq!(titles(&sink), ["2 of 21 runs of the last week failed"]);
+    desk.sexton("notify check").ends(5);
+    assert_eq!(titles(&sink), Vec::<String>::new());
+    // They work again: a week later nobody speaks of it.
+    desk.place.script("drop trigger no");
+    for _ in 0..20 {
+        desk.sexton("run sessions").ends(0);
+    }
+    desk.sexton("notify check").ends(0);
+    assert_eq!(titles(&sink), ["fewer runs fail again"]);
+    desk.set("SEXTON_NOW", &(began + jiff::SignedDuration::from_hours(24 * 9)).to_string());
+    desk.sexton("notify check");
+    assert!(!titles(&sink).iter().any(|title| title.contains("failed")));
 }
 
 #[test]
