@@ -189,6 +189,7 @@ fn operations_are_planned_run_watched_and_undone() {
 
 #[test]
 fn a_run_is_stopped_and_gone_on_with() {
+    // S2-097: its status tells how far it is
     let server = Server::begin("run");
     let slow =
         json!({"operations": ["logs"], "confirm": true, "options": {"batch_size": 5, "rows_per_second": 60}});
@@ -198,6 +199,15 @@ fn a_run_is_stopped_and_gone_on_with() {
         assert!(began.elapsed() < Duration::from_secs(30));
         std::thread::sleep(Duration::from_millis(20));
     }
+    let mut done = Vec::new();
+    while done.len() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{done:?}");
+        let progress = server.get(&format!("/api/v1/runs/{id}")).json()["progress"].clone();
+        assert_eq!(progress["total"], 311);
+        done.push(progress["done"].as_u64().unwrap());
+        done.dedup();
+    }
+    assert!(done.is_sorted() && done[2] < 311, "{done:?}");
     assert_eq!(server.send("POST", &format!("/api/v1/runs/{id}/cancel"), &json!({}), &[]).status, 202);
     assert_eq!(server.wait(&id)["status"], "cancelled");
     assert!(server.desk.count("audit_log") > 89);

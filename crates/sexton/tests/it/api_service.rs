@@ -46,6 +46,22 @@ fn a_call_that_is_sent_several_times_at_once_begins_one_run() {
             assert_eq!(ids.len(), 1);
             server.wait(ids.first().unwrap());
         }
+        // The same of a confirmation without a key: one of them is the run, and the others are told so.
+        let shown = server.send("POST", "/api/v1/plans", &json!({"operations": ["logs"]}), &[]).json();
+        let sure = json!({"plan": shown["plan_id"], "confirm": true});
+        let answers: Vec<(u16, String)> = std::thread::scope(|scope| {
+            let send = || {
+                let answer = server.send("POST", "/api/v1/runs", &sure, &[]);
+                (answer.status, answer.body)
+            };
+            let sent: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
+            sent.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let begun: Vec<_> = answers.iter().filter(|(status, _)| *status == 202).collect();
+        assert_eq!(begun.len(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|(status, _)| *status == 409).count(), 5, "{answers:?}");
+        let begun: serde_json::Value = serde_json::from_str(&begun[0].1).unwrap();
+        assert_eq!(server.wait(begun["run_id"].as_str().unwrap())["totals"]["deleted"], 311);
         let lines = server.desk.sexton("audit --limit 1000 --output json").ends(0).json();
         let begun =
             lines["audit"].as_array().unwrap().iter().filter(|line| line["action"] == "dry run").count();
@@ -224,6 +240,15 @@ fn prometheus_reads_what_runs_came_to() {
     assert_eq!((figure(runs), figure(rows)), (Some(1.0), Some(deleted)));
     run(json!({"operations": ["logs"], "confirm": true}));
     assert_eq!(figure(runs), Some(2.0));
+    // What holds nothing is what the file says itself.
+    server.desk.sexton("doctor main");
+    let free = server
+        .desk
+        .place
+        .rows("select freelist_count * page_size from pragma_freelist_count, pragma_page_size");
+    let free = free[0][0].as_int().unwrap() as f64;
+    assert!(free > 0.0);
+    assert_eq!(figure("sexton_database_wasted_bytes{database=\"main\"}"), Some(free));
     // The same without a server, for a collector of text files.
     let printed = server.desk.sexton("metrics").ends(0).stdout;
     assert!(printed.contains(&format!("{runs} 2.0")) && printed.ends_with("# EOF\n"), "{printed}");
