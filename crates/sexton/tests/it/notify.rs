@@ -131,6 +131,24 @@ fn what_a_schedule_came_to_is_mailed_with_its_figures() {
 }
 
 #[test]
+fn a_channel_says_it_in_its_own_words() {
+    let (desk, sink) = (Desk::ready(), HttpSink::start());
+    desk.write(
+        "sexton.toml",
+        &format!(
+            "{CONFIG}{NIGHTLY}notifications = {{ on_success = true }}\n[notify.slack]\nurl = \"{}\"\n\
+             title = \"[{{{{ event | upper }}}}] {{{{ schedule }}}}\"\n\
+             text = \"{{{{ metrics.rows_deleted }}}} rows{{% if level == 'critical' %}}!{{% endif %}}, runbook: https://wiki.example.org/{{{{ schedule }}}}\"\n",
+            sink.url("/hook")
+        ),
+    );
+    desk.sexton("schedule run nightly").ends(0);
+    let told: Vec<Json> = sink.take().iter().map(|call| call.json()).collect();
+    let text = "*[SUCCESS] nightly*\n311 rows, runbook: https://wiki.example.org/nightly";
+    assert_eq!(told, [json!({ "text": text })]);
+}
+
+#[test]
 fn a_receiver_that_is_away_fails_no_run_and_gets_it_later_once() {
     // W-070: sink down; delivered later once
     let (mut desk, sink) = desk("notifications = { on_success = true }\n");

@@ -43,7 +43,7 @@ run = ["sessions"]
 "#;
 
 /// Everything the page can show, at least once.
-fn served() -> Server {
+pub fn served() -> Server {
     served_at(None)
 }
 

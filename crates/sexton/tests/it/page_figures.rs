@@ -219,3 +219,58 @@ fn whoever_may_only_look_is_offered_nothing_else() {
     assert_eq!(server.desk.count("audit_log"), 89);
     browser.is_content(&server);
 }
+
+#[test]
+fn migrations_tell_their_impact_and_backups_their_drills() {
+    let server = crate::page::served();
+    server.desk.sexton("run copy --yes").ends(0);
+    server.desk.sexton("backup drill").ends(0);
+    let mut browser = signed_in(&server);
+    browser.place("migrations", "Migrations");
+    for told in [
+        "2 are pending",
+        "What the pending ones would do",
+        "create index account_seen on account (last_seen)",
+        "Writers of account (40 rows, 4 kB) wait for a moment",
+        "nobody else can write to the file while all of account gets an index",
+        "low risk",
+    ] {
+        browser.reads(told);
+    }
+    server.desk.sexton("run schema --yes").ends(0);
+    browser.place("backups", "Backups");
+    browser.reads("restored and counted");
+    browser.reads("held");
+    let drill = browser.value(
+        "[...[...document.querySelectorAll('.card')].find((card) => card.querySelector('h2')?.innerText === 'Drills')
+           .querySelectorAll('thead th')].map((one) => one.innerText).join()",
+    );
+    assert!(drill.as_str().unwrap().contains("Restored in"), "{drill}");
+    browser.place("migrations", "Migrations");
+    browser.reads("up to date");
+    assert!(!browser.text().contains("pending ones"), "{}", browser.text());
+    browser.is_content(&server);
+}
+
+#[test]
+fn narrow_screens_have_a_menu_and_a_session_that_is_over_is_told() {
+    let server = Server::of(Desk::ready(), "run");
+    let mut browser = signed_in(&server);
+    browser.size(360, 740);
+    let hidden = "getComputedStyle(document.querySelector('nav')).display === 'none'";
+    browser.until(hidden);
+    browser.click("button", "Menu");
+    browser.until(&format!(
+        "!({hidden}) && document.querySelector('.menu').getAttribute('aria-expanded') === 'true'"
+    ));
+    browser.click("nav a", "Runs");
+    browser.until(&format!("document.querySelector('main h1')?.innerText === 'Runs' && {hidden}"));
+    browser.is_content(&server);
+    // Its token is taken back: whatever is asked for next is refused, and the page says why.
+    let list = server.desk.sexton("token list --output json").ends(0).json();
+    server.desk.sexton(&format!("token revoke {}", list["tokens"][0]["id"].as_str().unwrap())).ends(0);
+    browser.value("location.hash = '#/operations'");
+    browser.until("document.querySelector('input[type=password]') === document.activeElement");
+    browser.reads("The session is over: sign in again.");
+    assert!(!browser.text().contains("Delete old audit rows"));
+}
