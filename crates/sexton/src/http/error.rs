@@ -241,8 +241,11 @@ pub async fn with_correlation(request: Request, next: Next) -> Response {
     let text = String::from_utf8_lossy(&bytes);
     let mut document: Value = match serde_json::from_slice(&bytes) {
         Ok(document) => document,
-        // An answer of a layer below: in our shape all the same.
-        Err(_) => serde_json::json!({ "error": { "code": "refused", "message": text, "field": null } }),
+        // An answer of a layer below, mostly about a path or a query: in our shape all the same.
+        Err(_) => {
+            let code = if status == StatusCode::BAD_REQUEST { "malformed" } else { "refused" };
+            serde_json::json!({ "error": { "code": code, "message": text, "field": null } })
+        }
     };
     document["error"]["correlation_id"] = id.clone().into();
     let message = document["error"]["message"].as_str().unwrap_or_default();

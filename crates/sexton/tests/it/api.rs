@@ -409,7 +409,11 @@ fn whatever_is_sent_is_answered_in_one_shape() {
     assert_eq!(server.get("/api/v1/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/api/v1/runs/nosuch").wrong(404), "not_found");
-    assert_eq!(server.get("/api/v1/runs?limit=many").status, 400);
+    for path in
+        ["/api/v1/runs?limit=many", "/api/v1/runs?limit=-1", "/api/v1/runs?more=1", "/api/v1/runs/%ff"]
+    {
+        assert_eq!(server.get(path).wrong(400), "malformed", "{path}");
+    }
     for path in ["/api/v1/runs?limit=0", "/api/v1/audit?limit=1001", "/api/v1/admin/maintenance?limit=0"] {
         let answer = server.get(path);
         assert!(
