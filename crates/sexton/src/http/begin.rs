@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::{Engine, Level, Plan, Report, Severity, Status, new_id};
+use engine::{Engine, Event, Level, Plan, Report, Severity, Status, new_id};
 use notify::{Ended, Post};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -92,7 +92,8 @@ pub async fn start(api: &Arc<Api>, id: &str, plan: Plan) {
     let (tell, told) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
     go(api, move |engine, config| {
-        let mut watch = |_: &engine::Event| {
+        let mut watch = |event: &Event| {
+            heard(engine, config, event);
             if let Some(tell) = tell.take() {
                 let _ = tell.send(());
             }
@@ -114,7 +115,7 @@ pub async fn finish_within(
     let (own, stop) = (id.clone(), api.stop.clone());
     let (tell, told) = tokio::sync::oneshot::channel();
     go(api, move |engine, config| {
-        let ended = engine.run_as(&own, &plan, &stop, &mut |_| {});
+        let ended = engine.run_as(&own, &plan, &stop, &mut |event| heard(engine, config, event));
         if let Ok(report) = &ended {
             hand_in(engine, config, report);
         }
@@ -152,6 +153,13 @@ pub fn go(
             tracing::error!("a run failed: {failure}");
         }
     });
+}
+
+/// What people are told of a run before its end (S4-047).
+pub fn heard(engine: &Engine, config: &Config, event: &Event) {
+    if let Err(failure) = (Post { engine, settings: &config.notify }).happened(event) {
+        tracing::warn!(%failure, "a message cannot be handed in");
+    }
 }
 
 /// The messages about a run; `sexton serve` sends them.

@@ -291,6 +291,12 @@ fn only_who_has_a_token_may_and_only_what_its_role_allows() {
     let list = server.desk.sexton("token list --output json").ends(0).json();
     let id = list["tokens"][0]["id"].as_str().unwrap();
     assert!(!list.to_string().contains(&server.token) && list["tokens"][0]["used"].is_string(), "{list}");
+    // Nor is its secret in the state, in whichever of its files.
+    let secret = server.token.rsplit('_').next().unwrap().as_bytes();
+    for file in std::fs::read_dir(server.desk.file(".sexton")).unwrap().flatten() {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret), "{}", file.path().display());
+    }
     server.desk.sexton(&format!("token revoke {id}")).ends(0);
     assert_eq!(server.get("/api/v1/status").status, 401);
     server.desk.sexton("token revoke nosuch").ends(2);

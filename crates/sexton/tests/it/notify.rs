@@ -540,10 +540,9 @@ fn a_broken_operation_is_told_and_critical_when_it_comes_again() {
     assert!(titles(&sink).contains(&"main cannot be looked at".to_owned()));
 }
 
-#[test]
-fn errors_of_a_transfer_are_told_at_once() {
-    // S4-047: within five seconds of the failure, although somebody typed the command
-    let (desk, sink) = (Desk::empty(), HttpSink::start());
+/// A file whose rows a server will not take.
+fn refused_by_the_target() -> (Desk, Place) {
+    let desk = Desk::empty();
     desk.place
         .script("create table users (id integer primary key, email text); insert into users values (1, 'a')");
     let to = Place::postgres();
@@ -553,6 +552,44 @@ fn errors_of_a_transfer_are_told_at_once() {
            begin raise exception 'no space left on device' using errcode = '53100'; end $$;
          create trigger full_disk before insert on users for each row execute function full_disk()",
     );
+    (desk, to)
+}
+
+#[test]
+fn errors_of_a_transfer_that_a_call_began_are_told_before_it_ends() {
+    // S4-047
+    let (sink, (desk, to)) = (HttpSink::start(), refused_by_the_target());
+    desk.write(
+        "sexton.toml",
+        &format!(
+            "[database.local]\nurl = \"app.db\"\n[database.there]\nurl = \"{}\"\n\
+             [operation.move]\nkind = \"transfer\"\ndatabase = \"there\"\nsource = \"local\"\nexisting = true\n\
+             [notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n[alerts]\ndisk_percent = 100\n",
+            to.url(),
+            sink.url("/")
+        ),
+    );
+    let server = crate::api::Server::of(desk, "run");
+    let begun = server.send("POST", "/api/v1/runs", &json!({"operations": ["move"], "confirm": "move"}), &[]);
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let report = server.wait(begun.json()["run_id"].as_str().unwrap());
+    assert_eq!(report["status"], "failed", "{report:#}");
+    let mut told = Vec::new();
+    wait_for("it is told", || {
+        told.extend(sink.take().iter().map(|call| call.json()));
+        told.iter().any(|one| one["title"] == "move: the transfer has an error")
+    });
+    let message = told.iter().find(|one| one["title"] == "move: the transfer has an error").unwrap();
+    assert_eq!((&message["level"], &message["run_id"]), (&json!("critical"), &report["run_id"]));
+    let moment = |text: &Json| text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(moment(&message["time"]) <= moment(&report["metadata"]["finished_at"]), "{message:#}");
+    assert_eq!(told.iter().filter(|one| one["title"] == message["title"]).count(), 1);
+}
+
+#[test]
+fn errors_of_a_transfer_are_told_at_once() {
+    // S4-047: within five seconds of the failure, although somebody typed the command
+    let (sink, (desk, to)) = (HttpSink::start(), refused_by_the_target());
     desk.write("sexton.toml", &format!("[notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n", sink.url("/")));
     let began = Instant::now();
     let line = format!("transfer run --yes --source app.db --database '{}' --existing", to.url());

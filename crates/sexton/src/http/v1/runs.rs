@@ -2,7 +2,9 @@
 
 use super::super::Api;
 use super::super::auth::{Reader, Runner, actor, may_force};
-use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, looked_at, or_missing, start};
+use super::super::begin::{
+    Begun, begun, confirmed, find, go, hand_in, heard, known, looked_at, or_missing, start,
+};
 use super::super::error::{JsonBody, Refusal, within};
 use super::plans::{Wanted, agree, request, shown, to_run};
 use axum::Json;
@@ -317,7 +319,7 @@ pub async fn resume(
         .await?;
     let stop = api.stop.clone();
     go(&api, move |engine, config| {
-        let report = engine.resume_as(&run, &stop, &mut |_| {})?;
+        let report = engine.resume_as(&run, &stop, &mut |event| heard(engine, config, event))?;
         hand_in(engine, config, &report);
         Ok(())
     });
