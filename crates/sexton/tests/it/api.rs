@@ -462,6 +462,19 @@ fn whatever_is_sent_is_answered_in_one_shape() {
     assert!(
         paths["/metrics"]["get"]["responses"]["200"]["content"]["application/openmetrics-text"].is_object()
     );
+    // Everything that can be said has words.
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(
+                operation["summary"].is_string() || operation["description"].is_string(),
+                "{method} {path}"
+            );
+            for one in operation["parameters"].as_array().into_iter().flatten() {
+                let told = [&one["description"], &one["schema"]["description"]];
+                assert!(told.iter().any(|words| words.is_string()), "{method} {path}: {one}");
+            }
+        }
+    }
     let ids: Vec<&Json> = paths
         .values()
         .flat_map(|methods| methods.as_object().unwrap().values())

@@ -116,19 +116,22 @@ struct Confirmed {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
-    /// Seconds that the answer waits for the end of a run, at most 300, or `true` for as long as that; 30 by default. After them it
-    /// is 202, and the run goes on.
+    /// Seconds, or whether to wait at all (X-11).
     #[param(schema_with = seconds_or_whether)]
     wait: Option<String>,
 }
 
 fn seconds_or_whether() -> RefOr<Schema> {
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(LONGEST));
-    OneOfBuilder::new().item(seconds).item(ObjectBuilder::new().schema_type(Type::Boolean)).into()
+    // A parameter with a schema of its own has no other words.
+    let about = "Seconds that the answer waits for the end of a run, at most 300, or `true` for as long as that, or `false`; 30 where \
+                 nothing is said, but for schedules, where it then waits for the beginning. After them it is 202, and the run goes on.";
+    let either = OneOfBuilder::new().description(Some(about)).item(seconds);
+    either.item(ObjectBuilder::new().schema_type(Type::Boolean)).into()
 }
 
 impl Wait {
-    /// What was said (X-11).
+    /// What was said.
     pub fn given(&self) -> Result<Option<Duration>, Refusal> {
         let seconds = match self.wait.as_deref() {
             None => None,
