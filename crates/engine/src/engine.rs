@@ -187,8 +187,9 @@ impl Engine {
             state.forget_runs(self.parts.keep_runs.before(self.clock().now())?)?;
         }
         let forced = doubt.is_some() && plan.request.force && !plan.request.dry_run;
-        let _presence = self.present(id)?;
-        state.begin_run(id, plan, self.clock().now(), term)?;
+        let here = self.here()?;
+        state.begin_run(id, plan, self.clock().now(), term, &here)?;
+        let _presence = self.beating(id, here)?;
         self.faults.point("run begun")?;
         let report = self.execute((id, term), plan, Vec::new(), doubt, stop, watch)?;
         // At the end: what is older than its age by a clock that somebody allowed is not forgotten by this run.
@@ -401,9 +402,7 @@ impl Engine {
         }
         let mut reports = state.reports_before(before, limit, since, operation)?;
         for report in reports.iter_mut().filter(|report| report.is_open()) {
-            if self.life(&state.run(&report.run_id)?) == Life::Gone {
-                report.interrupt();
-            }
+            *report = self.as_it_stands(&report.run_id)?.report();
         }
         Ok(reports)
     }
@@ -411,8 +410,18 @@ impl Engine {
     /// Everything about one run.
     pub fn run_record(&self, prefix: &str) -> Result<RunRecord, Failure> {
         let state = self.state()?;
-        let mut record = state.run(&state.find_run(prefix)?)?;
-        record.interrupted = record.report().is_open() && self.life(&record) == Life::Gone;
+        self.as_it_stands(&state.find_run(prefix)?)
+    }
+
+    /// A run by its whole id, and whether its process died before the end.
+    fn as_it_stands(&self, id: &str) -> Result<RunRecord, Failure> {
+        let state = self.state()?;
+        let mut record = state.run(id)?;
+        if record.report().is_open() && self.life(&record) == Life::Gone {
+            // Whoever came to the end meanwhile is gone as well: what was written last is read now.
+            record = state.run(id)?;
+            record.interrupted = record.report().is_open();
+        }
         Ok(record)
     }
 

@@ -36,11 +36,21 @@ pub(crate) struct Presence<'a> {
 }
 
 impl Engine {
+    /// This process, at this moment.
+    pub(crate) fn here(&self) -> Result<Seen, Failure> {
+        Ok(Seen { heard_us: self.state()?.clock_us()?, ..me() })
+    }
+
     /// Says that this process works on a run.
     pub(crate) fn present(&self, run: &str) -> Result<Presence<'_>, Failure> {
+        let here = self.here()?;
+        self.state()?.arrive(run, &here)?;
+        self.beating(run, here)
+    }
+
+    /// The same where it was said already.
+    pub(crate) fn beating(&self, run: &str, me: Seen) -> Result<Presence<'_>, Failure> {
         let state = self.state()?;
-        let me = Seen { heard_us: state.clock_us()?, ..me() };
-        state.arrive(run, &me)?;
         let (end, ended) = channel();
         let database = state.database();
         let (id, seen) = (run.to_owned(), me.clone());

@@ -284,21 +284,29 @@ impl Post<'_> {
             };
             (usual || (escalate && escalates)) && channel.level <= message.level
         };
-        let note = |channel: &Channel| {
+        let of_channel = |channel: &Channel| {
             let urgent = message.level == Level::Critical;
             let (due, held) = if urgent { (now, false) } else { due(channel, now) };
-            NewNote {
+            let note = |recipients: Vec<String>, mark: String| NewNote {
                 channel: channel.name.clone(),
-                recipients: recipients(channel, &wants.recipients),
+                recipients,
                 urgent,
                 held,
-                once: once.to_owned(),
-                kin: kin.to_owned(),
+                once: format!("{once}{mark}"),
+                kin: if kin.is_empty() { String::new() } else { format!("{kin}{mark}") },
                 due,
                 body: body.clone(),
+            };
+            let recipients = recipients(channel, &wants.recipients);
+            match channel.sort {
+                // Each chat is a call of its own: whoever has it gets it no second time when the next one fails.
+                Sort::Telegram if recipients.len() > 1 => {
+                    recipients.into_iter().map(|chat| note(vec![chat.clone()], format!("/{chat}"))).collect()
+                }
+                _ => vec![note(recipients, String::new())],
             }
         };
-        self.settings.channels.iter().filter(chosen).map(note).collect()
+        self.settings.channels.iter().filter(chosen).flat_map(of_channel).collect()
     }
 }
 

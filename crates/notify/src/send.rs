@@ -22,6 +22,8 @@ const TRIES: u64 = 12;
 /// The first wait, which doubles with each try, and the longest.
 const FIRST: i64 = 30;
 const LONGEST: i64 = 4 * 3_600;
+/// Nobody is left alone for longer than this, whatever they ask for.
+const ASKED: SignedDuration = SignedDuration::from_hours(24);
 
 /// What came of sending.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,7 +75,9 @@ impl Post<'_> {
         let now = self.engine.clock().now();
         let outbox = self.engine.outbox()?;
         let quiet = channel.quiet.as_ref().is_some_and(|quiet| quiet.is_open(now));
-        let notes = outbox.claim(&channel.name, quiet, LEASE, MOST, now)?;
+        let lease = LEASE.max(patience.saturating_mul(4));
+        let notes = outbox.claim(&channel.name, quiet, lease, MOST, now)?;
+        let began = self.engine.clock().tick();
         if notes.is_empty() {
             return Ok(false);
         }
@@ -81,6 +85,11 @@ impl Post<'_> {
         let mut away: Option<Refused> = None;
         for together in grouped(notes) {
             let ids: Vec<&str> = together.iter().map(|note| note.id.as_str()).collect();
+            // What would still be on its way when another process takes it is left to that one.
+            let at_work = self.engine.clock().tick().duration_since(began);
+            if away.is_none() && at_work + 2 * patience > lease {
+                return Ok(false);
+            }
             // A receiver that was not there a moment ago is not asked again for each.
             let outcome = match &away {
                 Some(refused) => Err(refused.clone()),
@@ -98,8 +107,9 @@ impl Post<'_> {
                         outbox.give_up(&ids, &refused.why, now)?;
                         delivered.given_up.push((channel.name.clone(), many, refused.why.clone()));
                     } else {
-                        let asked = refused.later.and_then(|later| SignedDuration::try_from(later).ok());
-                        let wait = backoff(tries, ids[0]).max(asked.unwrap_or(SignedDuration::ZERO));
+                        let asked =
+                            refused.later.map(|later| SignedDuration::try_from(later).unwrap_or(ASKED));
+                        let wait = backoff(tries, ids[0]).max(asked.unwrap_or_default().min(ASKED));
                         outbox.put_off(&ids, now.saturating_add(wait).unwrap_or(now), &refused.why)?;
                         delivered.put_off.push((channel.name.clone(), many, refused.why.clone()));
                     }

@@ -271,16 +271,16 @@ impl<'a> Worker<'a> {
             let looked = Request { dry_run: true, ..request.clone() };
             let plan = match self.planned(&looked)? {
                 Ok(plan) => plan,
-                Err(ended) => return Ok(ended),
+                Err(ended) => return self.with_its_run(tick, ended),
             };
             let report = self.engine.run(&plan, stop, &mut |event| self.requests.seen(event))?;
             if matches!(report.status, Status::Refused | Status::Failed) {
-                return Ok(of_report(report));
+                return self.with_its_run(tick, of_report(report));
             }
         }
         let plan = match self.planned(&request)? {
             Ok(plan) => plan,
-            Err(ended) => return Ok(ended),
+            Err(ended) => return self.with_its_run(tick, ended),
         };
         let most = known.approval.as_ref().and_then(|(approval, _)| approval.max_rows);
         if let Some(most) = most.filter(|most| !request.dry_run && plan.matched() > *most) {
@@ -302,6 +302,16 @@ impl<'a> Worker<'a> {
             }
             (ended, _) => ended,
         })
+    }
+
+    /// A tick that ended before its work could begin has the run that says why, all the same.
+    fn with_its_run(&self, tick: &Tick, ended: Ended) -> Result<Ended, Failure> {
+        if let Ended::Over(_, _, Some(report)) = &ended
+            && !only_busy(report)
+        {
+            self.engine.timetable()?.begin(tick, &report.run_id)?;
+        }
+        Ok(ended)
     }
 
     /// The plan, or how the tick has ended where none can be made: with the run in the log that says why.

@@ -58,6 +58,11 @@ impl Names {
         Self { any: any.to_vec(), ..Self::default() }
     }
 
+    /// The same as a list, in the order in which they run.
+    pub fn into_list(self) -> Vec<String> {
+        [self.any, self.operations, self.groups].concat()
+    }
+
     /// Whether nothing was named.
     pub fn is_empty(&self) -> bool {
         !self.all && self.any.is_empty() && self.operations.is_empty() && self.groups.is_empty()

@@ -1,5 +1,5 @@
 //! `sexton serve` and `sexton worker`: one thread looks for what is due, others work on it, until somebody asks to stop. Where
-//! messages go somewhere, one more looks whether anything is wrong, and one sends.
+//! messages go somewhere, one more looks whether anything is wrong, one sends, and one gives the sign of life.
 //!
 //! Nothing is kept in memory that would be missed: whatever is killed here is gone on with by the next process.
 
@@ -219,8 +219,11 @@ impl Service<'_> {
             if !post.settings.is_silent() {
                 scope.spawn(|| self.watch(stop));
             }
-            if post.settings.is_heard() {
+            if !post.settings.is_silent() {
                 scope.spawn(|| self.send(stop));
+            }
+            if post.settings.heartbeat.is_some() {
+                scope.spawn(|| self.beat(stop));
             }
             let looked = self.look(&engine, (&id, &place, began), door, stop);
             stop.ask();
@@ -367,14 +370,24 @@ impl Service<'_> {
         }
     }
 
-    /// Sends what is due, and the sign of life.
+    /// Sends what is due.
     fn send(&self, stop: &Stop) {
         let engine = wiring::engine(self.config, None);
         let post = Post { engine: &engine, settings: &self.config.notify };
-        let every = length(&self.config.notify.alerts.heartbeat_every);
-        let (mut beaten, mut trouble, mut away) = (None, Repeated::default(), Repeated::default());
+        let (mut trouble, mut away) = (Repeated::default(), Repeated::default());
         while !stop.asked() {
             trouble.tell(self.deliver(&post, None, &mut away), self.tell);
+            stop.wait(PAUSE);
+        }
+        trouble.tell(self.deliver(&post, Some(LAST), &mut away), self.tell);
+    }
+
+    /// Gives the sign of life, beside everything else: a receiver that is slow must not look like a death.
+    fn beat(&self, stop: &Stop) {
+        let engine = wiring::engine(self.config, None);
+        let every = length(&self.config.notify.alerts.heartbeat_every);
+        let mut beaten = None;
+        while !stop.asked() {
             let now = engine.clock().now();
             if let Some(url) = &self.config.notify.heartbeat
                 && beaten.is_none_or(|beaten| now.duration_since(beaten).abs() >= every)
@@ -387,7 +400,6 @@ impl Service<'_> {
             }
             stop.wait(PAUSE);
         }
-        trouble.tell(self.deliver(&post, Some(LAST), &mut away), self.tell);
     }
 
     fn deliver(&self, post: &Post, limit: Option<Duration>, away: &mut Repeated) -> Result<(), Failure> {

@@ -276,6 +276,11 @@ fn of_databases(page: &mut Page, engine: &Engine, config: &Config) {
             .filter_map(move |(labels, sample)| Some((labels.clone(), sample.result[name].as_f64()?)))
     };
     page.gauges("sexton_database_bytes", "Bytes of a database, when it was last looked at", figure("bytes"));
+    page.gauges(
+        "sexton_database_wasted_bytes",
+        "Bytes of it that hold nothing: free pages of a file, dead rows and unused bytes of tables",
+        figure("wasted"),
+    );
     page.gauges("sexton_database_connections", "Sessions, when it was last looked at", figure("connections"));
     page.gauges("sexton_disk_used_bytes", "Bytes of its disk that were taken", figure("disk_used"));
     page.gauges(

@@ -45,7 +45,12 @@ impl State {
 
     /// Notes that this process works on a run, or still does.
     pub fn arrive(&self, run: &str, seen: &Seen) -> Result<()> {
-        self.write(&[Sql::new("insert into ")
+        self.write(&[self.arrival(run, seen)])
+    }
+
+    /// The statement that notes it.
+    pub(super) fn arrival(&self, run: &str, seen: &Seen) -> Sql {
+        Sql::new("insert into ")
             .table(&self.own("presences"))
             .text(" (run, host, process, began, heard_us) values (")
             .bind(run)
@@ -60,7 +65,7 @@ impl State {
             .text(
                 ") on conflict (run) do update set host = excluded.host, process = excluded.process, \
                  began = excluded.began, heard_us = excluded.heard_us",
-            )])
+            )
     }
 
     /// Notes that this process no longer works on a run; another one may.

@@ -1,6 +1,7 @@
 //! Runs and their events in the state.
 
-use super::State;
+use super::terms::under;
+use super::{Seen, State};
 use crate::error::{Error, Result};
 use crate::event::{Event, What};
 use crate::plan::Plan;
@@ -54,8 +55,9 @@ pub struct Audit {
 }
 
 impl State {
-    /// Notes that a run begins, under a term.
-    pub fn begin_run(&self, id: &str, plan: &Plan, at: Timestamp, term: i64) -> Result<()> {
+    /// Notes that a run begins, and which process works on it. Without a term nobody begins a run that was begun already: of two
+    /// who were asked for the same, one does it.
+    pub fn begin_run(&self, id: &str, plan: &Plan, at: Timestamp, term: i64, here: &Seen) -> Result<()> {
         let names: Vec<&str> = plan.items.iter().map(|item| item.operation.name.as_str()).collect();
         let text = serde_json::to_string(plan)
             .map_err(|error| Error::system("cannot store the plan").because(error))?;
@@ -66,12 +68,13 @@ impl State {
             .iter()
             .map(|item| (item.operation.name.clone(), item.operation.options.clone()))
             .collect();
+        let forced = if plan.request.force { ", forced," } else { "" };
         let noted = self.audit_row(&Audit {
             at,
             actor: plan.request.actor.clone(),
             action: if plan.request.dry_run { "dry run" } else { "run" }.to_owned(),
             object: names.join(","),
-            detail: format!("{id} by {source} with {}", serde_json::Value::from(options)),
+            detail: format!("{id} by {source}{forced} with {}", serde_json::Value::from(options)),
         });
         let begun = Sql::new("insert into ")
             .table(&self.own("runs"))
@@ -92,7 +95,19 @@ impl State {
             .text(", ")
             .bind(text)
             .text(") on conflict (id) do nothing");
-        self.write_under(id, term, &[begun, noted])
+        let own = self.own("terms");
+        let arrival = self.arrival(id, here);
+        self.change(|tx| {
+            if term > 0 {
+                under(tx, &own, id, term)?;
+            }
+            if tx.execute(&begun)? == 0 && term == 0 {
+                return Err(Error::usage(format!("the run `{id}` was begun already"))
+                    .help(format!("look at it: `sexton runs show {id}`")));
+            }
+            tx.execute(&noted)?;
+            tx.execute(&arrival).map(drop)
+        })
     }
 
     /// Appends events; `first` is the number of the first of them.

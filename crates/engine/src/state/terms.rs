@@ -53,7 +53,8 @@ impl State {
     }
 }
 
-fn under(tx: &mut dyn Tx, own: &TableName, run: &str, term: i64) -> Result<()> {
+/// Notes that a run is written down under this term; refused where a higher one was seen.
+pub(super) fn under(tx: &mut dyn Tx, own: &TableName, run: &str, term: i64) -> Result<()> {
     let mine = Sql::new("insert into ")
         .table(own)
         .text(" as t (run, term) values (")

@@ -142,6 +142,11 @@ fn wasted(table: &TableFacts) -> Option<(f64, &'static str)> {
     }
 }
 
+/// The same in bytes.
+pub fn wasted_bytes(table: &TableFacts) -> Option<u64> {
+    wasted(table).map(|(share, _)| (table.bytes.unwrap_or(0) as f64 * share / 100.0) as u64)
+}
+
 /// R1b as far as the counters tell; `sexton bloat` measures.
 fn bloat(all: &Inspection) -> Json {
     let over = |table: &&TableFacts| wasted(table).is_some_and(|(share, _)| share > WASTED_OVER);
@@ -149,7 +154,7 @@ fn bloat(all: &Inspection) -> Json {
         let (share, method) = wasted(table).unwrap_or_default();
         json!({
             "name": table.name.to_string(), "wasted_percent": share,
-            "wasted_bytes": (table.bytes.unwrap_or(0) as f64 * share / 100.0) as u64,
+            "wasted_bytes": wasted_bytes(table).unwrap_or(0),
             "total_bytes": table.total_bytes(), "dead_rows": table.dead_rows, "method": method,
             "last_vacuum": table.last_vacuum,
         })

@@ -1,7 +1,7 @@
 //! A SQLite file: its journal, its free pages, its references.
 
 use super::{Found, MANY_ROWS, MEGABYTE, percent};
-use engine::words::{bytes, count, rows};
+use engine::words::{bytes, count, of};
 use targets::db::{FileFacts, Inspection};
 
 pub fn judge(all: &Inspection, found: &mut Found) {
@@ -102,7 +102,7 @@ fn references(file: &FileFacts, all: &Inspection, found: &mut Found) {
             64,
             "orphans",
             table,
-            format!("{} refer to rows of `{parent}` that are not there; SQLite checks references only where a connection asks", rows(*broken)),
+            format!("{} to rows of `{parent}` that are not there; SQLite checks references only where a connection asks", of(*broken, "row refers", "rows refer")),
             "see what to do with them: sexton orphans scan; and let every connection of the application begin with: pragma foreign_keys = on",
         );
     }

@@ -1,5 +1,6 @@
 //! A sample: the few figures of a database that are kept, so that later ones tell how fast it grows.
 
+use super::document::wasted_bytes;
 use engine::Earlier;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub struct Sample {
     /// Bytes of each of the largest tables, with indexes.
     #[serde(default)]
     pub tables: BTreeMap<String, u64>,
+    /// Bytes that hold nothing, as far as the counters tell: free pages of a file, dead rows and unused bytes of tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wasted: Option<u64>,
     /// Transaction ids given so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<u64>,
@@ -55,6 +59,7 @@ impl Sample {
         Self {
             bytes: all.server.bytes,
             tables: sizes.into_iter().collect(),
+            wasted: wasted(all),
             ids: all.horizon.known().map(|horizon| horizon.given),
             sequences: sequences
                 .filter(|sequence| sequence.last > sequence.most / 20)
@@ -65,6 +70,12 @@ impl Sample {
             findings: None,
         }
     }
+}
+
+fn wasted(all: &Inspection) -> Option<u64> {
+    let free = all.file.known().map(|file| file.free_pages * file.page_size);
+    let tables = all.tables.known()?;
+    Some(free.unwrap_or(0) + tables.iter().filter_map(wasted_bytes).sum::<u64>())
 }
 
 /// How fast a database grows.

@@ -3,6 +3,7 @@
 use crate::stage::both;
 use engine::{Failure, Manners, Status, Stop, What};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use targets::db::Value;
 use testkit::story;
 
@@ -130,5 +131,28 @@ fn checkpoints_of_an_earlier_version_get_their_terms() {
         let report = engine.run(&story::plan(&engine, &request()), &Stop::default(), &mut |_| {}).unwrap();
         assert_eq!((report.status, report.operations[0].rows_deleted), (Status::Completed, 20));
         assert_eq!(stage.place.rows(&format!("select term from {own}")).len(), 2);
+    });
+}
+
+#[test]
+fn a_run_that_comes_to_its_end_while_it_is_looked_at_is_never_called_dead() {
+    both(SQLITE, POSTGRES, |stage| {
+        let (works, looks) = (stage.engine(), stage.engine());
+        let plan = story::plan(&works, &engine::Request { dry_run: true, ..request() });
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..60 {
+                    let id = format!("run{n:05}");
+                    works.run_as(&id, &plan, &Stop::default(), &mut |_| {}).unwrap();
+                }
+                over.store(true, Ordering::Release);
+            });
+            while !over.load(Ordering::Acquire) {
+                let Some(last) = looks.reports(1, None, None).unwrap().into_iter().next() else { continue };
+                let record = looks.run_record(&last.run_id).unwrap();
+                assert!(last.status != Status::Interrupted && !record.interrupted, "{}", last.run_id);
+            }
+        });
     });
 }

@@ -1,13 +1,14 @@
 //! The outbox: nothing is lost, nothing is said twice, nobody is woken for nothing.
 
 use crate::kit::{NOON, Stage, after, at, both, channel, failed, nightly, warned};
-use engine::{NoteState, Window};
+use engine::{Clock, NoteState, Window};
 use jiff::SignedDuration;
-use notify::channel::{Exec, signature};
+use notify::channel::{Carrier, Exec, Letter, Refused, signature};
 use notify::settings::{Channel, Sort};
 use notify::{Alert, Level, Template, Watched};
 use secrecy::SecretString;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 fn states(stage: &Stage) -> Vec<(NoteState, u64)> {
     let counts = stage.engine(at(NOON)).outbox().unwrap().counts().unwrap();
@@ -84,6 +85,82 @@ fn a_receiver_that_asks_to_be_left_alone_is_left_alone() {
         assert_eq!(note.due, after(900));
         assert_eq!(note.error.as_deref(), Some("it answered 429: slow down"));
     });
+}
+
+#[test]
+fn a_receiver_that_asks_to_be_left_alone_for_ever_is_asked_again_after_a_day() {
+    both(|stage| {
+        for (n, ever) in ["31536000000", "18446744073709551615"].iter().enumerate() {
+            stage.sink.answers_once(503, &format!("retry-after: {ever}\r\n"), "");
+            tell(stage, after(0), &format!("disk/{n}"), Level::Critical);
+            stage.deliver(after(0));
+        }
+        for note in stage.notes(None) {
+            assert_eq!(note.due, after(86_400), "{note:?}");
+        }
+    });
+}
+
+/// A clock on which each look at a receiver takes time.
+struct Dragging {
+    begin: Instant,
+    passed: Mutex<Duration>,
+}
+
+impl Clock for Dragging {
+    fn now(&self) -> jiff::Timestamp {
+        at(NOON)
+    }
+
+    fn tick(&self) -> Instant {
+        self.begin + *self.passed.lock().unwrap()
+    }
+}
+
+/// A receiver that takes everything, and most of the time that it may.
+struct Slow {
+    clock: Arc<Dragging>,
+    took: Arc<Mutex<Vec<String>>>,
+}
+
+impl Carrier for Slow {
+    fn carry(&self, letter: &Letter, patience: Duration) -> Result<(), Refused> {
+        *self.clock.passed.lock().unwrap() += patience * 9 / 10;
+        self.took.lock().unwrap().push(letter.id.to_owned());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_receiver_that_is_slow_gets_each_message_once_though_others_take_what_is_left() {
+    // W-070: a claim holds for five minutes
+    for state in [testkit::Place::sqlite(), testkit::Place::postgres()] {
+        let mut stage = crate::kit::remembering(&state);
+        let clock = Arc::new(Dragging { begin: Instant::now(), passed: Mutex::default() });
+        let took = Arc::new(Mutex::new(Vec::new()));
+        let slow = Slow { clock: Arc::clone(&clock), took: Arc::clone(&took) };
+        stage.settings.channels[0].carrier = Box::new(slow);
+        stage.settings.channels[0].patience = Duration::from_secs(50);
+        for n in 0..12 {
+            tell(&stage, after(0), &format!("disk/{n}"), Level::Critical);
+        }
+        let deliver = || {
+            let engine = stage.workshop.engine_at(Arc::clone(&clock) as Arc<dyn Clock>);
+            notify::Post { engine: &engine, settings: &stage.settings }.deliver(None).unwrap().sent
+        };
+        // Five of 45 seconds each; a sixth might still be on its way when the claim is over.
+        assert_eq!(deliver(), 5);
+        assert_eq!(deliver(), 0, "what is claimed is nobody else's");
+        let mut sent = 5;
+        while sent < 12 {
+            state.script2("update sexton_outbox set lease_us = 0", "update sexton.outbox set lease_us = 0");
+            sent += deliver();
+        }
+        let mut ids = took.lock().unwrap().clone();
+        ids.sort();
+        ids.dedup();
+        assert_eq!((took.lock().unwrap().len(), ids.len()), (12, 12));
+    }
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use crate::kit::{NOON, after, at, both, channel, ended, failed, nightly, operation, warned};
 use engine::{Counts, NoteState, Status};
-use notify::settings::AlertsSection;
+use notify::channel::Telegram;
+use notify::settings::{AlertsSection, Channel, Sort};
 use notify::{Event, Level, Message, event_of, of_operation};
 use scheduler::Notifications;
+use secrecy::SecretString;
 use serde_json::json;
 
 const NOTHING: Notifications = Notifications {
@@ -322,6 +324,42 @@ fn recipients_are_people_or_are_meant_for_a_channel() {
         stage.ended(at(NOON), &stage.report(failed), Some(&nightly(Some(wants))));
         let notes = stage.notes(Some(NoteState::Waiting));
         assert_eq!(notes[0].recipients, ["42"], "mail addresses are for mail");
+    });
+}
+
+#[test]
+fn each_of_several_chats_gets_a_message_once_though_another_one_was_away() {
+    // X-28, W-070
+    both(|stage| {
+        let telegram = Telegram {
+            api: Some(stage.sink.url("")),
+            token: SecretString::from("123:x"),
+            chat: "-100".to_owned(),
+        };
+        stage.settings.channels[0] =
+            Channel { sort: Sort::Telegram, carrier: Box::new(telegram), ..channel("chat", &stage.sink) };
+        stage.settings.alerts.failures = false;
+        let wants = Notifications {
+            on_failure: true,
+            recipients: vec!["chat:7".to_owned(), "chat:8".to_owned(), "anna@example.org".to_owned()],
+            ..NOTHING
+        };
+        let schedule = nightly(Some(wants));
+        stage.ended(at(NOON), &stage.report(failed), Some(&schedule));
+        stage.sink.answers_once(200, "", "");
+        stage.sink.answers_once(503, "", "");
+        let chats = |now| -> Vec<serde_json::Value> {
+            stage.deliver(now).iter().map(|body| body["chat_id"].clone()).collect()
+        };
+        let mut first = chats(at(NOON));
+        let away = first[1].clone();
+        assert_eq!(chats(after(60)), [away], "only the one that was away");
+        first.sort_by_key(|chat| chat.to_string());
+        assert_eq!(first, ["7", "8"]);
+        assert!(chats(after(600)).is_empty());
+        // The same again is said to neither.
+        stage.ended(after(900), &stage.report(failed), Some(&schedule));
+        assert!(chats(after(900)).is_empty());
     });
 }
 

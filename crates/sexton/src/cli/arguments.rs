@@ -219,7 +219,7 @@ fn run(catalogue: &[&'static dyn Kind]) -> Command {
                 .long("schedule")
                 .value_name("WHEN")
                 .value_parser(PossibleValuesParser::new(["daily", "weekly", "monthly"]))
-                .conflicts_with_all(["plan", "max-parallel"])
+                .conflicts_with_all(["plan", "max-parallel", "database", "force"])
                 .help("Do not run now, but add a schedule: daily at 02:00, Sundays at 03:00, first Sundays at 04:00 (UTC)")
                 .help_heading("What to run"),
         )

@@ -57,7 +57,12 @@ fn register(act: &Act, matches: &ArgMatches, when: &str, actor: &str) -> Result<
     } else {
         names
     };
+    // Whatever is named must be there; what a group says of its members holds each time that it runs.
     let chosen = choice::operations(&names, act.config)?;
+    let run = match names.all {
+        true => chosen.iter().map(|one| one.operation.name.clone()).collect(),
+        false => names.into_list(),
+    };
     let cron = match when {
         "daily" => "0 2 * * *",
         "weekly" => "0 3 * * sun",
@@ -65,7 +70,7 @@ fn register(act: &Act, matches: &ArgMatches, when: &str, actor: &str) -> Result<
     };
     let said = flags::overrides(matches, act.engine.catalogue())?;
     let says = scheduler::Definition {
-        run: chosen.iter().map(|one| one.operation.name.clone()).collect(),
+        run,
         cron: Some(cron.to_owned()),
         dry_run: matches.get_flag("dry-run"),
         options: said.into_iter().map(|one| (one.key, one.value.json())).collect(),

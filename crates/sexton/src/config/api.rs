@@ -62,10 +62,23 @@ pub struct CleanupRoutes {
 pub fn check(api: &Node, tree: &Node, problems: &mut Vec<Problem>) {
     let operations = tree.entry("operation").map(Node::entries).unwrap_or_default();
     let names: Vec<&str> = operations.iter().map(|(name, _)| name.as_str()).collect();
-    for (_, named) in api.entry("cleanup").map(Node::entries).unwrap_or_default() {
-        let Some(name) = named.text().filter(|name| !names.contains(name)) else { continue };
-        let what = format!("there is no operation `{name}`");
-        problems.push(Problem::new(&named.path, named.span.clone(), what).among(name, names.iter().copied()));
+    for (route, named) in api.entry("cleanup").map(Node::entries).unwrap_or_default() {
+        let Some(name) = named.text() else { continue };
+        let problem = |what: String| Problem::new(&named.path, named.span.clone(), what);
+        let Some((_, operation)) = operations.iter().find(|(known, _)| known == name) else {
+            let what = format!("there is no operation `{name}`");
+            problems.push(problem(what).among(name, names.iter().copied()));
+            continue;
+        };
+        let text = |key: &str| operation.entry(key).and_then(Node::text);
+        let is_merge = text("kind") == Some("merge");
+        // Whoever calls these two has agreed to nothing.
+        if ["check", "verify"].contains(&route.as_str()) && !(is_merge && text("mode") == Some(route)) {
+            let what = format!("`{name}` does not only look");
+            problems.push(problem(what).help(format!("name a merge with `mode = \"{route}\"`")));
+        } else if !is_merge {
+            problems.push(problem(format!("`{name}` is no merge")).help("name an operation of kind `merge`"));
+        }
     }
     if let (Some(alone), None) | (None, Some(alone)) = (api.entry("certificate"), api.entry("key")) {
         let what = "a certificate and its key belong together";
@@ -90,7 +103,7 @@ fn is_free(path: &str) -> bool {
     let plain = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
-    let taken = ["api", "health", "ready", "metrics"];
+    let taken = ["api", "live", "health", "ready", "metrics", "js", "app.css", "parts.css", "icon.svg"];
     let mut parts = path.strip_prefix('/').unwrap_or_default().split('/');
     parts.clone().all(plain) && parts.next().is_some_and(|first| !taken.contains(&first))
 }

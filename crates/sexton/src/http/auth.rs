@@ -71,13 +71,23 @@ pub struct Admin(pub Token);
 
 fn holder(parts: &Parts, least: Role) -> Result<Token, Refusal> {
     let token = parts.extensions.get::<Token>().cloned().ok_or_else(Refusal::broken)?;
-    match token.role >= least {
-        true => Ok(token),
-        false => Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            format!("this token has the role `{}`; this call needs `{}`", token.role.name(), least.name()),
-        )),
+    at_least(&token, least, "this call")?;
+    Ok(token)
+}
+
+fn at_least(token: &Token, least: Role, what: &str) -> Result<(), Refusal> {
+    if token.role >= least {
+        return Ok(());
+    }
+    let what = format!("this token has the role `{}`; {what} needs `{}`", token.role.name(), least.name());
+    Err(Refusal::new(StatusCode::FORBIDDEN, "forbidden", what))
+}
+
+/// Guards are overridden by administrators only (W-066).
+pub fn may_force(token: &Token, force: bool) -> Result<(), Refusal> {
+    match force {
+        true => at_least(token, Role::Admin, "`force`").map_err(|refusal| refusal.field("force")),
+        false => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs that are begun by a call: they go on after the answer, or the answer waits a while for their end.
 
 use super::Api;
-use super::error::Refusal;
+use super::error::{self, Refusal};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::first_run;
@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::{Engine, Level, Plan, Report, Severity, Status, new_id};
+use engine::{Engine, Event, Level, Plan, Report, Severity, Status, new_id};
 use notify::{Ended, Post};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -77,13 +77,23 @@ pub fn looked_at(engine: &Engine, config: &Config, plan: &Plan) -> Result<(), Tr
 /// No longer than this is waited for the first sign of a run.
 const FIRST_SIGN: Duration = Duration::from_secs(5);
 
+/// What a call begins is logged, reported and told under the id of the call (S3-046).
+fn of_this_call(mut plan: Plan) -> Plan {
+    if let Some(id) = error::of_this_call() {
+        plan.request.correlation_id = id;
+    }
+    plan
+}
+
 /// Lets a plan run on a thread of its own, with an engine of its own. Once it is back, whoever asks for the run finds it.
 pub async fn start(api: &Arc<Api>, id: &str, plan: Plan) {
+    let plan = of_this_call(plan);
     let (own, stop) = (id.to_owned(), api.stop.clone());
     let (tell, told) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
     go(api, move |engine, config| {
-        let mut watch = |_: &engine::Event| {
+        let mut watch = |event: &Event| {
+            heard(engine, config, event);
             if let Some(tell) = tell.take() {
                 let _ = tell.send(());
             }
@@ -101,11 +111,11 @@ pub async fn finish_within(
     plan: Plan,
     most: Duration,
 ) -> Result<Result<Report, String>, Refusal> {
-    let id = new_id();
+    let (id, plan) = (new_id(), of_this_call(plan));
     let (own, stop) = (id.clone(), api.stop.clone());
     let (tell, told) = tokio::sync::oneshot::channel();
     go(api, move |engine, config| {
-        let ended = engine.run_as(&own, &plan, &stop, &mut |_| {});
+        let ended = engine.run_as(&own, &plan, &stop, &mut |event| heard(engine, config, event));
         if let Ok(report) = &ended {
             hand_in(engine, config, report);
         }
@@ -143,6 +153,13 @@ pub fn go(
             tracing::error!("a run failed: {failure}");
         }
     });
+}
+
+/// What people are told of a run before its end (S4-047).
+pub fn heard(engine: &Engine, config: &Config, event: &Event) {
+    if let Err(failure) = (Post { engine, settings: &config.notify }).happened(event) {
+        tracing::warn!(%failure, "a message cannot be handed in");
+    }
 }
 
 /// The messages about a run; `sexton serve` sends them.

@@ -1,11 +1,11 @@
 //! `/api/cleanup`: the routes of a service that merges what is there twice (A4), over the operations that `[api.cleanup]` names.
 //!
 //! A client that was written for that service works unchanged: paths and parameters are its own. Looking is the default; who says
-//! `dry_run = false` has confirmed by that.
+//! `dry_run = false` has confirmed by that, except for what is CRITICAL.
 
 use super::Api;
 use super::auth::{Reader, Runner, actor};
-use super::begin::{begun, finish_within, looked_at, not_refused};
+use super::begin::{begun, confirmed, finish_within, looked_at, not_refused};
 use super::error::{JsonBody, LARGEST_NUMBER, Refusal, within};
 use super::v1::{Wanted, request};
 use crate::choice::{self, Names};
@@ -51,6 +51,8 @@ pub struct Said {
     application_id: Option<Text>,
     /// No more applications than this.
     max_applications: Option<u64>,
+    /// For a clean-up whose operation is CRITICAL: its name.
+    confirm: Option<String>,
 }
 
 /// A text, or a number as a text: ids are both.
@@ -91,6 +93,7 @@ impl Said {
         Ok(Said {
             dry_run: one("dry_run", self.dry_run, body.dry_run)?,
             application_id: id.map(Text::Text),
+            confirm: one("confirm", self.confirm, body.confirm)?,
             max_applications: within("max_applications", most, 0..=LARGEST_NUMBER)?,
         })
     }
@@ -204,7 +207,10 @@ pub async fn cleanup(
 ) -> Result<Response, Refusal> {
     let said = query.with(optional(request).await?)?;
     let name = configured(&api)?.cleanup.clone();
+    // To say `dry_run=false` is to have confirmed; what is CRITICAL is asked for by its name.
+    let sure = said.confirm.clone().map_or(Value::Bool(true), Value::String);
     let plan = plan(&api, name, said, actor(&token)).await?;
+    confirmed(&plan, Some(&sure))?;
     let plan = api.with(move |engine, config| looked_at(engine, config, &plan).map(|()| plan)).await?;
     let report = match finish_within(&api, plan, MOST).await? {
         Err(id) => return Ok(begun(id)),

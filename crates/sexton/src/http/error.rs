@@ -17,6 +17,16 @@ use utoipa::ToSchema;
 /// The header of the id.
 const CORRELATION: &str = "x-correlation-id";
 
+tokio::task_local! {
+    /// The id of the call that is being answered.
+    static CALL: String;
+}
+
+/// The id of the call that is being answered; none in threads that outlive it.
+pub fn of_this_call() -> Option<String> {
+    CALL.try_with(String::clone).ok()
+}
+
 /// Something that goes wrong.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Wrong {
@@ -218,7 +228,7 @@ pub async fn with_correlation(request: Request, next: Next) -> Response {
     };
     let id = given.filter(fine).map_or_else(new_id, str::to_owned);
     let asked = format!("{} {}", request.method(), request.uri().path());
-    let mut answer = next.run(request).await;
+    let mut answer = CALL.scope(id.clone(), next.run(request)).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(CORRELATION, value);
     }
@@ -231,8 +241,11 @@ pub async fn with_correlation(request: Request, next: Next) -> Response {
     let text = String::from_utf8_lossy(&bytes);
     let mut document: Value = match serde_json::from_slice(&bytes) {
         Ok(document) => document,
-        // An answer of a layer below: in our shape all the same.
-        Err(_) => serde_json::json!({ "error": { "code": "refused", "message": text, "field": null } }),
+        // An answer of a layer below, mostly about a path or a query: in our shape all the same.
+        Err(_) => {
+            let code = if status == StatusCode::BAD_REQUEST { "malformed" } else { "refused" };
+            serde_json::json!({ "error": { "code": code, "message": text, "field": null } })
+        }
     };
     document["error"]["correlation_id"] = id.clone().into();
     let message = document["error"]["message"].as_str().unwrap_or_default();

@@ -47,7 +47,7 @@ impl Files {
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(chain, key)
-            .map_err(|error| failed(&self.certificate, &error))?;
+            .map_err(|error| failed(&self.certificate, &format!("with `{}`: {error}", self.key.display())))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }

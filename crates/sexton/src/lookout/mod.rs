@@ -4,7 +4,7 @@
 
 mod fleets;
 
-use crate::choice::{self, Chosen};
+use crate::choice::{self, Chosen, Names};
 use crate::config::{Config, Node, OperationSetting, Override};
 use crate::looks;
 use crate::trouble::{Trouble, chain};
@@ -152,12 +152,10 @@ impl Lookout<'_> {
         let Some(policy) = &self.config.backups else { return Vec::new() };
         let now = self.engine.clock().now();
         let most = length(&self.alerts().backup_age);
-        let has = |database: &str| {
-            let own = |one: &&crate::config::OperationSetting| {
-                one.kind.name() == "backup" && one.database == database
-            };
-            self.config.operations.iter().any(|one| own(&one))
-        };
+        let copies = self.config.operations.iter().filter(|one| one.kind.name() == "backup");
+        // What is run on fleets only is not for the database that it names for want of another one.
+        let copies: Vec<_> = copies.filter(|one| !self.is_for_fleets(&one.name)).collect();
+        let has = |database: &str| copies.iter().any(|one| one.database == database);
         let known = match self.engine.backups(None) {
             Ok((known, _)) => known,
             Err(failure) => {
@@ -183,6 +181,17 @@ impl Lookout<'_> {
             }
         }
         all
+    }
+
+    /// Whether schedules run an operation, and all of them on fleets.
+    fn is_for_fleets(&self, name: &str) -> bool {
+        let runs = |known: &&scheduler::Known| {
+            let chosen = choice::operations(&Names::listed(&known.schedule.says.run), self.config);
+            chosen.unwrap_or_default().iter().any(|one| one.operation.name == name)
+        };
+        let all = scheduler::all(self.engine, &self.config.schedules).unwrap_or_default();
+        let runs: Vec<_> = all.iter().filter(runs).collect();
+        !runs.is_empty() && runs.iter().all(|known| known.schedule.says.fleet.is_some())
     }
 
     /// The statistics of a queue, in its own database or in another one.

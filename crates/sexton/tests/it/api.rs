@@ -4,6 +4,7 @@ use crate::kit::Desk;
 use serde_json::{Value as Json, json};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A process that serves the API of a desk.
@@ -13,6 +14,7 @@ pub struct Server {
     /// Its whole address: `http://…`.
     pub at: String,
     pub token: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 /// What curl got.
@@ -47,18 +49,24 @@ impl Server {
     pub fn of(desk: Desk, role: &str) -> Self {
         let token =
             desk.sexton(&format!("token create tester --role {role}")).ends(0).stdout.trim().to_owned();
-        let (process, at) = Self::process(&desk);
-        Self { desk, process, at, token }
+        let log = Arc::default();
+        let (process, at) = Self::process(&desk, &log);
+        Self { desk, process, at, token, log }
+    }
+
+    /// What it wrote into its log so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
     }
 
     /// The same again as another process, which knows only what was kept.
     pub fn restart(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        (self.process, self.at) = Self::process(&self.desk);
+        (self.process, self.at) = Self::process(&self.desk, &self.log);
     }
 
-    fn process(desk: &Desk) -> (Child, String) {
+    fn process(desk: &Desk, log: &Arc<Mutex<Vec<String>>>) -> (Child, String) {
         let mut process = desk
             .command("serve --listen 127.0.0.1:0 --workers 1")
             .stdout(Stdio::null())
@@ -72,7 +80,10 @@ impl Server {
                 break at.to_owned();
             }
         };
-        std::thread::spawn(move || lines.for_each(drop));
+        let log = Arc::clone(log);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| log.lock().unwrap().push(line))
+        });
         (process, at)
     }
 
@@ -161,6 +172,12 @@ fn operations_are_planned_run_watched_and_undone() {
     assert_eq!((&all[0]["event"], &all.last().unwrap()["event"]), (&json!("planned"), &json!("finished")));
     let rest = server.get(&format!("/api/v1/runs/{id}/events?from={}", all.len() - 1));
     assert_eq!(rest.body.matches("data: ").count(), 1, "{}", rest.body);
+    // As a browser does that has lost its connection.
+    let (bearer, last) =
+        (format!("Authorization: Bearer {}", server.token), format!("Last-Event-ID: {}", all.len() - 3));
+    let rest = server.curl(&["-H", &bearer, "-H", &last], &format!("/api/v1/runs/{id}/events"));
+    assert_eq!(rest.body.matches("data: ").count(), 2, "{}", rest.body);
+    assert!(rest.body.contains(&format!("id: {}\n", all.len() - 1)), "{}", rest.body);
     let undone = server.send("POST", &format!("/api/v1/runs/{id}/undo"), &json!({}), &[]).json();
     server.wait(undone["run_id"].as_str().unwrap());
     assert_eq!(server.desk.count("audit_log"), 400);
@@ -172,6 +189,7 @@ fn operations_are_planned_run_watched_and_undone() {
 
 #[test]
 fn a_run_is_stopped_and_gone_on_with() {
+    // S2-097: its status tells how far it is
     let server = Server::begin("run");
     let slow =
         json!({"operations": ["logs"], "confirm": true, "options": {"batch_size": 5, "rows_per_second": 60}});
@@ -181,6 +199,15 @@ fn a_run_is_stopped_and_gone_on_with() {
         assert!(began.elapsed() < Duration::from_secs(30));
         std::thread::sleep(Duration::from_millis(20));
     }
+    let mut done = Vec::new();
+    while done.len() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{done:?}");
+        let progress = server.get(&format!("/api/v1/runs/{id}")).json()["progress"].clone();
+        assert_eq!(progress["total"], 311);
+        done.push(progress["done"].as_u64().unwrap());
+        done.dedup();
+    }
+    assert!(done.is_sorted() && done[2] < 311, "{done:?}");
     assert_eq!(server.send("POST", &format!("/api/v1/runs/{id}/cancel"), &json!({}), &[]).status, 202);
     assert_eq!(server.wait(&id)["status"], "cancelled");
     assert!(server.desk.count("audit_log") > 89);
@@ -264,6 +291,12 @@ fn only_who_has_a_token_may_and_only_what_its_role_allows() {
     let list = server.desk.sexton("token list --output json").ends(0).json();
     let id = list["tokens"][0]["id"].as_str().unwrap();
     assert!(!list.to_string().contains(&server.token) && list["tokens"][0]["used"].is_string(), "{list}");
+    // Nor is its secret in the state, in whichever of its files.
+    let secret = server.token.rsplit('_').next().unwrap().as_bytes();
+    for file in std::fs::read_dir(server.desk.file(".sexton")).unwrap().flatten() {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret), "{}", file.path().display());
+    }
     server.desk.sexton(&format!("token revoke {id}")).ends(0);
     assert_eq!(server.get("/api/v1/status").status, 401);
     server.desk.sexton("token revoke nosuch").ends(2);
@@ -274,6 +307,45 @@ fn only_who_has_a_token_may_and_only_what_its_role_allows() {
     server.desk.set("SEXTON_NOW", "2020-01-01T00:00:00Z");
     server.token = server.desk.sexton("token create old --expires 1d").ends(0).stdout.trim().to_owned();
     assert_eq!(server.get("/api/v1/status").wrong(401), "unauthorised", "it holds no longer");
+}
+
+#[test]
+fn guards_are_overridden_by_administrators_only_and_that_is_written_down() {
+    // W-066
+    let desk = Desk::ready();
+    desk.write("sexton.toml", &crate::kit::CONFIG.replace("max_percent = 100", "max_percent = 20"));
+    let mut server = Server::of(desk, "run");
+    let wanted = json!({"operations": ["logs"], "force": true, "confirm": true});
+    for path in ["/api/v1/plans", "/api/v1/runs"] {
+        let refused = server.send("POST", path, &wanted, &[]);
+        assert_eq!(
+            (refused.wrong(403), &refused.json()["error"]["field"]),
+            ("forbidden".into(), &json!("force"))
+        );
+    }
+    assert_eq!(server.desk.runs().len(), 0);
+    server.token = server.desk.sexton("token create boss --role admin").ends(0).stdout.trim().to_owned();
+    let begun = server.send("POST", "/api/v1/runs", &wanted, &[]).json();
+    assert_eq!(server.wait(begun["run_id"].as_str().unwrap())["status"], "completed");
+    assert_eq!(server.desk.count("audit_log"), 89);
+    let trail = server.get("/api/v1/audit?limit=1").json();
+    let line = trail[0]["detail"].as_str().unwrap();
+    assert!(trail[0]["actor"] == "token boss" && line.contains(" by api, forced, with "), "{trail}");
+}
+
+#[test]
+fn no_other_site_is_told_that_it_may_ask() {
+    let server = Server::begin("admin");
+    let bearer = format!("Authorization: Bearer {}", server.token);
+    for method in ["GET", "OPTIONS"] {
+        let asked = ["-X", method, "-H", &bearer, "-H", "Origin: https://evil.example"];
+        let asked = [&asked[..], &["-H", "Access-Control-Request-Method: POST"]].concat();
+        for path in ["/api/v1/runs", "/api/v1/session", "/live", "/", "/metrics"] {
+            let answer = server.curl(&asked, path);
+            assert!(!answer.headers.contains("access-control"), "{method} {path}: {}", answer.headers);
+            assert!(method == "GET" || !(200..300).contains(&answer.status), "{path}: {}", answer.status);
+        }
+    }
 }
 
 #[test]
@@ -343,7 +415,11 @@ fn whatever_is_sent_is_answered_in_one_shape() {
     assert_eq!(server.get("/api/v1/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/nosuch").wrong(404), "not_found");
     assert_eq!(server.get("/api/v1/runs/nosuch").wrong(404), "not_found");
-    assert_eq!(server.get("/api/v1/runs?limit=many").status, 400);
+    for path in
+        ["/api/v1/runs?limit=many", "/api/v1/runs?limit=-1", "/api/v1/runs?more=1", "/api/v1/runs/%ff"]
+    {
+        assert_eq!(server.get(path).wrong(400), "malformed", "{path}");
+    }
     for path in ["/api/v1/runs?limit=0", "/api/v1/audit?limit=1001", "/api/v1/admin/maintenance?limit=0"] {
         let answer = server.get(path);
         assert!(
@@ -386,6 +462,19 @@ fn whatever_is_sent_is_answered_in_one_shape() {
     assert!(
         paths["/metrics"]["get"]["responses"]["200"]["content"]["application/openmetrics-text"].is_object()
     );
+    // Everything that can be said has words.
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(
+                operation["summary"].is_string() || operation["description"].is_string(),
+                "{method} {path}"
+            );
+            for one in operation["parameters"].as_array().into_iter().flatten() {
+                let told = [&one["description"], &one["schema"]["description"]];
+                assert!(told.iter().any(|words| words.is_string()), "{method} {path}: {one}");
+            }
+        }
+    }
     let ids: Vec<&Json> = paths
         .values()
         .flat_map(|methods| methods.as_object().unwrap().values())

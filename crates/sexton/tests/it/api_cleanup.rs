@@ -5,7 +5,7 @@ use crate::kit::Desk;
 use serde_json::{Value as Json, json};
 use testkit::Place;
 
-fn served(place: Place) -> Server {
+pub fn served(place: Place) -> Server {
     place.script2(
         include_str!("../../../../examples/e3/schema.sqlite.sql"),
         include_str!("../../../../examples/e3/schema.postgres.sql"),
@@ -117,6 +117,26 @@ fn status_check_verify_clean_and_roll_back() {
             assert_eq!(post(&server, &format!("/api/cleanup/rollback/{unknown}")).wrong(404), "not_found");
         }
     }
+}
+
+#[test]
+fn what_is_critical_is_cleaned_up_by_its_name_only() {
+    // W-086
+    let mut server = served(Place::sqlite());
+    let config = std::fs::read_to_string(server.desk.file("sexton.toml")).unwrap();
+    server.desk.write("sexton.toml", &config.replacen("severity = \"HIGH\"", "severity = \"CRITICAL\"", 1));
+    server.restart();
+    let before = server.desk.sexton("digest").ends(0).stdout;
+    for unsure in ["", "&confirm=true", "&confirm=clean"] {
+        let refused = post(&server, &format!("/api/cleanup/cleanup?dry_run=false{unsure}"));
+        assert_eq!(refused.wrong(409), "refused", "{unsure}");
+        assert!(refused.body.contains("cleanup"), "{}", refused.body);
+    }
+    assert_eq!(server.desk.sexton("digest").ends(0).stdout, before);
+    assert_eq!(post(&server, "/api/cleanup/cleanup").status, 200, "looking needs no name");
+    let sure =
+        server.send("POST", "/api/cleanup/cleanup", &json!({"dry_run": false, "confirm": "cleanup"}), &[]);
+    assert_eq!(sure.json()["applications_cleaned"], 9, "{}", sure.body);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use testkit::Place;
 
 const AT: &str = "/api/v1/admin/maintenance";
 
-fn served(place: Place) -> Server {
+pub fn served(place: Place) -> Server {
     let url = place.url();
     served_as(place, &url)
 }
@@ -160,6 +160,38 @@ fn migrations_and_backups_are_run_tried_and_taken_back() {
 }
 
 #[test]
+fn what_is_critical_is_agreed_to_by_its_name_whatever_the_action_is() {
+    // S2-015, W-086, A2
+    let desk = Desk::empty();
+    std::fs::create_dir(desk.file("migrations")).unwrap();
+    desk.write(
+        "migrations/0001_later.sql",
+        "-- sexton:up\ncreate table later (id integer primary key);\n-- sexton:down\ndrop table later;\n",
+    );
+    desk.write(
+        "sexton.toml",
+        "[database.main]\nurl = \"app.db\"\n\
+         [operation.schema]\nkind = \"migrate\"\nseverity = \"CRITICAL\"\ndirectory = \"migrations\"\n",
+    );
+    let server = Server::of(desk, "admin");
+    let act = |action: &str, target: Json, confirm: Json| {
+        let options = json!({"dryRun": false, "confirm": confirm});
+        server.send("POST", AT, &json!({"action": action, "target": target, "options": options}), &[])
+    };
+    let is_there = || server.desk.count("sqlite_schema where name = 'later'") == 1;
+    for confirm in [Json::Null, json!(true), json!("0001_later")] {
+        assert_eq!(act("apply_pending", json!([]), confirm.clone()).wrong(409), "refused");
+        assert_eq!(act("apply_migration", json!("0001_later"), confirm).wrong(409), "refused");
+        assert!(!is_there());
+    }
+    assert_eq!(act("apply_pending", json!([]), json!("schema")).status, 200);
+    assert!(is_there());
+    let back = |confirm: Json| act("rollback_migration", json!("0001_later"), confirm);
+    assert_eq!((back(json!(true)).wrong(409).as_str(), is_there()), ("refused", true));
+    assert_eq!((back(json!("schema")).status, is_there()), (200, false));
+}
+
+#[test]
 fn schedules_are_kept_in_the_words_of_the_platform() {
     // X-05, S2-018, S2-019, S2-020, S2-022, S2-023, S2-024, S2-025, S2-026, S2-027, S2-054, S2-055, S2-056, S2-057, S2-058, S2-059, X-11, X-12, W-067, W-072, A3
     let server = served(Place::sqlite());
@@ -243,6 +275,30 @@ fn schedules_are_kept_in_the_words_of_the_platform() {
         );
     }
     assert_eq!(server.send("DELETE", &format!("{at}/daily"), &json!({}), &[]).wrong(409), "refused");
+}
+
+#[test]
+fn a_schedule_that_cannot_do_its_work_says_so_at_once_with_its_run() {
+    // S2-059, S2-089
+    let desk = Desk::ready_with("first_run_dry = true\n");
+    let more = "[operation.broken]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"nosuch\"\nwhere = \"id > 0\"\n\
+                [schedule.broken]\nrun = [\"broken\"]\ncron = \"0 2 * * *\"\ndry_run = true\n\
+                [schedule.unseen]\nrun = [\"sessions\"]\ncron = \"0 2 * * *\"\n";
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &format!("{config}{more}"));
+    let server = Server::of(desk, "admin");
+    let run = |name: &str, wait: &str| {
+        server.send("POST", &format!("{AT}/schedules/{name}/run{wait}"), &json!({}), &["--max-time", "9"])
+    };
+    let begun = run("broken", "");
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let report = server.wait(begun.json()["run_id"].as_str().unwrap());
+    assert_eq!(report["status"], "failed");
+    assert_eq!(run("broken", "?wait=60").json()["status"], "failed");
+    // What was refused before it was a run has none.
+    let refused = run("unseen", "?wait=60").json();
+    assert_eq!((&refused["run_id"], &refused["tick"]["state"]), (&Json::Null, &json!("failed")), "{refused}");
+    assert!(refused["tick"]["why"].as_str().unwrap().contains("had no dry run yet"), "{refused}");
 }
 
 #[test]

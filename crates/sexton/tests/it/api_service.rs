@@ -27,6 +27,49 @@ fn a_call_that_is_sent_again_begins_nothing() {
 }
 
 #[test]
+fn a_call_that_is_sent_several_times_at_once_begins_one_run() {
+    for state in [None, Some(Place::postgres())] {
+        let more = state.as_ref().map(|place| format!("[state]\nurl = \"{}\"\n", place.url()));
+        let server = Server::of(Desk::ready_with(&more.unwrap_or_default()), "run");
+        for round in 0..5 {
+            let key = format!("Idempotency-Key: once-{round}");
+            let body = json!({"operations": ["sessions"], "dry_run": true});
+            let ids: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+                let send = || {
+                    let begun = server.send("POST", "/api/v1/runs", &body, &["-H", &key]);
+                    assert_eq!(begun.status, 202, "{}", begun.body);
+                    begun.json()["run_id"].as_str().unwrap().to_owned()
+                };
+                let sent: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
+                sent.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(ids.len(), 1);
+            server.wait(ids.first().unwrap());
+        }
+        // The same of a confirmation without a key: one of them is the run, and the others are told so.
+        let shown = server.send("POST", "/api/v1/plans", &json!({"operations": ["logs"]}), &[]).json();
+        let sure = json!({"plan": shown["plan_id"], "confirm": true});
+        let answers: Vec<(u16, String)> = std::thread::scope(|scope| {
+            let send = || {
+                let answer = server.send("POST", "/api/v1/runs", &sure, &[]);
+                (answer.status, answer.body)
+            };
+            let sent: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
+            sent.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let begun: Vec<_> = answers.iter().filter(|(status, _)| *status == 202).collect();
+        assert_eq!(begun.len(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|(status, _)| *status == 409).count(), 5, "{answers:?}");
+        let begun: serde_json::Value = serde_json::from_str(&begun[0].1).unwrap();
+        assert_eq!(server.wait(begun["run_id"].as_str().unwrap())["totals"]["deleted"], 311);
+        let lines = server.desk.sexton("audit --limit 1000 --output json").ends(0).json();
+        let begun =
+            lines["audit"].as_array().unwrap().iter().filter(|line| line["action"] == "dry run").count();
+        assert_eq!(begun, 5, "{lines:#}");
+    }
+}
+
+#[test]
 fn lists_come_page_by_page() {
     // W-128
     let server = Server::of(Desk::ready(), "run");
@@ -79,7 +122,7 @@ fn whoever_calls_too_often_waits() {
 #[test]
 fn it_answers_over_tls_and_nothing_else() {
     let desk = Desk::ready_with("\n[api]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n");
-    let certify = |name: &str| {
+    let certify = |folder: &std::path::Path, name: &str| {
         let made = Command::new("openssl")
             .args([
                 "req",
@@ -94,12 +137,12 @@ fn it_answers_over_tls_and_nothing_else() {
             ])
             .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1"])
             .args(["-keyout", "tls.key", "-out", "tls.pem"])
-            .current_dir(desk.path())
+            .current_dir(folder)
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
-    certify("first");
+    certify(desk.path(), "first");
     let trusted = desk.file("tls.pem").display().to_string();
     let server = Server::of(desk, "read");
     assert!(server.at.starts_with("https://127.0.0.1:"), "{}", server.at);
@@ -111,9 +154,35 @@ fn it_answers_over_tls_and_nothing_else() {
     let answer = Command::new("curl").args(["-s", &format!("{plain}/live")]).output().unwrap();
     assert!(!answer.status.success(), "it answers without TLS");
 
-    let desk = Desk::ready_with("\n[api]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n");
-    let said = desk.sexton("serve --listen 127.0.0.1:0").ends(1);
-    assert!(said.stderr.contains("none.pem") && said.stderr.contains("help: "), "{}", said.stderr);
+    // Files that are not there, that are something else, that do not belong together.
+    let desk = Desk::ready_with("\n[api]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n");
+    let files = |certificate: &str, key: &str| {
+        for (from, to) in [(certificate, "a.pem"), (key, "a.key")] {
+            let _ = std::fs::remove_file(desk.file(to));
+            let _ = std::fs::copy(server.desk.file(from), desk.file(to));
+        }
+        let said = desk.sexton("serve --listen 127.0.0.1:0").ends(1);
+        assert!(said.stderr.contains("help: `[api]` names two PEM files"), "{}", said.stderr);
+        said.stderr
+    };
+    std::fs::copy(server.desk.file("tls.key"), server.desk.file("first.key")).unwrap();
+    std::fs::copy(server.desk.file("tls.pem"), server.desk.file("first.pem")).unwrap();
+    certify(server.desk.path(), "second");
+    server.desk.write("words", "no key at all\n");
+    for (certificate, key, blamed) in [
+        ("nowhere", "tls.key", "a.pem"),
+        ("tls.pem", "nowhere", "a.key"),
+        ("words", "tls.key", "a.pem"),
+        ("tls.pem", "words", "a.key"),
+        // A certificate where the key should be.
+        ("tls.pem", "tls.pem", "a.key"),
+    ] {
+        let said = files(certificate, key);
+        assert!(said.contains(&format!("{blamed}` cannot be used for TLS")), "{certificate} {key}: {said}");
+    }
+    // The key of another one.
+    let strange = files("tls.pem", "first.key");
+    assert!(strange.contains("a.key") && strange.contains("a.pem"), "{strange}");
     let desk = Desk::ready_with("\n[api]\ncertificate = \"only.pem\"\n");
     let said = desk.sexton("config check").ends(2);
     assert!(said.stderr.contains("belong together"), "{}", said.stderr);
@@ -171,6 +240,15 @@ fn prometheus_reads_what_runs_came_to() {
     assert_eq!((figure(runs), figure(rows)), (Some(1.0), Some(deleted)));
     run(json!({"operations": ["logs"], "confirm": true}));
     assert_eq!(figure(runs), Some(2.0));
+    // What holds nothing is what the file says itself.
+    server.desk.sexton("doctor main");
+    let free = server
+        .desk
+        .place
+        .rows("select freelist_count * page_size from pragma_freelist_count, pragma_page_size");
+    let free = free[0][0].as_int().unwrap() as f64;
+    assert!(free > 0.0);
+    assert_eq!(figure("sexton_database_wasted_bytes{database=\"main\"}"), Some(free));
     // The same without a server, for a collector of text files.
     let printed = server.desk.sexton("metrics").ends(0).stdout;
     assert!(printed.contains(&format!("{runs} 2.0")) && printed.ends_with("# EOF\n"), "{printed}");
@@ -185,6 +263,16 @@ fn what_stands_wrong_about_the_api_is_found_with_its_line() {
         ("[api.cleanup]\ncheck = \"a\"\nverify = \"b\"\ncleanup = \"c\"\n", "there is no operation `a`"),
         ("[api]\nmaintenance_alias = \"/api/x\"\n", "cannot be a second path"),
         ("[api]\nmaintenance_alias = \"v1\"\n", "cannot be a second path"),
+        ("[api]\nmaintenance_alias = \"/live\"\n", "cannot be a second path"),
+        ("[api]\nmaintenance_alias = \"/app.css\"\n", "cannot be a second path"),
+        (
+            "[operation.a]\nkind = \"purge\"\ntable = \"t\"\nwhere = \"id > 0\"\n[api.cleanup]\ncheck = \"a\"\nverify = \"a\"\ncleanup = \"a\"\n",
+            "`a` does not only look",
+        ),
+        (
+            "[operation.a]\nkind = \"purge\"\ntable = \"t\"\nwhere = \"id > 0\"\n[api.cleanup]\ncheck = \"a\"\nverify = \"a\"\ncleanup = \"a\"\n",
+            "`a` is no merge",
+        ),
         ("[api]\ncalls_per_minute = 0\n", "calls_per_minute"),
         ("[api]\nport = 1\n", "port"),
     ] {

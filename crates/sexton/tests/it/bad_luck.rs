@@ -190,6 +190,37 @@ fn a_state_database_that_is_restarted_is_found_again_and_its_runs_go_on() {
 }
 
 #[test]
+fn calls_are_told_that_the_state_is_away_and_answered_again_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || testkit::Server::start(folder.path(), &["fsync=off"]).unwrap();
+    let state = start();
+    let desk = of_many(2);
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &format!("{config}[state]\nurl = \"{}\"\n", state.url("postgres")));
+    let server = Server::of(desk, "run");
+    assert_eq!(server.curl(&[], "/ready").json(), json!({"status": "ready"}));
+    drop(state);
+    let run = json!({"operations": ["o1"]});
+    let away = [
+        server.curl(&[], "/ready"),
+        server.get("/api/v1/status"),
+        server.get("/metrics"),
+        server.send("POST", "/api/v1/runs", &run, &[]),
+    ];
+    for answer in away {
+        assert!(["system", "transient"].contains(&answer.wrong(503).as_str()), "{}", answer.body);
+    }
+    assert_eq!(server.curl(&[], "/live").status, 200, "to start it anew would not help");
+    let state = start();
+    wait_for("it is ready again", || server.curl(&[], "/ready").status == 200);
+    let begun = server.send("POST", "/api/v1/runs", &run, &[]);
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    assert_eq!(server.wait(begun.json()["run_id"].as_str().unwrap())["status"], "completed");
+    assert_eq!(server.desk.count("gone"), 1, "what could not be begun was not begun later");
+    drop(state);
+}
+
+#[test]
 fn whoever_hangs_up_gets_no_answer_and_what_was_asked_for_is_done() {
     let server = Server::of(of_many(3), "run");
     let place = server.at.trim_start_matches("http://").to_owned();

@@ -266,6 +266,104 @@ fn the_databases_of_a_fleet_are_looked_at_as_any_other() {
 }
 
 #[test]
+fn old_backups_of_a_fleet_are_one_alarm_that_is_told_once_and_ends_with_new_ones() {
+    let more = "[alerts]\ndisk_percent = 100\nbackup_age = \"2 days\"\n[operation.copy]\nkind = \"backup\"\n\
+                [schedule.copies]\nrun = [\"copy\"]\nfleet = \"tenants\"\ncron = \"0 3 * * *\"\nnotifications = { on_failure = false }\n";
+    let mut estate = Estate::new("", &format!("at_once = 4\n{more}"));
+    let check = |estate: &Estate, code: i32| {
+        estate.desk.sexton("notify check").ends(code);
+        let told = estate.sink.take();
+        told.iter().map(|call| call.json()["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let alarms = |estate: &Estate| {
+        let list = estate.desk.sexton("notify list --output json").ends(0).json();
+        list["alarms"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect::<Vec<Json>>()
+    };
+    assert_eq!(check(&estate, 5), ["12 of 12 databases of the fleet tenants have no new backup"]);
+    assert_eq!(check(&estate, 5), Vec::<String>::new(), "told once");
+    assert_eq!(alarms(&estate), ["backup/the fleet tenants"]);
+    estate.desk.sexton("schedule run copies").ends(0);
+    estate.sink.take();
+    assert_eq!(check(&estate, 0), ["there are new backups of all databases of the fleet tenants"]);
+    assert_eq!(alarms(&estate), Vec::<Json>::new());
+    // One that came later has none, and its neighbours have.
+    std::fs::copy(estate.desk.file("tenants/t00.db"), estate.desk.file("tenants/late.db")).unwrap();
+    estate.desk.place.script("insert into tenants values ('late')");
+    assert_eq!(check(&estate, 5), ["1 of 13 databases of the fleet tenants have no new backup"]);
+    estate.desk.place.script("delete from tenants where name = 'late'");
+    check(&estate, 0);
+    // Three days on, all are too old; the text names some of them.
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(72);
+    estate.desk.set("SEXTON_NOW", &later.to_string());
+    estate.desk.sexton("notify check").ends(5);
+    let told = estate.sink.take();
+    let title = "12 of 12 databases of the fleet tenants have no new backup";
+    let told = told.iter().map(|call| call.json()).find(|one| one["title"] == title).unwrap();
+    assert_eq!(told["level"], "critical");
+    let text = told["text"].as_str().unwrap();
+    assert!(text.contains("the newest backup of t00 is 3 days old") && text.contains("and 2 more"), "{text}");
+}
+
+#[test]
+fn reads_past_the_indexes_of_one_of_a_fleet_are_an_alert_of_that_one() {
+    // S2-071, X-19: on two databases of one server, one of which is read as a whole
+    let places = [Place::postgres(), Place::postgres()];
+    for place in &places {
+        place.script(
+            "create table big (id integer primary key, body text);
+             insert into big select n, 'x' from generate_series(1, 12000) n; analyze big;
+             do $$ begin for n in 1..1100 loop perform 1 from big where id = n; end loop; end $$;
+             select pg_stat_force_next_flush()",
+        );
+    }
+    places[1].script(
+        "do $$ begin for n in 1..1100 loop perform 1 from big where body = 'y' limit 1; end loop; end $$;
+         select pg_stat_force_next_flush()",
+    );
+    let (desk, sink) = (Desk::empty(), HttpSink::start());
+    let databases: Vec<String> = places
+        .iter()
+        .enumerate()
+        .map(|(n, place)| format!("[database.d{n}]\nurl = \"{}\"\n", place.url()))
+        .collect();
+    let config = |least: &str| {
+        format!(
+            "{}[fleet.all]\ndatabases = [\"d0\", \"d1\"]\n[notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n\
+             [alerts]\ndisk_percent = 100\n{least}",
+            databases.concat(),
+            sink.url("/")
+        )
+    };
+    desk.write("sexton.toml", &config(""));
+    crate::notify::wait_for("the server has counted", || {
+        let looked = desk.sexton("doctor --output json").json();
+        (0..2).all(|n| looked["databases"][n]["figures"]["index_efficiency_percent"].is_number())
+    });
+    let check = |code: i32| {
+        desk.sexton("notify check").ends(code);
+        sink.take().iter().map(|call| call.json()).collect::<Vec<Json>>()
+    };
+    let of_fleet = |told: &[Json]| -> Vec<String> {
+        let titles = told.iter().map(|one| one["title"].as_str().unwrap().to_owned());
+        titles.filter(|title| title.contains("all/")).collect()
+    };
+    let told = of_fleet(&check(5));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("all/d1: only ") && told[0].contains("go through an index"), "{told:?}");
+    assert!(check(5).is_empty(), "told once");
+    // Another threshold, and it is over; a member that is no longer one is no alarm either.
+    desk.write("sexton.toml", &config("index_efficiency_percent = 10\n"));
+    assert_eq!(of_fleet(&check(0)), ["all/d1: 10 % of the reads of large tables go through an index again"]);
+    desk.write("sexton.toml", &config(""));
+    assert_eq!(of_fleet(&check(5)).len(), 1);
+    desk.write("sexton.toml", &config("").replace("[\"d0\", \"d1\"]", "[\"d0\"]"));
+    check(5);
+    let alarms = desk.sexton("notify list --output json").ends(0).json()["alarms"].clone();
+    let ids: Vec<&Json> = alarms.as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    assert_eq!(ids, ["index/d1"], "of the database itself, which is looked at as well");
+}
+
+#[test]
 fn of_a_large_fleet_some_are_looked_at_each_time_and_all_in_turn() {
     let estate = Estate::new("", "at_once = 8");
     let path = |name: &str| estate.desk.file(&format!("tenants/{name}.db"));

@@ -24,7 +24,7 @@ pub fn python(name: &str) -> Command {
 }
 
 /// One of each thing that has a name, so that calls get beyond names that are not there.
-const MORE: &str = r#"
+pub const MORE: &str = r#"
 [api]
 calls_per_minute = 1_000_000
 maintenance_alias = "/v1/admin/maintenance"
@@ -39,6 +39,11 @@ kind = "backup"
 "#;
 
 fn served(role: &str) -> Server {
+    served_with(role, MORE)
+}
+
+/// The service that merges duplicates, with more of a configuration.
+pub fn served_with(role: &str, more: &str) -> Server {
     let place = Place::sqlite();
     place.script(include_str!("../../../../examples/e3/schema.sqlite.sql"));
     place.script(include_str!("../../../../examples/e3/seed.sqlite.sql"));
@@ -47,9 +52,12 @@ fn served(role: &str) -> Server {
     desk.set("E3_DATABASE", &url);
     let config = include_str!("../../../../examples/e3/sexton.toml");
     let config = config.split("\n[api").next().unwrap();
-    desk.write("sexton.toml", &format!("{config}{MORE}"));
+    desk.write("sexton.toml", &format!("{config}{more}"));
     std::fs::create_dir(desk.file("migrations")).unwrap();
-    desk.write("migrations/0001_note.sql", "-- sexton:up\nalter table documents add column note text;\n");
+    desk.write(
+        "migrations/0001_note.sql",
+        "-- sexton:up\ncreate table note (id integer primary key);\n-- sexton:down\ndrop table note;\n",
+    );
     Server::of(desk, role)
 }
 

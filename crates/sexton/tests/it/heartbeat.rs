@@ -57,6 +57,32 @@ fn each_schedule_calls_its_own_watcher_once_it_has_done_its_work_and_only_then()
 }
 
 #[test]
+fn a_receiver_that_hangs_does_not_look_like_a_death() {
+    let watcher = HttpSink::start();
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let desk = Desk::ready_with("");
+    desk.write(
+        "sexton.toml",
+        &format!(
+            "{CONFIG}[notify.deaf]\ntype = \"webhook\"\nurl = \"http://{}/\"\ntimeout = \"5 min\"\n\
+             [alerts]\ndisk_percent = 0.01\nheartbeat = \"{}\"\nheartbeat_every = \"1 s\"\n\
+             [schedule.nightly]\ncron = \"0 2 * * *\"\nrun = [\"logs\"]\n",
+            deaf.local_addr().unwrap(),
+            watcher.url("/ping")
+        ),
+    );
+    let _serving = Serving::begin(&desk);
+    // It has called, and is given no answer.
+    let _held = deaf.accept().unwrap();
+    watcher.take();
+    let mut beats = 0;
+    wait_for("the watcher is called all the same", || {
+        beats += watcher.take().len();
+        beats >= 3
+    });
+}
+
+#[test]
 fn a_sign_of_life_needs_no_channel() {
     let watcher = HttpSink::start();
     let desk = Desk::ready_with("");

@@ -5,7 +5,9 @@
 mod api;
 mod api_cleanup;
 mod api_maintenance;
+mod api_samples;
 mod api_service;
+mod api_trail;
 mod backup;
 mod bad_input;
 mod bad_luck;
@@ -47,6 +49,7 @@ mod migrate_lint;
 mod notify;
 mod page;
 mod page_api;
+mod page_figures;
 mod policy;
 mod profiles_and_secrets;
 mod recovery;

@@ -131,6 +131,24 @@ fn what_a_schedule_came_to_is_mailed_with_its_figures() {
 }
 
 #[test]
+fn a_channel_says_it_in_its_own_words() {
+    let (desk, sink) = (Desk::ready(), HttpSink::start());
+    desk.write(
+        "sexton.toml",
+        &format!(
+            "{CONFIG}{NIGHTLY}notifications = {{ on_success = true }}\n[notify.slack]\nurl = \"{}\"\n\
+             title = \"[{{{{ event | upper }}}}] {{{{ schedule }}}}\"\n\
+             text = \"{{{{ metrics.rows_deleted }}}} rows{{% if level == 'critical' %}}!{{% endif %}}, runbook: https://wiki.example.org/{{{{ schedule }}}}\"\n",
+            sink.url("/hook")
+        ),
+    );
+    desk.sexton("schedule run nightly").ends(0);
+    let told: Vec<Json> = sink.take().iter().map(|call| call.json()).collect();
+    let text = "*[SUCCESS] nightly*\n311 rows, runbook: https://wiki.example.org/nightly";
+    assert_eq!(told, [json!({ "text": text })]);
+}
+
+#[test]
 fn a_receiver_that_is_away_fails_no_run_and_gets_it_later_once() {
     // W-070: sink down; delivered later once
     let (mut desk, sink) = desk("notifications = { on_success = true }\n");
@@ -263,6 +281,24 @@ fn reads_past_the_indexes_are_an_alert() {
     let told = titles(&sink);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("of the reads of large tables go through an index"), "{told:?}");
+    desk.sexton("notify check").ends(5);
+    assert!(sink.take().is_empty(), "told once");
+    place_reads_by_index(&desk);
+    let mut told = Vec::new();
+    wait_for("it is over", || {
+        desk.sexton("notify check");
+        told.extend(titles(&sink));
+        !told.is_empty()
+    });
+    assert_eq!(told, ["main: 90 % of the reads of large tables go through an index again"]);
+}
+
+/// Many reads through an index, so that those past it are few.
+fn place_reads_by_index(desk: &Desk) {
+    desk.place.script(
+        "do $$ begin for n in 1..20000 loop perform 1 from big where id = n % 12000; end loop; end $$;
+         select pg_stat_force_next_flush()",
+    );
 }
 
 #[test]
@@ -430,6 +466,51 @@ fn an_operation_that_takes_longer_than_it_may_is_an_alert() {
     let told = titles(&sink);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("logs took ") && told[0].ends_with(" was expected"), "{told:?}");
+    let alarms = || desk.sexton("notify list --output json").ends(0).json()["alarms"].clone();
+    assert_eq!(alarms()[0]["id"], "longer/logs");
+    // As late again, and told once; in time again, and it is over.
+    desk.sexton("undo latest").ends(0);
+    desk.sexton("undo release").ends(0);
+    desk.sexton("schedule run nightly").ends(0);
+    assert_eq!((titles(&sink), alarms()[0]["id"].clone()), (Vec::new(), json!("longer/logs")));
+    desk.write("sexton.toml", &config);
+    desk.sexton("schedule run nightly").ends(0);
+    assert_eq!((titles(&sink), alarms()), (Vec::new(), json!([])));
+}
+
+#[test]
+fn a_week_in_which_more_than_five_percent_of_the_runs_fail_is_told_once_until_it_is_over() {
+    // S2-074, X-20
+    let (mut desk, sink) = desk("[alerts]\ndisk_percent = 100\nfailures = false\n");
+    let began = jiff::Timestamp::now();
+    for _ in 0..19 {
+        desk.sexton("run sessions").ends(0);
+    }
+    desk.place
+        .script("create trigger no before delete on session begin select raise(abort, 'not today'); end");
+    let fail = || {
+        desk.place.script("insert into session (expires_at) values ('2020-01-01')");
+        desk.sexton("run sessions --triggers fire").ends(1);
+    };
+    fail();
+    // One of twenty is five per cent, and not more.
+    desk.sexton("notify check").ends(0);
+    assert_eq!(titles(&sink), Vec::<String>::new());
+    fail();
+    desk.sexton("notify check").ends(5);
+    assert_eq!(titles(&sink), ["2 of 21 runs of the last week failed"]);
+    desk.sexton("notify check").ends(5);
+    assert_eq!(titles(&sink), Vec::<String>::new());
+    // They work again: a week later nobody speaks of it.
+    desk.place.script("drop trigger no");
+    for _ in 0..20 {
+        desk.sexton("run sessions").ends(0);
+    }
+    desk.sexton("notify check").ends(0);
+    assert_eq!(titles(&sink), ["fewer runs fail again"]);
+    desk.set("SEXTON_NOW", &(began + jiff::SignedDuration::from_hours(24 * 9)).to_string());
+    desk.sexton("notify check");
+    assert!(!titles(&sink).iter().any(|title| title.contains("failed")));
 }
 
 #[test]
@@ -459,10 +540,9 @@ fn a_broken_operation_is_told_and_critical_when_it_comes_again() {
     assert!(titles(&sink).contains(&"main cannot be looked at".to_owned()));
 }
 
-#[test]
-fn errors_of_a_transfer_are_told_at_once() {
-    // S4-047: within five seconds of the failure, although somebody typed the command
-    let (desk, sink) = (Desk::empty(), HttpSink::start());
+/// A file whose rows a server will not take.
+fn refused_by_the_target() -> (Desk, Place) {
+    let desk = Desk::empty();
     desk.place
         .script("create table users (id integer primary key, email text); insert into users values (1, 'a')");
     let to = Place::postgres();
@@ -472,6 +552,44 @@ fn errors_of_a_transfer_are_told_at_once() {
            begin raise exception 'no space left on device' using errcode = '53100'; end $$;
          create trigger full_disk before insert on users for each row execute function full_disk()",
     );
+    (desk, to)
+}
+
+#[test]
+fn errors_of_a_transfer_that_a_call_began_are_told_before_it_ends() {
+    // S4-047
+    let (sink, (desk, to)) = (HttpSink::start(), refused_by_the_target());
+    desk.write(
+        "sexton.toml",
+        &format!(
+            "[database.local]\nurl = \"app.db\"\n[database.there]\nurl = \"{}\"\n\
+             [operation.move]\nkind = \"transfer\"\ndatabase = \"there\"\nsource = \"local\"\nexisting = true\n\
+             [notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n[alerts]\ndisk_percent = 100\n",
+            to.url(),
+            sink.url("/")
+        ),
+    );
+    let server = crate::api::Server::of(desk, "run");
+    let begun = server.send("POST", "/api/v1/runs", &json!({"operations": ["move"], "confirm": "move"}), &[]);
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let report = server.wait(begun.json()["run_id"].as_str().unwrap());
+    assert_eq!(report["status"], "failed", "{report:#}");
+    let mut told = Vec::new();
+    wait_for("it is told", || {
+        told.extend(sink.take().iter().map(|call| call.json()));
+        told.iter().any(|one| one["title"] == "move: the transfer has an error")
+    });
+    let message = told.iter().find(|one| one["title"] == "move: the transfer has an error").unwrap();
+    assert_eq!((&message["level"], &message["run_id"]), (&json!("critical"), &report["run_id"]));
+    let moment = |text: &Json| text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(moment(&message["time"]) <= moment(&report["metadata"]["finished_at"]), "{message:#}");
+    assert_eq!(told.iter().filter(|one| one["title"] == message["title"]).count(), 1);
+}
+
+#[test]
+fn errors_of_a_transfer_are_told_at_once() {
+    // S4-047: within five seconds of the failure, although somebody typed the command
+    let (sink, (desk, to)) = (HttpSink::start(), refused_by_the_target());
     desk.write("sexton.toml", &format!("[notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n", sink.url("/")));
     let began = Instant::now();
     let line = format!("transfer run --yes --source app.db --database '{}' --existing", to.url());

@@ -43,7 +43,7 @@ run = ["sessions"]
 "#;
 
 /// Everything the page can show, at least once.
-fn served() -> Server {
+pub fn served() -> Server {
     served_at(None)
 }
 
@@ -66,7 +66,7 @@ fn served_at(now: Option<jiff::Timestamp>) -> Server {
 }
 
 /// A browser that is signed in.
-fn signed_in(server: &Server) -> Browser {
+pub fn signed_in(server: &Server) -> Browser {
     let mut browser = Browser::open();
     browser.size(1280, 900);
     browser.go(&format!("{}/", server.at));
@@ -78,14 +78,14 @@ fn signed_in(server: &Server) -> Browser {
 }
 
 impl Browser {
-    fn place(&mut self, path: &str, heading: &str) {
+    pub fn place(&mut self, path: &str, heading: &str) {
         self.value(&format!("location.hash = '#/{path}'"));
         self.until(&format!("document.querySelector('main h1')?.innerText.includes({})", json!(heading)));
         self.until("!document.querySelector('[aria-busy=true]')");
     }
 
     /// Nothing was asked of others, and nothing was complained about.
-    fn is_content(&mut self, server: &Server) {
+    pub fn is_content(&mut self, server: &Server) {
         // Who asks who is signed in is told that nobody is, and the browser tells of that.
         self.complaints.retain(|what| !what.contains("401"));
         let own = format!("{}/", server.at);
@@ -173,8 +173,9 @@ fn a_run_is_previewed_agreed_to_watched_and_put_back_but_for_rows_in_conflict() 
     browser.reads("1 conflict");
     browser.reads("a row with this key is there again");
     browser.picture("undo");
-    browser.click("button", "Put back 311 rows …");
-    browser.click("dialog button", "Put back 311 rows");
+    browser.click("button", "Put back 310 of 311 rows …");
+    browser.reads("1 of them cannot go back as things are now");
+    browser.click("dialog button", "Put back 310 of 311 rows");
     browser.until("document.querySelector('.view-head .badge')?.innerText.includes('findings')");
     browser.reads("1 row could not be put back");
     browser.picture("undo-report");

@@ -1,8 +1,9 @@
 //! Policies of the configuration that stand above every run.
 
 use crate::api::{Answer, Server};
+use crate::fuzz::{MORE, served_with};
 use crate::kit::Desk;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 #[test]
 fn the_first_run_must_be_dry_where_the_policy_says_so() {
@@ -76,6 +77,34 @@ fn calls_are_held_to_the_same_policy() {
     assert_eq!(undo.status, 202, "{}", undo.body);
     assert_eq!(server.wait(&id(&undo))["status"], "completed");
     assert_eq!(server.desk.count("audit_log"), 400);
+}
+
+#[test]
+fn calls_of_the_service_that_merges_are_held_to_the_same_policy() {
+    // S3-059, S2-079
+    let mut server = served_with("run", MORE);
+    let config = std::fs::read_to_string(server.desk.file("sexton.toml")).unwrap();
+    server.desk.write("sexton.toml", &format!("first_run_dry = true\n{config}"));
+    server.restart();
+    let call = |path: &str, body: Json| server.send("POST", &format!("/api/cleanup/{path}"), &body, &[]);
+    let before = server.desk.sexton("digest").ends(0).stdout;
+    // What only looks needs no look before it.
+    assert_eq!(call("check", json!({})).json()["total"], 9);
+    assert_eq!(call("verify", json!({})).json()["ok"], false);
+    for real in [call("cleanup?dry_run=false", json!({})), call("cleanup", json!({"dry_run": false}))] {
+        assert_eq!(real.wrong(409), "refused");
+        assert!(real.body.contains("`cleanup` had no dry run yet"), "{}", real.body);
+    }
+    assert_eq!(server.desk.sexton("digest").ends(0).stdout, before);
+    assert_eq!(call("cleanup", json!({})).json()["applications_found"], 9);
+    let done = call("cleanup?dry_run=false", json!({})).json();
+    assert_eq!(done["applications_cleaned"], 9, "{done}");
+    // What puts things back was never in need of a look.
+    for point in done["rollback_ids"].as_array().unwrap().iter().rev() {
+        let back = call(&format!("rollback/{}", point.as_str().unwrap()), json!({}));
+        assert_eq!(back.json()["success"], true, "{}", back.body);
+    }
+    assert_eq!(server.desk.sexton("digest").ends(0).stdout, before);
 }
 
 #[test]

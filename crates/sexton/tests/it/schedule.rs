@@ -164,6 +164,11 @@ fn what_would_be_run_can_be_registered_instead() {
     let all: Vec<String> = serde_json::from_value(listed(&desk, "weekly")["run"].clone()).unwrap();
     assert_eq!(all.len(), 3, "{all:?}");
     desk.sexton("run logs --schedule hourly").ends(2);
+    // What a schedule cannot keep is refused, not left out.
+    for lost in ["--database ./other.db", "--force"] {
+        let said = desk.sexton(&format!("run logs --schedule daily {lost}")).ends(2);
+        assert!(said.stderr.contains("cannot be used with"), "{}", said.shown());
+    }
 }
 
 #[test]

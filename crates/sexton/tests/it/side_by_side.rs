@@ -72,6 +72,19 @@ fn a_group_says_how_many_of_its_operations_go_at_a_time_and_the_flag_says_it_for
 }
 
 #[test]
+fn a_schedule_that_was_made_from_a_group_keeps_what_the_group_says() {
+    // S1-009, X-52
+    let other = Place::sqlite();
+    let desk = desk("", "max_parallel = 2", &other);
+    desk.sexton("run both --schedule daily").ends(0);
+    let shown = desk.sexton("schedule show daily --output json").ends(0).json();
+    assert_eq!(shown["run"], json!(["both"]));
+    desk.sexton("schedule approve daily").ends(0);
+    desk.sexton("schedule run daily").ends(0);
+    assert!(overlapped(&desk));
+}
+
+#[test]
 fn a_call_says_how_many_operations_go_at_a_time() {
     let other = Place::sqlite();
     let server = Server::of(desk("", "max_parallel = 2", &other), "run");

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 
 /// An answer waits no longer than this for the end of a run.
@@ -87,6 +89,11 @@ impl Options {
         self.dry_run.unwrap_or(true)
     }
 
+    /// To say `dryRun: false` is to have confirmed; what is CRITICAL is asked for by its name.
+    fn confirmed(&self) -> Confirmed {
+        Confirmed { confirm: self.confirm.clone().unwrap_or(Value::Bool(true)), force: self.force }
+    }
+
     fn overrides(&self) -> Map<String, Value> {
         let mut options = Map::new();
         if let Some(rows) = self.batch_size {
@@ -99,19 +106,41 @@ impl Options {
     }
 }
 
+/// What was said to the question that a person would be asked.
+struct Confirmed {
+    confirm: Value,
+    force: bool,
+}
+
 /// How long the answer may take.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
-    /// Seconds that the answer waits for the end of a run, at most 300; 30 by default. After them it is 202, and the run goes on.
-    #[param(minimum = 0, maximum = 300)]
-    wait: Option<u64>,
+    /// Seconds, or whether to wait at all (X-11).
+    #[param(schema_with = seconds_or_whether)]
+    wait: Option<String>,
+}
+
+fn seconds_or_whether() -> RefOr<Schema> {
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(LONGEST));
+    // A parameter with a schema of its own has no other words.
+    let about = "Seconds that the answer waits for the end of a run, at most 300, or `true` for as long as that, or `false`; 30 where \
+                 nothing is said, but for schedules, where it then waits for the beginning. After them it is 202, and the run goes on.";
+    let either = OneOfBuilder::new().description(Some(about)).item(seconds);
+    either.item(ObjectBuilder::new().schema_type(Type::Boolean)).into()
 }
 
 impl Wait {
     /// What was said.
     pub fn given(&self) -> Result<Option<Duration>, Refusal> {
-        Ok(within("wait", self.wait, 0..=LONGEST)?.map(Duration::from_secs))
+        let seconds = match self.wait.as_deref() {
+            None => None,
+            Some("true") => Some(LONGEST),
+            Some("false") => Some(0),
+            // Whatever is no number is one too many.
+            Some(text) => within("wait", Some(text.parse().unwrap_or(u64::MAX)), 0..=LONGEST)?,
+        };
+        Ok(seconds.map(Duration::from_secs))
     }
 
     /// How long the answer waits.
@@ -132,6 +161,7 @@ pub async fn act(
     let targets = asked.target.all();
     let longest = wait.longest()?;
     let options = asked.options.clone();
+    let said = options.confirmed();
     let actor = actor(&token);
     let lacking = || {
         let what = format!("`{}` needs a `target`", asked.action);
@@ -153,6 +183,7 @@ pub async fn act(
             let told = api.with(move |engine, config| {
                 let request = migration_request(engine, config, "apply", &ids, &options, &actor)?;
                 let Some(operation) = request.operations.first() else { return Ok(Value::Null) };
+                engine.audit(&actor, "test migration", &ids.join(", "), &operation.database)?;
                 Ok(json!({ "rehearsal": engine.try_out(operation, true, &actor)? }))
             });
             Ok(Json(told.await?).into_response())
@@ -168,13 +199,15 @@ pub async fn act(
                     ..request
                 })?)
             });
-            ended(&api, plan.await?, longest).await
+            ended(&api, plan.await?, &said, longest).await
         }
         "verify_backup" => {
             let id = one()?;
             let told = api.with(move |engine, _| {
                 let backup = engine.find_backup(&id, None)?;
                 let checked = engine.check_backup(backup, Proof::Restore)?;
+                let outcome = checked.failure.as_deref().unwrap_or("passed");
+                engine.audit(&actor, "verify backup", &checked.backup.id, outcome)?;
                 Ok(json!({ "backup": checked.backup.id, "verified": checked.failure.is_none(), "error": checked.failure }))
             });
             Ok(Json(told.await.map_err(|refusal| missing(refusal, "target"))?).into_response())
@@ -187,7 +220,7 @@ pub async fn act(
                 Ok(engine.plan(&Request { trigger: Trigger::Api, dry_run: options.is_dry(), ..request })?)
             });
             let plan = plan.await.map_err(|refusal| missing(refusal, "target"))?;
-            ended(&api, plan, longest).await
+            ended(&api, plan, &said, longest).await
         }
         other => {
             let what = format!("there is no action `{other}`; /api/openapi.json lists those there are");
@@ -224,6 +257,7 @@ async fn run(
     if let Some(unknown) = targets.iter().find(|name| !known(name)) {
         return Err(Refusal::missing(format!("there is no operation `{unknown}`")).field("target"));
     }
+    let said = options.confirmed();
     let plan = api.with(move |engine, config| {
         let wanted = Wanted {
             operations: targets,
@@ -232,19 +266,16 @@ async fn run(
             options: options.overrides(),
             ..Wanted::default()
         };
-        let plan = engine.plan(&request_of(config, &wanted, &actor)?)?;
-        // To say `dryRun: false` is to have confirmed; what is CRITICAL is asked for by its name.
-        let said = options.confirm.unwrap_or(Value::Bool(true));
-        if !options.force {
-            confirmed(&plan, Some(&said))?;
-        }
-        Ok(plan)
+        Ok(engine.plan(&request_of(config, &wanted, &actor)?)?)
     });
-    ended(api, plan.await?, longest).await
+    ended(api, plan.await?, &said, longest).await
 }
 
-/// The report at its end, where that comes soon enough.
-async fn ended(api: &Arc<Api>, plan: Plan, longest: Duration) -> Result<Response, Refusal> {
+/// Runs what was planned, once it was agreed to: the report at its end, where that comes soon enough.
+async fn ended(api: &Arc<Api>, plan: Plan, said: &Confirmed, longest: Duration) -> Result<Response, Refusal> {
+    if !said.force {
+        confirmed(&plan, Some(&said.confirm))?;
+    }
     let plan = api.with(move |engine, config| looked_at(engine, config, &plan).map(|()| plan)).await?;
     match finish_within(api, plan, longest).await? {
         Err(id) => Ok(begun(id)),
@@ -298,7 +329,7 @@ async fn migrate(
     actor: String,
     longest: Duration,
 ) -> Result<Response, Refusal> {
-    let ids = ids.to_vec();
+    let (ids, said) = (ids.to_vec(), options.confirmed());
     let plan = api
         .with(move |engine, config| {
             let request = migration_request(engine, config, action, &ids, &options, &actor)?;
@@ -306,7 +337,7 @@ async fn migrate(
         })
         .await
         .map_err(|refusal| missing(refusal, "target"))?;
-    ended(api, plan, longest).await
+    ended(api, plan, &said, longest).await
 }
 
 /// Puts a backup in the place of the live database, or tells what would go by that.

@@ -373,7 +373,7 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Runs it now: answers with where it can be watched, or with `wait` seconds with its report.
+/// Runs it now: answers with where it can be watched, or with `wait` with its report.
 #[utoipa::path(post, path = "/schedules/{id}/run", params(("id" = String, Path, description = "The schedule"), Wait),
     responses((status = 200, body = Value), (status = 202, body = Value)))]
 pub async fn run(
@@ -382,7 +382,8 @@ pub async fn run(
     Path(id): Path<String>,
     Query(wait): Query<Wait>,
 ) -> Result<Response, Refusal> {
-    let asked = wait.given()?;
+    // Who does not wait for the end is told all the same which run it is.
+    let asked = wait.given()?.filter(|longest| !longest.is_zero());
     let name = id.clone();
     let tick = api
         .with(move |engine, config| Schedules { engine, config }.ask(&name, &actor(&token)))
@@ -397,9 +398,11 @@ pub async fn run(
             (Taken { report: Some(report), .. }, Some(_)) => return shown(report),
             (Taken { run: Some(run), .. }, None) => return Ok(begun(run)),
             (Taken { run: Some(run), .. }, _) if late => return Ok(begun(run)),
-            // Nobody serves, or all are busy: it is noted, and runs when somebody can.
-            _ if late => {
-                let noted = json!({ "run_id": null, "tick": tick });
+            // It came to nothing that would be a run, and says why. Or nobody serves, or all are busy: it runs when somebody can.
+            (Taken { run: None, tick: now, .. }, _)
+                if late || now.as_ref().is_some_and(|tick| tick.ended.is_some()) =>
+            {
+                let noted = json!({ "run_id": null, "tick": now.unwrap_or(tick) });
                 return Ok((StatusCode::ACCEPTED, Json(noted)).into_response());
             }
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -410,6 +413,7 @@ pub async fn run(
 /// What became of a tick so far.
 #[derive(Default)]
 struct Taken {
+    tick: Option<Tick>,
     run: Option<String>,
     report: Option<engine::Report>,
 }
@@ -422,5 +426,5 @@ fn taken(engine: &Engine, tick: &str) -> Result<Taken, Trouble> {
         (Some(run), Some(_)) => Some(engine.run_record(run)?.report()),
         _ => None,
     };
-    Ok(Taken { run: tick.run, report })
+    Ok(Taken { run: tick.run.clone(), tick: Some(tick), report })
 }

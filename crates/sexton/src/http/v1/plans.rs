@@ -1,7 +1,7 @@
 //! What operations would do: a plan, which changes nothing.
 
 use super::super::Api;
-use super::super::auth::{Runner, actor};
+use super::super::auth::{Runner, actor, may_force};
 use super::super::error::{JsonBody, Refusal};
 use crate::choice::{self, Names};
 use crate::config::{Config, MANNERS, Node, Override, Schema, operation_schema};
@@ -33,7 +33,7 @@ pub struct Wanted {
     /// Only show what would be done.
     #[serde(default)]
     pub dry_run: bool,
-    /// Override the guards that may be overridden.
+    /// Override the guards that may be overridden. For administrators.
     #[serde(default)]
     pub force: bool,
     /// Other values for options and limits of these operations. Statements in SQL cannot be said here.
@@ -156,6 +156,7 @@ pub async fn plan(
     Runner(token): Runner,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Json<Value>, Refusal> {
+    may_force(&token, wanted.force)?;
     let document = api.with(move |engine, config| {
         if wanted.plan.is_some() {
             return Err(Trouble::usage("a plan is not planned again", "send `operations`"));

@@ -1,8 +1,10 @@
 //! Runs: begun, watched, stopped, gone on with, undone.
 
 use super::super::Api;
-use super::super::auth::{Reader, Runner, actor};
-use super::super::begin::{Begun, begun, confirmed, find, go, hand_in, known, looked_at, or_missing, start};
+use super::super::auth::{Reader, Runner, actor, may_force};
+use super::super::begin::{
+    Begun, begun, confirmed, find, go, hand_in, heard, known, looked_at, or_missing, start,
+};
 use super::super::error::{JsonBody, Refusal, within};
 use super::plans::{Wanted, agree, request, shown, to_run};
 use axum::Json;
@@ -126,6 +128,7 @@ pub async fn begin(
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Response, Refusal> {
+    may_force(&token, wanted.force)?;
     let key = headers.get(KEY).map(|key| key.to_str().unwrap_or_default());
     if key.is_some_and(|key| key.is_empty() || key.len() > 200) {
         let what = "`Idempotency-Key` is a text of 1 to 200 letters";
@@ -316,7 +319,7 @@ pub async fn resume(
         .await?;
     let stop = api.stop.clone();
     go(&api, move |engine, config| {
-        let report = engine.resume_as(&run, &stop, &mut |_| {})?;
+        let report = engine.resume_as(&run, &stop, &mut |event| heard(engine, config, event))?;
         hand_in(engine, config, &report);
         Ok(())
     });

@@ -93,7 +93,8 @@ export async function view(context) {
       return h("div", { class: "decide" }, all ? null : run,
         h("p", null, mark(all ? "it would be refused" : `${refused.map((item) => item.operation.name).join(", ")} would be refused`, "bad"),
           all ? " What stands in the way is told below." : " The others run; what stands in the way is told below."),
-        !force && plans.forcible(plan) ? act("Plan it all the same …", async () => {
+        !force && plans.forcible(plan) && !context.may("admin") ? h("p", { class: "quiet" }, "Whoever has the role admin may plan it all the same.") : null,
+        !force && plans.forcible(plan) && context.may("admin") ? act("Plan it all the same …", async () => {
           const sure = await ask({
             title: "Override the guard?",
             body: [h("p", null, "What stands in the way is there to protect your data. Read it first; the run is still remembered and can be put back as the plan says.")],

@@ -27,12 +27,15 @@ function alerts(all) {
       seen.add(key);
       if (["failed", "interrupted", "refused"].includes(done.status)) {
         const error = done.errors[0] ?? done.warnings[0] ?? done.reason ?? "";
-        found.push({ tone: done.status === "refused" ? "warn" : "bad", to: `runs/${run.run_id}`, what: `${done.operation} ${
+        found.push({ tone: done.status === "refused" ? "warn" : "bad", to: `runs/${run.run_id}`, operation: done.operation, what: `${done.operation} ${
           { failed: "failed", interrupted: "was interrupted", refused: "was refused" }[done.status]}`, why: error, at: run.metadata.started_at });
       }
     }
   }
+  // What one of these runs tells is said once, not again as an alarm, nor as the failure of its schedule.
+  const told = new Set(found.map((one) => one.to));
   for (const one of all.status.alerts ?? []) {
+    if (found.some((run) => one.id === `failed/${run.operation}`)) continue;
     const database = all.databases.find((known) => one.id.endsWith(`/${known.name}`));
     found.push({ tone: one.level === "critical" ? "bad" : "warn", to: database ? `databases/${encodeURIComponent(database.name)}` : "findings", what: one.title, why: "", at: one.since });
   }
@@ -40,7 +43,7 @@ function alerts(all) {
     if (one.approval_needed && one.enabled) {
       found.push({ tone: "warn", to: `schedules/${encodeURIComponent(one.name)}`, what: `${one.name} waits for an approval`, why: one.approval_needed });
     }
-    if (one.last?.state === "failed" && one.enabled) {
+    if (one.last?.state === "failed" && one.enabled && !told.has(`runs/${one.last.run}`)) {
       found.push({ tone: "bad", to: `schedules/${encodeURIComponent(one.name)}`, what: `the schedule ${one.name} failed`, why: one.last.why ?? "", at: one.last.due });
     }
   }

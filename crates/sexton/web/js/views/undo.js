@@ -61,12 +61,15 @@ async function one(context, run) {
   const shown = await api.get(`runs/${encodeURIComponent(run)}/undo`);
   const number = plans.matched(shown.plan);
   const clash = shown.points.reduce((sum, entry) => sum + entry.conflicts.length, 0);
+  const all = shown.points.every((entry) => !entry.more_conflicts);
+  // As things are now; with more conflicts than are told it is only known that some stay behind.
+  const back = number && clash ? (all ? `${count(number - clash)} of ${rows(number)}` : `what can be of ${rows(number)}`) : rows(number);
   const skipped = shown.plan.items.filter((item) => item.skipped);
   const nothing = skipped.length === shown.plan.items.length;
-  const go = act(number ? `Put back ${rows(number)} …` : "Put it back …", async () => {
+  const go = act(number ? `Put back ${back} …` : "Put it back …", async () => {
     const sure = await ask({
-      title: "Put it back?", action: number ? `Put back ${rows(number)}` : "Put it back",
-      body: [h("p", null, clash ? `${count(clash)} of them cannot go back as things are now, and are told in the report. The others do.` : "Every row goes back as it was."),
+      title: "Put it back?", action: number ? `Put back ${back}` : "Put it back",
+      body: [h("p", null, clash ? `${all ? "" : "More than "}${count(clash)} of them cannot go back as things are now, and are told in the report. The others do.` : "Every row goes back as it was."),
         h("p", { class: "quiet" }, "Rows that are put back are exempt from being swept again.")],
     });
     if (!sure) return;
