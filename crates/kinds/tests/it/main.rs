@@ -97,6 +97,7 @@ mod transfer_kit;
 mod transfer_law;
 mod transfer_online;
 mod transfer_quirks;
+mod transfer_values;
 mod undo;
 mod upkeep_trouble;
 mod vacuum;
