@@ -6,6 +6,7 @@ use serde_json::json;
 
 fn sorted(mut all: Vec<String>) -> Vec<String> {
     all.sort();
+    all.dedup();
     all
 }
 
