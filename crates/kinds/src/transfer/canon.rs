@@ -4,7 +4,8 @@
 //! floats only to the bit.
 
 use super::convert::Rule;
-use super::profile::{is_json, uuid};
+use super::documents::is_json;
+use super::profile::uuid;
 use targets::db::{Cell, Seen};
 
 /// A hash of 128 bits that is fed piece by piece. It finds accidents, not attacks.
@@ -62,8 +63,10 @@ pub fn sent(rule: &Rule, cell: &Cell, mix: &mut Mix) {
         (Rule::Number(_), Cell::Int(number)) => decimal(&number.to_string(), mix),
         (Rule::Number(_), Cell::Text(text)) => decimal(text, mix),
         (Rule::Json(false), Cell::Text(text)) => document(text, mix),
-        (Rule::Clock, Cell::Text(text)) => mix.word(super::convert::clock(text).unwrap_or(-1) as u64),
-        (Rule::Single, Cell::Real(number)) => real(f64::from(*number as f32), mix),
+        (Rule::Clock(_), Cell::Text(text)) => {
+            mix.word(super::convert::clock(text).map_or(-1, |(micros, _)| micros) as u64);
+        }
+        (Rule::Padded(_), Cell::Text(text)) => unpadded(text, mix),
         (Rule::Double | Rule::Single, Cell::Int(number)) => real(*number as f64, mix),
         (_, Cell::Bool(flag)) => mix.word(u64::from(*flag)),
         (_, Cell::Int(number)) => mix.word(*number as u64),
@@ -91,6 +94,7 @@ pub fn found(rule: &Rule, seen: &Seen, mix: &mut Mix) {
         (_, Seen::Int(number)) => mix.word(*number as u64),
         (_, Seen::Real(number)) => real(*number, mix),
         (Rule::Json(false), Seen::Text(text)) => document(text, mix),
+        (Rule::Padded(_), Seen::Text(text)) => unpadded(text, mix),
         (_, Seen::Text(text)) => mix.bytes(text.as_bytes()),
         (_, Seen::Blob(bytes) | Seen::BrokenText(bytes)) => mix.bytes(bytes),
         (Rule::Number(_), Seen::Raw { bytes, .. }) => numeric(bytes, mix),
@@ -108,9 +112,14 @@ pub fn found(rule: &Rule, seen: &Seen, mix: &mut Mix) {
             let days = (*bytes).try_into().map(i32::from_be_bytes).unwrap_or_default();
             mix.word((i64::from(days) + EPOCH_DAYS) as u64);
         }
-        (Rule::Clock, Seen::Raw { bytes, .. }) => mix.word(number(bytes) as u64),
+        (Rule::Clock(_), Seen::Raw { bytes, .. }) => mix.word(number(bytes) as u64),
         (_, Seen::Raw { bytes, .. }) => mix.bytes(bytes),
     }
+}
+
+/// Blanks at the end are the server's.
+fn unpadded(text: &str, mix: &mut Mix) {
+    mix.bytes(text.trim_end_matches(' ').as_bytes());
 }
 
 fn real(number: f64, mix: &mut Mix) {
@@ -208,6 +217,28 @@ fn document(text: &str, mix: &mut Mix) {
     }
 }
 
+/// What is open in a document that is read.
+enum Open {
+    /// Its members, and the key of the next one.
+    Object(Vec<(u64, u64)>, u64),
+    /// What its items came to so far.
+    Array(Mix),
+}
+
+fn object(mut members: Vec<(u64, u64)>) -> u64 {
+    // of equal keys the last one counts
+    members.reverse();
+    members.sort_by_key(|(key, _)| *key);
+    members.dedup_by_key(|(key, _)| *key);
+    let mut mix = Mix::default();
+    mix.word(1);
+    for (key, value) in members {
+        mix.word(key);
+        mix.word(value);
+    }
+    mix.0
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -229,46 +260,80 @@ impl Reader<'_> {
         (self.next()? == byte).then(|| self.at += 1)
     }
 
+    /// A document, however deep it is nested: what is open is kept here and not on the stack.
     fn value(&mut self) -> Option<u64> {
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            let mut done = match self.next()? {
+                b'{' => {
+                    self.at += 1;
+                    if self.next()? != b'}' {
+                        let key = self.key()?;
+                        open.push(Open::Object(Vec::new(), key));
+                        continue;
+                    }
+                    self.at += 1;
+                    object(Vec::new())
+                }
+                b'[' => {
+                    self.at += 1;
+                    let mut mix = Mix::default();
+                    mix.word(2);
+                    if self.next()? != b']' {
+                        open.push(Open::Array(mix));
+                        continue;
+                    }
+                    self.at += 1;
+                    mix.word(3);
+                    mix.0
+                }
+                _ => self.scalar()?,
+            };
+            // what is open goes on behind it, or ends with it
+            loop {
+                let ends = match open.last_mut() {
+                    None => return Some(done),
+                    Some(Open::Object(members, key)) => {
+                        members.push((*key, done));
+                        b'}'
+                    }
+                    Some(Open::Array(mix)) => {
+                        mix.word(done);
+                        b']'
+                    }
+                };
+                let next = self.next()?;
+                self.at += 1;
+                if next == b',' {
+                    if let Some(Open::Object(_, key)) = open.last_mut() {
+                        *key = self.key()?;
+                    }
+                    break;
+                }
+                if next != ends {
+                    return None;
+                }
+                done = match open.pop()? {
+                    Open::Object(members, _) => object(members),
+                    Open::Array(mut mix) => {
+                        mix.word(3);
+                        mix.0
+                    }
+                };
+            }
+        }
+    }
+
+    fn key(&mut self) -> Option<u64> {
+        self.blank();
+        let key = self.string()?;
+        self.eat(b':')?;
+        Some(key)
+    }
+
+    fn scalar(&mut self) -> Option<u64> {
         let mut mix = Mix::default();
         match self.next()? {
-            b'{' => {
-                self.at += 1;
-                let mut members: Vec<(u64, u64)> = Vec::new();
-                while self.next()? != b'}' {
-                    if !members.is_empty() {
-                        self.eat(b',')?;
-                    }
-                    self.blank();
-                    let key = self.string()?;
-                    self.eat(b':')?;
-                    members.push((key, self.value()?));
-                }
-                self.at += 1;
-                // of equal keys the last one counts
-                members.reverse();
-                members.sort_by_key(|(key, _)| *key);
-                members.dedup_by_key(|(key, _)| *key);
-                mix.word(1);
-                members.iter().for_each(|(key, value)| {
-                    mix.word(*key);
-                    mix.word(*value);
-                });
-            }
-            b'[' => {
-                self.at += 1;
-                mix.word(2);
-                let mut first = true;
-                while self.next()? != b']' {
-                    if !first {
-                        self.eat(b',')?;
-                    }
-                    first = false;
-                    mix.word(self.value()?);
-                }
-                self.at += 1;
-                mix.word(3);
-            }
             b'"' => return self.string(),
             b't' | b'f' | b'n' => {
                 let from = self.at;
@@ -348,10 +413,13 @@ mod tests {
             ("\"1\"", "1"),
             ("{}", "[]"),
             ("null", "\"null\""),
+            ("[[],[]]", "[[[]]]"),
             (r#"{"a":{"b":1}}"#, r#"{"a":1,"b":1}"#),
         ] {
             assert_ne!(hash(one), hash(other), "{one} {other}");
         }
+        let nested = |levels| of_cell(&rule, Cell::Text(&("[".repeat(levels) + "{}" + &"]".repeat(levels))));
+        assert_ne!(nested(5_000), nested(4_999), "whatever the stack");
         let raw = |text: &str| [&[1_u8][..], text.as_bytes()].concat();
         let stored = raw(r#"{"a": 1, "b": 2}"#);
         assert_eq!(of_seen(&rule, Seen::Raw { type_id: 3802, bytes: &stored }), hash(r#"{"b":2,"a":1}"#));
@@ -377,7 +445,7 @@ mod tests {
 
     #[test]
     fn times_are_counted_from_one_moment() {
-        let rule = Rule::Moment(None, Zone::Utc);
+        let rule = Rule::Moment(None, Zone::Utc, 6);
         let bytes = 0_i64.to_be_bytes();
         assert_eq!(
             of_seen(&rule, Seen::Raw { type_id: 1184, bytes: &bytes }),

@@ -390,25 +390,25 @@ fn instead<'a>(
 /// What is left of a value that was too much.
 fn cut<'a>(rule: &Rule, misfit: Misfit, value: Seen<'a>, scratch: &'a mut String) -> Option<Cell<'a>> {
     match (rule, misfit, value) {
-        (Rule::Text(most), Misfit::TooLong | Misfit::ZeroCharacter, Seen::Text(text)) => {
+        (
+            Rule::Text(most) | Rule::Padded(most),
+            Misfit::TooLong | Misfit::ZeroCharacter,
+            Seen::Text(text),
+        ) => {
             scratch.clear();
             let kept = text.chars().filter(|letter| *letter != '\0');
             scratch.extend(kept.take(most.map_or(usize::MAX, |most| most as usize)));
             Some(Cell::Text(scratch))
         }
-        (Rule::Text(most), Misfit::BrokenText, Seen::BrokenText(bytes)) => {
+        (Rule::Text(most) | Rule::Padded(most), Misfit::BrokenText, Seen::BrokenText(bytes)) => {
             scratch.clear();
             let text = String::from_utf8_lossy(bytes);
             let kept = text.chars().filter(|letter| *letter != '\0');
             scratch.extend(kept.take(most.map_or(usize::MAX, |most| most as usize)));
             Some(Cell::Text(scratch))
         }
-        (Rule::Moment(_, zone), Misfit::TooFine, Seen::Text(text)) => {
-            let told = targets::db::civil::read(text.as_bytes())?;
-            match told.zoned {
-                true => Some(Cell::Moment(told.micros)),
-                false => super::convert::at(zone, told.micros).ok().map(Cell::Moment),
-            }
+        (Rule::Moment(..) | Rule::Clock(_) | Rule::Single, Misfit::TooFine, value) => {
+            super::convert::whole(rule, value, scratch).ok().map(|(cell, _)| cell)
         }
         (Rule::Day, Misfit::TooFine, Seen::Text(text)) => {
             let told = targets::db::civil::read(text.as_bytes())?;
@@ -428,9 +428,9 @@ fn cut<'a>(rule: &Rule, misfit: Misfit, value: Seen<'a>, scratch: &'a mut String
 }
 
 /// A decimal with its last digits cut off; none where it is written with an exponent.
-fn fewer(text: &str, scale: u32) -> Option<String> {
+fn fewer(text: &str, scale: i32) -> Option<String> {
     let (whole, fraction) = text.split_once('.')?;
-    let kept = fraction.get(..(scale as usize).min(fraction.len()))?;
+    let kept = fraction.get(..usize::try_from(scale).ok()?.min(fraction.len()))?;
     let plain = !text.contains(['e', 'E']);
     plain.then(|| if kept.is_empty() { whole.to_owned() } else { format!("{whole}.{kept}") })
 }

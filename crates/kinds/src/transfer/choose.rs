@@ -200,11 +200,15 @@ fn by_values(profile: &Profile) -> Type {
     }
 }
 
-/// Numbers of both classes: a float where it holds the integers exactly, else a decimal.
+/// Numbers of both classes: a float where it holds the integers exactly, else a decimal; where some of them are infinite, which no
+/// decimal is before PostgreSQL 14, a text.
 fn whole_or_float(profile: &Profile) -> Type {
     const EXACT: i64 = 1 << 53;
     match profile.range {
-        Some((least, most)) if least < -EXACT || most > EXACT => Type::Numeric(None),
+        Some((least, most)) if least < -EXACT || most > EXACT => match profile.infinite {
+            0 => Type::Numeric(None),
+            _ => Type::Text,
+        },
         _ => Type::Double,
     }
 }
@@ -266,7 +270,8 @@ fn decimal(profile: &Profile, size: Option<(u32, u32)>) -> Meant {
         return instead(profile, odd(profile, "decimal numbers", numbers));
     }
     if profile.infinite > 0 {
-        return Err((Type::Double, format!("{} of its numbers are infinite", profile.infinite)));
+        let typ = if profile.texts > 0 { Type::Text } else { whole_or_float(profile) };
+        return Err((typ, format!("{} of its numbers are infinite", profile.infinite)));
     }
     let Some((precision, scale)) = size else { return Ok(Type::Numeric(None)) };
     let (least, most) = profile.range.unwrap_or((0, 0));
@@ -360,9 +365,9 @@ fn json(profile: &Profile) -> Meant {
     if profile.values() != profile.texts + numbers || !texts {
         return instead(profile, odd(profile, "JSON", 0));
     }
-    match profile.escaped_zeros {
+    match profile.odd_escapes {
         0 => Ok(Type::Jsonb),
-        count => Err((Type::Json, format!("{count} of its documents have an escaped zero character"))),
+        count => Err((Type::Json, format!("{count} of its documents have escapes that are no characters"))),
     }
 }
 

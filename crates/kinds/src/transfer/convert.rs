@@ -4,7 +4,8 @@
 //! or guessed; what happens to a misfit is for a policy to say.
 
 use super::choose::Type;
-use super::profile::{self, is_json};
+use super::documents::{is_json, odd_escape};
+use super::profile;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -21,25 +22,29 @@ pub enum Rule {
     Whole(i64, i64),
     /// As a float.
     Double,
-    /// As a float of half the size, which rounds.
+    /// As a float of half the size.
     Single,
-    /// As a decimal number, with at most so many digits before and after the point.
-    Number(Option<(u32, u32)>),
+    /// As a decimal number, with at most so many digits, and so many of them after the point: less than none where it counts in tens,
+    /// hundreds and so on, and more than all of them where it is a small fraction.
+    Number(Option<(u32, i32)>),
     /// As a text, of at most so many characters.
     Text(Option<u32>),
+    /// The same, but blanks at the end count for nothing.
+    Padded(Option<u32>),
     /// As bytes.
     Bytes,
     /// As a uuid.
     Uuid,
     /// As the id of a row of this table, made a uuid where it is none.
     Id(String),
-    /// As a moment: numbers count so many microseconds since 1970, texts without a zone are what clocks here showed.
-    Moment(Option<i64>, Zone),
+    /// As a moment: numbers count so many microseconds since 1970, texts without a zone are what clocks here showed, and there are so
+    /// many digits of a second.
+    Moment(Option<i64>, Zone, u32),
     /// As a day.
     Day,
-    /// As a time of the day.
-    Clock,
-    /// As a JSON document; kept as it is written, with escaped zero characters too.
+    /// As a time of the day, with so many digits of a second.
+    Clock(u32),
+    /// As a JSON document; kept as it is written, with escapes that are no characters, too.
     Json(bool),
     /// As one of these words.
     Label(Vec<String>),
@@ -56,19 +61,25 @@ impl Rule {
             Type::Integer => Rule::Whole(i64::from(i32::MIN), i64::from(i32::MAX)),
             Type::Bigint => Rule::Whole(i64::MIN, i64::MAX),
             Type::Double => Rule::Double,
-            Type::Numeric(size) => Rule::Number(size),
+            Type::Numeric(size) => Rule::Number(size.map(|(precision, scale)| (precision, scale as i32))),
             Type::Text => Rule::Text(None),
             Type::Varchar(most) => Rule::Text(Some(most)),
             Type::Bytea => Rule::Bytes,
             Type::Uuid => Rule::Uuid,
-            Type::Timestamptz => Rule::Moment(epoch, zone.clone()),
+            Type::Timestamptz => Rule::Moment(epoch, zone.clone(), MICROSECOND),
             Type::Date => Rule::Day,
-            Type::Time => Rule::Clock,
+            Type::Time => Rule::Clock(MICROSECOND),
             Type::Json => Rule::Json(true),
             Type::Jsonb => Rule::Json(false),
         }
     }
 }
+
+/// The digits of a second down to a microsecond.
+pub const MICROSECOND: u32 = 6;
+/// The moments that PostgreSQL knows, from 4714 BC on: it knows later ones than can be counted here, and the last one that can be
+/// stands for its `infinity`.
+const MOMENTS: std::ops::Range<i64> = -210_866_803_200_000_000..i64::MAX;
 
 /// Where clocks showed the times that have no zone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -181,7 +192,8 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
         (_, Seen::BrokenText(_)) => Err(Misfit::BrokenText),
         (_, Seen::Blob(_) | Seen::Raw { .. }) => Err(Misfit::Unreadable),
         (Rule::Text(most), Seen::Text(text)) => limited(text, *most),
-        (Rule::Text(most), value) => {
+        (Rule::Padded(most), Seen::Text(text)) => limited(text.trim_end_matches(' '), *most),
+        (Rule::Text(most) | Rule::Padded(most), value) => {
             write_number(value, scratch);
             limited(scratch, *most)
         }
@@ -208,36 +220,20 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             write_number(value, scratch);
             Ok(Cell::Text(scratch))
         }
-        (Rule::Clock, Seen::Text(text)) => {
-            let micros = clock(text).ok_or(Misfit::Unreadable)?;
-            let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-            let _ = write!(
-                renewed(scratch),
-                "{:02}:{:02}:{:02}.{rest:06}",
-                seconds / 3_600,
-                seconds / 60 % 60,
-                seconds % 60
-            );
-            Ok(Cell::Text(scratch))
-        }
-        (Rule::Single, Seen::Real(number)) => single(number),
-        (Rule::Single, Seen::Int(number)) if number.unsigned_abs() <= 1 << 24 => {
-            Ok(Cell::Real(number as f64))
-        }
-        (Rule::Single, Seen::Int(_)) => Err(Misfit::OutOfRange),
-        (Rule::Single, Seen::Text(text)) if profile::is_decimal(text) => {
-            single(text.parse().map_err(|_| Misfit::Unreadable)?)
-        }
+        (Rule::Clock(_) | Rule::Moment(..) | Rule::Single, value) => match whole(rule, value, scratch)? {
+            (cell, false) => Ok(cell),
+            (_, true) => Err(Misfit::TooFine),
+        },
         (Rule::Double, Seen::Real(number)) => Ok(Cell::Real(number)),
         (Rule::Double, Seen::Int(number)) if number.unsigned_abs() <= 1 << 53 => {
             Ok(Cell::Real(number as f64))
         }
         (Rule::Double, Seen::Int(_)) => Err(Misfit::OutOfRange),
-        (Rule::Double, Seen::Text(text)) if profile::is_decimal(text) => {
-            text.parse().map(Cell::Real).map_err(|_| Misfit::Unreadable)
-        }
+        (Rule::Double, Seen::Text(text)) if profile::is_decimal(text) => finite(text).map(Cell::Real),
+        (Rule::Number(None), Seen::Int(number)) => Ok(Cell::Int(number)),
         (Rule::Number(size), Seen::Int(number)) => {
-            within(*size, number.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1), 0)?;
+            write_number(value, scratch);
+            sized(*size, scratch)?;
             Ok(Cell::Int(number))
         }
         (Rule::Number(size), Seen::Real(number)) if number.is_finite() => {
@@ -263,15 +259,6 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             Some(_) => Err(Misfit::TooFine),
             None => Err(Misfit::Unreadable),
         },
-        (Rule::Moment(_, zone), Seen::Text(text)) => match civil::read(text.as_bytes()) {
-            Some(told) if told.cut => Err(Misfit::TooFine),
-            Some(told) if told.zoned => Ok(Cell::Moment(told.micros)),
-            Some(told) => at(zone, told.micros).map(Cell::Moment),
-            None => Err(Misfit::Unreadable),
-        },
-        (Rule::Moment(Some(unit), _), Seen::Int(number)) => {
-            number.checked_mul(*unit).map(Cell::Moment).ok_or(Misfit::OutOfRange)
-        }
         (Rule::Json(_), value @ Seen::Int(_)) => {
             write_number(value, scratch);
             Ok(Cell::Text(scratch))
@@ -280,26 +267,93 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             write_number(value, scratch);
             Ok(Cell::Text(scratch))
         }
-        (Rule::Json(escaped_zeros), Seen::Text(text)) => match is_json(text) {
-            true if !escaped_zeros && text.contains("\\u0000") => Err(Misfit::ZeroCharacter),
-            true => Ok(Cell::Text(text)),
-            false => Err(Misfit::Unreadable),
+        (Rule::Json(as_it_is), Seen::Text(text)) => match (is_json(text), odd_escape(text)) {
+            (true, Some(odd)) if !as_it_is => Err(odd),
+            (true, _) => Ok(Cell::Text(text)),
+            (false, _) => Err(Misfit::Unreadable),
         },
         _ => Err(Misfit::Unreadable),
     }
 }
 
-fn single(number: f64) -> Result<Cell<'static>, Misfit> {
-    match number.is_finite() && (number as f32).is_infinite() {
-        true => Err(Misfit::OutOfRange),
-        false => Ok(Cell::Real(number)),
+/// The cell for a value in a column that holds less than there is to many values: what it holds, and whether that is another value.
+/// Times are cut, floats are rounded.
+pub fn whole<'a>(rule: &Rule, value: Seen<'_>, scratch: &'a mut String) -> Result<(Cell<'a>, bool), Misfit> {
+    let coarse = |micros: i64, digits: u32| {
+        let rest = micros.rem_euclid(10_i64.pow(MICROSECOND.saturating_sub(digits)));
+        (micros - rest, rest != 0)
+    };
+    match rule {
+        Rule::Moment(unit, zone, digits) => {
+            let (micros, cut) = moment(*unit, zone, value)?;
+            if !MOMENTS.contains(&micros) {
+                return Err(Misfit::OutOfRange);
+            }
+            let (micros, is_finer) = coarse(micros, *digits);
+            Ok((Cell::Moment(micros), cut || is_finer))
+        }
+        Rule::Clock(digits) => {
+            let Seen::Text(text) = value else { return Err(Misfit::Unreadable) };
+            let (micros, cut) = clock(text).ok_or(Misfit::Unreadable)?;
+            let (micros, is_finer) = coarse(micros, *digits);
+            let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+            let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+            let _ = write!(renewed(scratch), "{hour:02}:{minute:02}:{second:02}.{rest:06}");
+            Ok((Cell::Text(scratch), cut || is_finer))
+        }
+        Rule::Single => {
+            let (number, exact) = match value {
+                Seen::Real(number) => (number, true),
+                Seen::Int(number) => (number as f64, number as f64 as i128 == i128::from(number)),
+                Seen::Text(text) if profile::is_decimal(text) => (finite(text)?, true),
+                _ => return Err(Misfit::Unreadable),
+            };
+            let single = number as f32;
+            if number.is_finite() && single.is_infinite() {
+                return Err(Misfit::OutOfRange);
+            }
+            let single = f64::from(single);
+            Ok((Cell::Real(single), !exact || single.to_bits() != number.to_bits()))
+        }
+        _ => Err(Misfit::Unreadable),
     }
 }
 
-/// A time of the day in microseconds: `23:59`, `23:59:59`, `23:59:59.123456`.
-pub fn clock(text: &str) -> Option<i64> {
+/// A decimal number as a float.
+fn finite(text: &str) -> Result<f64, Misfit> {
+    let number: f64 = text.parse().map_err(|_| Misfit::Unreadable)?;
+    if number.is_finite() { Ok(number) } else { Err(Misfit::OutOfRange) }
+}
+
+/// The moment that a value tells in microseconds, and whether it tells more.
+fn moment(unit: Option<i64>, zone: &Zone, value: Seen<'_>) -> Result<(i64, bool), Misfit> {
+    match (value, unit) {
+        (Seen::Text(text), _) => {
+            let told = civil::read(text.as_bytes()).ok_or(Misfit::Unreadable)?;
+            let micros = if told.zoned { told.micros } else { at(zone, told.micros)? };
+            Ok((micros, told.cut))
+        }
+        (Seen::Int(number), Some(unit)) => {
+            number.checked_mul(unit).map(|micros| (micros, false)).ok_or(Misfit::OutOfRange)
+        }
+        (Seen::Real(number), Some(unit)) => {
+            // the float nearest to so many microseconds means them
+            let micros = (number * unit as f64).round();
+            match micros.abs() < 9e18 {
+                true if micros / unit as f64 == number => Ok((micros as i64, false)),
+                true => Ok(((number * unit as f64).floor() as i64, true)),
+                false => Err(Misfit::OutOfRange),
+            }
+        }
+        _ => Err(Misfit::Unreadable),
+    }
+}
+
+/// A time of the day in microseconds, and whether it tells more: `23:59`, `23:59:59`, `23:59:59.123456`.
+pub fn clock(text: &str) -> Option<(i64, bool)> {
     let whole = format!("1970-01-01T{text}");
-    civil::read(whole.as_bytes()).filter(|told| !told.zoned && !told.cut && !told.day).map(|told| told.micros)
+    let told = civil::read(whole.as_bytes()).filter(|told| !told.zoned && !told.day)?;
+    Some((told.micros, told.cut))
 }
 
 fn limited(text: &str, most: Option<u32>) -> Result<Cell<'_>, Misfit> {
@@ -332,23 +386,24 @@ fn write_number(value: Seen<'_>, scratch: &mut String) {
 }
 
 /// A decimal against the digits of its column.
-fn sized(size: Option<(u32, u32)>, text: &str) -> Result<(), Misfit> {
-    if size.is_none() {
-        return Ok(());
-    }
+fn sized(size: Option<(u32, i32)>, text: &str) -> Result<(), Misfit> {
+    let Some((precision, scale)) = size else { return Ok(()) };
     let digits = text.trim_start_matches(['-', '+']);
     let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
     let exponent: i64 = exponent.parse().map_err(|_| Misfit::Unreadable)?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let whole = whole.trim_start_matches('0').len() as i64 + exponent;
-    let fraction = fraction.trim_end_matches('0').len() as i64 - exponent;
-    within(size, whole.max(0) as u32, fraction.max(0) as u32)
-}
-
-fn within(size: Option<(u32, u32)>, whole: u32, fraction: u32) -> Result<(), Misfit> {
-    match size {
-        Some((_, scale)) if fraction > scale => Err(Misfit::TooFine),
-        Some((precision, scale)) if whole > precision - scale => Err(Misfit::OutOfRange),
+    let written = || whole.bytes().chain(fraction.bytes());
+    let (Some(first), Some(last)) =
+        (written().position(|digit| digit != b'0'), written().rev().position(|digit| digit != b'0'))
+    else {
+        return Ok(());
+    };
+    // how many digits are before the point, and how many after it: less than none where the others are zeros
+    let before = whole.len() as i64 + exponent - first as i64;
+    let after = fraction.len() as i64 - exponent - last as i64;
+    match (i64::from(precision), i64::from(scale)) {
+        (precision, scale) if before + scale > precision => Err(Misfit::OutOfRange),
+        (_, scale) if after > scale => Err(Misfit::TooFine),
         _ => Ok(()),
     }
 }
@@ -412,7 +467,7 @@ mod tests {
         assert_eq!(read(&Rule::Bytes, Seen::Text("x")), shown(Cell::Bytes(b"x")));
         assert_eq!(read(&Rule::Bytes, Seen::BrokenText(&[0xff])), shown(Cell::Bytes(&[0xff])));
         assert_eq!(read(&Rule::Day, Seen::Text("1970-01-02")), shown(Cell::Day(1)));
-        let seconds = Rule::Moment(Some(1_000_000), Zone::Utc);
+        let seconds = Rule::Moment(Some(1_000_000), Zone::Utc, 6);
         assert_eq!(read(&seconds, Seen::Int(2)), shown(Cell::Moment(2_000_000)));
         assert_eq!(
             read(&seconds, Seen::Text("1970-01-01T00:00:01+01:00")),
@@ -420,11 +475,26 @@ mod tests {
         );
         assert_eq!(read(&Rule::Json(true), Seen::Text("\"\\u0000\"")), shown(Cell::Text("\"\\u0000\"")));
         assert_eq!(read(&Rule::Double, Seen::Null), shown(Cell::Null));
+        assert_eq!(read(&Rule::Json(true), Seen::Text("\"\\ud83d\"")), shown(Cell::Text("\"\\ud83d\"")));
+        assert_eq!(read(&Rule::Single, Seen::Text("-0.5")), shown(Cell::Real(-0.5)));
+        assert_eq!(read(&Rule::Single, Seen::Int(1 << 40)), shown(Cell::Real((1_i64 << 40) as f64)));
+        assert_eq!(read(&Rule::Number(Some((2, 5))), Seen::Text("0.00099")), shown(Cell::Text("0.00099")));
+        assert_eq!(read(&Rule::Number(Some((2, 5))), Seen::Int(0)), shown(Cell::Int(0)));
+        assert_eq!(read(&Rule::Number(Some((5, -2))), Seen::Int(9_999_900)), shown(Cell::Int(9_999_900)));
+        assert_eq!(
+            read(&Rule::Moment(None, Zone::Utc, 3), Seen::Text("1970-01-01T00:00:00.001")),
+            shown(Cell::Moment(1_000))
+        );
+        assert_eq!(
+            read(&seconds, Seen::Real(1_700_000_000.123_456)),
+            shown(Cell::Moment(1_700_000_000_123_456))
+        );
+        assert_eq!(read(&Rule::Padded(Some(2)), Seen::Text("ab  ")), shown(Cell::Text("ab")));
     }
 
     #[test]
     fn what_does_not_fit_has_its_reason() {
-        let moment = Rule::Moment(None, Zone::Utc);
+        let moment = Rule::Moment(None, Zone::Utc, 6);
         for (rule, value, misfit) in [
             (Rule::Whole(0, 10), Seen::Int(11), Misfit::OutOfRange),
             (Rule::Whole(0, 10), Seen::Text("N/A"), Misfit::Unreadable),
@@ -447,6 +517,27 @@ mod tests {
             (moment, Seen::Int(5), Misfit::Unreadable),
             (Rule::Json(false), Seen::Text("\"\\u0000\""), Misfit::ZeroCharacter),
             (Rule::Json(true), Seen::Text("{a:1}"), Misfit::Unreadable),
+            (Rule::Json(false), Seen::Text("\"\\ud83d\""), Misfit::BrokenText),
+            (Rule::Single, Seen::Real(0.1), Misfit::TooFine),
+            (Rule::Single, Seen::Real(1e300), Misfit::OutOfRange),
+            (Rule::Single, Seen::Real(1e-300), Misfit::TooFine),
+            (Rule::Single, Seen::Int(16_777_217), Misfit::TooFine),
+            (Rule::Single, Seen::Text("16777217"), Misfit::TooFine),
+            (Rule::Single, Seen::Int(i64::MAX), Misfit::TooFine),
+            (Rule::Double, Seen::Text("1e400"), Misfit::OutOfRange),
+            (Rule::Number(Some((2, 5))), Seen::Real(0.001), Misfit::OutOfRange),
+            (Rule::Number(Some((2, 5))), Seen::Int(1), Misfit::OutOfRange),
+            (Rule::Number(Some((5, -2))), Seen::Int(150), Misfit::TooFine),
+            (Rule::Number(Some((5, -2))), Seen::Text("1e7"), Misfit::OutOfRange),
+            (Rule::Number(Some((4, 2))), Seen::Real(12_345.678), Misfit::OutOfRange),
+            (Rule::Moment(None, Zone::Utc, 3), Seen::Text("2024-01-01T00:00:00.0001"), Misfit::TooFine),
+            (Rule::Moment(Some(1), Zone::Utc, 6), Seen::Int(i64::MAX), Misfit::OutOfRange),
+            (Rule::Moment(Some(1), Zone::Utc, 6), Seen::Int(-210_866_803_200_000_001), Misfit::OutOfRange),
+            (Rule::Moment(Some(1_000_000), Zone::Utc, 6), Seen::Real(1.234_567_8), Misfit::TooFine),
+            (Rule::Moment(Some(1_000_000), Zone::Utc, 6), Seen::Real(1e300), Misfit::OutOfRange),
+            (Rule::Clock(0), Seen::Text("12:30:00.5"), Misfit::TooFine),
+            (Rule::Clock(6), Seen::Text("12:30:00.1234567"), Misfit::TooFine),
+            (Rule::Padded(Some(2)), Seen::Text("abc"), Misfit::TooLong),
         ] {
             assert_eq!(read(&rule, value), Err(misfit), "{rule:?} {value:?}");
         }
@@ -456,7 +547,7 @@ mod tests {
     fn times_without_a_zone_are_what_clocks_there_showed() {
         // W-095
         let new_york = jiff::tz::TimeZone::get("America/New_York").unwrap();
-        let rule = Rule::Moment(None, Zone::Named(new_york));
+        let rule = Rule::Moment(None, Zone::Named(new_york), 6);
         assert_eq!(
             read(&rule, Seen::Text("2024-01-15 12:00:00")),
             shown(Cell::Moment(1_705_338_000_000_000))

@@ -101,6 +101,9 @@ pub struct NewIndex {
     pub name: String,
     /// Its statement, which does nothing where it is there.
     pub sql: String,
+    /// The columns of which no two rows have the same; none where it is about something else, or not about all rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique: Vec<String>,
     /// What makes a key of it.
     pub key: Option<String>,
     /// Why it is otherwise than in the source.

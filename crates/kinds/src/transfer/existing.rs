@@ -1,10 +1,13 @@
 //! Tables that are there already, made by the application or a script: source and target are matched by name, and each value becomes
 //! one of the column's own type. What the target demands is kept, and its checks are asked of the server before anything is copied.
 
+use super::choose;
 use super::convert::{Rule, Zone};
 use super::design::{Design, NewColumn, NewReference, NewTable};
 use super::naming::snake;
 use super::options::{Options, zone};
+use super::profile::Profile;
+use super::sequences::{self, Counter};
 use super::source::{Source, SourceTable};
 use super::types;
 use engine::{Error, Finding, Result};
@@ -20,19 +23,20 @@ pub struct Demands {
     pub release: Vec<String>,
     /// See `release`.
     pub restore: Vec<String>,
-    /// Statements that let ids go on.
-    pub sequences: Vec<String>,
+    /// What counts by itself: the statement that lets it go on for each.
+    pub sequences: Vec<(Counter, String)>,
 }
 
 /// Matches source and target.
 pub fn design(
     source: &Source,
     options: &Options,
+    reader: &mut dyn Facts,
     target: &mut dyn Facts,
 ) -> Result<(Design, Demands, Vec<Finding>)> {
     let schema = target.schema()?;
     let into = options.into();
-    let labels = labels(target)?;
+    let types = Types { labels: labels(target)?, domains: domains(target)? };
     let mut findings = Vec::new();
     let mut design = Design::default();
     for table in &source.tables {
@@ -53,7 +57,12 @@ pub fn design(
             ));
             continue;
         };
-        let made = table_of(table, there, options, &labels, &mut findings)?;
+        if let Some(other) = design.tables.iter().find(|made| made.name == there.name) {
+            findings.push(ambiguous(table.name(), &other.source, &there.name.to_string()));
+            continue;
+        }
+        let mut made = table_of(table, there, options, &types, &mut findings)?;
+        findings.extend(count_time(&mut made, reader)?);
         design.tables.push(made);
     }
     let names: Vec<&Table> = design.tables.iter().filter_map(|table| schema.table(&table.name)).collect();
@@ -72,6 +81,52 @@ pub fn there(source: &Source, options: &Options, schema: &Schema) -> (Vec<String
     let (there, missing): (Vec<_>, Vec<_>) = wanted.partition(is_there);
     let names = |all: Vec<&SourceTable>| all.into_iter().map(|table| table.name().to_owned()).collect();
     (names(there), names(missing))
+}
+
+/// Two of the source that become one of the target.
+fn ambiguous(name: &str, other: &str, there: &str) -> Finding {
+    Finding::forbid(
+        "ambiguous",
+        name,
+        format!("it matches `{there}` of the target, and so does `{other}`"),
+        "name what is meant with `rename`, or leave one of them out with `drop = true`, in `map`",
+    )
+}
+
+/// What the numbers of a table count that become times, where nobody says it: what leaves all of them between 1980 and 2100.
+fn count_time(table: &mut NewTable, reader: &mut dyn Facts) -> Result<Vec<Finding>> {
+    let is_open = |column: &&mut NewColumn| matches!(column.rule, Rule::Moment(None, ..));
+    let open: Vec<&mut NewColumn> = table.columns.iter_mut().filter(is_open).collect();
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ends = open.iter().flat_map(|column| ["min", "max"].map(|end| (end, quote(&column.source))));
+    let ends = ends.map(|(end, name)| {
+        format!("{end}(case when typeof({name}) in ('integer', 'real') then cast({name} as integer) end)")
+    });
+    let sql = format!("select {} from ", ends.collect::<Vec<_>>().join(", "));
+    let row = reader.rows(&Sql::new(&sql).name(&table.source))?.into_iter().next().unwrap_or_default();
+    let mut findings = Vec::new();
+    for (column, ends) in open.into_iter().zip(row.chunks(2)) {
+        let [Value::Int(least), Value::Int(most)] = ends else { continue };
+        let seen = Profile { range: Some((*least, *most)), ..Profile::default() };
+        let Some(micros) = choose::epoch(&seen) else { continue };
+        let unit = match micros {
+            1 => "microseconds",
+            1_000 => "milliseconds",
+            _ => "seconds",
+        };
+        findings.push(Finding::note(
+            "epoch",
+            format!("{}.{}", table.source, column.source),
+            format!("its numbers are read as {unit} since 1970"),
+            "say what they count with `epoch` in `map`, where that is wrong",
+        ));
+        if let Rule::Moment(unit, ..) = &mut column.rule {
+            *unit = Some(micros);
+        }
+    }
+    Ok(findings)
 }
 
 fn find_table<'a>(schema: &'a Schema, into: &str, name: &str) -> Option<&'a Table> {
@@ -98,10 +153,10 @@ fn table_of(
     source: &SourceTable,
     there: &Table,
     options: &Options,
-    labels: &HashMap<String, Vec<String>>,
+    types: &Types,
     findings: &mut Vec<Finding>,
 ) -> Result<NewTable> {
-    let mut columns = Vec::new();
+    let mut columns: Vec<NewColumn> = Vec::new();
     for column in &source.table.columns {
         let own = options.column(source.name(), &column.name);
         if own.is_some_and(|own| own.drop) {
@@ -118,6 +173,10 @@ fn table_of(
             ));
             continue;
         };
+        if let Some(other) = columns.iter().find(|made| made.name == to.name) {
+            findings.push(ambiguous(&place, &other.source, &format!("{}.{}", there.name, to.name)));
+            continue;
+        }
         let zone = zone(own.and_then(|own| own.zone.as_deref()).or(options.zone.as_deref()))?;
         let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros());
         columns.push(NewColumn {
@@ -126,7 +185,7 @@ fn table_of(
             spelled: to.declared.clone(),
             rule: match options.ids(source, &column.name) {
                 Some(table) => Rule::Id(table),
-                None => rule(to, labels, epoch, &zone),
+                None => types.rule(to, epoch, &zone),
             },
             not_null: to.not_null,
             default: to.default.clone(),
@@ -176,11 +235,34 @@ fn table_of(
     })
 }
 
-fn rule(column: &Column, labels: &HashMap<String, Vec<String>>, epoch: Option<i64>, zone: &Zone) -> Rule {
-    if let Some(labels) = labels.get(column.declared.trim_matches('"')) {
-        return Rule::Label(labels.clone());
+/// The types that the target has of its own, by their names.
+struct Types {
+    /// The labels of enumerations.
+    labels: HashMap<String, Vec<String>>,
+    /// What domains are made of.
+    domains: HashMap<String, String>,
+}
+
+impl Types {
+    fn rule(&self, column: &Column, epoch: Option<i64>, zone: &Zone) -> Rule {
+        let name = column.declared.trim_matches('"');
+        let base = self.domains.get(name).map_or(column.declared.as_str(), String::as_str);
+        if let Some(labels) = self.labels.get(base.trim_matches('"')) {
+            return Rule::Label(labels.clone());
+        }
+        types::rule(base, epoch, zone).unwrap_or_else(|| Rule::Written(column.declared.clone()))
     }
-    types::rule(&column.declared, epoch, zone).unwrap_or_else(|| Rule::Written(column.declared.clone()))
+}
+
+/// The domains, and the types below them.
+fn domains(target: &mut dyn Facts) -> Result<HashMap<String, String>> {
+    let sql = "with recursive base (name, typid, typmod) as ( \
+                 select format_type(t.oid, null), t.typbasetype, t.typtypmod from pg_type t where t.typtype = 'd' \
+                 union all \
+                 select b.name, t.typbasetype, t.typtypmod from base b join pg_type t on t.oid = b.typid where t.typtype = 'd') \
+               select b.name, format_type(b.typid, b.typmod) from base b join pg_type t on t.oid = b.typid where t.typtype <> 'd'";
+    let rows = target.rows(&Sql::new(sql))?;
+    Ok(rows.iter().map(|row| (text(row, 0).trim_matches('"').to_owned(), text(row, 1))).collect())
 }
 
 /// The enumerations and their labels.
@@ -257,22 +339,10 @@ fn demands(tables: &[&Table], order: &[NewTable], target: &mut dyn Facts) -> Res
             }
         }
         let made = order.iter().find(|one| one.name == table.name);
-        for column in &table.columns {
-            let sequence = target.value(
-                &Sql::new("select pg_get_serial_sequence(")
-                    .bind(table.name.quoted())
-                    .text(", ")
-                    .bind(column.name.as_str())
-                    .text(")"),
-            );
-            let Ok(Value::Text(sequence)) = sequence else { continue };
-            let given = made.and_then(|made| made.sequence).unwrap_or(0);
-            demands.sequences.push(format!(
-                "select setval({}, greatest(coalesce(max({column}), 0), {given}, 1), greatest(coalesce(max({column}), 0), {given}) > 0) from {}",
-                super::expression::string(&sequence),
-                table.name.quoted(),
-                column = quote(&column.name),
-            ));
+        let given = made.and_then(|made| made.sequence).unwrap_or(0);
+        for counter in sequences::of(&table.name, target)? {
+            let go_on = counter.go_on(given);
+            demands.sequences.push((counter, go_on));
         }
     }
     Ok(demands)

@@ -28,6 +28,8 @@ pub enum Sort {
     Moment,
     /// A day.
     Day,
+    /// A time of the day.
+    Clock,
     /// A uuid.
     Uuid,
     /// A JSON document.
@@ -42,11 +44,12 @@ impl From<Type> for Sort {
             Type::Boolean => Sort::Bool,
             Type::Smallint | Type::Integer | Type::Bigint => Sort::Whole,
             Type::Double | Type::Numeric(_) => Sort::Number,
-            Type::Text | Type::Varchar(_) | Type::Time => Sort::Text,
+            Type::Text | Type::Varchar(_) => Sort::Text,
             Type::Bytea => Sort::Bytes,
             Type::Uuid => Sort::Uuid,
             Type::Timestamptz => Sort::Moment,
             Type::Date => Sort::Day,
+            Type::Time => Sort::Clock,
             Type::Json | Type::Jsonb => Sort::Json,
         }
     }
@@ -182,6 +185,7 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
         Expr::Between { lhs, not, start, end } => {
             let (left, low) = compared(expr, said(lhs, scope)?, said(start, scope)?)?;
             let (_, high) = compared(expr, said(lhs, scope)?, said(end, scope)?)?;
+            let left = ordered(left);
             let not = if *not { "not " } else { "" };
             Ok(Said::new(format!("{} {not}between {} and {}", left.sql, low.sql, high.sql), Sort::Bool))
         }
@@ -299,6 +303,10 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
         let (left, right) = compared(expr, said(left, scope)?, said(right, scope)?)?;
         Ok(Said::new(format!("{} {word} {}", left.sql, right.sql), Sort::Bool))
     };
+    let orders = |word: &str| {
+        let (left, right) = compared(expr, said(left, scope)?, said(right, scope)?)?;
+        Ok(Said::new(format!("{} {word} {}", ordered(left).sql, right.sql), Sort::Bool))
+    };
     let counts = |word: &str| {
         let (left, right) = (number(left, scope)?, number(right, scope)?);
         let sort = match (left.sort, right.sort) {
@@ -312,7 +320,8 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
             }
             _ => right.sql,
         };
-        if word == "%" && sort != Sort::Whole {
+        // SQLite keeps whole numbers apart in a column of decimals, and divides them as such
+        if matches!(word, "/" | "%") && sort != Sort::Whole {
             return Err(no(expr));
         }
         Ok(Said::new(format!("({} {word} {right})", left.sql), sort))
@@ -322,10 +331,10 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
         Operator::Or => joined("or"),
         Operator::Equals => compares("="),
         Operator::NotEquals => compares("<>"),
-        Operator::Less => compares("<"),
-        Operator::LessEquals => compares("<="),
-        Operator::Greater => compares(">"),
-        Operator::GreaterEquals => compares(">="),
+        Operator::Less => orders("<"),
+        Operator::LessEquals => orders("<="),
+        Operator::Greater => orders(">"),
+        Operator::GreaterEquals => orders(">="),
         Operator::Is | Operator::IsNot => {
             let not = matches!(operator, Operator::IsNot);
             let right = said(right, scope)?;
@@ -358,7 +367,7 @@ fn whole(expr: &Expr, part: Said) -> Outcome {
 
 /// Both sides of a comparison in forms that PostgreSQL compares as SQLite does.
 fn compared(expr: &Expr, left: Said, right: Said) -> Result<(Said, Said), String> {
-    use Sort::{Bool, Bytes, Day, Moment, Null, Number, Text, Uuid, Whole};
+    use Sort::{Bool, Clock, Day, Moment, Null, Number, Text, Uuid, Whole};
     let folded = left.nocase || right.nocase;
     let (left, right) = match (left.sort, right.sort) {
         (a, b) if a == b => (left, right),
@@ -368,7 +377,7 @@ fn compared(expr: &Expr, left: Said, right: Said) -> Result<(Said, Said), String
             let (right, left) = flag(right, left);
             (left, right)
         }
-        (typed @ (Whole | Number | Moment | Day | Uuid), Text) => {
+        (typed @ (Whole | Number | Moment | Day | Clock | Uuid), Text) => {
             let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
             (left, right)
         }
@@ -377,7 +386,7 @@ fn compared(expr: &Expr, left: Said, right: Said) -> Result<(Said, Said), String
             let written = right.literal.clone().filter(|_| typed == Whole).ok_or_else(|| no(expr))?;
             (left, Said::literal(string(&written), Text, &written))
         }
-        (Text, typed @ (Moment | Day | Uuid)) => {
+        (Text, typed @ (Moment | Day | Clock | Uuid)) => {
             let left = read_as(&left, typed).ok_or_else(|| no(expr))?;
             (left, right)
         }
@@ -389,8 +398,15 @@ fn compared(expr: &Expr, left: Said, right: Said) -> Result<(Said, Said), String
     if folded && left.sort == Text && right.sort == Text {
         return Ok((lowered(left), lowered(right)));
     }
-    let _ = Bytes;
     Ok((left, right))
+}
+
+/// What is less than the other side of a comparison or greater: texts go by their bytes, whatever the language of the database.
+fn ordered(part: Said) -> Said {
+    match part.sort {
+        Sort::Text => Said { sql: format!("{} collate \"C\"", part.sql), ..part },
+        _ => part,
+    }
 }
 
 /// A truth value beside a number.
@@ -415,6 +431,8 @@ fn read_as(part: &Said, sort: Sort) -> Option<Said> {
         Sort::Day => civil::read(written.as_bytes())
             .filter(|told| told.day)
             .map(|_| Said::new(format!("date {}", string(written)), Sort::Day)),
+        Sort::Clock => super::convert::clock(written)
+            .map(|_| Said::new(format!("time {}", string(written)), Sort::Clock)),
         Sort::Moment => civil::read(written.as_bytes())
             .filter(|told| !told.cut)
             .map(|told| Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)),
@@ -507,6 +525,8 @@ mod tests {
             known("b", Sort::Bool, false),
             known("d", Sort::Day, false),
             known("at", Sort::Moment, false),
+            known("t", Sort::Clock, false),
+            known("x", Sort::Number, false),
             known("j", Sort::Json, false),
         ]
     }
@@ -530,6 +550,13 @@ mod tests {
             ("d > '2024-01-01'", "\"d\" > date '2024-01-01'"),
             ("n between 1 and 5", "\"n\" between 1 and 5"),
             ("n / s is null", "`n / s` "),
+            ("n / 2 > 1", "(\"n\" / 2) > 1"),
+            ("x / 2 > 1", "`x / 2`"),
+            ("s > 'Z'", "\"s\" collate \"C\" > 'Z'"),
+            ("s between 'a' and 'z'", "\"s\" collate \"C\" between 'a' and 'z'"),
+            ("'Z' < s", "'Z' collate \"C\" < \"s\""),
+            ("e < 'Z'", "lower(\"e\" collate \"C\") collate \"C\" < 'z'"),
+            ("t >= '08:00'", "\"t\" >= time '08:00'"),
             ("typeof(n) = 'integer'", "(case when \"n\" is null then 'null' else 'integer' end) = 'integer'"),
             ("s = 5", "\"s\" = '5'"),
             ("(n is null) + (s is null) = 1", "(((\"n\" is null))::int + ((\"s\" is null))::int) = 1"),

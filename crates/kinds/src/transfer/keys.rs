@@ -89,6 +89,7 @@ fn indexes(
         let folded: Vec<&str> = source.primary.iter().filter_map(|column| source.collation(column)).collect();
         let mut index = NewIndex {
             sql: unique(&name, &table.name, &names(&keys)),
+            unique: keys.clone(),
             key: Some(key("primary key", &name, &table.name)),
             reason: None,
             name,
@@ -158,6 +159,7 @@ fn one(
         sql: unique(&name, &table.name, &names(&keys)),
         key: Some(key("unique", &name, &table.name)),
         reason: None,
+        unique: keys,
         name,
     })
 }
@@ -172,7 +174,7 @@ fn written_index(
 ) -> Result<NewIndex, String> {
     let scope = Scope { columns, exact: written.unique };
     let mut reason = None;
-    let mut parts = Vec::new();
+    let (mut parts, mut bare) = (Vec::new(), Vec::new());
     for part in &written.parts {
         let said = expression::value(&part.expression, scope)?;
         if said.literal.is_some() {
@@ -200,8 +202,9 @@ fn written_index(
             "rtrim" if text => format!("rtrim({})", said.sql),
             other => return Err(format!("the collation `{other}` is the application's own")),
         };
-        let bare = sql.starts_with('"') && sql.ends_with('"') && !sql[1..sql.len() - 1].contains('"');
-        let sql = if bare { sql } else { format!("({sql})") };
+        let column = columns.iter().find(|known| quote(&known.target) == sql);
+        bare.extend(column.map(|known| known.target.clone()));
+        let sql = if column.is_some() { sql } else { format!("({sql})") };
         parts.push(if part.descending { format!("{sql} desc") } else { sql });
     }
     let only = match &written.only {
@@ -215,7 +218,9 @@ fn written_index(
         table.name.quoted(),
         parts.join(", ")
     );
-    Ok(NewIndex { name: name.to_owned(), sql, key: None, reason })
+    let keeps_apart = written.unique && written.only.is_none() && bare.len() == parts.len();
+    let unique = if keeps_apart { bare } else { Vec::new() };
+    Ok(NewIndex { name: name.to_owned(), sql, unique, key: None, reason })
 }
 
 fn reference(
@@ -248,14 +253,9 @@ fn reference(
     sorted.sort();
     // PostgreSQL wants a key or a unique index over just these columns, in any order
     let is_unique = parent.indexes.iter().any(|index| {
-        let listed =
-            index.sql.split_once(" on ").and_then(|(_, rest)| rest.split_once(" (")).map(|(_, list)| list);
-        let mut list: Vec<String> = listed
-            .and_then(|list| list.strip_suffix(')'))
-            .map(|list| list.split(", ").map(unquoted).collect())
-            .unwrap_or_default();
-        list.sort();
-        index.sql.starts_with("create unique") && list == sorted
+        let mut unique = index.unique.clone();
+        unique.sort();
+        unique == sorted
     });
     if !is_unique {
         return Err(format!("`{}` has no unique key over {}", written.parent, own_parent.join(", ")));

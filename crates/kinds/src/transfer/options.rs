@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// The schema of the target in which a rehearsal takes place.
 pub const REHEARSAL: &str = "sexton_rehearsal";
+/// The most seconds that a cut-over may be allowed.
+const LONGEST: f64 = 86_400.0;
 
 /// Options of a transfer: from where, into which schema, what happens to each table, column and kind of dirty value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,8 +60,8 @@ pub struct Options {
     /// How the application is sent to the target at the end of an online transfer, and back by `sexton transfer rollback`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub switch: Option<Switch>,
-    /// The most seconds in which nobody may write at the end of an online transfer; then it goes back. The copy before it may take as long as
-    /// it takes. Default: 300.
+    /// The most seconds in which nobody may write at the end of an online transfer, a day at the most; then it goes back. The copy before
+    /// it may take as long as it takes. Default: 300.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub cut_over_limit: Option<f64>,
@@ -302,6 +304,10 @@ impl Options {
             ));
         }
         zone(options.zone.as_deref())?;
+        if !(0.0..=LONGEST).contains(&options.limit()) {
+            return Err(Error::usage(format!("`cut_over_limit` is {}", options.limit()))
+                .help(format!("write seconds, from 0 to a day ({LONGEST})")));
+        }
         Ok(options)
     }
 

@@ -65,7 +65,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     };
     let Looked { profiles, sizes, ids } = looked;
     let (design, demands, mut findings) = match existing {
-        true => existing::design(&source, options, target)?,
+        true => existing::design(&source, options, first(&mut sessions)?, target)?,
         false => {
             let design = design::design(&source, &profiles, options)?;
             let findings = refusals::of_target(target, options, &design)?;

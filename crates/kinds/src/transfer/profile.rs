@@ -4,6 +4,7 @@
 //! it, and is not tried again after that. Empty texts count apart: whether they are values is for a policy to say. Nothing is
 //! decided here.
 
+use super::documents::{is_json, odd_escape};
 use targets::db::{Seen, civil};
 
 /// Readings that every text of a column still allows.
@@ -76,8 +77,8 @@ pub struct Profile {
     pub naive: u64,
     /// Times with digits beyond the microsecond.
     pub finer: u64,
-    /// JSON with an escaped zero character, which `jsonb` cannot take.
-    pub escaped_zeros: u64,
+    /// JSON with an escape that `jsonb` cannot take.
+    pub odd_escapes: u64,
     /// Blobs.
     pub blobs: u64,
 }
@@ -102,7 +103,7 @@ impl Default for Profile {
             zoned: 0,
             naive: 0,
             finer: 0,
-            escaped_zeros: 0,
+            odd_escapes: 0,
             blobs: 0,
         }
     }
@@ -185,15 +186,10 @@ impl Profile {
             }
         }
         if self.readings.has(Readings::JSON) {
-            self.escaped_zeros += u64::from(text.contains("\\u0000"));
+            self.odd_escapes += u64::from(odd_escape(text).is_some());
             self.readings.drop_unless(Readings::JSON, || is_json(text));
         }
     }
-}
-
-/// A whole JSON document by the grammar.
-pub fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// A truth value as people write it.
@@ -286,7 +282,7 @@ mod tests {
         assert!(!seen(&[Seen::Text("")]).reads_as(Readings::INTEGER), "nothing was read");
         let json = seen(&[Seen::Text("{\"a\": \"\\u0000\"}"), Seen::Text("1")]);
         assert!(json.reads_as(Readings::JSON));
-        assert_eq!(json.escaped_zeros, 1);
+        assert_eq!(json.odd_escapes, 1);
     }
 
     #[test]

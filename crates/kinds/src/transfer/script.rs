@@ -50,6 +50,13 @@ pub fn autovacuum(design: &Design) -> (Vec<String>, Vec<String>) {
     (each("set (autovacuum_enabled = false)"), each("reset (autovacuum_enabled)"))
 }
 
+/// The body of a function, in quotes that it does not hold.
+pub fn body(text: &str) -> String {
+    let tags = std::iter::once("$sexton$".to_owned()).chain((1..).map(|n| format!("$sexton{n}$")));
+    let tag = tags.into_iter().find(|tag| !text.contains(tag.as_str())).unwrap_or_default();
+    format!("{tag}{text}{tag}")
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -71,7 +78,7 @@ pub fn sequence(table: &NewTable) -> Option<String> {
 
 /// All of it.
 pub fn whole(design: &Design, schema: &str, source: &str, stamps: &[String]) -> String {
-    let mut out = format!("-- The tables of `{source}` as PostgreSQL would have them.\n");
+    let mut out = format!("-- The tables of `{}` as PostgreSQL would have them.\n", one_line(source));
     let mut say = |reason: Option<&str>, sql: &str| {
         if let Some(reason) = reason {
             out.push_str(&format!("-- {}\n", one_line(reason)));
@@ -105,11 +112,24 @@ pub fn whole(design: &Design, schema: &str, source: &str, stamps: &[String]) -> 
         say(None, stamp);
     }
     for left in &design.left {
-        out.push_str(&format!("-- not carried: {} `{}`: {}\n", left.what, left.name, one_line(&left.why)));
-        for line in left.sql.lines() {
+        let told = format!("{} `{}`: {}", left.what, left.name, left.why);
+        out.push_str(&format!("-- not carried: {}\n", one_line(&told)));
+        // either of them ends a comment
+        for line in left.sql.split(['\r', '\n']).filter(|line| !line.is_empty()) {
             out.push_str(&format!("--     {line}\n"));
         }
     }
     // the place of the rows is no statement
     out.replace("-- the rows are copied here\n;\n", "\n-- the rows are copied here\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::body;
+
+    #[test]
+    fn a_body_is_in_quotes_that_it_does_not_hold() {
+        assert_eq!(body("end"), "$sexton$end$sexton$");
+        assert_eq!(body("\"$sexton$\" \"$sexton1$\""), "$sexton2$\"$sexton$\" \"$sexton1$\"$sexton2$");
+    }
 }

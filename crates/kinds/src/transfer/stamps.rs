@@ -5,6 +5,7 @@
 use super::design::{Design, NewColumn, NewTable};
 use super::expression::string;
 use super::options::Options;
+use super::script::body;
 use engine::Finding;
 use targets::db::{TableName, quote};
 
@@ -64,8 +65,8 @@ fn one(table: &NewTable, column: &str, now: &str) -> [String; 2] {
     let stamp = quote(column);
     [
         format!(
-            "create or replace function {function}() returns trigger language plpgsql as \
-             $$ begin new.{stamp} := {now}; return new; end $$"
+            "create or replace function {function}() returns trigger language plpgsql as {}",
+            body(&format!(" begin new.{stamp} := {now}; return new; end "))
         ),
         format!(
             "create trigger {} before update on {} for each row when (new.{stamp} is not distinct from old.{stamp}) \

@@ -100,12 +100,13 @@ pub fn into_existing(
     let (add, apart) = prepare::tell_apart(&carries);
     let release = "references that rows would break while they come";
     let released = demands.release.iter().cloned().chain(add).collect();
+    let go_on = demands.sequences.iter().map(|(_, go_on)| go_on.clone()).collect();
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
     steps.push(begin("release", release, schema, false, &carries, released)?);
     steps.extend(loads(options, &carries, sizes, false)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
-    steps.extend(statements("finish", "the sequences", schema, demands.sequences.clone())?);
+    steps.extend(statements("finish", "the sequences", schema, go_on)?);
     steps.extend(analyze(design, schema, sizes)?);
     steps.extend(comparisons(options, carries)?);
     steps.extend(endings(options, design, online.as_ref())?);

@@ -3,6 +3,7 @@
 use super::ask::{self, Answer, Outcome};
 use super::compare::Compared;
 use super::options::{self, Options};
+use super::sequences;
 use engine::words::{either, of, rows as rows_of};
 use engine::{Error, Finding, Result};
 use serde_json::{Value as Json, json};
@@ -27,6 +28,9 @@ pub struct Sum {
     failed: Vec<Json>,
     left: Vec<Json>,
     asked: Vec<Outcome>,
+    /// The tables of the target, and how far their sequences are.
+    places: Vec<String>,
+    sequences: Vec<Json>,
     online: super::online::told::Told,
 }
 
@@ -41,7 +45,9 @@ impl Sum {
     /// From what was told.
     pub fn of(details: &[Json], planned: Option<&Json>) -> Self {
         let left = planned.and_then(|planned| planned["left"].as_array().cloned());
-        let mut sum = Self { left: left.unwrap_or_default(), ..Self::default() };
+        let tables = planned.and_then(|planned| planned["tables"].as_array()).into_iter().flatten();
+        let places = tables.filter_map(|table| table["target"].as_str().map(str::to_owned)).collect();
+        let mut sum = Self { left: left.unwrap_or_default(), places, ..Self::default() };
         for detail in details {
             sum.online.see(detail);
             if let Some(table) = detail["loaded"].as_str() {
@@ -67,8 +73,10 @@ impl Sum {
         sum
     }
 
-    /// Asks the target what the source was asked.
+    /// Asks the target what the source was asked, and how far its sequences are.
     pub fn ask(&mut self, options: &Options, facts: &mut dyn Facts) -> Result<()> {
+        let places: Vec<&str> = self.places.iter().map(String::as_str).collect();
+        self.sequences = sequences::told(&places, facts)?;
         let zone = options::zone(options.zone.as_deref())?;
         for outcome in self.asked.iter_mut().filter(|outcome| outcome.target.is_none()) {
             let Some(query) = options.queries.get(&outcome.name) else { continue };
@@ -155,6 +163,7 @@ impl Sum {
         result["message"] = json!(message);
         result["tables"] = tables;
         result["failed"] = json!(self.failed);
+        result["sequences"] = json!(self.sequences);
         result
     }
 
@@ -204,6 +213,7 @@ impl Sum {
                 ));
             }
         }
+        found.extend(sequences::behind(&self.sequences));
         found.extend(self.online.findings());
         found.extend(self.asked.iter().filter(|one| !one.is_same()).map(answers_differ));
         for failed in &self.failed {

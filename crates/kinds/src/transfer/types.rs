@@ -1,7 +1,7 @@
 //! The types of PostgreSQL by their names, as a person or the catalogue writes them.
 
 use super::choose::Type;
-use super::convert::{Rule, Zone};
+use super::convert::{MICROSECOND, Rule, Zone};
 use super::expression::Sort;
 use serde_json::Value as Json;
 
@@ -15,12 +15,13 @@ pub fn rule(spelled: &str, epoch: Option<i64>, zone: &Zone) -> Option<Rule> {
         }
         None => (lower.clone(), String::new()),
     };
-    let sizes: Option<Vec<u32>> = match sizes.as_str() {
+    let sizes: Option<Vec<i32>> = match sizes.as_str() {
         "" => Some(Vec::new()),
         sizes => sizes.split(',').map(|size| size.trim().parse().ok()).collect(),
     };
     let sizes = sizes?;
-    let first = sizes.first().copied();
+    let first = sizes.first().and_then(|size| u32::try_from(*size).ok());
+    let digits = first.unwrap_or(MICROSECOND).min(MICROSECOND);
     Some(match name.as_str() {
         "boolean" | "bool" => Rule::Boolean,
         "smallint" | "int2" | "smallserial" => Rule::of(Type::Smallint, None, zone),
@@ -30,18 +31,19 @@ pub fn rule(spelled: &str, epoch: Option<i64>, zone: &Zone) -> Option<Rule> {
         "real" | "float4" => Rule::Single,
         "numeric" | "decimal" => Rule::Number(match sizes.as_slice() {
             [] => None,
-            [precision] => Some((*precision, 0)),
-            [precision, scale, ..] => Some((*precision, *scale)),
+            [_] => Some((first?, 0)),
+            [_, scale, ..] => Some((first?, *scale)),
         }),
         "text" | "citext" | "name" => Rule::Text(None),
         "character varying" | "varchar" => Rule::Text(first),
-        "character" | "char" | "bpchar" => Rule::Text(Some(first.unwrap_or(1))),
+        "character" | "char" => Rule::Padded(Some(first.unwrap_or(1))),
+        "bpchar" => Rule::Padded(first),
         "bytea" => Rule::Bytes,
         "uuid" => Rule::Uuid,
-        "timestamptz" | "timestamp with time zone" => Rule::Moment(epoch, zone.clone()),
-        "timestamp" | "timestamp without time zone" => Rule::Moment(epoch, Zone::Utc),
+        "timestamptz" | "timestamp with time zone" => Rule::Moment(epoch, zone.clone(), digits),
+        "timestamp" | "timestamp without time zone" => Rule::Moment(epoch, Zone::Utc, digits),
         "date" => Rule::Day,
-        "time" | "time without time zone" => Rule::Clock,
+        "time" | "time without time zone" => Rule::Clock(digits),
         "json" => Rule::Json(true),
         "jsonb" => Rule::Json(false),
         _ => return None,
@@ -54,7 +56,8 @@ pub fn sort(rule: &Rule) -> Sort {
         Rule::Boolean => Sort::Bool,
         Rule::Whole(..) => Sort::Whole,
         Rule::Double | Rule::Single | Rule::Number(_) => Sort::Number,
-        Rule::Text(_) | Rule::Clock | Rule::Label(_) | Rule::Written(_) => Sort::Text,
+        Rule::Text(_) | Rule::Padded(_) | Rule::Label(_) | Rule::Written(_) => Sort::Text,
+        Rule::Clock(_) => Sort::Clock,
         Rule::Bytes => Sort::Bytes,
         Rule::Uuid | Rule::Id(_) => Sort::Uuid,
         Rule::Moment(..) => Sort::Moment,
@@ -69,14 +72,16 @@ pub fn kind(rule: &Rule) -> Option<Type> {
         Rule::Boolean => Type::Boolean,
         Rule::Whole(..) => Type::Bigint,
         Rule::Double | Rule::Single => Type::Double,
-        Rule::Number(size) => Type::Numeric(*size),
-        Rule::Text(None) => Type::Text,
-        Rule::Text(Some(most)) => Type::Varchar(*most),
+        Rule::Number(size) => {
+            Type::Numeric(size.and_then(|(precision, scale)| Some((precision, u32::try_from(scale).ok()?))))
+        }
+        Rule::Text(None) | Rule::Padded(None) => Type::Text,
+        Rule::Text(Some(most)) | Rule::Padded(Some(most)) => Type::Varchar(*most),
         Rule::Bytes => Type::Bytea,
         Rule::Uuid | Rule::Id(_) => Type::Uuid,
         Rule::Moment(..) => Type::Timestamptz,
         Rule::Day => Type::Date,
-        Rule::Clock => Type::Time,
+        Rule::Clock(_) => Type::Time,
         Rule::Json(true) => Type::Json,
         Rule::Json(false) => Type::Jsonb,
         Rule::Label(_) | Rule::Written(_) => return None,
@@ -102,7 +107,12 @@ mod tests {
         let read = |spelled| rule(spelled, None, &Zone::Utc);
         assert_eq!(read("character varying(20)"), Some(Rule::Text(Some(20))));
         assert_eq!(read("NUMERIC(10, 2)"), Some(Rule::Number(Some((10, 2)))));
-        assert_eq!(read("timestamp(3) without time zone"), Some(Rule::Moment(None, Zone::Utc)));
+        assert_eq!(read("NUMERIC(5,-2)"), Some(Rule::Number(Some((5, -2)))));
+        assert_eq!(read("timestamp(3) without time zone"), Some(Rule::Moment(None, Zone::Utc, 3)));
+        assert_eq!(read("timestamptz"), Some(Rule::Moment(None, Zone::Utc, 6)));
+        assert_eq!(read("time(0)"), Some(Rule::Clock(0)));
+        assert_eq!(read("character(3)"), Some(Rule::Padded(Some(3))));
+        assert_eq!(read("bpchar"), Some(Rule::Padded(None)));
         assert_eq!(read("int4"), Some(Rule::Whole(i32::MIN.into(), i32::MAX.into())));
         assert_eq!(read("text[]"), None);
     }

@@ -98,6 +98,7 @@ mod transfer_law;
 mod transfer_neighbours;
 mod transfer_online;
 mod transfer_quirks;
+mod transfer_values;
 mod undo;
 mod upkeep_trouble;
 mod vacuum;

@@ -244,6 +244,12 @@ const QUIRKS: &[Quirk] = &[
         &[],
     ),
     (
+        "infinite decimals beside long ones",
+        "create table t (id integer primary key, n numeric, x); insert into t (n, x) values (9e999, 9e999), (9007199254740993, 9007199254740993)",
+        &[("n", "text"), ("x", "text")],
+        &[],
+    ),
+    (
         "empty tables",
         "create table t (id integer primary key autoincrement, a text); create table empty2 (x text)",
         &[],

@@ -127,15 +127,27 @@ fn go_on(numbers: &Numbers, source: &mut Source, work: &mut Work) -> Result<()> 
         false => 0,
     };
     let column = quote(&numbers.column);
-    let set = Sql::new("select setval(pg_get_serial_sequence(")
-        .bind(numbers.table.quoted())
-        .text(", ")
-        .bind(numbers.column.as_str())
-        .text(&format!(
-            "), greatest(coalesce(max({column}), 0), {given}, 1), greatest(coalesce(max({column}), 0), {given}) > 0) from "
-        ))
-        .table(&numbers.table);
-    work.rows(&set).map(drop)
+    let greatest = format!("coalesce(max({column}), 0), {given}");
+    let set = match &numbers.shared {
+        Some(sequence) => {
+            // it may be further already, for another table
+            let last =
+                || Sql::new(", pg_sequence_last_value(").bind(sequence.as_str()).text("::text::regclass)");
+            Sql::new("select setval(")
+                .bind(sequence.as_str())
+                .text(&format!("::text::regclass, greatest({greatest}, 1"))
+                .add(&last())
+                .text(&format!("), greatest({greatest}"))
+                .add(&last())
+                .text(") > 0) from ")
+        }
+        None => Sql::new("select setval(pg_get_serial_sequence(")
+            .bind(numbers.table.quoted())
+            .text(", ")
+            .bind(numbers.column.as_str())
+            .text(&format!("), greatest({greatest}, 1), greatest({greatest}) > 0) from ")),
+    };
+    work.rows(&set.table(&numbers.table)).map(drop)
 }
 
 /// Where the application is sent, with the password that it needs.

@@ -53,7 +53,7 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
             Some(old) => Value::from(old),
             None => Value::Text(civil::uuid(&bytes.as_slice().try_into().ok()?)),
         },
-        (Rule::Moment(unit, zone), Value::Raw { bytes, .. }) => {
+        (Rule::Moment(unit, zone, _), Value::Raw { bytes, .. }) => {
             moment(number(bytes)?.checked_add(EPOCH_MICROS)?, *unit, zone, like)?
         }
         (Rule::Day, Value::Raw { bytes, .. }) => {
@@ -61,11 +61,12 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
             let (year, month, day) = civil::date(days + EPOCH_DAYS);
             Value::Text(format!("{year:04}-{month:02}-{day:02}"))
         }
-        (Rule::Clock, Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?)),
+        (Rule::Clock(_), Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?)),
         (Rule::Json(false), Value::Raw { bytes, .. }) => {
             Value::Text(String::from_utf8(bytes.get(1..)?.to_vec()).ok()?)
         }
         (Rule::Number(_) | Rule::Written(_), _) => Value::from(text?),
+        (Rule::Padded(_), Value::Text(text)) => Value::from(text.trim_end_matches(' ')),
         (_, Value::Raw { .. } | Value::BrokenText(_)) => Value::from(text?),
         (Rule::Double | Rule::Single, Value::Int(number)) => Value::Real(*number as f64),
         (_, Value::Bool(flag)) => Value::Int(i64::from(*flag)),
@@ -96,6 +97,9 @@ fn fraction(whole: String, rest: i64) -> String {
 fn moment(micros: i64, unit: Option<i64>, zone: &Zone, like: &Value) -> Option<Value> {
     if let (Some(unit), Value::Int(_)) = (unit, like) {
         return (micros % unit == 0).then(|| Value::Int(micros / unit));
+    }
+    if let (Some(unit), Value::Real(_)) = (unit, like) {
+        return Some(Value::Real(micros as f64 / unit as f64));
     }
     let like = like.as_text().unwrap_or_default();
     let separator = if like.as_bytes().get(10) == Some(&b'T') { 'T' } else { ' ' };

@@ -85,6 +85,9 @@ pub struct Numbers {
     pub table: TableName,
     /// Its column.
     pub column: String,
+    /// The sequence, where it is none of the column's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
     /// Numbers are never given again in the source, so its counter counts.
     pub counts: bool,
 }

@@ -1,6 +1,7 @@
 //! The way back: triggers of ours in the target note which rows the application changes there, by table and key, from the moment at
 //! which it may first write; and triggers that refuse changes, once it is sent back.
 
+use super::super::script::body;
 use super::super::task::Carry;
 use super::{Online, ROWID};
 use engine::{Result, Work};
@@ -66,7 +67,7 @@ impl<'o> Notes<'o> {
             let (one, all) = (self.function("note", n, work), self.function("note_all", n, work));
             let on = carry.name.quoted();
             let insert = |row: &str| format!("insert into {noted} (t, k) values ({n}, {});", key(carry, row));
-            let body = format!(
+            let text = format!(
                 "begin if tg_op <> 'INSERT' then {} end if; \
                  if tg_op = 'INSERT' or (tg_op = 'UPDATE' and {} is distinct from {}) then {} end if; return null; end",
                 insert("old"),
@@ -76,12 +77,12 @@ impl<'o> Notes<'o> {
             );
             // whoever may write the table need not be allowed to write here
             let head = "returns trigger language plpgsql security definer set search_path = pg_catalog as";
-            work.statement(&format!("create or replace function {one}() {head} $sexton${body}$sexton$"))?;
-            let body = format!(
+            work.statement(&format!("create or replace function {one}() {head} {}", body(&text)))?;
+            let text = format!(
                 "begin insert into {noted} (t, k) select {n}, {} from {on} as t; return null; end",
                 key(carry, "t")
             );
-            work.statement(&format!("create or replace function {all}() {head} $sexton${body}$sexton$"))?;
+            work.statement(&format!("create or replace function {all}() {head} {}", body(&text)))?;
             work.statement(&format!("drop trigger if exists {NOTE} on {on}"))?;
             work.statement(&format!("drop trigger if exists {NOTE}_all on {on}"))?;
             work.statement(&format!(
@@ -116,9 +117,8 @@ impl<'o> Notes<'o> {
             self.online.source
         );
         work.statement(&format!(
-            "create or replace function {function}() returns trigger language plpgsql as \
-             $sexton$begin raise exception '{}'; end$sexton$",
-            said.replace('\'', "''").replace('%', "%%")
+            "create or replace function {function}() returns trigger language plpgsql as {}",
+            body(&format!("begin raise exception '{}'; end", said.replace('\'', "''").replace('%', "%%")))
         ))?;
         for on in &list {
             work.statement(&format!("drop trigger if exists {REFUSE} on {on}"))?;

@@ -3,6 +3,7 @@
 use super::super::design::Design;
 use super::super::existing::Demands;
 use super::super::options::{Action, Options};
+use super::super::sequences::Counter;
 use super::super::source::{Source, SourceTable};
 use super::super::task::Carry;
 use super::ask::Source as Asked;
@@ -34,16 +35,21 @@ pub fn online(
     let numbers = tables.iter().flat_map(|(_, carry, from)| {
         let columns = of_design(carry).map(|table| table.columns.as_slice()).unwrap_or_default();
         let counts = from.written.as_ref().is_some_and(|written| written.autoincrement);
-        let all = columns.iter().filter(|column| {
-            column.identity || demands.sequences.iter().any(|sql| is_about(sql, carry, &column.name))
-        });
-        all.map(|column| Numbers {
-            source: carry.table.clone(),
-            table: carry.name.clone(),
-            column: column.name.clone(),
-            counts,
-        })
-        .collect::<Vec<_>>()
+        columns
+            .iter()
+            .filter_map(|column| {
+                let is_its =
+                    |counter: &&Counter| counter.table == carry.name && counter.column == column.name;
+                let counter = demands.sequences.iter().map(|(counter, _)| counter).find(is_its);
+                (column.identity || counter.is_some()).then(|| Numbers {
+                    source: carry.table.clone(),
+                    table: carry.name.clone(),
+                    column: column.name.clone(),
+                    shared: counter.filter(|counter| !counter.is_own).map(|counter| counter.sequence.clone()),
+                    counts,
+                })
+            })
+            .collect::<Vec<_>>()
     });
     Ok(Online {
         source: options.source.clone(),
@@ -73,12 +79,6 @@ pub fn online(
         notes: None,
         go_back_on: options.go_back_on(),
     })
-}
-
-/// Whether a statement lets the ids of this column go on.
-fn is_about(sql: &str, carry: &Carry, column: &str) -> bool {
-    sql.ends_with(&format!(" from {}", carry.name.quoted()))
-        && sql.contains(&format!("max({})", targets::db::quote(column)))
 }
 
 /// What stands in its way.

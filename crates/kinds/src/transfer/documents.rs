@@ -1,0 +1,94 @@
+//! JSON documents as PostgreSQL takes them: by the grammar, nested no deeper than the server's stack, and for `jsonb` with no
+//! escape that is no character there.
+
+use super::convert::Misfit;
+
+/// How deep a document may be nested: half of what a server with its usual `max_stack_depth` reads.
+const NESTED: usize = 5_000;
+
+/// A whole JSON document by the grammar.
+pub fn is_json(text: &str) -> bool {
+    // every level takes two bytes
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+        && (text.len() <= 2 * NESTED || depth(text) <= NESTED)
+}
+
+/// How deep a document is nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most, mut quoted) = (0_usize, 0, false);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if quoted => _ = bytes.next(),
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                most = most.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// What is wrong with an escape of a document, which `json` keeps as it is written and `jsonb` refuses: a zero character, or half of a
+/// surrogate pair.
+pub fn odd_escape(text: &str) -> Option<Misfit> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('\\') {
+        rest = after.get(1..).unwrap_or_default();
+        match unit(after) {
+            Some(0) => return Some(Misfit::ZeroCharacter),
+            Some(0xd800..=0xdbff) => {
+                let low = after.get(5..).and_then(|rest| rest.strip_prefix('\\')).and_then(unit);
+                if !matches!(low, Some(0xdc00..=0xdfff)) {
+                    return Some(Misfit::BrokenText);
+                }
+                rest = after.get(11..).unwrap_or_default();
+            }
+            Some(0xdc00..=0xdfff) => return Some(Misfit::BrokenText),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The code of `u0041`, with which the text begins.
+fn unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Misfit, NESTED, is_json, odd_escape};
+
+    #[test]
+    fn documents_are_nested_as_deep_as_the_server_reads() {
+        let nested =
+            |open: &str, close: &str, levels: usize| open.repeat(levels) + "1" + &close.repeat(levels);
+        for levels in [129, NESTED] {
+            assert!(is_json(&nested("[", "]", levels)) && is_json(&nested("{\"[\":", "}", levels)));
+        }
+        assert!(!is_json(&nested("[", "]", NESTED + 1)));
+        assert!(is_json(&format!("[\"\\\"{}\"]", "[".repeat(4 * NESTED))), "brackets of a text open nothing");
+    }
+
+    #[test]
+    fn escapes_that_are_no_character_are_told() {
+        for (text, odd) in [
+            (r#""\u0000""#, Some(Misfit::ZeroCharacter)),
+            (r#""\\u0000""#, None),
+            (r#""\\\u0000""#, Some(Misfit::ZeroCharacter)),
+            (r#""\ud83d""#, Some(Misfit::BrokenText)),
+            (r#""\ud83dx""#, Some(Misfit::BrokenText)),
+            (r#""\ude00""#, Some(Misfit::BrokenText)),
+            (r#""\ud83d\ud83d\ude00""#, Some(Misfit::BrokenText)),
+            (r#""\uD83D\uDE00 ä\n""#, None),
+            (r#""\ud83d\ude00\ude00""#, Some(Misfit::BrokenText)),
+            (r#""\\ud83d ä\\""#, None),
+        ] {
+            assert_eq!(odd_escape(text), odd, "{text}");
+        }
+    }
+}
