@@ -3,6 +3,7 @@
 
 use super::convert::{Rule, Zone};
 use super::design::{Design, NewColumn, NewReference, NewTable};
+use super::look::Epochs;
 use super::naming::snake;
 use super::options::{Options, zone};
 use super::source::{Source, SourceTable};
@@ -28,6 +29,7 @@ pub struct Demands {
 pub fn design(
     source: &Source,
     options: &Options,
+    epochs: &Epochs,
     target: &mut dyn Facts,
 ) -> Result<(Design, Demands, Vec<Finding>)> {
     let schema = target.schema()?;
@@ -53,7 +55,7 @@ pub fn design(
             ));
             continue;
         };
-        let made = table_of(table, there, options, &labels, &mut findings)?;
+        let made = table_of(table, there, options, (&labels, epochs), &mut findings)?;
         design.tables.push(made);
     }
     let names: Vec<&Table> = design.tables.iter().filter_map(|table| schema.table(&table.name)).collect();
@@ -86,7 +88,7 @@ fn table_of(
     source: &SourceTable,
     there: &Table,
     options: &Options,
-    labels: &HashMap<String, Vec<String>>,
+    (labels, epochs): (&HashMap<String, Vec<String>>, &Epochs),
     findings: &mut Vec<Finding>,
 ) -> Result<NewTable> {
     let mut columns = Vec::new();
@@ -107,7 +109,8 @@ fn table_of(
             continue;
         };
         let zone = zone(own.and_then(|own| own.zone.as_deref()).or(options.zone.as_deref()))?;
-        let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros());
+        let chosen = || epochs.get(&(source.name().to_owned(), column.name.clone())).copied();
+        let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros()).or_else(chosen);
         columns.push(NewColumn {
             source: column.name.clone(),
             name: to.name.clone(),

@@ -1,10 +1,11 @@
 //! Every value of the source, looked at once: what is in it, and what would not fit.
 
 use super::carry::{Carrier, Fate, Met, Span, select};
-use super::choose::{meaning, worth_trying};
+use super::choose::{Meaning, choose, meaning, worth_trying};
 use super::design::Profiles;
 use super::machines::Machines;
 use super::numbers::{Ids, Numbers};
+use super::options::Options;
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
 use super::task::Carry;
@@ -13,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use targets::db::{Facts, Seen, Sql};
+use targets::db::{Facts, Row, Seen, Sql};
 
 /// How much there is of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub struct Size {
     /// Bytes of the values.
     pub bytes: u64,
 }
+
+/// What the numbers of a column count, in microseconds, by the names of table and column.
+pub type Epochs = HashMap<(String, String), i64>;
 
 /// After so many rows it is told how far a look is.
 const TOLD: u64 = 1 << 15;
@@ -144,18 +148,34 @@ fn at(
     Ok((profiles, size, numbers))
 }
 
-/// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.
+/// What would become of the rows of a table, with the policies as they are.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What did not fit.
+    pub met: Met,
+    /// So many rows would be kept aside,
+    pub aside: u64,
+    /// and these are the first of them, by what orders the rows.
+    pub lost: Vec<Row>,
+    /// So many rows would stop it.
+    pub stopped: u64,
+}
+
+/// How many rows that are kept aside are remembered one by one.
+pub const LOST: usize = 10_000;
+
+/// Looks what would not fit.
 pub fn check(
     carry: &Carry,
     machines: &Machines,
     rows: u64,
     facts: &mut dyn Facts,
     tell: &Tell,
-) -> Result<(Met, u64, u64)> {
+) -> Result<Checked> {
     let what = format!("what would not fit of {}", carry.table);
     let mut done = 0_u64;
     let mut carrier = Carrier::new(carry, machines);
-    let (mut aside, mut stopped) = (0, 0);
+    let mut checked = Checked::default();
     facts.scan(&select(carry, &Span::default()), &mut |row| {
         done += 1;
         if done.is_multiple_of(TOLD) {
@@ -163,11 +183,58 @@ pub fn check(
         }
         match carrier.row(row, &mut |_| Ok(()))? {
             Fate::Carried => {}
-            Fate::Aside(..) => aside += 1,
-            Fate::Stopped(..) => stopped += 1,
+            Fate::Aside(..) => {
+                checked.aside += 1;
+                if checked.lost.len() < LOST {
+                    checked.lost.push(row[..carry.order.len()].iter().map(|seen| seen.to_value()).collect());
+                }
+            }
+            Fate::Stopped(..) => checked.stopped += 1,
         }
         Ok(())
     })?;
     tell(&what, None, Some(rows));
-    Ok((carrier.met, aside, stopped))
+    checked.met = carrier.met;
+    Ok(checked)
+}
+
+/// What the whole numbers of columns count that hold times, by table and column: as a transfer into new tables chooses it, for
+/// whoever knows only the tables that it made.
+pub fn epochs(
+    source: &Source,
+    options: &Options,
+    sessions: &mut [Box<dyn Facts>],
+    tell: &Tell,
+) -> Result<Epochs> {
+    let mut counting = Source::default();
+    for table in &source.tables {
+        let Some(facts) = sessions.first_mut() else { break };
+        let may_count = table.table.columns.iter().filter(|column| {
+            let own = options.column(table.name(), &column.name);
+            let said = own.is_some_and(|own| own.drop || own.cast.is_some() || own.epoch.is_some());
+            !said && meaning(&column.declared) == Meaning::Moment
+        });
+        for column in may_count {
+            let some = Sql::new("select count(*) from (select 1 from ")
+                .table(&table.table.name)
+                .text(" where typeof(")
+                .name(&column.name)
+                .text(") = 'integer' limit 1) as t");
+            if facts.count(&some)? > 0 {
+                counting.tables.push(table.clone());
+                break;
+            }
+        }
+    }
+    let looked = at_all(&counting, sessions, tell)?;
+    let mut epochs = Epochs::new();
+    for table in &counting.tables {
+        let profiles = looked.profiles.get(table.name()).into_iter().flatten();
+        for (column, profile) in table.table.columns.iter().zip(profiles) {
+            if let Some(epoch) = choose(&column.declared, profile).epoch {
+                epochs.insert((table.name().to_owned(), column.name.clone()), epoch);
+            }
+        }
+    }
+    Ok(epochs)
 }

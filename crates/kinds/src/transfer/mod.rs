@@ -4,6 +4,7 @@
 //! fit is known. Then tables, rows, keys and indexes, references, statistics; at last both sides are compared. It is only read.
 
 mod ahead;
+mod arriving;
 mod ask;
 mod canon;
 mod carried;
@@ -192,7 +193,7 @@ impl Moving {
         self.open(stores)?;
         let compared = self.with_reader(|source| match proof {
             Proof::Counts => {
-                let rows = compare::rows_there(carry, source)?;
+                let rows = compare::rows_due(carry, &self.machines.borrow(), source)?;
                 compare::counts(carry, rows, facts)
             }
             _ => compare::rows(carry, &self.machines.borrow(), source, facts),

@@ -1,26 +1,26 @@
 //! From both databases to a plan: what there is, what becomes of it, what stands in the way.
 
+use super::arriving::Asking;
 use super::convert::{Misfit, Rule};
-use super::design::{self, Design, NewTable};
+use super::design::{self, NewTable};
 use super::existing::{self, Demands};
-use super::look::{self, Looked, Size};
+use super::look::{self, Epochs, Looked, Size};
 use super::machines::Machines;
 use super::online::entry::{self, State};
 use super::online::{Online, ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
-use super::references::Doubt;
 use super::source::{self, Source, SourceTable};
 use super::sum::Sum;
 use super::task::{Carried, Carry};
-use super::{ask, compare, demands, refusals, stamps, steps, types};
+use super::{ask, compare, refusals, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use targets::db::{Facts, Sql};
 
 /// The kinds of misfits that a policy may be said for.
-const KINDS: [Misfit; 11] = [
+pub const KINDS: [Misfit; 11] = [
     Misfit::Unreadable,
     Misfit::Empty,
     Misfit::OutOfRange,
@@ -60,55 +60,42 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         true => Looked { sizes: counts(&source, first(&mut sessions)?)?, ..Looked::default() },
         false => look::at_all(&source, &mut sessions, planning.looks)?,
     };
-    let Looked { profiles, sizes, ids } = looked;
     let (design, demands, mut findings) = match existing {
-        true => existing::design(&source, options, target)?,
+        true => {
+            let epochs = match options.existing {
+                true => Epochs::new(),
+                false => look::epochs(&source, options, &mut sessions, planning.looks)?,
+            };
+            existing::design(&source, options, &epochs, target)?
+        }
         false => {
-            let design = design::design(&source, &profiles, options)?;
+            let design = design::design(&source, &looked.profiles, options)?;
             let findings = refusals::of_target(target, options, &design)?;
             (design, Demands::default(), findings)
         }
     };
-    if options.action == Action::Verify {
-        let reader = first(&mut sessions)?;
-        return verify(options, &source, &design, &machines, reader, target, findings);
-    }
-    if existing {
+    if existing && options.action != Action::Verify {
         findings.extend(refusals::of_encoding(target, options)?);
         findings.extend(existing::filled(&design, target)?);
     }
-    let (mut carries, mut doubts) = (Vec::new(), Vec::new());
-    for table in &design.tables {
-        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
-        let carry = carry(options, from, table);
-        let references = match existing {
-            true => existing::references(table, &design, target)?,
-            false => table.references.clone(),
-        };
-        for reference in references.iter().filter(|reference| !ids.are_whole(from.name(), reference)) {
-            doubts.extend(Doubt::about(carries.len(), &carry, from, reference, &source));
-        }
-        carries.push(carry);
+    let asking = Asking {
+        options,
+        source: &source,
+        looked: &looked,
+        design: &design,
+        demands: &demands,
+        machines: &machines,
+        are_there: existing,
+        again: options.action == Action::Verify,
+        tell: planning.looks,
+    };
+    let (carries, told) = asking.all(&mut sessions, target)?;
+    if options.action == Action::Verify {
+        return verify(options, carries, &machines, first(&mut sessions)?, target, findings);
     }
-    let are_broken = look::each(&doubts, &mut sessions, |doubt, reader| doubt.is_right(reader))?;
-    for (doubt, _) in doubts.into_iter().zip(are_broken).filter(|(_, is_broken)| *is_broken) {
-        carries[doubt.carry].broken.push(doubt.broken);
-    }
+    findings.extend(told);
+    let sizes = &looked.sizes;
     let reader = first(&mut sessions)?;
-    for carry in &mut carries {
-        let Some(from) = source.tables.iter().find(|one| one.name() == carry.table) else { continue };
-        if let Some(checks) = demands.checks.get(&carry.name.quoted()) {
-            let (refused, told) = demands::ask(carry, checks, &machines, reader, target)?;
-            carry.refused = refused;
-            findings.extend(told);
-        }
-        let seen = profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
-        if existing || !carry.broken.is_empty() || !proven(options, from, carry, seen) {
-            let rows = sizes.get(&carry.table).map_or(0, |size| size.rows);
-            let (met, aside, stopped) = look::check(carry, &machines, rows, reader, planning.looks)?;
-            findings.extend(refusals::of_values(carry, &met, aside, stopped));
-        }
-    }
     findings.extend(design.left.iter().map(refusals::of_left));
     findings.extend(stamps::statements(options, &design).1);
     let online = match options.runs_online() {
@@ -126,10 +113,10 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         }
     };
     let steps = match existing {
-        true => steps::into_existing(options, &design, &demands, carries, &sizes, online)?,
-        false => steps::into_new(options, &design, carries, &sizes, online)?,
+        true => steps::into_existing(options, &design, &demands, carries, sizes, online)?,
+        false => steps::into_new(options, &design, carries, sizes, online)?,
     };
-    let mut result = steps::told(options, &design, &sizes, existing);
+    let mut result = steps::told(options, &design, sizes, existing);
     result["target_version"] = json!(target.server()?.version);
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
@@ -190,23 +177,20 @@ fn counts(source: &Source, reader: &mut dyn Facts) -> Result<HashMap<String, Siz
 /// Compares what arrived before.
 fn verify(
     options: &Options,
-    source: &Source,
-    design: &Design,
+    carries: Vec<Carry>,
     machines: &Machines,
     reader: &mut dyn Facts,
     target: &mut dyn Facts,
     mut findings: Vec<Finding>,
 ) -> Result<Planned> {
     let (mut tables, mut details) = (Vec::new(), Vec::new());
-    for table in &design.tables {
-        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
-        let carry = carry(options, from, table);
+    for carry in carries {
         let compared = match options.verify {
-            Proof::Counts => compare::counts(&carry, compare::rows_there(&carry, reader)?, target)?,
+            Proof::Counts => compare::counts(&carry, compare::rows_due(&carry, machines, reader)?, target)?,
             _ => compare::rows(&carry, machines, reader, target)?,
         };
         tables
-            .push(json!({ "source": table.source, "target": table.name.to_string(), "rows": compared.rows }));
+            .push(json!({ "source": carry.table, "target": carry.name.to_string(), "rows": compared.rows }));
         details
             .push(json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }));
     }
@@ -221,7 +205,8 @@ fn verify(
     Ok(Planned { findings, result: Some(sum.told(Some(&planned))), ..Planned::default() })
 }
 
-fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
+/// A table on its way, as far as nobody has looked at its rows.
+pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
     let columns = table.columns.iter().map(|column| {
         let own = options.column(from.name(), &column.source);
         let policies: BTreeMap<Misfit, Policy> = KINDS
@@ -286,13 +271,14 @@ fn rowid_column(rowid: &str) -> Carried {
     }
 }
 
-fn first(sessions: &mut [Box<dyn Facts>]) -> Result<&mut dyn Facts> {
+/// The first session.
+pub fn first(sessions: &mut [Box<dyn Facts>]) -> Result<&mut dyn Facts> {
     let first = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?;
     Ok(first.as_mut())
 }
 
 /// Whether what was seen proves that every value fits.
-fn proven(options: &Options, from: &SourceTable, carry: &Carry, seen: &[Profile]) -> bool {
+pub fn proven(options: &Options, from: &SourceTable, carry: &Carry, seen: &[Profile]) -> bool {
     let none = Profile::default();
     carry.columns.iter().all(|column| {
         let n = from.table.columns.iter().position(|one| one.name == column.source);

@@ -6,6 +6,7 @@ use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
 use super::online::Online;
 use super::options::{Empty, Policy, Proof, Query};
+use super::plan::KINDS;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -178,6 +179,28 @@ pub struct Broken {
     pub columns: Vec<usize>,
     /// A condition over the source's table `t`: the row breaks it.
     pub condition: String,
+}
+
+impl Carry {
+    /// Whether rows may be kept aside.
+    pub fn may_lose_rows(&self) -> bool {
+        let aside = |column: &Carried| column.policies.values().any(|policy| *policy == Policy::Quarantine);
+        self.columns.iter().any(aside)
+    }
+
+    /// Rows that nothing is said of are kept aside.
+    pub fn keep_aside(&mut self) {
+        for column in &mut self.columns {
+            for kind in KINDS {
+                column.policies.entry(kind).or_insert(Policy::Quarantine);
+            }
+        }
+    }
+
+    /// Whether something is said of this kind of misfits.
+    pub fn expects(&self, misfit: Misfit) -> bool {
+        self.columns.iter().any(|column| column.policies.contains_key(&misfit))
+    }
 }
 
 impl Task {
