@@ -12,7 +12,8 @@ use super::plan;
 use super::references::Doubt;
 use super::refusals;
 use super::source::{Source, SourceTable};
-use super::task::{ASIDE, Broken, Carry};
+use super::task::{ASIDE, Broken, Carry, Twice};
+use super::twice;
 use engine::words::count;
 use engine::{Finding, Result, Tell};
 use std::collections::{BTreeSet, HashSet};
@@ -80,6 +81,9 @@ impl<'a> Asking<'a> {
                 carries[n].refused = refused;
                 findings.extend(told);
             }
+            let (twice, told) = self.twice(table, from, &carries[n], reader, target)?;
+            carries[n].twice = twice;
+            findings.extend(told);
             checked.push(match self.is_proven(from, &carries[n], &doubts) {
                 true => Checked::default(),
                 false => self.check(&carries[n], reader)?,
@@ -116,13 +120,46 @@ impl<'a> Asking<'a> {
         look::check(carry, self.machines, rows, reader, self.tell)
     }
 
+    /// Keys of the target in which rows are equal that the source tells apart.
+    fn twice(
+        &self,
+        table: &NewTable,
+        from: &SourceTable,
+        carry: &Carry,
+        reader: &mut dyn Facts,
+        target: &mut dyn Facts,
+    ) -> Result<(Vec<Twice>, Vec<Finding>)> {
+        let (mut all, mut findings) = (Vec::new(), Vec::new());
+        if self.again && !carry.expects(Misfit::Duplicate) {
+            return Ok((all, findings));
+        }
+        let keys = match self.are_there {
+            true => target.schema()?.table(&table.name).map(twice::of_existing).unwrap_or_default(),
+            false => twice::of_new(table),
+        };
+        let seen = self.looked.profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
+        let rows = self.looked.sizes.get(from.name()).map_or(0, |size| size.rows);
+        for (name, columns) in keys {
+            let place = |name: &String| carry.columns.iter().position(|column| column.target == *name);
+            // what the source does not give is the default of the target
+            let Some(places) = columns.iter().map(place).collect::<Option<Vec<usize>>>() else { continue };
+            if places.is_empty() || twice::are_kept_apart(from, carry, &places, seen) {
+                continue;
+            }
+            let (twice, told) = twice::ask(carry, (&name, &places), rows, self.machines, reader)?;
+            all.extend(twice);
+            findings.extend(told);
+        }
+        Ok((all, findings))
+    }
+
     /// Whether it is known without a look at its rows that all of them arrive as they are, or nobody needs to know.
     fn is_proven(&self, from: &SourceTable, carry: &Carry, doubts: &[Doubt]) -> bool {
         if self.again {
             return !carry.may_lose_rows() || !doubts.iter().any(|doubt| doubt.parent() == carry.table);
         }
         let seen = self.looked.profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
-        let is_whole = carry.broken.is_empty() && carry.refused.is_empty();
+        let is_whole = carry.broken.is_empty() && carry.refused.is_empty() && carry.twice.is_empty();
         !self.are_there && is_whole && plan::proven(self.options, from, carry, seen)
     }
 

@@ -6,6 +6,7 @@ use super::convert::{Misfit, Rule, cell};
 use super::machines::{Machines, Made};
 use super::options::{Empty, Policy};
 use super::task::{Carried, Carry};
+use super::twice;
 use engine::Result;
 use std::collections::BTreeMap;
 use targets::db::{Cell, Row, Seen, Sql, Value};
@@ -230,6 +231,14 @@ impl<'c> Carrier<'c> {
                         _ => Fate::Stopped(n, misfit),
                     });
                 }
+            }
+        }
+        if let Some((n, policy)) = twice::repeats(self.carry, row, &cells) {
+            note(&mut self.met, self.carry, n, Misfit::Duplicate, row, &row[first + n]);
+            match policy {
+                Policy::Quarantine => return Ok(Fate::Aside(n, Misfit::Duplicate)),
+                Policy::Null => cells[n] = Cell::Null,
+                _ => return Ok(Fate::Stopped(n, Misfit::Duplicate)),
             }
         }
         for refused in &self.carry.refused {

@@ -1,10 +1,15 @@
-//! The checks of tables that are there: asked of the server itself, before anything is copied, for every combination of values that
+//! The checks of the target's tables: asked of the server itself, before anything is copied, for every combination of values that
 //! the source has. What breaks one is kept as a hash, so that the copy knows it again.
 
 use super::canon::{Mix, sent};
 use super::carry::{Carrier, Span, select};
-use super::existing::unchecked;
+use super::convert::Rule;
+use super::design::{Design, NewColumn, known};
+use super::existing::{Demands, unchecked};
+use super::expression::{Scope, condition};
 use super::machines::Machines;
+use super::options::Options;
+use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
 use engine::words::count;
 use engine::{Finding, Result};
@@ -27,6 +32,55 @@ pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
         sent(&carry.columns[*n].rule, &cells[*n], &mut mix);
     }
     mix.sum()
+}
+
+/// The checks of tables that are made, of which it is not certain that all rows keep them: SQLite compares and reads other than the
+/// server, a value may become another one, and a check may be younger than the rows. Where it is about nothing but numbers as they
+/// are, it means the same there, and SQLite is asked whether some row breaks it.
+pub fn of_new(
+    options: &Options,
+    source: &Source,
+    design: &Design,
+    reader: &mut dyn Facts,
+) -> Result<Demands> {
+    let mut demands = Demands::default();
+    for table in &design.tables {
+        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
+        let known = known(from, &table.columns);
+        let written = from.written.iter().flat_map(|written| &written.checks);
+        for (n, (name, text)) in written.enumerate() {
+            let Ok(sql) = condition(text, Scope { columns: &known, exact: true }) else { continue };
+            let about = table.columns.iter().filter(|column| sql.contains(&quote(&column.name)));
+            let about: Vec<&NewColumn> = about.collect();
+            let as_it_is = |column: &&NewColumn| {
+                options.column(from.name(), &column.source).is_none() && is_number(from, column)
+            };
+            if about.iter().all(as_it_is) && !is_broken(from, text, reader) {
+                continue;
+            }
+            let name = name.clone().unwrap_or_else(|| format!("check {}", n + 1));
+            let names = about.iter().map(|column| column.name.clone()).collect();
+            demands.checks.entry(table.name.quoted()).or_default().push((name, sql, names));
+        }
+    }
+    Ok(demands)
+}
+
+/// A column that holds numbers as the source holds them.
+fn is_number(from: &SourceTable, column: &NewColumn) -> bool {
+    let as_declared = from.table.column(&column.source).is_some_and(|there| {
+        let declared = there.declared.to_lowercase();
+        ["int", "real", "floa", "doub", "num", "dec"].iter().any(|word| declared.contains(word))
+    });
+    as_declared && matches!(column.rule, Rule::Whole(..) | Rule::Double | Rule::Number(_))
+}
+
+/// Whether a row of the source breaks a check; so, too, where it cannot be asked.
+fn is_broken(from: &SourceTable, text: &str, reader: &mut dyn Facts) -> bool {
+    let some = Sql::new("select count(*) from (select 1 from ")
+        .table(&from.table.name)
+        .text(&format!(" where not ({text}) limit 1) as t"));
+    reader.count(&some).map_or(true, |rows| rows > 0)
 }
 
 /// Asks all checks of a table. What is broken by more values than can be kept is told, because nothing can be done with each.

@@ -7,6 +7,7 @@ use super::design::{NewIndex, NewReference};
 use super::online::Online;
 use super::options::{Empty, Policy, Proof, Query};
 use super::plan::KINDS;
+use super::released::Released;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ pub enum Task {
         are_new: bool,
         /// In one transaction.
         statements: Vec<String>,
+        /// The references among what is taken away, which are put back when it fails.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        released: Vec<Released>,
     },
     /// Statements in one transaction.
     Statements(Vec<String>),
@@ -44,6 +48,8 @@ pub enum Task {
     },
     /// The keys and indexes of all tables.
     Indexes(Vec<Building>),
+    /// The references of all tables are declared, without a look at the rows.
+    Declare(Vec<NewReference>),
     /// The references of all tables.
     References(Vec<NewReference>),
     /// The statistics of all tables.
@@ -74,6 +80,13 @@ pub enum Task {
     End,
     /// What a transfer that is not over has made in the target goes.
     ClearTarget(Box<Online>, String),
+    /// What a plain transfer that ended early has brought into the target goes, by these statements.
+    TakeBack {
+        /// Its run.
+        run: String,
+        /// In one transaction.
+        statements: Vec<String>,
+    },
     /// Nobody writes into the target any more.
     StopTarget(Box<Online>, String),
     /// What was written there is carried back.
@@ -124,6 +137,20 @@ pub struct Carry {
     /// Checks of the target that some rows break.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
+    /// Keys of the target in which some rows are equal to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub twice: Vec<Twice>,
+}
+
+/// A key of the target in which some rows are equal to earlier ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Twice {
+    /// Its name.
+    pub name: String,
+    /// Its columns, by their places.
+    pub columns: Vec<usize>,
+    /// Hashes of what orders these rows, sorted.
+    pub rows: Vec<String>,
 }
 
 /// A check that some rows break.

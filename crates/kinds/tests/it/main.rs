@@ -98,6 +98,7 @@ mod transfer_kit;
 mod transfer_law;
 mod transfer_online;
 mod transfer_quirks;
+mod transfer_twice;
 mod undo;
 mod upkeep_trouble;
 mod vacuum;

@@ -68,7 +68,7 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         ))
         .subcommand(options(
             kind,
-            Command::new("rollback").about("Take an online transfer back: before the application was sent to the target by clearing it, after that by carrying back what it wrote there"),
+            Command::new("rollback").about("Take a transfer back that ended early, by clearing the target; or an online one after the application was sent there, by carrying back what it wrote"),
         ))
         .subcommand(options(
             kind,
