@@ -2,7 +2,7 @@
 //! beforehand. A row that is kept aside takes those with it that refer to it, so this is asked again until nothing changes.
 
 use super::convert::Misfit;
-use super::demands;
+use super::demands::{self, Asked};
 use super::design::{Design, NewTable};
 use super::existing::{self, Demands};
 use super::look::{self, Checked, LOST, Looked};
@@ -71,15 +71,23 @@ impl<'a> Asking<'a> {
         for (doubt, is_right) in doubts.iter_mut().zip(are_right) {
             doubt.is_right = is_right;
         }
+        let parents = match self.are_there {
+            true => demands::of_parents(self.design, target)?,
+            false => Vec::new(),
+        };
         let reader = plan::first(sessions)?;
         let mut checked = Vec::new();
         for (n, (table, from)) in self.tables().enumerate() {
             carries[n].broken = broken(&doubts, n);
-            let checks = self.demands.checks.get(&table.name.quoted());
-            if let Some(checks) = checks.filter(|_| !self.again || carries[n].expects(Misfit::Check)) {
-                let (refused, told) = demands::ask(&carries[n], checks, self.machines, reader, target)?;
-                carries[n].refused = refused;
-                findings.extend(told);
+            let parents = parents.iter().filter(|(name, _)| *name == table.name.quoted());
+            let parents: Vec<Asked> = parents.map(|(_, asked)| asked.clone()).collect();
+            let checks = self.demands.checks.get(&table.name.quoted()).map(Vec::as_slice).unwrap_or_default();
+            for asked in [(Misfit::Check, checks), (Misfit::Reference, parents.as_slice())] {
+                if !self.again || carries[n].expects(asked.0) {
+                    let (refused, told) = demands::ask(&carries[n], asked, self.machines, reader, target)?;
+                    carries[n].refused.extend(refused);
+                    findings.extend(told);
+                }
             }
             let (twice, told) = self.twice(table, from, &carries[n], reader, target)?;
             carries[n].twice = twice;

@@ -248,11 +248,11 @@ impl<'c> Carrier<'c> {
             }
             let n = refused.columns[0];
             let column = &self.carry.columns[n];
-            note(&mut self.met, self.carry, n, Misfit::Check, row, &row[first + n]);
-            match column.policies.get(&Misfit::Check).copied().unwrap_or_default() {
-                Policy::Quarantine => return Ok(Fate::Aside(n, Misfit::Check)),
+            note(&mut self.met, self.carry, n, refused.misfit, row, &row[first + n]);
+            match column.policies.get(&refused.misfit).copied().unwrap_or_default() {
+                Policy::Quarantine => return Ok(Fate::Aside(n, refused.misfit)),
                 Policy::Null if !column.not_null && refused.columns.len() == 1 => cells[n] = Cell::Null,
-                _ => return Ok(Fate::Stopped(n, Misfit::Check)),
+                _ => return Ok(Fate::Stopped(n, refused.misfit)),
             }
         }
         take(&cells)?;

@@ -3,7 +3,7 @@
 
 use super::canon::{Mix, sent};
 use super::carry::{Carrier, Span, select};
-use super::convert::Rule;
+use super::convert::{Misfit, Rule};
 use super::design::{Design, NewColumn, known};
 use super::existing::{Demands, unchecked};
 use super::expression::{Scope, condition};
@@ -14,7 +14,7 @@ use super::task::{Carry, Refused};
 use engine::words::count;
 use engine::{Finding, Result};
 use std::collections::{BTreeSet, HashSet};
-use targets::db::{Cell, Facts, Row, Sql, Value, civil, quote};
+use targets::db::{Cell, Facts, Row, Sql, TableName, Value, civil, quote};
 
 /// How many combinations are asked at once.
 const AT_ONCE: usize = 1_000;
@@ -25,6 +25,9 @@ const MOST: usize = 10_000;
 /// How many combinations are remembered as asked. Those that were forgotten are asked again.
 const REMEMBERED: usize = 250_000;
 
+/// A condition of the target: its name, its expression, its columns.
+pub type Asked = (String, String, Vec<String>);
+
 /// The hash of some cells of a row.
 pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
     let mut mix = Mix::default();
@@ -32,6 +35,31 @@ pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
         sent(&carry.columns[*n].rule, &cells[*n], &mut mix);
     }
     mix.sum()
+}
+
+/// References to tables that are not carried: their rows are there already, or the reference leads nowhere.
+pub fn of_parents(design: &Design, target: &mut dyn Facts) -> Result<Vec<(String, Asked)>> {
+    let schema = target.schema()?;
+    let is_carried = |name: &TableName| design.tables.iter().any(|one| one.name == *name);
+    let mut all = Vec::new();
+    for table in design.tables.iter().filter_map(|table| schema.table(&table.name)) {
+        for reference in table.references.iter().filter(|reference| !is_carried(&reference.parent)) {
+            let own = |name: &String| format!("{}.{}", quote(&table.name.name), quote(name));
+            let pairs = reference.columns.iter().zip(&reference.parent_columns);
+            let same: Vec<String> =
+                pairs.map(|(name, key)| format!("sexton_parent.{} = {}", quote(key), own(name))).collect();
+            let none: Vec<String> =
+                reference.columns.iter().map(|name| format!("{} is null", own(name))).collect();
+            let expression = format!(
+                "{} or exists (select 1 from {} as sexton_parent where {})",
+                none.join(" or "),
+                reference.parent.quoted(),
+                same.join(" and ")
+            );
+            all.push((table.name.quoted(), (reference.name.clone(), expression, reference.columns.clone())));
+        }
+    }
+    Ok(all)
 }
 
 /// The checks of tables that are made, of which it is not certain that all rows keep them: SQLite compares and reads other than the
@@ -86,7 +114,7 @@ fn is_broken(from: &SourceTable, text: &str, reader: &mut dyn Facts) -> bool {
 /// Asks all checks of a table. What is broken by more values than can be kept is told, because nothing can be done with each.
 pub fn ask(
     carry: &Carry,
-    checks: &[(String, String, Vec<String>)],
+    (misfit, checks): (Misfit, &[Asked]),
     machines: &Machines,
     source: &mut dyn Facts,
     target: &mut dyn Facts,
@@ -101,7 +129,7 @@ pub fn ask(
         let mut bad = check.broken_by(source, target)?;
         if bad.len() > MOST {
             findings.push(Finding::forbid(
-                "dirty_check",
+                &format!("dirty_{}", misfit.name()),
                 format!("{}.{}", carry.table, carry.columns[columns[0]].source),
                 format!(
                     "more than {} different values break the check `{name}` of the target, `{expression}`: it is not about this data",
@@ -113,7 +141,7 @@ pub fn ask(
         }
         if !bad.is_empty() {
             let bad = bad.iter().map(|hash| format!("{hash:032x}")).collect();
-            refused.push(Refused { name: name.clone(), columns, bad });
+            refused.push(Refused { name: name.clone(), misfit, columns, bad });
         }
     }
     Ok((refused, findings))

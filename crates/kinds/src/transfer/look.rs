@@ -125,25 +125,27 @@ fn at(
     let mut numbers: Vec<(usize, Numbers)> = wanted.map(|n| (n, Numbers::default())).collect();
     let names = columns.iter().map(|column| column.name.as_str());
     let sql = Sql::new("select ").names("", names).text(" from ").table(&table.table.name);
-    facts.scan(&sql, &mut |row| {
-        size.rows += 1;
-        if size.rows.is_multiple_of(TOLD) {
-            tell(table.name(), Some(size.rows), all);
-        }
-        for (profile, value) in profiles.iter_mut().zip(row) {
-            profile.see(value);
-            size.bytes += match value {
-                Seen::Text(text) => text.len() as u64,
-                Seen::Blob(bytes) | Seen::BrokenText(bytes) => bytes.len() as u64,
-                Seen::Null => 0,
-                _ => 8,
-            };
-        }
-        for (n, numbers) in &mut numbers {
-            numbers.see(&row[*n]);
-        }
-        Ok(())
-    })?;
+    facts
+        .scan(&sql, &mut |row| {
+            size.rows += 1;
+            if size.rows.is_multiple_of(TOLD) {
+                tell(table.name(), Some(size.rows), all);
+            }
+            for (profile, value) in profiles.iter_mut().zip(row) {
+                profile.see(value);
+                size.bytes += match value {
+                    Seen::Text(text) => text.len() as u64,
+                    Seen::Blob(bytes) | Seen::BrokenText(bytes) => bytes.len() as u64,
+                    Seen::Null => 0,
+                    _ => 8,
+                };
+            }
+            for (n, numbers) in &mut numbers {
+                numbers.see(&row[*n]);
+            }
+            Ok(())
+        })
+        .map_err(|error| error.while_doing(&format!("looking at `{}`", table.name())))?;
     tell(table.name(), None, Some(size.rows));
     Ok((profiles, size, numbers))
 }
@@ -176,23 +178,27 @@ pub fn check(
     let mut done = 0_u64;
     let mut carrier = Carrier::new(carry, machines);
     let mut checked = Checked::default();
-    facts.scan(&select(carry, &Span::default()), &mut |row| {
-        done += 1;
-        if done.is_multiple_of(TOLD) {
-            tell(&what, Some(done), Some(rows));
-        }
-        match carrier.row(row, &mut |_| Ok(()))? {
-            Fate::Carried => {}
-            Fate::Aside(..) => {
-                checked.aside += 1;
-                if checked.lost.len() < LOST {
-                    checked.lost.push(row[..carry.order.len()].iter().map(|seen| seen.to_value()).collect());
-                }
+    facts
+        .scan(&select(carry, &Span::default()), &mut |row| {
+            done += 1;
+            if done.is_multiple_of(TOLD) {
+                tell(&what, Some(done), Some(rows));
             }
-            Fate::Stopped(..) => checked.stopped += 1,
-        }
-        Ok(())
-    })?;
+            match carrier.row(row, &mut |_| Ok(()))? {
+                Fate::Carried => {}
+                Fate::Aside(..) => {
+                    checked.aside += 1;
+                    if checked.lost.len() < LOST {
+                        checked
+                            .lost
+                            .push(row[..carry.order.len()].iter().map(|seen| seen.to_value()).collect());
+                    }
+                }
+                Fate::Stopped(..) => checked.stopped += 1,
+            }
+            Ok(())
+        })
+        .map_err(|error| error.while_doing(&format!("looking at `{}`", carry.table)))?;
     tell(&what, None, Some(rows));
     checked.met = carrier.met;
     Ok(checked)

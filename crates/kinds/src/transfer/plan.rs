@@ -81,6 +81,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     };
     if existing && options.action != Action::Verify {
         findings.extend(refusals::of_encoding(target, options)?);
+        findings.extend(refusals::of_owner(target, &design, &demands.release)?);
         findings.extend(existing::filled(&design, target)?);
     }
     let asking = Asking {

@@ -61,6 +61,31 @@ pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> 
     Ok(found)
 }
 
+/// References are taken away for the copy that only the owner of their table may touch.
+pub fn of_owner(target: &mut dyn Facts, design: &Design, release: &[String]) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for table in &design.tables {
+        let alter = format!("alter table {} ", table.name.quoted());
+        if !release.iter().any(|sql| sql.starts_with(&alter)) {
+            continue;
+        }
+        let owner = Sql::new(
+            "select pg_has_role(c.relowner, 'usage'), pg_get_userbyid(c.relowner)::text from pg_class c where c.oid = ",
+        )
+        .bind(table.name.quoted())
+        .text("::text::regclass");
+        let rows = target.rows(&owner)?;
+        let Some([Value::Bool(false), owner]) = rows.first().map(Vec::as_slice) else { continue };
+        found.push(Finding::forbid(
+            "permission",
+            table.name.to_string(),
+            "references of it must be away while rows come, and only the owner of a table may take them away",
+            format!("connect as `{}`", owner.as_text().unwrap_or_default()),
+        ));
+    }
+    Ok(found)
+}
+
 /// What to do with tables that a transfer has left that ended early; none where there are no such tables among these.
 pub fn of_unfinished(target: &mut dyn Facts, among: &dyn Fn(&str) -> bool) -> Result<Option<String>> {
     let all = carried::unfinished(None, target)?;
@@ -160,7 +185,8 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64, stopped: u64) -> Vec<Find
         let what = format!("{} as `{}`: {}", said(*misfit, tale.count), column.spelled, samples.join(", "));
         let code = format!("dirty_{}", misfit.name());
         // a policy that cannot be followed stops
-        let of_rows = matches!(misfit, Misfit::Check | Misfit::Duplicate) && policy != Policy::Quarantine;
+        let of_rows = matches!(misfit, Misfit::Check | Misfit::Duplicate | Misfit::Reference)
+            && policy != Policy::Quarantine;
         let stops = stopped > 0
             && (policy == Policy::Stop || policy == Policy::Null && column.not_null || of_rows)
             || policy == Policy::Default && column.default.is_none();

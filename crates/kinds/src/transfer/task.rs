@@ -153,11 +153,18 @@ pub struct Twice {
     pub rows: Vec<String>,
 }
 
-/// A check that some rows break.
+fn check() -> Misfit {
+    Misfit::Check
+}
+
+/// A condition of the target that some rows break.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
     /// Its name.
     pub name: String,
+    /// What it is for a row to break it.
+    #[serde(default = "check")]
+    pub misfit: Misfit,
     /// The columns that it is about, by their places.
     pub columns: Vec<usize>,
     /// Hashes of the values that break it, sorted.

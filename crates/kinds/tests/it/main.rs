@@ -92,6 +92,7 @@ mod throttle;
 mod transfer;
 mod transfer_arriving;
 mod transfer_back;
+mod transfer_bad;
 mod transfer_beside;
 mod transfer_e4;
 mod transfer_kit;

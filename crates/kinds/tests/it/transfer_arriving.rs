@@ -264,3 +264,26 @@ fn the_statements_around_rows_that_go_into_existing_tables_can_be_read() {
     assert!(place("-- the rows are copied here") < place("add constraint \"has_boss\""));
     assert!(place("validate constraint \"has_boss\"") < place("analyze \"public\".\"people\""));
 }
+
+#[test]
+fn references_to_tables_that_are_not_carried_are_asked_before_the_copy() {
+    // S4-024, S4-025, W-101
+    let it = Move::of(
+        "create table teams (id integer primary key); create table people (id integer primary key, team integer references teams);
+         insert into teams values (1), (2); insert into people values (1, 1), (2, 2), (3, null)",
+    );
+    it.to.script(
+        "create table teams (id bigint primary key); insert into teams values (1);
+         create table people (id bigint primary key, team bigint references teams)",
+    );
+    let map = json!({"teams": {"drop": true}});
+    let plan = it.plan(json!({"existing": true, "map": map}));
+    assert_eq!(forbidden(&plan), ["dirty_reference people.team"]);
+    let options = json!({"existing": true, "map": map, "dirty": {"reference": "null"}});
+    let report = it.run(options.clone());
+    assert_eq!(report.status, Status::Partial, "{report:#?}");
+    assert_eq!(it.list("select id, team from people order by id"), ["1|1", "2|null", "3|null"]);
+    let mut again = options;
+    again["action"] = json!("verify");
+    assert_eq!(it.run(again).status, Status::Completed);
+}
