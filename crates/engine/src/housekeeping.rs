@@ -86,6 +86,23 @@ impl Run<'_, '_> {
         all
     }
 
+    /// How many seconds each step took, over all attempts; what lies between two of them is nobody's.
+    pub(crate) fn took(&self, n: usize, steps: usize) -> Vec<f64> {
+        let (mut took, mut step, mut last) = (vec![0.0; steps], 0, None);
+        for event in self.journal.events().iter().filter(|event| event.item == Some(n)) {
+            let since: Option<jiff::Timestamp> = last.replace(event.at);
+            match (&event.what, since) {
+                (What::Started { .. }, _) | (_, None) => continue,
+                (What::Advanced { step: at, .. } | What::StepDone { step: at }, _) => step = *at,
+                _ => {}
+            }
+            if let (Some(since), Some(took)) = (since, took.get_mut(step)) {
+                *took += crate::report::seconds_between(since, event.at);
+            }
+        }
+        took
+    }
+
     /// Forgets undo points whose time is over, and exemptions of rows that are gone; the undo points that are left. A failure
     /// to forget must not keep the run from its work.
     pub(crate) fn forget_expired(

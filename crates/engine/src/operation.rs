@@ -87,6 +87,8 @@ pub struct Planning<'a> {
     pub samples: &'a [Earlier],
     /// How long runs of each kind usually took on this database, in seconds, where the kind wants samples.
     pub usual: &'a std::collections::BTreeMap<String, f64>,
+    /// Measures how long a look takes.
+    pub clock: &'a dyn crate::clock::Clock,
     /// The other databases of the configuration.
     pub databases: &'a dyn crate::engine::Databases,
     /// Tells how far a long look is: what is looked at, how many rows so far (none: it is over), and about how many there are.
@@ -180,6 +182,8 @@ pub struct Done<'a> {
     pub planned: Option<&'a serde_json::Value>,
     /// What was told about the batches.
     pub details: &'a [serde_json::Value],
+    /// How many seconds each step took, over all attempts.
+    pub took: &'a [f64],
     /// The undo point.
     pub point: &'a str,
     /// The backup that was taken for it.

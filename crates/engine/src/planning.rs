@@ -142,6 +142,7 @@ impl Engine {
             earlier: &earlier,
             samples: &samples,
             usual: &usual,
+            clock: self.clock(),
             databases: self.parts.databases.as_ref(),
         };
         let planned =

@@ -65,7 +65,9 @@ impl Run<'_, '_> {
             self.log(n, What::StepDone { step })?;
         }
         let details = self.details(n);
+        let took = self.took(n, item.steps.len());
         let done = Done {
+            took: &took,
             steps: &item.steps,
             planned: item.result.as_ref(),
             details: &details,

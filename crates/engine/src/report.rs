@@ -531,7 +531,8 @@ fn recommendations(operations: &[OperationReport]) -> Vec<String> {
     all
 }
 
-fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+/// With milliseconds.
+pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     let milliseconds = (to.as_microsecond() - from.as_microsecond()).max(0) / 1000;
     milliseconds as f64 / 1000.0
 }

@@ -377,8 +377,9 @@ impl Run<'_, '_> {
         let details = self.details(n);
         let backup = self.backup_of(n);
         let backup = backup.as_deref();
-        let done =
-            Done { steps: &item.steps, planned: item.result.as_ref(), details: &details, point, backup };
+        let took = self.took(n, item.steps.len());
+        let (steps, planned) = (&item.steps, item.result.as_ref());
+        let done = Done { steps, planned, details: &details, took: &took, point, backup };
         if let Some(result) = operation.result(&done, facts)? {
             self.log(n, What::Summed { result })?;
         }

@@ -2,6 +2,7 @@
 //! what each table that is in came to. It is gone when the transfer is over.
 
 use super::ahead::{self, AHEAD};
+use super::released::RELEASED;
 use super::task::{ASIDE, IDS};
 use engine::{Error, Result, Work};
 use targets::db::{Facts, Row, Sql, TableName, Value};
@@ -49,12 +50,13 @@ pub fn begin(
     tables: &[TableName],
     are_new: bool,
     make: &[String],
-    moment: Option<&String>,
+    (source, moment): (&str, Option<&String>),
     work: &mut Work,
 ) -> Result<()> {
     let own = work.dialect().own(CARRIED);
     let create = Sql::new("create table if not exists ").table(&own).text(
-        " (target text not null primary key, run text not null, moment text, carried_rows bigint, hash text)",
+        " (target text not null primary key, run text not null, moment text, carried_rows bigint, hash text, \
+         source text, is_new boolean)",
     );
     work.record(&create)?;
     let point = work.point().to_owned();
@@ -85,11 +87,13 @@ pub fn begin(
     for table in tables {
         let note = Sql::new("insert into ")
             .table(&own)
-            .text(" (target, run, moment) values (")
+            .text(" (target, run, source, is_new, moment) values (")
             .bind(table.quoted())
             .text(", ")
             .bind(work.point())
             .text(", ")
+            .bind(source)
+            .text(if are_new { ", true, " } else { ", false, " })
             .bind(moment.map_or(Value::Null, |moment| Value::Text(moment.clone())))
             .text(") on conflict (target) do update set run = excluded.run, moment = excluded.moment, carried_rows = null, hash = null");
         work.record_later(note)?;
@@ -105,6 +109,41 @@ pub fn of_run(run: &str, work: &mut Work) -> Result<Vec<String>> {
     }
     let ours = Sql::new("select target from ").table(&own).text(" where run = ").bind(run);
     Ok(work.rows(&ours)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect())
+}
+
+/// The tables of a transfer that ended early, by their quoted names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    /// Its run.
+    pub run: String,
+    /// They were made by it.
+    pub are_new: bool,
+    /// All of them.
+    pub tables: Vec<String>,
+}
+
+/// The transfers that ended early and can be gone on with, or taken back; of one source, or of any.
+pub fn unfinished(source: Option<&str>, facts: &mut dyn Facts) -> Result<Vec<Unfinished>> {
+    let own = facts.dialect().own(CARRIED);
+    if facts.count(&facts.dialect().exists(&own))? == 0 {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new("select run, is_new, target from ").table(&own);
+    if let Some(source) = source {
+        sql = sql.text(" where source = ").bind(source);
+    }
+    let mut all: Vec<Unfinished> = Vec::new();
+    for row in facts.rows(&sql.text(" order by run, target"))? {
+        let text = |n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default().to_owned();
+        let are_new = row.get(1) == Some(&Value::Bool(true));
+        if all.last().is_none_or(|last| last.run != text(0)) {
+            all.push(Unfinished { run: text(0), are_new, tables: Vec::new() });
+        }
+        if let Some(last) = all.last_mut() {
+            last.tables.push(text(2));
+        }
+    }
+    Ok(all)
 }
 
 /// Up to which of the changes that were written down the target has them.
@@ -184,13 +223,13 @@ pub fn done(table: &TableName, rows: u64, hash: u128, work: &mut Work) -> Result
 /// The transfer is over: nothing of this is kept.
 pub fn end(work: &mut Work) -> Result<()> {
     let point = work.point().to_owned();
-    [FOLLOWED, AHEAD, CARRIED].iter().try_for_each(|table| drop_rows(table, &point, work))
+    [FOLLOWED, AHEAD, RELEASED, CARRIED].iter().try_for_each(|table| drop_rows(table, &point, work))
 }
 
 /// Nothing is left of a run that was taken back.
 pub fn forget(run: &str, work: &mut Work) -> Result<()> {
     forget_rows(run, work)?;
-    [FOLLOWED, AHEAD, CARRIED].iter().try_for_each(|table| drop_rows(table, run, work))?;
+    [FOLLOWED, AHEAD, RELEASED, CARRIED].iter().try_for_each(|table| drop_rows(table, run, work))?;
     for table in [ASIDE, IDS] {
         drop_if_empty(&work.dialect().own(table), work)?;
     }

@@ -6,6 +6,7 @@ use super::convert::{Misfit, Rule, cell};
 use super::machines::{Machines, Made};
 use super::options::{Empty, Policy};
 use super::task::{Carried, Carry};
+use super::twice;
 use engine::Result;
 use std::collections::BTreeMap;
 use targets::db::{Cell, Row, Seen, Sql, Value};
@@ -232,6 +233,14 @@ impl<'c> Carrier<'c> {
                 }
             }
         }
+        if let Some((n, policy)) = twice::repeats(self.carry, row, &cells) {
+            note(&mut self.met, self.carry, n, Misfit::Duplicate, row, &row[first + n]);
+            match policy {
+                Policy::Quarantine => return Ok(Fate::Aside(n, Misfit::Duplicate)),
+                Policy::Null => cells[n] = Cell::Null,
+                _ => return Ok(Fate::Stopped(n, Misfit::Duplicate)),
+            }
+        }
         for refused in &self.carry.refused {
             let hash = format!("{:032x}", super::demands::hash(self.carry, &refused.columns, &cells));
             if refused.bad.binary_search(&hash).is_err() {
@@ -239,11 +248,11 @@ impl<'c> Carrier<'c> {
             }
             let n = refused.columns[0];
             let column = &self.carry.columns[n];
-            note(&mut self.met, self.carry, n, Misfit::Check, row, &row[first + n]);
-            match column.policies.get(&Misfit::Check).copied().unwrap_or_default() {
-                Policy::Quarantine => return Ok(Fate::Aside(n, Misfit::Check)),
+            note(&mut self.met, self.carry, n, refused.misfit, row, &row[first + n]);
+            match column.policies.get(&refused.misfit).copied().unwrap_or_default() {
+                Policy::Quarantine => return Ok(Fate::Aside(n, refused.misfit)),
                 Policy::Null if !column.not_null && refused.columns.len() == 1 => cells[n] = Cell::Null,
-                _ => return Ok(Fate::Stopped(n, Misfit::Check)),
+                _ => return Ok(Fate::Stopped(n, refused.misfit)),
             }
         }
         take(&cells)?;

@@ -4,7 +4,7 @@
 //! buckets that differ are read again, to tell which rows differ, and in which column.
 
 use super::canon::{Mix, found, sent};
-use super::carry::{Carrier, Span, key, select, shown};
+use super::carry::{Carrier, Fate, Span, key, select, shown};
 use super::convert::Rule;
 use super::machines::Machines;
 use super::task::Carry;
@@ -69,9 +69,19 @@ pub struct Difference {
     pub target: Option<String>,
 }
 
-/// How many rows the source has.
-pub fn rows_there(carry: &Carry, source: &mut dyn Facts) -> Result<u64> {
-    source.count(&Sql::new("select count(*) from ").name(&carry.table))
+/// How many rows of the source have to arrive: all but those that are kept aside.
+pub fn rows_due(carry: &Carry, machines: &Machines, source: &mut dyn Facts) -> Result<u64> {
+    if !carry.may_lose_rows() {
+        return source.count(&Sql::new("select count(*) from ").name(&carry.table));
+    }
+    let mut carrier = Carrier::new(carry, machines);
+    let mut due = 0;
+    source.scan(&select(carry, &Span::default()), &mut |row| {
+        due += u64::from(carrier.row(row, &mut |_| Ok(()))? == Fate::Carried);
+        carrier.met = Default::default();
+        Ok(())
+    })?;
+    Ok(due)
 }
 
 /// What a table came to while it was copied, against the target: none where it is another, so that both sides have to be looked

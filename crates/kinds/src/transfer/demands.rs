@@ -1,15 +1,20 @@
-//! The checks of tables that are there: asked of the server itself, before anything is copied, for every combination of values that
+//! The checks of the target's tables: asked of the server itself, before anything is copied, for every combination of values that
 //! the source has. What breaks one is kept as a hash, so that the copy knows it again.
 
 use super::canon::{Mix, sent};
 use super::carry::{Carrier, Span, select};
-use super::existing::unchecked;
+use super::convert::{Misfit, Rule};
+use super::design::{Design, NewColumn, known};
+use super::existing::{Demands, unchecked};
+use super::expression::{Scope, condition};
 use super::machines::Machines;
+use super::options::Options;
+use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
 use engine::words::count;
 use engine::{Finding, Result};
 use std::collections::{BTreeSet, HashSet};
-use targets::db::{Cell, Facts, Row, Sql, Value, civil, quote};
+use targets::db::{Cell, Facts, Row, Sql, TableName, Value, civil, quote};
 
 /// How many combinations are asked at once.
 const AT_ONCE: usize = 1_000;
@@ -20,6 +25,9 @@ const MOST: usize = 10_000;
 /// How many combinations are remembered as asked. Those that were forgotten are asked again.
 const REMEMBERED: usize = 250_000;
 
+/// A condition of the target: its name, its expression, its columns.
+pub type Asked = (String, String, Vec<String>);
+
 /// The hash of some cells of a row.
 pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
     let mut mix = Mix::default();
@@ -29,10 +37,84 @@ pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
     mix.sum()
 }
 
+/// References to tables that are not carried: their rows are there already, or the reference leads nowhere.
+pub fn of_parents(design: &Design, target: &mut dyn Facts) -> Result<Vec<(String, Asked)>> {
+    let schema = target.schema()?;
+    let is_carried = |name: &TableName| design.tables.iter().any(|one| one.name == *name);
+    let mut all = Vec::new();
+    for table in design.tables.iter().filter_map(|table| schema.table(&table.name)) {
+        for reference in table.references.iter().filter(|reference| !is_carried(&reference.parent)) {
+            let own = |name: &String| format!("{}.{}", quote(&table.name.name), quote(name));
+            let pairs = reference.columns.iter().zip(&reference.parent_columns);
+            let same: Vec<String> =
+                pairs.map(|(name, key)| format!("sexton_parent.{} = {}", quote(key), own(name))).collect();
+            let none: Vec<String> =
+                reference.columns.iter().map(|name| format!("{} is null", own(name))).collect();
+            let expression = format!(
+                "{} or exists (select 1 from {} as sexton_parent where {})",
+                none.join(" or "),
+                reference.parent.quoted(),
+                same.join(" and ")
+            );
+            all.push((table.name.quoted(), (reference.name.clone(), expression, reference.columns.clone())));
+        }
+    }
+    Ok(all)
+}
+
+/// The checks of tables that are made, of which it is not certain that all rows keep them: SQLite compares and reads other than the
+/// server, a value may become another one, and a check may be younger than the rows. Where it is about nothing but numbers as they
+/// are, it means the same there, and SQLite is asked whether some row breaks it.
+pub fn of_new(
+    options: &Options,
+    source: &Source,
+    design: &Design,
+    reader: &mut dyn Facts,
+) -> Result<Demands> {
+    let mut demands = Demands::default();
+    for table in &design.tables {
+        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
+        let known = known(from, &table.columns);
+        let written = from.written.iter().flat_map(|written| &written.checks);
+        for (n, (name, text)) in written.enumerate() {
+            let Ok(sql) = condition(text, Scope { columns: &known, exact: true }) else { continue };
+            let about = table.columns.iter().filter(|column| sql.contains(&quote(&column.name)));
+            let about: Vec<&NewColumn> = about.collect();
+            let as_it_is = |column: &&NewColumn| {
+                options.column(from.name(), &column.source).is_none() && is_number(from, column)
+            };
+            if about.iter().all(as_it_is) && !is_broken(from, text, reader) {
+                continue;
+            }
+            let name = name.clone().unwrap_or_else(|| format!("check {}", n + 1));
+            let names = about.iter().map(|column| column.name.clone()).collect();
+            demands.checks.entry(table.name.quoted()).or_default().push((name, sql, names));
+        }
+    }
+    Ok(demands)
+}
+
+/// A column that holds numbers as the source holds them.
+fn is_number(from: &SourceTable, column: &NewColumn) -> bool {
+    let as_declared = from.table.column(&column.source).is_some_and(|there| {
+        let declared = there.declared.to_lowercase();
+        ["int", "real", "floa", "doub", "num", "dec"].iter().any(|word| declared.contains(word))
+    });
+    as_declared && matches!(column.rule, Rule::Whole(..) | Rule::Double | Rule::Number(_))
+}
+
+/// Whether a row of the source breaks a check; so, too, where it cannot be asked.
+fn is_broken(from: &SourceTable, text: &str, reader: &mut dyn Facts) -> bool {
+    let some = Sql::new("select count(*) from (select 1 from ")
+        .table(&from.table.name)
+        .text(&format!(" where not ({text}) limit 1) as t"));
+    reader.count(&some).map_or(true, |rows| rows > 0)
+}
+
 /// Asks all checks of a table. What is broken by more values than can be kept is told, because nothing can be done with each.
 pub fn ask(
     carry: &Carry,
-    checks: &[(String, String, Vec<String>)],
+    (misfit, checks): (Misfit, &[Asked]),
     machines: &Machines,
     source: &mut dyn Facts,
     target: &mut dyn Facts,
@@ -47,7 +129,7 @@ pub fn ask(
         let mut bad = check.broken_by(source, target)?;
         if bad.len() > MOST {
             findings.push(Finding::forbid(
-                "dirty_check",
+                &format!("dirty_{}", misfit.name()),
                 format!("{}.{}", carry.table, carry.columns[columns[0]].source),
                 format!(
                     "more than {} different values break the check `{name}` of the target, `{expression}`: it is not about this data",
@@ -59,7 +141,7 @@ pub fn ask(
         }
         if !bad.is_empty() {
             let bad = bad.iter().map(|hash| format!("{hash:032x}")).collect();
-            refused.push(Refused { name: name.clone(), columns, bad });
+            refused.push(Refused { name: name.clone(), misfit, columns, bad });
         }
     }
     Ok((refused, findings))

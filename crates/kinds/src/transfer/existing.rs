@@ -7,6 +7,7 @@ use super::design::{Design, NewColumn, NewReference, NewTable};
 use super::naming::snake;
 use super::options::{Options, zone};
 use super::profile::Profile;
+use super::refusals;
 use super::sequences::{self, Counter};
 use super::source::{Source, SourceTable};
 use super::types;
@@ -358,7 +359,10 @@ pub fn filled(design: &Design, target: &mut dyn Facts) -> Result<Vec<Finding>> {
                 "target_not_empty",
                 table.name.to_string(),
                 "it has rows already",
-                "empty it, or leave it out with `drop = true` in `map`",
+                match refusals::of_unfinished(target, &|name| name == table.name.quoted())? {
+                    Some(help) => help,
+                    None => "empty it, or leave it out with `drop = true` in `map`".to_owned(),
+                },
             ));
         }
     }

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use targets::db::{Facts, Seen, Sql};
+use targets::db::{Facts, Row, Seen, Sql};
 
 /// How much there is of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,53 +121,81 @@ fn at(
     let mut numbers: Vec<(usize, Numbers)> = wanted.map(|n| (n, Numbers::default())).collect();
     let names = columns.iter().map(|column| column.name.as_str());
     let sql = Sql::new("select ").names("", names).text(" from ").table(&table.table.name);
-    facts.scan(&sql, &mut |row| {
-        size.rows += 1;
-        if size.rows.is_multiple_of(TOLD) {
-            tell(table.name(), Some(size.rows), all);
-        }
-        for (profile, value) in profiles.iter_mut().zip(row) {
-            profile.see(value);
-            size.bytes += match value {
-                Seen::Text(text) => text.len() as u64,
-                Seen::Blob(bytes) | Seen::BrokenText(bytes) => bytes.len() as u64,
-                Seen::Null => 0,
-                _ => 8,
-            };
-        }
-        for (n, numbers) in &mut numbers {
-            numbers.see(&row[*n]);
-        }
-        Ok(())
-    })?;
+    facts
+        .scan(&sql, &mut |row| {
+            size.rows += 1;
+            if size.rows.is_multiple_of(TOLD) {
+                tell(table.name(), Some(size.rows), all);
+            }
+            for (profile, value) in profiles.iter_mut().zip(row) {
+                profile.see(value);
+                size.bytes += match value {
+                    Seen::Text(text) => text.len() as u64,
+                    Seen::Blob(bytes) | Seen::BrokenText(bytes) => bytes.len() as u64,
+                    Seen::Null => 0,
+                    _ => 8,
+                };
+            }
+            for (n, numbers) in &mut numbers {
+                numbers.see(&row[*n]);
+            }
+            Ok(())
+        })
+        .map_err(|error| error.while_doing(&format!("looking at `{}`", table.name())))?;
     tell(table.name(), None, Some(size.rows));
     Ok((profiles, size, numbers))
 }
 
-/// What would not fit, with the policies as they are: what was met, and how many rows would be kept aside.
+/// What would become of the rows of a table, with the policies as they are.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What did not fit.
+    pub met: Met,
+    /// So many rows would be kept aside,
+    pub aside: u64,
+    /// and these are the first of them, by what orders the rows.
+    pub lost: Vec<Row>,
+    /// So many rows would stop it.
+    pub stopped: u64,
+}
+
+/// How many rows that are kept aside are remembered one by one.
+pub const LOST: usize = 10_000;
+
+/// Looks what would not fit.
 pub fn check(
     carry: &Carry,
     machines: &Machines,
     rows: u64,
     facts: &mut dyn Facts,
     tell: &Tell,
-) -> Result<(Met, u64, u64)> {
+) -> Result<Checked> {
     let what = format!("what would not fit of {}", carry.table);
     let mut done = 0_u64;
     let mut carrier = Carrier::new(carry, machines);
-    let (mut aside, mut stopped) = (0, 0);
-    facts.scan(&select(carry, &Span::default()), &mut |row| {
-        done += 1;
-        if done.is_multiple_of(TOLD) {
-            tell(&what, Some(done), Some(rows));
-        }
-        match carrier.row(row, &mut |_| Ok(()))? {
-            Fate::Carried => {}
-            Fate::Aside(..) => aside += 1,
-            Fate::Stopped(..) => stopped += 1,
-        }
-        Ok(())
-    })?;
+    let mut checked = Checked::default();
+    facts
+        .scan(&select(carry, &Span::default()), &mut |row| {
+            done += 1;
+            if done.is_multiple_of(TOLD) {
+                tell(&what, Some(done), Some(rows));
+            }
+            match carrier.row(row, &mut |_| Ok(()))? {
+                Fate::Carried => {}
+                Fate::Aside(..) => {
+                    checked.aside += 1;
+                    if checked.lost.len() < LOST {
+                        checked
+                            .lost
+                            .push(row[..carry.order.len()].iter().map(|seen| seen.to_value()).collect());
+                    }
+                }
+                Fate::Stopped(..) => checked.stopped += 1,
+            }
+            Ok(())
+        })
+        .map_err(|error| error.while_doing(&format!("looking at `{}`", carry.table)))?;
     tell(&what, None, Some(rows));
-    Ok((carrier.met, aside, stopped))
+    checked.met = carrier.met;
+    Ok(checked)
 }

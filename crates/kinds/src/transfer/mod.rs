@@ -4,6 +4,7 @@
 //! fit is known. Then tables, rows, keys and indexes, references, statistics; at last both sides are compared. It is only read.
 
 mod ahead;
+mod arriving;
 mod ask;
 mod canon;
 mod carried;
@@ -33,6 +34,7 @@ mod plan;
 mod profile;
 mod references;
 mod refusals;
+mod released;
 mod schema_file;
 mod script;
 mod sequences;
@@ -41,6 +43,7 @@ mod stamps;
 mod steps;
 mod sum;
 mod task;
+mod twice;
 mod types;
 
 use carried::Kept;
@@ -55,7 +58,7 @@ use online::entry::{self, Entry, State};
 use online::{back, capture, cut_over, follow, rehearse, returned, taken_back};
 use options::{Action, Options, Proof};
 use serde_json::json;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use targets::db::{Command, Facts, Limits, Session};
 use task::{Carry, Place, Task};
 
@@ -104,6 +107,7 @@ impl Kind for Transfer {
             before: RefCell::default(),
             times: RefCell::default(),
             writer: RefCell::default(),
+            has_begun: Cell::default(),
         }))
     }
 }
@@ -135,6 +139,8 @@ struct Moving {
     before: RefCell<Option<Vec<TableDigest>>>,
     /// A session that may write into the source, for the moments in which that is needed.
     writer: RefCell<Option<Box<dyn Session>>>,
+    /// A batch was done by this process.
+    has_begun: Cell<bool>,
 }
 
 impl Moving {
@@ -144,6 +150,11 @@ impl Moving {
             Action::Rehearse => rehearse::copy(&self.options.source, stores),
             _ => Ok(self.options.source.clone()),
         }
+    }
+
+    /// Whether tables are filled that are there, while nobody writes.
+    fn fills_plainly(&self) -> bool {
+        self.options.action == Action::Run && self.options.existing && !self.options.runs_online()
     }
 
     /// Opens the source where it is not open; whether it was not.
@@ -195,7 +206,7 @@ impl Moving {
         self.open(stores)?;
         let compared = self.with_reader(|source| match proof {
             Proof::Counts => {
-                let rows = compare::rows_there(carry, source)?;
+                let rows = compare::rows_due(carry, &self.machines.borrow(), source)?;
                 compare::counts(carry, rows, facts)
             }
             _ => compare::rows(carry, &self.machines.borrow(), source, facts),
@@ -335,6 +346,13 @@ impl Moving {
                 taken_back::target(online, run, work)?;
                 Ok(done)
             }
+            Task::TakeBack { run, statements } => {
+                for statement in statements {
+                    work.statement(statement)?;
+                }
+                carried::forget(run, work)?;
+                Ok(done)
+            }
             Task::ClearSource(..) => {
                 self.writing(capture::remove)?;
                 Ok(done)
@@ -415,7 +433,12 @@ impl Operation for Moving {
                 self.open(stores)?;
             }
             Task::End if !self.options.runs_online() => {}
-            Task::Statements(_) | Task::Script { .. } | Task::ClearTarget(..) | Task::Touch(_) => {}
+            Task::Statements(_)
+            | Task::Script { .. }
+            | Task::Declare(_)
+            | Task::TakeBack { .. }
+            | Task::ClearTarget(..)
+            | Task::Touch(_) => {}
             Task::CopySource | Task::CompareCopy | Task::Tidy => {
                 self.close();
                 *self.writer.borrow_mut() = None;
@@ -460,25 +483,7 @@ impl Operation for Moving {
             // nobody is sent to a target that lacks something
             return Ok(None);
         }
-        let place = Place::read(aim)?;
-        let task = Task::read(step)?;
-        let (what, names) = match &task {
-            Task::Indexes(indexes) => ("index", finish::index_names(indexes)),
-            Task::References(references) => ("reference", finish::reference_names(references)),
-            _ => return Ok(None),
-        };
-        let Some(n) = finish::blamed(&names, error, &place) else { return Ok(None) };
-        let table = match &task {
-            Task::Indexes(indexes) => indexes[n].table.clone(),
-            _ => step.object.clone(),
-        };
-        let mut skip = place.skip.clone();
-        skip.push(n);
-        Ok(Some(GivenUp {
-            scope: format!("{what} {}", names[n]),
-            next: Some(Place { skip, ..place }.cursor()?),
-            detail: json!({ "failed": what, "name": names[n], "table": table, "why": sum::chain(error) }),
-        }))
+        finish::given_up(step, Place::read(aim)?, error)
     }
 
     fn act(&self, step: &Step, aim: &Cursor, rows: u64, work: &mut Work) -> Result<Batch> {
@@ -486,6 +491,10 @@ impl Operation for Moving {
         if let Some(reason) = &place.again {
             work.begin_again(reason);
             return Ok(Batch { counts: Counts::default(), next: None });
+        }
+        if self.fills_plainly() && (!self.has_begun.replace(true) || work.is_retry()) {
+            // somebody goes on who had stopped
+            released::take_again(work)?;
         }
         match Task::read(step)? {
             Task::Script { tables, statements } => {
@@ -498,8 +507,11 @@ impl Operation for Moving {
                 }
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Begin { tables, are_new, statements } => {
-                carried::begin(&tables, are_new, &statements, self.moment.borrow().as_ref(), work)?;
+            Task::Begin { tables, are_new, statements, released } => {
+                let moment = self.moment.borrow();
+                let from = (self.options.source.as_str(), moment.as_ref());
+                carried::begin(&tables, are_new, &statements, from, work)?;
+                released::note(&released, work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
             Task::Load { carry, proof, .. } => self.with_reader(|source| {
@@ -524,6 +536,7 @@ impl Operation for Moving {
                 Ok(Batch { counts: Counts::default(), next: None })
             }
             Task::Indexes(indexes) => finish::keys(&indexes, &place, work),
+            Task::Declare(references) => finish::declare(&references, self.options.runs_online(), work),
             Task::References(_) | Task::Analyze(_) => Ok(Batch { counts: Counts::default(), next: None }),
             Task::Compare { carry, .. } => {
                 let compared = self.compared.borrow_mut().take().unwrap_or_default();
@@ -549,7 +562,7 @@ impl Operation for Moving {
     }
 
     fn goes_back(&self) -> bool {
-        self.options.runs_online() || self.options.action == Action::Rollback
+        self.fills_plainly() || self.options.runs_online() || self.options.action == Action::Rollback
     }
 
     fn go_back(
@@ -563,6 +576,13 @@ impl Operation for Moving {
         if self.options.action == Action::Rehearse {
             rehearse::clear(&self.options.source, stores, work)?;
             return Ok(Some("nothing of the rehearsal is left".to_owned()));
+        }
+        if self.fills_plainly() {
+            let count = work.map_or(Ok(0), released::put_back)?;
+            // whoever goes on here takes them again
+            self.has_begun.set(false);
+            let many = engine::words::of(count as u64, "reference", "references");
+            return Ok((count > 0).then(|| format!("{many} put back for new rows, until it is resumed")));
         }
         if self.options.action == Action::Rollback {
             return back::given_up(&self.options.source, stores, work);
@@ -584,7 +604,7 @@ impl Operation for Moving {
     fn result(&self, done: &Done, facts: &mut dyn Facts) -> Result<Option<serde_json::Value>> {
         let mut sum = sum::Sum::of(done.details, done.planned);
         sum.ask(&self.options, facts)?;
-        let mut result = sum.told(done.planned);
+        let mut result = sum.told(done.planned, &sum::phases(done));
         result["backup"] = json!(done.backup);
         *self.sum.borrow_mut() = sum;
         Ok(Some(result))

@@ -18,7 +18,7 @@ const LONGEST: f64 = 86_400.0;
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// What to do: `run` (the whole transfer), `verify` (only compare what arrived before with the source), `rollback` (take an
-    /// online transfer back), `settle` (end the time in which it can be taken back), or
+    /// online transfer back, or a plain one that ended early), `settle` (end the time in which it can be taken back), or
     /// `rehearse` (an online transfer there and back, on copies).
     pub action: Action,
     /// The database that is read: a SQLite file, by its name in the configuration or by its path. It is only read, but for the
@@ -45,7 +45,7 @@ pub struct Options {
     /// kept in a table of its own), `null`, `truncate` or `default`.
     pub policy: Policy,
     /// The same by kind of misfit: `unreadable`, `empty`, `out_of_range`, `too_fine`, `too_long`, `zero_character`,
-    /// `broken_text`, `no_such_time`, `null`, `reference`, `check`.
+    /// `broken_text`, `no_such_time`, `null`, `reference`, `check`, `duplicate` (rows that become equal in a unique key).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dirty: BTreeMap<Misfit, Policy>,
     /// What is compared afterwards: `rows` (every value of every row), `counts`, or `nothing`.

@@ -1,26 +1,28 @@
 //! From both databases to a plan: what there is, what becomes of it, what stands in the way.
 
+use super::arriving::Asking;
+use super::carried::{self, Unfinished};
 use super::convert::{Misfit, Rule};
-use super::design::{self, Design, NewTable};
-use super::existing::{self, Demands};
+use super::design::{self, NewTable};
+use super::existing;
 use super::look::{self, Looked, Size};
 use super::machines::Machines;
 use super::online::entry::{self, State};
 use super::online::{Online, ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
-use super::references::Doubt;
+use super::released;
 use super::source::{self, Source, SourceTable};
-use super::sum::Sum;
+use super::sum::{self, Sum};
 use super::task::{Carried, Carry};
 use super::{ask, compare, demands, refusals, schema_file, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use targets::db::{Facts, Sql};
+use targets::db::{Facts, Sql, Table, TableName};
 
 /// The kinds of misfits that a policy may be said for.
-const KINDS: [Misfit; 11] = [
+pub const KINDS: [Misfit; 12] = [
     Misfit::Unreadable,
     Misfit::Empty,
     Misfit::OutOfRange,
@@ -32,6 +34,7 @@ const KINDS: [Misfit; 11] = [
     Misfit::Null,
     Misfit::Reference,
     Misfit::Check,
+    Misfit::Duplicate,
 ];
 
 /// Makes the plan.
@@ -49,11 +52,12 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         return rehearse::plan(options, target, planning);
     }
     if matches!(options.action, Action::Rollback | Action::Settle) {
-        return back(options, database.read()?.as_mut());
+        return back(options, database.read()?.as_mut(), target);
     }
     if let (Some(file), Action::Run) = (&options.schema_file, options.action) {
         return schema_file::plan(options, file, target, planning);
     }
+    let began = planning.clock.tick();
     let existing = options.existing || options.action == Action::Verify;
     let mut sessions = database.together(if existing { 1 } else { look::AT_ONCE })?;
     let source = source::read(first(&mut sessions)?)?;
@@ -63,55 +67,45 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         true => Looked { sizes: counts(&source, first(&mut sessions)?)?, ..Looked::default() },
         false => look::at_all(&source, &mut sessions, planning.looks)?,
     };
-    let Looked { profiles, sizes, ids } = looked;
     let (design, demands, mut findings) = match existing {
         true => existing::design(&source, options, first(&mut sessions)?, target)?,
         false => {
-            let design = design::design(&source, &profiles, options)?;
+            let design = design::design(&source, &looked.profiles, options)?;
             let findings = refusals::of_target(target, options, &design)?;
-            (design, Demands::default(), findings)
+            let demands = demands::of_new(options, &source, &design, first(&mut sessions)?)?;
+            (design, demands, findings)
         }
     };
-    if options.action == Action::Verify {
-        let reader = first(&mut sessions)?;
-        return verify(options, &source, &design, &machines, reader, target, findings);
-    }
-    if existing {
+    if existing && options.action != Action::Verify {
         findings.extend(refusals::of_encoding(target, options)?);
+        findings.extend(refusals::of_owner(target, &design, &demands.release)?);
         findings.extend(existing::filled(&design, target)?);
     }
-    let (mut carries, mut doubts) = (Vec::new(), Vec::new());
-    for table in &design.tables {
-        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
-        let carry = carry(options, from, table);
-        let references = match existing {
-            true => existing::references(table, &design, target)?,
-            false => table.references.clone(),
-        };
-        for reference in references.iter().filter(|reference| !ids.are_whole(from.name(), reference)) {
-            doubts.extend(Doubt::about(carries.len(), &carry, from, reference, &source));
-        }
-        carries.push(carry);
+    let asking = Asking {
+        options,
+        source: &source,
+        looked: &looked,
+        design: &design,
+        demands: &demands,
+        machines: &machines,
+        are_there: existing,
+        again: options.action == Action::Verify,
+        tell: planning.looks,
+    };
+    let (carries, told) = asking.all(&mut sessions, target)?;
+    let looked_for = planning.clock.tick().duration_since(began);
+    if options.action == Action::Verify {
+        let (sum, planned, findings) =
+            verify(options, carries, &machines, first(&mut sessions)?, target, findings)?;
+        let took = planning.clock.tick().duration_since(began) - looked_for;
+        let phases = [("look", looked_for), ("compare", took)];
+        let phases = phases.map(|(name, took)| (name.to_owned(), took.as_secs_f64()));
+        let result = Some(sum.told(Some(&planned), &phases));
+        return Ok(Planned { findings, result, ..Planned::default() });
     }
-    let are_broken = look::each(&doubts, &mut sessions, |doubt, reader| doubt.is_right(reader))?;
-    for (doubt, _) in doubts.into_iter().zip(are_broken).filter(|(_, is_broken)| *is_broken) {
-        carries[doubt.carry].broken.push(doubt.broken);
-    }
+    findings.extend(told);
+    let sizes = &looked.sizes;
     let reader = first(&mut sessions)?;
-    for carry in &mut carries {
-        let Some(from) = source.tables.iter().find(|one| one.name() == carry.table) else { continue };
-        if let Some(checks) = demands.checks.get(&carry.name.quoted()) {
-            let (refused, told) = demands::ask(carry, checks, &machines, reader, target)?;
-            carry.refused = refused;
-            findings.extend(told);
-        }
-        let seen = profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
-        if existing || !carry.broken.is_empty() || !proven(options, from, carry, seen) {
-            let rows = sizes.get(&carry.table).map_or(0, |size| size.rows);
-            let (met, aside, stopped) = look::check(carry, &machines, rows, reader, planning.looks)?;
-            findings.extend(refusals::of_values(carry, &met, aside, stopped));
-        }
-    }
     findings.extend(design.left.iter().map(refusals::of_left));
     findings.extend(stamps::statements(options, &design).1);
     let online = match options.runs_online() {
@@ -129,21 +123,27 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         }
     };
     let steps = match existing {
-        true => steps::into_existing(options, &design, &demands, carries, &sizes, online)?,
-        false => steps::into_new(options, &design, carries, &sizes, online)?,
+        true => steps::into_existing(options, &design, &demands, carries, sizes, online)?,
+        false => steps::into_new(options, &design, carries, sizes, online)?,
     };
-    let mut result = steps::told(options, &design, &sizes, existing);
+    let mut result = steps::told(options, &design, &steps, sizes);
+    result[sum::LOOKED] = json!(looked_for.as_secs_f64());
     result["target_version"] = json!(target.server()?.version);
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
 }
 
 /// What takes an online transfer back, or ends the time in which it can be.
-fn back(options: &Options, source: &mut dyn Facts) -> Result<Planned> {
+fn back(options: &Options, source: &mut dyn Facts, target: &mut dyn Facts) -> Result<Planned> {
     let nothing = |why: String| Ok(Planned { skipped: Some(why), ..Planned::default() });
     let Some(own) = entry::read(source)? else {
+        if options.action == Action::Rollback
+            && let Some(unfinished) = carried::unfinished(Some(&options.source), target)?.into_iter().next()
+        {
+            return unfinished_back(options, &unfinished, target);
+        }
         return nothing(format!(
-            "no online transfer of `{}` is under way, and none was done",
+            "no transfer of `{}` has ended early, and no online transfer is under way or was done",
             options.source
         ));
     };
@@ -166,6 +166,52 @@ fn back(options: &Options, source: &mut dyn Facts) -> Result<Planned> {
     let result = json!({ "source": options.source, "tables": [], "left": [], "back": own.run, "action": options.action });
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, undo, result: Some(result), ..Planned::default() })
+}
+
+/// What takes a plain transfer back that ended early: its tables go, or are empty again as they were.
+fn unfinished_back(options: &Options, own: &Unfinished, target: &mut dyn Facts) -> Result<Planned> {
+    let schema = target.schema()?;
+    let ours: Vec<&Table> =
+        schema.tables.iter().filter(|table| own.tables.contains(&table.name.quoted())).collect();
+    let list: Vec<String> = ours.iter().map(|table| table.name.quoted()).collect();
+    let is_ours = |name: &TableName| ours.iter().any(|table| table.name == *name);
+    let is_referred = schema
+        .tables
+        .iter()
+        .filter(|table| !is_ours(&table.name))
+        .any(|table| table.references.iter().any(|reference| is_ours(&reference.parent)));
+    let mut statements = Vec::new();
+    if !list.is_empty() {
+        match (own.are_new, is_referred) {
+            (true, _) => statements.push(format!("drop table if exists {}", list.join(", "))),
+            (false, false) => statements.push(format!("truncate {}", list.join(", "))),
+            // truncate would want the tables that refer to these, too
+            (false, true) => {
+                statements.extend(children_first(ours).iter().map(|name| format!("delete from {name}")));
+            }
+        }
+        statements.extend(released::as_they_were(&own.run, target)?);
+    }
+    let mut result = json!({ "source": options.source, "tables": [], "left": [], "back": own.run, "action": options.action });
+    result["unfinished"] = json!(list);
+    let steps = vec![steps::take_back(own, options.into(), statements)?];
+    let undo = Some(Undo::Nothing);
+    Ok(Planned { steps, undo, result: Some(result), ..Planned::default() })
+}
+
+/// The names of the tables, so that none goes before those that refer to it.
+fn children_first(mut tables: Vec<&Table>) -> Vec<String> {
+    let mut names = Vec::new();
+    while !tables.is_empty() {
+        let free = tables.iter().position(|table| {
+            !tables.iter().any(|other| {
+                other.name != table.name
+                    && other.references.iter().any(|reference| reference.parent == table.name)
+            })
+        });
+        names.push(tables.remove(free.unwrap_or(0)).name.quoted());
+    }
+    names
 }
 
 /// The mapping names only tables that are there.
@@ -193,23 +239,20 @@ fn counts(source: &Source, reader: &mut dyn Facts) -> Result<HashMap<String, Siz
 /// Compares what arrived before.
 fn verify(
     options: &Options,
-    source: &Source,
-    design: &Design,
+    carries: Vec<Carry>,
     machines: &Machines,
     reader: &mut dyn Facts,
     target: &mut dyn Facts,
     mut findings: Vec<Finding>,
-) -> Result<Planned> {
+) -> Result<(Sum, serde_json::Value, Vec<Finding>)> {
     let (mut tables, mut details) = (Vec::new(), Vec::new());
-    for table in &design.tables {
-        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
-        let carry = carry(options, from, table);
+    for carry in carries {
         let compared = match options.verify {
-            Proof::Counts => compare::counts(&carry, compare::rows_there(&carry, reader)?, target)?,
+            Proof::Counts => compare::counts(&carry, compare::rows_due(&carry, machines, reader)?, target)?,
             _ => compare::rows(&carry, machines, reader, target)?,
         };
         tables
-            .push(json!({ "source": table.source, "target": table.name.to_string(), "rows": compared.rows }));
+            .push(json!({ "source": carry.table, "target": carry.name.to_string(), "rows": compared.rows }));
         details
             .push(json!({ "compared": carry.table, "target": carry.name.to_string(), "outcome": compared }));
     }
@@ -221,10 +264,11 @@ fn verify(
     let mut sum = Sum::of(&details, Some(&planned));
     sum.ask(options, target)?;
     findings.extend(sum.findings());
-    Ok(Planned { findings, result: Some(sum.told(Some(&planned))), ..Planned::default() })
+    Ok((sum, planned, findings))
 }
 
-fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
+/// A table on its way, as far as nobody has looked at its rows.
+pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
     let columns = table.columns.iter().map(|column| {
         let own = options.column(from.name(), &column.source);
         let policies: BTreeMap<Misfit, Policy> = KINDS
@@ -268,6 +312,7 @@ fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
         columns,
         broken: Vec::new(),
         refused: Vec::new(),
+        twice: Vec::new(),
     }
 }
 
@@ -289,13 +334,14 @@ fn rowid_column(rowid: &str) -> Carried {
     }
 }
 
-fn first(sessions: &mut [Box<dyn Facts>]) -> Result<&mut dyn Facts> {
+/// The first session.
+pub fn first(sessions: &mut [Box<dyn Facts>]) -> Result<&mut dyn Facts> {
     let first = sessions.first_mut().ok_or_else(|| Error::system("the source gave no session"))?;
     Ok(first.as_mut())
 }
 
 /// Whether what was seen proves that every value fits.
-fn proven(options: &Options, from: &SourceTable, carry: &Carry, seen: &[Profile]) -> bool {
+pub fn proven(options: &Options, from: &SourceTable, carry: &Carry, seen: &[Profile]) -> bool {
     let none = Profile::default();
     carry.columns.iter().all(|column| {
         let n = from.table.columns.iter().position(|one| one.name == column.source);

@@ -1,57 +1,123 @@
 //! References of the source that may lead nowhere, for there nobody had to keep them.
 //!
 //! Where an index of each side has the values in order, both are read once, side by side; only if that finds a value
-//! without a parent, or the indexes are not there, is every row asked for its parent.
+//! without a parent, or the indexes are not there, is every row asked for its parent. A parent that is kept aside is none.
 
 use super::design::NewReference;
 use super::source::{Source, SourceTable};
 use super::task::{Broken, Carry};
 use engine::Result;
-use targets::db::{Facts, Index, Sql, quote};
+use targets::db::{Facts, Index, Row, Sql, Value, quote};
 
 /// A reference of which it is not known whether all its rows have a parent.
 #[derive(Debug)]
-pub struct Doubt {
+pub struct Doubt<'s> {
     /// The table that refers, by its place among those that are carried.
     pub carry: usize,
-    /// Its rows without a parent.
-    pub broken: Broken,
-    /// How many of them there are.
-    count: Sql,
-    /// Values without a parent, side by side: none proves that there are no such rows.
-    side_by_side: Option<Sql>,
+    from: &'s SourceTable,
+    parent: &'s SourceTable,
+    reference: NewReference,
+    /// The referring columns, by their places.
+    columns: Vec<usize>,
+    /// Nobody needs to ask, as long as all rows of the parent arrive.
+    is_whole: bool,
+    /// Some rows have no parent.
+    pub is_right: bool,
+    /// Rows of the parent that do not arrive, by what orders them.
+    lost: Vec<Row>,
 }
 
-impl Doubt {
+impl<'s> Doubt<'s> {
     /// About a reference of a table; none where the parent is no table of the source.
     pub fn about(
-        place: usize,
-        carry: &Carry,
-        from: &SourceTable,
+        (place, carry): (usize, &Carry),
+        from: &'s SourceTable,
         reference: &NewReference,
-        source: &Source,
+        source: &'s Source,
+        is_whole: bool,
     ) -> Option<Self> {
         let parent = source.tables.iter().find(|one| one.name() == reference.parent)?;
-        let condition = without_parent(from, parent, reference);
         let column =
             |name: &String| carry.columns.iter().position(|column| column.source.eq_ignore_ascii_case(name));
-        let count =
-            Sql::new("select count(*) from ").name(&carry.table).text(" as t where ").text(&condition);
         let columns = reference.columns.iter().filter_map(column).collect();
-        let side_by_side = side_by_side(from, parent, reference);
-        Some(Self { carry: place, broken: Broken { columns, condition }, count, side_by_side })
+        let (reference, lost) = (reference.clone(), Vec::new());
+        Some(Self { carry: place, from, parent, reference, columns, is_whole, is_right: false, lost })
     }
 
-    /// Whether there are such rows.
-    pub fn is_right(&self, reader: &mut dyn Facts) -> Result<bool> {
-        match &self.side_by_side {
-            Some(values) if reader.count(values)? == 0 => Ok(false),
-            _ => Ok(reader.count(&self.count)? > 0),
+    /// The table that is referred to, in the source.
+    pub fn parent(&self) -> &str {
+        self.parent.name()
+    }
+
+    /// Rows of the parent do not arrive.
+    pub fn lose(&mut self, lost: &[Row]) {
+        self.lost = lost.to_vec();
+    }
+
+    /// The rows that break the reference.
+    pub fn broken(&self) -> Broken {
+        let condition = without_parent(self.from, self.parent, &self.reference, &self.lost);
+        Broken { columns: self.columns.clone(), condition }
+    }
+
+    /// Asks whether there are such rows.
+    pub fn ask(&self, reader: &mut dyn Facts) -> Result<bool> {
+        if self.lost.is_empty() {
+            if self.is_whole {
+                return Ok(false);
+            }
+            let values = side_by_side(self.from, self.parent, &self.reference);
+            if let Some(values) = values
+                && reader.count(&values)? == 0
+            {
+                // values without a parent, side by side: none proves that there are no such rows
+                return Ok(false);
+            }
         }
+        let count = Sql::new("select count(*) from ")
+            .name(self.from.name())
+            .text(" as t where ")
+            .text(&self.broken().condition);
+        Ok(reader.count(&count)? > 0)
     }
 }
 
-fn without_parent(from: &SourceTable, parent: &SourceTable, reference: &NewReference) -> String {
+/// A value as SQLite reads it in a statement.
+fn literal(value: &Value) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    match value {
+        Value::Int(number) => number.to_string(),
+        Value::Real(number) => format!("{number:e}"),
+        Value::Text(text) if !text.contains('\0') => format!("'{}'", text.replace('\'', "''")),
+        Value::Text(text) => format!("cast(x'{}' as text)", hex(text.as_bytes())),
+        Value::BrokenText(bytes) => format!("cast(x'{}' as text)", hex(bytes)),
+        Value::Blob(bytes) => format!("x'{}'", hex(bytes)),
+        _ => "null".to_owned(),
+    }
+}
+
+/// That a row of the parent `p` is none of those that do not arrive.
+fn arrives(parent: &SourceTable, lost: &[Row]) -> String {
+    if lost.is_empty() {
+        return String::new();
+    }
+    let order: Vec<String> = match parent.by_rowid() {
+        Some(rowid) => vec![format!("p.{}", quote(rowid))],
+        None => parent.primary.iter().map(|name| format!("p.{}", quote(name))).collect(),
+    };
+    let rows: Vec<String> = lost
+        .iter()
+        .map(|row| format!("({})", row.iter().map(literal).collect::<Vec<_>>().join(", ")))
+        .collect();
+    format!(" and ({}) not in (values {})", order.join(", "), rows.join(", "))
+}
+
+fn without_parent(
+    from: &SourceTable,
+    parent: &SourceTable,
+    reference: &NewReference,
+    lost: &[Row],
+) -> String {
     let pairs = || reference.columns.iter().zip(&reference.parent_columns);
     let there = pairs().map(|(own, _)| format!("t.{} is not null", quote(own)));
     let same = pairs().map(|(own, key)| {
@@ -60,10 +126,11 @@ fn without_parent(from: &SourceTable, parent: &SourceTable, reference: &NewRefer
         format!("p.{} = t.{}{binary}", quote(key), quote(own))
     });
     format!(
-        "{} and not exists (select 1 from {} as p where {})",
+        "{} and not exists (select 1 from {} as p where {}{})",
         there.collect::<Vec<_>>().join(" and "),
         parent.table.name.quoted(),
-        same.collect::<Vec<_>>().join(" and ")
+        same.collect::<Vec<_>>().join(" and "),
+        arrives(parent, lost)
     )
 }
 

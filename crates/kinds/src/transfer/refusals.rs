@@ -1,5 +1,6 @@
 //! What stands in the way of a transfer, and what a person must know before it: findings, each with what to do.
 
+use super::carried;
 use super::carry::Met;
 use super::convert::Misfit;
 use super::design::{Design, Left};
@@ -27,7 +28,15 @@ pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> 
             "target_not_empty",
             into,
             format!("the schema has {} already: {few}", either(taken.len() as u64, "a table", "tables")),
-            "go into a fresh schema with `into_schema = \"…\"`, or empty this one",
+            match of_unfinished(target, &|table| {
+                there
+                    .tables
+                    .iter()
+                    .any(|one| one.name.quoted() == table && one.name.schema.as_deref() == Some(into))
+            })? {
+                Some(help) => help,
+                None => "go into a fresh schema with `into_schema = \"…\"`, or empty this one".to_owned(),
+            },
         ));
     }
     let exists =
@@ -50,6 +59,43 @@ pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> 
         found.push(Finding::note("nothing", &options.source, "it has no tables to carry", "nothing"));
     }
     Ok(found)
+}
+
+/// References are taken away for the copy that only the owner of their table may touch.
+pub fn of_owner(target: &mut dyn Facts, design: &Design, release: &[String]) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for table in &design.tables {
+        let alter = format!("alter table {} ", table.name.quoted());
+        if !release.iter().any(|sql| sql.starts_with(&alter)) {
+            continue;
+        }
+        let owner = Sql::new(
+            "select pg_has_role(c.relowner, 'usage'), pg_get_userbyid(c.relowner)::text from pg_class c where c.oid = ",
+        )
+        .bind(table.name.quoted())
+        .text("::text::regclass");
+        let rows = target.rows(&owner)?;
+        let Some([Value::Bool(false), owner]) = rows.first().map(Vec::as_slice) else { continue };
+        found.push(Finding::forbid(
+            "permission",
+            table.name.to_string(),
+            "references of it must be away while rows come, and only the owner of a table may take them away",
+            format!("connect as `{}`", owner.as_text().unwrap_or_default()),
+        ));
+    }
+    Ok(found)
+}
+
+/// What to do with tables that a transfer has left that ended early; none where there are no such tables among these.
+pub fn of_unfinished(target: &mut dyn Facts, among: &dyn Fn(&str) -> bool) -> Result<Option<String>> {
+    let all = carried::unfinished(None, target)?;
+    let left = all.iter().find(|one| one.tables.iter().any(|table| among(table)));
+    Ok(left.map(|one| {
+        format!(
+            "run {} has left it: go on with `sexton resume {0}`, or take it back with `sexton transfer rollback`",
+            one.run
+        )
+    }))
 }
 
 /// How the source is used, and what that means for those who use it.
@@ -139,7 +185,10 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64, stopped: u64) -> Vec<Find
         let what = format!("{} as `{}`: {}", said(*misfit, tale.count), column.spelled, samples.join(", "));
         let code = format!("dirty_{}", misfit.name());
         // a policy that cannot be followed stops
-        let stops = stopped > 0 && (policy == Policy::Stop || policy == Policy::Null && column.not_null)
+        let of_rows = matches!(misfit, Misfit::Check | Misfit::Duplicate | Misfit::Reference)
+            && policy != Policy::Quarantine;
+        let stops = stopped > 0
+            && (policy == Policy::Stop || policy == Policy::Null && column.not_null || of_rows)
             || policy == Policy::Default && column.default.is_none();
         found.push(match stops {
             true => Finding::forbid(

@@ -1,5 +1,6 @@
 //! The steps of a transfer, in their order, and what the plan tells of the tables.
 
+use super::carried::Unfinished;
 use super::design::{Design, NewReference, NewTable};
 use super::existing::Demands;
 use super::load::may_come_beside;
@@ -7,6 +8,7 @@ use super::look::Size;
 use super::online::entry::{Entry, State};
 use super::online::{Online, prepare};
 use super::options::{Options, Proof, Switch};
+use super::released::{self, Released};
 use super::script;
 use super::task::{Building, Carry, Task};
 use engine::{Error, Result, Step};
@@ -65,14 +67,15 @@ pub fn into_new(
     let (leave, tend) = script::autovacuum(design);
     made.extend(leave);
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
-    steps.push(begin("make", "the tables", schema, true, &carries, made)?);
+    steps.push(begin("make", "the tables", schema, (true, Vec::new()), &carries, made)?);
     steps.extend(loads(options, &carries, sizes, true)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(indexes(design, schema, sizes)?);
     let references = references(design, sizes);
     if !references.is_empty() {
         let add = references.iter().map(|reference| reference.add.clone()).collect();
-        steps.extend(statements("declare", "the references", schema, add)?);
+        let (label, task) = ("the references".to_owned(), Task::Declare(references.clone()));
+        steps.push(step("declare", label, "declare", schema.to_owned(), add, &task)?);
         let shown = references.iter().map(|reference| reference.validate.clone()).collect();
         let label = "the references hold".to_owned();
         let task = Task::References(references);
@@ -99,10 +102,15 @@ pub fn into_existing(
     let schema = options.into();
     let (add, apart) = prepare::tell_apart(&carries);
     let release = "references that rows would break while they come";
-    let released = demands.release.iter().cloned().chain(add).collect();
+    let all = demands.release.iter().cloned().chain(add).collect();
+    // an online transfer that fails puts back everything
+    let released = match online {
+        Some(_) => Vec::new(),
+        None => released::parts(&demands.release, &demands.restore),
+    };
     let go_on = demands.sequences.iter().map(|(_, go_on)| go_on.clone()).collect();
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
-    steps.push(begin("release", release, schema, false, &carries, released)?);
+    steps.push(begin("release", release, schema, (false, released), &carries, all)?);
     steps.extend(loads(options, &carries, sizes, false)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
@@ -117,12 +125,12 @@ fn begin(
     id: &str,
     label: &str,
     schema: &str,
-    are_new: bool,
+    (are_new, released): (bool, Vec<Released>),
     carries: &[Carry],
     sql: Vec<String>,
 ) -> Result<Step> {
     let tables = carries.iter().map(|carry| carry.name.clone()).collect();
-    let task = Task::Begin { tables, are_new, statements: sql.clone() };
+    let task = Task::Begin { tables, are_new, statements: sql.clone(), released };
     step(id, label.to_owned(), id, schema.to_owned(), sql, &task)
 }
 
@@ -282,6 +290,13 @@ pub fn back(own: &Entry) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
+/// What a plain transfer that ended early has brought goes.
+pub fn take_back(own: &Unfinished, schema: &str, statements: Vec<String>) -> Result<Step> {
+    let what = if own.are_new { "the tables that it made" } else { "the rows that it brought" };
+    let task = Task::TakeBack { run: own.run.clone(), statements: statements.clone() };
+    step("take back", what.to_owned(), "take_back", schema.to_owned(), statements, &task)
+}
+
 /// A task as it is kept in its step.
 pub fn kept(task: &Task) -> Result<serde_json::Value> {
     serde_json::to_value(task)
@@ -305,12 +320,29 @@ pub fn settle(own: &Entry) -> Result<Vec<Step>> {
     Ok(vec![step("settle", label, "settle", own.online.target.clone(), Vec::new(), &task)?])
 }
 
+/// What is run before and after the rows come into tables that are there.
+fn around_the_rows(source: &str, steps: &[Step]) -> String {
+    let mut out =
+        format!("-- The tables are there; this is run before and after the rows of `{source}` come.\n");
+    let mut rows_came = false;
+    for step in steps {
+        if step.action == LOAD {
+            if !std::mem::replace(&mut rows_came, true) {
+                out.push_str("\n-- the rows are copied here\n\n");
+            }
+        } else if !matches!(step.action.as_str(), "compare" | "ask" | "capture" | "cut_over" | "switch") {
+            step.statements.iter().for_each(|sql| out.push_str(&format!("{sql};\n")));
+        }
+    }
+    out
+}
+
 /// What the plan says, for people and machines.
 pub fn told(
     options: &Options,
     design: &Design,
+    steps: &[Step],
     sizes: &HashMap<String, Size>,
-    existing: bool,
 ) -> serde_json::Value {
     let tables = design.tables.iter().map(|table| {
         let size = sizes.get(&table.source).copied().unwrap_or_default();
@@ -327,7 +359,10 @@ pub fn told(
         })
     });
     let stamps = super::stamps::statements(options, design).0;
-    let sql = (!existing).then(|| script::whole(design, options.into(), &options.source, &stamps));
+    let sql = match options.existing {
+        true => around_the_rows(&options.source, steps),
+        false => script::whole(design, options.into(), &options.source, &stamps),
+    };
     json!({
         "source": options.source,
         "tables": tables.collect::<Vec<_>>(),

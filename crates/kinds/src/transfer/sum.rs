@@ -5,7 +5,7 @@ use super::compare::Compared;
 use super::options::{self, Options};
 use super::sequences;
 use engine::words::{either, of, rows as rows_of};
-use engine::{Error, Finding, Result};
+use engine::{Done, Error, Finding, Result};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use targets::db::Facts;
@@ -32,6 +32,34 @@ pub struct Sum {
     places: Vec<String>,
     sequences: Vec<Json>,
     online: super::online::told::Told,
+}
+
+/// What is said of every table, where it is known.
+const FIGURES: [&str; 6] =
+    ["source_rows", "target_rows", "quarantined", "checksum_source", "checksum_target", "mismatches"];
+
+/// How long a look at the source took, in the result of the plan.
+pub const LOOKED: &str = "looked_seconds";
+
+/// How long each part took: steps that belong together as one, in their order.
+pub fn phases(done: &Done) -> Vec<(String, f64)> {
+    let looked = done.planned.and_then(|planned| planned[LOOKED].as_f64());
+    let mut phases: Vec<(String, f64)> = looked.map(|took| ("look".to_owned(), took)).into_iter().collect();
+    for (step, took) in done.steps.iter().zip(done.took) {
+        let name = match step.action.as_str() {
+            "make" | "release" | "load" | "tell" => "copy",
+            "declare" | "validate" | "restore" => "validate",
+            "compare" | "ask" => "compare",
+            "cut_over" | "switch" => "cut_over",
+            "finish" | "analyze" | "tend" | "stamp" | "end" => "finish",
+            other => other,
+        };
+        match phases.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += took,
+            None => phases.push((name.to_owned(), *took)),
+        }
+    }
+    phases
 }
 
 /// So many times of queries stand in the message; all in the report.
@@ -67,7 +95,12 @@ impl Sum {
                 let target = serde_json::from_value(detail["target"].clone()).ok();
                 sum.asked.push(Outcome { name: name.to_owned(), source, target, error: None });
             } else if detail["failed"].is_string() {
-                sum.failed.push(detail.clone());
+                // a reference that could not be declared does not hold either
+                let is_known =
+                    |known: &Json| ["failed", "name"].iter().all(|key| known[*key] == detail[*key]);
+                if !sum.failed.iter().any(is_known) {
+                    sum.failed.push(detail.clone());
+                }
             }
         }
         sum
@@ -89,20 +122,23 @@ impl Sum {
     }
 
     /// For the report, with what the plan said.
-    pub fn told(&self, planned: Option<&Json>) -> Json {
+    pub fn told(&self, planned: Option<&Json>, phases: &[(String, f64)]) -> Json {
         let mut result = planned.cloned().unwrap_or_else(|| json!({}));
         let mut tables = result["tables"].take();
         for table in tables.as_array_mut().into_iter().flatten() {
             let name = table["source"].as_str().unwrap_or_default().to_owned();
+            for figure in FIGURES {
+                table[figure] = Json::Null;
+            }
+            table["name"] = json!(name);
             let Some(account) = self.tables.get(&name) else { continue };
             table["loaded"] = json!(account.rows);
             table["loaded_bytes"] = json!(account.bytes);
             table["aside"] = json!(account.aside);
             table["misfits"] = json!(account.misfits);
-            table["name"] = json!(name);
             table["quarantined"] = json!(account.aside);
             if let Some(compared) = &account.compared {
-                table["source_rows"] = json!(compared.rows);
+                table["source_rows"] = json!(compared.rows + account.aside);
                 table["target_rows"] = json!(compared.there);
                 table["mismatches"] = json!(compared.differing);
                 if let Some([source, target]) = &compared.sums {
@@ -123,6 +159,9 @@ impl Sum {
         };
         if let Some(run) = result["back"].as_str() {
             message = match result["action"].as_str() {
+                _ if result["unfinished"].is_array() => {
+                    format!("run {run} is taken back, nothing of it is left in the target")
+                }
                 Some("settle") => "there is no way back any more, nothing is noted in the target".to_owned(),
                 _ => format!("run {run} is taken back, the source takes changes as before"),
             };
@@ -138,9 +177,6 @@ impl Sum {
             let all = of(self.asked.len() as u64, "query", "queries");
             message.push_str(&format!(", {same} of {all} answered alike"));
             result["queries"] = json!(self.asked);
-            // the names of the contract
-            result["query_checks"] =
-                self.asked.iter().map(|one| json!({ "name": one.name, "same": one.is_same() })).collect();
             let timed: Vec<(&str, f64, f64)> = self
                 .asked
                 .iter()
@@ -149,22 +185,49 @@ impl Sum {
             for (name, before, after) in timed.iter().take(TIMED) {
                 message.push_str(&format!(", {name} {} before and {} after", short(*before), short(*after)));
             }
-            result["timings_before_after"] = timed
-                .iter()
-                .map(|(name, before, after)| {
-                    json!({ "name": name, "before_seconds": before, "after_seconds": after })
-                })
-                .collect();
         }
+        // the names of the contract, whatever was done
+        result["query_checks"] =
+            self.asked.iter().map(|one| json!({ "name": one.name, "same": one.is_same() })).collect();
+        result["timings_before_after"] = self
+            .asked
+            .iter()
+            .filter_map(|one| {
+                let (before, after) = (one.source.seconds, one.target.as_ref()?.seconds);
+                Some(json!({ "name": one.name, "before_seconds": before, "after_seconds": after }))
+            })
+            .collect();
+        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        result["phases"] =
+            phases.iter().map(|(name, took)| json!({ "name": name, "seconds": rounded(*took) })).collect();
+        // of a plain transfer nobody knows when the application was stopped
+        (result["downtime_seconds"], result["backup"]) = (Json::Null, Json::Null);
         self.online.tell(&mut message, &mut result);
-        if !compared.is_empty() {
-            result["verdict"] = json!(if same { "same" } else { "different" });
-        }
+        result["verdict"] = json!(self.verdict());
         result["message"] = json!(message);
         result["tables"] = tables;
         result["failed"] = json!(self.failed);
         result["sequences"] = json!(self.sequences);
         result
+    }
+
+    /// What it came to, in a word; none where nothing was carried or compared.
+    fn verdict(&self) -> Option<&'static str> {
+        let accounts = || self.tables.values();
+        let differs = |account: &Account| account.compared.as_ref().is_some_and(|one| !one.is_same());
+        let lacks = |account: &Account| account.aside > 0 || !account.misfits.is_empty();
+        if self.tables.is_empty() && self.asked.is_empty() {
+            return None;
+        }
+        Some(if accounts().any(differs) || self.asked.iter().any(|one| !one.is_same()) {
+            "different"
+        } else if accounts().any(lacks) || !self.failed.is_empty() {
+            "incomplete"
+        } else if accounts().all(|account| account.compared.is_none()) && !self.tables.is_empty() {
+            "not_compared"
+        } else {
+            "same"
+        })
     }
 
     /// Whatever did not arrive, or not as it was.

@@ -6,6 +6,8 @@ use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
 use super::online::Online;
 use super::options::{Empty, Policy, Proof, Query};
+use super::plan::KINDS;
+use super::released::Released;
 use engine::{Cursor, Error, Result, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +30,9 @@ pub enum Task {
         are_new: bool,
         /// In one transaction.
         statements: Vec<String>,
+        /// The references among what is taken away, which are put back when it fails.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        released: Vec<Released>,
     },
     /// Statements in one transaction.
     Statements(Vec<String>),
@@ -50,6 +55,8 @@ pub enum Task {
     },
     /// The keys and indexes of all tables.
     Indexes(Vec<Building>),
+    /// The references of all tables are declared, without a look at the rows.
+    Declare(Vec<NewReference>),
     /// The references of all tables.
     References(Vec<NewReference>),
     /// The statistics of all tables.
@@ -80,6 +87,13 @@ pub enum Task {
     End,
     /// What a transfer that is not over has made in the target goes.
     ClearTarget(Box<Online>, String),
+    /// What a plain transfer that ended early has brought into the target goes, by these statements.
+    TakeBack {
+        /// Its run.
+        run: String,
+        /// In one transaction.
+        statements: Vec<String>,
+    },
     /// Nobody writes into the target any more.
     StopTarget(Box<Online>, String),
     /// What was written there is carried back.
@@ -130,13 +144,34 @@ pub struct Carry {
     /// Checks of the target that some rows break.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
+    /// Keys of the target in which some rows are equal to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub twice: Vec<Twice>,
 }
 
-/// A check that some rows break.
+/// A key of the target in which some rows are equal to earlier ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Twice {
+    /// Its name.
+    pub name: String,
+    /// Its columns, by their places.
+    pub columns: Vec<usize>,
+    /// Hashes of what orders these rows, sorted.
+    pub rows: Vec<String>,
+}
+
+fn check() -> Misfit {
+    Misfit::Check
+}
+
+/// A condition of the target that some rows break.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
     /// Its name.
     pub name: String,
+    /// What it is for a row to break it.
+    #[serde(default = "check")]
+    pub misfit: Misfit,
     /// The columns that it is about, by their places.
     pub columns: Vec<usize>,
     /// Hashes of the values that break it, sorted.
@@ -185,6 +220,28 @@ pub struct Broken {
     pub columns: Vec<usize>,
     /// A condition over the source's table `t`: the row breaks it.
     pub condition: String,
+}
+
+impl Carry {
+    /// Whether rows may be kept aside.
+    pub fn may_lose_rows(&self) -> bool {
+        let aside = |column: &Carried| column.policies.values().any(|policy| *policy == Policy::Quarantine);
+        self.columns.iter().any(aside)
+    }
+
+    /// Rows that nothing is said of are kept aside.
+    pub fn keep_aside(&mut self) {
+        for column in &mut self.columns {
+            for kind in KINDS {
+                column.policies.entry(kind).or_insert(Policy::Quarantine);
+            }
+        }
+    }
+
+    /// Whether something is said of this kind of misfits.
+    pub fn expects(&self, misfit: Misfit) -> bool {
+        self.columns.iter().any(|column| column.policies.contains_key(&misfit))
+    }
 }
 
 impl Task {

@@ -68,7 +68,7 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         ))
         .subcommand(options(
             kind,
-            Command::new("rollback").about("Take an online transfer back: before the application was sent to the target by clearing it, after that by carrying back what it wrote there"),
+            Command::new("rollback").about("Take a transfer back that ended early, by clearing the target; or an online one after the application was sent there, by carrying back what it wrote").arg(dry_run()),
         ))
         .subcommand(options(
             kind,
@@ -95,7 +95,7 @@ pub fn transfer(
         request.dry_run = true;
         return plan(act, &request, own);
     }
-    request.dry_run = command == "run" && own.get_flag("dry-run");
+    request.dry_run = ["run", "rollback"].contains(&command) && own.get_flag("dry-run");
     act.request(&request)
 }
 

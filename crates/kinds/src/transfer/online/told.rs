@@ -10,7 +10,6 @@ pub struct Told {
     batches: Vec<f64>,
     rounds: u64,
     changed: u64,
-    following: f64,
     last: Option<Json>,
     switched: Option<Json>,
     returned: Option<Json>,
@@ -39,7 +38,6 @@ impl Told {
         if followed.is_object() {
             self.rounds += 1;
             self.changed += number(followed, "changed");
-            self.following += seconds(followed);
         }
         if detail["cut_over"].is_object() {
             self.last = Some(detail["cut_over"].clone());
@@ -63,10 +61,7 @@ impl Told {
             result["latency"] =
                 json!({ "batches": sorted.len(), "p50": rounded(at(0.5)), "p95": rounded(at(0.95)) });
         }
-        let copying: f64 = self.batches.iter().sum();
-        let mut phases = vec![json!({ "name": "copy", "seconds": rounded(copying) })];
         if self.rounds > 0 {
-            phases.push(json!({ "name": "follow", "seconds": rounded(self.following) }));
             let last = self.last.as_ref().map_or(0, |last| number(last, "changed"));
             message.push_str(&format!(
                 ", {} that changed meanwhile carried in {} rounds",
@@ -76,14 +71,9 @@ impl Told {
             result["followed"] = json!({ "rounds": self.rounds, "changed": self.changed });
         }
         if let Some(last) = &self.last {
-            phases.push(json!({ "name": "cut_over", "seconds": rounded(seconds(last)) }));
             result["cut_over"] = last.clone();
         }
         if let Some(returned) = &self.returned {
-            if !self.rehearsed {
-                phases.clear();
-            }
-            phases.push(json!({ "name": "carry_back", "seconds": rounded(seconds(returned)) }));
             message.push_str(&format!(
                 ", {} carried back",
                 rows_of(number(returned, "written") + number(returned, "removed"))
@@ -99,9 +89,6 @@ impl Told {
             result["downtime_seconds"] = rounded(seconds);
             let could = if self.rehearsed { "could have written" } else { "could write" };
             message.push_str(&format!(", nobody {could} for {seconds:.2} s"));
-        }
-        if !self.batches.is_empty() || self.returned.is_some() {
-            result["phases"] = json!(phases);
         }
     }
     /// What a person must know.
