@@ -572,12 +572,16 @@ fn errors_of_a_transfer_that_a_call_began_are_told_before_it_ends() {
     let server = crate::api::Server::of(desk, "run");
     let begun = server.send("POST", "/api/v1/runs", &json!({"operations": ["move"], "confirm": "move"}), &[]);
     assert_eq!(begun.status, 202, "{}", begun.body);
-    let report = server.wait(begun.json()["run_id"].as_str().unwrap());
+    let run = begun.json()["run_id"].as_str().unwrap().to_owned();
+    let mut report = server.wait(&run);
     assert_eq!(report["status"], "failed", "{report:#}");
     let mut told = Vec::new();
-    wait_for("it is told", || {
+    // after the failure the references of the application are put back: only then it has ended
+    wait_for("it is told, and has ended", || {
         told.extend(sink.take().iter().map(|call| call.json()));
-        told.iter().any(|one| one["title"] == "move: the transfer has an error")
+        report = server.wait(&run);
+        !report["metadata"]["finished_at"].is_null()
+            && told.iter().any(|one| one["title"] == "move: the transfer has an error")
     });
     let message = told.iter().find(|one| one["title"] == "move: the transfer has an error").unwrap();
     assert_eq!((&message["level"], &message["run_id"]), (&json!("critical"), &report["run_id"]));
