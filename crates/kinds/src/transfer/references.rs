@@ -87,6 +87,10 @@ fn literal(value: &Value) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     match value {
         Value::Int(number) => number.to_string(),
+        // SQLite has no word for what is beyond all numbers
+        Value::Real(number) if number.is_infinite() => {
+            format!("{}9e999", if *number < 0.0 { "-" } else { "" })
+        }
         Value::Real(number) => format!("{number:e}"),
         Value::Text(text) if !text.contains('\0') => format!("'{}'", text.replace('\'', "''")),
         Value::Text(text) => format!("cast(x'{}' as text)", hex(text.as_bytes())),

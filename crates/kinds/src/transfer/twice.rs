@@ -9,7 +9,6 @@ use super::carry::{Carrier, Span, select};
 use super::convert::{Misfit, Rule};
 use super::demands;
 use super::design::NewTable;
-use super::grammar::unquoted;
 use super::machines::Machines;
 use super::options::Policy;
 use super::profile::Profile;
@@ -32,13 +31,8 @@ pub type Key = (String, Vec<String>);
 
 /// The keys of a table that is made.
 pub fn of_new(table: &NewTable) -> Vec<Key> {
-    let plain = |sql: &str| -> Option<Vec<String>> {
-        let list = sql.strip_prefix("create unique")?.split_once(" on ")?.1.split_once(" (")?.1;
-        let list: Vec<String> = list.strip_suffix(')')?.split(", ").map(unquoted).collect();
-        list.iter().all(|name| table.columns.iter().any(|column| column.name == *name)).then_some(list)
-    };
-    let keys = table.indexes.iter().filter_map(|index| Some((index.name.clone(), plain(&index.sql)?)));
-    keys.collect()
+    let keys = table.indexes.iter().filter(|index| !index.unique.is_empty());
+    keys.map(|index| (index.name.clone(), index.unique.clone())).collect()
 }
 
 /// The keys of a table that is there.
