@@ -47,6 +47,7 @@ mod migrate_diff;
 mod migrate_fleet;
 mod migrate_lint;
 mod notify;
+mod notify_alerts;
 mod page;
 mod page_api;
 mod page_figures;
