@@ -2,6 +2,7 @@
 //! what each table that is in came to. It is gone when the transfer is over.
 
 use super::ahead::{self, AHEAD};
+use super::made::{self, MADE};
 use super::released::RELEASED;
 use super::task::{ASIDE, IDS};
 use engine::{Error, Result, Work};
@@ -10,6 +11,9 @@ use targets::db::{Facts, Row, Sql, TableName, Value};
 const CARRIED: &str = "carried";
 /// Up to where changes of the source were followed.
 const FOLLOWED: &str = "followed";
+
+/// All of our tables that have rows of a run only while it goes on.
+const KEPT: [&str; 5] = [FOLLOWED, AHEAD, RELEASED, MADE, CARRIED];
 
 /// What is kept of a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,7 +68,7 @@ pub fn begin(
     let touched: Vec<&TableName> = tables.iter().filter(|table| ours.contains(&table.quoted())).collect();
     if are_new && !touched.is_empty() {
         let list: Vec<String> = touched.iter().map(|table| table.quoted()).collect();
-        work.statement(&format!("drop table if exists {}", list.join(", ")))?;
+        drop_made(&point, &list, work)?;
     }
     for statement in make {
         work.statement(statement)?;
@@ -99,6 +103,16 @@ pub fn begin(
         work.record_later(note)?;
     }
     Ok(())
+}
+
+/// Drops what a run made: tables, the views over them, and the functions of their triggers.
+pub fn drop_made(run: &str, tables: &[String], work: &mut Work) -> Result<()> {
+    let (views, functions) = made::away_within(run, work)?;
+    let tables = format!("drop table if exists {}", tables.join(", "));
+    for statement in views.iter().chain([&tables]).chain(&functions) {
+        work.statement(statement)?;
+    }
+    drop_rows(MADE, run, work)
 }
 
 /// The tables of a run, by their quoted names.
@@ -223,13 +237,13 @@ pub fn done(table: &TableName, rows: u64, hash: u128, work: &mut Work) -> Result
 /// The transfer is over: nothing of this is kept.
 pub fn end(work: &mut Work) -> Result<()> {
     let point = work.point().to_owned();
-    [FOLLOWED, AHEAD, RELEASED, CARRIED].iter().try_for_each(|table| drop_rows(table, &point, work))
+    KEPT.iter().try_for_each(|table| drop_rows(table, &point, work))
 }
 
 /// Nothing is left of a run that was taken back.
 pub fn forget(run: &str, work: &mut Work) -> Result<()> {
     forget_rows(run, work)?;
-    [FOLLOWED, AHEAD, RELEASED, CARRIED].iter().try_for_each(|table| drop_rows(table, run, work))?;
+    KEPT.iter().try_for_each(|table| drop_rows(table, run, work))?;
     for table in [ASIDE, IDS] {
         drop_if_empty(&work.dialect().own(table), work)?;
     }

@@ -150,7 +150,8 @@ pub fn worth_trying(meaning: Meaning) -> &'static [Readings] {
         Meaning::Day | Meaning::Moment => &[Readings::MOMENT, Readings::DAY],
         Meaning::Json => &[Readings::JSON],
         Meaning::Uuid => &[Readings::UUID],
-        Meaning::Text(_) | Meaning::Blob | Meaning::Time | Meaning::Open => &[],
+        Meaning::Text(_) => &[Readings::MOMENT],
+        Meaning::Blob | Meaning::Time | Meaning::Open => &[],
     }
 }
 

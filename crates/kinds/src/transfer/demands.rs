@@ -6,11 +6,11 @@ use super::carry::{Carrier, Span, select};
 use super::convert::{Misfit, Rule};
 use super::design::{Design, NewColumn, known};
 use super::existing::{Demands, unchecked};
-use super::expression::{Scope, condition};
 use super::machines::Machines;
 use super::options::Options;
 use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
+use super::translate::expression::{Scope, condition};
 use engine::words::count;
 use engine::{Finding, Result};
 use std::collections::{BTreeSet, HashSet};
@@ -77,7 +77,7 @@ pub fn of_new(
         let known = known(from, &table.columns);
         let written = from.written.iter().flat_map(|written| &written.checks);
         for (n, (name, text)) in written.enumerate() {
-            let Ok(sql) = condition(text, Scope { columns: &known, exact: true }) else { continue };
+            let Ok(sql) = condition(text, Scope::of(&known, true)) else { continue };
             let about = table.columns.iter().filter(|column| sql.contains(&quote(&column.name)));
             let about: Vec<&NewColumn> = about.collect();
             let as_it_is = |column: &&NewColumn| {

@@ -4,14 +4,15 @@
 //! Everything here is decided from facts; nothing is asked and nothing is made.
 
 use super::choose::{self, Choice, Meaning, Type, choose};
-use super::convert::{Misfit, Rule};
-use super::defaults::{default, literal};
-use super::expression::{self, Known, Scope, Sort};
-use super::grammar::WrittenReference;
+use super::convert::{Misfit, Rule, Zone};
 use super::naming::{Taken, spelled};
 use super::options::{ColumnMap, Options, Policy, zone};
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
+use super::translate::defaults::{default, literal};
+use super::translate::expression::{self, Known, Scope, Sort};
+use super::translate::grammar::WrittenReference;
+use super::translate::{triggers, views};
 use super::types;
 use engine::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,10 @@ use targets::db::{Column, Seen, TableName};
 pub struct Design {
     /// The tables, parents first where that is possible.
     pub tables: Vec<NewTable>,
+    /// The views, those that others read first.
+    pub views: Vec<NewView>,
+    /// The triggers.
+    pub triggers: Vec<NewTrigger>,
     /// What does not arrive.
     pub left: Vec<Left>,
 }
@@ -46,6 +51,34 @@ impl Left {
     pub fn new(what: &str, name: impl Into<String>, why: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { what: what.to_owned(), name: name.into(), why: why.into(), sql: sql.into() }
     }
+}
+
+/// A view of the target.
+#[derive(Debug, Clone)]
+pub struct NewView {
+    /// Its name in the source.
+    pub source: String,
+    /// Its name in the target.
+    pub name: TableName,
+    /// Its statement.
+    pub sql: String,
+    /// Why it has another name.
+    pub reason: Option<String>,
+}
+
+/// A trigger of the target, with its function.
+#[derive(Debug, Clone)]
+pub struct NewTrigger {
+    /// Its name in the source.
+    pub source: String,
+    /// Its function, quoted.
+    pub function: String,
+    /// What makes both.
+    pub statements: Vec<String>,
+    /// What it does, as statements that can be planned before there is a row.
+    pub probes: Vec<String>,
+    /// Why it has another name.
+    pub reason: Option<String>,
 }
 
 /// A table of the target.
@@ -163,13 +196,16 @@ pub fn design(source: &Source, profiles: &Profiles, options: &Options) -> Result
         design.tables.push(NewTable { name, reason, ..made });
     }
     super::keys::add(&kept, &mut design, profiles, options, &mut names);
-    for other in &source.others {
-        let why = match other.what {
-            "view" => "views are not translated: write it in PostgreSQL's words",
-            "trigger" => "triggers are not translated: write it as a function in PostgreSQL",
-            _ => "only its SQLite module can read it",
-        };
-        design.left.push(Left::new(other.what, &other.name, why, &other.sql));
+    let mut catalogue = views::catalogue(source, &design, profiles, options);
+    views::translate(source, &mut design, &mut catalogue, options, &mut names);
+    triggers::translate(source, &mut design, &catalogue, options);
+    for other in source.others.iter().filter(|other| other.what == "virtual table") {
+        design.left.push(Left::new(
+            other.what,
+            &other.name,
+            "only its SQLite module can read it",
+            &other.sql,
+        ));
     }
     design.left.retain(|left| !options.leaves(&left.name));
     Ok(order(design))
@@ -299,6 +335,13 @@ pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
             target: column.name.clone(),
             sort: types::sort(&column.rule),
             nocase: table.collation(&column.source) == Some("nocase"),
+            real: matches!(column.rule, Rule::Double | Rule::Single) && table.holds_floats(&column.source),
+            epoch: match &column.rule {
+                Rule::Moment(epoch, ..) => *epoch,
+                _ => None,
+            },
+            local: matches!(&column.rule, Rule::Moment(_, zone, _) if *zone != Zone::Utc),
+            times: false,
         })
         .collect()
 }
@@ -325,7 +368,7 @@ fn table_of(
     }
     check_names(table, options)?;
     let all = known(table, &columns);
-    let scope = Scope { columns: &all, exact: true };
+    let scope = Scope::of(&all, true);
     for column in &mut columns {
         let there = table.table.column(&column.source);
         let Some(written) = there.and_then(|there| table.generated(there)) else { continue };

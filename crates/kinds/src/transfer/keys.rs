@@ -1,11 +1,12 @@
 //! Keys, indexes and references of the tables that are made, as statements that do nothing where they were done before.
 
 use super::design::{Design, Left, NewIndex, NewReference, NewTable, Profiles, known, parent_columns};
-use super::expression::{self, Known, Scope, Sort, lowered};
-use super::grammar::{WrittenIndex, WrittenPart, WrittenReference, unquoted};
 use super::naming::{Taken, spelled};
 use super::options::Options;
 use super::source::{SourceIndex, SourceTable};
+use super::translate::expression::{self, Known, Scope, Sort};
+use super::translate::grammar::{WrittenIndex, WrittenPart, WrittenReference, unquoted};
+use super::translate::sides::lowered;
 use super::types;
 use targets::db::{Action, TableName, quote};
 
@@ -172,7 +173,7 @@ fn written_index(
     written: &WrittenIndex,
     name: &str,
 ) -> Result<NewIndex, String> {
-    let scope = Scope { columns, exact: written.unique };
+    let scope = Scope::of(columns, written.unique);
     let mut reason = None;
     let (mut parts, mut bare) = (Vec::new(), Vec::new());
     for part in &written.parts {
@@ -208,7 +209,7 @@ fn written_index(
         parts.push(if part.descending { format!("{sql} desc") } else { sql });
     }
     let only = match &written.only {
-        Some(only) => format!(" where {}", expression::condition(only, Scope { columns, exact: true })?),
+        Some(only) => format!(" where {}", expression::condition(only, Scope::of(columns, true))?),
         None => String::new(),
     };
     let kind = if written.unique { "unique index" } else { "index" };

@@ -12,20 +12,17 @@ mod carry;
 mod choose;
 mod compare;
 mod convert;
-mod defaults;
 mod demands;
 mod design;
 mod documents;
 mod existing;
-mod expression;
 mod finish;
-mod functions;
-mod grammar;
 mod ids;
 mod keys;
 mod load;
 mod look;
 mod machines;
+mod made;
 mod moving;
 mod naming;
 mod numbers;
@@ -44,6 +41,7 @@ mod stamps;
 mod steps;
 mod sum;
 mod task;
+mod translate;
 mod twice;
 mod types;
 
@@ -174,6 +172,8 @@ impl Operation for Moving {
             }
             Task::End if !self.options.runs_online() => {}
             Task::Statements(_)
+            | Task::Try { .. }
+            | Task::Make(_)
             | Task::Script { .. }
             | Task::Declare(_)
             | Task::TakeBack { .. }
@@ -241,6 +241,8 @@ impl Operation for Moving {
                 schema_file::act(&tables, &statements, work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
+            Task::Try { keys, all } => made::try_all(&keys, &all, work),
+            Task::Make(all) => made::make(&all, work),
             Task::Statements(statements) => {
                 for statement in &statements {
                     work.statement(statement)?;

@@ -7,6 +7,7 @@ use super::design::{self, NewTable};
 use super::existing;
 use super::look::{self, Looked, Size};
 use super::machines::Machines;
+use super::made;
 use super::online::entry::{self, State};
 use super::online::{Online, ROWID, prepare, rehearse};
 use super::options::{Action, Empty, Options, Policy, Proof, zone};
@@ -183,7 +184,12 @@ fn unfinished_back(options: &Options, own: &Unfinished, target: &mut dyn Facts) 
     let mut statements = Vec::new();
     if !list.is_empty() {
         match (own.are_new, is_referred) {
-            (true, _) => statements.push(format!("drop table if exists {}", list.join(", "))),
+            (true, _) => {
+                let (views, functions) = made::away(&own.run, target)?;
+                statements.extend(views);
+                statements.push(format!("drop table if exists {}", list.join(", ")));
+                statements.extend(functions);
+            }
             (false, false) => statements.push(format!("truncate {}", list.join(", "))),
             // truncate would want the tables that refer to these, too
             (false, true) => {

@@ -135,6 +135,12 @@ impl Profile {
         self.rows - self.nulls
     }
 
+    /// Whether every value is a text that is a time; so, too, where there is none yet.
+    pub fn is_all_times(&self) -> bool {
+        self.values() == 0
+            || self.values() == self.texts && self.empty == 0 && self.reads_as(Readings::MOMENT)
+    }
+
     /// Whether every text that is not empty allows this reading, and there is one.
     pub fn reads_as(&self, reading: Readings) -> bool {
         self.texts > self.empty && self.readings.has(reading)

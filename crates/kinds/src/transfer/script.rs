@@ -1,7 +1,7 @@
 //! The whole target as SQL, with the reasons: what a run does, and what a person may read, change and run by hand.
 
 use super::design::{Design, NewTable};
-use super::expression::string;
+use super::translate::expression::string;
 use targets::db::quote;
 
 /// The statement that makes a table.
@@ -107,6 +107,13 @@ pub fn whole(design: &Design, schema: &str, source: &str, stamps: &[String]) -> 
     }
     for table in &design.tables {
         say(None, &format!("analyze {}", table.name.quoted()));
+    }
+    for view in &design.views {
+        say(view.reason.as_deref(), &view.sql);
+    }
+    for trigger in &design.triggers {
+        let mut reason = trigger.reason.as_deref();
+        trigger.statements.iter().for_each(|sql| say(reason.take(), sql));
     }
     for stamp in stamps {
         say(None, stamp);

@@ -51,7 +51,7 @@ impl Counter {
     /// What lets it go on behind the greatest number that is there, or that the source ever gave. Who counts for others as well never
     /// goes back.
     pub fn go_on(&self, given: i64) -> String {
-        let (column, name) = (quote(&self.column), super::expression::string(&self.sequence));
+        let (column, name) = (quote(&self.column), super::translate::expression::string(&self.sequence));
         let before = match self.is_own {
             true => String::new(),
             false => format!(", pg_sequence_last_value({name})"),

@@ -3,7 +3,7 @@
 //! The catalogue tells what it can, the text of the statements the rest. Tables of SQLite itself, the tables inside virtual
 //! tables and Sexton's own are nobody's data.
 
-use super::grammar::{self, Written, WrittenIndex, WrittenPart, WrittenReference};
+use super::translate::grammar::{self, Written, WrittenIndex, WrittenPart, WrittenReference};
 use engine::Result;
 use std::collections::HashMap;
 use targets::db::{Action, Column, Facts, Generated, Row, Sql, Table, TableKind, Value};
@@ -54,6 +54,8 @@ pub struct Other {
     pub name: String,
     /// Its statement.
     pub sql: String,
+    /// The columns of a view; none where SQLite cannot read it.
+    pub columns: Vec<String>,
 }
 
 impl SourceTable {
@@ -73,6 +75,16 @@ impl SourceTable {
         let written = self.written.as_ref()?;
         let column = written.columns.iter().find(|known| known.name.eq_ignore_ascii_case(column))?;
         column.collation.as_deref().filter(|collation| *collation != "binary")
+    }
+
+    /// Whether SQLite makes a float of every number in a column.
+    pub fn holds_floats(&self, column: &str) -> bool {
+        let declared = self.table.column(column).map(|column| column.declared.to_ascii_lowercase());
+        // the order in which SQLite looks for these
+        declared.is_some_and(|declared| {
+            let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+            !has(&["int"]) && !has(&["char", "clob", "text"]) && has(&["real", "floa", "doub"])
+        })
     }
 
     /// The expression that computes a column.
@@ -107,12 +119,19 @@ pub fn read(facts: &mut dyn Facts) -> Result<Source> {
             continue;
         }
         match what.as_str() {
-            "view" => others.push(Other { what: "view", name, sql }),
-            "trigger" => others.push(Other { what: "trigger", name, sql }),
+            "view" => others.push(Other { what: "view", name, sql, columns: Vec::new() }),
+            "trigger" => others.push(Other { what: "trigger", name, sql, columns: Vec::new() }),
             _ => {
                 statements.insert(name.to_lowercase(), sql);
             }
         }
+    }
+    for view in others.iter_mut().filter(|other| other.what == "view") {
+        let columns =
+            Sql::new("select name from pragma_table_xinfo(").bind(view.name.as_str()).text(") order by cid");
+        // what reads tables that are gone is an error there
+        let rows = facts.rows(&columns).unwrap_or_default();
+        view.columns = rows.iter().map(|row| text(row, 0)).collect();
     }
     let kept = facts.count(&Sql::new("select count(*) from sqlite_schema where name = 'sqlite_sequence'"))?;
     let mut sequences = HashMap::new();
@@ -131,7 +150,7 @@ pub fn read(facts: &mut dyn Facts) -> Result<Source> {
             TableKind::Ordinary | TableKind::WithoutRowid => {}
             TableKind::Foreign => {
                 let sql = sql.cloned().unwrap_or_default();
-                others.push(Other { what: "virtual table", name, sql });
+                others.push(Other { what: "virtual table", name, sql, columns: Vec::new() });
                 continue;
             }
             _ => continue,

@@ -3,9 +3,9 @@
 //! They come last, so that nothing of the transfer fires them, and stay: they belong to the application from then on.
 
 use super::design::{Design, NewColumn, NewTable};
-use super::expression::string;
 use super::options::Options;
 use super::script::body;
+use super::translate::expression::string;
 use engine::Finding;
 use targets::db::{TableName, quote};
 

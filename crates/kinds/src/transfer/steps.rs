@@ -5,6 +5,7 @@ use super::design::{Design, NewReference, NewTable};
 use super::existing::Demands;
 use super::load::may_come_beside;
 use super::look::Size;
+use super::made::{self, Made};
 use super::online::entry::{Entry, State};
 use super::online::{Online, prepare};
 use super::options::{Options, Proof, Switch};
@@ -18,6 +19,8 @@ use targets::db::quote;
 
 /// The action of the steps that bring rows.
 pub const LOAD: &str = "load";
+/// The step that makes triggers.
+pub const TRIGGERS: &str = "triggers";
 
 fn step(
     id: &str,
@@ -68,6 +71,7 @@ pub fn into_new(
     made.extend(leave);
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
     steps.push(begin("make", "the tables", schema, (true, Vec::new()), &carries, made)?);
+    steps.extend(tried(design, schema)?);
     steps.extend(loads(options, &carries, sizes, true)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(indexes(design, schema, sizes)?);
@@ -85,6 +89,7 @@ pub fn into_new(
     steps.extend(statements("finish", "the sequences", schema, sequences)?);
     steps.extend(analyze(design, schema, sizes)?);
     steps.extend(statements("tend", "autovacuum takes care of the tables again", schema, tend)?);
+    steps.extend(made_of("views", "the views", schema, made::views(design))?);
     steps.extend(comparisons(options, carries)?);
     steps.extend(endings(options, design, online.as_ref())?);
     Ok(steps)
@@ -224,6 +229,25 @@ fn comparisons(options: &Options, carries: Vec<Carry>) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
+/// Views and triggers are tried while the tables are empty.
+fn tried(design: &Design, schema: &str) -> Result<Option<Step>> {
+    let all: Vec<Made> = made::views(design).into_iter().chain(made::triggers(design)).collect();
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let task = Task::Try { keys: made::keys(design), all };
+    step("try", "views and triggers, tried".to_owned(), "try", schema.to_owned(), Vec::new(), &task).map(Some)
+}
+
+/// Views or triggers, if there are any.
+fn made_of(id: &str, label: &str, schema: &str, all: Vec<Made>) -> Result<Option<Step>> {
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let shown = all.iter().flat_map(|one| one.statements.clone()).collect();
+    step(id, label.to_owned(), id, schema.to_owned(), shown, &Task::Make(all)).map(Some)
+}
+
 /// Before anything is read: from now on changes are written down.
 fn capture(online: Option<&Online>) -> Result<Option<Step>> {
     let Some(online) = online else { return Ok(None) };
@@ -242,9 +266,14 @@ fn endings(options: &Options, design: &Design, online: Option<&Online>) -> Resul
         let label = "the last changes, while nobody writes".to_owned();
         let refuse = online.refuse.clone();
         steps.push(step("cut over", label, "cut_over", online.source.clone(), refuse, &Task::CutOver)?);
+        // nothing of the transfer fires them any more, and the application does not yet
+        steps.extend(made_of(TRIGGERS, "the triggers", options.into(), made::triggers(design))?);
         let label = "the application goes to the target".to_owned();
         let sent = online.switch.as_ref().map(switched).unwrap_or_default();
         steps.push(step("switch", label, "switch", online.target.clone(), sent, &Task::Switch)?);
+    }
+    if online.is_none() {
+        steps.extend(made_of(TRIGGERS, "the triggers", options.into(), made::triggers(design))?);
     }
     // when nothing of the transfer would fire them any more, and nothing goes back by itself
     let stamps = super::stamps::statements(options, design).0;
@@ -358,6 +387,13 @@ pub fn told(
             "references": table.references.len(),
         })
     });
+    let views = design.views.iter().map(
+        |view| json!({ "source": view.source, "target": view.name.to_string(), "reason": view.reason, "sql": view.sql }),
+    );
+    let triggers = design.triggers.iter().map(|trigger| {
+        let sql = trigger.statements.join(";\n");
+        json!({ "source": trigger.source, "reason": trigger.reason, "sql": sql })
+    });
     let stamps = super::stamps::statements(options, design).0;
     let sql = match options.existing {
         true => around_the_rows(&options.source, steps),
@@ -366,6 +402,8 @@ pub fn told(
     json!({
         "source": options.source,
         "tables": tables.collect::<Vec<_>>(),
+        "views": views.collect::<Vec<_>>(),
+        "triggers": triggers.collect::<Vec<_>>(),
         "left": design.left,
         "sql": sql,
     })

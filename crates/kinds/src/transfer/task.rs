@@ -4,6 +4,7 @@
 use super::ahead::Ahead;
 use super::convert::{Misfit, Rule};
 use super::design::{NewIndex, NewReference};
+use super::made::Made;
 use super::online::Online;
 use super::options::{Empty, Policy, Proof, Query};
 use super::plan::KINDS;
@@ -36,6 +37,15 @@ pub enum Task {
     },
     /// Statements in one transaction.
     Statements(Vec<String>),
+    /// Views and triggers are made on the empty tables, and taken away again: what the target refuses it refuses now.
+    Try {
+        /// The keys without which it would refuse more.
+        keys: Vec<String>,
+        /// All of them.
+        all: Vec<Made>,
+    },
+    /// Views or triggers.
+    Make(Vec<Made>),
     /// The same of a script, where the tables that it makes are not there.
     Script {
         /// What it makes.

@@ -2,7 +2,7 @@
 
 use super::choose::Type;
 use super::convert::{MICROSECOND, Rule, Zone};
-use super::expression::Sort;
+use super::translate::expression::Sort;
 use serde_json::Value as Json;
 
 /// How values become this type; none where the name is not known.

@@ -23,7 +23,11 @@ const SHOP: &str = "pragma journal_mode = wal;
     insert into tags select 'tag' || id, 'red', id from users where id <= 20;
     insert into tree select id, nullif(id / 2, 0), id from users;
     insert into log select 'made ' || id, id from users;
-    insert into ids select 'a' || id, 'm' from users where id <= 10;";
+    insert into ids select 'a' || id, 'm' from users where id <= 10;
+    create view paying as select u.email, sum(o.total) as total from users u join orders o on o.user_id = u.id where o.paid group by u.id;
+    create view most as select max(total) as total from paying;
+    create trigger gone after delete on users begin insert into log values ('gone', old.id); end;
+    create trigger renamed after update of name on tags begin update tags set color = 'new' where name = new.name; end;";
 
 /// What the application may do at any moment, each in a transaction of its own, whatever was done before.
 const DEEDS: [&str; 15] = [
@@ -69,8 +73,21 @@ fn pointer(it: &Move) -> String {
     text.strip_prefix("OTHER=1\nDATABASE_URL=").unwrap().trim().to_owned()
 }
 
-/// Both sides have the same, the file takes no changes, and the application was sent elsewhere.
+/// All of it is there, the views and triggers as well.
 fn has_moved(it: &Move, place: &str) {
+    rows_have_moved(it, place);
+    assert_eq!(it.list("select count(*) from most"), ["1"], "{place}");
+    assert_eq!(
+        it.list(
+            "select tgname from pg_trigger where not tgisinternal and tgname not like 'sexton%' order by 1"
+        ),
+        ["gone", "renamed"],
+        "{place}"
+    );
+}
+
+/// Both sides have the same, the file takes no changes, and the application was sent elsewhere.
+fn rows_have_moved(it: &Move, place: &str) {
     let verified =
         it.run(json!({"action": "verify", "map": { "ids": { "columns": { "id": { "uuid": true } } } }}));
     assert_eq!(verified.status, Status::Completed, "{place}: {:#?}", verified.operations[0].findings);
@@ -81,7 +98,7 @@ fn has_moved(it: &Move, place: &str) {
         .from
         .rows("select name from sqlite_schema where name like 'sexton_capture%' or name = 'sexton_changes'");
     assert!(left.is_empty(), "{place}: {left:?}");
-    for gone in ["carried", "followed"] {
+    for gone in ["carried", "followed", "made"] {
         assert_eq!(
             it.list(&format!("select count(*) from pg_class where relname = '{gone}'")),
             ["0"],
@@ -104,7 +121,13 @@ fn is_back(it: &Move, place: &str) {
     let ours = it.from.rows("select name from sqlite_schema where name like 'sexton%'");
     assert!(ours.is_empty(), "{place}: {ours:?}");
     it.from.script("insert into log values ('goes on', 1)");
-    assert_eq!(it.list("select count(*) from pg_tables where schemaname = 'public'"), ["0"], "{place}");
+    for what in [
+        "pg_tables where schemaname = 'public'",
+        "pg_views where schemaname = 'public'",
+        "pg_proc where pronamespace = 'public'::regnamespace",
+    ] {
+        assert_eq!(it.list(&format!("select count(*) from {what}")), ["0"], "{place}: {what}");
+    }
     assert_eq!(pointer(it), "'sqlite:///app.db'", "{place}");
 }
 
@@ -431,7 +454,7 @@ fn an_online_transfer_fills_the_tables_of_the_application() {
     let report = run(&it, asked, &Stop::default(), &mut |what| write(what, None));
     assert_eq!(report.status, Status::Completed, "{}", error(&report));
     assert_eq!(it.list(keys), before);
-    has_moved(&it, "existing");
+    rows_have_moved(&it, "existing");
 }
 
 #[test]

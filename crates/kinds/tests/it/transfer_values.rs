@@ -160,7 +160,7 @@ fn names_are_names_wherever_they_are_written() {
         "create table \"p (x) on y\" (id integer primary key, \"a, b\" text unique);
          create table c (id integer primary key, p integer references \"p (x) on y\" (id), q text references \"p (x) on y\" (\"a, b\"));
          insert into \"p (x) on y\" values (1, 'x'); insert into c values (1, 1, 'x');
-         create view \"v\ndrop table c; --\" as select 1 as\r drop_table_c",
+         create view \"v\ndrop table c; --\" as select random() as\r drop_table_c",
     );
     let plan = it.plan(json!({}));
     let sql = plan.items[0].result.as_ref().and_then(|result| result["sql"].as_str()).unwrap().to_owned();

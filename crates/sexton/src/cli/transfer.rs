@@ -149,6 +149,13 @@ fn tables(act: &Act, result: &Json) {
     for reason in reasons {
         act.console.data(&reason);
     }
+    for (what, name) in [("views", "target"), ("triggers", "source")] {
+        let names: Vec<String> =
+            result[what].as_array().into_iter().flatten().map(|one| word(&one[name])).collect();
+        if !names.is_empty() {
+            act.console.data(&format!("{what} that are made as well: {}", names.join(", ")));
+        }
+    }
     let all: u64 =
         result["tables"].as_array().into_iter().flatten().filter_map(|one| one["rows"].as_u64()).sum();
     act.console.data(&format!("{} in all; the statements: `--sql FILE`", rows(all)));

@@ -4,9 +4,9 @@
 //! rows that stand in the way of a new one are written down before it comes.
 
 use super::super::canon::Mix;
-use super::super::grammar::unquoted;
 use super::super::source::{SourceIndex, SourceTable};
 use super::super::task::Carry;
+use super::super::translate::grammar::unquoted;
 use super::Online;
 use super::ask::Source;
 use super::entry::{self, Entry, State};
@@ -116,7 +116,7 @@ fn probe(index: &SourceIndex, from: &SourceTable, keys: &[&str]) -> Option<(Stri
 pub fn loses_traces(carry: &Carry, from: &SourceTable) -> bool {
     let keys = keys(carry);
     from.indexes.iter().any(|index| {
-        let columns = |part: &super::super::grammar::WrittenPart| {
+        let columns = |part: &super::super::translate::grammar::WrittenPart| {
             let name = unquoted(&part.expression);
             from.table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name))
         };

@@ -59,6 +59,8 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         ..options.clone()
     };
     let mut planned = plan::plan(&inner, target, planning)?;
+    // they were tried; what they write would be other than what was
+    planned.steps.retain(|step| step.id != steps::TRIGGERS);
     // on the copy there is nobody to be kept waiting, nor anybody to be sent
     planned.findings.retain(|finding| !["no_switch", "source_locked"].contains(&finding.code.as_str()));
     for finding in planned.findings.iter_mut().filter(|finding| finding.code == "no_way_back") {

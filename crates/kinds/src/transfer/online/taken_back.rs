@@ -72,7 +72,7 @@ pub fn target(online: &Online, run: &str, work: &mut Work) -> Result<()> {
     }
     if online.are_new && !tables.is_empty() {
         let list: Vec<String> = names.iter().map(|name| name.quoted()).collect();
-        work.statement(&format!("drop table if exists {}", list.join(", ")))?;
+        carried::drop_made(run, &list, work)?;
     }
     if !online.are_new && !tables.is_empty() {
         carried::empty(&names, work)?;

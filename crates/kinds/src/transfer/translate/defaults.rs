@@ -2,10 +2,11 @@
 //!
 //! SQLite's clock tells UTC, and its times are texts; a column that became a real time gets a real time.
 
-use super::choose::Type;
-use super::convert::{Misfit, Rule, cell};
+use super::super::choose::Type;
+use super::super::convert::{Misfit, Rule, cell};
 use super::expression::{Scope, Sort, no, on, said, string};
 use super::grammar::unquoted;
+use super::moments;
 use sqlite3_parser::ast::{Expr, Literal};
 use targets::db::{Cell, Seen, civil};
 
@@ -33,7 +34,7 @@ fn of(expr: &Expr, typ: Type, rule: &Rule) -> Result<Option<String>, String> {
         }
         _ => {}
     }
-    let part = said(expr, Scope { columns: &[], exact: true })?;
+    let part = said(expr, Scope::of(&[], true))?;
     if let Some(value) = &part.literal {
         let seen = match part.sort {
             Sort::Whole => value.parse().map_or(Seen::Text(value), Seen::Int),
@@ -107,31 +108,7 @@ fn clock(name: &str, args: &[Expr]) -> Option<Clock> {
             if format == "%s" {
                 return Some(Clock::Seconds);
             }
-            let mut out = String::new();
-            let mut letters = format.chars();
-            while let Some(letter) = letters.next() {
-                match letter {
-                    '%' => out.push_str(match letters.next()? {
-                        'Y' => "YYYY",
-                        'm' => "MM",
-                        'd' => "DD",
-                        'H' => "HH24",
-                        'M' => "MI",
-                        'S' => "SS",
-                        'f' => "SS.MS",
-                        'F' => "YYYY-MM-DD",
-                        'T' => "HH24:MI:SS",
-                        _ => return None,
-                    }),
-                    plain if plain.is_ascii_alphabetic() => {
-                        out.push('"');
-                        out.push(plain);
-                        out.push('"');
-                    }
-                    '"' | '\\' => return None,
-                    plain => out.push(plain),
-                }
-            }
+            let out = moments::formed(&format)?;
             let full = ["YYYY", "MM", "DD", "HH24", "MI"].iter().all(|part| out.contains(part));
             Some(Clock::Formed(out, full))
         }

@@ -1,6 +1,7 @@
 //! SQLite's functions that PostgreSQL has too, under whatever name.
 
-use super::expression::{Outcome, Said, Scope, Sort, no, number, said, text};
+use super::expression::{Outcome, Said, Scope, Sort, judged, no, number, said, text};
+use super::sides::alike;
 use sqlite3_parser::ast::Expr;
 
 /// A call.
@@ -26,17 +27,46 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         }
         ("abs", [one]) => {
             let part = number(one, scope)?;
-            Ok(Said::new(format!("abs({})", part.sql), part.sort))
+            Ok(Said { sql: format!("abs({})", part.sql), literal: None, ..part })
+        }
+        // the server rounds decimals as SQLite does, floats to the even neighbour
+        ("round", [what, rest @ ..]) if rest.len() <= 1 && scope.within.is_some() => {
+            let part = number(what, scope)?;
+            let digits = match rest.first() {
+                Some(digits) => format!(", ({})::int", number(digits, scope)?.sql),
+                None => String::new(),
+            };
+            let sql = format!("round(({})::numeric{digits})::double precision", part.sql);
+            Ok(Said { real: true, ..Said::new(sql, Sort::Number) })
         }
         ("coalesce" | "ifnull", [_, _, ..]) => {
             let parts = args.iter().map(|arg| said(arg, scope)).collect::<Result<Vec<_>, _>>()?;
-            let sort = parts.iter().map(|part| part.sort).find(|sort| *sort != Sort::Null);
-            let sort = sort.ok_or_else(|| no(expr))?;
-            if parts.iter().any(|part| part.sort != sort && part.sort != Sort::Null) {
+            let (list, one) = alike(expr, parts)?;
+            Ok(Said { sql: format!("coalesce({})", list.join(", ")), ..one })
+        }
+        ("iif" | "if", [condition, then, rest @ ..]) if rest.len() <= 1 => {
+            let condition = judged(condition, scope)?;
+            let results = std::iter::once(then).chain(rest).map(|arg| said(arg, scope));
+            let (list, one) = alike(expr, results.collect::<Result<Vec<_>, _>>()?)?;
+            let other = list.get(1).map_or("null", String::as_str);
+            Ok(Said { sql: format!("case when {condition} then {} else {other} end", list[0]), ..one })
+        }
+        // NULL where one of them is NULL, which the server passes over
+        ("min" | "max", [_, _, ..]) => {
+            let parts = args.iter().map(|arg| said(arg, scope)).collect::<Result<Vec<_>, _>>()?;
+            let (list, one) = alike(expr, parts)?;
+            if one.nocase
+                || !matches!(one.sort, Sort::Whole | Sort::Number | Sort::Moment | Sort::Day | Sort::Text)
+            {
                 return Err(no(expr));
             }
-            let list: Vec<String> = parts.into_iter().map(|part| part.sql).collect();
-            Ok(Said::new(format!("coalesce({})", list.join(", ")), sort))
+            let collation = if one.sort == Sort::Text { " collate \"C\"" } else { "" };
+            let none: Vec<String> = list.iter().map(|part| format!("{part} is null")).collect();
+            let word = if name == "min" { "least" } else { "greatest" };
+            let list: Vec<String> = list.iter().map(|part| format!("{part}{collation}")).collect();
+            let sql =
+                format!("case when {} then null else {word}({}) end", none.join(" or "), list.join(", "));
+            Ok(Said { sql, ..one })
         }
         ("nullif", [a, b]) => {
             let (a, b) = (said(a, scope)?, said(b, scope)?);

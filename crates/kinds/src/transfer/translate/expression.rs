@@ -3,13 +3,14 @@
 //! SQLite knows no types while it computes, PostgreSQL knows little else, so every part carries what it is. Defaults are in
 //! `defaults`, functions in `functions`.
 
-use super::choose::Type;
-use super::functions;
+use super::super::choose::Type;
 use super::grammar::{self, unquoted};
-use super::profile::{truth, uuid};
-use sqlite3_parser::ast::{Expr, LikeOperator, Literal, Operator, UnaryOperator};
+use super::sides::{alike, cast, compared, ordered};
+use super::{functions, moments, patterns};
+use sqlite3_parser::ast::{Expr, Literal, Operator, UnaryOperator};
 use std::fmt::Write;
-use targets::db::{civil, quote};
+use std::panic::RefUnwindSafe;
+use targets::db::quote;
 
 /// What a part of an expression is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,15 +67,35 @@ pub struct Said {
     pub literal: Option<String>,
     /// Upper and lower case of the letters a to z are the same in comparisons.
     pub nocase: bool,
+    /// A number that SQLite never holds as a whole one, so that it divides as such.
+    pub real: bool,
+    /// What says something else, such as a text that is a time: the same as that.
+    pub also: Vec<(Sort, String)>,
+    /// A moment that SQLite holds as a text of another zone.
+    pub local: bool,
 }
 
 impl Said {
     pub(super) fn new(sql: impl Into<String>, sort: Sort) -> Self {
-        Self { sql: sql.into(), sort, literal: None, nocase: false }
+        Self {
+            sql: sql.into(),
+            sort,
+            literal: None,
+            nocase: false,
+            real: false,
+            also: Vec::new(),
+            local: false,
+        }
     }
 
-    fn literal(sql: String, sort: Sort, value: &str) -> Self {
-        Self { sql, sort, literal: Some(value.to_owned()), nocase: false }
+    pub(super) fn literal(sql: String, sort: Sort, value: &str) -> Self {
+        Self { literal: Some(value.to_owned()), ..Self::new(sql, sort) }
+    }
+
+    /// As what it says.
+    pub(super) fn meaning(&self, sort: Sort) -> Option<Said> {
+        let also = self.also.iter().find(|(known, _)| *known == sort);
+        also.map(|(sort, sql)| Said::new(sql, *sort))
     }
 }
 
@@ -89,16 +110,65 @@ pub struct Known {
     pub sort: Sort,
     /// It has the collation NOCASE.
     pub nocase: bool,
+    /// A number that SQLite never holds as a whole one.
+    pub real: bool,
+    /// A moment that SQLite holds as a number of so many microseconds.
+    pub epoch: Option<i64>,
+    /// A moment that SQLite holds as a text of another zone.
+    pub local: bool,
+    /// A text of which every value that was seen is a time.
+    pub times: bool,
+}
+
+impl Known {
+    /// As a part; `of` is the name of its table, where it must be said.
+    pub(super) fn said(&self, of: Option<&str>) -> Said {
+        let sql = match of {
+            Some(table) => format!("{table}.{}", quote(&self.target)),
+            None => quote(&self.target),
+        };
+        let count = |unit: &i64| match *unit {
+            1_000_000 => format!("floor(extract(epoch from {sql}))::bigint"),
+            unit => format!("floor(extract(epoch from {sql}) * 1000000 / {unit})::bigint"),
+        };
+        let mut also: Vec<(Sort, String)> =
+            self.epoch.iter().map(|unit| (Sort::Whole, count(unit))).collect();
+        if self.times {
+            also.push((Sort::Moment, moments::of_text(&sql)));
+        }
+        let said = Said::new(sql, self.sort);
+        Said { nocase: self.nocase, real: self.real, local: self.local, also, ..said }
+    }
+}
+
+/// A query in which an expression stands: what only there means something, such as columns of several tables.
+pub trait Within: RefUnwindSafe {
+    /// What it makes of a part; none where that is the same everywhere.
+    fn own(&self, expr: &Expr) -> Option<Outcome>;
 }
 
 /// Where an expression stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// The columns of its table.
     pub columns: &'a [Known],
     /// Other letters than a to z must not be folded, because rows would be refused that are there; else the index should be one
     /// that statements as people write them can use.
     pub exact: bool,
+    /// The query in which it stands; none in what belongs to a table.
+    pub within: Option<&'a dyn Within>,
+}
+
+impl<'a> Scope<'a> {
+    /// In what belongs to a table.
+    pub fn of(columns: &'a [Known], exact: bool) -> Self {
+        Self { columns, exact, within: None }
+    }
+
+    /// In a query.
+    pub fn within(query: &'a dyn Within) -> Self {
+        Self { columns: &[], exact: true, within: Some(query) }
+    }
 }
 
 /// A part, or why it has no counterpart.
@@ -116,17 +186,17 @@ pub fn value(text: &str, scope: Scope) -> Outcome {
 
 pub(super) fn on<T>(
     text: &str,
-    read: impl Fn(&Expr) -> Result<T, String> + std::panic::RefUnwindSafe,
+    read: impl Fn(&Expr) -> Result<T, String> + RefUnwindSafe,
 ) -> Result<T, String> {
     grammar::expression(text, read).unwrap_or_else(|| Err(format!("`{text}` cannot be read")))
 }
 
-pub(super) fn no(expr: &impl std::fmt::Display) -> String {
+pub(super) fn no(expr: &(impl std::fmt::Display + ?Sized)) -> String {
     format!("`{expr}` has no counterpart that is certain to mean the same")
 }
 
 /// As a condition.
-fn judged(expr: &Expr, scope: Scope) -> Result<String, String> {
+pub(super) fn judged(expr: &Expr, scope: Scope) -> Result<String, String> {
     let part = said(expr, scope)?;
     match part.sort {
         Sort::Bool => Ok(part.sql),
@@ -142,6 +212,7 @@ pub(super) fn number(expr: &Expr, scope: Scope) -> Outcome {
     match part.sort {
         Sort::Whole | Sort::Number => Ok(part),
         Sort::Bool => Ok(Said::new(format!("({})::int", part.sql), Sort::Whole)),
+        Sort::Moment => part.meaning(Sort::Whole).ok_or_else(|| no(expr)),
         _ => Err(no(expr)),
     }
 }
@@ -163,6 +234,9 @@ pub fn string(text: &str) -> String {
 
 /// Any part.
 pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
+    if let Some(own) = scope.within.and_then(|query| query.own(expr)) {
+        return own;
+    }
     match expr {
         Expr::Literal(literal) => of_literal(literal).ok_or_else(|| no(expr)),
         Expr::Id(id) => named(id.0, scope).ok_or_else(|| no(expr)),
@@ -192,42 +266,53 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
         Expr::InList { lhs, not, rhs } => {
             let left = said(lhs, scope)?;
             let mut items = Vec::new();
-            let mut shown = left.sql.clone();
+            let mut shown: Option<String> = None;
             for item in rhs.iter().flat_map(|list| list.iter()) {
                 let (left, right) = compared(expr, left.clone(), said(item, scope)?)?;
-                shown = left.sql;
+                // one side in two forms: some of the items are of another sort
+                if shown.replace(left.sql.clone()).is_some_and(|before| before != left.sql) {
+                    return Err(no(expr));
+                }
                 items.push(right.sql);
             }
             if items.is_empty() {
                 return Ok(Said::new(if *not { "true" } else { "false" }, Sort::Bool));
             }
             let not = if *not { "not " } else { "" };
+            let shown = shown.unwrap_or(left.sql);
             Ok(Said::new(format!("{shown} {not}in ({})", items.join(", ")), Sort::Bool))
         }
-        Expr::Like { lhs, not, op, rhs, escape } => like(expr, lhs, *not, op, rhs, *escape, scope),
-        Expr::Case { base: None, when_then_pairs, else_expr } => {
-            let mut sql = "case".to_owned();
-            let mut sort = Sort::Null;
-            let mut take = |sql: &mut String, part: Said| {
-                if part.sort != Sort::Null && sort != Sort::Null && part.sort != sort {
-                    return Err(no(expr));
-                }
-                if part.sort != Sort::Null {
-                    sort = part.sort;
-                }
-                sql.push_str(&part.sql);
-                Ok(())
-            };
+        Expr::Like { lhs, not, op, rhs, escape } => {
+            patterns::like(expr, (lhs, *not, op), rhs, *escape, scope)
+        }
+        Expr::Case { base, when_then_pairs, else_expr } => {
+            let mut conditions = Vec::new();
+            let mut results = Vec::new();
             for (when, then) in *when_then_pairs {
-                let _ = write!(sql, " when {} then ", judged(when, scope)?);
-                take(&mut sql, said(then, scope)?)?;
+                conditions.push(match base {
+                    Some(base) => {
+                        let (left, right) = compared(expr, said(base, scope)?, said(when, scope)?)?;
+                        format!("{} = {}", left.sql, right.sql)
+                    }
+                    None => judged(when, scope)?,
+                });
+                results.push(said(then, scope)?);
             }
             if let Some(other) = else_expr {
-                sql.push_str(" else ");
-                take(&mut sql, said(other, scope)?)?;
+                results.push(said(other, scope)?);
             }
-            Ok(Said::new(format!("{sql} end"), sort))
+            let (mut results, one) = alike(expr, results)?;
+            let other = if results.len() > conditions.len() { results.pop() } else { None };
+            let mut sql = "case".to_owned();
+            for (when, then) in conditions.iter().zip(&results) {
+                let _ = write!(sql, " when {when} then {then}");
+            }
+            if let Some(other) = other {
+                let _ = write!(sql, " else {other}");
+            }
+            Ok(Said { sql: format!("{sql} end"), ..one })
         }
+        Expr::Cast { expr: inner, type_name: Some(named) } => cast(expr, said(inner, scope)?, named),
         Expr::Collate(inner, collation) => {
             let part = said(inner, scope)?;
             match collation.to_ascii_lowercase().as_str() {
@@ -249,9 +334,8 @@ fn of_literal(literal: &Literal) -> Option<Said> {
             let digits = digits.replace('_', "");
             let whole = digits.parse::<i64>().is_ok();
             let plain = whole || digits.parse::<f64>().is_ok_and(f64::is_finite);
-            plain.then(|| {
-                Said::literal(digits.clone(), if whole { Sort::Whole } else { Sort::Number }, &digits)
-            })
+            let sort = if whole { Sort::Whole } else { Sort::Number };
+            plain.then(|| Said { real: !whole, ..Said::literal(digits.clone(), sort, &digits) })
         }
         Literal::String(written) => {
             let value = unquoted(written);
@@ -270,7 +354,7 @@ fn named(written: &str, scope: Scope) -> Option<Said> {
     let name = unquoted(written);
     let known = scope.columns.iter().find(|known| known.name.eq_ignore_ascii_case(&name));
     if let Some(known) = known {
-        return Some(Said { nocase: known.nocase, ..Said::new(quote(&known.target), known.sort) });
+        return Some(known.said(None));
     }
     match name.to_ascii_lowercase().as_str() {
         word @ ("true" | "false") => Some(Said::new(word, Sort::Bool)),
@@ -313,6 +397,7 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
             (Sort::Whole, Sort::Whole) => Sort::Whole,
             _ => Sort::Number,
         };
+        let right_real = right.real;
         // SQLite divides by zero and gets NULL
         let right = match word {
             "/" | "%" if right.literal.as_deref().is_none_or(|digits| digits == "0") => {
@@ -320,11 +405,16 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
             }
             _ => right.sql,
         };
-        // SQLite keeps whole numbers apart in a column of decimals, and divides them as such
+        let real = left.real || right_real;
         if matches!(word, "/" | "%") && sort != Sort::Whole {
-            return Err(no(expr));
+            // SQLite keeps whole numbers apart in a column of decimals, and divides them as such
+            if word == "%" || !real {
+                return Err(no(expr));
+            }
+            let sql = format!("({}::double precision / {right})", left.sql);
+            return Ok(Said { real, ..Said::new(sql, sort) });
         }
-        Ok(Said::new(format!("({} {word} {right})", left.sql), sort))
+        Ok(Said { real, ..Said::new(format!("({} {word} {right})", left.sql), sort) })
     };
     match operator {
         Operator::And => joined("and"),
@@ -365,159 +455,21 @@ fn whole(expr: &Expr, part: Said) -> Outcome {
     if part.sort == Sort::Whole { Ok(part) } else { Err(no(expr)) }
 }
 
-/// Both sides of a comparison in forms that PostgreSQL compares as SQLite does.
-fn compared(expr: &Expr, left: Said, right: Said) -> Result<(Said, Said), String> {
-    use Sort::{Bool, Clock, Day, Moment, Null, Number, Text, Uuid, Whole};
-    let folded = left.nocase || right.nocase;
-    let (left, right) = match (left.sort, right.sort) {
-        (a, b) if a == b => (left, right),
-        (Whole | Number, Whole | Number) | (_, Null) | (Null, _) => (left, right),
-        (Bool, Whole) => flag(left, right),
-        (Whole, Bool) => {
-            let (right, left) = flag(right, left);
-            (left, right)
-        }
-        (typed @ (Whole | Number | Moment | Day | Clock | Uuid), Text) => {
-            let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
-            (left, right)
-        }
-        (Text, typed @ (Whole | Number)) if right.literal.is_some() => {
-            // a number beside a column of texts is compared as a text
-            let written = right.literal.clone().filter(|_| typed == Whole).ok_or_else(|| no(expr))?;
-            (left, Said::literal(string(&written), Text, &written))
-        }
-        (Text, typed @ (Moment | Day | Clock | Uuid)) => {
-            let left = read_as(&left, typed).ok_or_else(|| no(expr))?;
-            (left, right)
-        }
-        _ => return Err(no(expr)),
-    };
-    if matches!(left.sort, Sort::Json) {
-        return Err(no(expr));
-    }
-    if folded && left.sort == Text && right.sort == Text {
-        return Ok((lowered(left), lowered(right)));
-    }
-    Ok((left, right))
-}
-
-/// What is less than the other side of a comparison or greater: texts go by their bytes, whatever the language of the database.
-fn ordered(part: Said) -> Said {
-    match part.sort {
-        Sort::Text => Said { sql: format!("{} collate \"C\"", part.sql), ..part },
-        _ => part,
-    }
-}
-
-/// A truth value beside a number.
-fn flag(flag: Said, number: Said) -> (Said, Said) {
-    match number.literal.as_deref() {
-        Some("0") => (flag, Said::new("false", Sort::Bool)),
-        Some("1") => (flag, Said::new("true", Sort::Bool)),
-        _ => (Said::new(format!("({})::int", flag.sql), Sort::Whole), number),
-    }
-}
-
-/// A literal text where a value of another sort stands.
-fn read_as(part: &Said, sort: Sort) -> Option<Said> {
-    let written = part.literal.as_deref()?;
-    match sort {
-        Sort::Whole => {
-            written.parse::<i64>().ok().map(|n| Said::literal(n.to_string(), Sort::Whole, written))
-        }
-        Sort::Number => super::profile::is_decimal(written)
-            .then(|| Said::literal(written.to_owned(), Sort::Number, written)),
-        Sort::Uuid => uuid(written).map(|_| Said::new(format!("{}::uuid", string(written)), Sort::Uuid)),
-        Sort::Day => civil::read(written.as_bytes())
-            .filter(|told| told.day)
-            .map(|_| Said::new(format!("date {}", string(written)), Sort::Day)),
-        Sort::Clock => super::convert::clock(written)
-            .map(|_| Said::new(format!("time {}", string(written)), Sort::Clock)),
-        Sort::Moment => civil::read(written.as_bytes())
-            .filter(|told| !told.cut)
-            .map(|told| Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)),
-        Sort::Bool => truth(written).map(|flag| Said::new(flag.to_string(), Sort::Bool)),
-        _ => None,
-    }
-}
-
-/// Folded as NOCASE does: the letters a to z and no others.
-pub(super) fn lowered(part: Said) -> Said {
-    let sql = match &part.literal {
-        Some(written) => string(&written.to_ascii_lowercase()),
-        None => format!("lower({} collate \"C\")", part.sql),
-    };
-    Said { sql, nocase: false, ..part }
-}
-
-fn like(
-    expr: &Expr,
-    left: &Expr,
-    not: bool,
-    operator: &LikeOperator,
-    pattern: &Expr,
-    escape: Option<&Expr>,
-    scope: Scope,
-) -> Outcome {
-    let left = text(left, scope)?;
-    let pattern = said(pattern, scope)?.literal.ok_or_else(|| no(expr))?;
-    let word = if not { "not " } else { "" };
-    match operator {
-        LikeOperator::Like => {
-            let escape = match escape {
-                Some(escape) => said(escape, scope)?.literal.ok_or_else(|| no(expr))?,
-                None => String::new(),
-            };
-            if escape.chars().any(char::is_alphabetic) {
-                return Err(no(expr));
-            }
-            let (left, pattern) = (lowered(left).sql, string(&pattern.to_ascii_lowercase()));
-            Ok(Said::new(format!("{left} {word}like {pattern} escape {}", string(&escape)), Sort::Bool))
-        }
-        LikeOperator::Glob => {
-            let regex = globbed(&pattern).ok_or_else(|| no(expr))?;
-            let operator = if not { "!~" } else { "~" };
-            Ok(Said::new(format!("{} {operator} {}", left.sql, string(&regex)), Sort::Bool))
-        }
-        _ => Err(no(expr)),
-    }
-}
-
-/// A GLOB pattern as a regular expression; none where the two may disagree.
-fn globbed(pattern: &str) -> Option<String> {
-    let mut out = "^".to_owned();
-    let mut letters = pattern.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '*' => out.push_str(".*"),
-            '?' => out.push('.'),
-            '[' => {
-                let set: String = letters.by_ref().take_while(|letter| *letter != ']').collect();
-                let (not, set) = set.strip_prefix('^').map_or(("", set.as_str()), |set| ("^", set));
-                let plain = |letter: char| letter.is_ascii_alphanumeric() || " -_@.".contains(letter);
-                if set.is_empty() || !set.chars().all(plain) {
-                    return None;
-                }
-                let _ = write!(out, "[{not}{set}]");
-            }
-            plain if plain.is_alphanumeric() || " _@-/:,".contains(plain) => out.push(plain),
-            other => {
-                out.push('\\');
-                out.push(other);
-            }
-        }
-    }
-    out.push('$');
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Known, Scope, Sort, condition, value};
 
     fn columns() -> Vec<Known> {
-        let known =
-            |name: &str, sort, nocase| Known { name: name.to_owned(), target: name.to_owned(), sort, nocase };
+        let known = |name: &str, sort, nocase| Known {
+            name: name.to_owned(),
+            target: name.to_owned(),
+            sort,
+            nocase,
+            real: false,
+            epoch: None,
+            local: false,
+            times: false,
+        };
         vec![
             known("n", Sort::Whole, false),
             known("s", Sort::Text, false),
@@ -532,7 +484,7 @@ mod tests {
     }
 
     fn translated(text: &str) -> Result<String, String> {
-        condition(text, Scope { columns: &columns(), exact: true })
+        condition(text, Scope::of(&columns(), true))
     }
 
     #[test]
@@ -580,7 +532,7 @@ mod tests {
     #[test]
     fn letters_are_folded_as_the_place_asks() {
         let columns = columns();
-        let said = |exact| value("lower(s)", Scope { columns: &columns, exact }).unwrap().sql;
+        let said = |exact| value("lower(s)", Scope::of(&columns, exact)).unwrap().sql;
         assert_eq!(said(true), "lower(\"s\" collate \"C\")");
         assert_eq!(said(false), "lower(\"s\")");
     }

@@ -77,7 +77,7 @@ pub struct WrittenPart {
 }
 
 /// What `read` makes of the only statement of a text; none where it is no such statement.
-fn statement<T>(sql: &str, read: impl Fn(&Stmt) -> Option<T> + std::panic::RefUnwindSafe) -> Option<T> {
+pub fn statement<T>(sql: &str, read: impl Fn(&Stmt) -> Option<T> + std::panic::RefUnwindSafe) -> Option<T> {
     // the parser does not promise never to panic
     let whole = format!("{sql}\n;");
     std::panic::catch_unwind(|| {

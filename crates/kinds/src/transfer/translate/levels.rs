@@ -1,0 +1,206 @@
+//! What a query can name: everything that can be read, the tables in their places, and the queries around it.
+
+use super::expression::{Known, Outcome, Said, Scope, Sort, Within, no, said};
+use super::grammar::unquoted;
+use super::queries::{Query, select};
+use super::sides::compared;
+use super::{aggregates, moments};
+use crate::transfer::options::Names;
+use sqlite3_parser::ast::{Expr, QualifiedName, Select};
+use std::collections::BTreeMap;
+use targets::db::quote;
+
+/// What can be read: a table, a view or a query with a name.
+#[derive(Debug, Clone, Default)]
+pub struct Relation {
+    /// How it is written in full.
+    pub sql: String,
+    /// Its name alone.
+    pub short: String,
+    /// Its columns.
+    pub columns: Vec<Known>,
+    /// Its primary key, by the names of the target.
+    pub key: Vec<String>,
+    /// The column that is the rowid, by its name in the source.
+    pub rowid: Option<String>,
+}
+
+/// All that can be read, by its name in the source in lower case; what is not carried has the reason.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// What arrives.
+    pub relations: BTreeMap<String, Relation>,
+    /// How names are spelled.
+    pub names: Names,
+}
+
+impl Catalogue {
+    /// What is meant by a name.
+    pub(super) fn relation(&self, name: &QualifiedName) -> Result<&Relation, String> {
+        let own = unquoted(name.name.0);
+        if name.db_name.as_ref().is_some_and(|schema| !schema.0.eq_ignore_ascii_case("main")) {
+            return Err(format!("`{own}` is in another database"));
+        }
+        self.relations
+            .get(&own.to_lowercase())
+            .ok_or_else(|| format!("it reads `{own}`, which is not carried"))
+    }
+}
+
+/// A table in its place in a query.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The name that the source gives it here, in lower case.
+    pub(super) alias: String,
+    /// The name before its columns.
+    pub(super) spoken: String,
+    pub(super) relation: Relation,
+    /// Columns that are the same as one of another table, in lower case.
+    pub(super) merged: Vec<String>,
+    /// Its columns need its name.
+    pub(super) is_aside: bool,
+}
+
+impl Placed {
+    pub(super) fn new(alias: &str, spoken: String, relation: Relation) -> Self {
+        Self { alias: alias.to_lowercase(), spoken, relation, merged: Vec::new(), is_aside: false }
+    }
+
+    /// A row that is spoken of only by its name, such as the one that fires a trigger.
+    pub(super) fn aside(alias: &str, spoken: String, relation: Relation) -> Self {
+        Self { is_aside: true, ..Self::new(alias, spoken, relation) }
+    }
+
+    /// Its columns, but for those that another table shows.
+    pub(super) fn shown(&self) -> impl Iterator<Item = &Known> {
+        self.relation.columns.iter().filter(|known| !self.merged.contains(&known.name.to_ascii_lowercase()))
+    }
+
+    /// A column of this name.
+    pub(super) fn column(&self, name: &str) -> Option<Said> {
+        let by =
+            |name: &str| self.relation.columns.iter().find(|known| known.name.eq_ignore_ascii_case(name));
+        let known = by(name).or_else(|| {
+            let is_rowid = ["rowid", "_rowid_", "oid"].iter().any(|word| word.eq_ignore_ascii_case(name));
+            self.relation.rowid.as_deref().filter(|_| is_rowid).and_then(by)
+        });
+        known.map(|known| known.said(Some(&self.spoken)))
+    }
+
+    /// Whether rows that are the same in these columns are one row.
+    fn is_told_by(&self, keys: &[String]) -> bool {
+        let own = |name: &String| format!("{}.{}", self.spoken, quote(name));
+        !self.relation.key.is_empty() && self.relation.key.iter().all(|name| keys.contains(&own(name)))
+    }
+}
+
+/// A query, and what is around it.
+#[derive(Clone, Copy)]
+pub struct Level<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) tables: &'a [Placed],
+    /// What it gives, by name.
+    pub(super) given: &'a [(String, Said)],
+    /// What its rows are grouped by; none where each row stands for itself.
+    pub(super) keys: Option<&'a [String]>,
+    pub(super) outer: Option<&'a Level<'a>>,
+}
+
+impl<'a> Level<'a> {
+    /// Over these tables.
+    pub(super) fn of(catalogue: &'a Catalogue, tables: &'a [Placed], outer: Option<&'a Level<'a>>) -> Self {
+        Self { catalogue, tables, given: &[], keys: None, outer }
+    }
+
+    /// A column of a table of this query or of one around it.
+    pub(super) fn column(&self, table: Option<&str>, name: &str) -> Option<Outcome> {
+        let mut found: Option<(&Placed, Said)> = None;
+        for placed in self.tables {
+            let meant = match table {
+                Some(table) => placed.alias == table.to_lowercase(),
+                None => !placed.is_aside && !placed.merged.contains(&name.to_ascii_lowercase()),
+            };
+            let Some(column) = placed.column(name).filter(|_| meant) else { continue };
+            if found.replace((placed, column)).is_some() {
+                return Some(Err(format!("`{name}` may be a column of several tables")));
+            }
+        }
+        if let Some((placed, column)) = found {
+            let one = |keys: &[String]| keys.contains(&column.sql) || placed.is_told_by(keys);
+            return Some(match self.keys {
+                Some(keys) if !placed.is_aside && !one(keys) => {
+                    Err(format!("of the rows that become one, which `{name}` is meant is not said"))
+                }
+                _ => Ok(column),
+            });
+        }
+        let given = self.given.iter().find(|(known, _)| table.is_none() && known.eq_ignore_ascii_case(name));
+        if let Some((_, given)) = given {
+            return Some(Ok(given.clone()));
+        }
+        self.outer.and_then(|outer| outer.column(table, name))
+    }
+
+    fn query(&self, inner: &Select) -> Result<Query, String> {
+        select(inner, self.catalogue, Some(self))
+    }
+}
+
+impl Within for Level<'_> {
+    fn own(&self, expr: &Expr) -> Option<Outcome> {
+        let rows = Level { keys: None, ..*self };
+        if let Some(keys) = self.keys.filter(|_| !matches!(expr, Expr::Literal(_)))
+            && let Ok(part) = said(expr, Scope::within(&rows))
+            && keys.contains(&part.sql)
+        {
+            return Some(Ok(part));
+        }
+        match expr {
+            Expr::Id(id) => self.column(None, &unquoted(id.0)),
+            Expr::Name(name) => self.column(None, &unquoted(name.0)),
+            Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
+                let (table, name) = (unquoted(table.0), unquoted(name.0));
+                let missing = || Err(format!("`{table}.{name}` is not carried"));
+                Some(self.column(Some(&table), &name).unwrap_or_else(missing))
+            }
+            Expr::Literal(literal) => moments::current(literal).map(Ok),
+            Expr::FunctionCallStar { .. } => {
+                aggregates::call(expr, Scope::within(self), Scope::within(&rows))
+            }
+            Expr::FunctionCall { name, args, .. } => {
+                aggregates::call(expr, Scope::within(self), Scope::within(&rows)).or_else(|| {
+                    let (name, args) = (name.0.to_ascii_lowercase(), args.unwrap_or_default());
+                    moments::call(expr, &name, args, Scope::within(self))
+                })
+            }
+            Expr::Subquery(inner) => {
+                Some(self.query(inner).and_then(|query| match query.columns.as_slice() {
+                    [one] => {
+                        // the first row is meant, where there are several
+                        let sql = match query.is_one {
+                            true => format!("({})", query.sql),
+                            false => format!("(select * from ({}) as first limit 1)", query.sql),
+                        };
+                        Ok(Said { nocase: one.nocase, real: one.real, ..Said::new(sql, one.sort) })
+                    }
+                    _ => Err(no(expr)),
+                }))
+            }
+            Expr::Exists(inner) => {
+                Some(self.query(inner).map(|query| Said::new(format!("exists ({})", query.sql), Sort::Bool)))
+            }
+            Expr::InSelect { lhs, not, rhs } => Some(self.query(rhs).and_then(|query| {
+                let [one] = query.columns.as_slice() else { return Err(no(expr)) };
+                let (left, right) = (said(lhs, Scope::within(self))?, one.said(None));
+                let (a, b) = compared(expr, left.clone(), right.clone())?;
+                // the column of a query cannot be put into other words
+                if a.sql != left.sql || b.sql != right.sql {
+                    return Err(no(expr));
+                }
+                let not = if *not { "not " } else { "" };
+                Ok(Said::new(format!("{} {not}in ({})", left.sql, query.sql), Sort::Bool))
+            })),
+            _ => None,
+        }
+    }
+}

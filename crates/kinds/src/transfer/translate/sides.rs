@@ -1,0 +1,159 @@
+//! Parts beside one another: compared, standing for one another, or turned into another sort, as SQLite would.
+
+use super::super::profile::{is_decimal, truth, uuid};
+use super::expression::{Outcome, Said, Sort, no, string};
+use sqlite3_parser::ast::{Expr, Type as Named};
+use targets::db::civil;
+
+/// Both sides of a comparison in forms that PostgreSQL compares as SQLite does.
+pub(super) fn compared(
+    expr: &dyn std::fmt::Display,
+    left: Said,
+    right: Said,
+) -> Result<(Said, Said), String> {
+    use Sort::{Bool, Clock, Day, Moment, Null, Number, Text, Uuid, Whole};
+    let folded = left.nocase || right.nocase;
+    let (left, right) = match (left.sort, right.sort) {
+        (a, b) if a == b => (left, right),
+        (Whole | Number, Whole | Number) | (_, Null) | (Null, _) => (left, right),
+        // counted in SQLite, and compared so
+        (Moment, Whole | Number) => (left.meaning(Whole).ok_or_else(|| no(expr))?, right),
+        (Whole | Number, Moment) => {
+            let right = right.meaning(Whole).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
+        (Bool, Whole) => flag(left, right),
+        (Whole, Bool) => {
+            let (right, left) = flag(right, left);
+            (left, right)
+        }
+        (typed @ (Whole | Number | Moment | Day | Clock | Uuid), Text) => {
+            let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
+        (Text, typed @ (Whole | Number)) if right.literal.is_some() => {
+            // a number beside a column of texts is compared as a text
+            let written = right.literal.clone().filter(|_| typed == Whole).ok_or_else(|| no(expr))?;
+            (left, Said::literal(string(&written), Text, &written))
+        }
+        (Text, typed @ (Moment | Day | Clock | Uuid)) => {
+            let left = read_as(&left, typed).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
+        _ => return Err(no(expr)),
+    };
+    if matches!(left.sort, Sort::Json) {
+        return Err(no(expr));
+    }
+    if folded && left.sort == Text && right.sort == Text {
+        return Ok((lowered(left), lowered(right)));
+    }
+    Ok((left, right))
+}
+
+/// What is less than the other side of a comparison or greater: texts go by their bytes, whatever the language of the database.
+pub(super) fn ordered(part: Said) -> Said {
+    match part.sort {
+        Sort::Text => Said { sql: format!("{} collate \"C\"", part.sql), ..part },
+        _ => part,
+    }
+}
+
+/// A truth value beside a number.
+fn flag(flag: Said, number: Said) -> (Said, Said) {
+    match number.literal.as_deref() {
+        Some("0") => (flag, Said::new("false", Sort::Bool)),
+        Some("1") => (flag, Said::new("true", Sort::Bool)),
+        _ => (Said::new(format!("({})::int", flag.sql), Sort::Whole), number),
+    }
+}
+
+/// A text where a value of another sort stands: a literal, or one that says such a value.
+pub(super) fn read_as(part: &Said, sort: Sort) -> Option<Said> {
+    if let Some(meaning) = part.meaning(sort) {
+        return Some(meaning);
+    }
+    let written = part.literal.as_deref()?;
+    match sort {
+        Sort::Whole => {
+            written.parse::<i64>().ok().map(|n| Said::literal(n.to_string(), Sort::Whole, written))
+        }
+        Sort::Number => is_decimal(written).then(|| Said::literal(written.to_owned(), Sort::Number, written)),
+        Sort::Uuid => uuid(written).map(|_| Said::new(format!("{}::uuid", string(written)), Sort::Uuid)),
+        Sort::Day => civil::read(written.as_bytes())
+            .filter(|told| told.day)
+            .map(|_| Said::new(format!("date {}", string(written)), Sort::Day)),
+        Sort::Clock => super::super::convert::clock(written)
+            .map(|_| Said::new(format!("time {}", string(written)), Sort::Clock)),
+        Sort::Moment => civil::read(written.as_bytes())
+            .filter(|told| !told.cut)
+            .map(|told| Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)),
+        Sort::Bool => truth(written).map(|flag| Said::new(flag.to_string(), Sort::Bool)),
+        _ => None,
+    }
+}
+
+/// Parts that stand for one another, such as the results of a `case`, in one sort; and that sort, as a part without words.
+pub(super) fn alike(expr: &dyn std::fmt::Display, parts: Vec<Said>) -> Result<(Vec<String>, Said), String> {
+    use Sort::{Bool, Null, Number, Text, Whole};
+    let sorts: Vec<Sort> = parts.iter().map(|part| part.sort).filter(|sort| *sort != Null).collect();
+    let one = match sorts.iter().find(|sort| **sort != Text).or(sorts.first()) {
+        None => Null,
+        Some(sort) if sorts.iter().all(|other| other == sort) => *sort,
+        Some(_) if sorts.iter().all(|sort| matches!(sort, Bool | Whole)) => Whole,
+        Some(_) if sorts.iter().all(|sort| matches!(sort, Bool | Whole | Number)) => Number,
+        // texts that say such a value
+        Some(sort) => *sort,
+    };
+    let whole = Said {
+        nocase: parts.iter().any(|part| part.nocase),
+        real: parts.iter().all(|part| part.real || part.sort == Null),
+        ..Said::new("", one)
+    };
+    let each = parts.into_iter().map(|part| match (part.sort, one) {
+        (a, b) if a == b || a == Null => Ok(part.sql),
+        (Bool, Whole | Number) => Ok(format!("({})::int", part.sql)),
+        (Whole, Number) => Ok(part.sql),
+        (Text, sort) => read_as(&part, sort).map(|read| read.sql).ok_or_else(|| no(expr)),
+        _ => Err(no(expr)),
+    });
+    Ok((each.collect::<Result<Vec<String>, String>>()?, whole))
+}
+
+/// A value as another sort.
+pub(super) fn cast(expr: &Expr, part: Said, named: &Named) -> Outcome {
+    use Sort::{Bool, Null, Number, Text, Whole};
+    let name = named.name.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let to = match () {
+        () if has(&["int"]) => Whole,
+        () if has(&["char", "clob", "text"]) => Text,
+        () if has(&["real", "floa", "doub"]) => Number,
+        () => return Err(no(expr)),
+    };
+    match (part.sort, to) {
+        (Null, _) => Ok(part),
+        (Whole, Whole) | (Text, Text) => Ok(part),
+        (Bool, Whole) => Ok(Said::new(format!("({})::int", part.sql), Whole)),
+        (Number, Whole) => Ok(Said::new(format!("trunc({})::bigint", part.sql), Whole)),
+        (Text, Whole) => part.meaning(Whole).ok_or_else(|| no(expr)),
+        (Whole, Text) => Ok(Said::new(format!("({})::text", part.sql), Text)),
+        (Bool, Text) => Ok(Said::new(format!("({})::int::text", part.sql), Text)),
+        (Whole | Number, Number) => {
+            Ok(Said { real: true, ..Said::new(format!("({})::double precision", part.sql), Number) })
+        }
+        (Bool, Number) => {
+            Ok(Said { real: true, ..Said::new(format!("({})::int::double precision", part.sql), Number) })
+        }
+        _ => Err(no(expr)),
+    }
+}
+
+/// Folded as NOCASE does: the letters a to z and no others.
+pub fn lowered(part: Said) -> Said {
+    let sql = match &part.literal {
+        Some(written) => string(&written.to_ascii_lowercase()),
+        None => format!("lower({} collate \"C\")", part.sql),
+    };
+    Said { sql, nocase: false, ..part }
+}

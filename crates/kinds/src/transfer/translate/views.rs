@@ -1,0 +1,107 @@
+//! The views of the source as views of the target.
+
+use super::expression::Sort;
+use super::grammar;
+use super::levels::{Catalogue, Relation};
+use super::queries::select;
+use crate::transfer::design::{Design, Left, NewView, Profiles, known};
+use crate::transfer::naming::{Taken, spelled};
+use crate::transfer::options::Options;
+use crate::transfer::profile::Profile;
+use crate::transfer::source::{Other, Source};
+use sqlite3_parser::ast::Stmt;
+use targets::db::{TableName, quote};
+
+/// What can be read of the tables that arrive.
+pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options: &Options) -> Catalogue {
+    let mut all = Catalogue { names: options.names, ..Catalogue::default() };
+    for table in &design.tables {
+        let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
+        let mut columns = known(from, &table.columns);
+        for known in &mut columns {
+            let place = from.table.columns.iter().position(|column| column.name == known.name);
+            let seen = place.and_then(|n| profiles.get(from.name())?.get(n));
+            known.times = known.sort == Sort::Text && seen.is_some_and(Profile::is_all_times);
+        }
+        let relation = Relation {
+            sql: table.name.quoted(),
+            short: table.name.name.clone(),
+            columns,
+            key: table.key.clone(),
+            rowid: from.rowid_column().map(|column| column.name.clone()),
+        };
+        all.relations.insert(table.source.to_lowercase(), relation);
+    }
+    all
+}
+
+/// Translates all views, those that others read first, and adds them to what can be read.
+pub fn translate(
+    source: &Source,
+    design: &mut Design,
+    catalogue: &mut Catalogue,
+    options: &Options,
+    taken: &mut Taken,
+) {
+    let views = source.others.iter().filter(|other| other.what == "view");
+    let mut waiting: Vec<&Other> = views.filter(|view| !options.leaves(&view.name)).collect();
+    loop {
+        let before = waiting.len();
+        let mut failed = Vec::new();
+        waiting.retain(|view| match one(view, catalogue) {
+            Ok(query) => {
+                let (name, reason) = taken.name(&spelled(&view.name, options.names));
+                let name = TableName::within(options.into(), &name);
+                let list: Vec<String> = query.columns.iter().map(|known| quote(&known.target)).collect();
+                let relation = Relation {
+                    sql: name.quoted(),
+                    short: name.name.clone(),
+                    columns: query.columns,
+                    ..Relation::default()
+                };
+                catalogue.relations.insert(view.name.to_lowercase(), relation);
+                design.views.push(NewView {
+                    source: view.name.clone(),
+                    sql: format!("create view {} ({}) as {}", name.quoted(), list.join(", "), query.sql),
+                    name,
+                    reason,
+                });
+                false
+            }
+            Err(why) => {
+                failed.push(Left::new("view", &view.name, why, &view.sql));
+                true
+            }
+        });
+        if waiting.len() == before {
+            design.left.extend(failed);
+            return;
+        }
+    }
+}
+
+/// One view: its query, its columns by the names that the source gives them.
+fn one(view: &Other, catalogue: &Catalogue) -> Result<super::queries::Query, String> {
+    if view.columns.is_empty() {
+        return Err("it is broken in the source: SQLite cannot read it either".to_owned());
+    }
+    let read = grammar::statement(&view.sql, |statement| match statement {
+        Stmt::CreateView { select: query, .. } => Some(select(query, catalogue, None)),
+        _ => None,
+    });
+    let mut query = read.unwrap_or_else(|| Err("its statement cannot be read".to_owned()))?;
+    if query.columns.len() != view.columns.len() {
+        return Err("its columns are others than SQLite says".to_owned());
+    }
+    for (known, name) in query.columns.iter_mut().zip(&view.columns) {
+        if known.name != *name {
+            known.target = spelled(name, catalogue.names);
+            known.name.clone_from(name);
+        }
+    }
+    let mut names = Taken::default();
+    for known in &mut query.columns {
+        known.target = names.name(&known.target).0;
+    }
+    Ok(query)
+}

@@ -1,0 +1,249 @@
+//! The views of the source on the other side: they answer as before, or are named with the reason.
+
+use crate::transfer_kit::{Move, found};
+use engine::Status;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use targets::db::Value;
+
+const TABLES: &str = "
+create table people (id integer primary key, name text not null, mail text collate nocase, born date, active boolean not null default 1,
+  joined datetime not null, seen integer, score real, cents numeric, data json);
+create table orders (id integer primary key, person_id integer references people(id), placed_at text not null, total real, state text,
+  parts integer, \"Odd name\" text);
+create table tags (person_id integer not null, tag text not null, primary key (person_id, tag)) without rowid;
+create table tree (id integer primary key, parent integer references tree(id), name text);
+insert into people values
+  (1, 'Ann', 'Ann@x.org', '1990-02-28', 1, '2024-01-31 10:00:00', 1700000000, 1.5, 250, '{\"a\": 1}'),
+  (2, 'bob', 'bob@x.org', '1985-12-31', 0, '2024-02-29 23:59:59', 1700086400, 2.0, 199.5, null),
+  (3, 'Cid', null, null, 1, '2023-06-15 00:00:00', null, null, null, null),
+  (4, 'änne', 'ANN@X.ORG', '2000-01-01', 1, '2024-03-01 12:30:30', 1710000000, -3.25, 0, '[]');
+insert into orders values (1, 1, '2024-02-01T10:00:00Z', 10.5, 'paid', 3, 'x'), (2, 1, '2024-02-03T11:30:00Z', 20, 'open', 0, null),
+  (3, 2, '2024-03-05T12:00:00Z', 7.25, 'paid', 2, 'Y'), (4, null, '2024-03-31T23:00:00Z', 1, 'void', null, ''),
+  (5, 4, '2024-04-01T00:00:00Z', null, 'paid', 5, 'z');
+insert into tags values (1, 'red'), (1, 'blue'), (2, 'red'), (4, 'green');
+insert into tree values (1, null, 'root'), (2, 1, 'left'), (3, 1, 'right'), (4, 2, 'leaf');
+";
+
+/// Each says the same on both sides.
+const SAME: &[&str] = &[
+    "select * from people",
+    "select id, name as who, active from people where active",
+    "select p.*, o.id as order_id from people p join orders o on o.person_id = p.id",
+    "select p.name, count(o.id) as n, sum(o.total) as total from people p left join orders o on o.person_id = p.id group by p.id",
+    "select name, (select count(*) from orders o where o.person_id = people.id) as n from people",
+    "select state, count(*), min(placed_at), max(total), avg(total), sum(parts), total(parts) from orders group by state",
+    "select state, sum(state = 'paid') as paid, sum(total > 8) as dear from orders group by 1",
+    "select upper(substr(name, 1, 1)) as letter, count(*) as n from people group by letter having n > 0 order by letter desc",
+    "select count(*) as n, count(distinct state) as states, group_concat(state, '/') as one from orders where state = 'paid'",
+    "select distinct state from orders order by state",
+    "select id from people where id in (select person_id from orders where state = 'paid')",
+    "select id from people where exists (select 1 from orders o where o.person_id = people.id and o.total > 9)",
+    "select id from people where id not in (select person_id from orders where person_id is not null)",
+    "select name from people where mail = 'ann@x.org' order by mail, id",
+    "select name from people order by name",
+    "select name from people order by name collate nocase desc limit 2 offset 1",
+    "select id, score from people order by score desc, id",
+    "select id, born from people order by born",
+    "select id from people union select person_id from orders where person_id is not null",
+    "select id, 'person' as what from people union all select id, 'order' from orders order by 2, 1 desc",
+    "select id from people except select person_id from orders intersect select id from people where id > 1",
+    "with paid as (select * from orders where state = 'paid') select person_id, total from paid where total > 8",
+    "with a(x, y) as (select id, name from people), b as (select x from a where x > 1) select a.y from a join b using (x)",
+    "with recursive up(id, name, depth) as (select id, name, 0 from tree where parent is null union all \
+       select t.id, t.name, up.depth + 1 from tree t join up on t.parent = up.id) select name, depth from up order by depth, name",
+    "with recursive n(i) as (values (1) union all select i + 1 from n where i < 5) select i, i * i as square from n",
+    "select case when total >= 10 then 'large' when total is null then 'none' else 'small' end as size from orders",
+    "select case state when 'paid' then 1 when 'open' then 0 end as flag, iif(parts > 2, 'many', 'few') as many from orders",
+    "select coalesce(total, 0) as total, ifnull(parts, -1) as parts, nullif(state, 'void') as state from orders",
+    "select total * 1.0 / parts as each, total / 2 as half, parts / 2 as whole, parts % 2 as odd from orders",
+    "select cast(total as integer) as whole, cast(parts as real) as real, cast(parts as text) as said from orders",
+    "select date(placed_at) as day, sum(total) as total from orders group by date(placed_at) order by day",
+    "select strftime('%Y-%m', placed_at) as month, count(*) as n from orders group by month order by month",
+    "select strftime('%Y', joined) as year, cast(strftime('%m', joined) as integer) as month, strftime('%w', joined) as weekday from people",
+    "select id, datetime(joined, '+1 month') as later, date(joined, 'start of month', '-1 day') as before, time(joined, '+90 minutes') as t from people",
+    "select id, date(joined, '+1 year') as later, datetime(joined, '-36 hours') as earlier, date(born, '-1 month') as b from people",
+    "select id, unixepoch(joined) as s, strftime('%s', joined) as t, julianday(joined) as j from people",
+    "select id, datetime(seen, 'unixepoch') as seen, seen + 1 as next, seen > 1700000000 as late from people",
+    "select id, round(julianday('2024-06-01') - julianday(joined)) as days from people where joined < '2024-06-01'",
+    "select id from orders where placed_at >= datetime('2024-03-01')",
+    "select id from people where joined > datetime('now', '-200 years') and born < date('now')",
+    "select 'Ann' as name, null as none, 1.5 as real, x'00ff' as bytes",
+    "select name || ' <' || coalesce(mail, '-') || '>' as shown, length(name) as n, trim(name, 'A') as t, instr(name, 'n') as i from people",
+    "select max(parts, 2) as most, min(total, 8.0) as least, abs(-parts) as a from orders",
+    "select \"Odd name\", [Odd name] as o, `state` from orders where \"Odd name\" is not null",
+    "select person_id, tag, row_number() over (partition by person_id order by tag) as n from tags",
+    "select id, total, sum(total) over (order by id rows between unbounded preceding and current row) as run, \
+       lag(total, 1, 0.0) over w as before, rank() over (order by state) as r from orders window w as (order by id)",
+    "select id, count(*) filter (where state = 'paid') over (partition by person_id) as n, ntile(2) over (order by id) as half from orders",
+    "select count(*) filter (where total > 5) as n, max(total) - min(total) as spread from orders",
+    "select p.name, t.tag from people p cross join tags t where t.person_id = p.id",
+    "select p.name, t.tag from people p, tags t where t.person_id = p.id and t.tag like 'R%'",
+    "select a.name as child, b.name as parent from tree a left join tree b on b.id = a.parent",
+    "select q.state, q.n from (select state, count(*) as n from orders group by state) as q where q.n > 1",
+    "select state, n from (select state, count(*) as n from orders group by state)",
+    "select rowid as r, name from people where rowid between 2 and 3",
+    "select p.id, o.id from people p full join orders o on o.person_id = p.id",
+    "select p.id, o.id from (people p join orders o on o.person_id = p.id)",
+    "select person_id from orders natural join tags",
+    "select name from people where name glob '[A-C]*' or name like '%B%'",
+    "select id from people where (active = 1 or score < 0) and not (name = 'Cid')",
+    "select (select max(total) from orders) as most, (select name from people order by id limit 1) as first",
+    "select active, active + 1 as more, not active as off, sum(active) over () as n from people",
+    "select person_id, max(placed_at) as last from orders group by person_id having count(*) >= 1 order by last desc",
+    "select current_date > '2000-01-01' as d, length(current_timestamp) as n",
+    "select id from orders where state in ('paid', 'open') and total between 5 and 15",
+    "values (1, 'a'), (2, 'b')",
+    "select typeof(id) as t, hex(x'0a') as h, replace(name, 'n', 'm') as r, likely(active) as l from people",
+    "select count(*) from orders",
+    "select total from (select total from orders union all select score from people) where total is not null",
+];
+
+/// Each is named with a reason that has this in it.
+const NAMED: &[(&str, &str)] = &[
+    ("select name, max(score) from people", "which `name` is meant"),
+    ("select state, person_id, count(*) from orders group by state", "which `person_id` is meant"),
+    ("select json_extract(data, '$.a') as a from people", "no counterpart"),
+    ("select value from people, json_each(people.data)", "json_each"),
+    ("select mail, count(*) from people group by mail", "no counterpart"),
+    ("select cents / 3 as third from people", "no counterpart"),
+    ("select random() as r", "no counterpart"),
+    ("select date(joined, 'localtime') as d from people", "no counterpart"),
+    ("select printf('%05d', id) as p from people", "no counterpart"),
+    ("select * from gone", "broken in the source"),
+];
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return "null".to_owned(),
+        Value::Int(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Blob(bytes) => {
+            format!("\\x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+        Value::Text(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match (text.as_str(), text.parse::<f64>()) {
+        ("true", _) => "1.000000".to_owned(),
+        ("false", _) => "0.000000".to_owned(),
+        (_, Ok(number)) => format!("{number:.6}"),
+        // a time is a time, however it is written
+        (text, _) => {
+            let text = text.strip_suffix("+00").or_else(|| text.strip_suffix('Z')).unwrap_or(text);
+            let moment = text.len() == 19 && text.as_bytes()[10] == b'T';
+            if moment { text.replacen('T', " ", 1) } else { text.replace(": ", ":") }
+        }
+    }
+}
+
+fn names(it: &Move, view: &str) -> Vec<String> {
+    let rows = it.from.rows(&format!("select name from pragma_table_xinfo('{view}') order by cid"));
+    rows.iter().map(|row| row[0].as_text().unwrap_or_default().to_owned()).collect()
+}
+
+fn answers(rows: &[Vec<Value>], in_order: bool) -> Vec<String> {
+    let row = |row: &Vec<Value>| row.iter().map(shown).collect::<Vec<_>>().join(" | ");
+    let mut all: Vec<String> = rows.iter().map(row).collect();
+    if !in_order {
+        all.sort();
+    }
+    all
+}
+
+#[test]
+fn views_answer_on_the_other_side_as_before() {
+    // S4-041, W-101
+    let mut script = TABLES.to_owned();
+    for (n, query) in SAME.iter().enumerate() {
+        script.push_str(&format!("create view same_{n} as {query};\n"));
+    }
+    for (n, (query, _)) in NAMED.iter().enumerate() {
+        script.push_str(&format!("create view named_{n} as {query};\n"));
+    }
+    let it = Move::of(&script);
+    let leave: Vec<String> = (0..NAMED.len()).map(|n| format!("named_{n}")).collect();
+    let plan = it.plan(json!({}));
+    let result = plan.items[0].result.as_ref().unwrap();
+    let why: BTreeMap<&str, &str> = result["left"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|left| (left["name"].as_str().unwrap(), left["why"].as_str().unwrap()))
+        .collect();
+    for (n, (query, said)) in NAMED.iter().enumerate() {
+        let why = why.get(format!("named_{n}").as_str()).copied().unwrap_or_default();
+        assert!(why.contains(said), "{query}: {why}");
+    }
+    let others: Vec<_> = why.iter().filter(|(name, _)| !name.starts_with("named_")).collect();
+    let told: Vec<String> = others
+        .iter()
+        .map(|(name, why)| {
+            format!("{}: {why}", SAME[name.trim_start_matches("same_").parse::<usize>().unwrap_or(0)])
+        })
+        .collect();
+    assert!(told.is_empty(), "{told:#?}");
+    let report = it.run(json!({"leave": leave}));
+    assert_eq!((report.status, found(&report)), (Status::Completed, Vec::new()), "{report:#?}");
+    let mut wrong = Vec::new();
+    for (n, query) in SAME.iter().enumerate() {
+        let view = format!("same_{n}");
+        let in_order =
+            query.contains("order by") && !query.contains("over (") && !query.contains(" limit 1)");
+        let names = names(&it, &view);
+        let list: Vec<String> =
+            names.iter().map(|name| format!("{}::text", targets::db::quote(name))).collect();
+        let (before, after) = (
+            answers(&it.from.rows(&format!("select * from {view}")), in_order),
+            answers(&it.to.rows(&format!("select {} from {view}", list.join(", "))), in_order),
+        );
+        if before != after {
+            let made = it.list(&format!("select pg_get_viewdef('{view}'::regclass)")).concat();
+            wrong.push(format!("{query}\n{made}\n{before:#?}\n{after:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn views_follow_what_the_mapping_says_and_one_another() {
+    // S4-055, S4-041
+    let it = Move::of(
+        "create table userAccounts (userId integer primary key, fullName text, secret text);
+         insert into userAccounts values (1, 'Ann', 's'), (2, 'Bob', 't');
+         create view allNames as select firstOf.fullName from firstOf;
+         create view firstOf as select * from openAccounts where userId < 10;
+         create view openAccounts as select userId, fullName, length(fullName) as nameLength from userAccounts;
+         create view secrets as select secret from userAccounts;",
+    );
+    let options = json!({"names": "snake_case", "leave": ["secrets"],
+        "map": {"userAccounts": {"columns": {"secret": {"drop": true}, "fullName": {"rename": "called"}}}}});
+    let plan = it.plan(options.clone());
+    let result: &Json = plan.items[0].result.as_ref().unwrap();
+    assert_eq!(result["left"], json!([]));
+    let made: Vec<&str> =
+        result["views"].as_array().unwrap().iter().map(|view| view["target"].as_str().unwrap()).collect();
+    assert_eq!(made, ["open_accounts", "first_of", "all_names"]);
+    let report = it.run(options);
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(
+        it.list("select user_id, called, name_length from first_of order by 1"),
+        ["1|Ann|3", "2|Bob|3"]
+    );
+    assert_eq!(it.list("select called from all_names order by 1"), ["Ann", "Bob"]);
+}
+
+#[test]
+fn what_the_target_does_not_take_is_told_before_any_row_comes() {
+    // S4-036: a name that PostgreSQL has for itself in this schema
+    let it = Move::of(
+        "create table t (id integer primary key); insert into t values (1);
+         create view v as select id from t",
+    );
+    it.to.script("create domain v as integer");
+    let report = it.run(json!({}));
+    assert_eq!(report.status, Status::Failed);
+    let told = format!("{:?}", report.errors);
+    assert!(told.contains("view `v`") && told.contains("leave"), "{told}");
+    assert_eq!(it.list("select count(*) from t"), ["0"]);
+}
