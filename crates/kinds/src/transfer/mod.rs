@@ -16,7 +16,9 @@ mod defaults;
 mod demands;
 mod design;
 mod documents;
+mod domains;
 mod existing;
+mod expressed;
 mod expression;
 mod finish;
 mod functions;
@@ -29,6 +31,7 @@ mod machines;
 mod moving;
 mod naming;
 mod numbers;
+mod numerals;
 mod online;
 mod options;
 mod plan;
@@ -44,6 +47,7 @@ mod stamps;
 mod steps;
 mod sum;
 mod task;
+mod times;
 mod twice;
 mod types;
 
@@ -107,6 +111,7 @@ impl Kind for Transfer {
             times: RefCell::default(),
             writer: RefCell::default(),
             has_begun: Cell::default(),
+            has_changed: Cell::default(),
         }))
     }
 }
@@ -247,17 +252,23 @@ impl Operation for Moving {
                 }
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Begin { tables, are_new, statements, released } => {
+            Task::Begin { tables, are_new, statements, released, looked_at } => {
                 let moment = self.moment.borrow();
+                if looked_at.is_some() && looked_at != *moment {
+                    self.has_changed.set(true);
+                    work.tell(json!({ sum::CHANGED: true }));
+                }
                 let from = (self.options.source.as_str(), moment.as_ref());
                 carried::begin(&tables, are_new, &statements, from, work)?;
                 released::note(&released, work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Load { carry, proof, .. } => self.with_reader(|source| {
-                let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
-                loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
-            }),
+            Task::Load { carry, proof, .. } => self
+                .with_reader(|source| {
+                    let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
+                    loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
+                })
+                .map_err(|error| self.with_reason(error)),
             Task::Ask { name, .. } => {
                 let source = self.answer.take();
                 let mut told = json!({ "asked": name, "answer": source });
