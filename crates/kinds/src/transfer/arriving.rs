@@ -2,9 +2,10 @@
 //! beforehand. A row that is kept aside takes those with it that refer to it, so this is asked again until nothing changes.
 
 use super::convert::Misfit;
-use super::demands::{self, Asked};
+use super::demands::{self, Ask, Asked};
 use super::design::{Design, NewTable};
 use super::existing::{self, Demands};
+use super::expressed;
 use super::look::{self, Checked, LOST, Looked};
 use super::machines::Machines;
 use super::options::Options;
@@ -84,7 +85,7 @@ impl<'a> Asking<'a> {
             let checks = self.demands.checks.get(&table.name.quoted()).map(Vec::as_slice).unwrap_or_default();
             for asked in [(Misfit::Check, checks), (Misfit::Reference, parents.as_slice())] {
                 if !self.again || carries[n].expects(asked.0) {
-                    let (refused, told) = demands::ask(&carries[n], asked, self.machines, reader, target)?;
+                    let (refused, told) = demands::ask(&self.ask(&carries[n]), asked, reader, target)?;
                     carries[n].refused.extend(refused);
                     findings.extend(told);
                 }
@@ -123,6 +124,10 @@ impl<'a> Asking<'a> {
         self.design.tables.iter().filter_map(move |table| Some((table, from(table)?)))
     }
 
+    fn ask<'c>(&'c self, carry: &'c Carry) -> Ask<'c> {
+        Ask { carry, machines: self.machines, domains: &self.demands.domains }
+    }
+
     fn check(&self, carry: &Carry, reader: &mut dyn Facts) -> Result<Checked> {
         let rows = self.looked.sizes.get(&carry.table).map_or(0, |size| size.rows);
         look::check(carry, self.machines, rows, reader, self.tell)
@@ -155,6 +160,12 @@ impl<'a> Asking<'a> {
                 continue;
             }
             let (twice, told) = twice::ask(carry, (&name, &places), rows, self.machines, reader)?;
+            all.extend(twice);
+            findings.extend(told);
+        }
+        let schema = if self.are_there { Some(target.schema()?) } else { None };
+        if let Some(there) = schema.as_ref().and_then(|schema| schema.table(&table.name)) {
+            let (twice, told) = expressed::ask(&self.ask(carry), there, rows, reader, target)?;
             all.extend(twice);
             findings.extend(told);
         }

@@ -7,9 +7,10 @@
 use super::canon::{Mix, alike};
 use super::convert::{Zone, at};
 use super::options::Query;
+use super::times;
 use engine::{Error, Result};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Row, Sql, Value, civil, quote};
+use targets::db::{Facts, Row, Sql, Value, quote};
 
 /// How many rows an answer may have.
 const MOST: u64 = 100_000;
@@ -152,7 +153,9 @@ fn take(value: &Value, zone: &Zone, mix: &mut Mix) {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             alike(&format!("\\x{hex}"), mix);
         }
-        Value::Text(text) => match (text.as_str(), civil::read(text.as_bytes())) {
+        // digits alone are a number
+        Value::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => alike(text, mix),
+        Value::Text(text) => match (text.as_str(), times::read(text)) {
             ("true" | "t", _) => alike("1", mix),
             ("false" | "f", _) => alike("0", mix),
             (_, Some(told)) if told.zoned || told.day => alike(&format!("time {}", told.micros), mix),
@@ -183,6 +186,7 @@ mod tests {
             (Value::Real(1e300), text("1e+300")),
             (text("2024-01-02T03:04:05Z"), text("2024-01-02 04:04:05+01")),
             (text("2024-01-02 03:04:05"), text("2024-01-02 03:04:05+00")),
+            (text("2024/1/2 3:04:05"), text("2024-01-02 03:04:05+00")),
             (text("{\"a\": 1.0, \"b\": [2]}"), text("{\"b\":[2],\"a\":1.0}")),
             (text("6F1E1C1C-0000-4000-8000-000000000001"), text("6f1e1c1c-0000-4000-8000-000000000001")),
             (Value::Blob(vec![0, 255]), text("\\x00ff")),
@@ -193,6 +197,7 @@ mod tests {
         for (one, other) in [
             (Value::Null, text("")),
             (text("007"), text("7")),
+            (text("20240102"), text("2024-01-02")),
             (Value::Int(1), Value::Int(2)),
             (text("a"), text("A")),
             (text("{\"a\": 1}"), text("{\"a\": 2}")),

@@ -149,7 +149,7 @@ pub fn alike(text: &str, mix: &mut Mix) {
 }
 
 /// A decimal as it is written: sign, the place of its first digit, its digits without zeros around them.
-fn decimal(text: &str, mix: &mut Mix) {
+pub fn decimal(text: &str, mix: &mut Mix) {
     let text = text.trim();
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -416,11 +416,11 @@ fn cut<'a>(rule: &Rule, misfit: Misfit, value: Seen<'a>, scratch: &'a mut String
             scratch.extend(kept.take(most.map_or(usize::MAX, |most| most as usize)));
             Some(Cell::Text(scratch))
         }
-        (Rule::Moment(..) | Rule::Clock(_) | Rule::Single, Misfit::TooFine, value) => {
+        (Rule::Moment(..) | Rule::Clock(_) | Rule::Single | Rule::Double, Misfit::TooFine, value) => {
             super::convert::whole(rule, value, scratch).ok().map(|(cell, _)| cell)
         }
         (Rule::Day, Misfit::TooFine, Seen::Text(text)) => {
-            let told = targets::db::civil::read(text.as_bytes())?;
+            let told = super::times::read(text)?;
             i32::try_from(told.micros.div_euclid(86_400_000_000)).ok().map(Cell::Day)
         }
         (Rule::Number(Some((_, scale))), Misfit::TooFine, Seen::Real(number)) => {

@@ -4,6 +4,7 @@
 //! told. Never chosen: a type that would round, cut or drop a value. Policies for single values are made elsewhere.
 
 use super::profile::{Profile, Readings};
+use engine::words::count;
 use serde::{Deserialize, Serialize};
 
 /// A type of PostgreSQL that columns are made with.
@@ -141,8 +142,16 @@ pub fn meaning(declared: &str) -> Meaning {
     }
 }
 
+/// How a column of this meaning is looked at.
+pub fn profile(meaning: Meaning) -> Profile {
+    match meaning {
+        Meaning::Text(_) | Meaning::Open => Profile::guessing(),
+        meaning => Profile::trying(worth_trying(meaning)),
+    }
+}
+
 /// The readings of texts that are worth trying for a meaning.
-pub fn worth_trying(meaning: Meaning) -> &'static [Readings] {
+fn worth_trying(meaning: Meaning) -> &'static [Readings] {
     match meaning {
         Meaning::Bool => &[Readings::BOOL, Readings::INTEGER],
         Meaning::Integer(_) => &[Readings::INTEGER, Readings::DECIMAL],
@@ -150,8 +159,7 @@ pub fn worth_trying(meaning: Meaning) -> &'static [Readings] {
         Meaning::Day | Meaning::Moment => &[Readings::MOMENT, Readings::DAY],
         Meaning::Json => &[Readings::JSON],
         Meaning::Uuid => &[Readings::UUID],
-        Meaning::Text(_) => &[Readings::MOMENT],
-        Meaning::Blob | Meaning::Time | Meaning::Open => &[],
+        Meaning::Text(_) | Meaning::Blob | Meaning::Time | Meaning::Open => &[],
     }
 }
 
@@ -170,14 +178,41 @@ pub fn choose(declared: &str, profile: &Profile) -> Choice {
         Meaning::Time => time(profile),
         Meaning::Json => json(profile),
         Meaning::Uuid => uuid(profile),
-        Meaning::Open => return Choice { typ: by_values(profile), reason: None, epoch: None },
+        Meaning::Open => {
+            let typ = by_values(profile);
+            return Choice { typ, reason: hint(typ, profile), epoch: None };
+        }
     };
     match meant {
-        Ok(typ) => Choice { typ, reason: None, epoch: epoch(profile).filter(|_| typ == Type::Timestamptz) },
+        Ok(typ) => Choice {
+            typ,
+            reason: hint(typ, profile),
+            epoch: epoch(profile).filter(|_| typ == Type::Timestamptz),
+        },
         Err((typ, why)) => {
             Choice { typ, reason: Some(format!("declared `{declared}`, but {why}")), epoch: None }
         }
     }
+}
+
+/// What a text column might be as well, by all that was seen of it.
+fn hint(typ: Type, profile: &Profile) -> Option<String> {
+    if !matches!(typ, Type::Text | Type::Varchar(_)) {
+        return None;
+    }
+    let (what, cast, read) = [
+        (Readings::UUID, "a uuid", "uuid"),
+        (Readings::DAY, "a day", "date"),
+        (Readings::MOMENT, "a time", "timestamptz"),
+        (Readings::DOCUMENT, "a JSON document", "jsonb"),
+    ]
+    .into_iter()
+    .find_map(|(reading, what, cast)| Some((what, cast, profile.guess(reading)?)))?;
+    let seen = match read < profile.texts {
+        true => format!("each of the first {} values", count(read)),
+        false => "every value".to_owned(),
+    };
+    Some(format!("{seen} is {what}: `cast = \"{cast}\"` would make it one"))
 }
 
 type Meant = Result<Type, (Type, String)>;
@@ -324,7 +359,7 @@ fn day(profile: &Profile) -> Meant {
     if only_texts && profile.reads_as(Readings::MOMENT) && profile.finer == 0 {
         return Err((Type::Timestamptz, "some of its values have a time".to_owned()));
     }
-    instead(profile, odd(profile, "days", 0))
+    instead(profile, odd_times(profile, "days"))
 }
 
 fn moment(profile: &Profile) -> Meant {
@@ -337,7 +372,7 @@ fn moment(profile: &Profile) -> Meant {
     if texts && (all_texts || profile.values() == profile.integers && epoch(profile).is_some()) {
         return Ok(Type::Timestamptz);
     }
-    instead(profile, odd(profile, "times", 0))
+    instead(profile, odd_times(profile, "times"))
 }
 
 /// Microseconds in one of the units that a column of numbers counts, where its range leaves only one.
@@ -366,9 +401,12 @@ fn json(profile: &Profile) -> Meant {
     if profile.values() != profile.texts + numbers || !texts {
         return instead(profile, odd(profile, "JSON", 0));
     }
-    match profile.odd_escapes {
+    match profile.odd {
         0 => Ok(Type::Jsonb),
-        count => Err((Type::Json, format!("{count} of its documents have escapes that are no characters"))),
+        count => {
+            let why = "escapes that are no characters, or numbers beyond those of `jsonb`";
+            Err((Type::Json, format!("{count} of its documents have {why}")))
+        }
     }
 }
 
@@ -378,6 +416,12 @@ fn uuid(profile: &Profile) -> Meant {
         true => Ok(Type::Uuid),
         false => instead(profile, odd(profile, "uuids", 0)),
     }
+}
+
+/// What is in the way of times.
+fn odd_times(profile: &Profile, wanted: &str) -> String {
+    let order = "; some do not say which is the day and which the month";
+    format!("{}{}", odd(profile, wanted, 0), if profile.ambiguous { order } else { "" })
 }
 
 /// What is in the way.
@@ -400,12 +444,12 @@ fn odd(profile: &Profile, wanted: &str, fitting: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Meaning, Type, choose, epoch, meaning, worth_trying};
+    use super::{Meaning, Type, choose, epoch, meaning, profile};
     use crate::transfer::profile::Profile;
     use targets::db::Seen;
 
     fn chosen(declared: &str, values: &[Seen<'_>]) -> Type {
-        let mut profile = Profile::trying(worth_trying(meaning(declared)));
+        let mut profile = profile(meaning(declared));
         values.iter().for_each(|value| profile.see(value));
         choose(declared, &profile).typ
     }
@@ -454,6 +498,13 @@ mod tests {
             ("BLOB", &[Seen::Blob(&[1]), Seen::Text("x")], Type::Bytea),
             ("DATE", &[Seen::Text("2024-02-29")], Type::Date),
             ("DATE", &[Seen::Text("02/01/2024")], Type::Text),
+            ("DATE", &[Seen::Text("20240102"), Seen::Text("2024/1/3")], Type::Date),
+            ("DATE", &[Seen::Int(20_240_102)], Type::Bigint),
+            (
+                "DATETIME",
+                &[Seen::Text("2024/01/02 03:04"), Seen::Text("20240102T030405Z")],
+                Type::Timestamptz,
+            ),
             ("DATETIME", &[Seen::Text("2024-02-29 01:02:03")], Type::Timestamptz),
             ("DATETIME", &[Seen::Text("2024-02-29 01:02:03.1234567")], Type::Text),
             ("DATETIME", &[Seen::Text("")], Type::Text),

@@ -4,8 +4,8 @@
 //! or guessed; what happens to a misfit is for a policy to say.
 
 use super::choose::Type;
-use super::documents::{is_json, odd_escape};
-use super::profile;
+use super::documents::{is_json, odd};
+use super::{numerals, profile, times};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,8 @@ impl From<Zone> for String {
 pub enum Misfit {
     /// It is of another class, or cannot be read so.
     Unreadable,
+    /// It is a day whose numbers may be in several orders.
+    Ambiguous,
     /// It is an empty text where there must be a value.
     Empty,
     /// A number out of the column's range.
@@ -149,6 +151,7 @@ impl Misfit {
     pub fn name(self) -> &'static str {
         match self {
             Misfit::Unreadable => "unreadable",
+            Misfit::Ambiguous => "ambiguous",
             Misfit::Empty => "empty",
             Misfit::OutOfRange => "out_of_range",
             Misfit::TooFine => "too_fine",
@@ -168,6 +171,7 @@ impl std::fmt::Display for Misfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Misfit::Unreadable => "cannot be read as the column's type",
+            Misfit::Ambiguous => "does not say which is the day and which the month",
             Misfit::Empty => "is an empty text",
             Misfit::OutOfRange => "is out of the column's range",
             Misfit::TooFine => "is finer than the column can hold",
@@ -220,16 +224,17 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             write_number(value, scratch);
             Ok(Cell::Text(scratch))
         }
-        (Rule::Clock(_) | Rule::Moment(..) | Rule::Single, value) => match whole(rule, value, scratch)? {
-            (cell, false) => Ok(cell),
-            (_, true) => Err(Misfit::TooFine),
-        },
+        (Rule::Clock(_) | Rule::Moment(..) | Rule::Single, value) | (Rule::Double, value @ Seen::Text(_)) => {
+            match whole(rule, value, scratch)? {
+                (cell, false) => Ok(cell),
+                (_, true) => Err(Misfit::TooFine),
+            }
+        }
         (Rule::Double, Seen::Real(number)) => Ok(Cell::Real(number)),
         (Rule::Double, Seen::Int(number)) if number.unsigned_abs() <= 1 << 53 => {
             Ok(Cell::Real(number as f64))
         }
         (Rule::Double, Seen::Int(_)) => Err(Misfit::OutOfRange),
-        (Rule::Double, Seen::Text(text)) if profile::is_decimal(text) => finite(text).map(Cell::Real),
         (Rule::Number(None), Seen::Int(number)) => Ok(Cell::Int(number)),
         (Rule::Number(size), Seen::Int(number)) => {
             write_number(value, scratch);
@@ -243,6 +248,9 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
         }
         (Rule::Number(size), Seen::Text(text)) if profile::is_decimal(text) => {
             sized(*size, text)?;
+            if !numerals::is_numeric(text) {
+                return Err(Misfit::OutOfRange);
+            }
             Ok(Cell::Text(text))
         }
         (Rule::Id(table), Seen::Text(text)) => Ok(Cell::Uuid(super::ids::uuid(table, text))),
@@ -251,13 +259,13 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             Ok(Cell::Uuid(super::ids::uuid(table, scratch)))
         }
         (Rule::Uuid, Seen::Text(text)) => profile::uuid(text).map(Cell::Uuid).ok_or(Misfit::Unreadable),
-        (Rule::Day, Seen::Text(text)) => match civil::read(text.as_bytes()) {
+        (Rule::Day, Seen::Text(text)) => match times::read(text) {
             Some(told) if told.day => {
                 let days = told.micros.div_euclid(86_400_000_000);
                 i32::try_from(days).map(Cell::Day).map_err(|_| Misfit::OutOfRange)
             }
             Some(_) => Err(Misfit::TooFine),
-            None => Err(Misfit::Unreadable),
+            None => Err(times::refusal(text)),
         },
         (Rule::Json(_), value @ Seen::Int(_)) => {
             write_number(value, scratch);
@@ -267,7 +275,7 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             write_number(value, scratch);
             Ok(Cell::Text(scratch))
         }
-        (Rule::Json(as_it_is), Seen::Text(text)) => match (is_json(text), odd_escape(text)) {
+        (Rule::Json(as_it_is), Seen::Text(text)) => match (is_json(text), odd(text)) {
             (true, Some(odd)) if !as_it_is => Err(odd),
             (true, _) => Ok(Cell::Text(text)),
             (false, _) => Err(Misfit::Unreadable),
@@ -301,11 +309,22 @@ pub fn whole<'a>(rule: &Rule, value: Seen<'_>, scratch: &'a mut String) -> Resul
             let _ = write!(renewed(scratch), "{hour:02}:{minute:02}:{second:02}.{rest:06}");
             Ok((Cell::Text(scratch), cut || is_finer))
         }
+        Rule::Double => {
+            let Seen::Text(text) = value else { return Err(Misfit::Unreadable) };
+            if !profile::is_decimal(text) {
+                return Err(Misfit::Unreadable);
+            }
+            let number = finite(text)?;
+            Ok((Cell::Real(number), !numerals::is_held(text, number)))
+        }
         Rule::Single => {
             let (number, exact) = match value {
                 Seen::Real(number) => (number, true),
                 Seen::Int(number) => (number as f64, number as f64 as i128 == i128::from(number)),
-                Seen::Text(text) if profile::is_decimal(text) => (finite(text)?, true),
+                Seen::Text(text) if profile::is_decimal(text) => {
+                    let number = finite(text)?;
+                    (number, numerals::is_held(text, number))
+                }
                 _ => return Err(Misfit::Unreadable),
             };
             let single = number as f32;
@@ -329,7 +348,7 @@ fn finite(text: &str) -> Result<f64, Misfit> {
 fn moment(unit: Option<i64>, zone: &Zone, value: Seen<'_>) -> Result<(i64, bool), Misfit> {
     match (value, unit) {
         (Seen::Text(text), _) => {
-            let told = civil::read(text.as_bytes()).ok_or(Misfit::Unreadable)?;
+            let told = times::read(text).ok_or_else(|| times::refusal(text))?;
             let micros = if told.zoned { told.micros } else { at(zone, told.micros)? };
             Ok((micros, told.cut))
         }
@@ -349,10 +368,10 @@ fn moment(unit: Option<i64>, zone: &Zone, value: Seen<'_>) -> Result<(i64, bool)
     }
 }
 
-/// A time of the day in microseconds, and whether it tells more: `23:59`, `23:59:59`, `23:59:59.123456`.
+/// A time of the day in microseconds, and whether it tells more: `23:59`, `23:59:59.123456`, `235959`, `11:59 PM`.
 pub fn clock(text: &str) -> Option<(i64, bool)> {
     let whole = format!("1970-01-01T{text}");
-    let told = civil::read(whole.as_bytes()).filter(|told| !told.zoned && !told.day)?;
+    let told = times::read(&whole).filter(|told| !told.zoned && !told.day)?;
     Some((told.micros, told.cut))
 }
 

@@ -5,14 +5,15 @@ use super::canon::{Mix, sent};
 use super::carry::{Carrier, Span, select};
 use super::convert::{Misfit, Rule};
 use super::design::{Design, NewColumn, known};
-use super::existing::{Demands, unchecked};
+use super::domains::Domains;
+use super::existing::Demands;
 use super::machines::Machines;
 use super::options::Options;
 use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
 use super::translate::expression::{Scope, condition};
 use engine::words::count;
-use engine::{Finding, Result};
+use engine::{Error, Finding, Result};
 use std::collections::{BTreeSet, HashSet};
 use targets::db::{Cell, Facts, Row, Sql, TableName, Value, civil, quote};
 
@@ -25,8 +26,71 @@ const MOST: usize = 10_000;
 /// How many combinations are remembered as asked. Those that were forgotten are asked again.
 const REMEMBERED: usize = 250_000;
 
-/// A condition of the target: its name, its expression, its columns.
-pub type Asked = (String, String, Vec<String>);
+/// A condition of the target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// Its expression.
+    pub expression: String,
+    /// The columns that it is about.
+    pub columns: Vec<String>,
+    /// What it calls its only column, where it does not call it by its name.
+    pub called: Option<String>,
+}
+
+impl Asked {
+    /// That of a table.
+    pub fn of_table(name: String, expression: String, columns: Vec<String>) -> Self {
+        Self { name, expression, columns, called: None }
+    }
+}
+
+/// How rows of a table are asked for.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// The table.
+    pub carry: &'a Carry,
+    /// The programs that make values.
+    pub machines: &'a Machines,
+    /// The domains of the target.
+    pub domains: &'a Domains,
+}
+
+/// How many rows of so many columns are asked at once.
+pub fn at_once(columns: usize) -> usize {
+    AT_ONCE.min(PARAMETERS / columns)
+}
+
+impl Ask<'_> {
+    /// Some values of these columns as a relation of this name, each row with its place. They are of the types below domains: what a
+    /// domain demands is a condition of its own, and not an error of the statement.
+    pub fn values<K>(
+        &self,
+        some: &[(K, Vec<Value>)],
+        columns: &[usize],
+        name: &str,
+        called: Option<&str>,
+    ) -> Sql {
+        let rows = some.iter().enumerate().map(|(n, (_, values))| {
+            let values = values.iter().zip(columns).map(|(value, n)| {
+                let base = self.domains.base(&self.carry.columns[*n].spelled);
+                Sql::new("").bind(value.clone()).text(&format!("::text::{base}"))
+            });
+            let values: Vec<Sql> = values.collect();
+            Sql::new(&format!("({n}, ")).add(&Sql::join(&values, ", ")).text(")")
+        });
+        let names: Vec<String> = match called {
+            Some(called) => vec![quote(called)],
+            None => columns.iter().map(|n| quote(&self.carry.columns[*n].target)).collect(),
+        };
+        Sql::new("(values ").add(&Sql::join(&rows.collect::<Vec<_>>(), ", ")).text(&format!(
+            ") as {}(sexton_place, {})",
+            quote(name),
+            names.join(", ")
+        ))
+    }
+}
 
 /// The hash of some cells of a row.
 pub fn hash(carry: &Carry, columns: &[usize], cells: &[Cell]) -> u128 {
@@ -56,7 +120,8 @@ pub fn of_parents(design: &Design, target: &mut dyn Facts) -> Result<Vec<(String
                 reference.parent.quoted(),
                 same.join(" and ")
             );
-            all.push((table.name.quoted(), (reference.name.clone(), expression, reference.columns.clone())));
+            let asked = Asked::of_table(reference.name.clone(), expression, reference.columns.clone());
+            all.push((table.name.quoted(), asked));
         }
     }
     Ok(all)
@@ -88,7 +153,7 @@ pub fn of_new(
             }
             let name = name.clone().unwrap_or_else(|| format!("check {}", n + 1));
             let names = about.iter().map(|column| column.name.clone()).collect();
-            demands.checks.entry(table.name.quoted()).or_default().push((name, sql, names));
+            demands.checks.entry(table.name.quoted()).or_default().push(Asked::of_table(name, sql, names));
         }
     }
     Ok(demands)
@@ -113,27 +178,29 @@ fn is_broken(from: &SourceTable, text: &str, reader: &mut dyn Facts) -> bool {
 
 /// Asks all checks of a table. What is broken by more values than can be kept is told, because nothing can be done with each.
 pub fn ask(
-    carry: &Carry,
+    asking: &Ask,
     (misfit, checks): (Misfit, &[Asked]),
-    machines: &Machines,
     source: &mut dyn Facts,
     target: &mut dyn Facts,
 ) -> Result<(Vec<Refused>, Vec<Finding>)> {
+    let carry = asking.carry;
     let (mut refused, mut findings) = (Vec::new(), Vec::new());
-    for (name, expression, names) in checks {
-        let places: Option<Vec<usize>> =
-            names.iter().map(|name| carry.columns.iter().position(|column| column.target == *name)).collect();
+    for asked in checks {
+        let place = |name: &String| carry.columns.iter().position(|column| column.target == *name);
+        let places: Option<Vec<usize>> = asked.columns.iter().map(place).collect();
         // what the source does not give is the default of the target, which the target checks
         let Some(columns) = places.filter(|columns| !columns.is_empty()) else { continue };
-        let check = Check { carry, machines, name, expression, names, columns: &columns };
+        let check = Check { asking, asked, columns: &columns };
         let mut bad = check.broken_by(source, target)?;
         if bad.len() > MOST {
             findings.push(Finding::forbid(
                 &format!("dirty_{}", misfit.name()),
                 format!("{}.{}", carry.table, carry.columns[columns[0]].source),
                 format!(
-                    "more than {} different values break the check `{name}` of the target, `{expression}`: it is not about this data",
-                    count(MOST as u64)
+                    "more than {} different values break the check `{}` of the target, `{}`: it is not about this data",
+                    count(MOST as u64),
+                    asked.name,
+                    asked.expression
                 ),
                 "change the check in the target, or clean the source first: so many are not handled one by one",
             ));
@@ -141,7 +208,7 @@ pub fn ask(
         }
         if !bad.is_empty() {
             let bad = bad.iter().map(|hash| format!("{hash:032x}")).collect();
-            refused.push(Refused { name: name.clone(), misfit, columns, bad });
+            refused.push(Refused { name: asked.name.clone(), misfit, columns, bad });
         }
     }
     Ok((refused, findings))
@@ -149,25 +216,23 @@ pub fn ask(
 
 /// A check of the target over some columns.
 struct Check<'a> {
-    carry: &'a Carry,
-    machines: &'a Machines,
-    name: &'a str,
-    expression: &'a str,
-    names: &'a [String],
+    asking: &'a Ask<'a>,
+    asked: &'a Asked,
     columns: &'a [usize],
 }
 
 impl Check<'_> {
     /// Hashes of the combinations that break it, sorted; not many more than can be kept.
     fn broken_by(&self, source: &mut dyn Facts, target: &mut dyn Facts) -> Result<BTreeSet<u128>> {
-        let at_once = AT_ONCE.min(PARAMETERS / self.columns.len());
+        let at_once = at_once(self.columns.len());
+        let carry = self.asking.carry;
         let mut asked: HashSet<u128> = HashSet::new();
         let mut waiting: Vec<(u128, Vec<Value>)> = Vec::new();
         let mut bad = BTreeSet::new();
-        let mut carrier = Carrier::new(self.carry, self.machines);
-        source.scan(&select(self.carry, &Span::default()), &mut |row| {
+        let mut carrier = Carrier::new(carry, self.asking.machines);
+        source.scan(&select(carry, &Span::default()), &mut |row| {
             carrier.row(row, &mut |cells| {
-                let hash = hash(self.carry, self.columns, cells);
+                let hash = hash(carry, self.columns, cells);
                 if bad.len() > MOST || !asked.insert(hash) {
                     return Ok(());
                 }
@@ -191,31 +256,23 @@ impl Check<'_> {
 
     /// Which of some combinations break it.
     fn ask(&self, some: &[(u128, Vec<Value>)], target: &mut dyn Facts) -> Result<Vec<u128>> {
-        let rows = some.iter().enumerate().map(|(n, (_, values))| {
-            let values = values.iter().zip(self.columns).map(|(value, n)| {
-                let spelled = &self.carry.columns[*n].spelled;
-                Sql::new("").bind(value.clone()).text(&format!("::text::{spelled}"))
-            });
-            let values: Vec<Sql> = values.collect();
-            Sql::new(&format!("({n}, ")).add(&Sql::join(&values, ", ")).text(")")
-        });
-        let list: Vec<String> = self.names.iter().map(|name| quote(name)).collect();
-        let sql = Sql::new("select sexton_place from (values ")
-            .add(&Sql::join(&rows.collect::<Vec<_>>(), ", "))
-            .text(&format!(
-                ") as {}(sexton_place, {}) where not ({})",
-                quote(&self.carry.name.name),
-                list.join(", "),
-                self.expression
-            ));
-        let rows = target.rows(&sql).map_err(|error| unchecked(self.name, error))?;
+        let own = &self.asking.carry.name.name;
+        let sql = Sql::new("select sexton_place from ")
+            .add(&self.asking.values(some, self.columns, own, self.asked.called.as_deref()))
+            .text(&format!(" where not ({})", self.asked.expression));
+        let rows = target.rows(&sql).map_err(|error| unasked(&self.asked.name, error))?;
         let place = |row: &Row| row.first().and_then(Value::as_int).and_then(|n| usize::try_from(n).ok());
         Ok(rows.iter().filter_map(place).filter_map(|n| some.get(n)).map(|(hash, _)| *hash).collect())
     }
 }
 
+/// An error that says what was asked.
+pub fn unasked(name: &str, error: Error) -> Error {
+    error.while_doing(&format!("asking `{name}` of the target"))
+}
+
 /// A cell as the server reads it from a text.
-fn value(cell: &Cell) -> Value {
+pub fn value(cell: &Cell) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Bool(flag) => Value::Text(flag.to_string()),

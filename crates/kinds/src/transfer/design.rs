@@ -482,7 +482,7 @@ fn column_of(
         && matches!(rule, Rule::Whole(..));
     let mut not_null = column.not_null && own.is_none_or(|own| own.null != Some(super::options::Empty::Null));
     // a policy that makes NULLs of what does not fit must be able to
-    let makes_nulls = [Misfit::Unreadable, Misfit::OutOfRange, Misfit::TooLong]
+    let makes_nulls = [Misfit::Unreadable, Misfit::Ambiguous, Misfit::OutOfRange, Misfit::TooLong]
         .iter()
         .any(|misfit| options.policy(own, *misfit) == Policy::Null);
     if not_null && makes_nulls && typ.is_none() {

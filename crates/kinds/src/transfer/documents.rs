@@ -1,7 +1,8 @@
 //! JSON documents as PostgreSQL takes them: by the grammar, nested no deeper than the server's stack, and for `jsonb` with no
-//! escape that is no character there.
+//! escape that is no character there and no number that is too large.
 
 use super::convert::Misfit;
+use super::numerals;
 
 /// How deep a document may be nested: half of what a server with its usual `max_stack_depth` reads.
 const NESTED: usize = 5_000;
@@ -32,9 +33,14 @@ fn depth(text: &str) -> usize {
     most
 }
 
+/// What `jsonb` cannot hold of a document, and `json` can.
+pub fn odd(text: &str) -> Option<Misfit> {
+    odd_escape(text).or_else(|| (!numerals::are_numeric(text)).then_some(Misfit::OutOfRange))
+}
+
 /// What is wrong with an escape of a document, which `json` keeps as it is written and `jsonb` refuses: a zero character, or half of a
 /// surrogate pair.
-pub fn odd_escape(text: &str) -> Option<Misfit> {
+fn odd_escape(text: &str) -> Option<Misfit> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('\\') {
         rest = after.get(1..).unwrap_or_default();

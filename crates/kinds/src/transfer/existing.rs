@@ -3,7 +3,10 @@
 
 use super::choose;
 use super::convert::{Rule, Zone};
+use super::demands::Asked;
 use super::design::{Design, NewColumn, NewReference, NewTable};
+use super::domains::{self, Domains};
+use super::expressed;
 use super::naming::snake;
 use super::options::{Action, Options, zone};
 use super::profile::Profile;
@@ -11,15 +14,17 @@ use super::refusals;
 use super::sequences::{self, Counter};
 use super::source::{Source, SourceTable};
 use super::types;
-use engine::{Error, Finding, Result};
+use engine::{Finding, Result};
 use std::collections::HashMap;
 use targets::db::{Column, Facts, Generated, Row, Schema, Sql, Table, TableKind, Value, quote};
 
 /// What the target has beside its tables.
 #[derive(Debug, Clone, Default)]
 pub struct Demands {
-    /// The conditions of each table, by its quoted name: name, expression, columns.
-    pub checks: HashMap<String, Vec<(String, String, Vec<String>)>>,
+    /// The conditions of each table, by its quoted name.
+    pub checks: HashMap<String, Vec<Asked>>,
+    /// Its domains.
+    pub domains: Domains,
     /// What takes references away that cannot stand while rows come, and what puts them back, in order.
     pub release: Vec<String>,
     /// See `release`.
@@ -37,7 +42,7 @@ pub fn design(
 ) -> Result<(Design, Demands, Vec<Finding>)> {
     let schema = target.schema()?;
     let into = options.into();
-    let types = Types { labels: labels(target)?, domains: domains(target)? };
+    let types = Types { labels: labels(target)?, domains: Domains::read(target)? };
     let mut findings = Vec::new();
     let mut design = Design::default();
     for table in &source.tables {
@@ -70,7 +75,12 @@ pub fn design(
     }
     let names: Vec<&Table> = design.tables.iter().filter_map(|table| schema.table(&table.name)).collect();
     order(&mut design.tables, &schema);
-    let demands = demands(&names, &design.tables, target)?;
+    if options.action != Action::Verify {
+        for table in &names {
+            findings.extend(expressed::exclusions(table, target)?);
+        }
+    }
+    let demands = Demands { domains: types.domains, ..demands(&names, &design.tables, target)? };
     Ok((design, demands, findings))
 }
 
@@ -190,7 +200,7 @@ fn table_of(
                 Some(table) => Rule::Id(table),
                 None => types.rule(to, epoch, &zone),
             },
-            not_null: to.not_null,
+            not_null: to.not_null || types.domains.refuses_null(&to.declared),
             default: to.default.clone(),
             identity: to.identity,
             generated: (to.generated != Generated::No).then(String::new),
@@ -242,30 +252,17 @@ fn table_of(
 struct Types {
     /// The labels of enumerations.
     labels: HashMap<String, Vec<String>>,
-    /// What domains are made of.
-    domains: HashMap<String, String>,
+    domains: Domains,
 }
 
 impl Types {
     fn rule(&self, column: &Column, epoch: Option<i64>, zone: &Zone) -> Rule {
-        let name = column.declared.trim_matches('"');
-        let base = self.domains.get(name).map_or(column.declared.as_str(), String::as_str);
+        let base = self.domains.base(&column.declared);
         if let Some(labels) = self.labels.get(base.trim_matches('"')) {
             return Rule::Label(labels.clone());
         }
         types::rule(base, epoch, zone).unwrap_or_else(|| Rule::Written(column.declared.clone()))
     }
-}
-
-/// The domains, and the types below them.
-fn domains(target: &mut dyn Facts) -> Result<HashMap<String, String>> {
-    let sql = "with recursive base (name, typid, typmod) as ( \
-                 select format_type(t.oid, null), t.typbasetype, t.typtypmod from pg_type t where t.typtype = 'd' \
-                 union all \
-                 select b.name, t.typbasetype, t.typtypmod from base b join pg_type t on t.oid = b.typid where t.typtype = 'd') \
-               select b.name, format_type(b.typid, b.typmod) from base b join pg_type t on t.oid = b.typid where t.typtype <> 'd'";
-    let rows = target.rows(&Sql::new(sql))?;
-    Ok(rows.iter().map(|row| (text(row, 0).trim_matches('"').to_owned(), text(row, 1))).collect())
 }
 
 /// The enumerations and their labels.
@@ -311,12 +308,11 @@ fn demands(tables: &[&Table], order: &[NewTable], target: &mut dyn Facts) -> Res
         )?;
         for row in checks {
             let columns: Vec<String> = text(&row, 2).split('\u{1f}').map(str::to_owned).collect();
-            demands.checks.entry(table.name.quoted()).or_default().push((
-                text(&row, 0),
-                text(&row, 1),
-                columns,
-            ));
+            let asked = Asked::of_table(text(&row, 0), text(&row, 1), columns);
+            demands.checks.entry(table.name.quoted()).or_default().push(asked);
         }
+        let of_domains = domains::checks(&table.name, target)?;
+        demands.checks.entry(table.name.quoted()).or_default().extend(of_domains);
         for reference in &table.references {
             // rows that come before those they refer to
             let (Some(own), Some(parent)) = (place(&table.name), place(&reference.parent)) else { continue };
@@ -369,11 +365,6 @@ pub fn filled(design: &Design, target: &mut dyn Facts) -> Result<Vec<Finding>> {
         }
     }
     Ok(found)
-}
-
-/// An error that says what a check is about.
-pub fn unchecked(name: &str, error: Error) -> Error {
-    error.while_doing(&format!("asking the check `{name}` of the target"))
 }
 
 /// The references of a table, as pairs of columns of the source.

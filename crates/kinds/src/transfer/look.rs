@@ -1,7 +1,7 @@
 //! Every value of the source, looked at once: what is in it, and what would not fit.
 
 use super::carry::{Carrier, Fate, Met, Span, select};
-use super::choose::{meaning, worth_trying};
+use super::choose::{meaning, profile};
 use super::design::Profiles;
 use super::machines::Machines;
 use super::numbers::{Ids, Numbers};
@@ -115,7 +115,7 @@ fn at(
 ) -> Result<OfTable> {
     let columns = &table.table.columns;
     let mut profiles: Vec<Profile> =
-        columns.iter().map(|column| Profile::trying(worth_trying(meaning(&column.declared)))).collect();
+        columns.iter().map(|column| profile(meaning(&column.declared))).collect();
     let mut size = Size::default();
     let wanted = Ids::wanted(source, table).into_iter();
     let mut numbers: Vec<(usize, Numbers)> = wanted.map(|n| (n, Numbers::default())).collect();

@@ -15,7 +15,9 @@ mod convert;
 mod demands;
 mod design;
 mod documents;
+mod domains;
 mod existing;
+mod expressed;
 mod finish;
 mod ids;
 mod keys;
@@ -26,6 +28,7 @@ mod made;
 mod moving;
 mod naming;
 mod numbers;
+mod numerals;
 mod online;
 mod options;
 mod plan;
@@ -41,6 +44,7 @@ mod stamps;
 mod steps;
 mod sum;
 mod task;
+mod times;
 mod translate;
 mod twice;
 mod types;
@@ -105,6 +109,7 @@ impl Kind for Transfer {
             times: RefCell::default(),
             writer: RefCell::default(),
             has_begun: Cell::default(),
+            has_changed: Cell::default(),
         }))
     }
 }
@@ -249,17 +254,23 @@ impl Operation for Moving {
                 }
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Begin { tables, are_new, statements, released } => {
+            Task::Begin { tables, are_new, statements, released, looked_at } => {
                 let moment = self.moment.borrow();
+                if looked_at.is_some() && looked_at != *moment {
+                    self.has_changed.set(true);
+                    work.tell(json!({ sum::CHANGED: true }));
+                }
                 let from = (self.options.source.as_str(), moment.as_ref());
                 carried::begin(&tables, are_new, &statements, from, work)?;
                 released::note(&released, work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Load { carry, proof, .. } => self.with_reader(|source| {
-                let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
-                loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
-            }),
+            Task::Load { carry, proof, .. } => self
+                .with_reader(|source| {
+                    let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
+                    loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
+                })
+                .map_err(|error| self.with_reason(error)),
             Task::Ask { name, .. } => {
                 let source = self.answer.take();
                 let mut told = json!({ "asked": name, "answer": source });

@@ -11,7 +11,7 @@ use super::{ask, sum};
 use engine::{Batch, Counts, Error, Result, Stores, TableDigest, Work};
 use serde_json::json;
 use std::cell::{Cell, RefCell};
-use targets::db::{Facts, Session};
+use targets::db::{Class, Facts, Session};
 
 /// A transfer at work.
 pub struct Moving {
@@ -42,6 +42,8 @@ pub struct Moving {
     pub writer: RefCell<Option<Box<dyn Session>>>,
     /// A batch was done by this process.
     pub has_begun: Cell<bool>,
+    /// The source was another one when it was planned.
+    pub has_changed: Cell<bool>,
 }
 
 impl Moving {
@@ -80,6 +82,18 @@ impl Moving {
             *self.machines.borrow_mut() = Machines::of(Some(stores.programs()?));
         }
         Ok(true)
+    }
+
+    /// What the plan could not know is why a row does not fit.
+    pub fn with_reason(&self, error: Error) -> Error {
+        if error.class != Class::Data || !self.has_changed.get() {
+            return error;
+        }
+        let error = error.while_doing("the source may have changed since it was planned");
+        match error.help {
+            Some(_) => error,
+            None => error.help(sum::CHANGED_HELP),
+        }
     }
 
     /// Whether the source is as it was when the table was copied, as far as that can be told.

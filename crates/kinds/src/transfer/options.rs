@@ -44,7 +44,7 @@ pub struct Options {
     /// What happens to values that do not fit, where nothing else is said for their kind: `stop`, `quarantine` (the whole row is
     /// kept in a table of its own), `null`, `truncate` or `default`.
     pub policy: Policy,
-    /// The same by kind of misfit: `unreadable`, `empty`, `out_of_range`, `too_fine`, `too_long`, `zero_character`,
+    /// The same by kind of misfit: `unreadable`, `ambiguous` (a day whose numbers may be in several orders), `empty`, `out_of_range`, `too_fine`, `too_long`, `zero_character`,
     /// `broken_text`, `no_such_time`, `null`, `reference`, `check`, `duplicate` (rows that become equal in a unique key).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dirty: BTreeMap<Misfit, Policy>,
@@ -251,6 +251,9 @@ pub struct ColumnMap {
     /// same uuid every time. Which became which is kept in the table `sexton.ids` of the target.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub uuid: bool,
+    /// Its values are ids of rows of this table, whose ids become uuids (`uuid`), though no reference says so: they become the same ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ids_of: Option<String>,
     /// What happens to values that do not fit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dirty: BTreeMap<Misfit, Policy>,
@@ -351,10 +354,14 @@ impl Options {
         columns.iter().find(|(known, _)| known.eq_ignore_ascii_case(column)).map(|(_, map)| map)
     }
 
-    /// The table whose ids are in this column, where they become uuids: its own, or one that it refers to.
+    /// The table whose ids are in this column, where they become uuids: its own, the one that is named, or one that it refers to.
     pub fn ids(&self, table: &SourceTable, column: &str) -> Option<String> {
-        if self.column(table.name(), column).is_some_and(|own| own.uuid) {
+        let own = self.column(table.name(), column);
+        if own.is_some_and(|own| own.uuid) {
             return Some(table.name().to_lowercase());
+        }
+        if let Some(named) = own.and_then(|own| own.ids_of.as_ref()) {
+            return Some(named.to_lowercase());
         }
         table.references.iter().find_map(|reference| {
             let n = reference.columns.iter().position(|one| one.eq_ignore_ascii_case(column))?;
@@ -365,6 +372,28 @@ impl Options {
             };
             key.filter(|own| own.uuid).map(|_| reference.parent.to_lowercase())
         })
+    }
+
+    /// The tables that `ids_of` names have ids that become uuids.
+    pub fn known_ids(&self) -> Result<()> {
+        for (table, map) in &self.map {
+            for (column, own) in &map.columns {
+                let Some(named) = &own.ids_of else { continue };
+                let place = format!("{table}.{column}");
+                if own.uuid {
+                    return Err(Error::usage(format!("`{place}` has both `uuid` and `ids_of`")).help(
+                        "`uuid` is for the ids of the table itself, `ids_of` for those of another one",
+                    ));
+                }
+                if !self.table(named).is_some_and(|parent| parent.columns.values().any(|one| one.uuid)) {
+                    let why = format!("`{place}` has the ids of `{named}`, of which no column becomes uuids");
+                    return Err(Error::usage(why).help(format!(
+                        "write `uuid = true` at the id of that table: `map.{named}.columns.id`"
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What happens to a misfit.

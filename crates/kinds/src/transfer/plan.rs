@@ -23,8 +23,9 @@ use std::collections::{BTreeMap, HashMap};
 use targets::db::{Facts, Sql, Table, TableName};
 
 /// The kinds of misfits that a policy may be said for.
-pub const KINDS: [Misfit; 12] = [
+pub const KINDS: [Misfit; 13] = [
     Misfit::Unreadable,
+    Misfit::Ambiguous,
     Misfit::Empty,
     Misfit::OutOfRange,
     Misfit::TooFine,
@@ -123,9 +124,11 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
             None
         }
     };
+    // of an online transfer whatever changes is followed
+    let looked_at = if options.runs_online() { None } else { reader.moment()? };
     let steps = match existing {
-        true => steps::into_existing(options, &design, &demands, carries, sizes, online)?,
-        false => steps::into_new(options, &design, carries, sizes, online)?,
+        true => steps::into_existing(options, &design, &demands, (carries, looked_at), sizes, online)?,
+        false => steps::into_new(options, &design, (carries, looked_at), sizes, online)?,
     };
     let mut result = steps::told(options, &design, &steps, sizes);
     result[sum::LOOKED] = json!(looked_for.as_secs_f64());
@@ -222,6 +225,7 @@ fn children_first(mut tables: Vec<&Table>) -> Vec<String> {
 
 /// The mapping names only tables that are there.
 fn known_names(options: &Options, source: &Source) -> Result<()> {
+    options.known_ids()?;
     for name in options.map.keys() {
         if !source.tables.iter().any(|table| table.name().eq_ignore_ascii_case(name)) {
             let names: Vec<&str> = source.tables.iter().map(SourceTable::name).collect();
@@ -293,7 +297,9 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             computed: column.generated.is_some(),
             jq: own.and_then(|own| own.jq.clone()),
             values: values.unwrap_or_default(),
-            default: own.and_then(|own| own.default.as_ref()).map(types::text),
+            default: own
+                .and_then(|own| own.default.as_ref())
+                .map(|value| held(&column.rule, types::text(value))),
             null: own.and_then(|own| own.null).unwrap_or(Empty::Keep),
             empty: own.and_then(|own| own.empty),
             policies,
@@ -322,8 +328,16 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
     }
 }
 
+/// What a column holds of its default.
+fn held(rule: &Rule, text: String) -> String {
+    match (rule, text.parse::<f32>()) {
+        (Rule::Single, Ok(number)) => f64::from(number).to_string(),
+        _ => text,
+    }
+}
+
 /// The number of a row, carried as a column of its own as long as the transfer lasts.
-fn rowid_column(rowid: &str) -> Carried {
+pub fn rowid_column(rowid: &str) -> Carried {
     Carried {
         source: rowid.to_owned(),
         target: ROWID.to_owned(),

@@ -4,8 +4,12 @@
 //! it, and is not tried again after that. Empty texts count apart: whether they are values is for a policy to say. Nothing is
 //! decided here.
 
-use super::documents::{is_json, odd_escape};
-use targets::db::{Seen, civil};
+use super::documents::{is_json, odd};
+use super::times;
+use targets::db::Seen;
+
+/// So many texts are looked at where only a hint may come of it.
+const GUESSED: u64 = 10_000;
 
 /// Readings that every text of a column still allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +30,9 @@ impl Readings {
     pub const JSON: Self = Self(32);
     /// A truth value.
     pub const BOOL: Self = Self(64);
-    const ALL: Self = Self(127);
+    /// A JSON object or array.
+    pub const DOCUMENT: Self = Self(128);
+    const ALL: Self = Self(255);
 
     /// Whether this reading is among them.
     pub fn has(self, one: Self) -> bool {
@@ -77,10 +83,16 @@ pub struct Profile {
     pub naive: u64,
     /// Times with digits beyond the microsecond.
     pub finer: u64,
-    /// JSON with an escape that `jsonb` cannot take.
-    pub odd_escapes: u64,
+    /// A text that might be a time, but does not say what is the day and what the month.
+    pub ambiguous: bool,
+    /// A uuid in other letters than the server writes it with.
+    pub capitals: bool,
+    /// JSON with something that `jsonb` cannot take.
+    pub odd: u64,
     /// Blobs.
     pub blobs: u64,
+    /// So many texts are read, the rest is only counted.
+    pub most: u64,
 }
 
 impl Default for Profile {
@@ -103,8 +115,11 @@ impl Default for Profile {
             zoned: 0,
             naive: 0,
             finer: 0,
-            odd_escapes: 0,
+            ambiguous: false,
+            capitals: false,
+            odd: 0,
             blobs: 0,
+            most: u64::MAX,
         }
     }
 }
@@ -114,6 +129,19 @@ impl Profile {
     pub fn trying(readings: &[Readings]) -> Self {
         let all = readings.iter().fold(0, |all, one| all | one.0);
         Self { readings: Readings(all), ..Self::default() }
+    }
+
+    /// A column whose declaration says nothing of what is in its texts: the first of them are looked at, so that it costs nothing to
+    /// know what most columns hold.
+    pub fn guessing() -> Self {
+        let readings = [Readings::UUID, Readings::MOMENT, Readings::DAY, Readings::DOCUMENT];
+        Self { most: GUESSED, ..Self::trying(&readings) }
+    }
+
+    /// How many texts were read, where each of them allows this reading and nothing else is in the column.
+    pub fn guess(&self, reading: Readings) -> Option<u64> {
+        let is_one = self.values() == self.texts && self.empty == 0 && self.finer == 0;
+        (is_one && self.texts > 0 && self.readings.has(reading)).then(|| self.texts.min(self.most))
     }
 
     /// Takes one value in.
@@ -135,15 +163,9 @@ impl Profile {
         self.rows - self.nulls
     }
 
-    /// Whether every value is a text that is a time; so, too, where there is none yet.
-    pub fn is_all_times(&self) -> bool {
-        self.values() == 0
-            || self.values() == self.texts && self.empty == 0 && self.reads_as(Readings::MOMENT)
-    }
-
     /// Whether every text that is not empty allows this reading, and there is one.
     pub fn reads_as(&self, reading: Readings) -> bool {
-        self.texts > self.empty && self.readings.has(reading)
+        self.texts > self.empty && self.texts <= self.most && self.readings.has(reading)
     }
 
     fn integer(&mut self, number: i64) {
@@ -173,28 +195,36 @@ impl Profile {
             self.longest = self.longest.max(text.chars().count() as u64);
         }
         self.zeros += u64::from(text.as_bytes().contains(&0));
-        if self.readings.0 == 0 {
+        if self.readings.0 == 0 || self.texts > self.most {
             return;
         }
         self.readings.drop_unless(Readings::INTEGER, || text.parse::<i64>().is_ok());
         self.readings.drop_unless(Readings::DECIMAL, || is_decimal(text));
         self.readings.drop_unless(Readings::UUID, || uuid(text).is_some());
+        if self.readings.has(Readings::UUID) {
+            // all of them at once is faster than up to the first
+            self.capitals |= text.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase());
+        }
         self.readings.drop_unless(Readings::BOOL, || truth(text).is_some());
         if self.readings.has(Readings::MOMENT) {
-            match civil::read(text.as_bytes()) {
+            match times::read(text) {
                 Some(told) => {
                     self.zoned += u64::from(told.zoned);
                     self.naive += u64::from(!told.zoned);
                     self.finer += u64::from(told.cut);
                     self.readings.drop_unless(Readings::DAY, || told.day);
                 }
-                None => self.readings.0 &= !(Readings::MOMENT.0 | Readings::DAY.0),
+                None => {
+                    self.ambiguous = times::is_ambiguous(text);
+                    self.readings.0 &= !(Readings::MOMENT.0 | Readings::DAY.0);
+                }
             }
         }
         if self.readings.has(Readings::JSON) {
-            self.odd_escapes += u64::from(odd_escape(text).is_some());
+            self.odd += u64::from(odd(text).is_some());
             self.readings.drop_unless(Readings::JSON, || is_json(text));
         }
+        self.readings.drop_unless(Readings::DOCUMENT, || text.starts_with(['{', '[']) && is_json(text));
     }
 }
 
@@ -288,7 +318,7 @@ mod tests {
         assert!(!seen(&[Seen::Text("")]).reads_as(Readings::INTEGER), "nothing was read");
         let json = seen(&[Seen::Text("{\"a\": \"\\u0000\"}"), Seen::Text("1")]);
         assert!(json.reads_as(Readings::JSON));
-        assert_eq!(json.odd_escapes, 1);
+        assert_eq!(json.odd, 1);
     }
 
     #[test]

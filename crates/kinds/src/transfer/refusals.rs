@@ -225,6 +225,7 @@ fn said(misfit: Misfit, count: u64) -> String {
             .to_string()
             .replacen("is ", "are ", 1)
             .replacen("holds", "hold", 1)
+            .replacen("does not", "do not", 1)
             .replacen("refers", "refer", 1),
     };
     format!("{count} {many} {verb}")

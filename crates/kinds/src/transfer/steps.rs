@@ -55,7 +55,7 @@ fn statements(id: &str, label: &str, schema: &str, sql: Vec<String>) -> Result<O
 pub fn into_new(
     options: &Options,
     design: &Design,
-    carries: Vec<Carry>,
+    (carries, looked_at): (Vec<Carry>, Option<String>),
     sizes: &HashMap<String, Size>,
     online: Option<Online>,
 ) -> Result<Vec<Step>> {
@@ -70,7 +70,7 @@ pub fn into_new(
     let (leave, tend) = script::autovacuum(design);
     made.extend(leave);
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
-    steps.push(begin("make", "the tables", schema, (true, Vec::new()), &carries, made)?);
+    steps.push(begin("make", "the tables", schema, (true, Vec::new()), (&carries, looked_at), made)?);
     steps.extend(tried(design, schema)?);
     steps.extend(loads(options, &carries, sizes, true)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
@@ -100,7 +100,7 @@ pub fn into_existing(
     options: &Options,
     design: &Design,
     demands: &Demands,
-    carries: Vec<Carry>,
+    (carries, looked_at): (Vec<Carry>, Option<String>),
     sizes: &HashMap<String, Size>,
     online: Option<Online>,
 ) -> Result<Vec<Step>> {
@@ -115,7 +115,7 @@ pub fn into_existing(
     };
     let go_on = demands.sequences.iter().map(|(_, go_on)| go_on.clone()).collect();
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
-    steps.push(begin("release", release, schema, (false, released), &carries, all)?);
+    steps.push(begin("release", release, schema, (false, released), (&carries, looked_at), all)?);
     steps.extend(loads(options, &carries, sizes, false)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
@@ -131,11 +131,11 @@ fn begin(
     label: &str,
     schema: &str,
     (are_new, released): (bool, Vec<Released>),
-    carries: &[Carry],
+    (carries, looked_at): (&[Carry], Option<String>),
     sql: Vec<String>,
 ) -> Result<Step> {
     let tables = carries.iter().map(|carry| carry.name.clone()).collect();
-    let task = Task::Begin { tables, are_new, statements: sql.clone(), released };
+    let task = Task::Begin { tables, are_new, statements: sql.clone(), released, looked_at };
     step(id, label.to_owned(), id, schema.to_owned(), sql, &task)
 }
 

@@ -32,6 +32,8 @@ pub struct Sum {
     places: Vec<String>,
     sequences: Vec<Json>,
     online: super::online::told::Told,
+    /// The source changed between the plan and the copy.
+    has_changed: bool,
 }
 
 /// What is said of every table, where it is known.
@@ -61,6 +63,11 @@ pub fn phases(done: &Done) -> Vec<(String, f64)> {
     }
     phases
 }
+
+/// What is told where the source changed between the plan and the copy.
+pub const CHANGED: &str = "source_changed";
+/// What to do then.
+pub const CHANGED_HELP: &str = "take the transfer back with `sexton transfer rollback`, and plan it again: new rows were not asked beforehand";
 
 /// So many times of queries stand in the message; all in the report.
 const TIMED: usize = 4;
@@ -94,6 +101,8 @@ impl Sum {
                 let source = serde_json::from_value(detail["answer"].clone()).unwrap_or_default();
                 let target = serde_json::from_value(detail["target"].clone()).ok();
                 sum.asked.push(Outcome { name: name.to_owned(), source, target, error: None });
+            } else if detail[CHANGED] == true {
+                sum.has_changed = true;
             } else if detail["failed"].is_string() {
                 // a reference that could not be declared does not hold either
                 let is_known =
@@ -275,6 +284,15 @@ impl Sum {
                     "look at some of them",
                 ));
             }
+        }
+        if self.has_changed && !found.is_empty() | !self.failed.is_empty() {
+            let what = "it may have changed since it was planned: rows that came since were copied, but not asked beforehand";
+            found.push(Finding::note(
+                CHANGED,
+                "source",
+                what,
+                "plan the transfer again, where something did not arrive",
+            ));
         }
         found.extend(sequences::behind(&self.sequences));
         found.extend(self.online.findings());

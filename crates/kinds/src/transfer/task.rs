@@ -34,6 +34,9 @@ pub enum Task {
         /// The references among what is taken away, which are put back when it fails.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         released: Vec<Released>,
+        /// The moment of the source that was looked at for the plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        looked_at: Option<String>,
     },
     /// Statements in one transaction.
     Statements(Vec<String>),
@@ -168,6 +171,9 @@ pub struct Twice {
     pub columns: Vec<usize>,
     /// Hashes of what orders these rows, sorted.
     pub rows: Vec<String>,
+    /// The key is more than its columns, some of which may be NULL in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expressed: bool,
 }
 
 fn check() -> Misfit {

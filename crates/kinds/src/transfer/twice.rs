@@ -11,7 +11,7 @@ use super::demands;
 use super::design::NewTable;
 use super::machines::Machines;
 use super::options::Policy;
-use super::profile::Profile;
+use super::profile::{Profile, Readings};
 use super::source::SourceTable;
 use super::task::{Carried, Carry, Twice};
 use engine::words::count;
@@ -38,6 +38,7 @@ pub fn of_new(table: &NewTable) -> Vec<Key> {
 /// The keys of a table that is there.
 pub fn of_existing(table: &Table) -> Vec<Key> {
     let primary = table.key.iter().map(|key| ("primary key".to_owned(), key.columns.clone()));
+    // the others are asked of the server
     let unique = table.indexes.iter().filter(|index| index.unique && index.valid && !index.partial);
     let mut keys: Vec<Key> = primary.collect();
     for index in unique {
@@ -54,7 +55,10 @@ pub fn are_kept_apart(from: &SourceTable, carry: &Carry, columns: &[usize], seen
     let has = |name: &str| {
         columns.iter().any(|n| {
             let column = &carry.columns[*n];
-            column.source.eq_ignore_ascii_case(name) && stays_apart(from, column, seen)
+            let place = from.table.columns.iter().position(|one| one.name == column.source);
+            let declared = place.map_or("", |n| &from.table.columns[n].declared);
+            let profile = place.and_then(|n| seen.get(n));
+            column.source.eq_ignore_ascii_case(name) && stays_apart(declared, column, profile)
         })
     };
     let keeps = |key: &[String]| !key.is_empty() && key.iter().all(|name| has(name));
@@ -65,15 +69,13 @@ pub fn are_kept_apart(from: &SourceTable, carry: &Carry, columns: &[usize], seen
 }
 
 /// Whether different values of a column always become different ones.
-fn stays_apart(from: &SourceTable, column: &Carried, seen: &[Profile]) -> bool {
+fn stays_apart(declared: &str, column: &Carried, profile: Option<&Profile>) -> bool {
     let alike = |policy: &Policy| matches!(policy, Policy::Truncate | Policy::Default);
     let is_mapped = column.jq.is_some() || !column.values.is_empty() || column.empty.is_some();
     if is_mapped || column.default.is_some() || column.policies.values().any(alike) {
         return false;
     }
-    let place = from.table.columns.iter().position(|one| one.name == column.source);
-    let profile = place.and_then(|n| seen.get(n));
-    let declared = place.map(|n| from.table.columns[n].declared.to_lowercase()).unwrap_or_default();
+    let declared = declared.to_lowercase();
     match &column.rule {
         Rule::Whole(..) => {
             declared.contains("int") || profile.is_some_and(|profile| profile.values() == profile.integers)
@@ -83,6 +85,10 @@ fn stays_apart(from: &SourceTable, column: &Carried, seen: &[Profile]) -> bool {
             Some(profile) => profile.values() == profile.texts,
             None => ["char", "clob", "text"].iter().any(|word| declared.contains(word)),
         },
+        // written in one way only
+        Rule::Uuid => profile.is_some_and(|profile| {
+            profile.values() == profile.texts && profile.reads_as(Readings::UUID) && !profile.capitals
+        }),
         Rule::Bytes => profile.is_some_and(|profile| profile.values() == profile.blobs),
         _ => false,
     }
@@ -96,6 +102,15 @@ pub fn ask(
     machines: &Machines,
     source: &mut dyn Facts,
 ) -> Result<(Option<Twice>, Option<Finding>)> {
+    let twice = equal(rows, &mut |each| keys(carry, columns, machines, source, each))?;
+    Ok(told(carry, (name, columns), &twice))
+}
+
+/// Who is told of the key of each row, as a hash, and what orders the row.
+pub type Each<'e> = &'e mut dyn FnMut(u128, &dyn Fn() -> u128);
+
+/// Of so many rows, those that are equal to an earlier one. `pass` goes through all of them, in their order.
+pub fn equal(rows: u64, pass: &mut dyn FnMut(Each) -> Result<()>) -> Result<BTreeSet<u128>> {
     let wanted = rows.saturating_mul(EACH);
     let bits = wanted.max(1).next_power_of_two().clamp(BITS.0, BITS.1);
     let place = |hash: u128| {
@@ -112,7 +127,7 @@ pub fn ask(
         let is_here = |hash: u128| (hash >> 96) as u64 % parts == part;
         let mut marked = vec![0_u64; (bits / 64) as usize];
         let mut again = marked.clone();
-        keys(carry, columns, machines, source, &mut |hash, _| {
+        pass(&mut |hash, _| {
             if is_here(hash) {
                 let (word, bit) = place(hash);
                 again[word] |= marked[word] & bit;
@@ -124,16 +139,25 @@ pub fn ask(
             continue;
         }
         let mut held: HashSet<u128> = HashSet::new();
-        keys(carry, columns, machines, source, &mut |hash, row| {
+        pass(&mut |hash, row| {
             let (word, bit) = place(hash);
             let may_be = is_here(hash) && again[word] & bit != 0;
             if may_be && twice.len() <= MOST && !held.insert(hash) {
-                twice.insert(place_of(row));
+                twice.insert(row());
             }
         })?;
     }
+    Ok(twice)
+}
+
+/// What is told of rows that are equal to others.
+pub fn told(
+    carry: &Carry,
+    (name, columns): (&str, &[usize]),
+    twice: &BTreeSet<u128>,
+) -> (Option<Twice>, Option<Finding>) {
     if twice.is_empty() {
-        return Ok((None, None));
+        return (None, None);
     }
     if twice.len() > MOST {
         let named: Vec<&str> = columns.iter().map(|n| carry.columns[*n].source.as_str()).collect();
@@ -145,10 +169,10 @@ pub fn ask(
         let help =
             "change the key in the target, or clean the source first: so many are not handled one by one";
         let place = format!("{}.{}", carry.table, named.join(", "));
-        return Ok((None, Some(Finding::forbid("dirty_duplicate", place, what, help))));
+        return (None, Some(Finding::forbid("dirty_duplicate", place, what, help)));
     }
     let rows = twice.iter().map(|hash| format!("{hash:032x}")).collect();
-    Ok((Some(Twice { name: name.to_owned(), columns: columns.to_vec(), rows }), None))
+    (Some(Twice { name: name.to_owned(), columns: columns.to_vec(), rows, expressed: false }), None)
 }
 
 /// Hands the hash of the key of every row to `each`, and what orders the row; NULL is equal to nothing.
@@ -157,13 +181,13 @@ fn keys(
     columns: &[usize],
     machines: &Machines,
     source: &mut dyn Facts,
-    each: &mut dyn FnMut(u128, &[Seen]),
+    each: Each,
 ) -> Result<()> {
     let mut carrier = Carrier::new(carry, machines);
     source.scan(&select(carry, &Span::default()), &mut |row| {
         carrier.row(row, &mut |cells| {
             if columns.iter().all(|n| cells[*n] != Cell::Null) {
-                each(key(carry, columns, cells), &row[..carry.order.len()]);
+                each(key(carry, columns, cells), &|| place_of(&row[..carry.order.len()]));
             }
             Ok(())
         })?;
@@ -217,7 +241,8 @@ pub fn repeats(carry: &Carry, row: &[Seen], cells: &[Cell]) -> Option<(usize, Po
     }
     let place = format!("{:032x}", place_of(&row[..carry.order.len()]));
     let twice = carry.twice.iter().find(|twice| {
-        twice.rows.binary_search(&place).is_ok() && twice.columns.iter().all(|n| cells[*n] != Cell::Null)
+        let is_whole = || twice.columns.iter().all(|n| cells[*n] != Cell::Null);
+        twice.rows.binary_search(&place).is_ok() && (twice.expressed || is_whole())
     })?;
     let n = twice.columns[0];
     let column = &carry.columns[n];
@@ -227,4 +252,32 @@ pub fn repeats(carry: &Carry, row: &[Seen], cells: &[Cell]) -> Option<(usize, Po
         _ => Policy::Stop,
     };
     Some((n, policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays_apart;
+    use crate::transfer::convert::{Rule, Zone};
+    use crate::transfer::plan::rowid_column;
+    use crate::transfer::profile::Profile;
+    use crate::transfer::task::Carried;
+    use targets::db::Seen;
+
+    #[test]
+    fn uuids_in_one_way_of_writing_need_no_second_look() {
+        let stay = |rule: Rule, values: &[&str]| {
+            let mut profile = Profile::default();
+            values.iter().for_each(|value| profile.see(&Seen::Text(value)));
+            stays_apart("uuid", &Carried { rule, ..rowid_column("k") }, Some(&profile))
+        };
+        let (small, capital) =
+            ("6f1e1c1c-0000-4000-8000-00000000000a", "6F1E1C1C-0000-4000-8000-00000000000A");
+        assert!(stay(Rule::Uuid, &[small]));
+        assert!(!stay(Rule::Uuid, &[small, capital]));
+        assert!(!stay(Rule::Uuid, &[small, "a1"]), "another one may have become it");
+        assert!(
+            !stay(Rule::Moment(None, Zone::Utc, 6), &["2024-01-02 03:04"]),
+            "it may be written in two ways"
+        );
+    }
 }

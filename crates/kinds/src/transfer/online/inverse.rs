@@ -4,6 +4,7 @@
 use super::super::canon::{Mix, found, sent};
 use super::super::convert::{Rule, Zone, cell};
 use super::super::task::Carried;
+use super::super::times;
 use targets::db::{Seen, Value, civil};
 
 /// Between 1970 and 2000, where the server begins to count.
@@ -58,8 +59,7 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
         }
         (Rule::Day, Value::Raw { bytes, .. }) => {
             let days = i64::from(i32::from_be_bytes(bytes.as_slice().try_into().ok()?));
-            let (year, month, day) = civil::date(days + EPOCH_DAYS);
-            Value::Text(format!("{year:04}-{month:02}-{day:02}"))
+            Value::Text(times::day_like(civil::date(days + EPOCH_DAYS), like.as_text().unwrap_or_default()))
         }
         (Rule::Clock(_), Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?)),
         (Rule::Json(false), Value::Raw { bytes, .. }) => {
@@ -103,20 +103,19 @@ fn moment(micros: i64, unit: Option<i64>, zone: &Zone, like: &Value) -> Option<V
     }
     let like = like.as_text().unwrap_or_default();
     let separator = if like.as_bytes().get(10) == Some(&b'T') { 'T' } else { ' ' };
-    let time = like.get(10..).unwrap_or_default();
-    let zoned = time.ends_with('Z') || time.contains(['+', '-']);
+    let zoned = times::read(like).is_some_and(|told| told.zoned);
     let shown = if zoned { micros } else { shown(zone, micros)? };
     let (days, rest) = (shown.div_euclid(86_400_000_000), shown.rem_euclid(86_400_000_000));
-    let (year, month, day) = civil::date(days);
-    if !(0..=9999).contains(&year) {
+    let date = civil::date(days);
+    if !(0..=9999).contains(&date.0) {
         return None;
     }
-    let end = match (zoned, time.ends_with('Z')) {
+    let end = match (zoned, like.ends_with(['Z', 'z'])) {
         (false, _) => "",
         (true, true) => "Z",
         (true, false) => "+00:00",
     };
-    Some(Value::Text(format!("{year:04}-{month:02}-{day:02}{separator}{}{end}", clock(rest))))
+    Some(Value::Text(format!("{}{separator}{}{end}", times::day_like(date, like), clock(rest))))
 }
 
 /// What clocks of the zone showed at this moment, as microseconds.

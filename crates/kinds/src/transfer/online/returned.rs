@@ -208,7 +208,7 @@ fn stored(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<String>> {
 fn likes(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     for column in &carry.columns {
-        if !matches!(column.rule, Rule::Boolean | Rule::Moment(..)) {
+        if !matches!(column.rule, Rule::Boolean | Rule::Moment(..) | Rule::Day) {
             all.push(Value::Null);
             continue;
         }

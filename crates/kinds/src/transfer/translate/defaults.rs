@@ -3,7 +3,7 @@
 //! SQLite's clock tells UTC, and its times are texts; a column that became a real time gets a real time.
 
 use super::super::choose::Type;
-use super::super::convert::{Misfit, Rule, cell};
+use super::super::convert::{Misfit, Rule, cell, whole};
 use super::expression::{Scope, Sort, no, on, said, string};
 use super::grammar::unquoted;
 use super::moments;
@@ -59,11 +59,17 @@ fn of(expr: &Expr, typ: Type, rule: &Rule) -> Result<Option<String>, String> {
 
 /// A value as a literal of its column.
 pub fn literal(seen: Seen, rule: &Rule) -> Result<String, Misfit> {
-    let mut scratch = String::new();
-    Ok(match cell(rule, seen, &mut scratch)? {
+    let (mut scratch, mut rounded) = (String::new(), String::new());
+    let value = match (cell(rule, seen, &mut scratch), rule) {
+        // nobody wrote it into a row: it is what the column holds of it
+        (Err(Misfit::TooFine), Rule::Single | Rule::Double) => whole(rule, seen, &mut rounded)?.0,
+        (value, _) => value?,
+    };
+    Ok(match value {
         Cell::Null => "null".to_owned(),
         Cell::Bool(flag) => flag.to_string(),
         Cell::Int(number) => number.to_string(),
+        Cell::Real(number) if number.is_finite() && *rule == Rule::Single => format!("{:?}", number as f32),
         Cell::Real(number) if number.is_finite() => format!("{number:?}"),
         Cell::Real(number) => format!("'{number}'::double precision"),
         Cell::Text(text) if matches!(rule, Rule::Number(_)) => text.to_owned(),
@@ -162,6 +168,8 @@ mod tests {
             ("x'00ff'", Type::Bytea, Rule::Bytes, Some("'\\x00ff'::bytea")),
             ("5", Type::Text, text.clone(), Some("'5'")),
             ("-1.5", Type::Double, Rule::Double, Some("-1.5")),
+            ("0.1", Type::Double, Rule::Single, Some("0.1")),
+            ("'3.14159265358979323846'", Type::Double, Rule::Double, Some("3.141592653589793")),
             (
                 "(strftime('%Y-%m-%dT%H:%M:%fZ','now'))",
                 Type::Text,

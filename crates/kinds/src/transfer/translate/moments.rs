@@ -129,13 +129,17 @@ pub(super) fn formed(format: &str) -> Option<String> {
     Some(out)
 }
 
-/// A text as the time that it is; none where it is no time as SQLite writes them.
+/// A text as the time that it is; NULL where it is none as SQLite reads them. The 30th of February is the second day of March there.
 pub(super) fn of_text(sql: &str) -> String {
-    const DIGITS: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$";
-    const ZONED: &str = "(Z|[+-][0-9]{2}:[0-9]{2})$";
+    const CLOCK: &str = "([01][0-9]|2[0-3]):[0-5][0-9]";
+    let zone = format!("(Z|[+-]{CLOCK})");
+    let time = format!("[ T]{CLOCK}(:[0-5][0-9](\\.[0-9]+)?)?{zone}?");
+    let form = format!("^(?!0000)[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])({time})?$");
+    let first = format!("(substr({sql}, 1, 8) || '01' || substr({sql}, 11))");
+    let days = format!("(substr({sql}, 9, 2)::int - 1) * interval '24 hours'");
     format!(
-        "(case when {sql} !~ '{DIGITS}' then null when {sql} ~ '{ZONED}' then {sql}::timestamptz \
-         else {sql}::timestamp at time zone 'utc' end)"
+        "(case when {sql} !~ '{form}' then null when {sql} ~ '{zone}$' then {first}::timestamptz + {days} \
+         else {first}::timestamp at time zone 'utc' + {days} end)"
     )
 }
 

@@ -7,7 +7,7 @@ use super::queries::select;
 use crate::transfer::design::{Design, Left, NewView, Profiles, known};
 use crate::transfer::naming::{Taken, spelled};
 use crate::transfer::options::Options;
-use crate::transfer::profile::Profile;
+use crate::transfer::profile::{Profile, Readings};
 use crate::transfer::source::{Other, Source};
 use sqlite3_parser::ast::Stmt;
 use targets::db::{TableName, quote};
@@ -21,7 +21,7 @@ pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options:
         for known in &mut columns {
             let place = from.table.columns.iter().position(|column| column.name == known.name);
             let seen = place.and_then(|n| profiles.get(from.name())?.get(n));
-            known.times = known.sort == Sort::Text && seen.is_some_and(Profile::is_all_times);
+            known.times = known.sort == Sort::Text && seen.is_some_and(is_of_times);
         }
         let relation = Relation {
             sql: table.name.quoted(),
@@ -33,6 +33,11 @@ pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options:
         all.relations.insert(table.source.to_lowercase(), relation);
     }
     all
+}
+
+/// Whether a column seems to hold times and nothing else; so, too, where it holds nothing yet.
+fn is_of_times(seen: &Profile) -> bool {
+    seen.values() == 0 || seen.guess(Readings::MOMENT).is_some()
 }
 
 /// Translates all views, those that others read first, and adds them to what can be read.
