@@ -8,7 +8,9 @@ use testkit::Place;
 const SHOP: &str = "create table users (id integer primary key autoincrement, email text not null unique, born date, settings json);
     create table orders (id integer primary key, user_id integer not null references users, total decimal(10,2), at datetime);
     create index by_user on orders (user_id);
-    create view big as select * from orders where total > 10;
+    create view big as select *, random() as chance from orders where total > 10;
+    create view owed as select u.email, sum(o.total) as total from users u join orders o on o.user_id = u.id group by u.email;
+    create trigger paid after update of total on orders begin update users set settings = '[]' where id = new.user_id; end;
     insert into users (email, born, settings) values ('ann@x.org', '1980-01-02', '{}'), ('bob@x.org', '', null);
     insert into orders values (1, 1, 12.5, '2024-01-02 03:04:05'), (2, 2, 0, null), (3, 1, 7, null);";
 
@@ -38,9 +40,15 @@ fn a_plan_shows_the_tables_and_the_reasons_and_changes_nothing() {
     let before = desk.place.dump();
     let sexton = |line: &str| desk.sexton(&format!("{line} --source app.db --database '{}'", to.url()));
     let plan = sexton("transfer plan --sql schema.sql").ends(0);
-    for text in
-        ["users", "orders", "users.born becomes text", "5 rows of 2 tables", "view `big` is not carried"]
-    {
+    for text in [
+        "users",
+        "orders",
+        "users.born becomes text",
+        "5 rows of 2 tables",
+        "view `big` is not carried",
+        "views that are made as well: owed",
+        "triggers that are made as well: paid",
+    ] {
         assert!(plan.stdout.contains(text), "{text} is not in {}", plan.shown());
     }
     let sql = std::fs::read_to_string(desk.file("schema.sql")).unwrap();
@@ -48,6 +56,7 @@ fn a_plan_shows_the_tables_and_the_reasons_and_changes_nothing() {
     let other = Place::postgres();
     other.script(&sql);
     assert_eq!(texts(&other, "select count(*) from pg_indexes where indexname = 'by_user'"), ["1"]);
+    assert_eq!(texts(&other, "select count(*) from owed"), ["0"]);
     let shown = sexton("transfer plan --sql -").ends(0);
     assert_eq!(shown.stdout.trim(), sql.trim());
     let json = sexton("transfer plan --output json").ends(0).json();
@@ -67,6 +76,10 @@ fn a_run_ends_with_what_did_not_arrive_and_a_comparison_with_what_differs() {
     assert!(done.stdout.contains("5 rows copied in 2 tables, both sides the same"), "{}", done.shown());
     assert!(done.stderr.contains("big") || done.stdout.contains("big"), "{}", done.shown());
     assert_eq!(texts(&to, "select count(*) from orders"), ["3"]);
+    assert_eq!(
+        texts(&to, "select email, total::text from owed order by 1"),
+        ["ann@x.org|19.50", "bob@x.org|0.00"]
+    );
     sexton("transfer verify").ends(0);
     to.script("update users set email = 'eve@x.org' where id = 2");
     let differs = sexton("transfer verify").ends(5);
