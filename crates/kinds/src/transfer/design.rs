@@ -8,7 +8,7 @@ use super::convert::{Misfit, Rule, Zone};
 use super::naming::{Taken, spelled};
 use super::options::{ColumnMap, Options, Policy, zone};
 use super::profile::Profile;
-use super::source::{Source, SourceTable};
+use super::source::{Affinity, Source, SourceTable};
 use super::translate::defaults::{default, literal};
 use super::translate::expression::{self, Known, Scope, Sort};
 use super::translate::grammar::WrittenReference;
@@ -123,6 +123,8 @@ pub struct NewColumn {
     pub identity: bool,
     /// The expression that computes it.
     pub generated: Option<String>,
+    /// It does not hold what the source holds: there are values of several kinds, or they become others.
+    pub mixed: bool,
     /// Why it is not as it was declared.
     pub reasons: Vec<String>,
 }
@@ -191,7 +193,7 @@ pub fn design(source: &Source, profiles: &Profiles, options: &Options) -> Result
     }
     for table in &kept {
         let (name, reason) = renamed[&table.name().to_lowercase()].clone();
-        let made = table_of(table, &choices, options, &mut design.left)?;
+        let made = table_of(table, &choices, profiles, options, &mut design.left)?;
         let name = TableName::within(options.into(), &name);
         design.tables.push(NewTable { name, reason, ..made });
     }
@@ -329,32 +331,78 @@ pub fn parent_columns(reference: &WrittenReference, parent: &SourceTable) -> Vec
 
 /// The columns of a table, as expressions may name them.
 pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
-    made.iter()
-        .map(|column| Known {
+    let of_made = made.iter().map(|column| {
+        let affinity = table.affinity(&column.source);
+        let sort = if column.mixed { Sort::Mixed } else { types::sort(&column.rule) };
+        // a type without a zone is what its session takes it for
+        let is_bare = column.spelled.starts_with("timestamp")
+            && !column.spelled.contains("tz")
+            && !column.spelled.contains("with time zone");
+        Known {
             name: column.source.clone(),
             target: column.name.clone(),
-            sort: types::sort(&column.rule),
+            sort,
             nocase: table.collation(&column.source) == Some("nocase"),
-            real: matches!(column.rule, Rule::Double | Rule::Single) && table.holds_floats(&column.source),
+            real: matches!(column.rule, Rule::Double | Rule::Single) && affinity == Affinity::Real,
             epoch: match &column.rule {
                 Rule::Moment(epoch, ..) => *epoch,
                 _ => None,
             },
-            local: matches!(&column.rule, Rule::Moment(_, zone, _) if *zone != Zone::Utc),
+            local: is_bare || matches!(&column.rule, Rule::Moment(_, zone, _) if *zone != Zone::Utc),
             times: false,
-        })
-        .collect()
+            affine: match sort {
+                Sort::Text => affinity == Affinity::Text,
+                Sort::Whole | Sort::Number => !matches!(affinity, Affinity::Text | Affinity::None),
+                _ => affinity != Affinity::None,
+            },
+            narrow: matches!(column.rule, Rule::Whole(_, most) if most < i64::MAX),
+            computed: column.generated.is_some()
+                || table.table.column(&column.source).is_some_and(|own| table.generated(own).is_some()),
+            gone: false,
+        }
+    });
+    let gone =
+        table.table.columns.iter().filter(|column| !made.iter().any(|made| made.source == column.name));
+    let gone = gone.map(|column| Known {
+        name: column.name.clone(),
+        target: column.name.clone(),
+        sort: Sort::Mixed,
+        nocase: false,
+        real: false,
+        epoch: None,
+        local: false,
+        times: false,
+        affine: false,
+        narrow: false,
+        computed: false,
+        gone: true,
+    });
+    of_made.chain(gone).collect()
+}
+
+/// Whether a column holds other things than its type says: SQLite compares and sorts each value by what it is.
+fn is_mixed(rule: &Rule, seen: &Profile) -> bool {
+    let values = seen.values();
+    match types::sort(rule) {
+        Sort::Bool | Sort::Whole => seen.integers != values,
+        Sort::Number => seen.integers + seen.reals != values,
+        Sort::Bytes => seen.blobs != values,
+        Sort::Moment if matches!(rule, Rule::Moment(Some(_), ..)) => seen.integers + seen.reals != values,
+        Sort::Uuid if matches!(rule, Rule::Id(_)) => false,
+        _ => seen.texts != values,
+    }
 }
 
 fn table_of(
     table: &SourceTable,
     choices: &Choices,
+    profiles: &Profiles,
     options: &Options,
     left: &mut Vec<Left>,
 ) -> Result<NewTable> {
     let mut names = Taken::default();
     let mut columns = Vec::new();
-    for column in &table.table.columns {
+    for (n, column) in table.table.columns.iter().enumerate() {
         let own = options.column(table.name(), &column.name);
         if own.is_some_and(|own| own.drop) {
             continue;
@@ -364,7 +412,9 @@ fn table_of(
         let wanted = own.and_then(|own| own.rename.clone());
         let (name, reason) = names.name(&wanted.unwrap_or_else(|| spelled(&column.name, options.names)));
         let reasons = made.reasons.into_iter().chain(reason).collect();
-        columns.push(NewColumn { name, reasons, ..made });
+        let seen = profiles.get(table.name()).and_then(|all| all.get(n));
+        let mixed = seen.is_some_and(|seen| is_mixed(&made.rule, seen));
+        columns.push(NewColumn { name, reasons, mixed, ..made });
     }
     check_names(table, options)?;
     let all = known(table, &columns);
@@ -404,6 +454,11 @@ fn table_of(
                 ));
             }
         }
+    }
+    for (of, how) in table.written.iter().flat_map(|written| &written.conflicts) {
+        let name = format!("{}.{of}", table.name());
+        let why = "PostgreSQL says in each statement what happens to a row that breaks a rule";
+        left.push(Left::new("conflict clause", name, why, how));
     }
     if table.written.is_none() {
         let why = "its statement cannot be read, so its checks and collations are not known";
@@ -504,6 +559,7 @@ fn column_of(
             default: Some(value),
             identity: false,
             generated: None,
+            mixed: false,
             reasons,
         });
     }
@@ -531,6 +587,7 @@ fn column_of(
         default,
         identity,
         generated: None,
+        mixed: false,
         reasons,
     })
 }

@@ -204,6 +204,7 @@ fn table_of(
             default: to.default.clone(),
             identity: to.identity,
             generated: (to.generated != Generated::No).then(String::new),
+            mixed: false,
             reasons: Vec::new(),
         });
     }

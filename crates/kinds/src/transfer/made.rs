@@ -4,7 +4,7 @@
 use super::design::Design;
 use engine::{Batch, Counts, Error, Result, Work};
 use serde::{Deserialize, Serialize};
-use targets::db::{Facts, Sql, Value, quote};
+use targets::db::{Facts, Sql, Value};
 
 /// Where it is kept what was made.
 pub const MADE: &str = "made";
@@ -32,7 +32,7 @@ pub fn views(design: &Design) -> Vec<Made> {
         name: view.source.clone(),
         statements: vec![view.sql.clone()],
         away: format!("drop view if exists {}", view.name.quoted()),
-        probes: Vec::new(),
+        probes: vec![format!("select * from {}", view.name.quoted())],
     });
     each.collect()
 }
@@ -49,13 +49,11 @@ pub fn triggers(design: &Design) -> Vec<Made> {
     each.collect()
 }
 
-/// The keys on which it depends what a view may say of grouped rows.
+/// The keys on which it depends what a view may say of grouped rows, and a trigger of rows that are there.
 pub fn keys(design: &Design) -> Vec<String> {
-    let keyed = design.tables.iter().filter(|table| !table.key.is_empty());
-    let key = |names: &[String]| names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
-    keyed
-        .map(|table| format!("alter table {} add primary key ({})", table.name.quoted(), key(&table.key)))
-        .collect()
+    let indexes = design.tables.iter().flat_map(|table| &table.indexes);
+    let keys = indexes.filter(|index| index.key.is_some() || !index.unique.is_empty());
+    keys.flat_map(|index| std::iter::once(index.sql.clone()).chain(index.key.clone())).collect()
 }
 
 /// Makes everything and takes it away again, so that nothing is refused after hours.
@@ -65,9 +63,14 @@ pub fn try_all(keys: &[String], all: &[Made], work: &mut Work) -> Result<Batch> 
         work.statement(key)?;
     }
     for one in all {
-        let plans = one.probes.iter().map(|probe| format!("explain {probe}"));
-        for statement in one.statements.iter().cloned().chain(plans) {
-            work.statement(&statement).map_err(|error| refused(one, error))?;
+        for statement in &one.statements {
+            work.statement(statement).map_err(|error| refused(one, error))?;
+        }
+    }
+    // when everything is there: a trigger may write into a view that another one makes writable
+    for one in all {
+        for probe in &one.probes {
+            work.statement(&format!("explain {probe}")).map_err(|error| refused(one, error))?;
         }
     }
     work.statement("rollback to savepoint sexton_try")?;

@@ -69,7 +69,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         true => Looked { sizes: counts(&source, first(&mut sessions)?)?, ..Looked::default() },
         false => look::at_all(&source, &mut sessions, planning.looks)?,
     };
-    let (design, demands, mut findings) = match existing {
+    let (mut design, demands, mut findings) = match existing {
         true => existing::design(&source, options, first(&mut sessions)?, target)?,
         false => {
             let design = design::design(&source, &looked.profiles, options)?;
@@ -79,6 +79,9 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         }
     };
     if existing && options.action != Action::Verify {
+        let (left, told) = refusals::of_others(&source, options);
+        design.left.extend(left);
+        findings.extend(told);
         findings.extend(refusals::of_encoding(target, options)?);
         findings.extend(refusals::of_owner(target, &design, &demands.release)?);
         findings.extend(existing::filled(&design, target)?);

@@ -5,6 +5,7 @@ use super::carry::Met;
 use super::convert::Misfit;
 use super::design::{Design, Left};
 use super::options::{Options, Policy};
+use super::source::{Other, Source};
 use super::task::Carry;
 use engine::words::{either, rows};
 use engine::{Finding, Result};
@@ -153,6 +154,26 @@ pub fn of_encoding(target: &mut dyn Facts, options: &Options) -> Result<Vec<Find
         ));
     }
     Ok(found)
+}
+
+/// What is in the source beside its tables, where the target has tables of its own.
+pub fn of_others(source: &Source, options: &Options) -> (Vec<Left>, Vec<Finding>) {
+    let others = source.others.iter().filter(|other| !options.leaves(&other.name));
+    let (virtuals, code): (Vec<&Other>, Vec<&Other>) =
+        others.partition(|other| other.what == "virtual table");
+    let left = virtuals
+        .iter()
+        .map(|other| Left::new(other.what, &other.name, "only its SQLite module can read it", &other.sql));
+    let names: Vec<String> = code.iter().map(|other| format!("{} `{}`", other.what, other.name)).collect();
+    let note = (!names.is_empty()).then(|| {
+        Finding::note(
+            "made_by_the_application",
+            &options.source,
+            format!("the source has more than tables: {}", names.join(", ")),
+            "look whether the target has what it needs of them",
+        )
+    });
+    (left.collect(), note.into_iter().collect())
 }
 
 /// What does not arrive.

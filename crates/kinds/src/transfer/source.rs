@@ -45,6 +45,21 @@ pub struct SourceIndex {
     pub written: Option<WrittenIndex>,
 }
 
+/// What SQLite makes of values by the declared type of their column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// Whole numbers, of what can be one.
+    Integer,
+    /// Texts, of numbers.
+    Text,
+    /// Nothing else.
+    None,
+    /// Floats, of every number.
+    Real,
+    /// Numbers, of what can be one.
+    Numeric,
+}
+
 /// A view, a trigger or a virtual table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Other {
@@ -77,14 +92,19 @@ impl SourceTable {
         column.collation.as_deref().filter(|collation| *collation != "binary")
     }
 
-    /// Whether SQLite makes a float of every number in a column.
-    pub fn holds_floats(&self, column: &str) -> bool {
+    /// What SQLite makes of the values of a column.
+    pub fn affinity(&self, column: &str) -> Affinity {
         let declared = self.table.column(column).map(|column| column.declared.to_ascii_lowercase());
+        let declared = declared.unwrap_or_default();
+        let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
         // the order in which SQLite looks for these
-        declared.is_some_and(|declared| {
-            let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
-            !has(&["int"]) && !has(&["char", "clob", "text"]) && has(&["real", "floa", "doub"])
-        })
+        match () {
+            () if has(&["int"]) => Affinity::Integer,
+            () if has(&["char", "clob", "text"]) => Affinity::Text,
+            () if declared.trim().is_empty() || has(&["blob"]) => Affinity::None,
+            () if has(&["real", "floa", "doub"]) => Affinity::Real,
+            () => Affinity::Numeric,
+        }
     }
 
     /// The expression that computes a column.

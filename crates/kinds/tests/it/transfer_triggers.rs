@@ -157,6 +157,89 @@ fn triggers_without_a_counterpart_are_named_with_the_reason() {
 }
 
 #[test]
+fn triggers_of_every_kind_come_to_the_same() {
+    // S4-041
+    let it = Move::of(
+        "create table cfg (k text primary key, v text);
+         create table counts (id integer primary key, name text not null unique, n integer not null);
+         create table sums (id integer primary key, a integer, b integer, tot integer as (a + b) stored);
+         create table notes (id integer primary key, what text not null, at text);
+         create table parents (id integer primary key, n integer); create table children (id integer primary key, pid integer references parents (id) on delete cascade);
+         insert into parents values (1, 0), (2, 0); insert into children values (1, 1), (2, 2);
+         create trigger keep before insert on cfg begin
+           select raise(ignore) where exists (select 1 from cfg where k = new.k and v = new.v); delete from cfg where k = new.k; end;
+         create trigger counted after insert on sums begin
+           insert into counts (name, n) values ('sums', 1) on conflict (name) do update set n = n + 1;
+           select case when count(*) > 4 then raise(abort, 'too many') end from sums where a = new.a; end;
+         create trigger checked after insert on sums when new.tot < 0 begin select raise(abort, 'less than nothing'); end;
+         create trigger noted after insert on sums begin insert or ignore into notes (what) values (new.b); end;
+         create trigger gone after delete on parents begin insert into notes (what) select 'gone', old.id; end;
+         create trigger each after update of n on parents begin update children set pid = pid where pid = new.id; insert into notes (what, at) select 'child ' || id, null from children where pid = new.id; end;",
+    );
+    let plan = it.plan(json!({}));
+    let left = &plan.items[0].result.as_ref().unwrap()["left"];
+    assert_eq!(left.as_array().unwrap().len(), 1, "{left:#}");
+    assert!(
+        left[0]["name"] == "gone" && left[0]["why"].as_str().unwrap().contains("other columns"),
+        "{left:#}"
+    );
+    let report = it.run(json!({"leave": ["gone"]}));
+    assert_eq!((report.status, found(&report)), (Status::Completed, Vec::new()), "{report:#?}");
+    it.from.script("drop trigger gone");
+    for (sql, fails) in [
+        (
+            "insert into cfg values ('a', '1'); insert into cfg values ('a', '1'); insert into cfg values ('a', '2'); insert into cfg values ('b', '1')",
+            false,
+        ),
+        ("insert into sums (a, b) values (1, 2), (1, null)", false),
+        ("insert into sums (a, b) values (1, -2)", true),
+        ("insert into sums (a, b) values (1, 3), (1, 4)", false),
+        ("insert into sums (a, b) values (1, 5)", true),
+        ("insert into sums (a, b) values (2, 5)", false),
+        ("update parents set n = n + 1", false),
+        ("delete from parents where id = 1", false),
+    ] {
+        let (there, here) = (it.from.try_script(sql), it.to.try_script(sql));
+        assert_eq!((there.is_err(), here.is_err()), (fails, fails), "{sql}: {there:?} {here:?}");
+        for rows in [
+            "select k || ' ' || v from cfg order by k",
+            "select name || ' ' || n from counts order by name",
+            "select a || ' ' || coalesce(b, 0) || ' ' || coalesce(tot, 0) from sums order by id",
+            "select what from notes order by what",
+            "select id || ' ' || n from parents order by id",
+        ] {
+            let there: Vec<String> =
+                it.from.rows(rows).iter().map(|row| row[0].as_text().unwrap().to_owned()).collect();
+            assert_eq!(it.list(rows), there, "{rows} after {sql}");
+        }
+    }
+}
+
+#[test]
+fn triggers_that_the_server_fires_at_another_time_are_named() {
+    // S4-036
+    let it = Move::of(
+        "create table p (id integer primary key, n integer); create table c (id integer primary key, p integer references p (id));
+         create table g (id integer primary key, a integer, b integer as (a * 2) stored, k text unique on conflict replace);
+         create trigger clean after delete on p begin delete from c where p = old.id; end;
+         create trigger above before delete on p begin delete from c where p = old.id; end;
+         create trigger back after delete on c begin update p set n = n - 1 where id = old.p; end;
+         create trigger computed before insert on g begin select raise(abort, 'x') where new.b < 0; end;
+         create trigger called after insert on g begin select send_mail(new.id); end;
+         create trigger inner after insert on g begin
+           select case when new.a is null then raise(abort, 'a') else case when new.a < 0 then raise(abort, 'b') end end; end;",
+    );
+    let plan = it.plan(json!({}));
+    let result = plan.items[0].result.as_ref().unwrap();
+    let named: Vec<&str> =
+        result["left"].as_array().unwrap().iter().map(|left| left["name"].as_str().unwrap()).collect();
+    for name in ["clean", "above", "computed", "called", "inner", "g.k"] {
+        assert!(named.contains(&name), "{name} is not among {named:?}");
+    }
+    assert!(!named.contains(&"back"), "{named:?}");
+}
+
+#[test]
 fn two_triggers_that_fire_each_other_come_to_an_end() {
     // S4-041
     let it = Move::of(

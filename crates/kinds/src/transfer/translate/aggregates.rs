@@ -46,9 +46,15 @@ pub(super) fn is_in(expr: &Expr) -> bool {
     })
 }
 
-/// Whether an error of a trigger is somewhere in it.
-pub(super) fn raises(expr: &Expr) -> bool {
-    any(expr, &|expr| matches!(expr, Expr::Raise(..) | Expr::Subquery(_) | Expr::Exists(_)))
+/// Whether something in it may do more than give a value.
+pub(super) fn acts(expr: &Expr) -> bool {
+    any(expr, &|expr| match expr {
+        Expr::FunctionCall { name, args, .. } => {
+            !is_aggregate(&name.0.to_ascii_lowercase(), args.map_or(0, <[Expr]>::len))
+        }
+        Expr::Raise(..) | Expr::Subquery(_) | Expr::Exists(_) | Expr::InSelect { .. } => true,
+        _ => false,
+    })
 }
 
 /// Whether something is true of a part, queries inside left aside.
@@ -148,7 +154,7 @@ fn aggregate(expr: &Expr, name: &str, distinct: &str, args: &[Expr], scope: Scop
         ("count", []) => Ok(plain("count(*)".to_owned(), Sort::Whole)),
         ("count", [one]) => {
             let part = said(one, scope)?;
-            if folded(&part) || part.sort == Sort::Json && !distinct.is_empty() {
+            if folded(&part) || matches!(part.sort, Sort::Json | Sort::Mixed) && !distinct.is_empty() {
                 return Err(no(expr));
             }
             Ok(plain(format!("count({distinct}{})", part.sql), Sort::Whole))
@@ -263,7 +269,7 @@ fn tail(tail: Option<&FunctionTail>, here: Scope, rows: Scope) -> Result<String,
     match tail.over_clause {
         None => {}
         Some(Over::Name(name)) => {
-            out.push_str(&format!(" over {}", quote(&super::grammar::unquoted(name.0))))
+            out.push_str(&format!(" over {}", quote(&super::grammar::unquoted(name.0).to_lowercase())))
         }
         Some(Over::Window(window)) => out.push_str(&format!(" over ({})", self::window(window, here)?)),
     }
@@ -274,7 +280,7 @@ fn tail(tail: Option<&FunctionTail>, here: Scope, rows: Scope) -> Result<String,
 pub(super) fn window(window: &Window, scope: Scope) -> Result<String, String> {
     let mut parts = Vec::new();
     if let Some(base) = &window.base {
-        parts.push(quote(&super::grammar::unquoted(base.0)));
+        parts.push(quote(&super::grammar::unquoted(base.0).to_lowercase()));
     }
     if let Some(list) = window.partition_by {
         let each = list.iter().map(|expr| queries::key(expr, scope)).collect::<Result<Vec<_>, _>>()?;

@@ -5,7 +5,7 @@
 
 use super::super::choose::Type;
 use super::grammar::{self, unquoted};
-use super::sides::{alike, cast, compared, ordered};
+use super::sides::{alike, cast, equal, sides};
 use super::{functions, moments, patterns};
 use sqlite3_parser::ast::{Expr, Literal, Operator, UnaryOperator};
 use std::fmt::Write;
@@ -35,6 +35,8 @@ pub enum Sort {
     Uuid,
     /// A JSON document.
     Json,
+    /// Values of several kinds, or other ones than the source holds: nothing but whether they are there is certain.
+    Mixed,
     /// NULL.
     Null,
 }
@@ -67,8 +69,16 @@ pub struct Said {
     pub literal: Option<String>,
     /// Upper and lower case of the letters a to z are the same in comparisons.
     pub nocase: bool,
+    /// What says so: nothing, a column, or `collate`. The stronger side decides, then the left one.
+    pub collated: u8,
+    /// It is a column of declared type, or a cast: a text beside it is read as such a value.
+    pub affine: bool,
     /// A number that SQLite never holds as a whole one, so that it divides as such.
     pub real: bool,
+    /// A whole number of less than 64 bits.
+    pub narrow: bool,
+    /// A moment that was written as a day alone, which is less than every text of that day.
+    pub day: bool,
     /// What says something else, such as a text that is a time: the same as that.
     pub also: Vec<(Sort, String)>,
     /// A moment that SQLite holds as a text of another zone.
@@ -82,7 +92,11 @@ impl Said {
             sort,
             literal: None,
             nocase: false,
+            collated: 0,
+            affine: false,
             real: false,
+            narrow: false,
+            day: false,
             also: Vec::new(),
             local: false,
         }
@@ -95,7 +109,16 @@ impl Said {
     /// As what it says.
     pub(super) fn meaning(&self, sort: Sort) -> Option<Said> {
         let also = self.also.iter().find(|(known, _)| *known == sort);
-        also.map(|(sort, sql)| Said::new(sql, *sort))
+        let is_day = sort == Sort::Moment && self.also.iter().any(|(known, _)| *known == Sort::Day);
+        also.map(|(sort, sql)| Said { day: is_day, ..Said::new(sql, *sort) })
+    }
+
+    /// As a side of a comparison or a test, which do not chain.
+    pub(super) fn side(self) -> Said {
+        match self.sort == Sort::Bool && self.sql.contains(' ') {
+            true => Said { sql: format!("({})", self.sql), ..self },
+            false => self,
+        }
     }
 }
 
@@ -118,6 +141,14 @@ pub struct Known {
     pub local: bool,
     /// A text of which every value that was seen is a time.
     pub times: bool,
+    /// SQLite reads what is written beside it as such a value.
+    pub affine: bool,
+    /// A whole number of less than 64 bits.
+    pub narrow: bool,
+    /// It is computed.
+    pub computed: bool,
+    /// It is not carried.
+    pub gone: bool,
 }
 
 impl Known {
@@ -137,7 +168,16 @@ impl Known {
             also.push((Sort::Moment, moments::of_text(&sql)));
         }
         let said = Said::new(sql, self.sort);
-        Said { nocase: self.nocase, real: self.real, local: self.local, also, ..said }
+        Said {
+            nocase: self.nocase,
+            collated: 1,
+            affine: self.affine,
+            real: self.real,
+            narrow: self.narrow,
+            local: self.local,
+            also,
+            ..said
+        }
     }
 }
 
@@ -254,21 +294,33 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
         },
         Expr::Unary(operator, inner) => unary(expr, operator, inner, scope),
         Expr::Binary(left, operator, right) => binary(expr, left, operator, right, scope),
-        Expr::IsNull(inner) => Ok(Said::new(format!("{} is null", said(inner, scope)?.sql), Sort::Bool)),
-        Expr::NotNull(inner) => Ok(Said::new(format!("{} is not null", said(inner, scope)?.sql), Sort::Bool)),
+        Expr::IsNull(inner) => {
+            Ok(Said::new(format!("{} is null", said(inner, scope)?.side().sql), Sort::Bool))
+        }
+        Expr::NotNull(inner) => {
+            Ok(Said::new(format!("{} is not null", said(inner, scope)?.side().sql), Sort::Bool))
+        }
         Expr::Between { lhs, not, start, end } => {
-            let (left, low) = compared(expr, said(lhs, scope)?, said(start, scope)?)?;
-            let (_, high) = compared(expr, said(lhs, scope)?, said(end, scope)?)?;
-            let left = ordered(left);
+            let left = said(lhs, scope)?;
+            let low = sides(expr, left.clone(), ">=", said(start, scope)?)?;
+            let high = sides(expr, left, "<=", said(end, scope)?)?;
             let not = if *not { "not " } else { "" };
-            Ok(Said::new(format!("{} {not}between {} and {}", left.sql, low.sql, high.sql), Sort::Bool))
+            let sql = match low.0 == high.0 && high.1 == "<=" {
+                true => format!("{} {not}between {} and {}", low.0, low.2, high.2),
+                // in one form beside the one, in another beside the other
+                false => {
+                    let [low, high] = [low, high].map(|(left, word, right)| format!("{left} {word} {right}"));
+                    format!("{not}({low} and {high})")
+                }
+            };
+            Ok(Said::new(sql, Sort::Bool))
         }
         Expr::InList { lhs, not, rhs } => {
             let left = said(lhs, scope)?;
             let mut items = Vec::new();
             let mut shown: Option<String> = None;
             for item in rhs.iter().flat_map(|list| list.iter()) {
-                let (left, right) = compared(expr, left.clone(), said(item, scope)?)?;
+                let (left, right) = equal(expr, left.clone(), said(item, scope)?)?;
                 // one side in two forms: some of the items are of another sort
                 if shown.replace(left.sql.clone()).is_some_and(|before| before != left.sql) {
                     return Err(no(expr));
@@ -291,7 +343,7 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
             for (when, then) in *when_then_pairs {
                 conditions.push(match base {
                     Some(base) => {
-                        let (left, right) = compared(expr, said(base, scope)?, said(when, scope)?)?;
+                        let (left, right) = equal(expr, said(base, scope)?, said(when, scope)?)?;
                         format!("{} = {}", left.sql, right.sql)
                     }
                     None => judged(when, scope)?,
@@ -316,8 +368,8 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
         Expr::Collate(inner, collation) => {
             let part = said(inner, scope)?;
             match collation.to_ascii_lowercase().as_str() {
-                "nocase" if part.sort == Sort::Text => Ok(Said { nocase: true, ..part }),
-                "binary" => Ok(Said { nocase: false, ..part }),
+                "nocase" if part.sort == Sort::Text => Ok(Said { nocase: true, collated: 2, ..part }),
+                "binary" => Ok(Said { nocase: false, collated: 2, ..part }),
                 _ => Err(no(expr)),
             }
         }
@@ -354,7 +406,7 @@ fn named(written: &str, scope: Scope) -> Option<Said> {
     let name = unquoted(written);
     let known = scope.columns.iter().find(|known| known.name.eq_ignore_ascii_case(&name));
     if let Some(known) = known {
-        return Some(known.said(None));
+        return (!known.gone).then(|| known.said(None));
     }
     match name.to_ascii_lowercase().as_str() {
         word @ ("true" | "false") => Some(Said::new(word, Sort::Bool)),
@@ -370,9 +422,12 @@ fn unary(expr: &Expr, operator: &UnaryOperator, inner: &Expr, scope: Scope) -> O
         UnaryOperator::Negative => {
             let part = number(inner, scope)?;
             let literal = part.literal.map(|digits| format!("-{digits}"));
-            Ok(Said { sql: format!("-{}", part.sql), literal, ..part })
+            // two of them would begin a comment
+            let sql =
+                if part.sql.starts_with('-') { format!("-({})", part.sql) } else { format!("-{}", part.sql) };
+            Ok(Said { sql, literal, affine: false, ..part })
         }
-        UnaryOperator::Positive => said(inner, scope),
+        UnaryOperator::Positive => Ok(Said { affine: false, ..said(inner, scope)? }),
         UnaryOperator::BitwiseNot => Err(no(expr)),
     }
 }
@@ -384,28 +439,36 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
         Ok(Said::new(format!("({left}) {word} ({right})"), Sort::Bool))
     };
     let compares = |word: &str| {
-        let (left, right) = compared(expr, said(left, scope)?, said(right, scope)?)?;
+        let (left, right) = equal(expr, said(left, scope)?, said(right, scope)?)?;
         Ok(Said::new(format!("{} {word} {}", left.sql, right.sql), Sort::Bool))
     };
-    let orders = |word: &str| {
-        let (left, right) = compared(expr, said(left, scope)?, said(right, scope)?)?;
-        Ok(Said::new(format!("{} {word} {}", ordered(left).sql, right.sql), Sort::Bool))
+    let orders = |word: &'static str| {
+        let (left, word, right) = sides(expr, said(left, scope)?, word, said(right, scope)?)?;
+        Ok(Said::new(format!("{left} {word} {right}"), Sort::Bool))
     };
     let counts = |word: &str| {
-        let (left, right) = (number(left, scope)?, number(right, scope)?);
+        let (mut left, mut right) = (number(left, scope)?, number(right, scope)?);
         let sort = match (left.sort, right.sort) {
             (Sort::Whole, Sort::Whole) => Sort::Whole,
             _ => Sort::Number,
         };
-        let right_real = right.real;
+        let real = left.real || right.real;
+        if matches!(word, "+" | "-" | "*") {
+            // SQLite counts in 64 bits, and with floats where one of them is no whole number
+            let wide = match sort {
+                Sort::Whole if left.narrow || right.narrow => "::bigint",
+                Sort::Whole => "",
+                _ => "::double precision",
+            };
+            let side = if left.literal.is_some() { &mut right } else { &mut left };
+            side.sql.push_str(wide);
+        }
         // SQLite divides by zero and gets NULL
+        let is_zero = |digits: &str| digits.parse::<f64>().is_ok_and(|number| number == 0.0);
         let right = match word {
-            "/" | "%" if right.literal.as_deref().is_none_or(|digits| digits == "0") => {
-                format!("nullif({}, 0)", right.sql)
-            }
+            "/" | "%" if right.literal.as_deref().is_none_or(is_zero) => format!("nullif({}, 0)", right.sql),
             _ => right.sql,
         };
-        let real = left.real || right_real;
         if matches!(word, "/" | "%") && sort != Sort::Whole {
             // SQLite keeps whole numbers apart in a column of decimals, and divides them as such
             if word == "%" || !real {
@@ -427,12 +490,17 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
         Operator::GreaterEquals => orders(">="),
         Operator::Is | Operator::IsNot => {
             let not = matches!(operator, Operator::IsNot);
+            let is_word = matches!(right, Expr::Id(_) | Expr::Name(_));
             let right = said(right, scope)?;
             if right.sort == Sort::Null {
                 let word = if not { "is not null" } else { "is null" };
-                return Ok(Said::new(format!("{} {word}", said(left, scope)?.sql), Sort::Bool));
+                return Ok(Said::new(format!("{} {word}", said(left, scope)?.side().sql), Sort::Bool));
             }
-            let (left, right) = compared(expr, said(left, scope)?, right)?;
+            if is_word && matches!(right.sql.as_str(), "true" | "false") {
+                let word = if not { "is not" } else { "is" };
+                return Ok(Said::new(format!("({}) {word} {}", judged(left, scope)?, right.sql), Sort::Bool));
+            }
+            let (left, right) = equal(expr, said(left, scope)?, right)?;
             let word = if not { "is distinct from" } else { "is not distinct from" };
             Ok(Said::new(format!("{} {word} {}", left.sql, right.sql), Sort::Bool))
         }
@@ -469,6 +537,10 @@ mod tests {
             epoch: None,
             local: false,
             times: false,
+            affine: true,
+            narrow: false,
+            computed: false,
+            gone: false,
         };
         vec![
             known("n", Sort::Whole, false),

@@ -4,6 +4,9 @@ use super::expression::{Outcome, Said, Scope, Sort, judged, no, number, said, te
 use super::sides::alike;
 use sqlite3_parser::ast::Expr;
 
+/// What is written several times may be so long.
+const LONG: usize = 10_000;
+
 /// A call.
 pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outcome {
     let texts = |word: &str, sort: Sort| {
@@ -32,9 +35,11 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         // the server rounds decimals as SQLite does, floats to the even neighbour
         ("round", [what, rest @ ..]) if rest.len() <= 1 && scope.within.is_some() => {
             let part = number(what, scope)?;
-            let digits = match rest.first() {
-                Some(digits) => format!(", ({})::int", number(digits, scope)?.sql),
+            let digits = match rest.first().map(|digits| digits.is_integer()) {
+                Some(Some(digits)) if digits >= 0 => format!(", {digits}"),
                 None => String::new(),
+                // fewer than none are none there, and tens here
+                Some(_) => return Err(no(expr)),
             };
             let sql = format!("round(({})::numeric{digits})::double precision", part.sql);
             Ok(Said { real: true, ..Said::new(sql, Sort::Number) })
@@ -54,8 +59,13 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         // NULL where one of them is NULL, which the server passes over
         ("min" | "max", [_, _, ..]) => {
             let parts = args.iter().map(|arg| said(arg, scope)).collect::<Result<Vec<_>, _>>()?;
+            let is_folded = parts.iter().any(|part| part.nocase);
             let (list, one) = alike(expr, parts)?;
-            if one.nocase
+            // each part is written twice
+            if list.iter().map(String::len).sum::<usize>() > LONG {
+                return Err(no(expr));
+            }
+            if is_folded
                 || !matches!(one.sort, Sort::Whole | Sort::Number | Sort::Moment | Sort::Day | Sort::Text)
             {
                 return Err(no(expr));
@@ -70,7 +80,8 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         }
         ("nullif", [a, b]) => {
             let (a, b) = (said(a, scope)?, said(b, scope)?);
-            match a.sort == b.sort && a.sort != Sort::Json {
+            let is_plain = !a.nocase && !b.nocase && !matches!(a.sort, Sort::Json | Sort::Mixed);
+            match a.sort == b.sort && is_plain {
                 true => Ok(Said::new(format!("nullif({}, {})", a.sql, b.sql), a.sort)),
                 false => Err(no(expr)),
             }
@@ -96,7 +107,9 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         ("hex", [one]) => {
             let part = said(one, scope)?;
             match part.sort {
-                Sort::Bytes => Ok(Said::new(format!("upper(encode({}, 'hex'))", part.sql), Sort::Text)),
+                Sort::Bytes => {
+                    Ok(Said::new(format!("coalesce(upper(encode({}, 'hex')), '')", part.sql), Sort::Text))
+                }
                 _ => Err(no(expr)),
             }
         }
@@ -115,7 +128,9 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         ("json_valid", [one]) => {
             let part = said(one, scope)?;
             match part.sort {
-                Sort::Json => Ok(Said::new(format!("({} is null) is not null", part.sql), Sort::Bool)),
+                Sort::Json => {
+                    Ok(Said::new(format!("(case when {} is not null then true end)", part.sql), Sort::Bool))
+                }
                 _ => Err(no(expr)),
             }
         }

@@ -5,7 +5,7 @@
 
 use sqlite3_parser::ast::{
     Cmd, ColumnConstraint, CreateTableBody, DeferSubclause, Expr, ForeignKeyClause, IndexedColumn,
-    InitDeferredPred, RefAct, RefArg, SortOrder, SortedColumn, Stmt, TableConstraint,
+    InitDeferredPred, RefAct, RefArg, ResolveType, SortOrder, SortedColumn, Stmt, TableConstraint,
 };
 use sqlite3_parser::lexer::sql::Parser;
 use sqlite3_parser::{Bump, FallibleIterator};
@@ -22,6 +22,8 @@ pub struct Written {
     pub references: Vec<WrittenReference>,
     /// The ids of rows that are gone are not given again.
     pub autoincrement: bool,
+    /// What happens to a row that breaks a rule, where that is no error: the rule, and what.
+    pub conflicts: Vec<(String, String)>,
 }
 
 /// A column as it is written.
@@ -74,6 +76,20 @@ pub struct WrittenPart {
     pub collation: Option<String>,
     /// Largest first.
     pub descending: bool,
+}
+
+impl Written {
+    /// Keeps what is no error.
+    fn conflict(&mut self, of: &str, how: Option<ResolveType>) {
+        let how = match how {
+            Some(ResolveType::Ignore) => "on conflict ignore",
+            Some(ResolveType::Replace) => "on conflict replace",
+            Some(ResolveType::Fail) => "on conflict fail",
+            Some(ResolveType::Rollback) => "on conflict rollback",
+            None | Some(ResolveType::Abort) => return,
+        };
+        self.conflicts.push((of.to_owned(), how.to_owned()));
+    }
 }
 
 /// What `read` makes of the only statement of a text; none where it is no such statement.
@@ -136,6 +152,12 @@ pub fn table(sql: &str) -> Option<Written> {
                 written.columns.push(column);
             }
             for named in constraints.iter().flat_map(|list| list.iter()) {
+                let conflict = match &named.constraint {
+                    TableConstraint::PrimaryKey { conflict_clause, .. }
+                    | TableConstraint::Unique { conflict_clause, .. } => *conflict_clause,
+                    _ => None,
+                };
+                written.conflict("a key", conflict);
                 match &named.constraint {
                     TableConstraint::Check(check, _) => {
                         written
@@ -164,6 +186,13 @@ fn of_column(
     column: &mut WrittenColumn,
     written: &mut Written,
 ) {
+    let conflict = match constraint {
+        ColumnConstraint::PrimaryKey { conflict_clause, .. }
+        | ColumnConstraint::NotNull { conflict_clause, .. }
+        | ColumnConstraint::Unique(conflict_clause) => *conflict_clause,
+        _ => None,
+    };
+    written.conflict(&own, conflict);
     match constraint {
         ColumnConstraint::Default(default) => column.default = Some(default.to_string()),
         ColumnConstraint::Generated { expr, .. } => column.generated = Some(expr.to_string()),

@@ -4,7 +4,7 @@ use super::expression::{Said, Scope, judged};
 use super::grammar::unquoted;
 use super::levels::{Catalogue, Level, Placed, Relation};
 use super::queries::select;
-use super::sides::compared;
+use super::sides::equal;
 use sqlite3_parser::ast::{As, FromClause, JoinConstraint, JoinOperator, JoinType, SelectTable};
 use targets::db::quote;
 
@@ -26,11 +26,31 @@ fn joined(
 ) -> Result<(Vec<Placed>, String), String> {
     let Some(first) = clause.select else { return Err("it reads nothing".to_owned()) };
     let (mut placed, mut sql) = table(first, n, catalogue, outer)?;
+    let hides = |tables: &[Placed]| {
+        let mut level = outer;
+        while let Some(one) = level {
+            let of_other = |inner: &Placed| {
+                one.tables.iter().find(|known| known.spoken == inner.spoken && known.alias != inner.alias)
+            };
+            if let Some(hidden) = tables.iter().find_map(of_other) {
+                return Err(format!("a table inside of it is named {}, too", hidden.spoken));
+            }
+            level = one.outer;
+        }
+        Ok(())
+    };
+    hides(&placed)?;
     for join in clause.joins.iter().flatten() {
         let (mut right, written) = table(&join.table, n + placed.len(), catalogue, outer)?;
+        // two names of the source may have become one
+        let spoken_twice = |one: &Placed| placed.iter().any(|known| known.spoken == one.spoken);
+        if let Some(twice) = right.iter().find(|one| spoken_twice(one)) {
+            return Err(format!("two tables of it are named {}", twice.spoken));
+        }
         if let Some(twice) = right.iter().find(|one| placed.iter().any(|known| known.alias == one.alias)) {
             return Err(format!("two tables of it are named `{}`", twice.alias));
         }
+        hides(&right)?;
         let kind = match join.operator {
             JoinOperator::Comma | JoinOperator::TypedJoin(None) => JoinType::INNER,
             JoinOperator::TypedJoin(Some(kind)) => kind,
@@ -102,7 +122,7 @@ fn table(
             let made = select(inner, catalogue, None)?;
             let alias = named(alias.as_ref()).unwrap_or_else(|| format!("query_{n}"));
             let sql = format!("({}) as {}", made.sql, quote(&alias));
-            let relation = Relation { columns: made.columns, ..Relation::default() };
+            let relation = Relation { columns: made.columns, is_query: true, ..Relation::default() };
             Ok((vec![Placed::new(&alias, quote(&alias), relation)], sql))
         }
         SelectTable::Sub(inner, None) => {
@@ -131,6 +151,6 @@ fn both(name: &str, left: &[Placed], right: &[Placed]) -> Result<String, String>
     let find = |side: &[Placed]| -> Option<Said> { side.iter().find_map(|table| table.column(name)) };
     let missing = || format!("`{name}` is not on both sides of a join");
     let (a, b) = (find(left).ok_or_else(missing)?, find(right).ok_or_else(missing)?);
-    let (a, b) = compared(&name, a, b)?;
+    let (a, b) = equal(&name, a, b)?;
     Ok(format!("{} = {}", a.sql, b.sql))
 }

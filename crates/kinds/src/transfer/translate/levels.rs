@@ -3,11 +3,13 @@
 use super::expression::{Known, Outcome, Said, Scope, Sort, Within, no, said};
 use super::grammar::unquoted;
 use super::queries::{Query, select};
-use super::sides::compared;
+use super::sides::equal;
 use super::{aggregates, moments};
 use crate::transfer::options::Names;
 use sqlite3_parser::ast::{Expr, QualifiedName, Select};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use targets::db::quote;
 
 /// What can be read: a table, a view or a query with a name.
@@ -23,6 +25,12 @@ pub struct Relation {
     pub key: Vec<String>,
     /// The column that is the rowid, by its name in the source.
     pub rowid: Option<String>,
+    /// It is a query, of which a column may have no name of its own.
+    pub is_query: bool,
+    /// The columns that must be given a value, by their names in the target.
+    pub required: Vec<String>,
+    /// It has checks.
+    pub checked: bool,
 }
 
 /// All that can be read, by its name in the source in lower case; what is not carried has the reason.
@@ -32,6 +40,8 @@ pub struct Catalogue {
     pub relations: BTreeMap<String, Relation>,
     /// How names are spelled.
     pub names: Names,
+    /// How many parts may still be translated: what is nested deeply takes twice as many on each level.
+    pub left: Arc<AtomicUsize>,
 }
 
 impl Catalogue {
@@ -45,6 +55,10 @@ impl Catalogue {
             .get(&own.to_lowercase())
             .ok_or_else(|| format!("it reads `{own}`, which is not carried"))
     }
+}
+
+fn is_rowid(name: &str) -> bool {
+    ["rowid", "_rowid_", "oid"].iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// A table in its place in a query.
@@ -73,18 +87,20 @@ impl Placed {
 
     /// Its columns, but for those that another table shows.
     pub(super) fn shown(&self) -> impl Iterator<Item = &Known> {
-        self.relation.columns.iter().filter(|known| !self.merged.contains(&known.name.to_ascii_lowercase()))
+        let is_merged = |known: &Known| self.merged.contains(&known.name.to_ascii_lowercase());
+        self.relation.columns.iter().filter(move |known| !known.gone && !is_merged(known))
     }
 
     /// A column of this name.
-    pub(super) fn column(&self, name: &str) -> Option<Said> {
+    pub(super) fn known(&self, name: &str) -> Option<&Known> {
         let by =
             |name: &str| self.relation.columns.iter().find(|known| known.name.eq_ignore_ascii_case(name));
-        let known = by(name).or_else(|| {
-            let is_rowid = ["rowid", "_rowid_", "oid"].iter().any(|word| word.eq_ignore_ascii_case(name));
-            self.relation.rowid.as_deref().filter(|_| is_rowid).and_then(by)
-        });
-        known.map(|known| known.said(Some(&self.spoken)))
+        by(name).or_else(|| self.relation.rowid.as_deref().filter(|_| is_rowid(name)).and_then(by))
+    }
+
+    /// The same as a part.
+    pub(super) fn column(&self, name: &str) -> Option<Said> {
+        self.known(name).filter(|known| !known.gone).map(|known| known.said(Some(&self.spoken)))
     }
 
     /// Whether rows that are the same in these columns are one row.
@@ -112,20 +128,37 @@ impl<'a> Level<'a> {
         Self { catalogue, tables, given: &[], keys: None, outer }
     }
 
-    /// A column of a table of this query or of one around it.
-    pub(super) fn column(&self, table: Option<&str>, name: &str) -> Option<Outcome> {
-        let mut found: Option<(&Placed, Said)> = None;
+    /// Which column of its own tables is meant; an error where several may be.
+    pub(super) fn meant(
+        &self,
+        table: Option<&str>,
+        name: &str,
+    ) -> Result<Option<(&'a Placed, &'a Known)>, String> {
+        let mut found = None;
         for placed in self.tables {
             let meant = match table {
                 Some(table) => placed.alias == table.to_lowercase(),
                 None => !placed.is_aside && !placed.merged.contains(&name.to_ascii_lowercase()),
             };
-            let Some(column) = placed.column(name).filter(|_| meant) else { continue };
-            if found.replace((placed, column)).is_some() {
-                return Some(Err(format!("`{name}` may be a column of several tables")));
+            let Some(known) = placed.known(name).filter(|_| meant) else { continue };
+            if found.replace((placed, known)).is_some() {
+                return Err(format!("`{name}` may be a column of several tables"));
             }
         }
-        if let Some((placed, column)) = found {
+        Ok(found)
+    }
+
+    /// A column of a table of this query or of one around it.
+    pub(super) fn column(&self, table: Option<&str>, name: &str) -> Option<Outcome> {
+        let found = match self.meant(table, name) {
+            Ok(found) => found,
+            Err(why) => return Some(Err(why)),
+        };
+        if let Some((placed, known)) = found {
+            if known.gone {
+                return Some(Err(format!("the column `{name}` is not carried")));
+            }
+            let column = known.said(Some(&placed.spoken));
             let one = |keys: &[String]| keys.contains(&column.sql) || placed.is_told_by(keys);
             return Some(match self.keys {
                 Some(keys) if !placed.is_aside && !one(keys) => {
@@ -141,6 +174,26 @@ impl<'a> Level<'a> {
         self.outer.and_then(|outer| outer.column(table, name))
     }
 
+    /// A name in double quotes that nothing has is a text in SQLite; here only where nothing can have it.
+    fn word(&self, written: &str) -> Option<Outcome> {
+        let name = unquoted(written);
+        if let Some(column) = self.column(None, &name) {
+            return Some(column);
+        }
+        let mut level = Some(self);
+        while let Some(one) = level {
+            let hidden = one
+                .tables
+                .iter()
+                .any(|placed| !placed.is_aside && (placed.relation.is_query || is_rowid(&name)));
+            if written.starts_with('"') && hidden {
+                return Some(Err(format!("what `\"{name}\"` means is not certain")));
+            }
+            level = one.outer;
+        }
+        None
+    }
+
     fn query(&self, inner: &Select) -> Result<Query, String> {
         select(inner, self.catalogue, Some(self))
     }
@@ -148,6 +201,13 @@ impl<'a> Level<'a> {
 
 impl Within for Level<'_> {
     fn own(&self, expr: &Expr) -> Option<Outcome> {
+        let spent = self
+            .catalogue
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if spent.is_err() {
+            return Some(Err("it is nested too deeply".to_owned()));
+        }
         let rows = Level { keys: None, ..*self };
         if let Some(keys) = self.keys.filter(|_| !matches!(expr, Expr::Literal(_)))
             && let Ok(part) = said(expr, Scope::within(&rows))
@@ -156,8 +216,8 @@ impl Within for Level<'_> {
             return Some(Ok(part));
         }
         match expr {
-            Expr::Id(id) => self.column(None, &unquoted(id.0)),
-            Expr::Name(name) => self.column(None, &unquoted(name.0)),
+            Expr::Id(id) => self.word(id.0),
+            Expr::Name(name) => self.word(name.0),
             Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
                 let (table, name) = (unquoted(table.0), unquoted(name.0));
                 let missing = || Err(format!("`{table}.{name}` is not carried"));
@@ -181,7 +241,8 @@ impl Within for Level<'_> {
                             true => format!("({})", query.sql),
                             false => format!("(select * from ({}) as first limit 1)", query.sql),
                         };
-                        Ok(Said { nocase: one.nocase, real: one.real, ..Said::new(sql, one.sort) })
+                        let (affine, narrow, local) = (one.affine, one.narrow, one.local);
+                        Ok(Said { affine, narrow, local, real: one.real, ..Said::new(sql, one.sort) })
                     }
                     _ => Err(no(expr)),
                 }))
@@ -192,7 +253,7 @@ impl Within for Level<'_> {
             Expr::InSelect { lhs, not, rhs } => Some(self.query(rhs).and_then(|query| {
                 let [one] = query.columns.as_slice() else { return Err(no(expr)) };
                 let (left, right) = (said(lhs, Scope::within(self))?, one.said(None));
-                let (a, b) = compared(expr, left.clone(), right.clone())?;
+                let (a, b) = equal(expr, left.clone(), right.clone())?;
                 // the column of a query cannot be put into other words
                 if a.sql != left.sql || b.sql != right.sql {
                     return Err(no(expr));

@@ -12,6 +12,7 @@ mod joins;
 mod levels;
 mod moments;
 mod patterns;
+mod programs;
 mod queries;
 pub mod sides;
 pub mod triggers;

@@ -62,6 +62,9 @@ fn seconds(at: &str) -> String {
 }
 
 fn formatted(format: &str, at: &str) -> Option<Said> {
+    // milliseconds are rounded there, and cut here
+    let rounded = format!("({at} + interval '0.0005 seconds')");
+    let at = if format.contains("%f") { &rounded } else { at };
     if format == "%s" {
         let whole = seconds(at);
         return Some(Said {

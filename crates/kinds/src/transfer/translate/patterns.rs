@@ -46,8 +46,16 @@ fn globbed(pattern: &str) -> Option<String> {
             '*' => out.push_str(".*"),
             '?' => out.push('.'),
             '[' => {
-                let set: String = letters.by_ref().take_while(|letter| *letter != ']').collect();
+                let rest = letters.as_str();
+                let set = rest[..rest.find(']')?].to_owned();
+                letters = rest[set.len() + 1..].chars();
                 let (not, set) = set.strip_prefix('^').map_or(("", set.as_str()), |set| ("^", set));
+                // from a letter back to an earlier one: nothing there, an error here
+                let bytes = set.as_bytes();
+                let is_back = bytes.windows(3).any(|three| three[1] == b'-' && three[0] >= three[2]);
+                if is_back || set.starts_with('-') || set.ends_with('-') {
+                    return None;
+                }
                 let plain = |letter: char| letter.is_ascii_alphanumeric() || " -_@.".contains(letter);
                 if set.is_empty() || !set.chars().all(plain) {
                     return None;

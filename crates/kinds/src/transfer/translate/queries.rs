@@ -5,11 +5,12 @@ use super::grammar::unquoted;
 use super::levels::{Catalogue, Level, Placed, Relation};
 use super::sides::{alike, lowered};
 use super::{aggregates, joins};
-use crate::transfer::naming::spelled;
+use crate::transfer::naming::{Taken, spelled};
 use sqlite3_parser::ast::{
     As, CommonTableExpr, CompoundOperator, Distinctness, Expr, IndexedColumn, Limit, NullsOrder, OneSelect,
     ResultColumn, Select, SortOrder, SortedColumn, With,
 };
+use std::collections::BTreeSet;
 use targets::db::quote;
 
 /// A translated query.
@@ -40,7 +41,8 @@ pub fn select(select: &Select, catalogue: &Catalogue, outer: Option<&Level>) -> 
         return Ok(Query { sql: format!("{with}{}{limit}", query.sql), is_one, ..query });
     }
     let first = one(&select.body.select, &[], &own, outer)?;
-    let (mut sql, mut columns) = (first.sql, first.columns);
+    let mut columns = first.columns.clone();
+    let mut sides = vec![(first, "")];
     for compound in compounds {
         let word = match compound.operator {
             CompoundOperator::Union => "union",
@@ -53,9 +55,11 @@ pub fn select(select: &Select, catalogue: &Catalogue, outer: Option<&Level>) -> 
             return Err(format!("the sides of a `{word}` have other columns"));
         }
         for (column, right) in columns.iter_mut().zip(&other.columns) {
-            use Sort::{Json, Null, Number, Whole};
+            use Sort::{Json, Mixed, Null, Number, Whole};
             column.sort = match (column.sort, right.sort) {
-                (Json, _) | (_, Json) if word != "union all" => return Err(apart(word, column)),
+                (Json | Mixed, _) | (_, Json | Mixed) if word != "union all" => {
+                    return Err(apart(word, column));
+                }
                 (a, b) if a == b => a,
                 (Null, b) => b,
                 (a, Null) => a,
@@ -69,9 +73,17 @@ pub fn select(select: &Select, catalogue: &Catalogue, outer: Option<&Level>) -> 
             column.epoch = column.epoch.filter(|_| column.epoch == right.epoch);
             column.times &= right.times;
             column.nocase |= right.nocase;
+            column.local |= right.local;
+            column.affine &= right.affine;
+            column.narrow |= right.narrow;
         }
+        sides.push((other, word));
+    }
+    let mut sql = String::new();
+    for (side, word) in &sides {
+        let side = typed(side, &columns)?;
         // one after the other: the server would do `intersect` first
-        sql = format!("({sql}) {word} ({})", other.sql);
+        sql = if word.is_empty() { side } else { format!("({sql}) {word} ({side})") };
     }
     if order.is_empty() {
         return Ok(Query { sql: format!("{with}{sql}{limit}"), columns, is_one: is_first });
@@ -88,29 +100,120 @@ fn apart(word: &str, column: &Known) -> String {
     format!("the sides of a `{word}` hold different things in `{}`", column.name)
 }
 
+/// A query in which NULL is of the type that the column has elsewhere.
+fn typed(query: &Query, columns: &[Known]) -> Result<String, String> {
+    let is_typed = |(own, whole): (&Known, &Known)| own.sort != Sort::Null || whole.sort == Sort::Null;
+    if query.columns.iter().zip(columns).all(is_typed) {
+        return Ok(query.sql.clone());
+    }
+    let each = query.columns.iter().zip(columns).enumerate().map(|(n, (own, whole))| {
+        let name = format!("c{}", n + 1);
+        match own.sort {
+            Sort::Null => null_of(whole.sort).map(|typ| format!("{name}::{typ} as {}", quote(&whole.target))),
+            _ => Ok(format!("{name} as {}", quote(&whole.target))),
+        }
+    });
+    cast(query, each.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// A query with its columns in other words, in which they are named `c1`, `c2` and so on.
+fn cast(query: &Query, each: Vec<String>) -> Result<String, String> {
+    let names: Vec<String> = (1..=query.columns.len()).map(|n| format!("c{n}")).collect();
+    Ok(format!("select {} from ({}) as side ({})", each.join(", "), query.sql, names.join(", ")))
+}
+
+/// The type of a NULL of some sort.
+pub(super) fn null_of(sort: Sort) -> Result<&'static str, String> {
+    Ok(match sort {
+        Sort::Bool => "boolean",
+        Sort::Whole => "bigint",
+        Sort::Number => "double precision",
+        Sort::Text | Sort::Null => "text",
+        Sort::Bytes => "bytea",
+        Sort::Moment => "timestamptz",
+        Sort::Day => "date",
+        Sort::Clock => "time",
+        Sort::Uuid => "uuid",
+        Sort::Json => "jsonb",
+        Sort::Mixed => return Err("a NULL stands for values of several kinds".to_owned()),
+    })
+}
+
+/// What a query begins with that goes on with itself: its columns in the widest types, as the server wants it.
+fn widened(query: &Query) -> Result<String, String> {
+    let each = query.columns.iter().enumerate().map(|(n, known)| {
+        let (name, own) = (format!("c{}", n + 1), quote(&known.target));
+        Ok(match known.sort {
+            Sort::Null => return Err(format!("what `{}` begins with says nothing of its type", known.name)),
+            Sort::Whole => format!("{name}::bigint as {own}"),
+            Sort::Number => format!("{name}::double precision as {own}"),
+            Sort::Text => format!("{name}::text as {own}"),
+            _ => format!("{name} as {own}"),
+        })
+    });
+    cast(query, each.collect::<Result<Vec<_>, String>>()?)
+}
+
 /// The queries that are named before.
 fn with(with: &With, catalogue: &mut Catalogue, outer: Option<&Level>) -> Result<String, String> {
     let mut all = Vec::new();
+    let mut is_recursive = false;
+    // a table of the same name is hidden, even before the query is said
+    for table in with.ctes {
+        catalogue.relations.remove(&unquoted(table.tbl_name.0).to_lowercase());
+    }
     for table in with.ctes {
         let name = unquoted(table.tbl_name.0);
         let named = |columns: Vec<Known>| Relation {
             sql: quote(&name),
             short: name.clone(),
             columns: renamed(columns, table.columns),
+            is_query: true,
             ..Relation::default()
         };
-        if with.recursive && !table.select.body.compounds.as_deref().unwrap_or_default().is_empty() {
-            // what it begins with says what its columns are
-            let first = one(&table.select.body.select, &[], catalogue, outer)?;
-            catalogue.relations.insert(name.to_lowercase(), named(first.columns));
-        }
-        let made = select(table.select, catalogue, outer)?;
+        let made = match select(table.select, catalogue, outer) {
+            Ok(made) => made,
+            // perhaps it reads itself
+            Err(why) => {
+                let body = &table.select.body;
+                let [next] = body.compounds.as_deref().unwrap_or_default() else { return Err(why) };
+                let word = match next.operator {
+                    CompoundOperator::Union => "union",
+                    CompoundOperator::UnionAll => "union all",
+                    _ => return Err(why),
+                };
+                if table.select.order_by.is_some()
+                    || table.select.limit.is_some()
+                    || table.select.with.is_some()
+                {
+                    return Err("a query that goes on with itself has an order or a limit".to_owned());
+                }
+                // what it begins with says what its columns are
+                let first = one(&body.select, &[], catalogue, outer)?;
+                let wide = |known: Known| Known { narrow: false, ..known };
+                let columns: Vec<Known> = first.columns.iter().cloned().map(wide).collect();
+                catalogue.relations.insert(name.to_lowercase(), named(columns.clone()));
+                let rest = one(&next.select, &[], catalogue, outer)?;
+                let fits = |(a, b): (&Known, &Known)| {
+                    let is_number = |known: &Known| matches!(known.sort, Sort::Whole | Sort::Number);
+                    let holds =
+                        a.sort == b.sort || b.sort == Sort::Null || a.sort == Sort::Number && is_number(b);
+                    holds && !(word == "union" && (a.nocase || a.sort == Sort::Mixed || a.sort == Sort::Json))
+                };
+                if columns.len() != rest.columns.len() || !columns.iter().zip(&rest.columns).all(fits) {
+                    return Err(format!("the sides of `{name}` hold different things"));
+                }
+                is_recursive = true;
+                let sql = format!("{} {word} {}", widened(&first)?, typed(&rest, &columns)?);
+                Query { sql, columns, is_one: false }
+            }
+        };
         let relation = named(made.columns);
         let list: Vec<String> = relation.columns.iter().map(|known| quote(&known.target)).collect();
         all.push(format!("{} ({}) as {}({})", quote(&name), list.join(", "), kept(table), made.sql));
         catalogue.relations.insert(name.to_lowercase(), relation);
     }
-    Ok(format!("with {}{} ", if with.recursive { "recursive " } else { "" }, all.join(", ")))
+    Ok(format!("with {}{} ", if is_recursive { "recursive " } else { "" }, all.join(", ")))
 }
 
 fn kept(table: &CommonTableExpr) -> &'static str {
@@ -147,7 +250,7 @@ fn limit(limit: &Limit) -> Result<String, String> {
 /// By what rows are put together.
 pub(super) fn key(expr: &Expr, scope: Scope) -> Result<String, String> {
     let part = said(expr, scope)?;
-    match part.nocase || part.sort == Sort::Json {
+    match part.nocase || matches!(part.sort, Sort::Json | Sort::Mixed) {
         true => Err(no(expr)),
         false => Ok(part.sql),
     }
@@ -158,7 +261,7 @@ pub(super) fn sorted(part: Said, how: &SortedColumn) -> Result<String, String> {
     let part = if part.nocase && part.sort == Sort::Text { lowered(part) } else { part };
     let collation = match part.sort {
         Sort::Text => " collate \"C\"",
-        Sort::Json => return Err(no(&how.expr)),
+        Sort::Json | Sort::Mixed => return Err(no(&how.expr)),
         _ => "",
     };
     let descending = how.order == Some(SortOrder::Desc);
@@ -186,9 +289,6 @@ fn order_of(order: &[SortedColumn], columns: &[Known]) -> Result<String, String>
             (None, Expr::Name(name)) => {
                 columns.iter().find(|known| known.name.eq_ignore_ascii_case(&unquoted(name.0)))
             }
-            (None, Expr::Qualified(_, name)) => {
-                columns.iter().find(|known| known.name.eq_ignore_ascii_case(&unquoted(name.0)))
-            }
             _ => None,
         };
         let part = known.ok_or_else(|| no(&one.expr))?.said(Some("q"));
@@ -199,9 +299,10 @@ fn order_of(order: &[SortedColumn], columns: &[Known]) -> Result<String, String>
 
 /// A column of a result.
 struct Given {
-    /// What a part that is no column is named.
     known: Known,
     said: Said,
+    /// It was given its name.
+    is_named: bool,
 }
 
 fn given(part: Said, name: String, target: String) -> Given {
@@ -214,8 +315,18 @@ fn given(part: Said, name: String, target: String) -> Given {
         epoch: None,
         local: part.local,
         times: false,
+        affine: part.affine,
+        narrow: part.narrow,
+        computed: false,
+        gone: false,
     };
-    Given { known, said: part }
+    Given { known, said: part, is_named: false }
+}
+
+/// What is given, by name: names that were given come first.
+fn by_names(all: &[Given]) -> Vec<(String, Said)> {
+    let (named, other): (Vec<&Given>, Vec<&Given>) = all.iter().partition(|given| given.is_named);
+    named.into_iter().chain(other).map(|given| (given.known.name.clone(), given.said.clone())).collect()
 }
 
 /// One `select` or `values`.
@@ -250,8 +361,7 @@ fn one(
         }
         false => results(columns.iter(), catalogue, &rows)?,
     };
-    let names: Vec<(String, Said)> =
-        plain.iter().map(|given| (given.known.name.clone(), given.said.clone())).collect();
+    let names: Vec<(String, Said)> = by_names(&plain);
     let named = Level { given: &names, ..rows };
     let mut sql = String::new();
     if let Some(condition) = where_clause {
@@ -259,22 +369,27 @@ fn one(
     }
     let mut keys = Vec::new();
     for expr in group_by.unwrap_or_default() {
-        keys.push(match expr.is_integer() {
+        let (expr, scope) = match expr.is_integer() {
             Some(n) => {
                 let column = usize::try_from(n - 1).ok().and_then(|n| columns.get(n));
                 let Some(ResultColumn::Expr(column, _)) = column else { return Err(no(expr)) };
-                key(column, Scope::within(&rows))?
+                (column, Scope::within(&rows))
             }
-            None => key(expr, Scope::within(&named))?,
-        });
+            None => (expr, Scope::within(&named)),
+        };
+        let part = said(expr, scope)?;
+        // what is the same for all rows would be taken for the number of a column
+        if part.literal.is_some() || part.sort == Sort::Null {
+            return Err(no(expr));
+        }
+        keys.push(key(expr, scope)?);
     }
     if !keys.is_empty() {
         sql.push_str(&format!(" group by {}", keys.join(", ")));
     }
     let level = Level { keys: is_grouped.then_some(keys.as_slice()), ..rows };
-    let all = results(columns.iter(), catalogue, &level)?;
-    let names: Vec<(String, Said)> =
-        all.iter().map(|given| (given.known.name.clone(), given.said.clone())).collect();
+    let mut all = results(columns.iter(), catalogue, &level)?;
+    let names: Vec<(String, Said)> = by_names(&all);
     let named = Level { given: &names, ..level };
     if let Some(condition) = having {
         sql.push_str(&format!(" having {}", judged(condition, Scope::within(&named))?));
@@ -282,13 +397,23 @@ fn one(
     for (n, window) in window_clause.unwrap_or_default().iter().enumerate() {
         let comma = if n == 0 { " window" } else { "," };
         let body = aggregates::window(&window.window, Scope::within(&level))?;
-        sql.push_str(&format!("{comma} {} as ({body})", quote(&unquoted(window.name.0))));
+        sql.push_str(&format!("{comma} {} as ({body})", quote(&unquoted(window.name.0).to_lowercase())));
     }
     let is_distinct = matches!(distinctness, Some(Distinctness::Distinct));
-    if is_distinct
-        && let Some(part) = all.iter().find(|given| given.said.nocase || given.said.sort == Sort::Json)
-    {
+    let is_vague = |given: &&Given| given.said.nocase || matches!(given.said.sort, Sort::Json | Sort::Mixed);
+    if let Some(part) = all.iter().find(is_vague).filter(|_| is_distinct) {
         return Err(format!("which rows are the same by `{}` is not certain", part.known.name));
+    }
+    let (mut taken, mut seen) = (Taken::default(), BTreeSet::new());
+    for given in &mut all {
+        // the first of a name is meant, and SQLite calls the others so
+        let own = given.known.name.to_lowercase();
+        if !seen.insert(own.clone()) {
+            let n = (1..).find(|n| seen.insert(format!("{own}:{n}"))).unwrap_or(1);
+            given.known.name = format!("{}:{n}", given.known.name);
+            given.known.target = format!("{}:{n}", given.known.target);
+        }
+        given.known.target = taken.name(&given.known.target).0;
     }
     let list: Vec<String> =
         all.iter().map(|given| format!("{} as {}", given.said.sql, quote(&given.known.target))).collect();
@@ -297,39 +422,50 @@ fn one(
     let word = if is_distinct { "select distinct" } else { "select" };
     let sql = format!("{word} {}{read}{sql}", list.join(", "));
     let is_one = is_grouped && keys.is_empty();
-    if order.is_empty() {
-        return Ok(Query { sql, columns, is_one });
-    }
-    if is_distinct {
-        let order = order_of(order, &columns)?;
-        return Ok(Query { sql: format!("select * from ({sql}) as q order by {order}"), columns, is_one });
-    }
-    let each = order.iter().map(|one| {
-        let bare = match &one.expr {
-            Expr::Collate(inner, _) => inner,
-            other => other,
+    let mut terms = Vec::new();
+    for one in order {
+        let (bare, collation) = match &one.expr {
+            Expr::Collate(inner, name) => (*inner, Some(name.to_ascii_lowercase())),
+            other => (other, None),
         };
         let by_name =
             |name: &str| names.iter().find(|(known, _)| known.eq_ignore_ascii_case(&unquoted(name)));
         let meant = match (bare.is_integer(), bare) {
             (Some(n), _) => {
-                Some(usize::try_from(n - 1).ok().and_then(|n| names.get(n)).ok_or_else(|| no(bare))?)
+                let given = usize::try_from(n - 1).ok().and_then(|n| all.get(n));
+                Some(given.ok_or_else(|| no(bare))?.said.clone())
             }
-            (None, Expr::Id(id)) => by_name(id.0),
-            (None, Expr::Name(name)) => by_name(name.0),
+            (None, Expr::Id(id)) => by_name(id.0).map(|(_, part)| part.clone()),
+            (None, Expr::Name(name)) => by_name(name.0).map(|(_, part)| part.clone()),
             _ => None,
         };
-        match meant {
-            Some((_, part)) => {
-                let nocase = part.nocase
-                    || matches!(&one.expr, Expr::Collate(_, name) if name.eq_ignore_ascii_case("nocase"));
-                sorted(Said { nocase, ..part.clone() }, one)
-            }
-            None => sorted(said(&one.expr, Scope::within(&named))?, one),
+        let part = match (meant, collation.as_deref()) {
+            (Some(part), None) => part,
+            (Some(part), Some("nocase")) => Said { nocase: true, ..part },
+            (Some(part), Some("binary")) => Said { nocase: false, ..part },
+            _ => said(&one.expr, Scope::within(&named))?,
+        };
+        // what is the same for all rows sorts nothing, and would be taken for the number of a column
+        if part.literal.is_some() || part.sort == Sort::Null {
+            continue;
         }
-    });
-    let order = each.collect::<Result<Vec<_>, _>>()?.join(", ");
-    Ok(Query { sql: format!("{sql} order by {order}"), columns, is_one })
+        let part = match is_distinct {
+            false => part,
+            true => {
+                let given =
+                    all.iter().find(|given| given.said.sql == part.sql).ok_or_else(|| no(&one.expr))?;
+                Said { sql: format!("q.{}", quote(&given.known.target)), ..part }
+            }
+        };
+        terms.push(sorted(part, one)?);
+    }
+    let order = terms.join(", ");
+    let sql = match (terms.is_empty(), is_distinct) {
+        (true, _) => sql,
+        (false, false) => format!("{sql} order by {order}"),
+        (false, true) => format!("select * from ({sql}) as q order by {order}"),
+    };
+    Ok(Query { sql, columns, is_one })
 }
 
 /// What is given, one column after the other.
@@ -364,16 +500,17 @@ fn results<'c, 'b: 'c>(
             ResultColumn::Expr(expr, alias) => {
                 let part = said(expr, Scope::within(level))?;
                 let own = match expr {
-                    Expr::Id(id) => Some(unquoted(id.0)),
-                    Expr::Name(name) | Expr::Qualified(_, name) | Expr::DoublyQualified(_, _, name) => {
-                        Some(unquoted(name.0))
+                    Expr::Id(id) => Some((None, unquoted(id.0))),
+                    Expr::Name(name) => Some((None, unquoted(name.0))),
+                    Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
+                        Some((Some(unquoted(table.0)), unquoted(name.0)))
                     }
                     _ => None,
                 };
-                let known = own.as_ref().and_then(|own| {
-                    let all = level.tables.iter().flat_map(|placed| &placed.relation.columns);
-                    all.into_iter().find(|known| known.name.eq_ignore_ascii_case(own))
-                });
+                let known = match &own {
+                    Some((table, name)) => level.meant(table.as_deref(), name)?.map(|(_, known)| known),
+                    None => None,
+                };
                 let (name, target) = match (alias, known) {
                     (Some(As::As(name) | As::Elided(name)), _) => {
                         let name = unquoted(name.0);
@@ -389,6 +526,7 @@ fn results<'c, 'b: 'c>(
                 let held = known.map(|known| (known.epoch, known.times));
                 let mut made = given(part, name, target);
                 (made.known.epoch, made.known.times) = held.unwrap_or_default();
+                made.is_named = alias.is_some();
                 all.push(made);
             }
         }

@@ -5,14 +5,49 @@ use super::expression::{Outcome, Said, Sort, no, string};
 use sqlite3_parser::ast::{Expr, Type as Named};
 use targets::db::civil;
 
+/// Both sides of `=` and the like.
+pub(super) fn equal(expr: &dyn std::fmt::Display, left: Said, right: Said) -> Result<(Said, Said), String> {
+    let (left, right) = compared(expr, left, right)?;
+    // a day alone is no text of a moment, and so equal to none
+    match left.sort == Sort::Moment && left.day != right.day {
+        true => Err(no(expr)),
+        false => Ok((left, right)),
+    }
+}
+
+/// Both sides of `<` and the like, and the word between them. A day alone is less than every text of that day.
+pub(super) fn sides(
+    expr: &dyn std::fmt::Display,
+    left: Said,
+    word: &'static str,
+    right: Said,
+) -> Result<(String, &'static str, String), String> {
+    let (left, right) = compared(expr, left, right)?;
+    let word = match (left.sort, left.day, right.day, word) {
+        (Sort::Moment, false, true, ">") => ">=",
+        (Sort::Moment, false, true, "<=") => "<",
+        (Sort::Moment, true, false, "<") => "<=",
+        (Sort::Moment, true, false, ">=") => ">",
+        _ => word,
+    };
+    Ok((ordered(left).sql, word, right.sql))
+}
+
 /// Both sides of a comparison in forms that PostgreSQL compares as SQLite does.
 pub(super) fn compared(
     expr: &dyn std::fmt::Display,
     left: Said,
     right: Said,
 ) -> Result<(Said, Said), String> {
-    use Sort::{Bool, Clock, Day, Moment, Null, Number, Text, Uuid, Whole};
-    let folded = left.nocase || right.nocase;
+    use Sort::{Bool, Clock, Day, Mixed, Moment, Null, Number, Text, Uuid, Whole};
+    let decides = if right.collated > left.collated { &right } else { &left };
+    let folded = decides.nocase;
+    // what a clock of another zone showed is another moment than the same text in UTC
+    let is_elsewhere = left.local && right.sort == Text || right.local && left.sort == Text;
+    if is_elsewhere || [left.sort, right.sort].contains(&Mixed) && left.sort != Null && right.sort != Null {
+        return Err(no(expr));
+    }
+    let (left, right) = (left.side(), right.side());
     let (left, right) = match (left.sort, right.sort) {
         (a, b) if a == b => (left, right),
         (Whole | Number, Whole | Number) | (_, Null) | (Null, _) => (left, right),
@@ -27,6 +62,9 @@ pub(super) fn compared(
             let (right, left) = flag(right, left);
             (left, right)
         }
+        // a text is read as a number only where a column or a cast says so
+        (Whole | Number, Text) if !left.affine => return Err(no(expr)),
+        (Text, Whole | Number) if !left.affine => return Err(no(expr)),
         (typed @ (Whole | Number | Moment | Day | Clock | Uuid), Text) => {
             let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
             (left, right)
@@ -85,9 +123,10 @@ pub(super) fn read_as(part: &Said, sort: Sort) -> Option<Said> {
             .map(|_| Said::new(format!("date {}", string(written)), Sort::Day)),
         Sort::Clock => super::super::convert::clock(written)
             .map(|_| Said::new(format!("time {}", string(written)), Sort::Clock)),
-        Sort::Moment => civil::read(written.as_bytes())
-            .filter(|told| !told.cut)
-            .map(|told| Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)),
+        Sort::Moment => civil::read(written.as_bytes()).filter(|told| !told.cut).map(|told| Said {
+            day: told.day,
+            ..Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)
+        }),
         Sort::Bool => truth(written).map(|flag| Said::new(flag.to_string(), Sort::Bool)),
         _ => None,
     }
@@ -95,7 +134,7 @@ pub(super) fn read_as(part: &Said, sort: Sort) -> Option<Said> {
 
 /// Parts that stand for one another, such as the results of a `case`, in one sort; and that sort, as a part without words.
 pub(super) fn alike(expr: &dyn std::fmt::Display, parts: Vec<Said>) -> Result<(Vec<String>, Said), String> {
-    use Sort::{Bool, Null, Number, Text, Whole};
+    use Sort::{Bool, Clock, Day, Moment, Null, Number, Text, Uuid, Whole};
     let sorts: Vec<Sort> = parts.iter().map(|part| part.sort).filter(|sort| *sort != Null).collect();
     let one = match sorts.iter().find(|sort| **sort != Text).or(sorts.first()) {
         None => Null,
@@ -106,7 +145,8 @@ pub(super) fn alike(expr: &dyn std::fmt::Display, parts: Vec<Said>) -> Result<(V
         Some(sort) => *sort,
     };
     let whole = Said {
-        nocase: parts.iter().any(|part| part.nocase),
+        local: parts.iter().any(|part| part.local),
+        narrow: parts.iter().any(|part| part.narrow),
         real: parts.iter().all(|part| part.real || part.sort == Null),
         ..Said::new("", one)
     };
@@ -114,7 +154,9 @@ pub(super) fn alike(expr: &dyn std::fmt::Display, parts: Vec<Said>) -> Result<(V
         (a, b) if a == b || a == Null => Ok(part.sql),
         (Bool, Whole | Number) => Ok(format!("({})::int", part.sql)),
         (Whole, Number) => Ok(part.sql),
-        (Text, sort) => read_as(&part, sort).map(|read| read.sql).ok_or_else(|| no(expr)),
+        (Text, sort @ (Moment | Day | Clock | Uuid)) if !whole.local => {
+            read_as(&part, sort).map(|read| read.sql).ok_or_else(|| no(expr))
+        }
         _ => Err(no(expr)),
     });
     Ok((each.collect::<Result<Vec<String>, String>>()?, whole))
@@ -131,19 +173,21 @@ pub(super) fn cast(expr: &Expr, part: Said, named: &Named) -> Outcome {
         () if has(&["real", "floa", "doub"]) => Number,
         () => return Err(no(expr)),
     };
+    let part = Said { affine: true, ..part };
+    let made = |sql: String, sort: Sort| Said { affine: true, ..Said::new(sql, sort) };
     match (part.sort, to) {
         (Null, _) => Ok(part),
         (Whole, Whole) | (Text, Text) => Ok(part),
-        (Bool, Whole) => Ok(Said::new(format!("({})::int", part.sql), Whole)),
-        (Number, Whole) => Ok(Said::new(format!("trunc({})::bigint", part.sql), Whole)),
-        (Text, Whole) => part.meaning(Whole).ok_or_else(|| no(expr)),
-        (Whole, Text) => Ok(Said::new(format!("({})::text", part.sql), Text)),
-        (Bool, Text) => Ok(Said::new(format!("({})::int::text", part.sql), Text)),
+        (Bool, Whole) => Ok(made(format!("({})::int", part.sql), Whole)),
+        (Number, Whole) => Ok(made(format!("trunc({})::bigint", part.sql), Whole)),
+        (Text, Whole) => part.meaning(Whole).map(|read| made(read.sql, Whole)).ok_or_else(|| no(expr)),
+        (Whole, Text) => Ok(made(format!("({})::text", part.sql), Text)),
+        (Bool, Text) => Ok(made(format!("({})::int::text", part.sql), Text)),
         (Whole | Number, Number) => {
-            Ok(Said { real: true, ..Said::new(format!("({})::double precision", part.sql), Number) })
+            Ok(Said { real: true, ..made(format!("({})::double precision", part.sql), Number) })
         }
         (Bool, Number) => {
-            Ok(Said { real: true, ..Said::new(format!("({})::int::double precision", part.sql), Number) })
+            Ok(Said { real: true, ..made(format!("({})::int::double precision", part.sql), Number) })
         }
         _ => Err(no(expr)),
     }

@@ -4,13 +4,17 @@ use super::expression::Sort;
 use super::grammar;
 use super::levels::{Catalogue, Relation};
 use super::queries::select;
-use crate::transfer::design::{Design, Left, NewView, Profiles, known};
+use crate::transfer::design::{Design, Left, NewColumn, NewView, Profiles, known};
 use crate::transfer::naming::{Taken, spelled};
 use crate::transfer::options::Options;
 use crate::transfer::profile::{Profile, Readings};
 use crate::transfer::source::{Other, Source};
 use sqlite3_parser::ast::Stmt;
+use std::sync::atomic::Ordering;
 use targets::db::{TableName, quote};
+
+/// A view may be of so many parts, each counted as often as it is looked at.
+pub(super) const PARTS: usize = 200_000;
 
 /// What can be read of the tables that arrive.
 pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options: &Options) -> Catalogue {
@@ -21,6 +25,13 @@ pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options:
         for known in &mut columns {
             let place = from.table.columns.iter().position(|column| column.name == known.name);
             let seen = place.and_then(|n| profiles.get(from.name())?.get(n));
+            // what the mapping makes of values, and collations that the server does not have
+            let own = options.column(from.name(), &known.name);
+            let is_mapped = own.is_some_and(|own| own.jq.is_some() || !own.values.is_empty());
+            let is_other = from.collation(&known.name).is_some_and(|collation| collation != "nocase");
+            if is_mapped || is_other {
+                known.sort = Sort::Mixed;
+            }
             known.times = known.sort == Sort::Text && seen.is_some_and(is_of_times);
         }
         let relation = Relation {
@@ -29,10 +40,23 @@ pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options:
             columns,
             key: table.key.clone(),
             rowid: from.rowid_column().map(|column| column.name.clone()),
+            is_query: false,
+            required: table
+                .columns
+                .iter()
+                .filter(|column| is_required(column))
+                .map(|column| column.name.clone())
+                .collect(),
+            checked: !table.checks.is_empty(),
         };
         all.relations.insert(table.source.to_lowercase(), relation);
     }
     all
+}
+
+/// Whether a row must bring a value for a column.
+fn is_required(column: &NewColumn) -> bool {
+    column.not_null && column.default.is_none() && !column.identity && column.generated.is_none()
 }
 
 /// Whether a column seems to hold times and nothing else; so, too, where it holds nothing yet.
@@ -62,6 +86,7 @@ pub fn translate(
                     sql: name.quoted(),
                     short: name.name.clone(),
                     columns: query.columns,
+                    is_query: true,
                     ..Relation::default()
                 };
                 catalogue.relations.insert(view.name.to_lowercase(), relation);
@@ -87,6 +112,7 @@ pub fn translate(
 
 /// One view: its query, its columns by the names that the source gives them.
 fn one(view: &Other, catalogue: &Catalogue) -> Result<super::queries::Query, String> {
+    catalogue.left.store(PARTS, Ordering::Relaxed);
     if view.columns.is_empty() {
         return Err("it is broken in the source: SQLite cannot read it either".to_owned());
     }
@@ -95,10 +121,16 @@ fn one(view: &Other, catalogue: &Catalogue) -> Result<super::queries::Query, Str
         _ => None,
     });
     let mut query = read.unwrap_or_else(|| Err("its statement cannot be read".to_owned()))?;
-    if query.columns.len() != view.columns.len() {
+    // `*` gives fewer columns where the mapping drops some
+    let mut names = view.columns.clone();
+    if query.columns.len() < names.len() {
+        let mut given = query.columns.iter().peekable();
+        names.retain(|name| given.next_if(|known| known.name == *name).is_some());
+    }
+    if query.columns.len() != names.len() {
         return Err("its columns are others than SQLite says".to_owned());
     }
-    for (known, name) in query.columns.iter_mut().zip(&view.columns) {
+    for (known, name) in query.columns.iter_mut().zip(&names) {
         if known.name != *name {
             known.target = spelled(name, catalogue.names);
             known.name.clone_from(name);
