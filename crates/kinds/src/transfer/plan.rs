@@ -77,6 +77,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
             (design, demands, findings)
         }
     };
+    findings.extend(refusals::of_keys(&source, options, first(&mut sessions)?)?);
     if existing && options.action != Action::Verify {
         findings.extend(refusals::of_encoding(target, options)?);
         findings.extend(refusals::of_owner(target, &design, &demands.release)?);
