@@ -3,6 +3,7 @@
 
 use super::carry::{Carrier, Span, select};
 use super::demands::{self, Ask};
+use super::refusals;
 use super::task::Twice;
 use super::twice;
 use engine::words::count;
@@ -93,11 +94,11 @@ pub fn ask(
         // what the source does not give is NULL there, where it has no default
         let has_default = |name: &&String| table.column(name).is_none_or(|column| column.default.is_some());
         let why = match missing.iter().any(has_default) {
-            true => Some("it is about columns that the target gives a default".to_owned()),
+            true => Some(refusals::FILLED.to_owned()),
             false => (rows > MOST).then(|| format!("of {} rows that would take long", count(rows))),
         };
         if let Some(why) = why {
-            findings.push(not_asked(table, &format!("the key `{}`", key.name), &why));
+            findings.push(refusals::not_asked(&table.name, &format!("the key `{}`", key.name), &why));
             continue;
         }
         let columns: Vec<usize> = given.iter().filter_map(|name| place(name)).collect();
@@ -123,18 +124,9 @@ pub fn exclusions(table: &Table, target: &mut dyn Facts) -> Result<Vec<Finding>>
     let one = |row: &Row| {
         let (name, defined) = (text(row, 0).unwrap_or_default(), text(row, 1).unwrap_or_default());
         let what = format!("the constraint `{name}`, {defined},");
-        not_asked(table, &what, "whether two rows exclude each other only the server can say")
+        refusals::not_asked(&table.name, &what, "whether two rows exclude each other only the server can say")
     };
     Ok(target.rows(&sql)?.iter().map(one).collect())
-}
-
-fn not_asked(table: &Table, what: &str, why: &str) -> Finding {
-    Finding::note(
-        "not_asked",
-        table.name.to_string(),
-        format!("{what} is not asked before the copy: {why}"),
-        "nothing, where the rows keep it: else the run ends at the first one that does not, names it, and can be resumed",
-    )
 }
 
 /// The keys of the rows of a table.

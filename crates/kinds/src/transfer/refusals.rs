@@ -10,7 +10,7 @@ use super::task::Carry;
 use engine::words::{either, of, rows};
 use engine::{Finding, Result};
 use std::time::Duration;
-use targets::db::{Bounds, Facts, Inspection, Section, Seen, Sql, Value};
+use targets::db::{Bounds, Facts, Inspection, Section, Seen, Sql, TableName, Value};
 
 /// What the target says against it.
 pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> Result<Vec<Finding>> {
@@ -204,6 +204,19 @@ pub fn of_encoding(target: &mut dyn Facts, options: &Options) -> Result<Vec<Find
         ));
     }
     Ok(found)
+}
+
+/// Why something is not asked that is about columns of which the source has nothing.
+pub const FILLED: &str = "it is about columns that the target gives a default";
+
+/// What the target demands of a table, and nobody can ask before the copy.
+pub fn not_asked(table: &TableName, what: &str, why: &str) -> Finding {
+    Finding::note(
+        "not_asked",
+        table.to_string(),
+        format!("{what} is not asked before the copy: {why}"),
+        "nothing, where the rows keep it: else the run ends at the first one that does not, names it, and can be resumed",
+    )
 }
 
 /// What does not arrive.
