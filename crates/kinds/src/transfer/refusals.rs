@@ -207,7 +207,7 @@ pub fn of_encoding(target: &mut dyn Facts, options: &Options) -> Result<Vec<Find
 }
 
 /// Why something is not asked that is about columns of which the source has nothing.
-pub const FILLED: &str = "it is about columns that the target gives a default";
+pub const FILLED: &str = "it is about columns that the target fills";
 
 /// What the target demands of a table, and nobody can ask before the copy.
 pub fn not_asked(table: &TableName, what: &str, why: &str) -> Finding {
