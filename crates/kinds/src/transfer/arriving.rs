@@ -146,10 +146,11 @@ impl<'a> Asking<'a> {
         if self.again && !carry.expects(Misfit::Duplicate) {
             return Ok((all, findings));
         }
-        let keys = match self.are_there {
-            true => target.schema()?.table(&table.name).map(twice::of_existing).unwrap_or_default(),
-            false => twice::of_new(table),
+        let there = match self.are_there {
+            true => target.schema()?.table(&table.name).cloned(),
+            false => None,
         };
+        let keys = there.as_ref().map_or_else(|| twice::of_new(table), twice::of_existing);
         let seen = self.looked.profiles.get(from.name()).map(Vec::as_slice).unwrap_or_default();
         let rows = self.looked.sizes.get(from.name()).map_or(0, |size| size.rows);
         for (name, columns) in keys {
@@ -163,9 +164,8 @@ impl<'a> Asking<'a> {
             all.extend(twice);
             findings.extend(told);
         }
-        let schema = if self.are_there { Some(target.schema()?) } else { None };
-        if let Some(there) = schema.as_ref().and_then(|schema| schema.table(&table.name)) {
-            let (twice, told) = expressed::ask(&self.ask(carry), there, rows, reader, target)?;
+        if let Some(there) = there {
+            let (twice, told) = expressed::ask(&self.ask(carry), &there, rows, reader, target)?;
             all.extend(twice);
             findings.extend(told);
         }

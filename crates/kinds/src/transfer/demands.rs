@@ -9,6 +9,7 @@ use super::domains::Domains;
 use super::existing::Demands;
 use super::machines::Machines;
 use super::options::Options;
+use super::refusals::{self, FILLED};
 use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
 use super::translate::expression::{Scope, condition};
@@ -187,9 +188,18 @@ pub fn ask(
     let (mut refused, mut findings) = (Vec::new(), Vec::new());
     for asked in checks {
         let place = |name: &String| carry.columns.iter().position(|column| column.target == *name);
-        let places: Option<Vec<usize>> = asked.columns.iter().map(place).collect();
-        // what the source does not give is the default of the target, which the target checks
-        let Some(columns) = places.filter(|columns| !columns.is_empty()) else { continue };
+        let columns: Vec<usize> = asked.columns.iter().filter_map(place).collect();
+        if columns.len() < asked.columns.len() || columns.is_empty() {
+            // of defaults alone the target takes care
+            if !columns.is_empty() {
+                findings.push(refusals::not_asked(
+                    &carry.name,
+                    &format!("the check `{}`", asked.name),
+                    FILLED,
+                ));
+            }
+            continue;
+        }
         let check = Check { asking, asked, columns: &columns };
         let mut bad = check.broken_by(source, target)?;
         if bad.len() > MOST {

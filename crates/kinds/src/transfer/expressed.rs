@@ -3,11 +3,13 @@
 
 use super::carry::{Carrier, Span, select};
 use super::demands::{self, Ask};
+use super::domains::Domains;
+use super::refusals;
 use super::task::Twice;
 use super::twice;
 use engine::words::count;
 use engine::{Finding, Result};
-use targets::db::{Facts, Row, Sql, Table, Value, quote};
+use targets::db::{Facts, Generated, Row, Sql, Table, Value, quote};
 
 /// Of tables with more rows it is not asked: it would take minutes.
 const MOST: u64 = 4_000_000;
@@ -34,8 +36,8 @@ fn list(row: &Row, n: usize) -> Vec<String> {
 }
 
 /// Those of a table.
-fn of(table: &Table, target: &mut dyn Facts) -> Result<Vec<Expressed>> {
-    // the names of columns that not every server has
+fn of(table: &Table, domains: &Domains, target: &mut dyn Facts) -> Result<Vec<Expressed>> {
+    // by way of JSON, because not every server has those columns
     let sql = Sql::new(
         "select i.relname::text, pg_get_expr(x.indpred, x.indrelid), to_jsonb(x) ->> 'indnullsnotdistinct' = 'true', \
          (select string_agg(pg_get_indexdef(x.indexrelid, a.attnum, true), chr(31) order by a.attnum) from pg_attribute a \
@@ -54,7 +56,9 @@ fn of(table: &Table, target: &mut dyn Facts) -> Result<Vec<Expressed>> {
         name: text(row, 0).unwrap_or_default(),
         only: text(row, 1),
         with_nulls: row.get(2).and_then(Value::as_bool) == Some(true),
-        parts: list(row, 3).iter().zip(list(row, 4)).map(|(part, typ)| as_text(part, &typ)).collect(),
+        parts: (list(row, 3).iter().zip(list(row, 4)))
+            .map(|(part, typ)| as_text(part, domains.base(&typ)))
+            .collect(),
         columns: list(row, 5),
     };
     Ok(target.rows(&sql)?.iter().map(one).collect())
@@ -62,7 +66,9 @@ fn of(table: &Table, target: &mut dyn Facts) -> Result<Vec<Expressed>> {
 
 /// Equal values of a type as the same text.
 fn as_text(part: &str, typ: &str) -> String {
-    match typ {
+    // without its size and its schema
+    let name = typ.split('(').next().and_then(|name| name.rsplit('.').next());
+    match name.unwrap_or_default() {
         "numeric" => {
             let text = format!("({part})::text");
             format!("case when {text} like '%.%' then rtrim(rtrim({text}, '0'), '.') else {text} end")
@@ -83,21 +89,25 @@ pub fn ask(
     target: &mut dyn Facts,
 ) -> Result<(Vec<Twice>, Vec<Finding>)> {
     let (mut all, mut findings) = (Vec::new(), Vec::new());
-    for key in of(table, target)? {
+    for key in of(table, asking.domains, target)? {
         let place = |name: &String| asking.carry.columns.iter().position(|column| column.target == *name);
         let (given, missing): (Vec<&String>, Vec<&String>) =
             key.columns.iter().partition(|name| place(name).is_some());
         if given.is_empty() {
             continue;
         }
-        // what the source does not give is NULL there, where it has no default
-        let has_default = |name: &&String| table.column(name).is_none_or(|column| column.default.is_some());
-        let why = match missing.iter().any(has_default) {
-            true => Some("it is about columns that the target gives a default".to_owned()),
+        // what the source does not give is NULL there, where the target does not fill it
+        let is_filled = |name: &&String| {
+            table.column(name).is_none_or(|column| {
+                column.default.is_some() || column.identity || column.generated != Generated::No
+            })
+        };
+        let why = match missing.iter().any(is_filled) {
+            true => Some(refusals::FILLED.to_owned()),
             false => (rows > MOST).then(|| format!("of {} rows that would take long", count(rows))),
         };
         if let Some(why) = why {
-            findings.push(not_asked(table, &format!("the key `{}`", key.name), &why));
+            findings.push(refusals::not_asked(&table.name, &format!("the key `{}`", key.name), &why));
             continue;
         }
         let columns: Vec<usize> = given.iter().filter_map(|name| place(name)).collect();
@@ -123,18 +133,9 @@ pub fn exclusions(table: &Table, target: &mut dyn Facts) -> Result<Vec<Finding>>
     let one = |row: &Row| {
         let (name, defined) = (text(row, 0).unwrap_or_default(), text(row, 1).unwrap_or_default());
         let what = format!("the constraint `{name}`, {defined},");
-        not_asked(table, &what, "whether two rows exclude each other only the server can say")
+        refusals::not_asked(&table.name, &what, "whether two rows exclude each other only the server can say")
     };
     Ok(target.rows(&sql)?.iter().map(one).collect())
-}
-
-fn not_asked(table: &Table, what: &str, why: &str) -> Finding {
-    Finding::note(
-        "not_asked",
-        table.name.to_string(),
-        format!("{what} is not asked before the copy: {why}"),
-        "nothing, where the rows keep it: else the run ends at the first one that does not, names it, and can be resumed",
-    )
 }
 
 /// The keys of the rows of a table.

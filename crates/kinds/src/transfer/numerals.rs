@@ -18,10 +18,10 @@ pub fn is_numeric(text: &str) -> bool {
 
 /// Whether `numeric` holds every number of a document.
 pub fn are_numeric(document: &str) -> bool {
-    if document.len() as i64 <= DIGITS.1 && !has_exponent(document.as_bytes()) {
+    let bytes = document.as_bytes();
+    if bytes.len() < SHORT && !has_long_exponent(bytes) {
         return true;
     }
-    let bytes = document.as_bytes();
     let (mut at, mut quoted) = (0, false);
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -41,15 +41,29 @@ pub fn are_numeric(document: &str) -> bool {
     true
 }
 
-/// Something like `1e5`, be it in a text: asked of every document, so without a branch for each byte.
-fn has_exponent(bytes: &[u8]) -> bool {
-    let (second, third) = (bytes.get(1..).unwrap_or_default(), bytes.get(2..).unwrap_or_default());
-    let threes = bytes.iter().zip(second).zip(third);
-    let found = threes.fold(0_u8, |found, ((a, b), c)| {
-        let ends = c.is_ascii_digit() | (*c == b'+') | (*c == b'-');
-        found | (u8::from(a.is_ascii_digit()) & u8::from(b | 32 == b'e') & u8::from(ends))
-    });
-    found != 0
+/// Something like `1e-12345`, be it in a text: with less than five digits the exponent of a short number is small enough. It is asked
+/// of every document, so without a branch for each byte where there is nothing like `1e`, and piece by piece where there is.
+fn has_long_exponent(bytes: &[u8]) -> bool {
+    const PIECE: usize = 32;
+    let piece = |from: usize| &bytes[from..bytes.len().min(from + PIECE + 1)];
+    let is_there = |from: usize| {
+        let piece = piece(from);
+        begins(piece)
+            && (1..piece.len()).any(|n| begins(&piece[n - 1..=n]) && is_long(&bytes[from + n + 1..]))
+    };
+    begins(bytes) && (0..bytes.len()).step_by(PIECE).any(is_there)
+}
+
+/// Whether an exponent might begin somewhere.
+fn begins(bytes: &[u8]) -> bool {
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    pairs.fold(false, |found, (a, b)| found | (a.is_ascii_digit() & (b | 32 == b'e')))
+}
+
+/// Whether it begins with an exponent of five digits.
+fn is_long(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    digits.get(..5).is_some_and(|five| five.iter().all(u8::is_ascii_digit))
 }
 
 /// The digits before its exponent, and that.
@@ -139,6 +153,10 @@ mod tests {
             if !number.contains(['e', 'E']) {
                 assert_eq!(is_numeric(&number), fits, "{short}");
             }
+        }
+        for before in 0..100 {
+            let document = format!("[\"{}\", 1e-20000]", "1e".repeat(before));
+            assert!(!are_numeric(&document), "wherever it is: {document}");
         }
         assert!(are_numeric(r#"{"2e99999999": "\"3e99999999", "a": 1e2}"#), "texts are no numbers");
     }

@@ -78,6 +78,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
             (design, demands, findings)
         }
     };
+    findings.extend(refusals::of_keys(&source, options, first(&mut sessions)?)?);
     if existing && options.action != Action::Verify {
         let (left, told) = refusals::of_others(&source, options);
         design.left.extend(left);

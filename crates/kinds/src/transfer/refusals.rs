@@ -1,16 +1,16 @@
 //! What stands in the way of a transfer, and what a person must know before it: findings, each with what to do.
 
 use super::carried;
-use super::carry::Met;
+use super::carry::{Met, shown};
 use super::convert::Misfit;
 use super::design::{Design, Left};
 use super::options::{Options, Policy};
 use super::source::{Other, Source};
 use super::task::Carry;
-use engine::words::{either, rows};
+use engine::words::{either, of, rows};
 use engine::{Finding, Result};
 use std::time::Duration;
-use targets::db::{Bounds, Facts, Inspection, Section, Sql, Value};
+use targets::db::{Bounds, Facts, Inspection, Section, Seen, Sql, TableName, Value};
 
 /// What the target says against it.
 pub fn of_target(target: &mut dyn Facts, options: &Options, design: &Design) -> Result<Vec<Finding>> {
@@ -137,6 +137,56 @@ pub fn of_source(source: &mut dyn Facts, name: &str) -> Vec<Finding> {
     )]
 }
 
+/// Keys of a file in UTF-16 that are no text there: SQLite finds no row again by what it says of them, so that nobody could go on
+/// behind such a row, or follow what becomes of it.
+pub fn of_keys(source: &Source, options: &Options, reader: &mut dyn Facts) -> Result<Vec<Finding>> {
+    let encoding = reader.value(&Sql::new("select encoding from pragma_encoding"))?;
+    let is_big = match encoding.as_text() {
+        Some("UTF-16le") => false,
+        Some("UTF-16be") => true,
+        _ => return Ok(Vec::new()),
+    };
+    let is_sound = |value: &Seen, stored: &Seen| match (value, stored) {
+        (Seen::Text(text), Seen::Blob(stored)) => {
+            let bytes = |unit: u16| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            text.encode_utf16().flat_map(bytes).eq(stored.iter().copied())
+        }
+        (value, _) => !matches!(value, Seen::BrokenText(_)),
+    };
+    let mut found = Vec::new();
+    for table in &source.tables {
+        let is_asked = table.by_rowid().is_none() || options.runs_online();
+        if table.primary.is_empty() || !is_asked || options.table(table.name()).is_some_and(|own| own.drop) {
+            continue;
+        }
+        let parts = table.primary.iter().map(|name| {
+            let name = Sql::default().name(name);
+            Sql::default().add(&name).text(", cast(").add(&name).text(" as blob)")
+        });
+        let sql = Sql::new("select ")
+            .add(&Sql::join(&parts.collect::<Vec<_>>(), ", "))
+            .text(" from ")
+            .name(table.name());
+        let (mut count, mut first) = (0, None);
+        reader.scan(&sql, &mut |row| {
+            for pair in row.chunks_exact(2).filter(|pair| !is_sound(&pair[0], &pair[1])) {
+                count += 1;
+                first.get_or_insert_with(|| shown(&pair[1]));
+            }
+            Ok(())
+        })?;
+        if let Some(first) = first {
+            found.push(Finding::forbid(
+                "broken_key",
+                table.name(),
+                format!("{} of its key are no text in UTF-16, such as {first}", of(count, "value", "values")),
+                "clean them first: by such a key no row is found again, whatever the policy",
+            ));
+        }
+    }
+    Ok(found)
+}
+
 /// An encoding that does not hold every text.
 pub fn of_encoding(target: &mut dyn Facts, options: &Options) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
@@ -174,6 +224,17 @@ pub fn of_others(source: &Source, options: &Options) -> (Vec<Left>, Vec<Finding>
         )
     });
     (left.collect(), note.into_iter().collect())
+/// Why something is not asked that is about columns of which the source has nothing.
+pub const FILLED: &str = "it is about columns that the target fills";
+
+/// What the target demands of a table, and nobody can ask before the copy.
+pub fn not_asked(table: &TableName, what: &str, why: &str) -> Finding {
+    Finding::note(
+        "not_asked",
+        table.to_string(),
+        format!("{what} is not asked before the copy: {why}"),
+        "nothing, where the rows keep it: else the run ends at the first one that does not, names it, and can be resumed",
+    )
 }
 
 /// What does not arrive.

@@ -285,7 +285,7 @@ impl Sum {
                 ));
             }
         }
-        if self.has_changed && !found.is_empty() | !self.failed.is_empty() {
+        if self.has_changed && (!found.is_empty() || !self.failed.is_empty()) {
             let what = "it may have changed since it was planned: rows that came since were copied, but not asked beforehand";
             found.push(Finding::note(
                 CHANGED,

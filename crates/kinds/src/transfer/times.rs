@@ -123,7 +123,7 @@ fn in_words(text: &str) -> Option<Told> {
     };
     for (format, zoned) in YEAR_LAST {
         let parsed = BrokenDownTime::parse(format, text).and_then(|parsed| parsed.to_datetime());
-        if let Ok(moment) = parsed.map_err(drop)
+        if let Ok(moment) = parsed
             && moment.year() >= 1_000
         {
             return told(moment, zoned);
@@ -158,14 +158,8 @@ fn at(date: Date, clock: &str) -> Option<Told> {
         _ => return None,
     });
     let parted = if digits(rest) == 0 { ":" } else { "" };
-    let pair = |rest: &'_ str| {
-        let pair = rest.strip_prefix(parted)?.get(..2).filter(|pair| digits(pair) == 2)?;
-        Some((pair.to_owned(), parted.len() + 2))
-    };
-    let (minute, end) = pair(rest)?;
-    let rest = &rest[end..];
-    let (second, end) = pair(rest).unwrap_or_else(|| ("00".to_owned(), 0));
-    let rest = &rest[end..];
+    let (minute, rest) = pair(rest, parted)?;
+    let (second, rest) = pair(rest, parted).unwrap_or(("00", rest));
     let (_, _, behind) = civil::fraction(rest.as_bytes())?;
     let (fraction, zone) = rest.split_at(rest.len() - behind.len());
     let (hour, zone) = by_halves(hour.parse().ok()?, zone.trim_ascii_start())?;
@@ -174,6 +168,12 @@ fn at(date: Date, clock: &str) -> Option<Told> {
         ["UTC", "GMT"].iter().find_map(|name| zone.strip_prefix(name).filter(|rest| !rest.is_empty()));
     let zone = offset.unwrap_or(&zone);
     civil::read(format!("{date}T{hour:02}:{minute}:{second}{fraction}{zone}").as_bytes())
+}
+
+/// Two digits behind what parts them from the others, and what follows.
+fn pair<'t>(text: &'t str, parted: &str) -> Option<(&'t str, &'t str)> {
+    let text = text.strip_prefix(parted)?;
+    (digits(text) >= 2).then(|| text.split_at(2))
 }
 
 /// The hour of the day, where a half of it is named.

@@ -215,17 +215,28 @@ fn a_default_is_what_its_column_holds_of_it() {
     assert_eq!(it.list("select a::text, b::text from t order by id"), ["0.5|0.1", "0.1|0.1"]);
 }
 
+/// A file of another encoding than all others have.
+fn encoded(encoding: &str, script: &str) -> Move {
+    let it = Move::of("");
+    // only a file that is not there yet can have one
+    std::fs::remove_file(it.from.url()).unwrap();
+    it.from.script(&format!("pragma encoding = '{encoding}'; {script}"));
+    assert_eq!(it.from.rows("pragma encoding")[0][0].as_text(), Some(encoding));
+    it
+}
+
 #[test]
 fn texts_of_another_encoding_are_walked_in_their_own_order() {
     // W-100
     for encoding in ["UTF-16le", "UTF-16be"] {
-        let it = Move::of(&format!(
-            "pragma encoding = '{encoding}'; create table t (k text, n integer, primary key (k, n)) without rowid;
+        let it = encoded(
+            encoding,
+            "create table t (k text, n integer, primary key (k, n)) without rowid;
              create table c (id integer primary key, k text, n integer, foreign key (k, n) references t);
              create index by_parent on c (k, n);
              insert into t values ('z', 1), ('é', 1), ('Ā', 2), ('ￗ', 1), ('😀', 1), ('😀', 2), ('', 0), ('aa', 1), ('a', 1), ('ā', 3), ('豈', 1);
              insert into c (k, n) select k, n from t"
-        ));
+        );
         let report = it.run_in(2, json!({}));
         assert_eq!(
             (report.status, found(&report)),
@@ -235,6 +246,27 @@ fn texts_of_another_encoding_are_walked_in_their_own_order() {
         assert_eq!(it.list("select count(*), count(distinct (k, n)) from t"), ["11|11"], "{encoding}");
         assert_eq!(found(&it.run(json!({"action": "verify"}))), [""; 0], "{encoding}");
     }
+}
+
+#[test]
+fn keys_that_are_no_text_in_utf_16_are_told_whatever_the_policy() {
+    // W-101, W-100
+    let it = encoded(
+        "UTF-16le",
+        "create table t (k text primary key, n integer) without rowid; create table r (k text primary key);
+         insert into t values ('a', 1), ('b', 2), (cast(x'00d8' as text), 3), (cast(x'00d86100' as text), 4), ('c', 5), ('z', 6);
+         insert into r values ('a'), (cast(x'00d8' as text))",
+    );
+    // behind such a row nothing would come any more
+    let plan = it.plan(json!({"policy": "quarantine"}));
+    assert_eq!(forbidden(&plan), ["broken_key t"]);
+    assert!(format!("{:?}", plan.items[0].findings).contains("2 values of its key are no text in UTF-16"));
+    it.from.script("pragma journal_mode = wal; delete from t where n in (3, 4)");
+    let online = it.plan(json!({"policy": "quarantine", "online": true}));
+    assert!(forbidden(&online).contains(&"broken_key r".to_owned()), "{:?}", forbidden(&online));
+    let report = it.run_in(2, json!({"policy": "quarantine"}));
+    assert_eq!(report.status, Status::Partial, "{report:#?}");
+    assert_eq!(it.list("select (select count(*) from t), (select count(*) from r)"), ["4|1"]);
 }
 
 #[test]
