@@ -18,6 +18,7 @@ mod design;
 mod documents;
 mod existing;
 mod expression;
+mod extensions;
 mod finish;
 mod functions;
 mod grammar;
@@ -59,7 +60,7 @@ use options::{Action, Options};
 use serde_json::json;
 use std::cell::{Cell, RefCell};
 use targets::db::{Command, Facts, Limits};
-use task::{Place, Task};
+use task::{Carry, Place, Task};
 
 /// The catalogue entry.
 pub struct Transfer;
@@ -111,6 +112,11 @@ impl Kind for Transfer {
     }
 }
 
+/// What failed while a table was copied.
+fn copying(carry: &Carry, error: Error) -> Error {
+    error.while_doing(&format!("copying `{}`", carry.table))
+}
+
 impl Operation for Moving {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         plan::plan(&self.options, facts, planning)
@@ -142,7 +148,8 @@ impl Operation for Moving {
                     place.again = Some("the source has changed since the copy began".to_owned());
                 } else if on_two && self.other.borrow().is_some() {
                     let left = step.matched.saturating_sub(place.rows);
-                    self.with_reader(|source| ahead::aim(&carry, (rows, left), &mut place, facts, source))?;
+                    self.with_reader(|source| ahead::aim(&carry, (rows, left), &mut place, facts, source))
+                        .map_err(|error| copying(&carry, error))?;
                 }
             }
             Task::Indexes(_) | Task::References(_) | Task::Analyze(_) => place.outside = true,
@@ -254,10 +261,12 @@ impl Operation for Moving {
                 released::note(&released, work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Load { carry, proof, .. } => self.with_reader(|source| {
-                let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
-                loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
-            }),
+            Task::Load { carry, proof, .. } => self
+                .with_reader(|source| {
+                    let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
+                    loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
+                })
+                .map_err(|error| copying(&carry, error)),
             Task::Ask { name, .. } => {
                 let source = self.answer.take();
                 let mut told = json!({ "asked": name, "answer": source });
