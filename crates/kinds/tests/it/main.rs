@@ -102,6 +102,7 @@ mod transfer_limits;
 mod transfer_neighbours;
 mod transfer_online;
 mod transfer_quirks;
+mod transfer_steps;
 mod transfer_twice;
 mod transfer_values;
 mod undo;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Tables of every shape: with a number, with a text for a key, without a rowid, without any key, a tree, and one that others hang on.
-const SHOP: &str = "pragma journal_mode = wal;
+pub const SHOP: &str = "pragma journal_mode = wal;
     create table users (id integer primary key autoincrement, email text not null collate nocase unique, nick text unique, at datetime);
     create table orders (id integer primary key, user_id integer not null references users on delete cascade, paid boolean, total real);
     create table lines (order_id integer not null references orders on delete cascade, no integer not null, what text,
@@ -26,7 +26,7 @@ const SHOP: &str = "pragma journal_mode = wal;
     insert into ids select 'a' || id, 'm' from users where id <= 10;";
 
 /// What the application may do at any moment, each in a transaction of its own, whatever was done before.
-const DEEDS: [&str; 15] = [
+pub const DEEDS: [&str; 15] = [
     "insert or replace into tags (rowid, name, color) select rowid, 'r' || hex(randomblob(4)), 'put' from tags order by random() limit 1",
     "insert into users (email, nick, at) values (hex(randomblob(6)) || '@y.org', hex(randomblob(6)), datetime('now'))",
     "update users set at = datetime('now'), nick = hex(randomblob(5)) where id % 5 = abs(random()) % 5",
@@ -48,13 +48,13 @@ const DEEDS: [&str; 15] = [
 ];
 
 /// The application: references are enforced, as it should be.
-fn application(it: &Move) -> backends::testing::Application {
+pub fn application(it: &Move) -> backends::testing::Application {
     let mut application = it.from.connect();
     application.script("pragma foreign_keys = on").unwrap();
     application
 }
 
-fn options(it: &Move) -> Json {
+pub fn options(it: &Move) -> Json {
     std::fs::write(it.workshop.folder().join(".env"), "OTHER=1\nDATABASE_URL='sqlite:///app.db'\n").unwrap();
     json!({
         "online": true,
@@ -70,7 +70,7 @@ fn pointer(it: &Move) -> String {
 }
 
 /// Both sides have the same, the file takes no changes, and the application was sent elsewhere.
-fn has_moved(it: &Move, place: &str) {
+pub fn has_moved(it: &Move, place: &str) {
     let verified =
         it.run(json!({"action": "verify", "map": { "ids": { "columns": { "id": { "uuid": true } } } }}));
     assert_eq!(verified.status, Status::Completed, "{place}: {:#?}", verified.operations[0].findings);
@@ -108,7 +108,7 @@ fn is_back(it: &Move, place: &str) {
     assert_eq!(pointer(it), "'sqlite:///app.db'", "{place}");
 }
 
-fn error(report: &Report) -> String {
+pub fn error(report: &Report) -> String {
     format!("{:?}", report.operations[0].errors)
 }
 

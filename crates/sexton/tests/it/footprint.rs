@@ -146,13 +146,13 @@ fn a_transfer_there_and_a_way_back_need_little_memory_however_much_there_is() {
         "pragma journal_mode = wal;
          create table docs (id integer primary key, body text not null);
          create table notes (id integer primary key, code text not null unique, body text, at datetime);
-         insert into docs with recursive n(i) as (select 1 union all select i + 1 from n where i < 120)
+         insert into docs with recursive n(i) as (select 1 union all select i + 1 from n where i < 80)
            select i, replace(hex(zeroblob(500000)), '0', char(97 + i % 26)) from n;
-         insert into notes with recursive n(i) as (select 1 union all select i + 1 from n where i < 200000)
+         insert into notes with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)
            select i, 'c' || i, 'note ' || i || ' of a person who has a lot to say about it', datetime(1700000000 + i, 'unixepoch') from n;",
     );
     let bytes = std::fs::metadata(desk.file("app.db")).unwrap().len();
-    assert!(bytes > 130_000_000, "{bytes} bytes");
+    assert!(bytes > 85_000_000, "{bytes} bytes");
     std::fs::write(desk.file("pointer"), "app.db\n").unwrap();
     let line = |command: &str| {
         format!(
@@ -164,12 +164,12 @@ fn a_transfer_there_and_a_way_back_need_little_memory_however_much_there_is() {
     assert!((1_000..100_000).contains(&there), "there: {there} kB");
     // every row of one table, each with the unique value that another one had
     to.script(
-        "update notes set code = 'x' || code; update notes set code = 'c' || (200001 - id), body = body || repeat('!', 200)",
+        "update notes set code = 'x' || code; update notes set code = 'c' || (100001 - id), body = body || repeat('!', 500)",
     );
     let back = peak_of(&desk, &line("rollback"));
     assert!((1_000..100_000).contains(&back), "back: {back} kB");
-    assert_eq!(desk.count("notes where code = 'c' || (200001 - id) and body like 'note %!!!!'"), 200_000);
-    assert_eq!(desk.count("docs where length(body) = 1000000"), 120);
+    assert_eq!(desk.count("notes where code = 'c' || (100001 - id) and body like 'note %!!!!'"), 100_000);
+    assert_eq!(desk.count("docs where length(body) = 1000000"), 80);
     assert_eq!(std::fs::read_to_string(desk.file("pointer")).unwrap(), "app.db\n");
 }
 

@@ -12,7 +12,7 @@ use super::super::machines::Machines;
 use super::super::task::{ASIDE, Carry, IDS};
 use super::entry::{self, Entry};
 use super::noted::{self, Notes};
-use super::spool::{Returning, Spool};
+use super::spool::{Kept, Returning, Spool, is};
 use super::{CHECK, capture, inverse};
 use engine::words::rows as rows_of;
 use engine::{Batch, Class, Counts, Error, Result, Work};
@@ -148,15 +148,10 @@ fn table(
         }
         Ok(())
     })?;
-    for n in 1..=spool.rows {
-        let key = spool.key(n, tx)?;
-        let delete = Sql::new("delete from ").name(&carry.table).text(" as t where ").add(&is(carry, &key));
-        sum.removed += tx.execute(&delete)?;
-    }
-    for n in 1..=spool.rows {
-        let row = spool.row(n, tx)?;
-        if let Some(wanted) = &row.wanted {
-            write(carry, &row, wanted, &mut carrier, tx, sum)?;
+    sum.removed += spool.make_room(carry, tx)?;
+    for n in spool.numbers() {
+        if let Some(row) = spool.row(n, tx)? {
+            write(carry, &row, &spool, &mut carrier, tx, sum)?;
         }
     }
     Spool::end(tx)?;
@@ -166,8 +161,8 @@ fn table(
 /// Writes a row, and reads it again as the way there would.
 fn write(
     carry: &Carry,
-    row: &Returning,
-    wanted: &[u128],
+    row: &Kept,
+    spool: &Spool,
     carrier: &mut Carrier,
     tx: &mut dyn Tx,
     sum: &mut Sum,
@@ -176,7 +171,7 @@ fn write(
         Ok(()) => {}
         Err(error) if error.class == Class::Data => {
             sum.refuse(1, format!("`{}` {}: {error}", carry.table, row.shown));
-            return row.old.as_ref().map_or(Ok(()), |old| insert(carry, old, tx));
+            return spool.old(row.n, tx)?.map_or(Ok(()), |old| insert(carry, &old, tx));
         }
         Err(error) => return Err(error),
     }
@@ -186,21 +181,29 @@ fn write(
         Some(there) => forward(carry, there, carrier)?,
         None => None,
     };
-    if hashes.is_some_and(|hashes| is_same(carry, &hashes, wanted)) {
+    if hashes.is_some_and(|hashes| is_same(carry, &hashes, &row.wanted)) {
         sum.written += 1;
-        sum.removed = sum.removed.saturating_sub(u64::from(row.old.is_some()));
+        sum.removed = sum.removed.saturating_sub(u64::from(row.n > 0));
     } else {
         sum.refuse(1, format!("`{}` {}: it would not be read as it is", carry.table, row.shown));
     }
     Ok(())
 }
 
-/// The columns of the source that hold something of their own.
+/// The columns of the source that hold something of their own; the number of a row, too, where no column has it: search tables and
+/// the application may go by it.
 fn stored(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<String>> {
     let sql = Sql::new("select name from pragma_table_xinfo(")
         .bind(carry.table.as_str())
         .text(") where hidden = 0 order by cid");
-    Ok(tx.rows(&sql)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect())
+    let rows = tx.rows(&sql)?;
+    let mut all: Vec<String> = rows.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect();
+    if let [number] = carry.order.as_slice()
+        && !all.iter().any(|name| name.eq_ignore_ascii_case(number))
+    {
+        all.push(number.clone());
+    }
+    Ok(all)
 }
 
 /// A value of each column, to see how they are written.
@@ -259,11 +262,12 @@ fn select(n: usize, carry: &Carry, own: &Entry, work: &mut Work) -> Result<Sql> 
     }
     Ok(Sql::new("select ")
         .add(&Sql::join(&parts, ", "))
-        .text(&format!(" from (select distinct {} from ", names.join(", ")))
+        .text(&format!(" from (select {}, min(n) as n from ", names.join(", ")))
         .table(&Notes::of(&own.online, &own.run).table(work))
-        .text(&format!(" where t = {n} and k is not null) as c left join "))
+        .text(&format!(" where t = {n} and k is not null group by k) as c left join "))
         .table(&carry.name)
-        .text(&format!(" as t on {}", same.join(" and "))))
+        // new rows get their numbers in the order in which they came
+        .text(&format!(" as t on {} order by c.n", same.join(" and "))))
 }
 
 fn noted_row(
@@ -353,19 +357,6 @@ fn forward(carry: &Carry, row: &Row, carrier: &mut Carrier) -> Result<Option<Vec
 fn is_same(carry: &Carry, a: &[u128], b: &[u128]) -> bool {
     let compared = carry.columns.iter().map(|column| !matches!(column.rule, Rule::Written(_)));
     a.iter().zip(b).zip(compared).all(|((a, b), compared)| !compared || a == b)
-}
-
-/// The row of this key, over `t`.
-fn is(carry: &Carry, key: &[Value]) -> Sql {
-    let parts: Vec<Sql> = capture::keys(carry)
-        .iter()
-        .zip(key)
-        .map(|(name, value)| {
-            let column = || Sql::new("t.").name(name).text(" = ").bind(value.clone());
-            column().text(" and ").add(&column()).text(" collate binary")
-        })
-        .collect();
-    Sql::join(&parts, " and ")
 }
 
 fn insert(carry: &Carry, values: &[(String, Value)], tx: &mut dyn Tx) -> Result<()> {

@@ -3,6 +3,8 @@
 //!
 //! All must be known before the first is touched: a value of which there is only one may have gone from one row to another.
 
+use super::super::task::Carry;
+use super::capture;
 use engine::{Error, Result};
 use targets::db::{Row, Sql, TableName, Tx, Value};
 
@@ -21,14 +23,28 @@ pub struct Returning {
     pub old: Option<Vec<(String, Value)>>,
 }
 
+/// A row that comes back from where it was kept.
+pub struct Kept {
+    /// Its number: above zero where the source has it.
+    pub n: i64,
+    /// Its key in the source.
+    pub key: Vec<Value>,
+    /// How the target shows its key.
+    pub shown: String,
+    /// The hash of each of its values in the target.
+    pub wanted: Vec<u128>,
+    /// Its columns and values for the source.
+    pub values: Vec<(String, Value)>,
+}
+
 /// Those of one table.
 pub struct Spool<'s> {
     /// The columns of the source that hold something of their own.
     stored: &'s [String],
     /// Those of its key, by their places.
     key: Vec<usize>,
-    /// How many there are; their numbers begin at 1.
-    pub rows: i64,
+    /// How many there are of rows that the source has, whose numbers begin at 1, and of others, whose numbers begin at -1.
+    rows: [i64; 2],
 }
 
 /// What the rows become, with columns `c0`, `c1`, … for those of the table.
@@ -45,7 +61,7 @@ impl<'s> Spool<'s> {
     /// An empty one for a table with these columns, of which these are its key.
     pub fn begin(stored: &'s [String], key: &[&str], tx: &mut dyn Tx) -> Result<Self> {
         let places: Option<Vec<usize>> = key.iter().map(|name| place(stored, name)).collect();
-        let spool = Self { stored, key: places.ok_or_else(unknown)?, rows: 0 };
+        let spool = Self { stored, key: places.ok_or_else(unknown)?, rows: [0, 0] };
         Self::end(tx)?;
         // without types, so that every value is kept as it is
         let columns: String = (0..stored.len()).map(|n| format!(", c{n}")).collect();
@@ -67,7 +83,16 @@ impl<'s> Spool<'s> {
 
     /// Keeps a row.
     pub fn keep(&mut self, row: &Returning, tx: &mut dyn Tx) -> Result<()> {
-        self.rows += 1;
+        let n = match &row.old {
+            Some(_) => {
+                self.rows[0] += 1;
+                self.rows[0]
+            }
+            None => {
+                self.rows[1] += 1;
+                -self.rows[1]
+            }
+        };
         let mut values = vec![Value::Null; self.stored.len()];
         for (place, value) in self.key.iter().zip(&row.key) {
             values[*place] = value.clone();
@@ -83,58 +108,89 @@ impl<'s> Spool<'s> {
             Value::Blob(hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect())
         });
         let own = [Value::from(row.shown.as_str()), wanted, Value::Text(known.join(","))];
-        self.insert(&new(), own.into_iter().chain(values), tx)?;
+        insert(&new(), n, own.into_iter().chain(values), tx)?;
         match (&row.old, &row.wanted) {
-            (Some(old_row), Some(_)) => {
-                self.insert(&old(), old_row.iter().map(|(_, value)| value.clone()), tx)
-            }
+            (Some(old_row), Some(_)) => insert(&old(), n, old_row.iter().map(|(_, value)| value.clone()), tx),
             _ => Ok(()),
         }
     }
 
-    fn insert(&self, table: &TableName, values: impl Iterator<Item = Value>, tx: &mut dyn Tx) -> Result<()> {
-        let all: Vec<Sql> = std::iter::once(Value::Int(self.rows))
-            .chain(values)
-            .map(|value| Sql::default().bind(value))
-            .collect();
-        let sql =
-            Sql::new("insert into ").table(table).text(" values (").add(&Sql::join(&all, ", ")).text(")");
-        tx.execute(&sql).map(drop)
+    /// The numbers of all: rows that the source has come before others, which must not get the row numbers of those.
+    pub fn numbers(&self) -> impl Iterator<Item = i64> + use<> {
+        let [known, others] = self.rows;
+        (1..=known).chain((1..=others).map(|n| -n))
     }
 
-    /// The row of this number.
-    pub fn row(&self, n: i64, tx: &mut dyn Tx) -> Result<Returning> {
+    /// Takes away what is there of all of them; how many rows that were.
+    pub fn make_room(&self, carry: &Carry, tx: &mut dyn Tx) -> Result<u64> {
+        let kept: Vec<Sql> = self.key.iter().map(|place| Sql::new(&format!("s.c{place}"))).collect();
+        let order = || carry.order.iter().map(String::as_str);
+        let sql = Sql::new("delete from ")
+            .name(&carry.table)
+            .text(" where (")
+            .names("", order())
+            .text(") in (select ")
+            .names("t.", order())
+            .text(" from ")
+            .table(&new())
+            .text(" as s cross join ")
+            .name(&carry.table)
+            .text(" as t where ")
+            .add(&same(carry, &kept))
+            .text(")");
+        tx.execute(&sql)
+    }
+
+    /// The row of this number as the source is to have it; none where it is to have none.
+    pub fn row(&self, n: i64, tx: &mut dyn Tx) -> Result<Option<Kept>> {
         let row = one(&new(), n, tx)?;
         let Some([_, shown, wanted, known, values @ ..]) = row.as_deref() else {
             return Err(Error::system("a row that goes back was lost on its way"));
         };
-        let places = known.as_text().unwrap_or_default().split(',').filter_map(|n| n.parse::<usize>().ok());
-        let named = |(n, value): (usize, &Value)| (self.stored[n].clone(), value.clone());
+        let Value::Blob(wanted) = wanted else { return Ok(None) };
         let hash = |bytes: &[u8]| bytes.try_into().map(u128::from_be_bytes).unwrap_or_default();
-        let old = one(&old(), n, tx)?;
-        Ok(Returning {
+        let places = known.as_text().unwrap_or_default().split(',').filter_map(|n| n.parse::<usize>().ok());
+        Ok(Some(Kept {
+            n,
             key: self.key.iter().map(|place| values[*place].clone()).collect(),
             shown: shown.as_text().unwrap_or_default().to_owned(),
-            wanted: match wanted {
-                Value::Blob(bytes) => Some(bytes.chunks_exact(16).map(hash).collect()),
-                _ => None,
-            },
-            values: places.filter_map(|n| Some(named((n, values.get(n)?)))).collect(),
-            old: old.map(|row| row.iter().skip(1).enumerate().map(named).collect()),
-        })
+            wanted: wanted.chunks_exact(16).map(hash).collect(),
+            values: places.filter_map(|n| Some((self.stored[n].clone(), values.get(n)?.clone()))).collect(),
+        }))
     }
 
-    /// The key of the row of this number.
-    pub fn key(&self, n: i64, tx: &mut dyn Tx) -> Result<Vec<Value>> {
-        let names: Vec<String> = self.key.iter().map(|place| format!("c{place}")).collect();
-        let sql =
-            Sql::new(&format!("select {} from ", names.join(", "))).table(&new()).text(" where n = ").bind(n);
-        Ok(tx.rows(&sql)?.into_iter().next().unwrap_or_default())
+    /// What the row of this number was in the source.
+    pub fn old(&self, n: i64, tx: &mut dyn Tx) -> Result<Option<Vec<(String, Value)>>> {
+        let row = one(&old(), n, tx)?;
+        Ok(row.map(|row| self.stored.iter().cloned().zip(row.into_iter().skip(1)).collect()))
     }
+}
+
+/// The row of this key, over `t`.
+pub fn is(carry: &Carry, key: &[Value]) -> Sql {
+    let values: Vec<Sql> = key.iter().map(|value| Sql::default().bind(value.clone())).collect();
+    same(carry, &values)
+}
+
+/// That the key of `t` is this, to the letter.
+fn same(carry: &Carry, key: &[Sql]) -> Sql {
+    let one = |(name, value): (&&str, &Sql)| {
+        let is = || Sql::new("t.").name(name).text(" = ").add(value);
+        is().text(" and ").add(&is()).text(" collate binary")
+    };
+    let parts: Vec<Sql> = capture::keys(carry).iter().zip(key).map(one).collect();
+    Sql::join(&parts, " and ")
 }
 
 fn place(stored: &[String], name: &str) -> Option<usize> {
     stored.iter().position(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn insert(table: &TableName, n: i64, values: impl Iterator<Item = Value>, tx: &mut dyn Tx) -> Result<()> {
+    let all: Vec<Sql> =
+        std::iter::once(Value::Int(n)).chain(values).map(|value| Sql::default().bind(value)).collect();
+    let sql = Sql::new("insert into ").table(table).text(" values (").add(&Sql::join(&all, ", ")).text(")");
+    tx.execute(&sql).map(drop)
 }
 
 fn one(table: &TableName, n: i64, tx: &mut dyn Tx) -> Result<Option<Row>> {
