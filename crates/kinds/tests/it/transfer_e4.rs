@@ -96,6 +96,80 @@ fn both_schemas_and_every_value_fit() {
 }
 
 #[test]
+fn the_new_tables_are_there_and_keep_what_they_demand() {
+    // S4-003, S4-012, S4-014, S4-025, S4-026, S4-027, S4-028, S4-029, S4-030, S4-032
+    let it = e4();
+    assert_eq!(it.run(options()).status, Status::Completed);
+    let tables = it.list("select tablename from pg_tables where schemaname = 'public' order by 1");
+    let empty =
+        ["agent_capabilities", "agent_messages", "agent_performance", "workflow_executions", "workflows"];
+    assert_eq!(tables, [&empty[..2], &["agent_performance", "agents", "tasks"], &empty[3..]].concat());
+    for table in empty {
+        assert_eq!(it.list(&format!("select count(*) from {table}")), ["0"], "{table}");
+    }
+    let own = "select count(*), count(*) filter (where indexdef like '%USING gin%') from pg_indexes where schemaname = 'public' and indexname like 'idx_%'";
+    assert_eq!(it.list(own), ["14|2"]);
+    for (table, column, most) in [
+        ("agents", "name", 255),
+        ("agents", "agent_type", 50),
+        ("agents", "status", 50),
+        ("agents", "model_provider", 100),
+        ("agents", "model_name", 100),
+        ("tasks", "title", 500),
+        ("tasks", "status", 50),
+        ("tasks", "priority", 20),
+    ] {
+        assert_eq!(it.typ(table, column), format!("character varying({most})"), "{table}.{column}");
+    }
+    assert_eq!(
+        it.list("select name, to_char(updated_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS') from agents order by 1"),
+        ["Ada|2025-01-03 00:00:00", "Bob|null", "Cy|2025-01-02 03:04:05"]
+    );
+    // what a new row gets that is given nothing else
+    it.to.script(
+        "insert into agent_messages (sender_id, recipient_id, sender_type, recipient_type, message_type)
+           select id, id, 'a', 'b', 'c' from agents where name = 'Ada';
+         insert into workflows (name, definition) values ('weekly', '{\"steps\": []}');
+         insert into workflow_executions (workflow_id) select id from workflows;
+         insert into agent_capabilities (agent_id, capability_name) select id, 'plan' from agents;
+         insert into agent_performance (agent_id, metric_name, metric_value) select id, 'speed', 123456.7891 from agents;
+         insert into tasks (title) values ('new')",
+    );
+    for (sql, row) in [
+        (
+            "select priority, status, payload, retry_count, max_retries, message_id is null from agent_messages",
+            "normal|pending|{}|0|3|f",
+        ),
+        ("select status, version, tags, definition from workflows", "draft|1|{}|{\"steps\": []}"),
+        (
+            "select status, current_step, context_data, result_data from workflow_executions",
+            "running|0|{}|{}",
+        ),
+        ("select distinct confidence_score, usage_count from agent_capabilities", "0.50|0"),
+        ("select distinct metric_value from agent_performance", "123456.7891"),
+        (
+            "select status, priority, step_order, context_data from tasks where title = 'new'",
+            "pending|medium|0|{}",
+        ),
+    ] {
+        assert_eq!(it.list(sql), [row], "{sql}");
+    }
+    for refused in [
+        "update agent_messages set priority = 'huge'",
+        "update agent_messages set status = 'lost'",
+        "update workflows set status = 'gone'",
+        "update workflow_executions set status = 'paused'",
+        "update agent_capabilities set confidence_score = 1.01",
+        "update agent_capabilities set confidence_score = -0.01",
+        "insert into agent_capabilities (agent_id, capability_name) select id, 'plan' from agents where name = 'Ada'",
+        "update agent_performance set metric_value = 1234567.1",
+        "update tasks set title = repeat('t', 501)",
+    ] {
+        assert!(it.to.try_script(refused).is_err(), "{refused}");
+    }
+}
+
+#[test]
 fn what_hangs_on_a_row_goes_or_stays_as_the_new_schema_says() {
     // S4-033
     let it = e4();

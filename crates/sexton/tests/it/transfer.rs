@@ -168,6 +168,51 @@ fn the_target_is_that_of_the_environment_where_nothing_else_says_it() {
 }
 
 #[test]
+fn times_are_the_same_whatever_the_zone_of_the_machine_and_of_the_server() {
+    // W-095
+    for (machine, server) in
+        [("UTC", "UTC"), ("America/New_York", "Asia/Kolkata"), ("Pacific/Auckland", "America/St_Johns")]
+    {
+        let (mut desk, to) = (Desk::empty(), Place::postgres());
+        desk.place.script(
+            "create table t (id integer primary key, at datetime, made timestamp default current_timestamp, day date);
+             insert into t values (1, '2025-01-02T03:04:05', '2025-07-02 03:04:05', '2025-01-02'),
+               (2, '2025-01-02 03:04:05+02:00', '2025-01-02T03:04:05Z', null), (3, null, null, '1999-12-31')",
+        );
+        let name = texts(&to, "select current_database()").concat();
+        to.script(&format!("alter database \"{name}\" set timezone = '{server}'"));
+        desk.set("TZ", machine);
+        desk.set("DATABASE_URL", &to.url());
+        for (schema, zone, expected) in [
+            (
+                "plain",
+                "",
+                [
+                    "1|1735787045|1751425445|2025-01-02",
+                    "2|1735779845|1735787045|null",
+                    "3|null|null|1999-12-31",
+                ],
+            ),
+            (
+                "berlin",
+                "--zone Europe/Berlin",
+                [
+                    "1|1735783445|1751418245|2025-01-02",
+                    "2|1735779845|1735787045|null",
+                    "3|null|null|1999-12-31",
+                ],
+            ),
+        ] {
+            desk.sexton(&format!("transfer run --yes --source app.db --into-schema {schema} {zone}")).ends(0);
+            let sql = format!(
+                "select id, extract(epoch from at)::bigint, extract(epoch from made)::bigint, day from {schema}.t order by id"
+            );
+            assert_eq!(texts(&to, &sql), expected, "{machine}, {server}, {schema}");
+        }
+    }
+}
+
+#[test]
 fn whoever_has_the_file_open_is_told_before_it_is_copied() {
     // S4-058
     let (desk, to) = (Desk::ready(), Place::postgres());
