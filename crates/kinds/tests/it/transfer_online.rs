@@ -100,7 +100,7 @@ pub fn has_moved(it: &Move, place: &str) {
 }
 
 /// The file takes changes, nothing of ours is left in it, the target is empty, the application was sent nowhere.
-fn is_back(it: &Move, place: &str) {
+pub fn is_back(it: &Move, place: &str) {
     let ours = it.from.rows("select name from sqlite_schema where name like 'sexton%'");
     assert!(ours.is_empty(), "{place}: {ours:?}");
     it.from.script("insert into log values ('goes on', 1)");

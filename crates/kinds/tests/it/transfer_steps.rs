@@ -1,7 +1,7 @@
 //! Every step of an online transfer dies once; and an application that goes there and back, again and again, has all that it wrote.
 
 use crate::transfer_kit::Move;
-use crate::transfer_online::{DEEDS, SHOP, application, error, has_moved, options};
+use crate::transfer_online::{DEEDS, SHOP, application, error, has_moved, is_back, options};
 use engine::{Failure, Status, Stop, What};
 use serde_json::json;
 use testkit::Place;
@@ -68,6 +68,54 @@ fn a_death_in_each_step_loses_nothing_that_the_application_wrote() {
         "compare", "ask", "follow", "cut_over", "switch", "stamp", "end",
     ];
     assert_eq!(died, all, "every kind of step, and no new one that nobody has thought of");
+}
+
+#[test]
+fn a_death_while_a_transfer_is_taken_back_leaves_nothing_once_it_is_said_again() {
+    // S4-036, S4-038
+    let mut died = std::collections::BTreeSet::new();
+    for nth in (4..200).step_by(3) {
+        let it = Move::of(SHOP);
+        let (mut asked, stop) = (options(&it), Stop::default());
+        asked["go_back_on"] = json!([]);
+        let report = it
+            .engine()
+            .run(&it.plan(asked), &stop, &mut |event| {
+                if matches!(&event.what, What::Advanced { detail: Some(detail), .. } if detail["followed"].is_object()) {
+                    stop.ask();
+                }
+            })
+            .unwrap();
+        assert_eq!(report.status, Status::Cancelled, "{}", error(&report));
+        let back = json!({"action": "rollback"});
+        let plan = it.plan(back.clone());
+        let engine = it.engine();
+        engine.faults().arm(nth);
+        let mut done = 0;
+        let outcome = engine.run(&plan, &Stop::default(), &mut |event| {
+            if let What::StepDone { step } = event.what {
+                done = step + 1;
+            }
+        });
+        drop(engine);
+        let place = format!("point {nth}: {outcome:?}");
+        if outcome.is_ok() {
+            is_back(&it, &place);
+            assert!(died.contains("clear_target") && died.contains("clear_source"), "{died:?}");
+            return;
+        }
+        died.extend(plan.items[0].steps.get(done).map(|step| step.action.clone()));
+        let resumed = (nth % 2 == 0).then(|| it.engine().resume("latest", &Stop::default(), &mut |_| {}));
+        if resumed.is_none_or(|resumed| resumed.is_err()) {
+            let plan = it.plan(back);
+            if plan.items[0].skipped.is_none() {
+                let report = it.engine().run(&plan, &Stop::default(), &mut |_| {}).unwrap();
+                assert_eq!(report.status, Status::Completed, "{place} {}", error(&report));
+            }
+        }
+        is_back(&it, &place);
+    }
+    panic!("there is no end");
 }
 
 /// What the application does, in words that both databases know; `n` makes them different.
