@@ -292,6 +292,16 @@ pub fn database(named: Option<&str>, config: &Config) -> Result<Option<DatabaseS
     Ok(Some(DatabaseSetting { name: url.to_string(), url, zone: None }))
 }
 
+/// The database into which a transfer goes: the one named; else, where the configuration has no PostgreSQL database, that of the
+/// variable `DATABASE_URL`.
+pub fn target(named: Option<&str>, config: &Config) -> Result<Option<DatabaseSetting>, Trouble> {
+    let is_target = |database: &DatabaseSetting| matches!(database.url, Url::Postgres { .. });
+    match named {
+        None if !config.databases.iter().any(is_target) => Ok(config.usual_target.clone()),
+        named => database(named, config),
+    }
+}
+
 /// The name of the one database that is meant: the one named, or the only one there is.
 pub fn the_database(named: Option<&str>, config: &Config) -> Result<String, Trouble> {
     if let Some(database) = database(named, config)? {

@@ -64,7 +64,7 @@ impl<'a> Asking<'a> {
             for reference in references.iter().filter(|_| !self.again || carry.expects(Misfit::Reference)) {
                 let is_whole = self.looked.ids.are_whole(from.name(), reference);
                 let place = (carries.len(), &carry);
-                doubts.extend(Doubt::about(place, from, reference, self.source, is_whole));
+                doubts.extend(Doubt::about(place, from, reference, (self.source, self.options), is_whole));
             }
             carries.push(carry);
         }
@@ -100,7 +100,7 @@ impl<'a> Asking<'a> {
         }
         self.lose_children(&mut carries, &mut checked, &mut doubts, &mut findings, reader)?;
         for (carry, checked) in carries.iter().zip(&checked) {
-            findings.extend(refusals::of_values(carry, &checked.met, checked.aside, checked.stopped));
+            findings.extend(refusals::of_values(carry, &checked.met, checked.aside));
         }
         Ok((carries, findings))
     }

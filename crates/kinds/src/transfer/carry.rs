@@ -23,6 +23,8 @@ pub struct Met(pub BTreeMap<(usize, Misfit), Tale>);
 pub struct Tale {
     /// How often.
     pub count: u64,
+    /// How often there was no way out.
+    pub stopped: u64,
     /// Key of the row and value.
     pub samples: Vec<(String, String)>,
 }
@@ -33,6 +35,7 @@ impl Met {
         for (what, tale) in other.0 {
             let own = self.0.entry(what).or_default();
             own.count += tale.count;
+            own.stopped += tale.stopped;
             own.samples.extend(tale.samples);
             own.samples.truncate(SAMPLES);
         }
@@ -228,7 +231,7 @@ impl<'c> Carrier<'c> {
                     note(&mut self.met, self.carry, n, misfit, row, value);
                     return Ok(match policy {
                         Policy::Quarantine => Fate::Aside(n, misfit),
-                        _ => Fate::Stopped(n, misfit),
+                        _ => self.stopped(n, misfit),
                     });
                 }
             }
@@ -238,7 +241,7 @@ impl<'c> Carrier<'c> {
             match policy {
                 Policy::Quarantine => return Ok(Fate::Aside(n, Misfit::Duplicate)),
                 Policy::Null => cells[n] = Cell::Null,
-                _ => return Ok(Fate::Stopped(n, Misfit::Duplicate)),
+                _ => return Ok(self.stopped(n, Misfit::Duplicate)),
             }
         }
         for refused in &self.carry.refused {
@@ -252,13 +255,19 @@ impl<'c> Carrier<'c> {
             match column.policies.get(&refused.misfit).copied().unwrap_or_default() {
                 Policy::Quarantine => return Ok(Fate::Aside(n, refused.misfit)),
                 Policy::Null if !column.not_null && refused.columns.len() == 1 => cells[n] = Cell::Null,
-                _ => return Ok(Fate::Stopped(n, refused.misfit)),
+                _ => return Ok(self.stopped(n, refused.misfit)),
             }
         }
         take(&cells)?;
         cells.clear();
         self.cells = cells.into_iter().map(|_| Cell::Null).collect();
         Ok(Fate::Carried)
+    }
+
+    /// A row for which there is no way out, because of what was just noted.
+    fn stopped(&mut self, n: usize, misfit: Misfit) -> Fate {
+        self.met.0.entry((n, misfit)).or_default().stopped += 1;
+        Fate::Stopped(n, misfit)
     }
 }
 

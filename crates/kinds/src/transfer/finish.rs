@@ -3,7 +3,7 @@
 use super::design::NewReference;
 use super::sum::chain;
 use super::task::{Building, Place, Task};
-use engine::{Batch, Counts, Error, GivenUp, Result, Step, Work};
+use engine::{Batch, Class, Counts, Error, GivenUp, Result, Step, Work};
 use serde_json::json;
 use std::time::Duration;
 use targets::db::{Command, Limits};
@@ -31,8 +31,18 @@ fn blamed(names: &[&str], error: &Error, place: &Place) -> Option<usize> {
     })
 }
 
+/// Whether an error says something of the server at this moment, and nothing of the rows: its disk is full, say.
+fn is_of_the_moment(error: &Error) -> bool {
+    let code = error.code.as_deref().unwrap_or_default();
+    error.class == Class::Transient || ["53", "57", "58"].iter().any(|class| code.starts_with(class))
+}
+
 /// A key, an index or a reference that the rows do not keep is passed over.
 pub fn given_up(step: &Step, place: Place, error: &Error) -> Result<Option<GivenUp>> {
+    if is_of_the_moment(error) {
+        // whoever resumes it has them all
+        return Ok(None);
+    }
     let task = Task::read(step)?;
     let (what, names) = match &task {
         Task::Indexes(indexes) => ("index", index_names(indexes)),

@@ -155,8 +155,6 @@ pub struct Checked {
     pub aside: u64,
     /// and these are the first of them, by what orders the rows.
     pub lost: Vec<Row>,
-    /// So many rows would stop it.
-    pub stopped: u64,
 }
 
 /// How many rows that are kept aside are remembered one by one.
@@ -190,7 +188,8 @@ pub fn check(
                             .push(row[..carry.order.len()].iter().map(|seen| seen.to_value()).collect());
                     }
                 }
-                Fate::Stopped(..) => checked.stopped += 1,
+                // what was met tells of it
+                Fate::Stopped(..) => {}
             }
             Ok(())
         })

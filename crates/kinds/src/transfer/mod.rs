@@ -18,6 +18,7 @@ mod documents;
 mod domains;
 mod existing;
 mod expressed;
+mod extensions;
 mod finish;
 mod ids;
 mod keys;
@@ -61,7 +62,7 @@ use options::{Action, Options};
 use serde_json::json;
 use std::cell::{Cell, RefCell};
 use targets::db::{Command, Facts, Limits};
-use task::{Place, Task};
+use task::{Carry, Place, Task};
 
 /// The catalogue entry.
 pub struct Transfer;
@@ -114,6 +115,11 @@ impl Kind for Transfer {
     }
 }
 
+/// What failed while a table was copied.
+fn copying(carry: &Carry, error: Error) -> Error {
+    error.while_doing(&format!("copying `{}`", carry.table))
+}
+
 impl Operation for Moving {
     fn plan(&self, facts: &mut dyn Facts, planning: &Planning) -> Result<Planned> {
         plan::plan(&self.options, facts, planning)
@@ -145,7 +151,8 @@ impl Operation for Moving {
                     place.again = Some("the source has changed since the copy began".to_owned());
                 } else if on_two && self.other.borrow().is_some() {
                     let left = step.matched.saturating_sub(place.rows);
-                    self.with_reader(|source| ahead::aim(&carry, (rows, left), &mut place, facts, source))?;
+                    self.with_reader(|source| ahead::aim(&carry, (rows, left), &mut place, facts, source))
+                        .map_err(|error| copying(&carry, error))?;
                 }
             }
             Task::Indexes(_) | Task::References(_) | Task::Analyze(_) => place.outside = true,
@@ -270,7 +277,7 @@ impl Operation for Moving {
                     let loading = Loading { carry: &carry, proof, machines: &self.machines.borrow() };
                     loading.act(&place, rows, source, self.other.borrow_mut().as_mut(), work)
                 })
-                .map_err(|error| self.with_reason(error)),
+                .map_err(|error| copying(&carry, self.with_reason(error))),
             Task::Ask { name, .. } => {
                 let source = self.answer.take();
                 let mut told = json!({ "asked": name, "answer": source });

@@ -10,13 +10,13 @@ use super::machines::Machines;
 use super::made;
 use super::online::entry::{self, State};
 use super::online::{Online, ROWID, prepare, rehearse};
-use super::options::{Action, Empty, Options, Policy, Proof, zone};
+use super::options::{Action, ColumnMap, Empty, Options, Policy, Proof, zone};
 use super::profile::Profile;
 use super::released;
 use super::source::{self, Source, SourceTable};
 use super::sum::{self, Sum};
 use super::task::{Carried, Carry};
-use super::{ask, compare, demands, refusals, schema_file, stamps, steps, types};
+use super::{ask, compare, demands, extensions, refusals, schema_file, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -73,7 +73,8 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         true => existing::design(&source, options, first(&mut sessions)?, target)?,
         false => {
             let design = design::design(&source, &looked.profiles, options)?;
-            let findings = refusals::of_target(target, options, &design)?;
+            let mut findings = refusals::of_target(target, options, &design)?;
+            findings.extend(extensions::of_target(&design, target)?);
             let demands = demands::of_new(options, &source, &design, first(&mut sessions)?)?;
             (design, demands, findings)
         }
@@ -114,6 +115,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let reader = first(&mut sessions)?;
     findings.extend(design.left.iter().map(refusals::of_left));
     findings.extend(stamps::statements(options, &design).1);
+    let used = refusals::use_of(reader);
     let online = match options.runs_online() {
         true => {
             findings.extend(prepare::findings(options, &carries, reader)?);
@@ -124,7 +126,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
             Some(Online { has_password, ..online })
         }
         false => {
-            findings.extend(refusals::of_source(reader, &options.source));
+            findings.extend(used.iter().flat_map(|used| refusals::of_source(used, &options.source)));
             None
         }
     };
@@ -137,6 +139,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let mut result = steps::told(options, &design, &steps, sizes);
     result[sum::LOOKED] = json!(looked_for.as_secs_f64());
     result["target_version"] = json!(target.server()?.version);
+    result["source_file"] = json!(used);
     let undo = Some(Undo::Nothing);
     Ok(Planned { steps, findings, undo, result: Some(result), outside: true, ..Planned::default() })
 }
@@ -290,8 +293,6 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             .map(|kind| (*kind, options.policy(own, *kind)))
             .filter(|(_, policy)| *policy != Policy::Stop)
             .collect();
-        let value = |value: &serde_json::Value| (!value.is_null()).then(|| types::text(value));
-        let values = own.map(|own| own.values.iter().map(|(from, to)| (from.clone(), value(to))).collect());
         Carried {
             source: column.source.clone(),
             target: column.name.clone(),
@@ -300,7 +301,7 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             not_null: column.not_null,
             computed: column.generated.is_some(),
             jq: own.and_then(|own| own.jq.clone()),
-            values: values.unwrap_or_default(),
+            values: own.map(values).unwrap_or_default(),
             default: own
                 .and_then(|own| own.default.as_ref())
                 .map(|value| held(&column.rule, types::text(value))),
@@ -338,6 +339,12 @@ fn held(rule: &Rule, text: String) -> String {
         (Rule::Single, Ok(number)) => f64::from(number).to_string(),
         _ => text,
     }
+}
+
+/// What values of a column become others, and which.
+pub fn values(own: &ColumnMap) -> BTreeMap<String, Option<String>> {
+    let value = |value: &serde_json::Value| (!value.is_null()).then(|| types::text(value));
+    own.values.iter().map(|(from, to)| (from.clone(), value(to))).collect()
 }
 
 /// The number of a row, carried as a column of its own as long as the transfer lasts.

@@ -4,10 +4,16 @@
 //! without a parent, or the indexes are not there, is every row asked for its parent. A parent that is kept aside is none.
 
 use super::design::NewReference;
+use super::options::Options;
+use super::plan;
 use super::source::{Source, SourceTable};
 use super::task::{Broken, Carry};
 use engine::Result;
+use std::collections::BTreeMap;
 use targets::db::{Facts, Index, Row, Sql, Value, quote};
+
+/// What values of a column become.
+type Values = BTreeMap<String, Option<String>>;
 
 /// A reference of which it is not known whether all its rows have a parent.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub struct Doubt<'s> {
     from: &'s SourceTable,
     parent: &'s SourceTable,
     reference: NewReference,
+    /// What the values of the referring columns and of those referred to become, pair by pair.
+    mapped: Vec<[Values; 2]>,
     /// The referring columns, by their places.
     columns: Vec<usize>,
     /// Nobody needs to ask, as long as all rows of the parent arrive.
@@ -33,15 +41,21 @@ impl<'s> Doubt<'s> {
         (place, carry): (usize, &Carry),
         from: &'s SourceTable,
         reference: &NewReference,
-        source: &'s Source,
+        (source, options): (&'s Source, &Options),
         is_whole: bool,
     ) -> Option<Self> {
         let parent = source.tables.iter().find(|one| one.name() == reference.parent)?;
         let column =
             |name: &String| carry.columns.iter().position(|column| column.source.eq_ignore_ascii_case(name));
         let columns = reference.columns.iter().filter_map(column).collect();
+        let values = |table: &SourceTable, name: &String| {
+            options.column(table.name(), name).map(plan::values).unwrap_or_default()
+        };
+        let pairs = reference.columns.iter().zip(&reference.parent_columns);
+        let mapped: Vec<_> = pairs.map(|(own, key)| [values(from, own), values(parent, key)]).collect();
+        let is_whole = is_whole && mapped.iter().flatten().all(Values::is_empty);
         let (reference, lost) = (reference.clone(), Vec::new());
-        Some(Self { carry: place, from, parent, reference, columns, is_whole, is_right: false, lost })
+        Some(Self { carry: place, from, parent, reference, mapped, columns, is_whole, is_right: false, lost })
     }
 
     /// The table that is referred to, in the source.
@@ -56,7 +70,7 @@ impl<'s> Doubt<'s> {
 
     /// The rows that break the reference.
     pub fn broken(&self) -> Broken {
-        let condition = without_parent(self.from, self.parent, &self.reference, &self.lost);
+        let condition = self.without_parent();
         Broken { columns: self.columns.clone(), condition }
     }
 
@@ -66,8 +80,9 @@ impl<'s> Doubt<'s> {
             if self.is_whole {
                 return Ok(false);
             }
+            let is_as_it_is = self.mapped.iter().flatten().all(Values::is_empty);
             let values = side_by_side(self.from, self.parent, &self.reference);
-            if let Some(values) = values
+            if let Some(values) = values.filter(|_| is_as_it_is)
                 && reader.count(&values)? == 0
             {
                 // values without a parent, side by side: none proves that there are no such rows
@@ -80,6 +95,39 @@ impl<'s> Doubt<'s> {
             .text(&self.broken().condition);
         Ok(reader.count(&count)? > 0)
     }
+
+    fn without_parent(&self) -> String {
+        let Self { from, parent, reference, .. } = self;
+        let pairs = || reference.columns.iter().zip(&reference.parent_columns).zip(&self.mapped);
+        let there = pairs().map(|((own, _), [values, _])| format!("{} is not null", value("t", own, values)));
+        let same = pairs().map(|((own, key), [of_own, of_key])| {
+            let folds = from.collation(own).is_some() || parent.collation(key).is_some();
+            let binary = if folds { " collate binary" } else { "" };
+            format!("{} = {}{binary}", value("p", key, of_key), value("t", own, of_own))
+        });
+        format!(
+            "{} and not exists (select 1 from {} as p where {}{})",
+            there.collect::<Vec<_>>().join(" and "),
+            parent.table.name.quoted(),
+            same.collect::<Vec<_>>().join(" and "),
+            arrives(parent, &self.lost)
+        )
+    }
+}
+
+/// A value on its way: only texts and whole numbers become others.
+fn value(side: &str, name: &str, values: &Values) -> String {
+    let column = format!("{side}.{}", quote(name));
+    if values.is_empty() {
+        return column;
+    }
+    let text = |text: &str| literal(&Value::from(text));
+    let to = |to: &Option<String>| to.as_deref().map_or("null".to_owned(), text);
+    let cases: String =
+        values.iter().map(|(from, other)| format!(" when {} then {}", text(from), to(other))).collect();
+    format!(
+        "(case (case when typeof({column}) in ('text', 'integer') then cast({column} as text) end) collate binary{cases} else {column} end)"
+    )
 }
 
 /// A value as SQLite reads it in a statement.
@@ -114,28 +162,6 @@ fn arrives(parent: &SourceTable, lost: &[Row]) -> String {
         .map(|row| format!("({})", row.iter().map(literal).collect::<Vec<_>>().join(", ")))
         .collect();
     format!(" and ({}) not in (values {})", order.join(", "), rows.join(", "))
-}
-
-fn without_parent(
-    from: &SourceTable,
-    parent: &SourceTable,
-    reference: &NewReference,
-    lost: &[Row],
-) -> String {
-    let pairs = || reference.columns.iter().zip(&reference.parent_columns);
-    let there = pairs().map(|(own, _)| format!("t.{} is not null", quote(own)));
-    let same = pairs().map(|(own, key)| {
-        let folds = from.collation(own).is_some() || parent.collation(key).is_some();
-        let binary = if folds { " collate binary" } else { "" };
-        format!("p.{} = t.{}{binary}", quote(key), quote(own))
-    });
-    format!(
-        "{} and not exists (select 1 from {} as p where {}{})",
-        there.collect::<Vec<_>>().join(" and "),
-        parent.table.name.quoted(),
-        same.collect::<Vec<_>>().join(" and "),
-        arrives(parent, lost)
-    )
 }
 
 /// Values that are the same in every bit are equal under any affinity, so what is found here may still have a parent, and what is

@@ -9,6 +9,7 @@ use super::source::{Other, Source};
 use super::task::Carry;
 use engine::words::{either, of, rows};
 use engine::{Finding, Result};
+use serde::Serialize;
 use std::time::Duration;
 use targets::db::{Bounds, Facts, Inspection, Section, Seen, Sql, TableName, Value};
 
@@ -99,20 +100,33 @@ pub fn of_unfinished(target: &mut dyn Facts, among: &dyn Fn(&str) -> bool) -> Re
     }))
 }
 
-/// How the source is used, and what that means for those who use it.
-pub fn of_source(source: &mut dyn Facts, name: &str) -> Vec<Finding> {
+/// How the source is used.
+#[derive(Debug, Clone, Serialize)]
+pub struct Use {
+    /// `wal`, `delete`, …
+    pub journal_mode: String,
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: u64,
+    /// The other processes that have it open.
+    pub open_in: Vec<String>,
+}
+
+/// How the source is used; none where that cannot be told.
+pub fn use_of(source: &mut dyn Facts) -> Option<Use> {
     const QUICKLY: Bounds =
         Bounds { total: Duration::from_secs(1), part: Duration::from_millis(300), most: 10 };
     let Ok(Inspection { file: Section::Known(file), .. }) = source.inspect(&QUICKLY) else {
-        return Vec::new();
+        return None;
     };
     let own = i64::from(std::process::id());
-    let others: Vec<String> = file
-        .users
-        .iter()
-        .filter(|(process, _)| *process != own)
-        .map(|(process, program)| format!("{program} ({process})"))
-        .collect();
+    let others = file.users.iter().filter(|(process, _)| *process != own);
+    let open_in = others.map(|(process, program)| format!("{program} ({process})")).collect();
+    Some(Use { journal_mode: file.journal_mode, wal_bytes: file.wal_bytes, open_in })
+}
+
+/// What that means for those who use it.
+pub fn of_source(file: &Use, name: &str) -> Vec<Finding> {
+    let others = &file.open_in;
     if file.journal_mode == "wal" {
         return match others.as_slice() {
             [] => Vec::new(),
@@ -224,6 +238,8 @@ pub fn of_others(source: &Source, options: &Options) -> (Vec<Left>, Vec<Finding>
         )
     });
     (left.collect(), note.into_iter().collect())
+}
+
 /// Why something is not asked that is about columns of which the source has nothing.
 pub const FILLED: &str = "it is about columns that the target fills";
 
@@ -256,7 +272,7 @@ fn article(what: &str) -> String {
 }
 
 /// What does not fit.
-pub fn of_values(carry: &Carry, met: &Met, aside: u64, stopped: u64) -> Vec<Finding> {
+pub fn of_values(carry: &Carry, met: &Met, aside: u64) -> Vec<Finding> {
     let mut found = Vec::new();
     for ((n, misfit), tale) in &met.0 {
         let column = &carry.columns[*n];
@@ -267,11 +283,7 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64, stopped: u64) -> Vec<Find
         let what = format!("{} as `{}`: {}", said(*misfit, tale.count), column.spelled, samples.join(", "));
         let code = format!("dirty_{}", misfit.name());
         // a policy that cannot be followed stops
-        let of_rows = matches!(misfit, Misfit::Check | Misfit::Duplicate | Misfit::Reference)
-            && policy != Policy::Quarantine;
-        let stops = stopped > 0
-            && (policy == Policy::Stop || policy == Policy::Null && column.not_null || of_rows)
-            || policy == Policy::Default && column.default.is_none();
+        let stops = tale.stopped > 0;
         found.push(match stops {
             true => Finding::forbid(
                 &code,

@@ -6,7 +6,7 @@
 use super::existing;
 use super::options::Options;
 use super::task::Task;
-use super::{plan, source, steps};
+use super::{extensions, plan, source, steps};
 use crate::migrate::model::Statement;
 use crate::migrate::script::{Language, split};
 use engine::{Error, Finding, Planned, Planning, Result, Work};
@@ -100,6 +100,7 @@ fn tried(
     let mut tx = session.begin(&Limits::default())?;
     for statement in statements {
         tx.execute(&Sql::raw(&statement.sql))
+            .map_err(extensions::named)
             .map_err(|error| error.while_doing(&format!("trying `{file}`, line {}", statement.line)))?;
     }
     tx.commit()?;

@@ -658,4 +658,19 @@ fn what_arrived_before_can_be_compared_again() {
     assert_eq!(again.status, Status::Partial);
     let text = format!("{:?}", again.operations[0].findings);
     assert!(text.contains("`what` is 'y' there and 'other' here"), "{text}");
+    // a row that is gone, by its key and by the number of all
+    it.to.script(
+        "update lines set what = 'y' where order_id = 1 and no = 2; delete from lines where order_id = 3",
+    );
+    for proof in ["rows", "counts"] {
+        let again = it.run(json!({"action": "verify", "verify": proof}));
+        assert_eq!(
+            (again.status, found(&again)),
+            (Status::Partial, vec!["differs lines".to_owned()]),
+            "{proof}"
+        );
+        let text = format!("{:?}", again.operations[0].findings);
+        assert!(text.contains("(4 there, 3 here)"), "{proof}: {text}");
+        assert_eq!(text.contains("order_id 3, no 1: missing in the target"), proof == "rows", "{text}");
+    }
 }

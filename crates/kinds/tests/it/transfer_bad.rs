@@ -2,10 +2,11 @@
 
 use crate::stage::{manners, shown};
 use crate::transfer_kit::{Move, forbidden};
-use engine::{Class, Plan};
+use engine::{Class, Plan, Report, Status, Stop, What};
 use serde_json::{Value as Json, json};
 use std::io::{Seek, SeekFrom, Write};
-use testkit::{Workshop, story};
+use std::os::unix::fs::MetadataExt;
+use testkit::{Place, Workshop, story};
 
 const ROWS: &str = "create table small (id integer primary key); create table t (id integer primary key, s text);
     insert into small values (1);
@@ -128,4 +129,135 @@ fn a_target_of_another_encoding_is_refused() {
         drop(workshop);
         it.to.admin_script_outside(&format!("drop database {name}"));
     }
+}
+
+/// What is done to the file while it is copied: the middle of its pages is overwritten. What it said when it failed, of which class.
+fn damaged_while_copied(it: &Move, options: Json) -> (Report, Vec<String>, Vec<Class>) {
+    let plan = it.plan_with(options, |manners| manners.batch_size = Some(20));
+    let pages = std::fs::metadata(it.from.url()).unwrap().len() / 4096;
+    let (mut done, mut said, mut classes) = (false, Vec::new(), Vec::new());
+    let report = it
+        .engine()
+        .run(&plan, &Stop::default(), &mut |event| match &event.what {
+            What::Advanced { detail: Some(detail), .. } if detail["loaded"] == "t" && !done => {
+                done = true;
+                for page in pages / 2..pages - 1 {
+                    overwrite(it, page * 4096, &[0xff; 4096]);
+                }
+            }
+            What::Failed { class, error, .. } => {
+                said.push(error.clone());
+                classes.push(*class);
+            }
+            _ => {}
+        })
+        .unwrap();
+    assert!(done, "it was never damaged");
+    (report, said, classes)
+}
+
+/// More of them, so that nobody has read all pages when the first rows are in.
+fn many() -> Move {
+    let it = Move::of(ROWS);
+    it.from.script("insert into t with recursive c(i) as (select 2001 union all select i + 1 from c where i < 40000) select i, printf('%0200d', i) from c");
+    it
+}
+
+#[test]
+fn a_page_that_is_damaged_while_it_is_copied_ends_the_copy_and_names_the_table() {
+    // W-099
+    let it = many();
+    let whole = std::fs::read(it.from.url()).unwrap();
+    let (report, said, classes) = damaged_while_copied(&it, json!({}));
+    assert_eq!(report.status, Status::Failed, "{report:#?}");
+    assert_eq!(classes, [Class::System], "{said:?}");
+    assert!(said[0].contains("`t`") && said[0].contains("malformed"), "{said:?}");
+    assert!(refused(&it).0.contains("damaged"));
+    // once the file is restored nobody takes what is there for the whole, and it goes on
+    std::fs::write(it.from.url(), whole).unwrap();
+    let again = it.plan(json!({}));
+    assert_eq!(forbidden(&again), ["target_not_empty public"]);
+    assert!(format!("{:?}", again.items[0].findings).contains("sexton transfer rollback"));
+    let report = it.engine().resume("latest", &Stop::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(it.list("select count(*) from t"), ["40000"]);
+    assert_eq!(it.run(json!({"action": "verify"})).status, Status::Completed);
+}
+
+#[test]
+fn a_page_that_is_damaged_while_the_application_writes_takes_it_back_without_a_trace() {
+    // S4-036
+    let it = many();
+    it.from.script("pragma journal_mode = wal");
+    let (report, said, classes) = damaged_while_copied(&it, json!({"online": true}));
+    assert_eq!(report.status, Status::Failed, "{report:#?}");
+    assert_eq!(classes, [Class::System], "{said:?}");
+    assert!(said[0].contains("`t`") && said[0].contains("malformed"), "{said:?}");
+    assert!(it.from.rows("select name from sqlite_schema where name like 'sexton%'").is_empty());
+    nothing_was_made(&it);
+}
+
+/// What the server tells its superuser.
+fn admin(it: &Move, sql: &str) -> String {
+    let rows = Place::elsewhere(&it.to.admin_url()).rows(sql);
+    rows[0][0].as_text().unwrap().to_owned()
+}
+
+#[test]
+fn a_target_whose_disk_is_full_is_told_and_goes_on_when_there_is_room() {
+    // S4-016, W-096: the kernel says so itself, for the file of one table
+    let it = Move::of(ROWS);
+    it.to
+        .script("create table small (id bigint primary key); create table t (id bigint primary key, s text)");
+    let (folder, file) = (admin(&it, "show data_directory"), admin(&it, "select pg_relation_filepath('t')"));
+    let file = std::path::Path::new(&folder).join(file);
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    let plan = it.plan(json!({"existing": true}));
+    assert_eq!(forbidden(&plan), [""; 0]);
+    let mut failures = Vec::new();
+    let report = it
+        .engine()
+        .run(&plan, &Stop::default(), &mut |event| {
+            if let What::Failed { class, error, help, .. } = &event.what {
+                failures.push((*class, error.clone(), help.clone().unwrap_or_default()));
+            }
+        })
+        .unwrap();
+    assert_eq!(report.status, Status::Failed, "{report:#?}");
+    let (class, error, help) = &failures[0];
+    assert_eq!(*class, Class::System, "{error}");
+    assert!(error.contains("No space left on device") && error.contains('t'), "{error}");
+    assert!(help.contains("disk is full"), "{help}");
+    // there is room again
+    std::fs::remove_file(&file).unwrap();
+    std::fs::File::create(&file).unwrap();
+    let owner = std::fs::metadata(&folder).unwrap();
+    std::os::unix::fs::chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+    let report = it.engine().resume("latest", &Stop::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(it.list("select count(*) from t"), ["2000"]);
+    assert_eq!(it.run(json!({"action": "verify"})).status, Status::Completed);
+}
+
+#[test]
+fn a_target_without_room_for_sorting_is_told_and_goes_on_when_there_is_some() {
+    // S4-016, W-096, W-127
+    let it = many();
+    it.from.script("create index by_s on t (s)");
+    let name = it.list("select current_database()").concat();
+    it.to.admin_script(&format!(
+        "alter database \"{name}\" set temp_file_limit = '64kB'; alter database \"{name}\" set maintenance_work_mem = '1MB'; \
+         alter database \"{name}\" set max_parallel_maintenance_workers = 0"
+    ));
+    let plan = it.plan(json!({}));
+    let report = it.engine().run(&plan, &Stop::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.status, Status::Failed, "{report:#?}");
+    let errors = format!("{:?}", report.operations[0].errors);
+    assert!(errors.contains("temp_file_limit") && errors.contains(" index "), "{errors}");
+    it.to.admin_script(&format!("alter database \"{name}\" reset temp_file_limit"));
+    let report = it.engine().resume("latest", &Stop::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.status, Status::Completed, "{report:#?}");
+    assert_eq!(it.list("select count(*) from pg_indexes where indexname = 'by_s'"), ["1"]);
+    assert_eq!(it.run(json!({"action": "verify"})).status, Status::Completed);
 }

@@ -114,7 +114,7 @@ fn triggers_of_the_file_do_not_fire_for_what_comes_back() {
 
 #[test]
 fn the_application_goes_on_writing_whatever_its_indexes_say() {
-    // X-24: the condition of an index may name its table
+    // W-097: the condition of an index may name its table
     let it = Move::of(
         "pragma journal_mode = wal; create table users (id integer primary key, email text, deleted integer);
          create unique index u on users (email) where users.deleted is null;
@@ -139,7 +139,7 @@ fn the_application_goes_on_writing_whatever_its_indexes_say() {
 
 #[test]
 fn a_file_without_tables_is_rehearsed_at_once() {
-    // S4-041
+    // S4-043
     let it = Move::of("pragma journal_mode = wal; create view v as select 1 as one");
     let report = it.run(json!({"action": "rehearse"}));
     assert!(report.operations[0].errors.is_empty(), "{report:#?}");
@@ -147,7 +147,7 @@ fn a_file_without_tables_is_rehearsed_at_once() {
 
 #[test]
 fn tables_that_are_not_carried_refuse_changes_too() {
-    // S4-035
+    // W-104
     let it = Move::of(
         "pragma journal_mode = wal; create table t (id integer primary key); create table cache (k text)",
     );
@@ -160,7 +160,7 @@ fn tables_that_are_not_carried_refuse_changes_too() {
 
 #[test]
 fn what_could_not_be_cleaned_is_remembered_until_it_can() {
-    // S4-035, W-107: the target is gone in the midst of the copy
+    // S4-036: the target is gone in the midst of the copy
     let it = Move::of(
         "pragma journal_mode = wal; create table t (id integer primary key, v text);
          insert into t with recursive c(i) as (select 1 union all select i + 1 from c where i < 500) select i, 'v' from c",

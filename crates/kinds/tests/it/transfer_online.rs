@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Tables of every shape: with a number, with a text for a key, without a rowid, without any key, a tree, and one that others hang on.
-const SHOP: &str = "pragma journal_mode = wal;
+pub const SHOP: &str = "pragma journal_mode = wal;
     create table users (id integer primary key autoincrement, email text not null collate nocase unique, nick text unique, at datetime);
     create table orders (id integer primary key, user_id integer not null references users on delete cascade, paid boolean, total real);
     create table lines (order_id integer not null references orders on delete cascade, no integer not null, what text,
@@ -30,7 +30,7 @@ const SHOP: &str = "pragma journal_mode = wal;
     create trigger renamed after update of name on tags begin update tags set color = 'new' where name = new.name; end;";
 
 /// What the application may do at any moment, each in a transaction of its own, whatever was done before.
-const DEEDS: [&str; 15] = [
+pub const DEEDS: [&str; 15] = [
     "insert or replace into tags (rowid, name, color) select rowid, 'r' || hex(randomblob(4)), 'put' from tags order by random() limit 1",
     "insert into users (email, nick, at) values (hex(randomblob(6)) || '@y.org', hex(randomblob(6)), datetime('now'))",
     "update users set at = datetime('now'), nick = hex(randomblob(5)) where id % 5 = abs(random()) % 5",
@@ -52,13 +52,13 @@ const DEEDS: [&str; 15] = [
 ];
 
 /// The application: references are enforced, as it should be.
-fn application(it: &Move) -> backends::testing::Application {
+pub fn application(it: &Move) -> backends::testing::Application {
     let mut application = it.from.connect();
     application.script("pragma foreign_keys = on").unwrap();
     application
 }
 
-fn options(it: &Move) -> Json {
+pub fn options(it: &Move) -> Json {
     std::fs::write(it.workshop.folder().join(".env"), "OTHER=1\nDATABASE_URL='sqlite:///app.db'\n").unwrap();
     json!({
         "online": true,
@@ -74,7 +74,7 @@ fn pointer(it: &Move) -> String {
 }
 
 /// All of it is there, the views and triggers as well.
-fn has_moved(it: &Move, place: &str) {
+pub fn has_moved(it: &Move, place: &str) {
     rows_have_moved(it, place);
     assert_eq!(it.list("select count(*) from most"), ["1"], "{place}");
     assert_eq!(
@@ -117,7 +117,7 @@ fn rows_have_moved(it: &Move, place: &str) {
 }
 
 /// The file takes changes, nothing of ours is left in it, the target is empty, the application was sent nowhere.
-fn is_back(it: &Move, place: &str) {
+pub fn is_back(it: &Move, place: &str) {
     let ours = it.from.rows("select name from sqlite_schema where name like 'sexton%'");
     assert!(ours.is_empty(), "{place}: {ours:?}");
     it.from.script("insert into log values ('goes on', 1)");
@@ -131,7 +131,7 @@ fn is_back(it: &Move, place: &str) {
     assert_eq!(pointer(it), "'sqlite:///app.db'", "{place}");
 }
 
-fn error(report: &Report) -> String {
+pub fn error(report: &Report) -> String {
     format!("{:?}", report.operations[0].errors)
 }
 

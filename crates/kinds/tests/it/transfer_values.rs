@@ -173,7 +173,7 @@ fn names_are_names_wherever_they_are_written() {
 
 #[test]
 fn a_cut_over_of_more_than_a_day_is_no_limit() {
-    // S4-035
+    //
     let it = Move::of("pragma journal_mode = wal; create table t (id integer primary key)");
     let why = it.refusal(json!({"online": true, "cut_over_limit": 1e30}));
     assert!(why.contains("cut_over_limit") && why.contains("86400"), "{why}");

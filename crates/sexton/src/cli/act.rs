@@ -56,7 +56,7 @@ impl Act<'_> {
         }
         let stop = Stop::default();
         let listening = signals::listen(&stop);
-        let outcome = self.watched(&plan, |watch| self.engine.run(&plan, &stop, watch));
+        let outcome = self.watched(&plan, &[], |watch| self.engine.run(&plan, &stop, watch));
         drop(listening);
         self.tell(&outcome?, &plan)
     }
@@ -73,7 +73,8 @@ impl Act<'_> {
         }
         let stop = Stop::default();
         let listening = signals::listen(&stop);
-        let outcome = self.watched(&run.plan, |watch| self.engine.resume_as(&run, &stop, watch));
+        let earlier = self.engine.events(&id, 0)?;
+        let outcome = self.watched(&run.plan, &earlier, |watch| self.engine.resume_as(&run, &stop, watch));
         drop(listening);
         self.tell(&outcome?, &run.plan)
     }
@@ -92,13 +93,19 @@ impl Act<'_> {
     fn watched(
         &self,
         plan: &Plan,
+        earlier: &[Event],
         run: impl FnOnce(&mut dyn FnMut(&Event)) -> Result<Report, Failure>,
     ) -> Result<Report, Trouble> {
-        let mut progress = Progress::new(self.console, plan, self.engine.clock());
+        let mut progress = Progress::new(self.console, plan, self.engine.clock(), earlier);
         let mut failed: Option<Option<String>> = None;
+        let mut ends = Vec::new();
         let mut watch = |event: &Event| {
             if let What::Failed { help, .. } = &event.what {
                 failed = Some(help.clone());
+            }
+            let kind = event.item.and_then(|n| plan.items.get(n)).map(|item| item.operation.kind.as_str());
+            if let (What::Noted { text }, Some("transfer")) = (&event.what, kind) {
+                ends.push(text.clone());
             }
             match self.post().happened(event) {
                 Ok(true) => self.send(),
@@ -126,6 +133,8 @@ impl Act<'_> {
                 }
             }
         }
+        // whether it went back
+        ends.iter().for_each(|text| self.console.note_end(text));
         if let Some(Some(help)) = failed {
             self.console.note_help(&help);
         }

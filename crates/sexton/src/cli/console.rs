@@ -127,6 +127,11 @@ impl Console {
         }
     }
 
+    /// Tells what became of something that failed, also when quiet.
+    pub fn note_end(&self, text: &str) {
+        self.to_stderr(text);
+    }
+
     /// The form of a text that the terminal behind stdout (or stderr) can show.
     pub fn ansi_or_plain(&self, ansi: &str, plain: &str, stdout: bool) -> String {
         let terminal = if stdout { std::io::stdout().is_terminal() } else { std::io::stderr().is_terminal() };

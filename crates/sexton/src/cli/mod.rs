@@ -161,7 +161,10 @@ fn dispatch(
     if let Ok(Some(against)) = last.try_get_one::<String>("against") {
         console.hide(&config::secrets_of_url(against));
     }
-    let given = choice::database(named, &config)?;
+    let given = match name {
+        "transfer" | "resume" => choice::target(named, &config)?,
+        _ => choice::database(named, &config)?,
+    };
     let config = Arc::new(config);
     let engine = wiring::engine(&config, given.as_ref());
     if let Some(see) = looking::shown(console) {

@@ -2,19 +2,67 @@
 
 use super::console::Console;
 use super::numbers::{bytes, count, duration, of, rows};
-use engine::{Clock, Event, Item, Plan, Step, What};
+use engine::{Clock, Counts, Event, Item, Plan, Step, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
 const BETWEEN_LINES: Duration = Duration::from_secs(2);
+
+/// What earlier attempts have done of an operation.
+#[derive(Debug, Clone, Copy, Default)]
+struct Earlier {
+    /// The step at which they were.
+    step: usize,
+    /// The rows of that step, and of all.
+    rows: u64,
+    all: u64,
+    /// What the rows of that step came to, where they are copied from elsewhere.
+    bytes: u64,
+}
+
+impl Earlier {
+    /// Of the n-th operation.
+    fn of(n: usize, item: &Item, events: &[Event]) -> Self {
+        let mut earlier = Self::default();
+        for event in events.iter().filter(|event| event.item == Some(n)) {
+            match &event.what {
+                What::Advanced { counts, detail, .. } => {
+                    earlier.rows += counts.rows() + counts.failed;
+                    earlier.all += changed(item, counts);
+                    earlier.bytes += size(detail.as_ref());
+                }
+                What::StepDone { step } => (earlier.step, earlier.rows, earlier.bytes) = (step + 1, 0, 0),
+                What::BeganAgain { .. } => earlier = Self::default(),
+                _ => {}
+            }
+        }
+        earlier
+    }
+}
+
+/// The rows of a batch that count as done.
+fn changed(item: &Item, counts: &Counts) -> u64 {
+    // what leaves the database is not changed
+    let archived = if item.operation.kind == "export" { counts.archived } else { 0 };
+    counts.rows() + archived
+}
+
+/// What the rows of a batch came to, where they are copied from elsewhere.
+fn size(detail: Option<&serde_json::Value>) -> u64 {
+    detail.and_then(|detail| detail["bytes"].as_u64()).unwrap_or(0)
+}
 
 /// Shows the events of one run.
 pub struct Progress<'a> {
     console: &'a Console,
     plan: &'a Plan,
     clock: &'a dyn Clock,
+    /// What earlier attempts have done of each operation.
+    earlier: Vec<Earlier>,
     bar: Option<ProgressBar>,
     done: u64,
+    /// How much of it others have done, which says nothing of the speed of this one.
+    before: u64,
     /// What the rows of the table at work came to, where it is copied from elsewhere.
     bytes: u64,
     began: Instant,
@@ -22,14 +70,16 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// For a run of this plan.
-    pub fn new(console: &'a Console, plan: &'a Plan, clock: &'a dyn Clock) -> Self {
+    /// For a run of this plan, of which these events have happened in earlier attempts.
+    pub fn new(console: &'a Console, plan: &'a Plan, clock: &'a dyn Clock, events: &[Event]) -> Self {
         Self {
             console,
             plan,
             clock,
+            earlier: plan.items.iter().enumerate().map(|(n, item)| Earlier::of(n, item, events)).collect(),
             bar: None,
             done: 0,
+            before: 0,
             bytes: 0,
             began: clock.tick(),
             last_line: clock.tick(),
@@ -38,7 +88,9 @@ impl<'a> Progress<'a> {
 
     /// Shows an event.
     pub fn see(&mut self, event: &Event) {
-        let Some(item) = event.item.and_then(|n| self.plan.items.get(n)) else { return };
+        let Some(n) = event.item else { return };
+        let Some(item) = self.plan.items.get(n) else { return };
+        let earlier = self.earlier.get(n).copied().unwrap_or_default();
         match &event.what {
             // Their rows are nobody's concern; how many are in is.
             What::Advanced { .. } if item.operation.kind == "migrate" => {}
@@ -46,21 +98,20 @@ impl<'a> Progress<'a> {
                 self.steps(&item.operation.name, *step as u64 + 1, item.steps.len() as u64);
             }
             What::Started { .. } if item.operation.kind == "transfer" => {
-                self.begin(&item.operation.name, item.steps.first().map_or(0, |step| step.matched));
+                let step = item.steps.get(earlier.step).or(item.steps.first());
+                self.bytes = earlier.bytes;
+                self.begin(&item.operation.name, step.map_or(0, |step| step.matched), earlier.rows);
             }
             What::Advanced { step, counts, detail, .. } if item.operation.kind == "transfer" => {
-                let size = detail.as_ref().and_then(|detail| detail["bytes"].as_u64()).unwrap_or(0);
-                self.copied(item, *step, counts.rows() + counts.failed, size);
+                self.copied(item, *step, counts.rows() + counts.failed, size(detail.as_ref()));
             }
             What::StepDone { step } if item.operation.kind == "transfer" => self.next_step(item, *step),
-            What::Started { .. } => self.begin(&item.operation.name, item.matched()),
+            What::Started { .. } => self.begin(&item.operation.name, item.matched(), earlier.all),
             What::Advanced { counts, .. } => {
-                // what leaves the database is not changed
-                let archived = if item.operation.kind == "export" { counts.archived } else { 0 };
-                self.advance(&item.operation.name, item.matched(), counts.rows() + archived)
+                self.advance(&item.operation.name, item.matched(), changed(item, counts));
             }
             What::BeganAgain { reason } => {
-                self.done = 0;
+                (self.done, self.before, self.bytes) = (0, 0, 0);
                 self.tell(&format!("{}: begins again, {reason}", item.operation.name));
             }
             What::Paused { reason, .. } => self.tell(&format!("{}: waited, {reason}", item.operation.name)),
@@ -73,8 +124,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn begin(&mut self, name: &str, matched: u64) {
-        self.done = 0;
+    fn begin(&mut self, name: &str, matched: u64, before: u64) {
+        (self.done, self.before) = (before, before);
         self.began = self.clock.tick();
         self.last_line = self.clock.tick();
         if !self.console.can_draw() {
@@ -85,6 +136,7 @@ impl<'a> Progress<'a> {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());
+        bar.set_position(before);
         self.bar = Some(bar);
     }
 
@@ -156,7 +208,7 @@ impl<'a> Progress<'a> {
             let said = format!("{}: {}, {}", done.object, rows(self.done), bytes(self.bytes));
             bar.suspend(|| self.console.note(&format!("{said}, {}", duration(seconds))));
         }
-        (self.done, self.bytes, self.began) = (0, 0, self.clock.tick());
+        (self.done, self.before, self.bytes, self.began) = (0, 0, 0, self.clock.tick());
         let Some(next) = item.steps.get(step + 1) else { return };
         match &self.bar {
             Some(bar) => {
@@ -176,7 +228,7 @@ impl<'a> Progress<'a> {
     /// Rows, rate and time left.
     fn figures(&self, matched: u64) -> String {
         let seconds = self.clock.tick().duration_since(self.began).as_secs_f64();
-        let rate = self.done as f64 / seconds.max(0.001);
+        let rate = self.done.saturating_sub(self.before) as f64 / seconds.max(0.001);
         let left = matched.saturating_sub(self.done) as f64 / rate.max(0.001);
         let figures = format!("{} of {}, {} rows/s", count(self.done), rows(matched), count(rate as u64));
         // The first batches say little about the rest.

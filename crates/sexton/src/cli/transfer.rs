@@ -36,7 +36,8 @@ pub fn command(kind: &'static dyn Kind) -> Command {
         .about(kind.title())
         .long_about(format!("{}\n\nNeeds no configuration.", kind.about()))
         .after_help(
-            "Examples:\n  sexton transfer plan --source app.db --database postgres://app@localhost/app\n  \
+            "Where nothing else says it, the target is that of the variable `DATABASE_URL`.\n\n\
+             Examples:\n  sexton transfer plan --source app.db --database postgres://app@localhost/app\n  \
              sexton transfer plan --source app.db --database postgres://… --sql schema.sql\n  \
              sexton transfer run --source app.db --database postgres://…\n  \
              sexton transfer run --source app.db --database postgres://… --existing\n  \
@@ -158,7 +159,13 @@ fn tables(act: &Act, result: &Json) {
     }
     let all: u64 =
         result["tables"].as_array().into_iter().flatten().filter_map(|one| one["rows"].as_u64()).sum();
-    act.console.data(&format!("{} in all; the statements: `--sql FILE`", rows(all)));
+    let text = |value: &Json| value.as_str().map(str::to_owned);
+    let from = text(&result["source_file"]["journal_mode"])
+        .map(|mode| format!(", from a file in journal mode `{mode}`"));
+    let version = text(&result["target_version"]);
+    let into = version.and_then(|all| Some(format!(" into PostgreSQL {}", all.split(' ').next()?)));
+    let way = [from, into].into_iter().flatten().collect::<String>();
+    act.console.data(&format!("{} in all{way}; the statements: `--sql FILE`", rows(all)));
 }
 
 fn write(act: &Act, plan: &Plan, file: &str) -> Result<(), Trouble> {
@@ -181,7 +188,14 @@ fn operation(act: &Act, kind: &'static dyn Kind, matches: &ArgMatches) -> Result
     let known = choice::of_kind(act.config, kind, named, "transfer")?;
     let database = matches.get_one::<String>("database").map(String::as_str);
     match known.as_slice() {
-        [] => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
+        [] => match choice::target(database, act.config)? {
+            Some(target) => Ok(choice::one_off(kind, &target.name)),
+            None if act.config.databases.is_empty() => Err(Trouble::usage(
+                "no target was named",
+                "name it with `--database postgres://user@host/database`, or in the variable `DATABASE_URL`",
+            )),
+            None => Ok(choice::one_off(kind, &choice::the_database(database, act.config)?)),
+        },
         [one] => Ok((*one).clone()),
         _ => Err(Trouble::usage(
             "which transfer?",

@@ -57,6 +57,8 @@ pub struct Config {
     pub databases: Vec<DatabaseSetting>,
     /// Many databases under one name.
     pub fleets: Vec<FleetSetting>,
+    /// The PostgreSQL database of the variable `DATABASE_URL`, for a transfer that is told no other (S4-005).
+    pub usual_target: Option<DatabaseSetting>,
     /// The file stores.
     pub stores: Vec<StoreSetting>,
     /// The operations, in the order of the file.
@@ -293,6 +295,7 @@ pub fn load(
     let mut config = read(&text, &shown, &folder, wanted.profile.as_deref(), &environment, catalogue)?;
     config.file = Some(path);
     config.now = set_clock(&environment)?;
+    config.look_for_target(&environment);
     Ok(config)
 }
 
@@ -374,10 +377,21 @@ fn without_file(wanted: &Wanted, environment: &Environment) -> Result<Config, Fa
             help: format!("go to the folder of your `{FILE}`, or name it with `--config`"),
         });
     }
-    Config::empty(environment)
+    let mut config = Config::empty(environment)?;
+    config.look_for_target(environment);
+    Ok(config)
 }
 
 impl Config {
+    /// An application that has not moved yet has its SQLite file in the variable: that is no target.
+    fn look_for_target(&mut self, environment: &Environment) {
+        let said = environment.variable("DATABASE_URL").and_then(|said| Url::parse(said).ok());
+        if let Some(url @ Url::Postgres { .. }) = said {
+            self.secrets.extend(secrets_of_url(&url.expose()));
+            self.usual_target = Some(DatabaseSetting { name: url.to_string(), url, zone: None });
+        }
+    }
+
     /// Whether it says how long an operation may take.
     pub fn is_promised(&self, name: &str) -> bool {
         self.operations.iter().any(|one| one.name == name && one.expected_seconds.is_some())
@@ -390,6 +404,7 @@ impl Config {
         Ok(Config {
             file: None,
             databases: Vec::new(),
+            usual_target: None,
             fleets: Vec::new(),
             operations: Vec::new(),
             groups: Vec::new(),

@@ -93,6 +93,7 @@ pub fn config(
         api: section::<ApiSection>(tree, "api").within(folder),
         traces,
         pool: section::<PoolSection>(tree, "pool"),
+        usual_target: None,
         sessions: Default::default(),
         secrets,
         now: None,

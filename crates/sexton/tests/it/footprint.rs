@@ -122,6 +122,57 @@ fn a_million_rows_go_out_to_a_file_and_a_large_file_comes_in_with_little_memory(
     );
 }
 
+/// The most memory that a command has, in kB; it must succeed.
+fn peak_of(desk: &Desk, line: &str) -> u64 {
+    let mut run = desk.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut peak = 0;
+    loop {
+        peak = peak.max(peak_kb(run.id()));
+        if let Some(status) = run.try_wait().unwrap() {
+            let mut said = String::new();
+            std::io::Read::read_to_string(&mut run.stderr.take().unwrap(), &mut said).unwrap();
+            assert!(status.success(), "{line}: {status}: {said}");
+            return peak;
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+#[test]
+fn a_transfer_there_and_a_way_back_need_little_memory_however_much_there_is() {
+    // W-098, W-103
+    let (desk, to) = (Desk::empty(), Place::postgres());
+    desk.place.script(
+        "pragma journal_mode = wal;
+         create table docs (id integer primary key, body text not null);
+         create table notes (id integer primary key, code text not null unique, body text, at datetime);
+         insert into docs with recursive n(i) as (select 1 union all select i + 1 from n where i < 80)
+           select i, replace(hex(zeroblob(500000)), '0', char(97 + i % 26)) from n;
+         insert into notes with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)
+           select i, 'c' || i, 'note ' || i || ' of a person who has a lot to say about it', datetime(1700000000 + i, 'unixepoch') from n;",
+    );
+    let bytes = std::fs::metadata(desk.file("app.db")).unwrap().len();
+    assert!(bytes > 85_000_000, "{bytes} bytes");
+    std::fs::write(desk.file("pointer"), "app.db\n").unwrap();
+    let line = |command: &str| {
+        format!(
+            "transfer {command} --yes --quiet --source app.db --database '{}' --min-free-disk-mb 0",
+            to.url()
+        )
+    };
+    let there = peak_of(&desk, &line("run --online --switch file=pointer"));
+    assert!((1_000..100_000).contains(&there), "there: {there} kB");
+    // every row of one table, each with the unique value that another one had
+    to.script(
+        "update notes set code = 'x' || code; update notes set code = 'c' || (100001 - id), body = body || repeat('!', 500)",
+    );
+    let back = peak_of(&desk, &line("rollback"));
+    assert!((1_000..100_000).contains(&back), "back: {back} kB");
+    assert_eq!(desk.count("notes where code = 'c' || (100001 - id) and body like 'note %!!!!'"), 100_000);
+    assert_eq!(desk.count("docs where length(body) = 1000000"), 80);
+    assert_eq!(std::fs::read_to_string(desk.file("pointer")).unwrap(), "app.db\n");
+}
+
 /// How many sessions of ours the server has.
 fn sessions(place: &Place) -> i64 {
     let ours = "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'sexton%'";

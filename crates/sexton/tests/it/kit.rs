@@ -290,3 +290,44 @@ fn replaced(line: &str, pattern: &str, with: &str, more: &dyn Fn(char) -> bool) 
     }
     text
 }
+
+/// The same command where `small` is a file system of its own, which the system drops with the process. Systems that let only
+/// root mount are asked by `sudo`.
+pub fn on_its_own_file_system(command: &Command, how: &str) -> Output {
+    let ids = Command::new("sh").args(["-c", "printf '%s %s' $(id -u) $(id -g)"]).output().unwrap();
+    let ids = String::from_utf8(ids.stdout).unwrap();
+    let (user, group) = ids.split_once(' ').unwrap();
+    let inside = |first: &[&str], last: &str, options: &str| -> Output {
+        let script = format!("mount -t tmpfs -o {how}{options} tmpfs small && exec {last} \"$@\"");
+        let mut outer = Command::new(first[0]);
+        outer.args(&first[1..]).args(["sh", "-c", &script, "sh", "env", "-i"]);
+        for (name, value) in command.get_envs() {
+            let mut pair = name.to_owned();
+            pair.push("=");
+            pair.push(value.unwrap_or_default());
+            outer.arg(pair);
+        }
+        outer.arg(command.get_program()).args(command.get_args());
+        outer.current_dir(command.get_current_dir().unwrap());
+        outer.output().unwrap_or_else(|error| panic!("{}: {error}", first[0]))
+    };
+    let can = |program: &str, arguments: &[&str]| {
+        let said =
+            Command::new(program).args(arguments).args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"]).output();
+        said.is_ok_and(|said| said.status.success())
+    };
+    // Root of a space of its own is nobody in particular, and may not reach the socket of the server.
+    for way in [&["unshare", "--mount"][..], &["unshare", "--mount", "--map-root-user"]] {
+        if can(way[0], &way[1..]) {
+            return inside(way, "", "");
+        }
+    }
+    let by_root = ["sudo", "-n", "unshare", "--mount"];
+    assert!(
+        can(by_root[0], &by_root[1..]),
+        "no file system can be mounted\nhelp: allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, \
+         kernel.unprivileged_userns_clone=1), or sudo without a password, or run the tests as root"
+    );
+    let own = format!(",uid={user},gid={group}");
+    inside(&by_root, &format!("setpriv --reuid={user} --regid={group} --clear-groups"), &own)
+}

@@ -65,6 +65,7 @@ mod terminal;
 mod tidy;
 mod traces;
 mod transfer;
+mod transfer_full;
 mod transfer_online;
 mod undo;
 mod verify_after;

@@ -112,3 +112,48 @@ fn a_transfer_shows_a_bar_for_each_table_and_what_each_came_to() {
         assert!(screen.contains(text), "`{text}` is not in {screen}");
     }
 }
+
+/// The figures `DONE of ALL rows, N rows/s` of a table on the screen, and the seconds that were left, in their order.
+fn figures(screen: &str) -> (Vec<u64>, Vec<f64>) {
+    let number = |text: &str| text.replace(' ', "").parse::<u64>().ok();
+    let (mut done, mut left) = (Vec::new(), Vec::new());
+    for part in screen.split(" of 6 000 rows, ").collect::<Vec<_>>().windows(2) {
+        let before = part[0].rsplit(", ").next().unwrap_or_default();
+        done.extend(number(before));
+        let rest = part[1].split(['\r', '\u{1b}', '\n']).next().unwrap_or_default();
+        let seconds = rest.strip_suffix(" s left").and_then(|rest| rest.rsplit(", ").next());
+        left.extend(seconds.and_then(|seconds| seconds.trim().parse::<f64>().ok()));
+    }
+    (done, left)
+}
+
+#[test]
+fn a_transfer_tells_the_time_left_and_counts_on_after_a_stop() {
+    // S4-046
+    let (desk, to) = (Desk::empty(), testkit::Place::postgres());
+    desk.place.script(
+        "create table orders (id integer primary key, code text);
+         insert into orders with recursive c(i) as (select 1 union all select i + 1 from c where i < 6000) select i, 'c' || i from c",
+    );
+    let line = format!(
+        "transfer run --yes --source app.db --database {} --batch-size 250 --rows-per-second 1500 --max-rows 3000",
+        to.url()
+    );
+    let (screen, code) = at_the_terminal(&desk, &line, "");
+    assert_ne!(code, 0, "{screen}");
+    let (done, left) = figures(&screen);
+    assert_eq!((done.first(), done.last()), (Some(&250), Some(&3_000)), "{screen}");
+    assert!(left.len() > 2 && left.last() < left.first(), "{left:?}\n{screen}");
+    // 1500 rows a second, of which 3000 are left at the end
+    assert!((1.0..=4.0).contains(left.last().unwrap()), "{left:?}\n{screen}");
+    let (screen, code) = at_the_terminal(&desk, "resume latest --max-rows 6000", "");
+    assert_eq!(code, 0, "{screen}");
+    let (done, left) = figures(&screen);
+    assert_eq!((done.first(), done.last()), (Some(&3_250), Some(&6_000)), "{screen}");
+    // by the speed of now, not by what was there before
+    assert!(
+        left.iter().all(|seconds| (0.0..=3.0).contains(seconds)) && !left.is_empty(),
+        "{left:?}\n{screen}"
+    );
+    assert!(screen.contains("orders: 6 000 rows, "), "{screen}");
+}

@@ -128,6 +128,143 @@ fn the_example_moves_as_its_readme_says() {
     assert!(!report.stdout.contains(&to.url()) || !to.url().contains(':'), "{}", report.shown());
 }
 
+#[test]
+fn the_target_is_that_of_the_environment_where_nothing_else_says_it() {
+    // S4-005, W-108
+    let (mut desk, to) = (Desk::empty(), Place::postgres());
+    desk.place.script(
+        "create table users (id integer primary key, email text); insert into users values (1, 'ann@x.org')",
+    );
+    let nothing = desk.sexton("transfer plan --source app.db").ends(2);
+    assert!(
+        nothing.stderr.contains("no target was named") && nothing.stderr.contains("DATABASE_URL"),
+        "{}",
+        nothing.shown()
+    );
+    // an application that was not moved yet
+    desk.set("DATABASE_URL", "sqlite:///app.db");
+    desk.sexton("transfer plan --source app.db").ends(2);
+    // the role needs no password here: it must not be seen all the same
+    let url = to.url().replacen("app@", "app:s3cret-of-the-application@", 1).replacen(
+        "postgres://",
+        "postgresql://",
+        1,
+    );
+    desk.set("DATABASE_URL", &url);
+    let plan = desk.sexton("transfer plan --source app.db").ends(0);
+    assert!(
+        plan.stdout.contains("1 row in all") && plan.stdout.contains("into PostgreSQL 1"),
+        "{}",
+        plan.shown()
+    );
+    let stopped = desk.sexton("transfer run --source app.db --yes --max-rows 0");
+    let done = match stopped.code {
+        0 => stopped,
+        _ => desk.sexton("resume latest --max-rows 100").ends(0),
+    };
+    assert!(done.stdout.contains("both sides the same"), "{}", done.shown());
+    assert_eq!(texts(&to, "select email from users"), ["ann@x.org"]);
+    let verified = desk.sexton("transfer verify --source app.db").ends(0);
+    let listed = desk.sexton("runs show latest --output json").ends(0);
+    for said in [&plan, &done, &verified, &listed] {
+        assert!(!said.shown().contains("s3cret"), "{}", said.shown());
+    }
+    // whoever says another one means it, and a configuration with one goes before the environment
+    let other = Place::postgres();
+    desk.sexton(&format!("transfer run --source app.db --yes --database '{}'", other.url())).ends(0);
+    let third = Place::postgres();
+    desk.write("sexton.toml", &format!("[database.new]\nurl = \"{}\"\n", third.url()));
+    desk.sexton("transfer run --source app.db --yes").ends(0);
+    for place in [&other, &third] {
+        assert_eq!(texts(place, "select count(*) from users"), ["1"]);
+    }
+}
+
+#[test]
+fn times_are_the_same_whatever_the_zone_of_the_machine_and_of_the_server() {
+    // W-095
+    for (machine, server) in
+        [("UTC", "UTC"), ("America/New_York", "Asia/Kolkata"), ("Pacific/Auckland", "America/St_Johns")]
+    {
+        let (mut desk, to) = (Desk::empty(), Place::postgres());
+        desk.place.script(
+            "create table t (id integer primary key, at datetime, made timestamp default current_timestamp, day date);
+             insert into t values (1, '2025-01-02T03:04:05', '2025-07-02 03:04:05', '2025-01-02'),
+               (2, '2025-01-02 03:04:05+02:00', '2025-01-02T03:04:05Z', null), (3, null, null, '1999-12-31')",
+        );
+        let name = texts(&to, "select current_database()").concat();
+        to.script(&format!("alter database \"{name}\" set timezone = '{server}'"));
+        desk.set("TZ", machine);
+        desk.set("DATABASE_URL", &to.url());
+        for (schema, zone, expected) in [
+            (
+                "plain",
+                "",
+                [
+                    "1|1735787045|1751425445|2025-01-02",
+                    "2|1735779845|1735787045|null",
+                    "3|null|null|1999-12-31",
+                ],
+            ),
+            (
+                "berlin",
+                "--zone Europe/Berlin",
+                [
+                    "1|1735783445|1751418245|2025-01-02",
+                    "2|1735779845|1735787045|null",
+                    "3|null|null|1999-12-31",
+                ],
+            ),
+        ] {
+            desk.sexton(&format!("transfer run --yes --source app.db --into-schema {schema} {zone}")).ends(0);
+            let sql = format!(
+                "select id, extract(epoch from at)::bigint, extract(epoch from made)::bigint, day from {schema}.t order by id"
+            );
+            assert_eq!(texts(&to, &sql), expected, "{machine}, {server}, {schema}");
+        }
+    }
+}
+
+#[test]
+fn whoever_has_the_file_open_is_told_before_it_is_copied() {
+    // S4-058
+    let (desk, to) = (Desk::ready(), Place::postgres());
+    desk.place.script("pragma journal_mode = wal");
+    let plan = || {
+        let line = format!("transfer plan --output json --source app.db --database '{}'", to.url());
+        let plan = desk.sexton(&line).ends(0).json();
+        let findings = plan["items"][0]["findings"].as_array().unwrap().clone();
+        let found = findings.into_iter().find(|found| found["code"] == "source_in_use");
+        (found, plan["items"][0]["result"]["source_file"].clone())
+    };
+    assert_eq!(plan().0, None);
+    // another process, as an application would be
+    let mut other = desk
+        .command("run logs --yes --batch-size 1 --pause 0.2 --min-free-disk-mb 0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    let (found, file) = loop {
+        let (found, file) = plan();
+        if found.is_some() || began.elapsed() > Duration::from_secs(30) || other.try_wait().unwrap().is_some()
+        {
+            break (found, file);
+        }
+    };
+    let name = format!("sexton ({})", other.id());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let found = found.unwrap();
+    assert_eq!(
+        found["what"],
+        format!("{name} has it open: what is written after the copy has begun is not carried")
+    );
+    assert_eq!(file["open_in"], serde_json::json!([name]), "{file}");
+    assert!(file["journal_mode"] == "wal" && file["wal_bytes"].is_u64(), "{file}");
+}
+
 /// Tables with rows enough to be killed in.
 const MANY: &str = "pragma journal_mode = wal;
     create table orders (id integer primary key autoincrement, code text not null unique, at datetime not null);

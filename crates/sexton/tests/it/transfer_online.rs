@@ -198,3 +198,125 @@ fn killed_in_any_phase_under_a_live_writer_nothing_is_lost() {
     }
     assert!(killed > 3, "only {killed} were killed");
 }
+
+/// Runs a command with its events, and kills it at the end of this step (the beginning of the run where there is none before it); the
+/// last step that it told to be done.
+fn kill_behind(desk: &Desk, line: &str, behind: Option<u64>) -> Option<u64> {
+    use std::io::BufRead;
+    let mut command = desk.command(&format!("{line} --events"));
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let events = std::io::BufReader::new(run.stdout.take().unwrap());
+    let mut done = None;
+    for line in events.lines() {
+        let Ok(event) = serde_json::from_str::<serde_json::Value>(&line.unwrap()) else { continue };
+        if event["event"] == "step_done" {
+            done = event["step"].as_u64();
+        }
+        if event["event"] == "started" && behind.is_none() || done.is_some() && done == behind {
+            // what it still tells was told before it died
+            let _ = run.kill();
+        }
+    }
+    run.wait().unwrap();
+    done
+}
+
+/// The steps of the way back.
+const BACK: [&str; 5] = ["stop_target", "carry_back", "switch_back", "settle", "clear_source"];
+
+/// The steps of a plan.
+fn steps(desk: &Desk, line: &str) -> Vec<String> {
+    let plan = desk.sexton(&format!("{line} --output json")).json();
+    let steps = plan["items"][0]["steps"].as_array().unwrap();
+    steps.iter().map(|step| step["action"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn killed_at_the_beginning_of_each_phase_there_and_back_nothing_is_lost() {
+    // S4-036, S4-038, S4-040, W-096, W-103
+    let shop = SHOP.replace("i < 6000", "i < 800");
+    let there = |to: &Place| format!("run --online --yes --batch-size 300 {}", line(to, ""));
+    let all = {
+        let (desk, to) = (Desk::empty(), Place::postgres());
+        desk.place.script(&shop);
+        desk.write(".env", BEFORE);
+        steps(&desk, &format!("transfer plan --online {}", line(&to, "")))
+    };
+    let mut phases = std::collections::BTreeSet::new();
+    for n in (0..all.len()).filter(|n| !all[..*n].contains(&all[*n])) {
+        let (desk, to) = (Desk::empty(), Place::postgres());
+        desk.place.script(&shop);
+        desk.write(".env", BEFORE);
+        let (stop, orders) = (AtomicBool::new(false), AtomicU64::new(0));
+        let place = format!("there, before `{}`", all[n]);
+        std::thread::scope(|scope| {
+            let ending = Ending(&stop);
+            scope.spawn(|| {
+                let mut application = desk.place.connect();
+                while !stop.load(Ordering::Relaxed) {
+                    match application.script(ORDER) {
+                        Ok(()) => drop(orders.fetch_add(1, Ordering::Relaxed)),
+                        Err(_) => drop(application.script("rollback")),
+                    }
+                    std::thread::sleep(Duration::from_millis(4));
+                }
+            });
+            let done = kill_behind(&desk, &format!("transfer {}", there(&to)), (n as u64).checked_sub(1));
+            phases.insert(all.get(done.map_or(0, |done| done as usize + 1)).cloned());
+            let resumed = desk.sexton("resume latest");
+            // 2: it was over
+            assert!([0, 2].contains(&resumed.code), "{place}: {}", resumed.shown());
+            drop(ending);
+        });
+        assert!(pointer(&desk).contains(&to.url()), "{place}");
+        let verified = desk.sexton(&format!("transfer verify --source app.db --database '{}'", to.url()));
+        assert_eq!(verified.code, 0, "{place}: {}", verified.shown());
+
+        // and back, with a writer on the other side
+        let back = format!("transfer rollback --yes {}", line(&to, ""));
+        let behind = (n % BACK.len()).checked_sub(1);
+        let place = format!("back, before `{}`", BACK[n % BACK.len()]);
+        let (written, over) = (AtomicU64::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let ending = Ending(&over);
+            let (to, written, over) = (&to, &written, &over);
+            scope.spawn(move || {
+                let mut application = to.connect();
+                while !over.load(Ordering::Relaxed) {
+                    let n = written.load(Ordering::Relaxed);
+                    let sql = format!("insert into orders (code, at) values ('there {n}', now())");
+                    if application.script(&sql).is_ok() {
+                        written.fetch_add(1, Ordering::Relaxed);
+                    }
+                    std::thread::sleep(Duration::from_millis(4));
+                }
+            });
+            let began = Instant::now();
+            while written.load(Ordering::Relaxed) < 5 && began.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let done = kill_behind(&desk, &back, behind.map(|behind| behind as u64));
+            phases.insert(
+                BACK.get(done.map_or(0, |done| done as usize + 1)).map(|action| (*action).to_owned()),
+            );
+            // whichever way it goes on
+            if n % 2 == 0 {
+                desk.sexton("resume latest");
+            }
+            let again = desk.sexton(&back);
+            assert_eq!(again.code, 0, "{place}: {}", again.shown());
+            drop(ending);
+        });
+        assert_eq!(pointer(&desk), BEFORE, "{place}");
+        let written = written.load(Ordering::Relaxed);
+        assert!(written >= 5, "{place}");
+        assert_eq!(desk.count("orders where code like 'there %'"), written as i64, "{place}");
+        let ours = desk.place.rows("select name from sqlite_schema where name like 'sexton%'");
+        assert!(ours.is_empty(), "{place}: {ours:?}");
+        desk.place.script(ORDER);
+    }
+    // a phase may be over before the signal arrives, not most of them
+    let hit = phases.len();
+    let known = all.iter().map(String::as_str).chain(BACK).collect::<std::collections::BTreeSet<_>>().len();
+    assert!(hit * 3 > known * 2, "only {hit} of {known}: {phases:?}");
+}

@@ -5,6 +5,7 @@
 
 use super::super::carried;
 use super::super::machines::Machines;
+use super::super::options::Trouble;
 use super::ask::Source;
 use super::entry::{self, Entry, State};
 use super::noted::Notes;
@@ -23,12 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Left<'a> {
     clock: &'a dyn Clock,
     began: Instant,
+    /// The seconds of earlier attempts that count.
+    before: f64,
     limit: f64,
 }
 
 impl Left<'_> {
     fn spent(&self) -> f64 {
-        self.clock.tick().duration_since(self.began).as_secs_f64()
+        self.before + self.clock.tick().duration_since(self.began).as_secs_f64()
     }
 
     fn check(&self) -> Result<()> {
@@ -45,7 +48,22 @@ fn too_long(limit: f64) -> Error {
         .help("begin again when less is written, or allow more with `cut_over_limit`")
 }
 
-/// The last round, with everybody kept from writing.
+/// Since the source refuses changes, in seconds; none where the clock was put back.
+fn seconds(own: &Entry, now: i64) -> f64 {
+    (now - own.since.unwrap_or(now)).max(0) as f64 / 1e6
+}
+
+/// What of it counts for the limit, where an earlier attempt has died: all, but where the limit lets nothing go back, and would keep
+/// everybody from going on instead.
+fn waited(own: &Entry, now: i64) -> f64 {
+    match own.online.go_back_on.contains(&Trouble::Limit) {
+        true => seconds(own, now),
+        false => 0.0,
+    }
+}
+
+/// The last round, with everybody kept from writing. Where an earlier attempt died when the source refused changes already, its time
+/// counts.
 pub fn act(
     online: &Online,
     machines: &Machines,
@@ -56,18 +74,19 @@ pub fn act(
     let clock = work.clock();
     let patience = PATIENCE.min(Duration::from_secs_f64(online.limit.max(0.1)));
     let mut tx = writer.begin(&Limits { lock: patience, statement: Duration::ZERO })?;
-    let left = Left { clock, began: clock.tick(), limit: online.limit };
-    let now = clock.now().as_microsecond();
-    let milliseconds = (online.limit * 1000.0).clamp(1.0, 1e9) as u64;
-    work.statement(&format!("set local statement_timeout = {milliseconds}"))?;
+    let (now, began) = (clock.now().as_microsecond(), clock.tick());
     let mut own =
         entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;
+    let since = *own.since.get_or_insert(now);
+    let left = Left { clock, began, before: waited(&own, now), limit: online.limit };
+    left.check()?;
+    let milliseconds = ((left.limit - left.before) * 1000.0).clamp(1.0, 1e9) as u64;
+    work.statement(&format!("set local statement_timeout = {milliseconds}"))?;
     let outcome = last(online, machines, tx.as_mut(), work, &left, times);
     let (round, counted) = outcome.map_err(|error| match left.check() {
         Err(over) => over.because(error),
         Ok(()) => error,
     })?;
-    let since = *own.since.get_or_insert(now);
     own.state = State::Moved;
     capture::refuse(online, tx.as_mut())?;
     entry::write(&own, tx.as_mut())?;
@@ -166,12 +185,15 @@ pub fn switch(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<
     let clock = work.clock();
     let online = &own.online;
     let mut was = own.was.clone();
+    let waited = waited(own, clock.now().as_microsecond());
+    if own.state == State::Moved && waited > online.limit {
+        return Err(too_long(online.limit));
+    }
     if let Some(how) = &online.switch {
         let url = url(online, work.stores())?;
         // before anything is written there: afterwards nobody knows what it was
         was = was.or(switch::said(how)?);
         note(&Entry { state: State::Switching, was: was.clone(), ..own.clone() }, writer)?;
-        let waited = own.since.map_or(0, |since| clock.now().as_microsecond() - since).max(0) as f64 / 1e6;
         let limit = Duration::from_secs_f64((online.limit - waited).max(1.0));
         match switch::send(how, &Place::There(&url), clock, limit) {
             Ok(_) => {}
@@ -184,8 +206,7 @@ pub fn switch(own: &Entry, writer: &mut dyn Session, work: &mut Work) -> Result<
         }
     }
     note(&Entry { state: State::Switched, was, ..own.clone() }, writer)?;
-    let since = own.since.unwrap_or_else(|| clock.now().as_microsecond());
-    let seconds = (clock.now().as_microsecond() - since).max(0) as f64 / 1e6;
+    let seconds = seconds(own, clock.now().as_microsecond());
     work.tell(json!({ "switched": { "seconds": seconds, "sent": online.switch.is_some() } }));
     Ok(Batch { counts: Counts::default(), next: None })
 }

@@ -19,6 +19,7 @@ pub mod prepare;
 pub mod rehearse;
 pub mod returned;
 pub mod round;
+pub mod spool;
 pub mod stage;
 pub mod switch;
 pub mod taken_back;

@@ -12,6 +12,7 @@ use super::super::machines::Machines;
 use super::super::task::{ASIDE, Carry, IDS};
 use super::entry::{self, Entry};
 use super::noted::{self, Notes};
+use super::spool::{Kept, Returning, Spool, is};
 use super::{CHECK, capture, inverse};
 use engine::words::rows as rows_of;
 use engine::{Batch, Class, Counts, Error, Result, Work};
@@ -42,17 +43,11 @@ impl Sum {
 }
 
 /// A row that was noted.
-struct Noted {
-    /// Its key in the source; none where it has none.
-    key: Option<Vec<Value>>,
-    /// How the target shows its key.
-    shown: String,
-    /// The hash of each of its values in the target; none where it is gone.
-    wanted: Option<Vec<u128>>,
-    /// Its columns and values for the source; none where one of them has no way back.
-    values: Option<Vec<(String, Value)>>,
-    /// The same of the row that is there.
-    old: Option<Vec<(String, Value)>>,
+enum Noted {
+    /// It goes back.
+    Back(Returning),
+    /// It has no way back: how the target shows its key.
+    Stuck(String),
 }
 
 /// Carries everything back, in one transaction of the source.
@@ -143,65 +138,72 @@ fn table(
     let stored = stored(carry, tx)?;
     let likes = likes(carry, tx)?;
     let mut carrier = Carrier::new(carry, machines);
-    let mut rows = Vec::new();
+    let mut spool = Spool::begin(&stored, &capture::keys(carry), tx)?;
     let select = select(n, carry, own, work)?;
     work.query(&select, &mut |row| {
-        rows.push(noted_row(carry, &row, &stored, &likes, &mut carrier, tx)?);
+        sum.changed += 1;
+        match noted_row(carry, &row, &stored, &likes, &mut carrier, tx)? {
+            Noted::Back(row) => spool.keep(&row, tx)?,
+            Noted::Stuck(shown) => sum.refuse(1, format!("`{}` {shown}", carry.table)),
+        }
         Ok(())
     })?;
-    sum.changed += rows.len() as u64;
-    let mut doomed = Vec::new();
-    for row in &rows {
-        match (&row.key, &row.wanted, &row.values) {
-            (Some(key), None, _) => doomed.push(key),
-            (Some(key), Some(_), Some(_)) => doomed.push(key),
-            _ => sum.refuse(1, format!("`{}` {}", carry.table, row.shown)),
+    sum.removed += spool.make_room(carry, tx)?;
+    for n in spool.numbers() {
+        if let Some(row) = spool.row(n, tx)? {
+            write(carry, &row, &spool, &mut carrier, tx, sum)?;
         }
     }
-    for key in doomed {
-        let gone = tx.execute(
-            &Sql::new("delete from ").name(&carry.table).text(" as t where ").add(&is(carry, key)),
-        )?;
-        sum.removed += gone;
-    }
-    let mut written = Vec::new();
-    for row in &rows {
-        let (Some(_), Some(_), Some(values)) = (&row.key, &row.wanted, &row.values) else { continue };
-        match insert(carry, values, tx) {
-            Ok(()) => written.push(row),
-            Err(error) if error.class == Class::Data => {
-                sum.refuse(1, format!("`{}` {}: {error}", carry.table, row.shown));
-                if let Some(old) = &row.old {
-                    insert(carry, old, tx)?;
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    for row in written {
-        let (Some(key), Some(wanted)) = (&row.key, &row.wanted) else { continue };
-        let there = tx
-            .rows(&read(carry).text(" from ").name(&carry.table).text(" as t where ").add(&is(carry, key)))?;
-        let hashes = match there.first() {
-            Some(there) => forward(carry, there, &mut carrier)?,
-            None => None,
-        };
-        if hashes.is_some_and(|hashes| is_same(carry, &hashes, wanted)) {
-            sum.written += 1;
-            sum.removed = sum.removed.saturating_sub(u64::from(row.old.is_some()));
-        } else {
-            sum.refuse(1, format!("`{}` {}: it would not be read as it is", carry.table, row.shown));
-        }
-    }
+    Spool::end(tx)?;
     Ok(true)
 }
 
-/// The columns of the source that hold something of their own.
+/// Writes a row, and reads it again as the way there would.
+fn write(
+    carry: &Carry,
+    row: &Kept,
+    spool: &Spool,
+    carrier: &mut Carrier,
+    tx: &mut dyn Tx,
+    sum: &mut Sum,
+) -> Result<()> {
+    match insert(carry, &row.values, tx) {
+        Ok(()) => {}
+        Err(error) if error.class == Class::Data => {
+            sum.refuse(1, format!("`{}` {}: {error}", carry.table, row.shown));
+            return spool.old(row.n, tx)?.map_or(Ok(()), |old| insert(carry, &old, tx));
+        }
+        Err(error) => return Err(error),
+    }
+    let here = is(carry, &row.key);
+    let there = tx.rows(&read(carry).text(" from ").name(&carry.table).text(" as t where ").add(&here))?;
+    let hashes = match there.first() {
+        Some(there) => forward(carry, there, carrier)?,
+        None => None,
+    };
+    if hashes.is_some_and(|hashes| is_same(carry, &hashes, &row.wanted)) {
+        sum.written += 1;
+        sum.removed = sum.removed.saturating_sub(u64::from(row.n > 0));
+    } else {
+        sum.refuse(1, format!("`{}` {}: it would not be read as it is", carry.table, row.shown));
+    }
+    Ok(())
+}
+
+/// The columns of the source that hold something of their own; the number of a row, too, where no column has it: search tables and
+/// the application may go by it.
 fn stored(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<String>> {
     let sql = Sql::new("select name from pragma_table_xinfo(")
         .bind(carry.table.as_str())
         .text(") where hidden = 0 order by cid");
-    Ok(tx.rows(&sql)?.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect())
+    let rows = tx.rows(&sql)?;
+    let mut all: Vec<String> = rows.iter().filter_map(|row| row[0].as_text().map(str::to_owned)).collect();
+    if let [number] = carry.order.as_slice()
+        && !all.iter().any(|name| name.eq_ignore_ascii_case(number))
+    {
+        all.push(number.clone());
+    }
+    Ok(all)
 }
 
 /// A value of each column, to see how they are written.
@@ -260,11 +262,12 @@ fn select(n: usize, carry: &Carry, own: &Entry, work: &mut Work) -> Result<Sql> 
     }
     Ok(Sql::new("select ")
         .add(&Sql::join(&parts, ", "))
-        .text(&format!(" from (select distinct {} from ", names.join(", ")))
+        .text(&format!(" from (select {}, min(n) as n from ", names.join(", ")))
         .table(&Notes::of(&own.online, &own.run).table(work))
-        .text(&format!(" where t = {n} and k is not null) as c left join "))
+        .text(&format!(" where t = {n} and k is not null group by k) as c left join "))
         .table(&carry.name)
-        .text(&format!(" as t on {}", same.join(" and "))))
+        // new rows get their numbers in the order in which they came
+        .text(&format!(" as t on {} order by c.n", same.join(" and "))))
 }
 
 fn noted_row(
@@ -290,21 +293,20 @@ fn noted_row(
         format!("{} {value}", column.target)
     };
     let shown = carry.key.iter().enumerate().map(name).collect::<Vec<_>>().join(", ");
-    let mut noted = Noted { key, shown, wanted: None, values: None, old: None };
-    let Some(key) = &noted.key else { return Ok(noted) };
+    let Some(key) = key else { return Ok(Noted::Stuck(shown)) };
     // what is there now
     let mut sql = read(carry);
     for column in stored {
         sql = sql.text(", t.").name(column);
     }
-    let there = tx.rows(&sql.text(" from ").name(&carry.table).text(" as t where ").add(&is(carry, key)))?;
+    let there = tx.rows(&sql.text(" from ").name(&carry.table).text(" as t where ").add(&is(carry, &key)))?;
     let there = there.first();
     let kept = |there: &Row| -> Vec<(String, Value)> {
         stored.iter().cloned().zip(there[there.len() - stored.len()..].iter().cloned()).collect()
     };
-    noted.old = there.map(kept);
+    let old = there.map(kept);
     if row.get(keys * 2).and_then(Value::as_bool) != Some(true) {
-        return Ok(noted);
+        return Ok(Noted::Back(Returning { key, shown, ..Returning::default() }));
     }
     let at = |n: usize| keys * 2 + 1 + n * 2;
     let wanted: Vec<u128> =
@@ -313,7 +315,7 @@ fn noted_row(
         Some(there) => forward(carry, there, carrier)?,
         None => None,
     };
-    let mut values = noted.old.clone().unwrap_or_default();
+    let mut values = old.clone().unwrap_or_default();
     for (n, column) in carry.columns.iter().enumerate().filter(|(_, column)| !column.computed) {
         let comparable = !matches!(column.rule, Rule::Written(_));
         if comparable && now.as_ref().is_some_and(|now| now[n] == wanted[n]) {
@@ -327,17 +329,13 @@ fn noted_row(
             Some(place) => Some(key[place].clone()),
             None => inverse::of(column, value, text, own.unwrap_or(&likes[n])),
         };
-        let Some(new) = new else {
-            noted.wanted = Some(wanted);
-            return Ok(noted);
-        };
+        let Some(new) = new else { return Ok(Noted::Stuck(shown)) };
         match values.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(&column.source)) {
             Some((_, known)) => *known = new,
             None => values.push((column.source.clone(), new)),
         }
     }
-    (noted.wanted, noted.values) = (Some(wanted), Some(values));
-    Ok(noted)
+    Ok(Noted::Back(Returning { key, shown, wanted: Some(wanted), values, old }))
 }
 
 /// The hash of each value of a row of the source, as it would be in the target; none where it would not be there.
@@ -359,19 +357,6 @@ fn forward(carry: &Carry, row: &Row, carrier: &mut Carrier) -> Result<Option<Vec
 fn is_same(carry: &Carry, a: &[u128], b: &[u128]) -> bool {
     let compared = carry.columns.iter().map(|column| !matches!(column.rule, Rule::Written(_)));
     a.iter().zip(b).zip(compared).all(|((a, b), compared)| !compared || a == b)
-}
-
-/// The row of this key, over `t`.
-fn is(carry: &Carry, key: &[Value]) -> Sql {
-    let parts: Vec<Sql> = capture::keys(carry)
-        .iter()
-        .zip(key)
-        .map(|(name, value)| {
-            let column = || Sql::new("t.").name(name).text(" = ").bind(value.clone());
-            column().text(" and ").add(&column()).text(" collate binary")
-        })
-        .collect();
-    Sql::join(&parts, " and ")
 }
 
 fn insert(carry: &Carry, values: &[(String, Value)], tx: &mut dyn Tx) -> Result<()> {

@@ -49,7 +49,10 @@ pub fn by_itself(
         None => false,
     };
     let left = if reached {
-        capture::remove(database.open()?.as_mut())?;
+        database.open().and_then(|mut session| capture::remove(session.as_mut())).map_err(|error| {
+            let by_hand = "(`sexton transfer rollback` does it, once that can be written)";
+            error.while_doing(&format!("taking away what was made in `{}` {by_hand}", own.online.source))
+        })?;
         "what it had made in the target is gone"
     } else {
         capture::give_up(&own, database.open()?.as_mut())?;
