@@ -64,8 +64,8 @@ fn a_death_in_each_step_loses_nothing_that_the_application_wrote() {
         has_moved(&it, &place);
     }
     let all = [
-        "capture", "make", "load", "tell", "index", "declare", "validate", "finish", "analyze", "tend",
-        "compare", "ask", "follow", "cut_over", "switch", "stamp", "end",
+        "capture", "make", "try", "load", "tell", "index", "declare", "validate", "finish", "analyze",
+        "tend", "views", "compare", "ask", "follow", "cut_over", "triggers", "switch", "stamp", "end",
     ];
     assert_eq!(died, all, "every kind of step, and no new one that nobody has thought of");
 }
