@@ -4,7 +4,7 @@
 use super::canon::{Mix, sent};
 use super::carry::{Carrier, Span, select};
 use super::convert::{Misfit, Rule};
-use super::design::{Design, NewColumn, known};
+use super::design::{Design, NewColumn};
 use super::domains::Domains;
 use super::existing::Demands;
 use super::machines::Machines;
@@ -12,6 +12,7 @@ use super::options::Options;
 use super::refusals::{self, FILLED};
 use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
+use super::translate::columns::known;
 use super::translate::expression::{Scope, condition};
 use engine::words::count;
 use engine::{Error, Finding, Result};

@@ -4,13 +4,14 @@
 //! Everything here is decided from facts; nothing is asked and nothing is made.
 
 use super::choose::{self, Choice, Meaning, Type, choose};
-use super::convert::{Misfit, Rule, Zone};
+use super::convert::{Misfit, Rule};
 use super::naming::{Taken, spelled};
 use super::options::{ColumnMap, Options, Policy, zone};
-use super::profile::Profile;
-use super::source::{Affinity, Source, SourceTable};
+use super::profile::{Profile, Readings};
+use super::source::{Source, SourceTable};
+use super::translate::columns::{is_mixed, known};
 use super::translate::defaults::{default, literal};
-use super::translate::expression::{self, Known, Scope, Sort};
+use super::translate::expression::{self, Scope, Sort};
 use super::translate::grammar::WrittenReference;
 use super::translate::{triggers, views};
 use super::types;
@@ -125,6 +126,8 @@ pub struct NewColumn {
     pub generated: Option<String>,
     /// It does not hold what the source holds: there are values of several kinds, or they become others.
     pub mixed: bool,
+    /// Its values are moments that are written as days.
+    pub days: bool,
     /// Why it is not as it was declared.
     pub reasons: Vec<String>,
 }
@@ -329,70 +332,6 @@ pub fn parent_columns(reference: &WrittenReference, parent: &SourceTable) -> Vec
     }
 }
 
-/// The columns of a table, as expressions may name them.
-pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
-    let of_made = made.iter().map(|column| {
-        let affinity = table.affinity(&column.source);
-        let sort = if column.mixed { Sort::Mixed } else { types::sort(&column.rule) };
-        // a type without a zone is what its session takes it for
-        let is_bare = column.spelled.starts_with("timestamp")
-            && !column.spelled.contains("tz")
-            && !column.spelled.contains("with time zone");
-        Known {
-            name: column.source.clone(),
-            target: column.name.clone(),
-            sort,
-            nocase: table.collation(&column.source) == Some("nocase"),
-            real: matches!(column.rule, Rule::Double | Rule::Single) && affinity == Affinity::Real,
-            epoch: match &column.rule {
-                Rule::Moment(epoch, ..) => *epoch,
-                _ => None,
-            },
-            local: is_bare || matches!(&column.rule, Rule::Moment(_, zone, _) if *zone != Zone::Utc),
-            times: false,
-            affine: match sort {
-                Sort::Text => affinity == Affinity::Text,
-                Sort::Whole | Sort::Number => !matches!(affinity, Affinity::Text | Affinity::None),
-                _ => affinity != Affinity::None,
-            },
-            narrow: matches!(column.rule, Rule::Whole(_, most) if most < i64::MAX),
-            computed: column.generated.is_some()
-                || table.table.column(&column.source).is_some_and(|own| table.generated(own).is_some()),
-            gone: false,
-        }
-    });
-    let gone =
-        table.table.columns.iter().filter(|column| !made.iter().any(|made| made.source == column.name));
-    let gone = gone.map(|column| Known {
-        name: column.name.clone(),
-        target: column.name.clone(),
-        sort: Sort::Mixed,
-        nocase: false,
-        real: false,
-        epoch: None,
-        local: false,
-        times: false,
-        affine: false,
-        narrow: false,
-        computed: false,
-        gone: true,
-    });
-    of_made.chain(gone).collect()
-}
-
-/// Whether a column holds other things than its type says: SQLite compares and sorts each value by what it is.
-fn is_mixed(rule: &Rule, seen: &Profile) -> bool {
-    let values = seen.values();
-    match types::sort(rule) {
-        Sort::Bool | Sort::Whole => seen.integers != values,
-        Sort::Number => seen.integers + seen.reals != values,
-        Sort::Bytes => seen.blobs != values,
-        Sort::Moment if matches!(rule, Rule::Moment(Some(_), ..)) => seen.integers + seen.reals != values,
-        Sort::Uuid if matches!(rule, Rule::Id(_)) => false,
-        _ => seen.texts != values,
-    }
-}
-
 fn table_of(
     table: &SourceTable,
     choices: &Choices,
@@ -414,7 +353,9 @@ fn table_of(
         let reasons = made.reasons.into_iter().chain(reason).collect();
         let seen = profiles.get(table.name()).and_then(|all| all.get(n));
         let mixed = seen.is_some_and(|seen| is_mixed(&made.rule, seen));
-        columns.push(NewColumn { name, reasons, mixed, ..made });
+        let days =
+            matches!(made.rule, Rule::Moment(..)) && seen.is_some_and(|seen| seen.reads_as(Readings::DAY));
+        columns.push(NewColumn { name, reasons, mixed, days, ..made });
     }
     check_names(table, options)?;
     let all = known(table, &columns);
@@ -560,6 +501,7 @@ fn column_of(
             identity: false,
             generated: None,
             mixed: false,
+            days: false,
             reasons,
         });
     }
@@ -588,6 +530,7 @@ fn column_of(
         identity,
         generated: None,
         mixed: false,
+        days: false,
         reasons,
     })
 }

@@ -205,6 +205,7 @@ fn table_of(
             identity: to.identity,
             generated: (to.generated != Generated::No).then(String::new),
             mixed: false,
+            days: false,
             reasons: Vec::new(),
         });
     }

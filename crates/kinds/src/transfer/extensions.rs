@@ -68,6 +68,7 @@ mod tests {
             identity: false,
             generated: None,
             mixed: false,
+            days: false,
             reasons: Vec::new(),
         };
         let table = NewTable {

@@ -1,9 +1,10 @@
 //! Keys, indexes and references of the tables that are made, as statements that do nothing where they were done before.
 
-use super::design::{Design, Left, NewIndex, NewReference, NewTable, Profiles, known, parent_columns};
+use super::design::{Design, Left, NewIndex, NewReference, NewTable, Profiles, parent_columns};
 use super::naming::{Taken, spelled};
 use super::options::Options;
 use super::source::{SourceIndex, SourceTable};
+use super::translate::columns::known;
 use super::translate::expression::{self, Known, Scope, Sort};
 use super::translate::grammar::{WrittenIndex, WrittenPart, WrittenReference, unquoted};
 use super::translate::sides::lowered;

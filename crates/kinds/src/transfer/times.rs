@@ -93,18 +93,23 @@ fn digits(text: &str) -> usize {
 
 /// Without what says once more what an offset has said, as Go and JavaScript do: `+0100 CET`, `+0100 (CET)`, `m=+0.5`.
 fn without_words(text: &str) -> &str {
-    let text = text.split_once(" m=").map_or(text, |(text, _)| text);
-    let text = match text.split_once(" (") {
-        Some((text, rest)) if rest.ends_with(')') => text,
-        _ => text,
+    let bare = text.split_once(" m=").map_or(text, |(bare, _)| bare);
+    let bare = match bare.split_once(" (") {
+        Some((moment, rest)) if rest.ends_with(')') => moment,
+        _ => bare,
     };
-    let Some((moment, word)) = text.rsplit_once(' ') else { return text };
+    // nothing is said once more where no offset was said: a remark in brackets is not ours to lose
+    let has_offset = |moment: &str| {
+        let sign = moment.rfind(['+', '-']);
+        sign.is_some_and(|sign| digits(&moment[sign + 1..]) == 4 && moment.len() == sign + 5)
+    };
+    let Some((moment, word)) = bare.rsplit_once(' ') else { return text };
     let is_word = word.len() <= 5 && word.bytes().all(|byte| byte.is_ascii_uppercase())
         || word.len() <= 5 && word.starts_with(['+', '-']);
-    let has_offset = moment
-        .rfind(['+', '-'])
-        .is_some_and(|sign| digits(&moment[sign + 1..]) == 4 && moment.len() == sign + 5);
-    if is_word && has_offset { moment } else { text }
+    match [moment, bare].into_iter().find(|one| has_offset(one)) {
+        Some(one) if one == bare || is_word => one,
+        _ => text,
+    }
 }
 
 /// A day at the begin of a text, and what follows.

@@ -104,7 +104,7 @@ const SAME: &[&str] = &[
 /// What SQLite takes another way than one would think, in columns of every kind.
 const ODD: &str = "
 create table odd (id integer primary key, n integer, small int, b boolean, word boolean, s text, k text collate nocase, r text collate rtrim,
-  price decimal(10,2), at datetime, untyped, c integer as (small * 100000) stored, gone text);
+  price decimal(10,2), at datetime, untyped, c integer as (small * 100000) stored, gone text, due datetime default '2024-01-02', big integer default 1700000000000);
 insert into odd (id, n, small, b, word, s, k, r, price, at, untyped, gone) values
   (1, 5, 30000, 1, 'true', '5', 'abc', 'A', 0.1, '2024-03-01 00:00:00', '5', 'x'),
   (2, 10, 2, 0, 'false', 'ABC', 'ABC', 'A ', 0.2, '2024-03-01 10:00:00', 5, 'y'), (3, '', null, null, null, null, null, null, null, null, null, null),
@@ -124,6 +124,13 @@ const ODD_SAME: &[&str] = &[
     "select id from odd where at <= '2024-03-01'",
     "select id from odd where at between '2024-02-29' and '2024-03-01'",
     "select id from odd where '2024-03-01' < at",
+    "select id from odd where due > '2024-01-02' or due <= '2024-01-01'",
+    "select id from odd where due = '2024-01-02'",
+    "select 86400 * 30 * 1000 as month, length(s) * 2147483647 as long, (b is null) + 2147483647 as n from odd",
+    "select id, strftime('%Y', at) - strftime('%Y', due) as years, strftime('%s', at) - strftime('%s', due) as seconds from odd",
+    "select * from (select id, null as none from odd) where coalesce(none, 0) = 0",
+    "select id, small / nullif(price * 1.0, 0) as part, abs(small) as a from odd",
+    "select datetime(big, 'unixepoch') as none, datetime(id, 'unixepoch') as some from odd",
     "select id, small * 1000000 as big, small + 2147483647 as more, c from odd",
     "select 2 as kind, s, id from odd order by kind, id desc",
     "select 0.1 + 0.2 = 0.3 as no, price * 3 > 0.3 as more, price + 1 as sum from odd",
@@ -150,6 +157,8 @@ const ODD_NAMED: &[(&str, &str)] = &[
     ("select id from odd where r = 'A'", "no counterpart"),
     ("select id from odd where strftime('%Y', at) = 2024", "no counterpart"),
     ("select id from odd where length(s) = '1'", "no counterpart"),
+    ("select id from odd where abs(small) = '3'", "no counterpart"),
+    ("select id from odd where s = cast(5 as integer)", "no counterpart"),
     ("select id from odd where at = '2024-03-01'", "no counterpart"),
     ("select id from odd where \"gone\" = 'x'", "`gone` is not carried"),
     ("select gone from odd", "`gone` is not carried"),
@@ -201,6 +210,8 @@ fn shown(value: &Value) -> String {
         // a time is a time, however it is written
         (text, _) => {
             let text = text.strip_suffix("+00").or_else(|| text.strip_suffix('Z')).unwrap_or(text);
+            // a day that has become a moment is its beginning
+            let text = text.strip_suffix(" 00:00:00").unwrap_or(text);
             let moment = text.len() == 19 && text.as_bytes()[10] == b'T';
             if moment { text.replacen('T', " ", 1) } else { text.replace(": ", ":") }
         }

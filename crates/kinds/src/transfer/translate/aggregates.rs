@@ -186,7 +186,13 @@ fn aggregate(expr: &Expr, name: &str, distinct: &str, args: &[Expr], scope: Scop
             }
             match part.sort {
                 Sort::Whole | Sort::Number | Sort::Moment | Sort::Day | Sort::Clock => {
-                    let said = Said { real: part.real, also: Vec::new(), literal: None, ..part.clone() };
+                    let said = Said {
+                        real: part.real,
+                        also: Vec::new(),
+                        literal: None,
+                        affine: false,
+                        ..part.clone()
+                    };
                     Ok(Call { said, ..plain(format!("{name}({})", part.sql), part.sort) })
                 }
                 Sort::Bool => Ok(plain(format!("{name}(({})::int)", part.sql), Sort::Whole)),
@@ -235,7 +241,7 @@ fn of_window(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Result<Cal
             if let Some(by) = rest.first() {
                 list.push(format!("({})::int", number(by, scope)?.sql));
             }
-            let mut one = Said { also: Vec::new(), literal: None, ..part.clone() };
+            let mut one = Said { also: Vec::new(), literal: None, affine: false, ..part.clone() };
             if let Some(other) = rest.get(1) {
                 let (both, whole) = alike(expr, vec![part, said(other, scope)?])?;
                 list[0] = both[0].clone();
@@ -247,12 +253,18 @@ fn of_window(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Result<Cal
         ("first_value" | "last_value", [what]) => {
             let part = said(what, scope)?;
             let head = format!("{name}({})", part.sql);
-            Ok(Call { said: Said { also: Vec::new(), literal: None, ..part }, ..plain(head, Sort::Null) })
+            Ok(Call {
+                said: Said { also: Vec::new(), literal: None, affine: false, ..part },
+                ..plain(head, Sort::Null)
+            })
         }
         ("nth_value", [what, n]) => {
             let part = said(what, scope)?;
             let head = format!("nth_value({}, ({})::int)", part.sql, number(n, scope)?.sql);
-            Ok(Call { said: Said { also: Vec::new(), literal: None, ..part }, ..plain(head, Sort::Null) })
+            Ok(Call {
+                said: Said { also: Vec::new(), literal: None, affine: false, ..part },
+                ..plain(head, Sort::Null)
+            })
         }
         _ => Err(no(expr)),
     }

@@ -159,7 +159,7 @@ mod tests {
         for (sqlite, typ, rule, postgres) in [
             ("CURRENT_TIMESTAMP", Type::Timestamptz, moment(), Some("now()")),
             ("(datetime('now'))", Type::Text, text.clone(), Some(time)),
-            ("(1+2)", Type::Bigint, whole.clone(), Some("(1 + 2)")),
+            ("(1+2)", Type::Bigint, whole.clone(), Some("(1::bigint + 2)")),
             ("'it''s'", Type::Text, text.clone(), Some("'it''s'")),
             ("\"dq\"", Type::Text, text.clone(), Some("'dq'")),
             ("NULL", Type::Text, text.clone(), None),

@@ -79,6 +79,8 @@ pub struct Said {
     pub narrow: bool,
     /// A moment that was written as a day alone, which is less than every text of that day.
     pub day: bool,
+    /// A uuid that was made of something else: what order that had is not its order.
+    pub made: bool,
     /// What says something else, such as a text that is a time: the same as that.
     pub also: Vec<(Sort, String)>,
     /// A moment that SQLite holds as a text of another zone.
@@ -97,6 +99,7 @@ impl Said {
             real: false,
             narrow: false,
             day: false,
+            made: false,
             also: Vec::new(),
             local: false,
         }
@@ -145,6 +148,10 @@ pub struct Known {
     pub affine: bool,
     /// A whole number of less than 64 bits.
     pub narrow: bool,
+    /// A moment of which every value that was seen is a day alone.
+    pub days: bool,
+    /// A uuid that was made of something else.
+    pub made: bool,
     /// It is computed.
     pub computed: bool,
     /// It is not carried.
@@ -154,6 +161,10 @@ pub struct Known {
 impl Known {
     /// As a part; `of` is the name of its table, where it must be said.
     pub(super) fn said(&self, of: Option<&str>) -> Said {
+        // NULL of no type in the source is a text in the target
+        if self.sort == Sort::Null {
+            return Said::new("null", Sort::Null);
+        }
         let sql = match of {
             Some(table) => format!("{table}.{}", quote(&self.target)),
             None => quote(&self.target),
@@ -175,6 +186,8 @@ impl Known {
             real: self.real,
             narrow: self.narrow,
             local: self.local,
+            day: self.days,
+            made: self.made,
             also,
             ..said
         }
@@ -251,8 +264,9 @@ pub(super) fn number(expr: &Expr, scope: Scope) -> Outcome {
     let part = said(expr, scope)?;
     match part.sort {
         Sort::Whole | Sort::Number => Ok(part),
-        Sort::Bool => Ok(Said::new(format!("({})::int", part.sql), Sort::Whole)),
-        Sort::Moment => part.meaning(Sort::Whole).ok_or_else(|| no(expr)),
+        Sort::Bool => Ok(Said { narrow: true, ..Said::new(format!("({})::int", part.sql), Sort::Whole) }),
+        // the same number, where it is written as a text
+        Sort::Moment | Sort::Text => part.meaning(Sort::Whole).ok_or_else(|| no(expr)),
         _ => Err(no(expr)),
     }
 }
@@ -387,7 +401,8 @@ fn of_literal(literal: &Literal) -> Option<Said> {
             let whole = digits.parse::<i64>().is_ok();
             let plain = whole || digits.parse::<f64>().is_ok_and(f64::is_finite);
             let sort = if whole { Sort::Whole } else { Sort::Number };
-            plain.then(|| Said { real: !whole, ..Said::literal(digits.clone(), sort, &digits) })
+            let narrow = digits.parse::<i32>().is_ok();
+            plain.then(|| Said { real: !whole, narrow, ..Said::literal(digits.clone(), sort, &digits) })
         }
         Literal::String(written) => {
             let value = unquoted(written);
@@ -456,11 +471,11 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
         if matches!(word, "+" | "-" | "*") {
             // SQLite counts in 64 bits, and with floats where one of them is no whole number
             let wide = match sort {
-                Sort::Whole if left.narrow || right.narrow => "::bigint",
+                Sort::Whole if left.narrow && right.narrow => "::bigint",
                 Sort::Whole => "",
                 _ => "::double precision",
             };
-            let side = if left.literal.is_some() { &mut right } else { &mut left };
+            let side = if left.literal.is_some() && right.literal.is_none() { &mut right } else { &mut left };
             side.sql.push_str(wide);
         }
         // SQLite divides by zero and gets NULL
@@ -539,6 +554,8 @@ mod tests {
             times: false,
             affine: true,
             narrow: false,
+            days: false,
+            made: false,
             computed: false,
             gone: false,
         };
@@ -583,7 +600,10 @@ mod tests {
             ("t >= '08:00'", "\"t\" >= time '08:00'"),
             ("typeof(n) = 'integer'", "(case when \"n\" is null then 'null' else 'integer' end) = 'integer'"),
             ("s = 5", "\"s\" = '5'"),
-            ("(n is null) + (s is null) = 1", "(((\"n\" is null))::int + ((\"s\" is null))::int) = 1"),
+            (
+                "(n is null) + (s is null) = 1",
+                "(((\"n\" is null))::int::bigint + ((\"s\" is null))::int) = 1",
+            ),
         ] {
             match translated(sqlite) {
                 Ok(said) => assert_eq!(said, postgres, "{sqlite}"),

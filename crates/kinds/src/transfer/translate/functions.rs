@@ -18,8 +18,13 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         ("length", [one]) => {
             let part = said(one, scope)?;
             match part.sort {
-                Sort::Text | Sort::Bytes => Ok(Said::new(format!("length({})", part.sql), Sort::Whole)),
-                Sort::Whole => Ok(Said::new(format!("length(({})::text)", part.sql), Sort::Whole)),
+                Sort::Text | Sort::Bytes => {
+                    Ok(Said { narrow: true, ..Said::new(format!("length({})", part.sql), Sort::Whole) })
+                }
+                Sort::Whole => Ok(Said {
+                    narrow: true,
+                    ..Said::new(format!("length(({})::text)", part.sql), Sort::Whole)
+                }),
                 _ => Err(no(expr)),
             }
         }
@@ -30,7 +35,7 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         }
         ("abs", [one]) => {
             let part = number(one, scope)?;
-            Ok(Said { sql: format!("abs({})", part.sql), literal: None, ..part })
+            Ok(Said { sql: format!("abs({})", part.sql), literal: None, affine: false, ..part })
         }
         // the server rounds decimals as SQLite does, floats to the even neighbour
         ("round", [what, rest @ ..]) if rest.len() <= 1 && scope.within.is_some() => {
@@ -81,15 +86,19 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
         ("nullif", [a, b]) => {
             let (a, b) = (said(a, scope)?, said(b, scope)?);
             let is_plain = !a.nocase && !b.nocase && !matches!(a.sort, Sort::Json | Sort::Mixed);
-            match a.sort == b.sort && is_plain {
-                true => Ok(Said::new(format!("nullif({}, {})", a.sql, b.sql), a.sort)),
+            let is_number = |part: &Said| matches!(part.sort, Sort::Whole | Sort::Number);
+            match (a.sort == b.sort || is_number(&a) && is_number(&b)) && is_plain {
+                true => {
+                    let sql = format!("nullif({}, {})", a.sql, b.sql);
+                    Ok(Said { sql, literal: None, affine: false, collated: 0, also: Vec::new(), ..a })
+                }
                 false => Err(no(expr)),
             }
         }
         ("trim", [_] | [_, _]) => texts("btrim", Sort::Text),
         ("ltrim" | "rtrim", [_] | [_, _]) => texts(name, Sort::Text),
         ("replace", [_, _, _]) => texts("replace", Sort::Text),
-        ("instr", [_, _]) => texts("strpos", Sort::Whole),
+        ("instr", [_, _]) => texts("strpos", Sort::Whole).map(|part| Said { narrow: true, ..part }),
         ("substr" | "substring", [what, from, rest @ ..]) if rest.len() <= 1 => {
             let what = text(what, scope)?;
             let counted = |arg: &Expr, least: i64| {

@@ -29,6 +29,8 @@ pub struct Relation {
     pub is_query: bool,
     /// The columns that must be given a value, by their names in the target.
     pub required: Vec<String>,
+    /// The columns in which there must be a value, whatever is given.
+    pub filled: Vec<String>,
     /// It has checks.
     pub checked: bool,
 }

@@ -4,6 +4,7 @@
 //! nothing is asked.
 
 mod aggregates;
+pub mod columns;
 pub mod defaults;
 pub mod expression;
 mod functions;

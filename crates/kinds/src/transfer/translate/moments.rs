@@ -135,7 +135,7 @@ pub(super) fn formed(format: &str) -> Option<String> {
 /// A text as the time that it is; NULL where it is none as SQLite reads them. The 30th of February is the second day of March there.
 pub(super) fn of_text(sql: &str) -> String {
     const CLOCK: &str = "([01][0-9]|2[0-3]):[0-5][0-9]";
-    let zone = format!("(Z|[+-]{CLOCK})");
+    let zone = format!("( *[Zz]| *[+-]{CLOCK})");
     let time = format!("[ T]{CLOCK}(:[0-5][0-9](\\.[0-9]+)?)?{zone}?");
     let form = format!("^(?!0000)[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])({time})?$");
     let first = format!("(substr({sql}, 1, 8) || '01' || substr({sql}, 11))");
@@ -163,7 +163,11 @@ fn at(expr: &Expr, args: &[Expr], scope: Scope) -> Result<String, String> {
         NOW.to_owned()
     } else if counted {
         modifiers = &modifiers[1..];
-        format!("(to_timestamp({}) at time zone 'utc')", number(first, scope)?.sql)
+        // beyond the year 9999 there is no time
+        let n = number(first, scope)?.sql;
+        format!(
+            "(case when {n} between -62167219200 and 253402300799 then to_timestamp({n}) at time zone 'utc' end)"
+        )
     } else {
         let part = said(first, scope)?;
         // a number would be a day of the Julian calendar

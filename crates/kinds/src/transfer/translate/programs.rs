@@ -144,8 +144,12 @@ impl Program<'_> {
         let must: Vec<usize> = match is_ignored {
             true => {
                 let place = |name: &String| columns.iter().position(|known| known.target == *name);
-                let all: Option<Vec<usize>> = relation.required.iter().map(place).collect();
-                all.ok_or("it passes over all rows, because they lack a value that there must be")?
+                if relation.required.iter().any(|name| place(name).is_none()) {
+                    return Err(
+                        "it passes over all rows, because they lack a value that there must be".to_owned()
+                    );
+                }
+                relation.filled.iter().filter_map(place).collect()
             }
             false => Vec::new(),
         };
@@ -250,7 +254,7 @@ impl Program<'_> {
         else {
             return Err("it reads, and nothing comes of it".to_owned());
         };
-        if query.with.is_some() || query.body.compounds.is_some() {
+        if query.with.is_some() || query.body.compounds.is_some() || query.limit.is_some() {
             return Err("it reads several queries, and nothing comes of them".to_owned());
         }
         let (tables, read) = match from {

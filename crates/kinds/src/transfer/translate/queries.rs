@@ -262,6 +262,7 @@ pub(super) fn sorted(part: Said, how: &SortedColumn) -> Result<String, String> {
     let collation = match part.sort {
         Sort::Text => " collate \"C\"",
         Sort::Json | Sort::Mixed => return Err(no(&how.expr)),
+        _ if part.made => return Err(no(&how.expr)),
         _ => "",
     };
     let descending = how.order == Some(SortOrder::Desc);
@@ -314,9 +315,11 @@ fn given(part: Said, name: String, target: String) -> Given {
         real: part.real,
         epoch: None,
         local: part.local,
-        times: false,
+        times: part.sort == Sort::Text && part.meaning(Sort::Moment).is_some(),
         affine: part.affine,
         narrow: part.narrow,
+        days: part.day,
+        made: part.made,
         computed: false,
         gone: false,
     };
@@ -480,7 +483,7 @@ fn results<'c, 'b: 'c>(
             let column = level.column(Some(&placed.alias), &known.name);
             let column = column.unwrap_or_else(|| Err(format!("`{}` is not carried", known.name)))?;
             let mut made = given(column, known.name.clone(), known.target.clone());
-            (made.known.epoch, made.known.times) = (known.epoch, known.times);
+            made.known.epoch = known.epoch;
             all.push(made);
         }
         Ok::<(), String>(())
@@ -523,9 +526,8 @@ fn results<'c, 'b: 'c>(
                         (name.clone(), name)
                     }
                 };
-                let held = known.map(|known| (known.epoch, known.times));
                 let mut made = given(part, name, target);
-                (made.known.epoch, made.known.times) = held.unwrap_or_default();
+                made.known.epoch = known.and_then(|known| known.epoch);
                 made.is_named = alias.is_some();
                 all.push(made);
             }

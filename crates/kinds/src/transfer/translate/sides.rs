@@ -23,6 +23,9 @@ pub(super) fn sides(
     right: Said,
 ) -> Result<(String, &'static str, String), String> {
     let (left, right) = compared(expr, left, right)?;
+    if left.made || right.made {
+        return Err(no(expr));
+    }
     let word = match (left.sort, left.day, right.day, word) {
         (Sort::Moment, false, true, ">") => ">=",
         (Sort::Moment, false, true, "<=") => "<",
@@ -47,6 +50,16 @@ pub(super) fn compared(
     if is_elsewhere || [left.sort, right.sort].contains(&Mixed) && left.sort != Null && right.sort != Null {
         return Err(no(expr));
     }
+    // two clocks, or a number beside a text, which is less than every text
+    let is_count = |part: &Said| part.sort == Moment && part.meaning(Whole).is_some();
+    if left.sort == Moment && right.sort == Moment && left.local != right.local {
+        return Err(no(expr));
+    }
+    let (left, right) = match (is_count(&left), left.sort, is_count(&right), right.sort) {
+        (true, _, _, Text) => (left, right.meaning(Whole).ok_or_else(|| no(expr))?),
+        (_, Text, true, _) => (left.meaning(Whole).ok_or_else(|| no(expr))?, right),
+        _ => (left, right),
+    };
     let (left, right) = (left.side(), right.side());
     let (left, right) = match (left.sort, right.sort) {
         (a, b) if a == b => (left, right),
@@ -69,7 +82,7 @@ pub(super) fn compared(
             let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
             (left, right)
         }
-        (Text, typed @ (Whole | Number)) if right.literal.is_some() => {
+        (Text, typed @ (Whole | Number)) if right.literal.is_some() && !right.affine => {
             // a number beside a column of texts is compared as a text
             let written = right.literal.clone().filter(|_| typed == Whole).ok_or_else(|| no(expr))?;
             (left, Said::literal(string(&written), Text, &written))

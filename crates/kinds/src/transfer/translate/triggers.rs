@@ -35,9 +35,13 @@ pub fn translate(source: &Source, design: &mut Design, catalogue: &Catalogue, op
         .iter()
         .flat_map(|(_, read)| read.writes.iter().map(|table| (read.table.clone(), table.clone())))
         .collect();
-    for table in &design.tables {
-        let child = table.source.to_lowercase();
-        leads.extend(table.references.iter().map(|one| (one.parent.to_lowercase(), child.clone())));
+    for table in &source.tables {
+        let quiet = [Action::NoAction, Action::Restrict];
+        let acting = table
+            .references
+            .iter()
+            .filter(|one| !quiet.contains(&one.on_delete) || !quiet.contains(&one.on_update));
+        leads.extend(acting.map(|one| (one.parent.to_lowercase(), table.name().to_lowercase())));
     }
     let mut taken = Taken::default();
     for table in &design.tables {
@@ -63,7 +67,7 @@ fn too_soon(read: &Read, again: bool) -> Option<String> {
 
 /// The server looks at references before it fires triggers, SQLite afterwards.
 fn too_late(read: &Read, source: &Source) -> Option<String> {
-    if !read.event.starts_with("after delete") && !read.event.starts_with("after update") {
+    if !read.event.starts_with("after delete") {
         return None;
     }
     let refers = |reference: &WrittenReference| {
@@ -72,7 +76,7 @@ fn too_late(read: &Read, source: &Source) -> Option<String> {
             && matches!(reference.on_delete, Action::NoAction | Action::Restrict)
     };
     let child = source.tables.iter().find(|table| {
-        read.writes.contains(&table.name().to_lowercase()) && table.references.iter().any(refers)
+        read.changes.contains(&table.name().to_lowercase()) && table.references.iter().any(refers)
     });
     child.map(|table| {
         let name = table.name();
@@ -101,6 +105,8 @@ struct Read {
     /// Its table, and those that it writes, by their names in the source in lower case.
     table: String,
     writes: Vec<String>,
+    /// Those of which it changes or deletes rows.
+    changes: Vec<String>,
     /// `before update of "a" on "t"`.
     event: String,
     /// What the function gives back.
@@ -215,6 +221,7 @@ fn read(statement: &Stmt, catalogue: &Catalogue) -> Result<Read, String> {
         back,
         when,
         writes: Vec::new(),
+        changes: Vec::new(),
         lines: Vec::new(),
         probes: Vec::new(),
     };
@@ -225,6 +232,7 @@ fn read(statement: &Stmt, catalogue: &Catalogue) -> Result<Read, String> {
         out.lines.extend(real.line(command)?);
         out.probes.extend(probe.probe(command)?);
         out.writes.extend(written(command));
+        out.changes.extend(written(command).filter(|_| !matches!(command, TriggerCmd::Insert { .. })));
     }
     Ok(out)
 }

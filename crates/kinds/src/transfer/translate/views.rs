@@ -1,10 +1,11 @@
 //! The views of the source as views of the target.
 
+use super::columns::known;
 use super::expression::Sort;
 use super::grammar;
 use super::levels::{Catalogue, Relation};
 use super::queries::select;
-use crate::transfer::design::{Design, Left, NewColumn, NewView, Profiles, known};
+use crate::transfer::design::{Design, Left, NewColumn, NewView, Profiles};
 use crate::transfer::naming::{Taken, spelled};
 use crate::transfer::options::Options;
 use crate::transfer::profile::{Profile, Readings};
@@ -45,6 +46,12 @@ pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options:
                 .columns
                 .iter()
                 .filter(|column| is_required(column))
+                .map(|column| column.name.clone())
+                .collect(),
+            filled: table
+                .columns
+                .iter()
+                .filter(|column| column.not_null)
                 .map(|column| column.name.clone())
                 .collect(),
             checked: !table.checks.is_empty(),
