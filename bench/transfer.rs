@@ -47,6 +47,9 @@ fn main() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
+/// The database in which the tables have their keys and indexes before the rows come (W-127).
+const INDEXED: &str = "indexed";
+
 struct Stage<'a> {
     server: &'a Server,
     folder: &'a Path,
@@ -102,10 +105,11 @@ impl Stage<'_> {
         cpu_seconds(&parent) + children.split_whitespace().map(cpu_seconds).sum::<f64>()
     }
 
-    /// Runs a command into an empty database, and waits for what the server does afterwards.
-    fn run(&self, database: &str, mut command: Command) -> Outcome {
+    /// Runs a command into a database in which there is only what `first` makes, and waits for what the server does afterwards.
+    fn run(&self, database: &str, first: &str, mut command: Command) -> Outcome {
         self.script("postgres", &format!("drop database if exists {database} with (force)"));
         self.script("postgres", &format!("create database {database}"));
+        self.script(database, first);
         self.script("postgres", "checkpoint");
         let before = self.server_cpu();
         let began = Instant::now();
@@ -132,15 +136,21 @@ impl Stage<'_> {
         command
     }
 
-    fn floor(&self, database: &str) -> Command {
+    /// What a plan says.
+    fn plan(&self, more: &[&str]) -> Vec<u8> {
         let mut plan = Command::new(env!("CARGO_BIN_EXE_sexton"));
-        plan.args(["transfer", "plan", "--output", "json", "--source"]).arg(self.source);
+        plan.args(["transfer", "plan", "--source"]).arg(self.source).args(more);
         plan.args(["--database", &self.server.url("template1")]);
         let plan = plan.current_dir(self.folder).env("HOME", self.folder).output();
         let plan = plan.unwrap_or_else(|error| panic!("{error}"));
         assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+        plan.stdout
+    }
+
+    fn floor(&self, database: &str) -> Command {
         let file = self.folder.join("plan.json");
-        std::fs::write(&file, plan.stdout).unwrap_or_else(|error| panic!("{error}"));
+        let plan = self.plan(&["--output", "json"]);
+        std::fs::write(&file, plan).unwrap_or_else(|error| panic!("{error}"));
         let program = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
         let mut command = Command::new(program);
         command.arg("floor").arg(file).arg(self.source).arg(self.server.url(database));
@@ -189,11 +199,13 @@ impl Stage<'_> {
     fn compare(&self, rows: u64, rounds: u64, measured: bool) {
         let expected = shop::rows(rows) as i64;
         let mut all: Vec<(&str, Vec<Outcome>)> = Vec::new();
+        let indexed = String::from_utf8(self.plan(&["--sql", "-"])).unwrap_or_else(|error| panic!("{error}"));
         for _ in 0..rounds {
             let mut add = |name: &'static str, database: &str, command: Option<Command>| {
                 let wanted = self.only.as_ref().is_none_or(|only| only.split(',').any(|one| one == database));
                 let Some(command) = command.filter(|_| wanted) else { return };
-                let outcome = self.run(database, command);
+                let first = if database == INDEXED { indexed.as_str() } else { "" };
+                let outcome = self.run(database, first, command);
                 assert_eq!(self.counted(database), expected, "{name}");
                 eprintln!("{name}: {outcome:.1?}");
                 match all.iter_mut().find(|(known, _)| *known == name) {
@@ -205,6 +217,8 @@ impl Stage<'_> {
             add("floor", "floor", Some(self.floor("floor")));
             add("transfer", "bare", Some(self.sexton("bare", &["--verify", "nothing"])));
             add("transfer, every value compared", "proven", Some(self.sexton("proven", &[])));
+            let into = ["--verify", "nothing", "--existing"];
+            add("transfer, keys and indexes made first", INDEXED, Some(self.sexton(INDEXED, &into)));
             if measured {
                 add("pgloader, heap of 12 GB", "pgloader", self.pgloader("pgloader", Some(12_000)));
                 add("pgloader, small batches", "pgloader", self.pgloader("pgloader", None));
