@@ -8,7 +8,7 @@ use super::convert::{Misfit, Rule};
 use super::naming::{Taken, spelled};
 use super::options::{ColumnMap, Options, Policy, zone};
 use super::profile::{Profile, Readings};
-use super::source::{Source, SourceTable};
+use super::source::{Other, Source, SourceTable};
 use super::translate::columns::{is_mixed, known};
 use super::translate::defaults::{default, literal};
 use super::translate::expression::{self, Scope, Sort};
@@ -48,6 +48,11 @@ pub struct Left {
 }
 
 impl Left {
+    /// A virtual table.
+    pub fn of_module(other: &Other) -> Self {
+        Self::new(other.what, &other.name, "only its SQLite module can read it", &other.sql)
+    }
+
     /// What does not arrive, and why.
     pub fn new(what: &str, name: impl Into<String>, why: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { what: what.to_owned(), name: name.into(), why: why.into(), sql: sql.into() }
@@ -204,14 +209,8 @@ pub fn design(source: &Source, profiles: &Profiles, options: &Options) -> Result
     let mut catalogue = views::catalogue(source, &design, profiles, options);
     views::translate(source, &mut design, &mut catalogue, options, &mut names);
     triggers::translate(source, &mut design, &catalogue, options);
-    for other in source.others.iter().filter(|other| other.what == "virtual table") {
-        design.left.push(Left::new(
-            other.what,
-            &other.name,
-            "only its SQLite module can read it",
-            &other.sql,
-        ));
-    }
+    let virtuals = source.others.iter().filter(|other| other.what == "virtual table");
+    design.left.extend(virtuals.map(Left::of_module));
     design.left.retain(|left| !options.leaves(&left.name));
     Ok(order(design))
 }

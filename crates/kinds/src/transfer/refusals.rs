@@ -225,9 +225,6 @@ pub fn of_others(source: &Source, options: &Options) -> (Vec<Left>, Vec<Finding>
     let others = source.others.iter().filter(|other| !options.leaves(&other.name));
     let (virtuals, code): (Vec<&Other>, Vec<&Other>) =
         others.partition(|other| other.what == "virtual table");
-    let left = virtuals
-        .iter()
-        .map(|other| Left::new(other.what, &other.name, "only its SQLite module can read it", &other.sql));
     let names: Vec<String> = code.iter().map(|other| format!("{} `{}`", other.what, other.name)).collect();
     let note = (!names.is_empty()).then(|| {
         Finding::note(
@@ -237,7 +234,7 @@ pub fn of_others(source: &Source, options: &Options) -> (Vec<Left>, Vec<Finding>
             "look whether the target has what it needs of them",
         )
     });
-    (left.collect(), note.into_iter().collect())
+    (virtuals.into_iter().map(Left::of_module).collect(), note.into_iter().collect())
 }
 
 /// Why something is not asked that is about columns of which the source has nothing.

@@ -195,7 +195,10 @@ fn aggregate(expr: &Expr, name: &str, distinct: &str, args: &[Expr], scope: Scop
                     };
                     Ok(Call { said, ..plain(format!("{name}({})", part.sql), part.sort) })
                 }
-                Sort::Bool => Ok(plain(format!("{name}(({})::int)", part.sql), Sort::Whole)),
+                Sort::Bool => {
+                    let said = Said { narrow: true, ..Said::new("", Sort::Whole) };
+                    Ok(Call { said, ..plain(format!("{name}(({})::int)", part.sql), Sort::Whole) })
+                }
                 Sort::Text => Ok(plain(format!("{name}({} collate \"C\")", part.sql), Sort::Text)),
                 _ => Err(no(expr)),
             }

@@ -17,9 +17,6 @@ pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
             && !column.spelled.contains("tz")
             && !column.spelled.contains("with time zone");
         Known {
-            name: column.source.clone(),
-            target: column.name.clone(),
-            sort,
             nocase: table.collation(&column.source) == Some("nocase"),
             real: matches!(column.rule, Rule::Double | Rule::Single) && affinity == Affinity::Real,
             epoch: match &column.rule {
@@ -27,7 +24,6 @@ pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
                 _ => None,
             },
             local: is_bare || matches!(&column.rule, Rule::Moment(_, zone, _) if *zone != Zone::Utc),
-            times: false,
             affine: match sort {
                 Sort::Text => affinity == Affinity::Text,
                 Sort::Whole | Sort::Number => !matches!(affinity, Affinity::Text | Affinity::None),
@@ -38,26 +34,14 @@ pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
             made: matches!(column.rule, Rule::Id(_)),
             computed: column.generated.is_some()
                 || table.table.column(&column.source).is_some_and(|own| table.generated(own).is_some()),
-            gone: false,
+            ..Known::bare(column.source.clone(), column.name.clone(), sort)
         }
     });
     let gone =
         table.table.columns.iter().filter(|column| !made.iter().any(|made| made.source == column.name));
-    let gone = gone.map(|column| Known {
-        name: column.name.clone(),
-        target: column.name.clone(),
-        sort: Sort::Mixed,
-        nocase: false,
-        real: false,
-        epoch: None,
-        local: false,
-        times: false,
-        affine: false,
-        narrow: false,
-        days: false,
-        made: false,
-        computed: false,
-        gone: true,
+    let gone = gone.map(|column| {
+        let bare = Known::bare(column.name.clone(), column.name.clone(), Sort::Mixed);
+        Known { gone: true, ..bare }
     });
     of_made.chain(gone).collect()
 }

@@ -159,6 +159,26 @@ pub struct Known {
 }
 
 impl Known {
+    /// One of which nothing but this is known.
+    pub(super) fn bare(name: String, target: String, sort: Sort) -> Self {
+        Self {
+            name,
+            target,
+            sort,
+            nocase: false,
+            real: false,
+            epoch: None,
+            local: false,
+            times: false,
+            affine: false,
+            narrow: false,
+            days: false,
+            made: false,
+            computed: false,
+            gone: false,
+        }
+    }
+
     /// As a part; `of` is the name of its table, where it must be said.
     pub(super) fn said(&self, of: Option<&str>) -> Said {
         // NULL of no type in the source is a text in the target
@@ -544,20 +564,9 @@ mod tests {
 
     fn columns() -> Vec<Known> {
         let known = |name: &str, sort, nocase| Known {
-            name: name.to_owned(),
-            target: name.to_owned(),
-            sort,
             nocase,
-            real: false,
-            epoch: None,
-            local: false,
-            times: false,
             affine: true,
-            narrow: false,
-            days: false,
-            made: false,
-            computed: false,
-            gone: false,
+            ..Known::bare(name.to_owned(), name.to_owned(), sort)
         };
         vec![
             known("n", Sort::Whole, false),

@@ -46,7 +46,15 @@ pub struct Catalogue {
     pub left: Arc<AtomicUsize>,
 }
 
+/// A view or a trigger may be of so many parts, each counted as often as it is looked at.
+const PARTS: usize = 200_000;
+
 impl Catalogue {
+    /// Another view or trigger begins.
+    pub(super) fn renew(&self) {
+        self.left.store(PARTS, Ordering::Relaxed);
+    }
+
     /// What is meant by a name.
     pub(super) fn relation(&self, name: &QualifiedName) -> Result<&Relation, String> {
         let own = unquoted(name.name.0);

@@ -308,20 +308,15 @@ struct Given {
 
 fn given(part: Said, name: String, target: String) -> Given {
     let known = Known {
-        name,
-        target,
-        sort: part.sort,
         nocase: part.nocase,
         real: part.real,
-        epoch: None,
         local: part.local,
         times: part.sort == Sort::Text && part.meaning(Sort::Moment).is_some(),
         affine: part.affine,
         narrow: part.narrow,
         days: part.day,
         made: part.made,
-        computed: false,
-        gone: false,
+        ..Known::bare(name, target, part.sort)
     };
     Given { known, said: part, is_named: false }
 }

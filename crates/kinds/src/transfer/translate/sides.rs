@@ -159,7 +159,7 @@ pub(super) fn alike(expr: &dyn std::fmt::Display, parts: Vec<Said>) -> Result<(V
     };
     let whole = Said {
         local: parts.iter().any(|part| part.local),
-        narrow: parts.iter().any(|part| part.narrow),
+        narrow: parts.iter().any(|part| part.narrow || part.sort == Bool),
         real: parts.iter().all(|part| part.real || part.sort == Null),
         ..Said::new("", one)
     };
@@ -191,7 +191,7 @@ pub(super) fn cast(expr: &Expr, part: Said, named: &Named) -> Outcome {
     match (part.sort, to) {
         (Null, _) => Ok(part),
         (Whole, Whole) | (Text, Text) => Ok(part),
-        (Bool, Whole) => Ok(made(format!("({})::int", part.sql), Whole)),
+        (Bool, Whole) => Ok(Said { narrow: true, ..made(format!("({})::int", part.sql), Whole) }),
         (Number, Whole) => Ok(made(format!("trunc({})::bigint", part.sql), Whole)),
         (Text, Whole) => part.meaning(Whole).map(|read| made(read.sql, Whole)).ok_or_else(|| no(expr)),
         (Whole, Text) => Ok(made(format!("({})::text", part.sql), Text)),

@@ -7,7 +7,6 @@ use super::expression::{Scope, judged, string};
 use super::grammar::{self, WrittenReference, unquoted};
 use super::levels::{Catalogue, Level, Placed};
 use super::programs::{Line, Program, column};
-use super::views::PARTS;
 use crate::transfer::design::{Design, Left, NewTrigger};
 use crate::transfer::naming::{Taken, spelled};
 use crate::transfer::options::Options;
@@ -15,7 +14,6 @@ use crate::transfer::script::body;
 use crate::transfer::source::{Other, Source};
 use sqlite3_parser::ast::{Stmt, TriggerCmd, TriggerEvent, TriggerTime};
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use targets::db::{Action, TableName, quote};
 
 /// Translates all triggers of tables and views that arrive.
@@ -23,7 +21,7 @@ pub fn translate(source: &Source, design: &mut Design, catalogue: &Catalogue, op
     let triggers = source.others.iter().filter(|other| other.what == "trigger");
     let mut made = Vec::new();
     for trigger in triggers.filter(|trigger| !options.leaves(&trigger.name)) {
-        catalogue.left.store(PARTS, Ordering::Relaxed);
+        catalogue.renew();
         let read = grammar::statement(&trigger.sql, |statement| Some(read(statement, catalogue)));
         match read.unwrap_or_else(|| Err("its statement cannot be read".to_owned())) {
             Ok(read) => made.push((trigger, read)),

@@ -11,11 +11,7 @@ use crate::transfer::options::Options;
 use crate::transfer::profile::{Profile, Readings};
 use crate::transfer::source::{Other, Source};
 use sqlite3_parser::ast::Stmt;
-use std::sync::atomic::Ordering;
 use targets::db::{TableName, quote};
-
-/// A view may be of so many parts, each counted as often as it is looked at.
-pub(super) const PARTS: usize = 200_000;
 
 /// What can be read of the tables that arrive.
 pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options: &Options) -> Catalogue {
@@ -119,7 +115,7 @@ pub fn translate(
 
 /// One view: its query, its columns by the names that the source gives them.
 fn one(view: &Other, catalogue: &Catalogue) -> Result<super::queries::Query, String> {
-    catalogue.left.store(PARTS, Ordering::Relaxed);
+    catalogue.renew();
     if view.columns.is_empty() {
         return Err("it is broken in the source: SQLite cannot read it either".to_owned());
     }
