@@ -6,6 +6,7 @@
 mod arguments;
 mod cluster;
 mod dump;
+mod over;
 mod place;
 mod pooler;
 mod server;
@@ -17,6 +18,7 @@ mod workshop;
 
 pub use arguments::Arguments;
 pub use cluster::PASSWORD;
+pub use over::Over;
 pub use place::{Place, both, database_at};
 pub use pooler::Pooler;
 pub use server::Server;

@@ -39,8 +39,11 @@ pub use dialect::SqliteDialect;
 use rusqlite::{Connection, OpenFlags};
 use session::Link;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use targets::db::{Copies, Database, Dialect, Error, Facts, Limits, Result, Session};
+use std::time::{Duration, Instant};
+use targets::db::{Class, Copies, Database, Dialect, Error, Facts, Limits, Result, Session};
+
+/// How long others are waited for where a file of our own is made.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A SQLite file.
 #[derive(Debug, Clone)]
@@ -60,8 +63,16 @@ impl Sqlite {
     pub fn create(label: &str, path: &Path) -> Result<Self> {
         let explain = |error| errors::explain(label, errors::During::Open, error);
         let conn = Connection::open(path).map_err(explain)?;
-        conn.busy_timeout(Duration::from_secs(5)).map_err(explain)?;
-        conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(explain)?;
+        conn.busy_timeout(PATIENCE).map_err(explain)?;
+        let began = Instant::now();
+        // Of several who change the mode at the same moment all but one are refused at once, without the wait asked for above.
+        while let Err(error) = conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+            let error = explain(error);
+            if error.class != Class::Transient || began.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
         Ok(Self::new(label, path))
     }
 
@@ -69,8 +80,9 @@ impl Sqlite {
     pub fn script(&self, scripts: &[&str]) -> Result<()> {
         let explain = |error| errors::explain(&self.label, errors::During::Run, error);
         let conn = Connection::open(self.existing_file()?).map_err(explain)?;
+        conn.busy_timeout(PATIENCE).map_err(explain)?;
         for script in scripts {
-            conn.execute_batch(&format!("begin; {script}; commit")).map_err(explain)?;
+            conn.execute_batch(&format!("begin immediate; {script}; commit")).map_err(explain)?;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ fn copies_under_a_writer(mode: &str, between: &[String]) {
     let over = std::sync::atomic::AtomicBool::new(false);
     let written = std::sync::atomic::AtomicU64::new(0);
     std::thread::scope(|scope| {
-        let end = End(&over);
+        let end = testkit::Over(&over);
         scope.spawn(|| {
             let url = targets::db::Url::parse(&place.url()).unwrap();
             let mut application = backends::testing::Application::connect(&url).unwrap();
@@ -82,13 +82,4 @@ fn copies_under_a_writer(mode: &str, between: &[String]) {
         drop(end);
     });
     assert!(written.load(std::sync::atomic::Ordering::Relaxed) > 100, "the writer went on");
-}
-
-/// Ends the writer also when the test fails.
-struct End<'a>(&'a std::sync::atomic::AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
-    }
 }

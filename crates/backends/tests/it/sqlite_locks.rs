@@ -1,6 +1,7 @@
 //! The right to maintain, and the signs that others use the file, across processes.
 
 use crate::sqlite_kit::*;
+use backends::sqlite::Sqlite;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,7 +17,7 @@ fn as_a_child_process_hold_the_database() {
         return;
     };
     let (what, path) = task.split_once(' ').unwrap();
-    let database = backends::sqlite::Sqlite::new("child", Path::new(path));
+    let database = Sqlite::new("child", Path::new(path));
     let mut session = database.open().unwrap();
     match what {
         "lock" => assert!(session.try_lock("the child").unwrap()),
@@ -216,5 +217,33 @@ fn as_a_child_process_write() {
         let conn = rusqlite::Connection::open(path).unwrap();
         conn.execute_batch("pragma busy_timeout = 0").unwrap();
         assert!(conn.execute_batch("begin immediate").is_err());
+    }
+}
+
+/// Several who begin to work on one machine at the same moment all make the place of their common memory.
+#[test]
+fn a_file_of_our_own_is_made_by_several_at_the_same_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..40 {
+        let path = folder.path().join(format!("own{round}.db"));
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        let own = Sqlite::create("state", &path)?;
+                        own.script(&["create table if not exists t (n integer)", "insert into t values (1)"])
+                    })
+                })
+                .collect();
+            for maker in makers {
+                maker.join().unwrap().unwrap();
+            }
+        });
+        let conn = rusqlite::Connection::open(&path).unwrap();
+        let mode: String = conn.query_row("pragma journal_mode", [], |row| row.get(0)).unwrap();
+        let rows: i64 = conn.query_row("select count(*) from t", [], |row| row.get(0)).unwrap();
+        assert_eq!((mode.as_str(), rows), ("wal", 8));
     }
 }

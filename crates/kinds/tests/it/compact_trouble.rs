@@ -98,6 +98,7 @@ fn a_writer_beside_it_loses_nothing_and_hardly_waits() {
     let (sum, same) = (stage.number("select sum(n) from t"), stage.list(rest));
     let over = AtomicBool::new(false);
     let (report, result, writes, longest) = std::thread::scope(|scope| {
+        let ending = testkit::Over(&over);
         let writer = scope.spawn(|| {
             let mut application = stage.place.connect();
             let (mut writes, mut longest, mut at) = (0_i64, Duration::ZERO, 1_i64);
@@ -117,7 +118,7 @@ fn a_writer_beside_it_loses_nothing_and_hardly_waits() {
             (writes, longest)
         });
         let (report, result) = run(&stage, json!({"tables": ["t"]}));
-        over.store(true, Ordering::Relaxed);
+        drop(ending);
         let (writes, longest) = writer.join().unwrap();
         (report, result, writes, longest)
     });

@@ -3,7 +3,6 @@
 use crate::stage::both;
 use engine::{Failure, Manners, Status, Stop, What};
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
 use targets::db::Value;
 use testkit::story;
 
@@ -139,16 +138,14 @@ fn a_run_that_comes_to_its_end_while_it_is_looked_at_is_never_called_dead() {
     both(SQLITE, POSTGRES, |stage| {
         let (works, looks) = (stage.engine(), stage.engine());
         let plan = story::plan(&works, &engine::Request { dry_run: true, ..request() });
-        let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
+            let worker = scope.spawn(|| {
                 for n in 0..60 {
                     let id = format!("run{n:05}");
                     works.run_as(&id, &plan, &Stop::default(), &mut |_| {}).unwrap();
                 }
-                over.store(true, Ordering::Release);
             });
-            while !over.load(Ordering::Acquire) {
+            while !worker.is_finished() {
                 let Some(last) = looks.reports(1, None, None).unwrap().into_iter().next() else { continue };
                 let record = looks.run_record(&last.run_id).unwrap();
                 assert!(last.status != Status::Interrupted && !record.interrupted, "{}", last.run_id);

@@ -62,6 +62,7 @@ fn a_writer_beside_it_hardly_waits() {
     stage.place.script("insert into t select i, 'text ' || i, 'b' || i from generate_series(2001, 150000) i");
     let over = AtomicBool::new(false);
     let longest = std::thread::scope(|scope| {
+        let ending = testkit::Over(&over);
         let writer = scope.spawn(|| {
             let mut application = stage.place.connect();
             let (mut n, mut longest) = (1_000_000, Duration::ZERO);
@@ -74,7 +75,7 @@ fn a_writer_beside_it_hardly_waits() {
             longest
         });
         let (report, result) = run(&stage, json!({"tables": ["t"]}));
-        over.store(true, Ordering::Relaxed);
+        drop(ending);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         assert!(result["others_waited_seconds"].as_f64().unwrap() < 1.0, "{result}");
         writer.join().unwrap()

@@ -186,15 +186,8 @@ fn a_live_writer_is_hardly_disturbed_and_loses_nothing() {
     // W-097, W-104, S4-039
     let it = Move::of(SHOP);
     let stop = AtomicBool::new(false);
-    /// Also when the test fails.
-    struct Ending<'a>(&'a AtomicBool);
-    impl Drop for Ending<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     std::thread::scope(|scope| {
-        let ending = Ending(&stop);
+        let ending = testkit::Over(&stop);
         let writer = scope.spawn(|| {
             let mut application = application(&it);
             let (mut n, mut refused) = (0, None);

@@ -9,15 +9,6 @@ use testkit::Place;
 const ROWS: i64 = 20_000;
 const KILLS: u32 = 20;
 
-/// Ends the application's thread when dropped.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 /// Three tables: the doomed, their children, and one that only the application writes.
 fn given(place: &Place) {
     place.script2(
@@ -120,7 +111,7 @@ fn a_killed_run_is_resumed_and_undone_exactly() {
                 }
             });
             // Also when an assertion fails below: the scope waits for the application.
-            let _end = Over(&over);
+            let _end = testkit::Over(&over);
             let mut killed = 0;
             let mut seed = 0x2545_F491_4F6C_DD1D_u64;
             let mut full = takes;

@@ -30,15 +30,6 @@ fn large(place: Place) -> Desk {
     desk
 }
 
-/// Tells the other writer that it may stop, also when an assertion fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 #[test]
 fn a_large_clean_up_needs_little_memory_and_lets_others_write() {
     // S1-049, S1-050, W-033, S3-054
@@ -59,7 +50,7 @@ fn a_large_clean_up_needs_little_memory_and_lets_others_write() {
                 assert!(written > 5, "the writer wrote {written} rows");
                 longest
             });
-            let ends = Over(&over);
+            let ends = testkit::Over(&over);
             let mut run = desk
                 .command("run logs --yes --min-free-disk-mb 0")
                 .stdout(Stdio::null())

@@ -359,15 +359,8 @@ fn a_killed_transfer_of_a_file_in_use_is_of_one_moment() {
     let desk = Desk::empty();
     desk.place.script(MANY);
     let stop = std::sync::atomic::AtomicBool::new(false);
-    /// Also when a test fails.
-    struct Ending<'a>(&'a std::sync::atomic::AtomicBool);
-    impl Drop for Ending<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
     std::thread::scope(|scope| {
-        let ending = Ending(&stop);
+        let ending = testkit::Over(&stop);
         let writer = scope.spawn(|| {
             let mut application = desk.place.connect();
             let mut orders = 0;

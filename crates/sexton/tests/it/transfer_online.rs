@@ -105,15 +105,6 @@ fn the_same_command_with_a_profile_goes_to_a_staging_database() {
     assert_eq!(pointer_of(&desk, ".pointer"), "app.db\n");
 }
 
-/// Also when a test fails.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Kills the process of a command after so many milliseconds; whether it was still alive.
 fn kill_after(desk: &Desk, line: &str, milliseconds: u64) -> bool {
     let mut run = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -140,7 +131,7 @@ fn killed_in_any_phase_under_a_live_writer_nothing_is_lost() {
         let (stop, orders) = (AtomicBool::new(false), AtomicU64::new(0));
         let command = format!("transfer run --online --yes --quiet --batch-size 700 {}", line(&to, ""));
         std::thread::scope(|scope| {
-            let ending = Ending(&stop);
+            let ending = testkit::Over(&stop);
             let writer = scope.spawn(|| {
                 let mut application = desk.place.connect();
                 while !stop.load(Ordering::Relaxed) {
@@ -250,7 +241,7 @@ fn killed_at_the_beginning_of_each_phase_there_and_back_nothing_is_lost() {
         let (stop, orders) = (AtomicBool::new(false), AtomicU64::new(0));
         let place = format!("there, before `{}`", all[n]);
         std::thread::scope(|scope| {
-            let ending = Ending(&stop);
+            let ending = testkit::Over(&stop);
             scope.spawn(|| {
                 let mut application = desk.place.connect();
                 while !stop.load(Ordering::Relaxed) {
@@ -278,7 +269,7 @@ fn killed_at_the_beginning_of_each_phase_there_and_back_nothing_is_lost() {
         let place = format!("back, before `{}`", BACK[n % BACK.len()]);
         let (written, over) = (AtomicU64::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let ending = Ending(&over);
+            let ending = testkit::Over(&over);
             let (to, written, over) = (&to, &written, &over);
             scope.spawn(move || {
                 let mut application = to.connect();
