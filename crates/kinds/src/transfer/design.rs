@@ -13,6 +13,7 @@ use super::translate::columns::{is_mixed, known};
 use super::translate::defaults::{default, literal};
 use super::translate::expression::{self, Scope, Sort};
 use super::translate::grammar::WrittenReference;
+use super::translate::members::{Member, Path};
 use super::translate::{triggers, views};
 use super::types;
 use engine::{Error, Result};
@@ -133,6 +134,8 @@ pub struct NewColumn {
     pub mixed: bool,
     /// Its values are moments that are written as days.
     pub days: bool,
+    /// What its documents hold, where the source's own expressions read them.
+    pub members: Vec<(Path, Member)>,
     /// Why it is not as it was declared.
     pub reasons: Vec<String>,
 }
@@ -354,11 +357,19 @@ fn table_of(
         let mixed = seen.is_some_and(|seen| is_mixed(&made.rule, seen));
         let days =
             matches!(made.rule, Rule::Moment(..)) && seen.is_some_and(|seen| seen.reads_as(Readings::DAY));
-        columns.push(NewColumn { name, reasons, mixed, days, ..made });
+        let members = match made.rule {
+            Rule::Text(_) | Rule::Json(false) => seen.map(|seen| seen.members.clone()).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        columns.push(NewColumn { name, reasons, mixed, days, members, ..made });
     }
     check_names(table, options)?;
     let all = known(table, &columns);
     let scope = Scope::of(&all, true);
+    let mut stored = all.clone();
+    for known in &mut stored {
+        known.gone |= known.computed;
+    }
     for column in &mut columns {
         let there = table.table.column(&column.source);
         let Some(written) = there.and_then(|there| table.generated(there)) else { continue };
@@ -366,15 +377,20 @@ fn table_of(
             Some(text) => expression::value(text, scope),
             None => Err("its expression cannot be read".to_owned()),
         };
+        let reads_stored = |text: &str| expression::value(text, Scope::of(&stored, true)).is_ok();
         let fits =
             |said: &expression::Said| said.sort == types::sort(&column.rule) || said.sort == Sort::Null;
         match said {
-            Ok(said) if fits(&said) && !names_generated(table, written) => {
+            Ok(said) if fits(&said) && written.is_some_and(reads_stored) => {
                 column.generated = Some(said.sql);
                 column.default = None;
             }
             outcome => {
-                let why = outcome.err().unwrap_or_else(|| "its expression gives another type".to_owned());
+                let other = |said: &expression::Said| match fits(said) {
+                    true => "it reads another computed column, which PostgreSQL does not take",
+                    false => "its expression gives another type",
+                };
+                let why = outcome.map_or_else(|why| why, |said| other(&said).to_owned());
                 column.reasons.push("nothing computes it any more".to_owned());
                 let name = format!("{}.{}", table.name(), column.source);
                 left.push(Left::new("generated column", name, why, written.unwrap_or_default()));
@@ -414,17 +430,6 @@ fn table_of(
         references: Vec::new(),
         sequence: table.sequence,
         key: Vec::new(),
-    })
-}
-
-/// Whether the expression of a generated column names another one, which PostgreSQL does not take.
-fn names_generated(table: &SourceTable, written: Option<&str>) -> bool {
-    let lower = written.unwrap_or_default().to_lowercase();
-    table.table.columns.iter().any(|column| {
-        column.generated != targets::db::Generated::No
-            && lower
-                .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-                .any(|word| word == column.name.to_lowercase())
     })
 }
 
@@ -501,6 +506,7 @@ fn column_of(
             generated: None,
             mixed: false,
             days: false,
+            members: Vec::new(),
             reasons,
         });
     }
@@ -530,6 +536,7 @@ fn column_of(
         generated: None,
         mixed: false,
         days: false,
+        members: Vec::new(),
         reasons,
     })
 }

@@ -10,6 +10,7 @@ use targets::db::{Facts, Row, Sql, TableName, Value};
 pub struct Domains {
     bases: HashMap<String, String>,
     without_null: HashSet<String>,
+    with_default: HashSet<String>,
 }
 
 fn text(row: &Row, n: usize) -> String {
@@ -19,18 +20,23 @@ fn text(row: &Row, n: usize) -> String {
 impl Domains {
     /// Those that are there.
     pub fn read(target: &mut dyn Facts) -> Result<Self> {
-        let sql = "with recursive base (name, typid, typmod, refuses) as ( \
-                     select format_type(t.oid, null), t.typbasetype, t.typtypmod, t.typnotnull from pg_type t where t.typtype = 'd' \
+        let sql = "with recursive base (name, typid, typmod, refuses, fills) as ( \
+                     select format_type(t.oid, null), t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault is not null \
+                     from pg_type t where t.typtype = 'd' \
                      union all \
-                     select b.name, t.typbasetype, t.typtypmod, b.refuses or t.typnotnull \
+                     select b.name, t.typbasetype, t.typtypmod, b.refuses or t.typnotnull, b.fills or t.typdefault is not null \
                      from base b join pg_type t on t.oid = b.typid where t.typtype = 'd') \
-                   select b.name, format_type(b.typid, b.typmod), b.refuses from base b join pg_type t on t.oid = b.typid \
+                   select b.name, format_type(b.typid, b.typmod), b.refuses, b.fills from base b join pg_type t on t.oid = b.typid \
                    where t.typtype <> 'd'";
         let mut domains = Self::default();
         for row in target.rows(&Sql::new(sql))? {
             let name = text(&row, 0).trim_matches('"').to_owned();
-            if row.get(2).and_then(Value::as_bool) == Some(true) {
+            let is = |n: usize| row.get(n).and_then(Value::as_bool) == Some(true);
+            if is(2) {
                 domains.without_null.insert(name.clone());
+            }
+            if is(3) {
+                domains.with_default.insert(name.clone());
             }
             domains.bases.insert(name, text(&row, 1));
         }
@@ -45,6 +51,11 @@ impl Domains {
     /// Whether it is a domain that takes no NULL.
     pub fn refuses_null(&self, declared: &str) -> bool {
         self.without_null.contains(declared.trim_matches('"'))
+    }
+
+    /// Whether it is a domain that gives a value by itself.
+    pub fn has_default(&self, declared: &str) -> bool {
+        self.with_default.contains(declared.trim_matches('"'))
     }
 }
 

@@ -206,12 +206,16 @@ fn table_of(
             generated: (to.generated != Generated::No).then(String::new),
             mixed: false,
             days: false,
+            members: Vec::new(),
             reasons: Vec::new(),
         });
     }
     for column in there.stored() {
         let given = columns.iter().any(|one| one.name == column.name);
-        if !given && column.not_null && column.default.is_none() && !column.identity {
+        let must = column.not_null || types.domains.refuses_null(&column.declared);
+        let filled =
+            column.default.is_some() || column.identity || types.domains.has_default(&column.declared);
+        if !given && must && !filled {
             findings.push(Finding::forbid(
                 "no_value",
                 format!("{}.{}", there.name, column.name),

@@ -69,6 +69,7 @@ mod tests {
             generated: None,
             mixed: false,
             days: false,
+            members: Vec::new(),
             reasons: Vec::new(),
         };
         let table = NewTable {

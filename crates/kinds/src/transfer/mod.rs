@@ -26,6 +26,7 @@ mod load;
 mod look;
 mod machines;
 mod made;
+mod members;
 mod moving;
 mod naming;
 mod numbers;

@@ -6,6 +6,7 @@
 
 use super::documents::{is_json, odd};
 use super::times;
+use super::translate::members::{Member, Path};
 use targets::db::Seen;
 
 /// So many texts are looked at where only a hint may come of it.
@@ -93,6 +94,8 @@ pub struct Profile {
     pub blobs: u64,
     /// So many texts are read, the rest is only counted.
     pub most: u64,
+    /// What its documents hold, where the source's own expressions read them.
+    pub members: Vec<(Path, Member)>,
 }
 
 impl Default for Profile {
@@ -120,6 +123,7 @@ impl Default for Profile {
             odd: 0,
             blobs: 0,
             most: u64::MAX,
+            members: Vec::new(),
         }
     }
 }

@@ -31,6 +31,20 @@ fn the_conditions_of_domains_are_asked_before_the_copy() {
 }
 
 #[test]
+fn a_column_that_must_have_a_value_and_gets_none_is_told_before_the_copy() {
+    // S4-025
+    let it = Move::of("create table t (id integer primary key, a integer); insert into t values (1, 1)");
+    it.to.script(
+        "create domain word as text not null; create domain state as word; create domain day as date not null default '2024-01-02';
+         create table t (id int primary key, a int, b int not null, c state, d day, e state default 'new', f int not null default 3, g text)",
+    );
+    assert_eq!(forbidden(&it.plan(json!({"existing": true}))), ["no_value t.b", "no_value t.c"]);
+    it.to.script("alter table t alter b set default 1, alter c set default 'x'");
+    assert_eq!(it.run(json!({"existing": true})).status, Status::Completed);
+    assert_eq!(it.list("select * from t"), ["1|1|1|x|2024-01-02|new|3|null"]);
+}
+
+#[test]
 fn keys_over_expressions_and_with_conditions_are_asked_before_the_copy() {
     // S4-025, W-101
     let it = Move::of(

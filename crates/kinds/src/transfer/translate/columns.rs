@@ -32,6 +32,7 @@ pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
             narrow: matches!(column.rule, Rule::Whole(_, most) if most < i64::MAX),
             days: column.days,
             made: matches!(column.rule, Rule::Id(_)),
+            members: column.members.clone(),
             computed: column.generated.is_some()
                 || table.table.column(&column.source).is_some_and(|own| table.generated(own).is_some()),
             ..Known::bare(column.source.clone(), column.name.clone(), sort)

@@ -5,6 +5,7 @@
 
 use super::super::choose::Type;
 use super::grammar::{self, unquoted};
+use super::members::{self, Member, Path};
 use super::sides::{alike, cast, equal, sides};
 use super::{functions, moments, patterns};
 use sqlite3_parser::ast::{Expr, Literal, Operator, UnaryOperator};
@@ -85,6 +86,8 @@ pub struct Said {
     pub also: Vec<(Sort, String)>,
     /// A moment that SQLite holds as a text of another zone.
     pub local: bool,
+    /// What its documents hold, where they are asked for it.
+    pub members: Vec<(Path, Member)>,
 }
 
 impl Said {
@@ -102,6 +105,7 @@ impl Said {
             made: false,
             also: Vec::new(),
             local: false,
+            members: Vec::new(),
         }
     }
 
@@ -156,6 +160,8 @@ pub struct Known {
     pub computed: bool,
     /// It is not carried.
     pub gone: bool,
+    /// What its documents hold, where they are asked for it.
+    pub members: Vec<(Path, Member)>,
 }
 
 impl Known {
@@ -176,6 +182,7 @@ impl Known {
             made: false,
             computed: false,
             gone: false,
+            members: Vec::new(),
         }
     }
 
@@ -208,6 +215,7 @@ impl Known {
             local: self.local,
             day: self.days,
             made: self.made,
+            members: self.members.clone(),
             also,
             ..said
         }
@@ -328,11 +336,9 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
         },
         Expr::Unary(operator, inner) => unary(expr, operator, inner, scope),
         Expr::Binary(left, operator, right) => binary(expr, left, operator, right, scope),
-        Expr::IsNull(inner) => {
-            Ok(Said::new(format!("{} is null", said(inner, scope)?.side().sql), Sort::Bool))
-        }
+        Expr::IsNull(inner) => Ok(Said::new(format!("{} is null", there(inner, scope)?.sql), Sort::Bool)),
         Expr::NotNull(inner) => {
-            Ok(Said::new(format!("{} is not null", said(inner, scope)?.side().sql), Sort::Bool))
+            Ok(Said::new(format!("{} is not null", there(inner, scope)?.sql), Sort::Bool))
         }
         Expr::Between { lhs, not, start, end } => {
             let left = said(lhs, scope)?;
@@ -412,6 +418,12 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
         }
         _ => Err(no(expr)),
     }
+}
+
+/// What is asked only whether it is there.
+fn there(expr: &Expr, scope: Scope) -> Outcome {
+    let part = members::any(expr, scope).map_or_else(|| said(expr, scope), Ok)?;
+    Ok(part.side())
 }
 
 fn of_literal(literal: &Literal) -> Option<Said> {
@@ -529,7 +541,7 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
             let right = said(right, scope)?;
             if right.sort == Sort::Null {
                 let word = if not { "is not null" } else { "is null" };
-                return Ok(Said::new(format!("{} {word}", said(left, scope)?.side().sql), Sort::Bool));
+                return Ok(Said::new(format!("{} {word}", there(left, scope)?.sql), Sort::Bool));
             }
             if is_word && matches!(right.sql.as_str(), "true" | "false") {
                 let word = if not { "is not" } else { "is" };
@@ -550,6 +562,8 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
             let (left, right) = (text(left, scope)?, text(right, scope)?);
             Ok(Said::new(format!("({} || {})", left.sql, right.sql), Sort::Text))
         }
+        Operator::ArrowRight => members::arrow(expr, left, right, scope),
+        Operator::ArrowRightShift => members::arrow_text(expr, left, right, scope),
         _ => Err(no(expr)),
     }
 }

@@ -1,6 +1,7 @@
 //! SQLite's functions that PostgreSQL has too, under whatever name.
 
 use super::expression::{Outcome, Said, Scope, Sort, judged, no, number, said, text};
+use super::members;
 use super::sides::alike;
 use sqlite3_parser::ast::Expr;
 
@@ -143,6 +144,8 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
                 _ => Err(no(expr)),
             }
         }
+        ("json_extract", [document, path]) => members::extract(expr, document, path, scope),
+        ("json_array_length", args) => members::count(expr, args, scope),
         ("likely" | "unlikely", [one]) => said(one, scope),
         _ => Err(no(expr)),
     }

@@ -11,6 +11,7 @@ mod functions;
 pub mod grammar;
 mod joins;
 mod levels;
+pub mod members;
 mod moments;
 mod patterns;
 mod programs;

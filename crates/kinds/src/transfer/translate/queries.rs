@@ -76,6 +76,9 @@ pub fn select(select: &Select, catalogue: &Catalogue, outer: Option<&Level>) -> 
             column.local |= right.local;
             column.affine &= right.affine;
             column.narrow |= right.narrow;
+            if column.members != right.members {
+                column.members.clear();
+            }
         }
         sides.push((other, word));
     }
@@ -316,6 +319,7 @@ fn given(part: Said, name: String, target: String) -> Given {
         narrow: part.narrow,
         days: part.day,
         made: part.made,
+        members: part.members.clone(),
         ..Known::bare(name, target, part.sort)
     };
     Given { known, said: part, is_named: false }
