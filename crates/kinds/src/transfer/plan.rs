@@ -114,6 +114,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let sizes = &looked.sizes;
     let reader = first(&mut sessions)?;
     findings.extend(design.left.iter().map(refusals::of_left));
+    findings.extend(refusals::of_own(&source, options));
     findings.extend(stamps::statements(options, &design).1);
     let used = refusals::use_of(reader);
     let online = match options.runs_online() {

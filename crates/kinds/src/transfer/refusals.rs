@@ -237,6 +237,22 @@ pub fn of_others(source: &Source, options: &Options) -> (Vec<Left>, Vec<Finding>
     (virtuals.into_iter().map(Left::of_module).collect(), note.into_iter().collect())
 }
 
+/// Tables that nobody looks at, because they have the names of Sexton's own.
+pub fn of_own(source: &Source, options: &Options) -> Option<Finding> {
+    let names: Vec<String> = source.own.iter().map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| {
+        Finding::note(
+            "own_tables",
+            &options.source,
+            format!(
+                "tables whose names begin with `sexton_` are Sexton's own and stay behind: {}",
+                names.join(", ")
+            ),
+            "nothing; a table of the application with such a name is carried under another one: rename it",
+        )
+    })
+}
+
 /// Why something is not asked that is about columns of which the source has nothing.
 pub const FILLED: &str = "it is about columns that the target fills";
 

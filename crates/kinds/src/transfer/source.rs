@@ -15,6 +15,8 @@ pub struct Source {
     pub tables: Vec<SourceTable>,
     /// What holds no rows of its own, or rows that only its module can read.
     pub others: Vec<Other>,
+    /// Tables that are taken for Sexton's own, by their names.
+    pub own: Vec<String>,
 }
 
 /// A table.
@@ -132,10 +134,11 @@ fn text(row: &Row, n: usize) -> String {
 pub fn read(facts: &mut dyn Facts) -> Result<Source> {
     let schema = facts.schema()?;
     let mut statements = HashMap::new();
-    let mut others = Vec::new();
+    let (mut others, mut own) = (Vec::new(), Vec::new());
     for row in facts.rows(&Sql::new("select type, name, sql from sqlite_schema where sql is not null"))? {
         let (what, name, sql) = (text(&row, 0), text(&row, 1), text(&row, 2));
         if name.to_ascii_lowercase().starts_with("sexton_") {
+            own.extend((what == "table").then_some(name));
             continue;
         }
         match what.as_str() {
@@ -199,7 +202,7 @@ pub fn read(facts: &mut dyn Facts) -> Result<Source> {
             references,
         });
     }
-    Ok(Source { tables, others })
+    Ok(Source { tables, others, own })
 }
 
 fn of_catalogue(key: &targets::db::ForeignKey) -> WrittenReference {

@@ -1,7 +1,7 @@
 //! One quirk of SQLite each: it arrives as it is, or what does not is said; and never is a value another one afterwards.
 
 use crate::transfer_kit::{Move, forbidden, found};
-use engine::Status;
+use engine::{Finding, Status};
 use serde_json::json;
 use testkit::story;
 
@@ -407,4 +407,17 @@ fn what_rests_on_members_of_documents_is_made() {
     }
     // what is no number is no hindrance, as before
     it.to.script(r#"insert into docs (body) values ('{"n": "many"}')"#);
+}
+
+#[test]
+fn tables_with_the_names_of_our_own_stay_behind_and_are_told() {
+    // S4-011
+    let it = Move::of(
+        "create table t (id integer primary key); create table Sexton_members (n text); insert into Sexton_members values ('x')",
+    );
+    let report = it.run(json!({}));
+    assert_eq!(report.status, Status::Completed);
+    let told: Vec<&Finding> =
+        report.operations[0].findings.iter().filter(|finding| finding.code == "own_tables").collect();
+    assert!(told.len() == 1 && told[0].what.ends_with("stay behind: `Sexton_members`"), "{told:#?}");
 }
