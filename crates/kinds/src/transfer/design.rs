@@ -13,7 +13,7 @@ use super::translate::columns::{is_mixed, known};
 use super::translate::defaults::{default, literal};
 use super::translate::expression::{self, Scope, Sort};
 use super::translate::grammar::WrittenReference;
-use super::translate::members::{Member, Path};
+use super::translate::members::Members;
 use super::translate::{triggers, views};
 use super::types;
 use engine::{Error, Result};
@@ -135,7 +135,7 @@ pub struct NewColumn {
     /// Its values are moments that are written as days.
     pub days: bool,
     /// What its documents hold, where the source's own expressions read them.
-    pub members: Vec<(Path, Member)>,
+    pub members: Option<Members>,
     /// Why it is not as it was declared.
     pub reasons: Vec<String>,
 }
@@ -357,9 +357,10 @@ fn table_of(
         let mixed = seen.is_some_and(|seen| is_mixed(&made.rule, seen));
         let days =
             matches!(made.rule, Rule::Moment(..)) && seen.is_some_and(|seen| seen.reads_as(Readings::DAY));
+        let keeps_values = own.is_none_or(ColumnMap::keeps_values);
         let members = match made.rule {
-            Rule::Text(_) | Rule::Json(false) => seen.map(|seen| seen.members.clone()).unwrap_or_default(),
-            _ => Vec::new(),
+            Rule::Text(None) | Rule::Json(false) if keeps_values => seen.map(|seen| seen.members.clone()),
+            _ => None,
         };
         columns.push(NewColumn { name, reasons, mixed, days, members, ..made });
     }
@@ -378,8 +379,12 @@ fn table_of(
             None => Err("its expression cannot be read".to_owned()),
         };
         let reads_stored = |text: &str| expression::value(text, Scope::of(&stored, true)).is_ok();
-        let fits =
-            |said: &expression::Said| said.sort == types::sort(&column.rule) || said.sort == Sort::Null;
+        let fits = |said: &expression::Said| {
+            let sort = types::sort(&column.rule);
+            // what documents do not hold yet will be a text there
+            let will_be = sort == Sort::Text && said.sort == Sort::Mixed && said.says(Sort::Text);
+            said.sort == sort || said.sort == Sort::Null || will_be
+        };
         match said {
             Ok(said) if fits(&said) && written.is_some_and(reads_stored) => {
                 column.generated = Some(said.sql);
@@ -399,7 +404,7 @@ fn table_of(
     }
     let mut checks = Vec::new();
     for (name, text) in table.written.iter().flat_map(|written| &written.checks) {
-        match expression::condition(text, scope) {
+        match expression::condition(text, Scope::rule(&all)) {
             Ok(sql) => checks.push((name.clone(), sql)),
             Err(why) => {
                 left.push(Left::new(
@@ -506,7 +511,7 @@ fn column_of(
             generated: None,
             mixed: false,
             days: false,
-            members: Vec::new(),
+            members: None,
             reasons,
         });
     }
@@ -536,7 +541,7 @@ fn column_of(
         generated: None,
         mixed: false,
         days: false,
-        members: Vec::new(),
+        members: None,
         reasons,
     })
 }

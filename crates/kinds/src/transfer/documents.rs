@@ -3,6 +3,8 @@
 
 use super::convert::Misfit;
 use super::numerals;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
 
 /// How deep a document may be nested: half of what a server with its usual `max_stack_depth` reads.
 const NESTED: usize = 5_000;
@@ -31,6 +33,67 @@ fn depth(text: &str) -> usize {
         }
     }
     most
+}
+
+/// A whole JSON document in which no key is there twice, of which one side takes the first and the other the last.
+pub fn is_plain(text: &str) -> bool {
+    serde_json::from_str::<Plain>(text).is_ok()
+}
+
+struct Plain;
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("a document without twins")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = members.next_key::<String>()? {
+            members.next_value::<Self>()?;
+            if !keys.insert(key) {
+                return Err(A::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// What `jsonb` cannot hold of a document, and `json` can.
@@ -67,7 +130,7 @@ fn unit(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Misfit, NESTED, is_json, odd_escape};
+    use super::{Misfit, NESTED, is_json, is_plain, odd_escape};
 
     #[test]
     fn documents_are_nested_as_deep_as_the_server_reads() {
@@ -78,6 +141,16 @@ mod tests {
         }
         assert!(!is_json(&nested("[", "]", NESTED + 1)));
         assert!(is_json(&format!("[\"\\\"{}\"]", "[".repeat(4 * NESTED))), "brackets of a text open nothing");
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_seen_at_any_depth() {
+        assert!(is_plain(
+            r#"{"a": [{"b": 1}, {"b": 2.5e3}], "c": {"a": null, "b": "x", "d": true, "e": -1}}"#
+        ));
+        for text in [r#"{"a": 1, "a": 1}"#, r#"[{"x": {"b": 1, "\u0062": 2}}]"#, "{a: 1}", "1 2"] {
+            assert!(!is_plain(text), "{text}");
+        }
     }
 
     #[test]

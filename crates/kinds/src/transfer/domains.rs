@@ -24,7 +24,7 @@ impl Domains {
                      select format_type(t.oid, null), t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault is not null \
                      from pg_type t where t.typtype = 'd' \
                      union all \
-                     select b.name, t.typbasetype, t.typtypmod, b.refuses or t.typnotnull, b.fills or t.typdefault is not null \
+                     select b.name, t.typbasetype, t.typtypmod, b.refuses or t.typnotnull, b.fills \
                      from base b join pg_type t on t.oid = b.typid where t.typtype = 'd') \
                    select b.name, format_type(b.typid, b.typmod), b.refuses, b.fills from base b join pg_type t on t.oid = b.typid \
                    where t.typtype <> 'd'";

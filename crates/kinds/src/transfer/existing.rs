@@ -206,15 +206,16 @@ fn table_of(
             generated: (to.generated != Generated::No).then(String::new),
             mixed: false,
             days: false,
-            members: Vec::new(),
+            members: None,
             reasons: Vec::new(),
         });
     }
     for column in there.stored() {
         let given = columns.iter().any(|one| one.name == column.name);
         let must = column.not_null || types.domains.refuses_null(&column.declared);
-        let filled =
-            column.default.is_some() || column.identity || types.domains.has_default(&column.declared);
+        let filled = column.default.as_ref().is_some_and(|default| !is_null(default))
+            || column.identity
+            || types.domains.has_default(&column.declared);
         if !given && must && !filled {
             findings.push(Finding::forbid(
                 "no_value",
@@ -280,6 +281,11 @@ fn labels(target: &mut dyn Facts) -> Result<HashMap<String, Vec<String>>> {
         labels.entry(text(&row, 0).trim_matches('"').to_owned()).or_default().push(text(&row, 1));
     }
     Ok(labels)
+}
+
+/// A default that gives no value.
+fn is_null(default: &str) -> bool {
+    default.eq_ignore_ascii_case("null") || default.starts_with("NULL::")
 }
 
 fn text(row: &Row, n: usize) -> String {

@@ -69,7 +69,7 @@ mod tests {
             generated: None,
             mixed: false,
             days: false,
-            members: Vec::new(),
+            members: None,
             reasons: Vec::new(),
         };
         let table = NewTable {

@@ -174,11 +174,17 @@ fn written_index(
     written: &WrittenIndex,
     name: &str,
 ) -> Result<NewIndex, String> {
-    let scope = Scope::of(columns, written.unique);
+    let (scope, rows) = match written.unique {
+        true => (Scope::rule(columns), Scope::rule(columns)),
+        false => (Scope::of(columns, false), Scope::of(columns, true)),
+    };
     let mut reason = None;
     let (mut parts, mut bare) = (Vec::new(), Vec::new());
     for part in &written.parts {
-        let said = expression::value(&part.expression, scope)?;
+        let said = match written.unique {
+            true => expression::value(&part.expression, scope)?,
+            false => expression::indexed(&part.expression, scope)?,
+        };
         if said.literal.is_some() {
             return Err(format!("`{}` is no column", part.expression));
         }
@@ -210,7 +216,7 @@ fn written_index(
         parts.push(if part.descending { format!("{sql} desc") } else { sql });
     }
     let only = match &written.only {
-        Some(only) => format!(" where {}", expression::condition(only, Scope::of(columns, true))?),
+        Some(only) => format!(" where {}", expression::condition(only, rows)?),
         None => String::new(),
     };
     let kind = if written.unique { "unique index" } else { "index" };

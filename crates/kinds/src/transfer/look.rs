@@ -4,7 +4,6 @@ use super::carry::{Carrier, Fate, Met, Span, select};
 use super::choose::{meaning, profile};
 use super::design::Profiles;
 use super::machines::Machines;
-use super::members;
 use super::numbers::{Ids, Numbers};
 use super::profile::Profile;
 use super::source::{Source, SourceTable};
@@ -143,8 +142,6 @@ fn at(
             Ok(())
         })
         .map_err(|error| error.while_doing(&format!("looking at `{}`", table.name())))?;
-    members::ask(source, table, &mut profiles, facts)
-        .map_err(|error| error.while_doing(&format!("looking at the documents of `{}`", table.name())))?;
     tell(table.name(), None, Some(size.rows));
     Ok((profiles, size, numbers))
 }

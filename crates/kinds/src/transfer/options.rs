@@ -259,6 +259,18 @@ pub struct ColumnMap {
     pub dirty: BTreeMap<Misfit, Policy>,
 }
 
+impl ColumnMap {
+    /// Whether the values that arrive are those of the source.
+    pub fn keeps_values(&self) -> bool {
+        let keeps = |empty: &Option<Empty>| matches!(empty, None | Some(Empty::Keep));
+        self.jq.is_none()
+            && self.values.is_empty()
+            && self.default.is_none()
+            && keeps(&self.null)
+            && keeps(&self.empty)
+    }
+}
+
 /// What happens to a value that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -16,7 +16,7 @@ use super::released;
 use super::source::{self, Source, SourceTable};
 use super::sum::{self, Sum};
 use super::task::{Carried, Carry};
-use super::{ask, compare, demands, extensions, refusals, schema_file, stamps, steps, types};
+use super::{ask, compare, demands, extensions, members, refusals, schema_file, stamps, steps, types};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -72,7 +72,11 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let (mut design, demands, mut findings) = match existing {
         true => existing::design(&source, options, first(&mut sessions)?, target)?,
         false => {
-            let design = design::design(&source, &looked.profiles, options)?;
+            let mut design = design::design(&source, &looked.profiles, options)?;
+            // what it met in documents, and had to know
+            while members::ask(&source, &looked.profiles, first(&mut sessions)?)? {
+                design = design::design(&source, &looked.profiles, options)?;
+            }
             let mut findings = refusals::of_target(target, options, &design)?;
             findings.extend(extensions::of_target(&design, target)?);
             let demands = demands::of_new(options, &source, &design, first(&mut sessions)?)?;

@@ -6,7 +6,7 @@
 
 use super::documents::{is_json, odd};
 use super::times;
-use super::translate::members::{Member, Path};
+use super::translate::members::Members;
 use targets::db::Seen;
 
 /// So many texts are looked at where only a hint may come of it.
@@ -95,7 +95,7 @@ pub struct Profile {
     /// So many texts are read, the rest is only counted.
     pub most: u64,
     /// What its documents hold, where the source's own expressions read them.
-    pub members: Vec<(Path, Member)>,
+    pub members: Members,
 }
 
 impl Default for Profile {
@@ -123,7 +123,7 @@ impl Default for Profile {
             odd: 0,
             blobs: 0,
             most: u64::MAX,
-            members: Vec::new(),
+            members: Members::default(),
         }
     }
 }

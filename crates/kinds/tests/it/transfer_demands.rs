@@ -36,12 +36,17 @@ fn a_column_that_must_have_a_value_and_gets_none_is_told_before_the_copy() {
     let it = Move::of("create table t (id integer primary key, a integer); insert into t values (1, 1)");
     it.to.script(
         "create domain word as text not null; create domain state as word; create domain day as date not null default '2024-01-02';
-         create table t (id int primary key, a int, b int not null, c state, d day, e state default 'new', f int not null default 3, g text)",
+         create domain below as text not null; create domain above as below; alter domain below set default 'y';
+         create table t (id int primary key, a int, b int not null, c state, d day, e state default 'new', f int not null default 3, g text,
+           h above default null)",
     );
-    assert_eq!(forbidden(&it.plan(json!({"existing": true}))), ["no_value t.b", "no_value t.c"]);
-    it.to.script("alter table t alter b set default 1, alter c set default 'x'");
+    assert_eq!(
+        forbidden(&it.plan(json!({"existing": true}))),
+        ["no_value t.b", "no_value t.c", "no_value t.h"]
+    );
+    it.to.script("alter table t alter b set default 1, alter c set default 'x', alter h set default 'z'");
     assert_eq!(it.run(json!({"existing": true})).status, Status::Completed);
-    assert_eq!(it.list("select * from t"), ["1|1|1|x|2024-01-02|new|3|null"]);
+    assert_eq!(it.list("select * from t"), ["1|1|1|x|2024-01-02|new|3|null|z"]);
 }
 
 #[test]

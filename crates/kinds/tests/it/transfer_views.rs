@@ -202,6 +202,11 @@ insert into docs values
   (3, '{"name": null, "price": 2.5, "tags": "none"}', null, null),
   (4, '["x", "y"]', '{}', '{}'), (5, null, '[{"k": "in"}, {"k": "out"}]', '{}'), (6, '{"name": "Ann", "n": 5}', '"text"', '{}');
 create table later (id integer primary key, body text);
+create table odd (id integer primary key, twins text, wide text, deep text, both json, huge json);
+insert into odd values (1, '{"a": 1, "a": 2}', '{"a": 9007199254740993}', null, '{"k": 7}', '{"b": 1e-400}'),
+  (2, '{"a": {"b": 1, "b": 1}}', '{"a": 1.5}', null, '{"k": "x"}', null), (3, '{}', '{"a": 9007199254740992}', null, null, null);
+update odd set deep = replace(hex(zeroblob(1001)), '00', '[') || replace(hex(zeroblob(1001)), '00', ']') where id = 1;
+create view as_doc as select id, body as doc from docs;
 "#;
 
 const DOCUMENTS_SAME: &[&str] = &[
@@ -224,14 +229,32 @@ const DOCUMENTS_SAME: &[&str] = &[
     "select upper(body ->> 'name') || '!' as loud from docs where body ->> 'name' like 'a%'",
     "select id, body -> 'at' as at from docs",
     "select name, body ->> 'n' as n from (select body ->> 'name' as name, body from docs) where name is not null",
-    "select body ->> 'anything' as none from later",
+    "select body ->> 'anything' as none, json_array_length(body) as n from later where body ->> 'state' = 'open'",
+    "select id from docs where body ->> 'never' <> 'yes' or body ->> 'never' in ('a', 'b')",
+    "select d.doc ->> 'n' as n, (d.doc ->> 'mixed') is null as there from as_doc d",
+    "select body ->> '[0]' as part, (note -> 0) ->> 'k' as k, body ->> '[#-1]' as last /* isn't */ from docs",
+    "select id from docs where body ->> 'it''s' is null and /* don't */ body ->> 'on' is not null",
+    "with recursive r(k, n) as (select note ->> 'k', 1 from docs union all select 'x', n + 1 from r where n < 2) select k, n from r",
 ];
 
 const DOCUMENTS_NAMED: &[(&str, &str)] = &[
-    ("select body ->> 'mixed' as mixed from docs", "no counterpart"),
-    ("select json_extract(body, '$.tags') as tags from docs", "no counterpart"),
+    ("select body ->> 'mixed' as mixed from docs", "of several kinds"),
+    ("select json_extract(body, '$.tags') as tags from docs", "of several kinds"),
+    ("select twins ->> 'a' as a from odd", "not all are documents"),
+    ("select wide ->> 'a' as a from odd", "of several kinds"),
+    ("select huge ->> 'b' as b from odd", "of several kinds"),
+    ("select deep ->> 0 as first from odd", "not all are documents"),
+    ("select max(body ->> 'never') as most from docs", "no counterpart"),
+    ("select body ->> 'n' as n from later order by body ->> 'n'", "no counterpart"),
+    ("select body ->> 'never' as n from docs where body ->> 'never' > 'a'", "no counterpart"),
+    ("select json_extract(body, '$[-1]') as bad from docs", "no counterpart"),
+    (
+        "with recursive r(d, n) as (select body, 1 from docs union all select '{\"name\": 7}', n + 1 from r where n < 2) \
+      select d ->> 'name' as name from r",
+        "",
+    ),
     ("select json_extract(body, '$.name', '$.n') as both from docs", "no counterpart"),
-    ("select json_extract(broken, '$.a') as a from docs where id <> 2", "no counterpart"),
+    ("select json_extract(broken, '$.a') as a from docs where id <> 2", "not all are documents"),
     ("select json_extract(body, '$') as whole from docs", "no counterpart"),
     ("select id from docs where body ->> 'name' = 5", "no counterpart"),
     ("select value from docs, json_each(docs.note)", "json_each"),

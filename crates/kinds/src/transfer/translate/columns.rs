@@ -1,6 +1,7 @@
 //! The columns of a table as expressions and queries may name them, with what SQLite knows of their values.
 
 use super::expression::{Known, Sort};
+use super::members::Document;
 use crate::transfer::convert::{Rule, Zone};
 use crate::transfer::design::NewColumn;
 use crate::transfer::profile::Profile;
@@ -32,7 +33,7 @@ pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {
             narrow: matches!(column.rule, Rule::Whole(_, most) if most < i64::MAX),
             days: column.days,
             made: matches!(column.rule, Rule::Id(_)),
-            members: column.members.clone(),
+            document: column.members.as_ref().map(Document::of),
             computed: column.generated.is_some()
                 || table.table.column(&column.source).is_some_and(|own| table.generated(own).is_some()),
             ..Known::bare(column.source.clone(), column.name.clone(), sort)

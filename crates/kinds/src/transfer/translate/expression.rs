@@ -5,7 +5,7 @@
 
 use super::super::choose::Type;
 use super::grammar::{self, unquoted};
-use super::members::{self, Member, Path};
+use super::members::{self, Document};
 use super::sides::{alike, cast, equal, sides};
 use super::{functions, moments, patterns};
 use sqlite3_parser::ast::{Expr, Literal, Operator, UnaryOperator};
@@ -86,8 +86,8 @@ pub struct Said {
     pub also: Vec<(Sort, String)>,
     /// A moment that SQLite holds as a text of another zone.
     pub local: bool,
-    /// What its documents hold, where they are asked for it.
-    pub members: Vec<(Path, Member)>,
+    /// What it is a document of, where its members can be read.
+    pub document: Option<Document>,
 }
 
 impl Said {
@@ -105,7 +105,7 @@ impl Said {
             made: false,
             also: Vec::new(),
             local: false,
-            members: Vec::new(),
+            document: None,
         }
     }
 
@@ -118,6 +118,11 @@ impl Said {
         let also = self.also.iter().find(|(known, _)| *known == sort);
         let is_day = sort == Sort::Moment && self.also.iter().any(|(known, _)| *known == Sort::Day);
         also.map(|(sort, sql)| Said { day: is_day, ..Said::new(sql, *sort) })
+    }
+
+    /// Whether it says something of another sort.
+    pub fn says(&self, sort: Sort) -> bool {
+        self.meaning(sort).is_some()
     }
 
     /// As a side of a comparison or a test, which do not chain.
@@ -160,8 +165,8 @@ pub struct Known {
     pub computed: bool,
     /// It is not carried.
     pub gone: bool,
-    /// What its documents hold, where they are asked for it.
-    pub members: Vec<(Path, Member)>,
+    /// What it is a document of, where its members can be read.
+    pub document: Option<Document>,
 }
 
 impl Known {
@@ -182,7 +187,7 @@ impl Known {
             made: false,
             computed: false,
             gone: false,
-            members: Vec::new(),
+            document: None,
         }
     }
 
@@ -215,7 +220,7 @@ impl Known {
             local: self.local,
             day: self.days,
             made: self.made,
-            members: self.members.clone(),
+            document: self.document.clone(),
             also,
             ..said
         }
@@ -238,17 +243,31 @@ pub struct Scope<'a> {
     pub exact: bool,
     /// The query in which it stands; none in what belongs to a table.
     pub within: Option<&'a dyn Within>,
+    /// It decides which rows there may be.
+    rule: bool,
+    /// A NULL that stands here may break the rule.
+    pub(super) rules: bool,
 }
 
 impl<'a> Scope<'a> {
     /// In what belongs to a table.
     pub fn of(columns: &'a [Known], exact: bool) -> Self {
-        Self { columns, exact, within: None }
+        Self { columns, exact, within: None, rule: false, rules: false }
+    }
+
+    /// In what decides which rows a table may have.
+    pub fn rule(columns: &'a [Known]) -> Self {
+        Self { rule: true, ..Self::of(columns, true) }
+    }
+
+    /// Where NULL is not passed on, as it is by operators: NULL breaks no rule.
+    pub(super) fn inside(self) -> Self {
+        Self { rules: self.rule, ..self }
     }
 
     /// In a query.
     pub fn within(query: &'a dyn Within) -> Self {
-        Self { columns: &[], exact: true, within: Some(query) }
+        Self { within: Some(query), ..Self::of(&[], true) }
     }
 }
 
@@ -263,6 +282,11 @@ pub fn condition(text: &str, scope: Scope) -> Result<String, String> {
 /// A value.
 pub fn value(text: &str, scope: Scope) -> Outcome {
     on(text, |expr| said(expr, scope))
+}
+
+/// A part of an index that statements as people write them can use.
+pub fn indexed(text: &str, scope: Scope) -> Outcome {
+    on(text, |expr| members::any(expr, scope).map_or_else(|| said(expr, scope), Ok))
 }
 
 pub(super) fn on<T>(
@@ -378,6 +402,7 @@ pub(super) fn said(expr: &Expr, scope: Scope) -> Outcome {
             patterns::like(expr, (lhs, *not, op), rhs, *escape, scope)
         }
         Expr::Case { base, when_then_pairs, else_expr } => {
+            let scope = scope.inside();
             let mut conditions = Vec::new();
             let mut results = Vec::new();
             for (when, then) in *when_then_pairs {
@@ -536,18 +561,21 @@ fn binary(expr: &Expr, left: &Expr, operator: &Operator, right: &Expr, scope: Sc
         Operator::Greater => orders(">"),
         Operator::GreaterEquals => orders(">="),
         Operator::Is | Operator::IsNot => {
-            let not = matches!(operator, Operator::IsNot);
+            let (not, inside) = (matches!(operator, Operator::IsNot), scope.inside());
             let is_word = matches!(right, Expr::Id(_) | Expr::Name(_));
-            let right = said(right, scope)?;
+            let right = said(right, inside)?;
             if right.sort == Sort::Null {
                 let word = if not { "is not null" } else { "is null" };
                 return Ok(Said::new(format!("{} {word}", there(left, scope)?.sql), Sort::Bool));
             }
             if is_word && matches!(right.sql.as_str(), "true" | "false") {
                 let word = if not { "is not" } else { "is" };
-                return Ok(Said::new(format!("({}) {word} {}", judged(left, scope)?, right.sql), Sort::Bool));
+                return Ok(Said::new(
+                    format!("({}) {word} {}", judged(left, inside)?, right.sql),
+                    Sort::Bool,
+                ));
             }
-            let (left, right) = equal(expr, said(left, scope)?, right)?;
+            let (left, right) = equal(expr, said(left, inside)?, right)?;
             let word = if not { "is distinct from" } else { "is not distinct from" };
             Ok(Said::new(format!("{} {word} {}", left.sql, right.sql), Sort::Bool))
         }

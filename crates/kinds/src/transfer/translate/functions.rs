@@ -10,6 +10,10 @@ const LONG: usize = 10_000;
 
 /// A call.
 pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outcome {
+    if let ("json_extract", [document, path]) = (name, args) {
+        return members::extract(expr, document, path, scope);
+    }
+    let scope = scope.inside();
     let texts = |word: &str, sort: Sort| {
         let parts = args.iter().map(|arg| text(arg, scope).map(|part| part.sql));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
@@ -144,7 +148,6 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Outc
                 _ => Err(no(expr)),
             }
         }
-        ("json_extract", [document, path]) => members::extract(expr, document, path, scope),
         ("json_array_length", args) => members::count(expr, args, scope),
         ("likely" | "unlikely", [one]) => said(one, scope),
         _ => Err(no(expr)),

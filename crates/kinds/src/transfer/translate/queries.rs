@@ -76,9 +76,7 @@ pub fn select(select: &Select, catalogue: &Catalogue, outer: Option<&Level>) -> 
             column.local |= right.local;
             column.affine &= right.affine;
             column.narrow |= right.narrow;
-            if column.members != right.members {
-                column.members.clear();
-            }
+            column.document = column.document.take().filter(|own| right.document.as_ref() == Some(own));
         }
         sides.push((other, word));
     }
@@ -193,7 +191,7 @@ fn with(with: &With, catalogue: &mut Catalogue, outer: Option<&Level>) -> Result
                 }
                 // what it begins with says what its columns are
                 let first = one(&body.select, &[], catalogue, outer)?;
-                let wide = |known: Known| Known { narrow: false, ..known };
+                let wide = |known: Known| Known { narrow: false, document: None, ..known };
                 let columns: Vec<Known> = first.columns.iter().cloned().map(wide).collect();
                 catalogue.relations.insert(name.to_lowercase(), named(columns.clone()));
                 let rest = one(&next.select, &[], catalogue, outer)?;
@@ -319,7 +317,7 @@ fn given(part: Said, name: String, target: String) -> Given {
         narrow: part.narrow,
         days: part.day,
         made: part.made,
-        members: part.members.clone(),
+        document: part.document.clone(),
         ..Known::bare(name, target, part.sort)
     };
     Given { known, said: part, is_named: false }

@@ -7,12 +7,21 @@ use targets::db::civil;
 
 /// Both sides of `=` and the like.
 pub(super) fn equal(expr: &dyn std::fmt::Display, left: Said, right: Said) -> Result<(Said, Said), String> {
+    let words = (word_beside(&left, &right), word_beside(&right, &left));
+    let (left, right) = (words.0.unwrap_or(left), words.1.unwrap_or(right));
     let (left, right) = compared(expr, left, right)?;
     // a day alone is no text of a moment, and so equal to none
     match left.sort == Sort::Moment && left.day != right.day {
         true => Err(no(expr)),
         false => Ok((left, right)),
     }
+}
+
+/// Something of any kind beside a word that is no JSON: as a text it is equal to the word only where it is that text.
+fn word_beside(part: &Said, word: &Said) -> Option<Said> {
+    let written = word.literal.as_deref().filter(|_| part.sort == Sort::Mixed && word.sort == Sort::Text)?;
+    let is_word = serde_json::from_str::<serde::de::IgnoredAny>(written).is_err();
+    part.meaning(Sort::Text).filter(|_| is_word)
 }
 
 /// Both sides of `<` and the like, and the word between them. A day alone is less than every text of that day.
