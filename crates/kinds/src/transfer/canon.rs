@@ -6,6 +6,7 @@
 use super::convert::Rule;
 use super::documents::is_json;
 use super::profile::uuid;
+use super::spans::{self, Span};
 use targets::db::{Cell, Seen};
 
 /// A hash of 128 bits that is fed piece by piece. It finds accidents, not attacks.
@@ -67,6 +68,7 @@ pub fn sent(rule: &Rule, cell: &Cell, mix: &mut Mix) {
             mix.word(super::convert::clock(text).map_or(-1, |(micros, _)| micros) as u64);
         }
         (Rule::Padded(_), Cell::Text(text)) => unpadded(text, mix),
+        (Rule::Span(..), Cell::Text(text)) => span(spans::read(text).map(|(span, _)| span), mix),
         (Rule::Double | Rule::Single, Cell::Int(number)) => real(*number as f64, mix),
         (_, Cell::Bool(flag)) => mix.word(u64::from(*flag)),
         (_, Cell::Int(number)) => mix.word(*number as u64),
@@ -113,6 +115,7 @@ pub fn found(rule: &Rule, seen: &Seen, mix: &mut Mix) {
             mix.word((i64::from(days) + EPOCH_DAYS) as u64);
         }
         (Rule::Clock(_), Seen::Raw { bytes, .. }) => mix.word(number(bytes) as u64),
+        (Rule::Span(..), Seen::Raw { bytes, .. }) => span(Span::of_bytes(bytes), mix),
         (_, Seen::Raw { bytes, .. }) => mix.bytes(bytes),
     }
 }
@@ -122,7 +125,15 @@ fn unpadded(text: &str, mix: &mut Mix) {
     mix.bytes(text.trim_end_matches(' ').as_bytes());
 }
 
+fn span(span: Option<Span>, mix: &mut Mix) {
+    let total = span.map_or(i128::MIN, Span::total);
+    mix.word((total >> 64) as u64);
+    mix.word(total as u64);
+}
+
+/// Zero has no sign for either side, and SQLite keeps none.
 fn real(number: f64, mix: &mut Mix) {
+    let number = number + 0.0;
     mix.word(if number.is_nan() { f64::NAN.to_bits() } else { number.to_bits() });
 }
 

@@ -4,6 +4,7 @@
 use super::ahead::{self, AHEAD};
 use super::made::{self, MADE};
 use super::released::RELEASED;
+use super::seeded::{self, REPLACED};
 use super::task::{ASIDE, IDS};
 use engine::{Error, Result, Work};
 use targets::db::{Facts, Row, Sql, TableName, Value};
@@ -13,7 +14,7 @@ const CARRIED: &str = "carried";
 const FOLLOWED: &str = "followed";
 
 /// All of our tables that have rows of a run only while it goes on.
-const KEPT: [&str; 5] = [FOLLOWED, AHEAD, RELEASED, MADE, CARRIED];
+const KEPT: [&str; 6] = [FOLLOWED, AHEAD, RELEASED, REPLACED, MADE, CARRIED];
 
 /// What is kept of a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,7 +53,7 @@ pub fn same(one: Option<&String>, other: Option<&String>) -> bool {
 /// those that are there.
 pub fn begin(
     tables: &[TableName],
-    are_new: bool,
+    (are_new, replace): (bool, bool),
     make: &[String],
     (source, moment): (&str, Option<&String>),
     work: &mut Work,
@@ -75,9 +76,17 @@ pub fn begin(
     }
     if !are_new {
         empty(&touched, work)?;
+        let mut filled = Vec::new();
         for table in tables.iter().filter(|table| !touched.contains(table)) {
             let some = Sql::new("select count(*) from (select 1 from ").table(table).text(" limit 1) as t");
             if work.count(&some)? > 0 {
+                filled.push(table);
+            }
+        }
+        match filled.first() {
+            None => {}
+            Some(_) if replace => seeded::keep(&filled, work)?,
+            Some(table) => {
                 return Err(Error::data(format!("`{table}` has rows that this run did not bring"))
                     .help("empty it, then begin a new transfer"));
             }

@@ -5,6 +5,7 @@
 
 use super::choose::Type;
 use super::documents::{is_json, odd};
+use super::spans::{self, Span};
 use super::{numerals, profile, times};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -46,6 +47,8 @@ pub enum Rule {
     Clock(u32),
     /// As a JSON document; kept as it is written, with escapes that are no characters, too.
     Json(bool),
+    /// As a length of time: numbers count so many microseconds, and there are so many digits of a second.
+    Span(Option<i64>, u32),
     /// As one of these words.
     Label(Vec<String>),
     /// As the server reads the text form of this type.
@@ -194,6 +197,12 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
         (Rule::Bytes, Seen::Blob(bytes) | Seen::BrokenText(bytes)) => Ok(Cell::Bytes(bytes)),
         (Rule::Bytes, Seen::Text(text)) => Ok(Cell::Bytes(text.as_bytes())),
         (_, Seen::BrokenText(_)) => Err(Misfit::BrokenText),
+        (Rule::Uuid, Seen::Blob(bytes)) => bytes.try_into().map(Cell::Uuid).map_err(|_| Misfit::Unreadable),
+        // numbers of any length and documents, kept as the bytes of their text
+        (Rule::Whole(..) | Rule::Number(_) | Rule::Json(_), Seen::Blob(bytes)) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| Misfit::Unreadable)?;
+            cell(rule, Seen::Text(text), scratch)
+        }
         (_, Seen::Blob(_) | Seen::Raw { .. }) => Err(Misfit::Unreadable),
         (Rule::Text(most), Seen::Text(text)) => limited(text, *most),
         (Rule::Padded(most), Seen::Text(text)) => limited(text.trim_end_matches(' '), *most),
@@ -224,12 +233,11 @@ pub fn cell<'a>(rule: &Rule, value: Seen<'a>, scratch: &'a mut String) -> Result
             write_number(value, scratch);
             Ok(Cell::Text(scratch))
         }
-        (Rule::Clock(_) | Rule::Moment(..) | Rule::Single, value) | (Rule::Double, value @ Seen::Text(_)) => {
-            match whole(rule, value, scratch)? {
-                (cell, false) => Ok(cell),
-                (_, true) => Err(Misfit::TooFine),
-            }
-        }
+        (Rule::Clock(_) | Rule::Moment(..) | Rule::Span(..) | Rule::Single, value)
+        | (Rule::Double, value @ Seen::Text(_)) => match whole(rule, value, scratch)? {
+            (cell, false) => Ok(cell),
+            (_, true) => Err(Misfit::TooFine),
+        },
         (Rule::Double, Seen::Real(number)) => Ok(Cell::Real(number)),
         (Rule::Double, Seen::Int(number)) if number.unsigned_abs() <= 1 << 53 => {
             Ok(Cell::Real(number as f64))
@@ -309,6 +317,14 @@ pub fn whole<'a>(rule: &Rule, value: Seen<'_>, scratch: &'a mut String) -> Resul
             let _ = write!(renewed(scratch), "{hour:02}:{minute:02}:{second:02}.{rest:06}");
             Ok((Cell::Text(scratch), cut || is_finer))
         }
+        Rule::Span(unit, digits) => {
+            let (span, cut) = span(*unit, value)?;
+            let rest = span.finer(10_i64.pow(MICROSECOND.saturating_sub(*digits)));
+            match span.cut(rest).write(renewed(scratch)) {
+                true => Ok((Cell::Text(scratch), cut || rest != 0)),
+                false => Err(Misfit::OutOfRange),
+            }
+        }
         Rule::Double => {
             let Seen::Text(text) = value else { return Err(Misfit::Unreadable) };
             if !profile::is_decimal(text) {
@@ -352,10 +368,25 @@ fn moment(unit: Option<i64>, zone: &Zone, value: Seen<'_>) -> Result<(i64, bool)
             let micros = if told.zoned { told.micros } else { at(zone, told.micros)? };
             Ok((micros, told.cut))
         }
-        (Seen::Int(number), Some(unit)) => {
-            number.checked_mul(unit).map(|micros| (micros, false)).ok_or(Misfit::OutOfRange)
-        }
-        (Seen::Real(number), Some(unit)) => {
+        (value, Some(unit)) => counted(unit, value),
+        _ => Err(Misfit::Unreadable),
+    }
+}
+
+/// The length of time that a value tells, and whether it tells more.
+fn span(unit: Option<i64>, value: Seen<'_>) -> Result<(Span, bool), Misfit> {
+    match (value, unit) {
+        (Seen::Text(text), _) => spans::read(text).ok_or(Misfit::Unreadable),
+        (value, Some(unit)) => counted(unit, value).map(|(micros, cut)| (Span::of_micros(micros), cut)),
+        _ => Err(Misfit::Unreadable),
+    }
+}
+
+/// The microseconds that a number counts, and whether it counts more.
+fn counted(unit: i64, value: Seen<'_>) -> Result<(i64, bool), Misfit> {
+    match value {
+        Seen::Int(number) => number.checked_mul(unit).map(|micros| (micros, false)).ok_or(Misfit::OutOfRange),
+        Seen::Real(number) => {
             // the float nearest to so many microseconds means them
             let micros = (number * unit as f64).round();
             match micros.abs() < 9e18 {

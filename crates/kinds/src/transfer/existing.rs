@@ -7,10 +7,10 @@ use super::demands::Asked;
 use super::design::{Design, NewColumn, NewReference, NewTable};
 use super::domains::{self, Domains};
 use super::expressed;
+use super::ledgers;
 use super::naming::snake;
 use super::options::{Action, Options, zone};
 use super::profile::Profile;
-use super::refusals;
 use super::sequences::{self, Counter};
 use super::source::{Source, SourceTable};
 use super::types;
@@ -45,13 +45,21 @@ pub fn design(
     let types = Types { labels: labels(target)?, domains: Domains::read(target)? };
     let mut findings = Vec::new();
     let mut design = Design::default();
+    let is_django = source.tables.iter().any(|table| table.name() == "django_migrations");
     for table in &source.tables {
         let own = options.table(table.name());
         if own.is_some_and(|own| own.drop) {
             continue;
         }
         let wanted = own.and_then(|own| own.rename.clone());
-        let Some(there) = find_table(&schema, into, wanted.as_deref().unwrap_or(table.name())) else {
+        let there = find_table(&schema, into, wanted.as_deref().unwrap_or(table.name()));
+        if own.is_none()
+            && let Some(told) = ledgers::stays(table, there, reader, target)?
+        {
+            findings.push(told);
+            continue;
+        }
+        let Some(there) = there else {
             findings.push(Finding::forbid(
                 "unmapped",
                 table.name(),
@@ -68,7 +76,7 @@ pub fn design(
             continue;
         }
         let mut made = table_of(table, there, options, &types, &mut findings)?;
-        let told = count_time(&mut made, reader)?;
+        let told = count_time(&mut made, is_django, reader)?;
         // a comparison reads them as the run did, which told it
         findings.extend(told.into_iter().filter(|_| options.action != Action::Verify));
         design.tables.push(made);
@@ -86,7 +94,10 @@ pub fn design(
 
 /// The tables of the source that the target has, and those that it has not.
 pub fn there(source: &Source, options: &Options, schema: &Schema) -> (Vec<String>, Vec<String>) {
-    let wanted = source.tables.iter().filter(|table| options.table(table.name()).is_none_or(|own| !own.drop));
+    let wanted = source
+        .tables
+        .iter()
+        .filter(|table| options.table(table.name()).map_or(!ledgers::is_one(table), |own| !own.drop));
     let is_there = |table: &&SourceTable| {
         let renamed = options.table(table.name()).and_then(|own| own.rename.clone());
         find_table(schema, options.into(), renamed.as_deref().unwrap_or(table.name())).is_some()
@@ -106,9 +117,11 @@ fn ambiguous(name: &str, other: &str, there: &str) -> Finding {
     )
 }
 
-/// What the numbers of a table count that become times, where nobody says it: what leaves all of them between 1980 and 2100.
-fn count_time(table: &mut NewTable, reader: &mut dyn Facts) -> Result<Vec<Finding>> {
-    let is_open = |column: &&mut NewColumn| matches!(column.rule, Rule::Moment(None, ..));
+/// What the numbers of a table count that become times, where nobody says it: what leaves all of them between 1980 and 2100. Of lengths
+/// of time only frameworks are known to count in one way.
+fn count_time(table: &mut NewTable, is_django: bool, reader: &mut dyn Facts) -> Result<Vec<Finding>> {
+    let is_open =
+        |column: &&mut NewColumn| matches!(column.rule, Rule::Moment(None, ..) | Rule::Span(None, _));
     let open: Vec<&mut NewColumn> = table.columns.iter_mut().filter(is_open).collect();
     if open.is_empty() {
         return Ok(Vec::new());
@@ -123,7 +136,21 @@ fn count_time(table: &mut NewTable, reader: &mut dyn Facts) -> Result<Vec<Findin
     for (column, ends) in open.into_iter().zip(row.chunks(2)) {
         let [Value::Int(least), Value::Int(most)] = ends else { continue };
         let seen = Profile { range: Some((*least, *most)), ..Profile::default() };
-        let Some(micros) = choose::epoch(&seen) else { continue };
+        let place = format!("{}.{}", table.source, column.source);
+        let (since, micros) = match &column.rule {
+            Rule::Span(..) if is_django => (", as Django writes them", Some(1)),
+            Rule::Span(..) => {
+                findings.push(Finding::forbid(
+                    "epoch",
+                    place,
+                    "nothing says what its numbers count",
+                    "say it in `map`: `epoch = \"seconds\"`, `\"milliseconds\"` or `\"microseconds\"`",
+                ));
+                continue;
+            }
+            _ => (" since 1970", choose::epoch(&seen)),
+        };
+        let Some(micros) = micros else { continue };
         let unit = match micros {
             1 => "microseconds",
             1_000 => "milliseconds",
@@ -131,11 +158,11 @@ fn count_time(table: &mut NewTable, reader: &mut dyn Facts) -> Result<Vec<Findin
         };
         findings.push(Finding::note(
             "epoch",
-            format!("{}.{}", table.source, column.source),
-            format!("its numbers are read as {unit} since 1970"),
+            place,
+            format!("its numbers are read as {unit}{since}"),
             "say what they count with `epoch` in `map`, where that is wrong",
         ));
-        if let Rule::Moment(unit, ..) = &mut column.rule {
+        if let Rule::Moment(unit, ..) | Rule::Span(unit, _) = &mut column.rule {
             *unit = Some(micros);
         }
     }
@@ -357,26 +384,6 @@ fn demands(tables: &[&Table], order: &[NewTable], target: &mut dyn Facts) -> Res
         }
     }
     Ok(demands)
-}
-
-/// Tables that hold rows already.
-pub fn filled(design: &Design, target: &mut dyn Facts) -> Result<Vec<Finding>> {
-    let mut found = Vec::new();
-    for table in &design.tables {
-        let some = Sql::new("select count(*) from (select 1 from ").table(&table.name).text(" limit 1) as t");
-        if target.count(&some)? > 0 {
-            found.push(Finding::forbid(
-                "target_not_empty",
-                table.name.to_string(),
-                "it has rows already",
-                match refusals::of_unfinished(target, &|name| name == table.name.quoted())? {
-                    Some(help) => help,
-                    None => "empty it, or leave it out with `drop = true` in `map`".to_owned(),
-                },
-            ));
-        }
-    }
-    Ok(found)
 }
 
 /// The references of a table, as pairs of columns of the source.

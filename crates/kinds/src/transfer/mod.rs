@@ -22,6 +22,7 @@ mod extensions;
 mod finish;
 mod ids;
 mod keys;
+mod ledgers;
 mod load;
 mod look;
 mod machines;
@@ -40,8 +41,10 @@ mod refusals;
 mod released;
 mod schema_file;
 mod script;
+mod seeded;
 mod sequences;
 mod source;
+mod spans;
 mod stamps;
 mod steps;
 mod sum;
@@ -262,14 +265,14 @@ impl Operation for Moving {
                 }
                 Ok(Batch { counts: Counts::default(), next: None })
             }
-            Task::Begin { tables, are_new, statements, released, looked_at } => {
+            Task::Begin { tables, are_new, replace, statements, released, looked_at } => {
                 let moment = self.moment.borrow();
                 if looked_at.is_some() && looked_at != *moment {
                     self.has_changed.set(true);
                     work.tell(json!({ sum::CHANGED: true }));
                 }
                 let from = (self.options.source.as_str(), moment.as_ref());
-                carried::begin(&tables, are_new, &statements, from, work)?;
+                carried::begin(&tables, (are_new, replace), &statements, from, work)?;
                 released::note(&released, work)?;
                 Ok(Batch { counts: Counts::default(), next: None })
             }

@@ -31,6 +31,10 @@ pub struct Options {
     /// the columns' own types, and what the tables demand is kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub existing: bool,
+    /// Rows that these tables have already, such as those that migrations put there, make way for those of the source. They are kept in the
+    /// target until the transfer is over, and come back when it is taken back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
     /// A script that makes the tables of the target: a file of SQL statements. The plan tries it in a database that is thrown away, the run
     /// begins with it; where the tables are there already it is passed over. The rest is as with `existing`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,7 +248,7 @@ pub struct ColumnMap {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "zone"))]
     pub zone: Option<String>,
-    /// What its numbers count, where they are times: since 1970.
+    /// What its numbers count, where they are times, since 1970, or lengths of time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
     /// Its values are ids that become uuids, and so do those of every column that refers to it: a uuid stays, any other id becomes the

@@ -16,7 +16,9 @@ use super::released;
 use super::source::{self, Source, SourceTable};
 use super::sum::{self, Sum};
 use super::task::{Carried, Carry};
-use super::{ask, compare, demands, extensions, members, refusals, schema_file, stamps, steps, types};
+use super::{
+    ask, compare, demands, extensions, members, refusals, schema_file, seeded, stamps, steps, types,
+};
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -90,7 +92,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
         findings.extend(told);
         findings.extend(refusals::of_encoding(target, options)?);
         findings.extend(refusals::of_owner(target, &design, &demands.release)?);
-        findings.extend(existing::filled(&design, target)?);
+        findings.extend(seeded::findings(&design, options, target)?);
     }
     let asking = Asking {
         options,
@@ -211,7 +213,10 @@ fn unfinished_back(options: &Options, own: &Unfinished, target: &mut dyn Facts) 
                 statements.extend(children_first(ours).iter().map(|name| format!("delete from {name}")));
             }
         }
-        statements.extend(released::as_they_were(&own.run, target)?);
+        let (away, back) = released::as_they_were(&own.run, target)?;
+        statements.extend(away);
+        statements.extend(seeded::restore(&own.run, target)?);
+        statements.extend(back);
     }
     let mut result = json!({ "source": options.source, "tables": [], "left": [], "back": own.run, "action": options.action });
     result["unfinished"] = json!(list);

@@ -25,7 +25,7 @@ impl Readings {
     pub const MOMENT: Self = Self(4);
     /// A day.
     pub const DAY: Self = Self(8);
-    /// A uuid in its usual form.
+    /// A uuid, in its usual form or as its digits alone.
     pub const UUID: Self = Self(16);
     /// A JSON document.
     pub const JSON: Self = Self(32);
@@ -86,8 +86,8 @@ pub struct Profile {
     pub finer: u64,
     /// A text that might be a time, but does not say what is the day and what the month.
     pub ambiguous: bool,
-    /// A uuid in other letters than the server writes it with.
-    pub capitals: bool,
+    /// Whether there are uuids in their usual form, and such in any other; and whether one has other letters than the server writes.
+    pub uuids: [bool; 3],
     /// JSON with something that `jsonb` cannot take.
     pub odd: u64,
     /// Blobs.
@@ -119,7 +119,7 @@ impl Default for Profile {
             naive: 0,
             finer: 0,
             ambiguous: false,
-            capitals: false,
+            uuids: [false; 3],
             odd: 0,
             blobs: 0,
             most: u64::MAX,
@@ -204,10 +204,13 @@ impl Profile {
         }
         self.readings.drop_unless(Readings::INTEGER, || text.parse::<i64>().is_ok());
         self.readings.drop_unless(Readings::DECIMAL, || is_decimal(text));
-        self.readings.drop_unless(Readings::UUID, || uuid(text).is_some());
+        self.readings.drop_unless(Readings::UUID, || {
+            uuid(text).is_some_and(|uuid| text.len() == 36 || is_made(&uuid))
+        });
         if self.readings.has(Readings::UUID) {
+            self.uuids[usize::from(text.len() != 36)] = true;
             // all of them at once is faster than up to the first
-            self.capitals |= text.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase());
+            self.uuids[2] |= text.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase());
         }
         self.readings.drop_unless(Readings::BOOL, || truth(text).is_some());
         if self.readings.has(Readings::MOMENT) {
@@ -256,12 +259,13 @@ pub fn is_decimal(text: &str) -> bool {
         && digits(exponent)
 }
 
-/// A uuid in its usual form, in letters of either case.
+/// A uuid in its usual form, in letters of either case, or in one of those that the server reads as well: its digits alone, as many
+/// frameworks keep it, and with braces around it.
 pub fn uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.as_bytes();
     if text.len() != 36 {
-        return None;
+        return uuid_otherwise(text);
     }
+    let text = text.as_bytes();
     let mut bytes = [0; 16];
     let (mut at, mut half) = (0, false);
     for (n, byte) in text.iter().enumerate() {
@@ -277,6 +281,21 @@ pub fn uuid(text: &str) -> Option<[u8; 16]> {
         half = !half;
     }
     Some(bytes)
+}
+
+#[cold]
+#[inline(never)]
+fn uuid_otherwise(text: &str) -> Option<[u8; 16]> {
+    if let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        return Some(inner).filter(|inner| inner.len() == 36 || inner.len() == 32).and_then(uuid);
+    }
+    let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_one.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(u128::to_be_bytes)
+}
+
+/// Whether it says how it was made, as the digits of a digest do not.
+fn is_made(uuid: &[u8; 16]) -> bool {
+    (1..=8).contains(&(uuid[6] >> 4)) && uuid[8] >> 6 == 0b10
 }
 
 /// The digits before the point, and the decimals, of a float written as short as it can be.
@@ -358,7 +377,14 @@ mod tests {
             uuid("6F1e1c1c-0000-4000-8000-00000000000f").map(|bytes| (bytes[0], bytes[15])),
             Some((0x6f, 15))
         );
+        let bare = uuid("6F1e1c1c00004000800000000000000f");
+        assert!(bare.is_some() && bare == uuid("6f1e1c1c-0000-4000-8000-00000000000f"));
+        assert_eq!(uuid("{6f1e1c1c-0000-4000-8000-00000000000f}"), bare);
         assert_eq!(uuid("6f1e1c1c000040008000000000000000000f"), None);
+        assert_eq!(uuid("+f1e1c1c00004000800000000000000f"), None);
+        // the digest of nothing
+        let hints = |text| seen(&[Seen::Text(text)]).reads_as(Readings::UUID);
+        assert!(hints("6f1e1c1c00004000800000000000000f") && !hints("d41d8cd98f00b204e9800998ecf8427e"));
         assert_eq!(uuid("6f1e1c1c-0000-4000-8000-00000000000g"), None);
     }
 

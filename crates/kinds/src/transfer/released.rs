@@ -69,16 +69,24 @@ pub fn take_again(work: &mut Work) -> Result<()> {
     Ok(())
 }
 
-/// What puts all references of a run back as they were, wherever they are now.
-pub fn as_they_were(run: &str, facts: &mut dyn Facts) -> Result<Vec<String>> {
+/// What puts all references of a run back as they were, wherever they are now: first they are away, then they are there.
+pub fn as_they_were(run: &str, facts: &mut dyn Facts) -> Result<(Vec<String>, Vec<String>)> {
     let own = facts.dialect().own(RELEASED);
     if facts.count(&facts.dialect().exists(&own))? == 0 {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let all = Sql::new("select release, restore, validate from ").table(&own).text(" where run = ").bind(run);
     let rows = facts.rows(&all)?;
-    let statements = rows.iter().flatten().filter_map(Value::as_text).filter(|sql| !sql.is_empty());
-    Ok(statements.map(str::to_owned).collect())
+    let of = |row: &[Value]| -> Vec<String> {
+        let all = row.iter().filter_map(Value::as_text).filter(|sql| !sql.is_empty());
+        all.map(str::to_owned).collect()
+    };
+    let (mut away, mut back) = (Vec::new(), Vec::new());
+    for row in &rows {
+        away.extend(of(&row[..1]));
+        back.extend(of(&row[1..]));
+    }
+    Ok((away, back))
 }
 
 /// Those of the run that are back, or are not, and from now on are the other.

@@ -70,7 +70,7 @@ pub fn into_new(
     let (leave, tend) = script::autovacuum(design);
     made.extend(leave);
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
-    steps.push(begin("make", "the tables", schema, (true, Vec::new()), (&carries, looked_at), made)?);
+    steps.push(begin("make", "the tables", schema, (true, false, Vec::new()), (&carries, looked_at), made)?);
     steps.extend(tried(design, schema)?);
     steps.extend(loads(options, &carries, sizes, true)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
@@ -106,7 +106,10 @@ pub fn into_existing(
 ) -> Result<Vec<Step>> {
     let schema = options.into();
     let (add, apart) = prepare::tell_apart(&carries);
-    let release = "references that rows would break while they come";
+    let release = match options.replace {
+        true => "room for the rows of the source",
+        false => "references that rows would break while they come",
+    };
     let all = demands.release.iter().cloned().chain(add).collect();
     // an online transfer that fails puts back everything
     let released = match online {
@@ -115,7 +118,14 @@ pub fn into_existing(
     };
     let go_on = demands.sequences.iter().map(|(_, go_on)| go_on.clone()).collect();
     let mut steps: Vec<Step> = capture(online.as_ref())?.into_iter().collect();
-    steps.push(begin("release", release, schema, (false, released), (&carries, looked_at), all)?);
+    steps.push(begin(
+        "release",
+        release,
+        schema,
+        (false, options.replace, released),
+        (&carries, looked_at),
+        all,
+    )?);
     steps.extend(loads(options, &carries, sizes, false)?);
     steps.extend(statements("tell", "rows without a key", schema, apart)?);
     steps.extend(statements("restore", "the same references again", schema, demands.restore.clone())?);
@@ -130,12 +140,12 @@ fn begin(
     id: &str,
     label: &str,
     schema: &str,
-    (are_new, released): (bool, Vec<Released>),
+    (are_new, replace, released): (bool, bool, Vec<Released>),
     (carries, looked_at): (&[Carry], Option<String>),
     sql: Vec<String>,
 ) -> Result<Step> {
     let tables = carries.iter().map(|carry| carry.name.clone()).collect();
-    let task = Task::Begin { tables, are_new, statements: sql.clone(), released, looked_at };
+    let task = Task::Begin { tables, are_new, replace, statements: sql.clone(), released, looked_at };
     step(id, label.to_owned(), id, schema.to_owned(), sql, &task)
 }
 
@@ -350,9 +360,13 @@ pub fn settle(own: &Entry) -> Result<Vec<Step>> {
 }
 
 /// What is run before and after the rows come into tables that are there.
-fn around_the_rows(source: &str, steps: &[Step]) -> String {
+fn around_the_rows(options: &Options, steps: &[Step]) -> String {
+    let source = &options.source;
     let mut out =
         format!("-- The tables are there; this is run before and after the rows of `{source}` come.\n");
+    if options.replace {
+        out.push_str("-- Rows that they have are kept in `sexton.replaced` until it is over, and deleted.\n");
+    }
     let mut rows_came = false;
     for step in steps {
         if step.action == LOAD {
@@ -396,7 +410,7 @@ pub fn told(
     });
     let stamps = super::stamps::statements(options, design).0;
     let sql = match options.existing {
-        true => around_the_rows(&options.source, steps),
+        true => around_the_rows(options, steps),
         false => script::whole(design, options.into(), &options.source, &stamps),
     };
     json!({

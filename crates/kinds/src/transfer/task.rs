@@ -29,6 +29,9 @@ pub enum Task {
         tables: Vec<TableName>,
         /// They are made by these statements, and were not there before.
         are_new: bool,
+        /// Rows that they have make way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replace: bool,
         /// In one transaction.
         statements: Vec<String>,
         /// The references among what is taken away, which are put back when it fails.

@@ -87,7 +87,9 @@ fn stays_apart(declared: &str, column: &Carried, profile: Option<&Profile>) -> b
         },
         // written in one way only
         Rule::Uuid => profile.is_some_and(|profile| {
-            profile.values() == profile.texts && profile.reads_as(Readings::UUID) && !profile.capitals
+            profile.values() == profile.texts
+                && profile.reads_as(Readings::UUID)
+                && matches!(profile.uuids, [true, false, false] | [false, true, false])
         }),
         Rule::Bytes => profile.is_some_and(|profile| profile.values() == profile.blobs),
         _ => false,

@@ -44,6 +44,7 @@ pub fn rule(spelled: &str, epoch: Option<i64>, zone: &Zone) -> Option<Rule> {
         "timestamp" | "timestamp without time zone" => Rule::Moment(epoch, Zone::Utc, digits),
         "date" => Rule::Day,
         "time" | "time without time zone" => Rule::Clock(digits),
+        "interval" => Rule::Span(epoch, digits),
         "json" => Rule::Json(true),
         "jsonb" => Rule::Json(false),
         _ => return None,
@@ -56,7 +57,7 @@ pub fn sort(rule: &Rule) -> Sort {
         Rule::Boolean => Sort::Bool,
         Rule::Whole(..) => Sort::Whole,
         Rule::Double | Rule::Single | Rule::Number(_) => Sort::Number,
-        Rule::Text(_) | Rule::Padded(_) | Rule::Label(_) | Rule::Written(_) => Sort::Text,
+        Rule::Text(_) | Rule::Padded(_) | Rule::Label(_) | Rule::Span(..) | Rule::Written(_) => Sort::Text,
         Rule::Clock(_) => Sort::Clock,
         Rule::Bytes => Sort::Bytes,
         Rule::Uuid | Rule::Id(_) => Sort::Uuid,
@@ -84,7 +85,7 @@ pub fn kind(rule: &Rule) -> Option<Type> {
         Rule::Clock(_) => Type::Time,
         Rule::Json(true) => Type::Json,
         Rule::Json(false) => Type::Jsonb,
-        Rule::Label(_) | Rule::Written(_) => return None,
+        Rule::Label(_) | Rule::Span(..) | Rule::Written(_) => return None,
     })
 }
 

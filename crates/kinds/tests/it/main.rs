@@ -98,6 +98,7 @@ mod transfer_demands;
 mod transfer_dirt;
 mod transfer_e4;
 mod transfer_forms;
+mod transfer_frameworks;
 mod transfer_kit;
 mod transfer_law;
 mod transfer_limits;

@@ -128,8 +128,14 @@ impl Act<'_> {
                 }
             }
             if operation.status == Status::Refused {
-                for finding in operation.findings.iter().filter(|finding| finding.level == Level::Refuse) {
-                    self.console.note_help(&finding.remedy);
+                let refuse = operation.findings.iter().filter(|finding| finding.level == Level::Refuse);
+                let mut helps: Vec<&str> = Vec::new();
+                for finding in refuse {
+                    // One thing to do about many findings is told once.
+                    if !helps.contains(&finding.remedy.as_str()) {
+                        helps.push(&finding.remedy);
+                        self.console.note_help(&finding.remedy);
+                    }
                 }
             }
         }

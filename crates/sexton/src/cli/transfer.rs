@@ -122,20 +122,24 @@ fn plan(act: &Act, request: &Request, matches: &ArgMatches) -> Result<Exit, Trou
 /// What is read of each table, and every type that is not as it was declared.
 fn tables(act: &Act, result: &Json) {
     let word = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-    let mut table =
-        Table::new(["table", "becomes", "rows", "columns", "indexes", "references"], &[2, 3, 4, 5]);
+    let all = || result["tables"].as_array().into_iter().flatten();
+    // into tables that are there none is made
+    let are_made = all().any(|one| one["indexes"] != 0 || one["references"] != 0);
+    let mut table = match are_made {
+        true => Table::new(["table", "becomes", "rows", "columns", "indexes", "references"], &[2, 3, 4, 5]),
+        false => Table::new(["table", "becomes", "rows", "columns"], &[2, 3]),
+    };
     let mut reasons = Vec::new();
-    for one in result["tables"].as_array().into_iter().flatten() {
+    for one in all() {
         let number = |name: &str| count(one[name].as_u64().unwrap_or(0));
-        let columns = one["columns"].as_array().map_or(0, Vec::len);
-        table.row([
-            word(&one["source"]),
-            word(&one["target"]),
-            number("rows"),
-            count(columns as u64),
-            number("indexes"),
-            number("references"),
-        ]);
+        let columns = count(one["columns"].as_array().map_or(0, Vec::len) as u64);
+        let first = [word(&one["source"]), word(&one["target"]), number("rows"), columns];
+        match (are_made, first) {
+            (false, first) => table.row(first),
+            (true, [source, target, rows, columns]) => {
+                table.row([source, target, rows, columns, number("indexes"), number("references")]);
+            }
+        }
         for column in one["columns"].as_array().into_iter().flatten() {
             let why: Vec<String> = column["reasons"].as_array().into_iter().flatten().map(word).collect();
             if !why.is_empty() {
@@ -157,8 +161,7 @@ fn tables(act: &Act, result: &Json) {
             act.console.data(&format!("{what} that are made as well: {}", names.join(", ")));
         }
     }
-    let all: u64 =
-        result["tables"].as_array().into_iter().flatten().filter_map(|one| one["rows"].as_u64()).sum();
+    let all: u64 = all().filter_map(|one| one["rows"].as_u64()).sum();
     let text = |value: &Json| value.as_str().map(str::to_owned);
     let from = text(&result["source_file"]["journal_mode"])
         .map(|mode| format!(", from a file in journal mode `{mode}`"));

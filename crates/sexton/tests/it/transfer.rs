@@ -409,3 +409,27 @@ fn progress_is_told_table_by_table() {
         assert_eq!(sum, rows, "{table}");
     }
 }
+
+#[test]
+fn a_plan_says_what_refuses_it_and_one_remedy_once() {
+    // W-091, W-092
+    let (desk, to) = desk();
+    to.script(
+        "create table users (id int primary key, email varchar(2), born date, settings json);
+         create table orders (id int primary key, user_id int, total numeric, at varchar(3)); insert into users values (7)",
+    );
+    let sexton =
+        |line: &str| desk.sexton(&format!("{line} --source app.db --existing --database '{}'", to.url()));
+    let plan = sexton("transfer plan").ends(3);
+    for text in [
+        "refused  public: tables have rows already: users (1)",
+        "--replace",
+        "users.email: 2 values are longer",
+    ] {
+        assert!(plan.stdout.contains(text), "{text} is not in {}", plan.shown());
+    }
+    assert!(!plan.stdout.contains("indexes"), "none is made: {}", plan.shown());
+    let run = sexton("transfer run --policy stop").ends(3);
+    assert!(run.stderr.contains("users.email") && run.stderr.contains("orders.at"), "{}", run.shown());
+    assert_eq!(run.stderr.matches("dirty = { too_long").count(), 1, "{}", run.shown());
+}

@@ -3,6 +3,7 @@
 
 use super::super::canon::{Mix, found, sent};
 use super::super::convert::{Rule, Zone, cell};
+use super::super::spans::{self, Span};
 use super::super::task::Carried;
 use super::super::times;
 use targets::db::{Seen, Value, civil};
@@ -41,15 +42,13 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
         return Some(Value::Text(from.clone()));
     }
     let number = |bytes: &[u8]| bytes.try_into().map(i64::from_be_bytes).ok();
-    Some(match (&column.rule, value) {
+    let written = match (&column.rule, value) {
         (Rule::Boolean, Value::Bool(flag)) => match like {
             Value::Text(like) if like.len() == 1 => Value::from(if *flag { "t" } else { "f" }),
             Value::Text(_) => Value::from(if *flag { "true" } else { "false" }),
             _ => Value::Int(i64::from(*flag)),
         },
-        (Rule::Uuid, Value::Raw { bytes, .. }) => {
-            Value::Text(civil::uuid(&bytes.as_slice().try_into().ok()?))
-        }
+        (Rule::Uuid, Value::Raw { bytes, .. }) => uuid(&bytes.as_slice().try_into().ok()?, like),
         (Rule::Id(_), Value::Raw { bytes, .. }) => match text {
             Some(old) => Value::from(old),
             None => Value::Text(civil::uuid(&bytes.as_slice().try_into().ok()?)),
@@ -61,7 +60,8 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
             let days = i64::from(i32::from_be_bytes(bytes.as_slice().try_into().ok()?));
             Value::Text(times::day_like(civil::date(days + EPOCH_DAYS), like.as_text().unwrap_or_default()))
         }
-        (Rule::Clock(_), Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?)),
+        (Rule::Clock(_), Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?, like)),
+        (Rule::Span(unit, _), Value::Raw { bytes, .. }) => span(Span::of_bytes(bytes)?, *unit, text?, like)?,
         (Rule::Json(false), Value::Raw { bytes, .. }) => {
             Value::Text(String::from_utf8(bytes.get(1..)?.to_vec()).ok()?)
         }
@@ -71,25 +71,91 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
         (Rule::Double | Rule::Single, Value::Int(number)) => Value::Real(*number as f64),
         (_, Value::Bool(flag)) => Value::Int(i64::from(*flag)),
         (_, value) => value.clone(),
+    };
+    Some(match (&column.rule, like, written) {
+        (Rule::Whole(..) | Rule::Number(_) | Rule::Json(_), Value::Blob(_), Value::Int(number)) => {
+            Value::Blob(number.to_string().into_bytes())
+        }
+        (Rule::Whole(..) | Rule::Number(_) | Rule::Json(_), Value::Blob(_), Value::Text(text)) => {
+            Value::Blob(text.into_bytes())
+        }
+        (_, _, written) => written,
     })
 }
 
 /// Whether the server must be asked for the text of such a value.
 pub fn wants_text(column: &Carried) -> bool {
-    matches!(column.rule, Rule::Number(_) | Rule::Written(_) | Rule::Label(_))
+    matches!(column.rule, Rule::Number(_) | Rule::Written(_) | Rule::Label(_) | Rule::Span(..))
 }
 
-fn clock(micros: i64) -> String {
+/// The kinds of columns whose values are written as others of them are.
+pub fn wants_like(column: &Carried) -> bool {
+    matches!(
+        column.rule,
+        Rule::Boolean
+            | Rule::Uuid
+            | Rule::Moment(..)
+            | Rule::Day
+            | Rule::Clock(_)
+            | Rule::Span(..)
+            | Rule::Whole(..)
+            | Rule::Number(_)
+            | Rule::Json(_)
+    )
+}
+
+/// A uuid, written as others of its column are.
+fn uuid(bytes: &[u8; 16], like: &Value) -> Value {
+    let like = match like {
+        Value::Blob(_) => return Value::Blob(bytes.to_vec()),
+        like => like.as_text().unwrap_or_default(),
+    };
+    let mut text = civil::uuid(bytes);
+    if !like.is_empty() && !like.contains('-') {
+        text.retain(|letter| letter != '-');
+    }
+    if like.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.make_ascii_uppercase();
+    }
+    Value::Text(if like.starts_with('{') { format!("{{{text}}}") } else { text })
+}
+
+/// A length of time, written as others of its column are; else as the server does.
+fn span(span: Span, unit: Option<i64>, text: &str, like: &Value) -> Option<Value> {
+    match (unit, like) {
+        (Some(unit), Value::Int(_)) => {
+            span.micros().filter(|micros| micros % unit == 0).map(|micros| Value::Int(micros / unit))
+        }
+        (Some(unit), Value::Real(_)) => span.micros().map(|micros| Value::Real(micros as f64 / unit as f64)),
+        (_, like) if like.as_text().is_some_and(spans::is_moment) => {
+            moment(span.micros()?, None, &Zone::Utc, like)
+        }
+        _ => Some(Value::from(text)),
+    }
+}
+
+fn clock(micros: i64, like: &Value) -> String {
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     let whole = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    fraction(whole, rest)
+    fraction(whole, rest, decimals(like.as_text().unwrap_or_default()))
 }
 
-fn fraction(whole: String, rest: i64) -> String {
-    match rest {
+/// How many decimals the seconds of a time have.
+fn decimals(like: &str) -> usize {
+    let from_minutes = like.split_once(':').map_or("", |(_, rest)| rest);
+    let fraction = from_minutes.split_once('.').map_or("", |(_, fraction)| fraction);
+    fraction.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+fn fraction(whole: String, rest: i64, least: usize) -> String {
+    let needed = match rest {
+        0 => 0,
+        rest if rest % 1_000 == 0 => 3,
+        _ => 6,
+    };
+    match needed.max(least.min(6)) {
         0 => whole,
-        rest if rest % 1_000 == 0 => format!("{whole}.{:03}", rest / 1_000),
-        rest => format!("{whole}.{rest:06}"),
+        decimals => format!("{whole}.{}", &format!("{rest:06}")[..decimals]),
     }
 }
 
@@ -115,7 +181,11 @@ fn moment(micros: i64, unit: Option<i64>, zone: &Zone, like: &Value) -> Option<V
         (true, true) => "Z",
         (true, false) => "+00:00",
     };
-    Some(Value::Text(format!("{}{separator}{}{end}", times::day_like(date, like), clock(rest))))
+    Some(Value::Text(format!(
+        "{}{separator}{}{end}",
+        times::day_like(date, like),
+        clock(rest, &Value::from(like))
+    )))
 }
 
 /// What clocks of the zone showed at this moment, as microseconds.

@@ -181,12 +181,17 @@ fn write(
         Some(there) => forward(carry, there, carrier)?,
         None => None,
     };
-    if hashes.is_some_and(|hashes| is_same(carry, &hashes, &row.wanted)) {
+    let others = hashes.map(|hashes| others(carry, &hashes, &row.wanted));
+    if others.as_ref().is_some_and(Vec::is_empty) {
         sum.written += 1;
         sum.removed = sum.removed.saturating_sub(u64::from(row.n > 0));
-    } else {
-        sum.refuse(1, format!("`{}` {}: it would not be read as it is", carry.table, row.shown));
+        return Ok(());
     }
+    let what = match others.as_deref() {
+        Some([_, ..]) => format!("its {}", others.unwrap_or_default().join(", ")),
+        _ => "it".to_owned(),
+    };
+    sum.refuse(1, format!("`{}` {}: {what} would not be read as it is", carry.table, row.shown));
     Ok(())
 }
 
@@ -206,21 +211,21 @@ fn stored(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// A value of each column, to see how they are written.
+/// A value of each column, to see how they are written: the shortest one of the first, which has what all of them have.
 fn likes(carry: &Carry, tx: &mut dyn Tx) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     for column in &carry.columns {
-        if !matches!(column.rule, Rule::Boolean | Rule::Moment(..) | Rule::Day) {
+        if !inverse::wants_like(column) {
             all.push(Value::Null);
             continue;
         }
-        let sql = Sql::new("select ")
+        let sql = Sql::new("select v from (select ")
             .name(&column.source)
-            .text(" from ")
+            .text(" as v from ")
             .name(&carry.table)
             .text(" where ")
             .name(&column.source)
-            .text(" is not null limit 1");
+            .text(" is not null limit 1000) order by length(v) limit 1");
         all.push(tx.rows(&sql)?.into_iter().flatten().next().unwrap_or(Value::Null));
     }
     Ok(all)
@@ -239,7 +244,10 @@ fn select(n: usize, carry: &Carry, own: &Entry, work: &mut Work) -> Result<Sql> 
             .text(" and lower(i.source_table) = ")
             .bind(table.as_str())
             .text(&format!(" and i.new_id = {value} limit 1)")),
-        _ if inverse::wants_text(column) => Sql::new(&format!("{value}::text")),
+        // not as a cast to text writes it, which knows more of an address than was said
+        _ if inverse::wants_text(column) => {
+            Sql::new(&format!("case when {value} is not null then format('%s', {value}) end"))
+        }
         _ => Sql::new("null::text"),
     };
     let mut parts = Vec::new();
@@ -329,7 +337,9 @@ fn noted_row(
             Some(place) => Some(key[place].clone()),
             None => inverse::of(column, value, text, own.unwrap_or(&likes[n])),
         };
-        let Some(new) = new else { return Ok(Noted::Stuck(shown)) };
+        let Some(new) = new else {
+            return Ok(Noted::Stuck(format!("{shown}: its {} has no form there", column.source)));
+        };
         match values.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(&column.source)) {
             Some((_, known)) => *known = new,
             None => values.push((column.source.clone(), new)),
@@ -354,9 +364,11 @@ fn forward(carry: &Carry, row: &Row, carrier: &mut Carrier) -> Result<Option<Vec
     Ok(hashes)
 }
 
-fn is_same(carry: &Carry, a: &[u128], b: &[u128]) -> bool {
-    let compared = carry.columns.iter().map(|column| !matches!(column.rule, Rule::Written(_)));
-    a.iter().zip(b).zip(compared).all(|((a, b), compared)| !compared || a == b)
+/// The columns that are not the same.
+fn others<'c>(carry: &'c Carry, a: &[u128], b: &[u128]) -> Vec<&'c str> {
+    let all = carry.columns.iter().zip(a.iter().zip(b));
+    let differ = all.filter(|(column, (a, b))| a != b && !matches!(column.rule, Rule::Written(_)));
+    differ.map(|(column, _)| column.source.as_str()).collect()
 }
 
 fn insert(carry: &Carry, values: &[(String, Value)], tx: &mut dyn Tx) -> Result<()> {

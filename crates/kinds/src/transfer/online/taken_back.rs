@@ -1,7 +1,7 @@
 //! Going back before the application was sent elsewhere: what was made in the target goes, and the source is as if nobody had been
 //! there.
 
-use super::super::carried;
+use super::super::{carried, seeded};
 use super::entry::{self, State};
 use super::noted::Notes;
 use super::{CHECK, LIMIT, Online, ROWID, back, capture};
@@ -83,6 +83,7 @@ pub fn target(online: &Online, run: &str, work: &mut Work) -> Result<()> {
             let column = quote(ROWID);
             work.statement(&format!("alter table {} drop column if exists {column}", carry.name.quoted()))?;
         }
+        seeded::put_back(run, work)?;
         for statement in &online.restore {
             restore(statement, work)?;
         }

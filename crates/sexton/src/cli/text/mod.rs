@@ -239,8 +239,10 @@ pub fn plan(plan: &Plan, console: &Console, detailed: bool) -> String {
             lines.push(format!("{INDENT}backup     {backup}"));
         }
         for finding in &item.findings {
-            // Without details, what refuses is told with the outcome, and so is what an operation that only looks has found.
-            if detailed || (finding.level == Level::Warning && !item.steps.is_empty()) {
+            // Without details, what refuses is told with the outcome, and so is what an operation that only looks has found; the plan of
+            // a transfer that is only asked for has no outcome.
+            let is_all = detailed || item.operation.kind == "transfer" && plan.request.dry_run;
+            if is_all || (finding.level == Level::Warning && !item.steps.is_empty()) {
                 lines.extend(finding_lines(finding, plan.request.force, console));
             }
         }
