@@ -159,7 +159,8 @@ fn worth_trying(meaning: Meaning) -> &'static [Readings] {
         Meaning::Day | Meaning::Moment => &[Readings::MOMENT, Readings::DAY],
         Meaning::Json => &[Readings::JSON],
         Meaning::Uuid => &[Readings::UUID],
-        Meaning::Text(_) | Meaning::Blob | Meaning::Time | Meaning::Open => &[],
+        Meaning::Time => &[Readings::CLOCK],
+        Meaning::Text(_) | Meaning::Blob | Meaning::Open => &[],
     }
 }
 
@@ -387,10 +388,10 @@ pub fn epoch(profile: &Profile) -> Option<i64> {
 }
 
 fn time(profile: &Profile) -> Meant {
-    match profile.values() {
-        0 => Ok(Type::Time),
-        // What a time of day looks like is for the server to read; a text is never wrong.
-        _ => instead(profile, "times of day are kept as they are written".to_owned()),
+    let only_texts = profile.values() == profile.texts && profile.empty == 0;
+    match profile.values() == 0 || only_texts && profile.reads_as(Readings::CLOCK) {
+        true => Ok(Type::Time),
+        false => instead(profile, "not all of its values are times of the day".to_owned()),
     }
 }
 
@@ -510,6 +511,10 @@ mod tests {
             ("DATETIME", &[Seen::Text("")], Type::Text),
             ("DATETIME", &[Seen::Int(1_700_000_000)], Type::Timestamptz),
             ("DATETIME", &[Seen::Int(1_700_000_000), Seen::Int(1_700_000_000_123)], Type::Bigint),
+            ("TIME", &[Seen::Text("10:30"), Seen::Text("23:59:59.123456")], Type::Time),
+            ("TIME", &[Seen::Text("10:30"), Seen::Text("25:00")], Type::Text),
+            ("TIME", &[Seen::Text("10:30:00.1234567")], Type::Text),
+            ("TIME", &[Seen::Int(1_030)], Type::Bigint),
             ("JSON", &[Seen::Text("{\"a\":1}")], Type::Jsonb),
             ("JSON", &[Seen::Text("\"\\u0000\"")], Type::Json),
             ("JSON", &[Seen::Text("{a:1}")], Type::Text),

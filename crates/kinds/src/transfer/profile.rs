@@ -4,6 +4,7 @@
 //! it, and is not tried again after that. Empty texts count apart: whether they are values is for a policy to say. Nothing is
 //! decided here.
 
+use super::convert::clock;
 use super::documents::{is_json, odd};
 use super::times;
 use super::translate::members::Members;
@@ -14,7 +15,7 @@ const GUESSED: u64 = 10_000;
 
 /// Readings that every text of a column still allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Readings(u8);
+pub struct Readings(u16);
 
 impl Readings {
     /// A whole number of 64 bits.
@@ -33,7 +34,9 @@ impl Readings {
     pub const BOOL: Self = Self(64);
     /// A JSON object or array.
     pub const DOCUMENT: Self = Self(128);
-    const ALL: Self = Self(255);
+    /// A time of the day, in whole microseconds.
+    pub const CLOCK: Self = Self(256);
+    const ALL: Self = Self(511);
 
     /// Whether this reading is among them.
     pub fn has(self, one: Self) -> bool {
@@ -231,6 +234,7 @@ impl Profile {
             self.odd += u64::from(odd(text).is_some());
             self.readings.drop_unless(Readings::JSON, || is_json(text));
         }
+        self.readings.drop_unless(Readings::CLOCK, || clock(text).is_some_and(|(_, cut)| !cut));
         self.readings.drop_unless(Readings::DOCUMENT, || text.starts_with(['{', '[']) && is_json(text));
     }
 }

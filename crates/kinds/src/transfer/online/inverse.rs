@@ -136,8 +136,12 @@ fn span(span: Span, unit: Option<i64>, text: &str, like: &Value) -> Option<Value
 
 fn clock(micros: i64, like: &Value) -> String {
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    let like = like.as_text().unwrap_or_default();
+    if like.len() <= "hh:mm".len() && !like.is_empty() && micros % 60_000_000 == 0 {
+        return format!("{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
+    }
     let whole = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    fraction(whole, rest, decimals(like.as_text().unwrap_or_default()))
+    fraction(whole, rest, decimals(like))
 }
 
 /// How many decimals the seconds of a time have.
