@@ -4,6 +4,7 @@
 
 use super::super::choose::Type;
 use super::super::convert::{Misfit, Rule, Zone, cell, whole};
+use super::super::types::dated;
 use super::expression::{Outcome, Scope, Sort, Within, no, on, said, string};
 use super::grammar::unquoted;
 use super::moments;
@@ -106,8 +107,8 @@ pub fn literal(seen: Seen, rule: &Rule) -> Result<String, Misfit> {
             format!("'\\x{hex}'")
         }
         Cell::Uuid(bytes) => format!("'{}'", civil::uuid(&bytes)),
-        Cell::Moment(micros) => format!("'{}'", civil::moment(micros)),
-        Cell::Day(days) => format!("'{}'", civil::day(days)),
+        Cell::Moment(micros) => format!("'{}'", dated(civil::moment(micros))),
+        Cell::Day(days) => format!("'{}'", dated(civil::day(days))),
     })
 }
 
@@ -204,6 +205,7 @@ mod tests {
                 Some("to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"),
             ),
             ("'2024-01-02'", Type::Timestamptz, moment(), Some("'2024-01-02T00:00:00Z'")),
+            ("'0000-01-01T00:00:00.000Z'", Type::Timestamptz, moment(), Some("'0001-01-01T00:00:00Z BC'")),
         ] {
             assert_eq!(
                 default(sqlite, typ, &rule, None).as_ref().map(Option::as_deref),

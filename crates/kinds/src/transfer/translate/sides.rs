@@ -1,6 +1,7 @@
 //! Parts beside one another: compared, standing for one another, or turned into another sort, as SQLite would.
 
 use super::super::profile::{is_decimal, truth, uuid};
+use super::super::types::dated;
 use super::expression::{Outcome, Said, Sort, no, string};
 use sqlite3_parser::ast::{Expr, Type as Named};
 use targets::db::civil;
@@ -165,7 +166,7 @@ pub(super) fn read_as(part: &Said, sort: Sort) -> Option<Said> {
             .map(|_| Said::new(format!("time {}", string(written)), Sort::Clock)),
         Sort::Moment => civil::read(written.as_bytes()).filter(|told| !told.cut).map(|told| Said {
             day: told.day,
-            ..Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)
+            ..Said::new(format!("timestamptz '{}'", dated(civil::moment(told.micros))), Sort::Moment)
         }),
         Sort::Bool => truth(written).map(|flag| Said::new(flag.to_string(), Sort::Bool)),
         _ => None,
