@@ -8,6 +8,7 @@
 mod age;
 mod bloat;
 mod chores;
+mod collations;
 mod copies;
 mod dialect;
 mod errors;
@@ -121,7 +122,11 @@ impl Sqlite {
             ))
             .help(format!("allow this user to write it: chmod u+w '{}'", path.display())));
         }
-        Link::new(conn, &self.label, path)
+        let link = Link::new(conn, &self.label, path)?;
+        if !writes {
+            collations::lend(&link.conn, &link.watch).map_err(explain)?;
+        }
+        Ok(link)
     }
 
     /// The absolute path, or why there is nothing to open. An absolute path also keeps SQLite from reading

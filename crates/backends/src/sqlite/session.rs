@@ -167,6 +167,7 @@ impl Link {
             each(values.map_err(|error| explain(&self.label, During::Run, error))?)?;
             count += 1;
         }
+        self.watch.sound()?;
         Ok(count)
     }
 
@@ -329,7 +330,7 @@ impl Facts for Link {
             return Err(Error::usage("a statement that writes is no question"));
         }
         let width = statement.column_count();
-        let failed = |error| explain(&self.label, During::Run, error);
+        let failed = |error| self.watch.reason(explain(&self.label, During::Run, error));
         let mut rows = statement.raw_query();
         let mut count = 0;
         let mut space: Vec<Seen<'static>> = Vec::with_capacity(width);
@@ -345,6 +346,7 @@ impl Facts for Link {
             seen.clear();
             space = seen.into_iter().map(|_| Seen::Null).collect();
         }
+        self.watch.sound()?;
         Ok(count)
     }
 

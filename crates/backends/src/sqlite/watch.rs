@@ -9,8 +9,9 @@
 use super::pulse;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use targets::db::{Error, GAVE_WAY};
+use targets::db::{Error, GAVE_WAY, Result};
 
 /// How often to look for others; a look costs some 50 µs.
 const LOOK_EVERY: u64 = 20;
@@ -24,6 +25,8 @@ pub(super) struct Watch {
     /// The next look for others, in milliseconds after `start`; 0 for none.
     look: AtomicU64,
     seen: AtomicBool,
+    /// A collation by which somebody compares, and which only the application has.
+    compares: Mutex<Option<String>>,
 }
 
 impl Watch {
@@ -34,6 +37,7 @@ impl Watch {
             end: AtomicU64::new(0),
             look: AtomicU64::new(0),
             seen: AtomicBool::new(false),
+            compares: Mutex::new(None),
         }
     }
 
@@ -68,8 +72,29 @@ impl Watch {
         came
     }
 
+    /// A statement compares by a collation that only the application has.
+    pub(super) fn compares_by(&self, collation: &str) {
+        *self.compares.lock().unwrap_or_else(PoisonError::into_inner) = Some(collation.to_owned());
+    }
+
+    /// Whether a statement that came to its end compared by nothing that is not known here.
+    pub(super) fn sound(&self) -> Result<()> {
+        match self.compares.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            None => Ok(()),
+            Some(name) => Err(Error::usage(format!(
+                "a statement compares by the collation `{name}`, which only the application has"
+            ))
+            .help(
+                "say in the statement how it compares, such as `collate nocase`, or leave out what needs it",
+            )),
+        }
+    }
+
     /// The true reason of an interruption.
     pub(super) fn reason(&self, error: Error) -> Error {
+        if let Err(unknown) = self.sound() {
+            return unknown;
+        }
         if !self.seen.swap(false, Ordering::Relaxed) {
             return error;
         }

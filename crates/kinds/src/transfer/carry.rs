@@ -88,7 +88,13 @@ pub fn place_behind(carry: &Carry, after: Option<&Row>, rows: u64) -> Sql {
 }
 
 fn ordered(sql: Sql, carry: &Carry, span: &Span, skip: u64) -> Sql {
-    let order = || Sql::default().names("t.", carry.order.iter().map(String::as_str));
+    let order = || match carry.by_bytes {
+        false => Sql::default().names("t.", carry.order.iter().map(String::as_str)),
+        true => {
+            let by_bytes = |name: &String| Sql::new("t.").name(name).text(" collate binary");
+            Sql::join(&carry.order.iter().map(by_bytes).collect::<Vec<_>>(), ", ")
+        }
+    };
     let against = |sign: &str, place: &Row| {
         let values: Vec<Sql> = place.iter().map(|value| Sql::default().bind(value.clone())).collect();
         match values.as_slice() {

@@ -373,14 +373,27 @@ fn moment(profile: &Profile) -> Meant {
     if texts && (all_texts || profile.values() == profile.integers && epoch(profile).is_some()) {
         return Ok(Type::Timestamptz);
     }
+    if profile.values() == profile.integers && profile.range.is_some_and(is_since_2001) {
+        let why = "its numbers may count seconds since 2001, as Core Data does: `epoch = \"seconds\"` says since 1970";
+        return instead(profile, why.to_owned());
+    }
     instead(profile, odd_times(profile, "times"))
 }
 
+/// Seconds that are before 1998 where they count since 1970, and until 2029 where they count since 2001, as Apple's programs do.
+fn is_since_2001((least, most): (i64, i64)) -> bool {
+    least >= SINCE_1980 && most < 883_612_800
+}
+
+/// The seconds from 1970 until 1980,
+const SINCE_1980: i64 = 315_532_800;
+/// and until 2100.
+const UNTIL_2100: i64 = 4_102_444_800;
+
 /// Microseconds in one of the units that a column of numbers counts, where its range leaves only one.
 pub fn epoch(profile: &Profile) -> Option<i64> {
-    // 1980 to 2100
-    let (from, to) = (315_532_800, 4_102_444_800_i64);
-    let (least, most) = profile.range?;
+    let (from, to) = (SINCE_1980, UNTIL_2100);
+    let (least, most) = profile.range.filter(|range| !is_since_2001(*range))?;
     [(1_000_000, 1), (1_000, 1_000), (1, 1_000_000)]
         .into_iter()
         .find(|(_, per_second)| least >= from * per_second && most <= to * per_second)
@@ -515,6 +528,9 @@ mod tests {
             ("TIME", &[Seen::Text("10:30"), Seen::Text("25:00")], Type::Text),
             ("TIME", &[Seen::Text("10:30:00.1234567")], Type::Text),
             ("TIME", &[Seen::Int(1_030)], Type::Bigint),
+            // 1986 to 1988, or 2017 to 2019
+            ("TIMESTAMP", &[Seen::Int(510_000_000), Seen::Int(571_510_798)], Type::Bigint),
+            ("TIMESTAMP", &[Seen::Int(510_000_000), Seen::Int(1_571_510_798)], Type::Timestamptz),
             ("JSON", &[Seen::Text("{\"a\":1}")], Type::Jsonb),
             ("JSON", &[Seen::Text("\"\\u0000\"")], Type::Json),
             ("JSON", &[Seen::Text("{a:1}")], Type::Text),
@@ -540,6 +556,7 @@ mod tests {
         assert_eq!(of(&[1_700_000_000_123_456]), Some(1));
         assert_eq!(of(&[1_700_000_000, 1_700_000_000_123]), None);
         assert_eq!(of(&[0]), None);
+        assert_eq!(of(&[500_000_000, 600_000_000]), None);
     }
 
     #[test]

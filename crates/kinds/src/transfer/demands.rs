@@ -14,6 +14,7 @@ use super::source::{Source, SourceTable};
 use super::task::{Carry, Refused};
 use super::translate::columns::known;
 use super::translate::expression::{Scope, condition};
+use super::types;
 use engine::words::count;
 use engine::{Error, Finding, Result};
 use std::collections::{BTreeSet, HashSet};
@@ -295,7 +296,7 @@ pub fn value(cell: &Cell) -> Value {
             Value::Text(format!("\\x{hex}"))
         }
         Cell::Uuid(bytes) => Value::Text(civil::uuid(bytes)),
-        Cell::Moment(micros) => Value::Text(civil::moment(*micros)),
+        Cell::Moment(micros) => Value::Text(types::dated(civil::moment(*micros))),
         Cell::Day(days) => Value::Text(civil::day(*days)),
     }
 }

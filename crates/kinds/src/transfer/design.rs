@@ -253,10 +253,13 @@ fn types_of(tables: &[&SourceTable], profiles: &Profiles, options: &Options) -> 
             let choice = if table.rowid_column().is_some_and(|alias| alias.name == column.name) {
                 Choice { typ: Type::Bigint, reason: None, epoch: None }
             } else {
-                let mut choice = choose(&column.declared, &seen(table, n));
+                let mut choice = choose(table.declared(column), &seen(table, n));
+                if choice.typ == Type::Jsonb && table.declared(column) != column.declared {
+                    choice.reason = Some("its check lets nothing but documents in".to_owned());
+                }
                 // numbers that are said to be times
                 let epoch = own.and_then(|own| own.epoch);
-                if epoch.is_some() && choose::meaning(&column.declared) == Meaning::Moment {
+                if epoch.is_some() && choose::meaning(table.declared(column)) == Meaning::Moment {
                     choice = Choice { typ: Type::Timestamptz, reason: None, epoch: None };
                 }
                 choice
@@ -457,7 +460,8 @@ fn column_of(
     left: &mut Vec<Left>,
 ) -> Result<NewColumn> {
     let place = format!("{}.{}", table.name(), column.name);
-    let zone = zone(own.and_then(|own| own.zone.as_deref()).or(options.zone.as_deref()))?;
+    let clock = own.and_then(|own| own.zone.as_deref()).or(options.zone.as_deref());
+    let zone = zone(clock)?;
     let epoch = own.and_then(|own| own.epoch).map(|epoch| epoch.micros());
     let mut reasons: Vec<String> = choice.reason.into_iter().collect();
     let ids = options.ids(table, &column.name);
@@ -465,7 +469,7 @@ fn column_of(
         return Err(Error::usage(format!("nobody knows the type of what jq makes of `{place}`"))
             .help("say it with `cast`, such as `cast = \"text\"`"));
     }
-    let (spelled, rule, typ) = match (ids, own.and_then(|own| own.cast.as_deref())) {
+    let (mut spelled, mut rule, typ) = match (ids, own.and_then(|own| own.cast.as_deref())) {
         (Some(ids), _) => {
             reasons.clear();
             reasons.push("ids become uuids".to_owned());
@@ -515,9 +519,21 @@ fn column_of(
             reasons,
         });
     }
-    let typ = typ.or_else(|| types::kind(&rule));
+    let mut typ = typ.or_else(|| types::kind(&rule));
+    // what counts time outgrows the numbers that are there
+    let counts = |text: &String| match default(text, Type::Bigint, &Rule::Whole(i64::MIN, i64::MAX), clock) {
+        Ok(Some(sql)) => sql.contains("now()"),
+        _ => false,
+    };
+    let is_made = own.is_none_or(|own| own.cast.is_none());
+    if is_made && matches!(typ, Some(Type::Smallint | Type::Integer)) && written.as_ref().is_some_and(counts)
+    {
+        (spelled, rule, typ) =
+            (Type::Bigint.to_string(), Rule::of(Type::Bigint, None, &zone), Some(Type::Bigint));
+        reasons.push("its default counts time".to_owned());
+    }
     let default = match (written.take(), typ) {
-        (Some(text), Some(typ)) => match default(&text, typ, &rule) {
+        (Some(text), Some(typ)) => match default(&text, typ, &rule, clock) {
             Ok(default) => default,
             Err(why) => {
                 left.push(Left::new("default", place, why, text));

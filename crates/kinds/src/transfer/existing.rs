@@ -8,7 +8,7 @@ use super::design::{Design, NewColumn, NewReference, NewTable};
 use super::domains::{self, Domains};
 use super::expressed;
 use super::ledgers;
-use super::naming::snake;
+use super::naming::{is_cut_to, snake};
 use super::options::{Action, Options, zone};
 use super::profile::Profile;
 use super::sequences::{self, Counter};
@@ -16,7 +16,7 @@ use super::source::{Source, SourceTable};
 use super::types;
 use engine::{Finding, Result};
 use std::collections::HashMap;
-use targets::db::{Column, Facts, Generated, Row, Schema, Sql, Table, TableKind, Value, quote};
+use targets::db::{Column, Facts, Generated, Row, Schema, Sql, Table, TableKind, Trigger, Value, quote};
 
 /// What the target has beside its tables.
 #[derive(Debug, Clone, Default)]
@@ -180,6 +180,7 @@ fn find_table<'a>(schema: &'a Schema, into: &str, name: &str) -> Option<&'a Tabl
     is(&|known| known == name)
         .or_else(|| is(&|known| known.eq_ignore_ascii_case(name)))
         .or_else(|| is(&|known| snake(known) == snake(name)))
+        .or_else(|| is(&|known| is_cut_to(name, known)))
 }
 
 fn find_column<'a>(table: &'a Table, name: &str) -> Option<&'a Column> {
@@ -187,6 +188,7 @@ fn find_column<'a>(table: &'a Table, name: &str) -> Option<&'a Column> {
     is(&|known| known == name)
         .or_else(|| is(&|known| known.eq_ignore_ascii_case(name)))
         .or_else(|| is(&|known| snake(known) == snake(name)))
+        .or_else(|| is(&|known| is_cut_to(name, known)))
 }
 
 fn table_of(
@@ -253,7 +255,9 @@ fn table_of(
         }
     }
     let ours = |name: &str| name.starts_with("sexton_");
-    if there.triggers.iter().any(|trigger| trigger.enabled && trigger.on_insert && !ours(&trigger.name)) {
+    let copies = options.action != Action::Verify;
+    let fires = |trigger: &Trigger| trigger.enabled && trigger.on_insert && !ours(&trigger.name);
+    if copies && there.triggers.iter().any(fires) {
         findings.push(Finding::warning(
             "triggers",
             there.name.to_string(),
@@ -261,12 +265,13 @@ fn table_of(
             "switch them off for the time: `alter table … disable trigger user`",
         ));
     }
-    if !there.rights.insert || !there.rights.select {
+    if !there.rights.select || copies && !there.rights.insert {
+        let (what, rights) = if copies { ("read and write", "select, insert") } else { ("read", "select") };
         findings.push(Finding::forbid(
             "permission",
             there.name.to_string(),
-            "this user may not read and write its rows",
-            format!("let someone who may run `grant select, insert on {} to …`", there.name.quoted()),
+            format!("this user may not {what} its rows"),
+            format!("let someone who may run `grant {rights} on {} to …`", there.name.quoted()),
         ));
     }
     Ok(NewTable {

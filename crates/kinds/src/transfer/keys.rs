@@ -114,8 +114,9 @@ fn indexes(
                 .map(|name| WrittenPart { expression: quote(name), ..WrittenPart::default() });
             let written = WrittenIndex { parts: parts.collect(), unique: true, only: None };
             let (name, _) = taken.name(&format!("{}_nocase_key", table.name.name));
-            if let Ok(index) = written_index(source, table, columns, &written, &name) {
-                made.push(index);
+            match written_index(source, table, columns, &written, &name) {
+                Ok(index) => made.push(index),
+                Err(why) => left.push(Left::new("collation of a key", name, why, "")),
             }
         }
     }

@@ -115,7 +115,7 @@ fn at(
 ) -> Result<OfTable> {
     let columns = &table.table.columns;
     let mut profiles: Vec<Profile> =
-        columns.iter().map(|column| profile(meaning(&column.declared))).collect();
+        columns.iter().map(|column| profile(meaning(table.declared(column)))).collect();
     let mut size = Size::default();
     let wanted = Ids::wanted(source, table).into_iter();
     let mut numbers: Vec<(usize, Numbers)> = wanted.map(|n| (n, Numbers::default())).collect();

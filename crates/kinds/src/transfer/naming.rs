@@ -42,6 +42,13 @@ fn shortened(name: &str) -> String {
     format!("{}_{:08x}", &name[..end], hash as u32)
 }
 
+/// Whether a name is what became of another one that is too long: here, or in PostgreSQL, which cuts it off.
+pub fn is_cut_to(wanted: &str, name: &str) -> bool {
+    let end = (0..=MOST.min(wanted.len())).rev().find(|at| wanted.is_char_boundary(*at)).unwrap_or(0);
+    wanted.len() > MOST
+        && [shortened(wanted), shortened(&snake(wanted)), wanted[..end].to_owned()].contains(&name.to_owned())
+}
+
 /// As the option says.
 pub fn spelled(name: &str, names: Names) -> String {
     match names {
@@ -80,7 +87,7 @@ pub fn snake(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Taken, snake};
+    use super::{Taken, is_cut_to, snake};
 
     #[test]
     fn long_names_are_shortened_and_stay_different() {
@@ -88,6 +95,9 @@ mod tests {
         let (a, why) = taken.name(&("c".repeat(70) + "1"));
         let (b, _) = taken.name(&("c".repeat(70) + "2"));
         assert!(a.len() <= 63 && b.len() <= 63 && a != b && why.is_some());
+        let wanted = "c".repeat(70) + "1";
+        assert!(is_cut_to(&wanted, &a) && !is_cut_to(&wanted, &b) && is_cut_to(&wanted, &"c".repeat(63)));
+        assert!(!is_cut_to("c", "c"));
         assert_eq!(taken.name("t"), ("t".to_owned(), None));
         assert_eq!(taken.name("t").0, "t_2");
         assert!(taken.name(&"ä".repeat(40)).0.len() <= 63);

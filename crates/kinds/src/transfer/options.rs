@@ -176,6 +176,19 @@ pub enum Policy {
     Default,
 }
 
+impl Policy {
+    /// As the configuration says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Policy::Stop => "stop",
+            Policy::Quarantine => "quarantine",
+            Policy::Null => "null",
+            Policy::Truncate => "truncate",
+            Policy::Default => "default",
+        }
+    }
+}
+
 /// What is compared afterwards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

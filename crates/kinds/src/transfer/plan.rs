@@ -125,6 +125,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let used = refusals::use_of(reader);
     let online = match options.runs_online() {
         true => {
+            findings.extend(refusals::of_collations(&source, options));
             findings.extend(prepare::findings(options, &carries, reader)?);
             let into = &planning.request.database;
             let online = prepare::online(options, into, &source, &design, &demands, &carries, reader)?;
@@ -335,6 +336,8 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             Some(rowid) => vec![rowid.to_owned()],
             None => from.primary.clone(),
         },
+        by_bytes: from.by_rowid().is_none()
+            && from.primary.iter().filter_map(|name| from.collation(name)).any(|name| !KNOWN.contains(&name)),
         key,
         columns,
         broken: Vec::new(),
@@ -342,6 +345,9 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
         twice: Vec::new(),
     }
 }
+
+/// The collations that SQLite itself has.
+const KNOWN: [&str; 3] = ["binary", "nocase", "rtrim"];
 
 /// What a column holds of its default.
 fn held(rule: &Rule, text: String) -> String {

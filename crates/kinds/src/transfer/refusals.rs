@@ -2,11 +2,11 @@
 
 use super::carried;
 use super::carry::{Met, shown};
-use super::convert::Misfit;
+use super::convert::{Misfit, Rule};
 use super::design::{Design, Left};
 use super::options::{Options, Policy};
 use super::source::{Other, Source};
-use super::task::Carry;
+use super::task::{Carried, Carry};
 use engine::words::{either, of, rows};
 use engine::{Finding, Result};
 use serde::Serialize;
@@ -201,6 +201,24 @@ pub fn of_keys(source: &Source, options: &Options, reader: &mut dyn Facts) -> Re
     Ok(found)
 }
 
+/// Collations that only the application has: who writes into such a file must know them, and online its changes are followed there.
+pub fn of_collations(source: &Source, options: &Options) -> Vec<Finding> {
+    let tables = source.tables.iter().filter(|table| options.table(table.name()).is_none_or(|own| !own.drop));
+    let found = tables.filter_map(|table| {
+        let own = |column: &targets::db::Column| {
+            table.collation(&column.name).filter(|name| !matches!(*name, "nocase" | "rtrim"))
+        };
+        let name = table.table.columns.iter().find_map(own)?;
+        Some(Finding::forbid(
+            "collation",
+            table.name(),
+            format!("it has the collation `{name}`, which only its application has: what changes in it cannot be followed"),
+            "stop the application, and transfer without `online`",
+        ))
+    });
+    found.collect()
+}
+
 /// An encoding that does not hold every text.
 pub fn of_encoding(target: &mut dyn Facts, options: &Options) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
@@ -297,17 +315,18 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64) -> Vec<Finding> {
         let code = format!("dirty_{}", misfit.name());
         // a policy that cannot be followed stops
         let stops = tale.stopped > 0;
+        let what = match (stops, policy) {
+            (true, Policy::Stop) | (false, _) => what,
+            (true, policy) => format!("{what}; the policy `{}` cannot be followed here", policy.word()),
+        };
         found.push(match stops {
-            true => Finding::forbid(
+            true => Finding::forbid(&code, place, what, ways(carry, column, *misfit)),
+            false => Finding::warning(
                 &code,
                 place,
-                what,
-                format!(
-                    "say what happens to them: `dirty = {{ {} = \"quarantine\" }}`, or `null`, `truncate`, `default`; or clean them first",
-                    misfit.name()
-                ),
+                format!("{what}; {}", outcome(policy)),
+                "nothing, where this is wanted",
             ),
-            false => Finding::warning(&code, place, format!("{what}; {}", outcome(policy)), "nothing, where this is wanted"),
         });
     }
     if aside > 0 {
@@ -319,6 +338,45 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// What can be said of values that do not fit: only what can be followed there.
+fn ways(carry: &Carry, column: &Carried, misfit: Misfit) -> String {
+    use Misfit::{
+        BrokenText, Check, Duplicate, Null, Reference, TooFine, TooLong, Unreadable, ZeroCharacter,
+    };
+    let is_text = matches!(column.rule, Rule::Text(_) | Rule::Padded(_));
+    let mut others = Vec::new();
+    if misfit != Null && !column.not_null {
+        others.push("`null`");
+    }
+    if misfit == TooFine || is_text && matches!(misfit, TooLong | ZeroCharacter | BrokenText) {
+        others.push("`truncate`");
+    }
+    if !matches!(misfit, Reference | Duplicate | Check) {
+        let with = "`default` where `map` says one";
+        others.push(if column.default.is_some() { "`default`" } else { with });
+    }
+    let others = if others.is_empty() { String::new() } else { format!(", or {}", others.join(", ")) };
+    let bytes = match is_text && matches!(misfit, Unreadable | BrokenText) {
+        true => "; or keep every byte: `cast = \"bytea\"`",
+        false => "",
+    };
+    format!(
+        "say what happens to them: `dirty = {{ {} = \"quarantine\" }}`{others}, for this column alone in `map.{}.columns.{}`{bytes}; or clean them first",
+        misfit.name(),
+        key(&carry.table),
+        key(&column.source)
+    )
+}
+
+/// A name as a key of the configuration.
+fn key(name: &str) -> String {
+    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    match !name.is_empty() && name.chars().all(is_bare) {
+        true => name.to_owned(),
+        false => format!("{name:?}"),
+    }
 }
 
 fn said(misfit: Misfit, count: u64) -> String {

@@ -73,6 +73,14 @@ pub struct Other {
     pub sql: String,
     /// The columns of a view; none where SQLite cannot read it.
     pub columns: Vec<String>,
+    /// Why it cannot.
+    pub broken: Option<String>,
+}
+
+impl Other {
+    fn new(what: &'static str, name: String, sql: String) -> Self {
+        Self { what, name, sql, columns: Vec::new(), broken: None }
+    }
 }
 
 impl SourceTable {
@@ -92,6 +100,15 @@ impl SourceTable {
         let written = self.written.as_ref()?;
         let column = written.columns.iter().find(|known| known.name.eq_ignore_ascii_case(column))?;
         column.collation.as_deref().filter(|collation| *collation != "binary")
+    }
+
+    /// The type that a column is declared with; JSON where a check lets nothing else in.
+    pub fn declared<'c>(&self, column: &'c Column) -> &'c str {
+        let mut checks = self.written.iter().flat_map(|written| &written.checks);
+        match checks.any(|(_, check)| grammar::wants_document(check, &column.name)) {
+            true => "JSON",
+            false => &column.declared,
+        }
     }
 
     /// What SQLite makes of the values of a column.
@@ -142,8 +159,8 @@ pub fn read(facts: &mut dyn Facts) -> Result<Source> {
             continue;
         }
         match what.as_str() {
-            "view" => others.push(Other { what: "view", name, sql, columns: Vec::new() }),
-            "trigger" => others.push(Other { what: "trigger", name, sql, columns: Vec::new() }),
+            "view" => others.push(Other::new("view", name, sql)),
+            "trigger" => others.push(Other::new("trigger", name, sql)),
             _ => {
                 statements.insert(name.to_lowercase(), sql);
             }
@@ -152,9 +169,11 @@ pub fn read(facts: &mut dyn Facts) -> Result<Source> {
     for view in others.iter_mut().filter(|other| other.what == "view") {
         let columns =
             Sql::new("select name from pragma_table_xinfo(").bind(view.name.as_str()).text(") order by cid");
-        // what reads tables that are gone is an error there
-        let rows = facts.rows(&columns).unwrap_or_default();
-        view.columns = rows.iter().map(|row| text(row, 0)).collect();
+        // what reads tables that are gone is an error there, and what calls a function of the application
+        match facts.rows(&columns) {
+            Ok(rows) => view.columns = rows.iter().map(|row| text(row, 0)).collect(),
+            Err(error) => view.broken = std::error::Error::source(&error).map(ToString::to_string),
+        }
     }
     let kept = facts.count(&Sql::new("select count(*) from sqlite_schema where name = 'sqlite_sequence'"))?;
     let mut sequences = HashMap::new();
@@ -173,7 +192,7 @@ pub fn read(facts: &mut dyn Facts) -> Result<Source> {
             TableKind::Ordinary | TableKind::WithoutRowid => {}
             TableKind::Foreign => {
                 let sql = sql.cloned().unwrap_or_default();
-                others.push(Other { what: "virtual table", name, sql, columns: Vec::new() });
+                others.push(Other::new("virtual table", name, sql));
                 continue;
             }
             _ => continue,

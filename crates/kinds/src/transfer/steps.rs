@@ -14,7 +14,7 @@ use super::script;
 use super::task::{Building, Carry, Task};
 use engine::{Error, Result, Step};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use targets::db::quote;
 
 /// The action of the steps that bring rows.
@@ -399,6 +399,7 @@ pub fn told(
             "source": table.source, "target": table.name.to_string(), "rows": size.rows, "bytes": size.bytes,
             "columns": columns.collect::<Vec<_>>(), "indexes": table.indexes.len(),
             "references": table.references.len(),
+            "reasons": table.indexes.iter().filter_map(|one| Some((&one.name, one.reason.as_ref()?))).collect::<BTreeMap<_, _>>(),
         })
     });
     let views = design.views.iter().map(

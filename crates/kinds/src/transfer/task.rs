@@ -150,6 +150,9 @@ pub struct Carry {
     pub name: TableName,
     /// What tells its rows apart there, and orders them: the rowid, or the columns of the key.
     pub order: Vec<String>,
+    /// They are ordered by their bytes, because only the application has the order of the key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_bytes: bool,
     /// Its columns.
     pub columns: Vec<Carried>,
     /// The columns by which rows are told apart in the target, by their places in `columns`; empty where nothing does.

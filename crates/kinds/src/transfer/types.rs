@@ -98,6 +98,14 @@ pub fn text(value: &Json) -> String {
     }
 }
 
+/// A moment or a day as PostgreSQL reads it, which calls the year 0 the first one before Christ.
+pub fn dated(text: String) -> String {
+    match text.strip_prefix("0000-") {
+        Some(rest) => format!("0001-{rest} BC"),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::rule;

@@ -90,6 +90,7 @@ mod standby;
 mod tampered;
 mod throttle;
 mod transfer;
+mod transfer_applications;
 mod transfer_arriving;
 mod transfer_back;
 mod transfer_bad;

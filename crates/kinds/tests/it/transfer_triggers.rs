@@ -148,7 +148,7 @@ fn triggers_without_a_counterpart_are_named_with_the_reason() {
             .map(|left| left["why"].as_str().unwrap().to_owned())
             .unwrap_or_default()
     };
-    assert!(why("searched").contains("`words`, which is not carried"), "{}", why("searched"));
+    assert!(why("searched").contains("it only keeps `words` filled"), "{}", why("searched"));
     assert!(why("itself").contains("its own table"), "{}", why("itself"));
     assert!(why("replaced").contains("breaks a rule"), "{}", why("replaced"));
     assert!(why("random").contains("no counterpart"), "{}", why("random"));

@@ -147,6 +147,9 @@ fn tables(act: &Act, result: &Json) {
                 reasons.push(format!("{place} becomes {}: {}", word(&column["type"]), why.join("; ")));
             }
         }
+        for (index, why) in one["reasons"].as_object().into_iter().flatten() {
+            reasons.push(format!("index {index} of {}: {}", word(&one["source"]), word(why)));
+        }
     }
     if !table.is_empty() {
         act.console.data(&table.text());

@@ -3,21 +3,42 @@
 //! SQLite's clock tells UTC, and its times are texts; a column that became a real time gets a real time.
 
 use super::super::choose::Type;
-use super::super::convert::{Misfit, Rule, cell, whole};
-use super::expression::{Scope, Sort, no, on, said, string};
+use super::super::convert::{Misfit, Rule, Zone, cell, whole};
+use super::super::types::dated;
+use super::expression::{Outcome, Scope, Sort, Within, no, on, said, string};
 use super::grammar::unquoted;
 use super::moments;
 use sqlite3_parser::ast::{Expr, Literal};
 use targets::db::{Cell, Seen, civil};
 
 /// The default of a column of this type; none where it is NULL.
-pub fn default(text: &str, typ: Type, rule: &Rule) -> Result<Option<String>, String> {
-    on(text, |expr| of(expr, typ, rule))
+pub fn default(text: &str, typ: Type, rule: &Rule, zone: Option<&str>) -> Result<Option<String>, String> {
+    on(text, |expr| of(expr, typ, rule, zone))
 }
 
-fn of(expr: &Expr, typ: Type, rule: &Rule) -> Result<Option<String>, String> {
+/// Where a row is made: what the clock shows may be said there.
+struct Present<'z>(Option<&'z str>);
+
+impl Within for Present<'_> {
+    fn own(&self, expr: &Expr) -> Option<Outcome> {
+        match expr {
+            Expr::Literal(literal) => moments::current(literal).map(Ok),
+            Expr::FunctionCall { name, args, .. } => {
+                let name = name.0.to_ascii_lowercase();
+                moments::call(expr, &name, args.unwrap_or_default(), Scope::within(self))
+            }
+            _ => None,
+        }
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.0
+    }
+}
+
+fn of(expr: &Expr, typ: Type, rule: &Rule, zone: Option<&str>) -> Result<Option<String>, String> {
     match expr {
-        Expr::Parenthesized(inner) if inner.len() == 1 => return of(&inner[0], typ, rule),
+        Expr::Parenthesized(inner) if inner.len() == 1 => return of(&inner[0], typ, rule, zone),
         Expr::Literal(Literal::Null) => return Ok(None),
         Expr::Literal(Literal::CurrentTimestamp) => return now(expr, Clock::Full, typ).map(Some),
         Expr::Literal(Literal::CurrentDate) => return now(expr, Clock::Day, typ).map(Some),
@@ -34,7 +55,8 @@ fn of(expr: &Expr, typ: Type, rule: &Rule) -> Result<Option<String>, String> {
         }
         _ => {}
     }
-    let part = said(expr, Scope::of(&[], true))?;
+    let present = Present(zone);
+    let part = said(expr, Scope::within(&present))?;
     if let Some(value) = &part.literal {
         let seen = match part.sort {
             Sort::Whole => value.parse().map_or(Seen::Text(value), Seen::Int),
@@ -50,6 +72,12 @@ fn of(expr: &Expr, typ: Type, rule: &Rule) -> Result<Option<String>, String> {
     };
     match (fits, part.sort, typ) {
         (true, ..) => Ok(Some(part.sql)),
+        (_, Sort::Text, Type::Timestamptz | Type::Date) => {
+            let is_elsewhere = matches!(rule, Rule::Moment(_, zone, _) if *zone != Zone::Utc);
+            let read =
+                part.meaning(Sort::from(typ)).filter(|_| typ == Type::Date || part.local == is_elsewhere);
+            read.map(|read| Some(read.sql)).ok_or_else(|| no(expr))
+        }
         (_, Sort::Bool, Type::Smallint | Type::Integer | Type::Bigint) => {
             Ok(Some(if part.sql == "true" { "1".to_owned() } else { "0".to_owned() }))
         }
@@ -79,8 +107,8 @@ pub fn literal(seen: Seen, rule: &Rule) -> Result<String, Misfit> {
             format!("'\\x{hex}'")
         }
         Cell::Uuid(bytes) => format!("'{}'", civil::uuid(&bytes)),
-        Cell::Moment(micros) => format!("'{}'", civil::moment(micros)),
-        Cell::Day(days) => format!("'{}'", civil::day(days)),
+        Cell::Moment(micros) => format!("'{}'", dated(civil::moment(micros))),
+        Cell::Day(days) => format!("'{}'", dated(civil::day(days))),
     })
 }
 
@@ -177,10 +205,15 @@ mod tests {
                 Some("to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"),
             ),
             ("'2024-01-02'", Type::Timestamptz, moment(), Some("'2024-01-02T00:00:00Z'")),
+            ("'0000-01-01T00:00:00.000Z'", Type::Timestamptz, moment(), Some("'0001-01-01T00:00:00Z BC'")),
         ] {
-            assert_eq!(default(sqlite, typ, &rule).as_ref().map(Option::as_deref), Ok(postgres), "{sqlite}");
+            assert_eq!(
+                default(sqlite, typ, &rule, None).as_ref().map(Option::as_deref),
+                Ok(postgres),
+                "{sqlite}"
+            );
         }
-        assert!(default("(hex(randomblob(4)))", Type::Text, &text).is_err());
-        assert!(default("'abc'", Type::Bigint, &whole).is_err());
+        assert!(default("(hex(randomblob(4)))", Type::Text, &text, None).is_err());
+        assert!(default("'abc'", Type::Bigint, &whole, None).is_err());
     }
 }

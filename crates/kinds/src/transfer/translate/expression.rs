@@ -231,6 +231,9 @@ impl Known {
 pub trait Within: RefUnwindSafe {
     /// What it makes of a part; none where that is the same everywhere.
     fn own(&self, expr: &Expr) -> Option<Outcome>;
+
+    /// The zone of the application's clock, where it is known.
+    fn zone(&self) -> Option<&str>;
 }
 
 /// Where an expression stands.

@@ -5,7 +5,8 @@
 
 use sqlite3_parser::ast::{
     Cmd, ColumnConstraint, CreateTableBody, DeferSubclause, Expr, ForeignKeyClause, IndexedColumn,
-    InitDeferredPred, RefAct, RefArg, ResolveType, SortOrder, SortedColumn, Stmt, TableConstraint,
+    InitDeferredPred, Literal, Operator, RefAct, RefArg, ResolveType, SortOrder, SortedColumn, Stmt,
+    TableConstraint,
 };
 use sqlite3_parser::lexer::sql::Parser;
 use sqlite3_parser::{Bump, FallibleIterator};
@@ -281,6 +282,46 @@ fn action(act: RefAct) -> Action {
     }
 }
 
+/// Whether a check lets nothing but JSON documents and NULL into a column.
+pub fn wants_document(check: &str, column: &str) -> bool {
+    check.to_ascii_lowercase().contains("json_valid")
+        && expression(check, |expr| asks_document(expr, column)).unwrap_or_default()
+}
+
+fn asks_document(expr: &Expr, column: &str) -> bool {
+    let is_column = |expr: &Expr| match expr {
+        Expr::Id(id) => unquoted(id.0).eq_ignore_ascii_case(column),
+        Expr::Name(name) => unquoted(name.0).eq_ignore_ascii_case(column),
+        _ => false,
+    };
+    let is_null = |expr: &Expr| match bare(expr) {
+        Expr::IsNull(inner) | Expr::Binary(inner, Operator::Is, Expr::Literal(Literal::Null)) => {
+            is_column(inner)
+        }
+        _ => false,
+    };
+    match bare(expr) {
+        Expr::FunctionCall { name, args: Some([one]), .. } => {
+            name.0.eq_ignore_ascii_case("json_valid") && is_column(one)
+        }
+        Expr::Binary(left, Operator::And, right) => {
+            asks_document(left, column) || asks_document(right, column)
+        }
+        Expr::Binary(left, Operator::Or, right) => {
+            asks_document(left, column) && is_null(right) || is_null(left) && asks_document(right, column)
+        }
+        _ => false,
+    }
+}
+
+/// Without the parentheses around it.
+pub(super) fn bare<'e, 'b>(expr: &'e Expr<'b>) -> &'e Expr<'b> {
+    match expr {
+        Expr::Parenthesized(inner) if inner.len() == 1 => bare(&inner[0]),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{WrittenPart, index, table};
@@ -319,5 +360,26 @@ mod tests {
         let last = WrittenPart { expression: "c".into(), collation: Some("nocase".into()), descending: true };
         assert_eq!(written.parts[2], last);
         assert!(written.only.is_some_and(|only| only.contains('d')));
+    }
+
+    #[test]
+    fn a_check_may_want_documents() {
+        for check in [
+            "json_valid(d)",
+            "(JSON_VALID(\"D\") OR \"d\" IS NULL)",
+            "d is null or json_valid(d)",
+            "json_valid(d) and length(d) > 2",
+        ] {
+            assert!(super::wants_document(check, "d"), "{check}");
+        }
+        for check in [
+            "json_valid(e)",
+            "json_valid(d) or length(d) < 3",
+            "not json_valid(d)",
+            "d = 'json_valid(d)'",
+            "json_valid(d) = 0",
+        ] {
+            assert!(!super::wants_document(check, "d"), "{check}");
+        }
     }
 }

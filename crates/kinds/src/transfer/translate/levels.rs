@@ -6,7 +6,7 @@ use super::queries::{Query, select};
 use super::sides::equal;
 use super::{aggregates, moments};
 use crate::transfer::options::Names;
-use sqlite3_parser::ast::{Expr, QualifiedName, Select};
+use sqlite3_parser::ast::{Expr, Operator, QualifiedName, Select};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,6 +42,8 @@ pub struct Catalogue {
     pub relations: BTreeMap<String, Relation>,
     /// How names are spelled.
     pub names: Names,
+    /// The zone of the application's clock.
+    pub zone: Option<String>,
     /// How many parts may still be translated: what is nested deeply takes twice as many on each level.
     pub left: Arc<AtomicUsize>,
 }
@@ -190,7 +192,8 @@ impl<'a> Level<'a> {
         if let Some(column) = self.column(None, &name) {
             return Some(column);
         }
-        let mut level = Some(self);
+        // nothing is called so
+        let mut level = Some(self).filter(|_| !name.is_empty());
         while let Some(one) = level {
             let hidden = one
                 .tables
@@ -204,12 +207,51 @@ impl<'a> Level<'a> {
         None
     }
 
+    /// The table whose row number is meant, where no column is that number, but its key tells the same rows apart.
+    fn numbered(&self, expr: &Expr) -> Option<&'a Placed> {
+        let (table, name) = match expr {
+            Expr::Id(id) => (None, id.0),
+            Expr::Name(name) => (None, name.0),
+            Expr::Qualified(table, name) => (Some(unquoted(table.0).to_lowercase()), name.0),
+            _ => return None,
+        };
+        let is_meant = |placed: &&Placed| match &table {
+            Some(table) => placed.alias == *table,
+            None => !placed.is_aside,
+        };
+        let mut meant = self.tables.iter().filter(is_meant);
+        match (meant.next(), meant.next()) {
+            (Some(placed), None) if is_rowid(&unquoted(name)) && !placed.relation.key.is_empty() => {
+                Some(placed).filter(|placed| placed.known(&unquoted(name)).is_none())
+            }
+            (None, _) => self.outer.and_then(|outer| outer.numbered(expr)),
+            _ => None,
+        }
+    }
+
+    /// `rowid = new.rowid`: a row has the number of another one of its table just where it has its key.
+    fn same_row(&self, left: &Expr, right: &Expr) -> Option<Outcome> {
+        let (left, right) = (self.numbered(left)?, self.numbered(right)?);
+        if left.relation.sql != right.relation.sql {
+            return None;
+        }
+        let each = left.relation.key.iter().map(|name| {
+            let name = quote(name);
+            format!("{}.{name} = {}.{name}", left.spoken, right.spoken)
+        });
+        Some(Ok(Said::new(format!("({})", each.collect::<Vec<_>>().join(" and ")), Sort::Bool)))
+    }
+
     fn query(&self, inner: &Select) -> Result<Query, String> {
         select(inner, self.catalogue, Some(self))
     }
 }
 
 impl Within for Level<'_> {
+    fn zone(&self) -> Option<&str> {
+        self.catalogue.zone.as_deref()
+    }
+
     fn own(&self, expr: &Expr) -> Option<Outcome> {
         let spent = self
             .catalogue
@@ -233,6 +275,7 @@ impl Within for Level<'_> {
                 let missing = || Err(format!("`{table}.{name}` is not carried"));
                 Some(self.column(Some(&table), &name).unwrap_or_else(missing))
             }
+            Expr::Binary(left, Operator::Equals, right) => self.same_row(left, right),
             Expr::Literal(literal) => moments::current(literal).map(Ok),
             Expr::FunctionCallStar { .. } => {
                 aggregates::call(expr, Scope::within(self), Scope::within(&rows))

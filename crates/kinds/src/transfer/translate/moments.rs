@@ -9,6 +9,24 @@ use sqlite3_parser::ast::{Expr, Literal};
 /// The present moment, as clocks in UTC show it.
 const NOW: &str = "(now() at time zone 'utc')";
 
+/// A time as clocks show it.
+struct At {
+    sql: String,
+    /// Where, as a literal; none in UTC.
+    zone: Option<String>,
+}
+
+impl At {
+    fn now() -> Self {
+        Self { sql: NOW.to_owned(), zone: None }
+    }
+
+    /// The moment at which they show the time that these words tell.
+    fn moment(&self, sql: &str) -> String {
+        format!("({sql} at time zone {})", self.zone.as_deref().unwrap_or("'utc'"))
+    }
+}
+
 /// A call; none where it is no such function.
 pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Option<Outcome> {
     let at = |args: &[Expr]| at(expr, args, scope);
@@ -16,9 +34,9 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Opti
         ("date", args) => at(args).map(|at| day(&at)),
         ("time", args) => at(args).map(|at| clock(&at)),
         ("datetime", args) => at(args).map(|at| full(&at)),
-        ("unixepoch", args) => at(args).map(|at| Said::new(seconds(&at), Sort::Whole)),
+        ("unixepoch", args) => at(args).map(|at| Said::new(seconds(&at.sql), Sort::Whole)),
         ("julianday", args) => at(args).map(|at| {
-            let sql = format!("(extract(epoch from {at}) / 86400.0 + 2440587.5)::double precision");
+            let sql = format!("(extract(epoch from {}) / 86400.0 + 2440587.5)::double precision", at.sql);
             Said { real: true, ..Said::new(sql, Sort::Number) }
         }),
         ("strftime", [format, args @ ..]) => match written(format) {
@@ -32,28 +50,29 @@ pub(super) fn call(expr: &Expr, name: &str, args: &[Expr], scope: Scope) -> Opti
 /// `current_timestamp` and its like.
 pub(super) fn current(literal: &Literal) -> Option<Said> {
     match literal {
-        Literal::CurrentTimestamp => Some(full(NOW)),
-        Literal::CurrentDate => Some(day(NOW)),
-        Literal::CurrentTime => Some(clock(NOW)),
+        Literal::CurrentTimestamp => Some(full(&At::now())),
+        Literal::CurrentDate => Some(day(&At::now())),
+        Literal::CurrentTime => Some(clock(&At::now())),
         _ => None,
     }
 }
 
-fn text(at: &str, format: &str, also: Vec<(Sort, String)>) -> Said {
-    Said { also, ..Said::new(format!("to_char({at}, {})", string(format)), Sort::Text) }
+fn text(at: &At, format: &str, also: Vec<(Sort, String)>) -> Said {
+    let sql = format!("to_char({}, {})", at.sql, string(format));
+    Said { also, local: at.zone.is_some(), ..Said::new(sql, Sort::Text) }
 }
 
-fn day(at: &str) -> Said {
-    let begin = format!("(date_trunc('day', {at}) at time zone 'utc')");
-    text(at, "YYYY-MM-DD", vec![(Sort::Day, format!("({at})::date")), (Sort::Moment, begin)])
+fn day(at: &At) -> Said {
+    let begin = at.moment(&format!("date_trunc('day', {})", at.sql));
+    text(at, "YYYY-MM-DD", vec![(Sort::Day, format!("({})::date", at.sql)), (Sort::Moment, begin)])
 }
 
-fn clock(at: &str) -> Said {
-    text(at, "HH24:MI:SS", vec![(Sort::Clock, format!("date_trunc('second', {at})::time"))])
+fn clock(at: &At) -> Said {
+    text(at, "HH24:MI:SS", vec![(Sort::Clock, format!("date_trunc('second', {})::time", at.sql))])
 }
 
-fn full(at: &str) -> Said {
-    let moment = format!("(date_trunc('second', {at}) at time zone 'utc')");
+fn full(at: &At) -> Said {
+    let moment = at.moment(&format!("date_trunc('second', {})", at.sql));
     text(at, "YYYY-MM-DD HH24:MI:SS", vec![(Sort::Moment, moment)])
 }
 
@@ -61,12 +80,12 @@ fn seconds(at: &str) -> String {
     format!("floor(extract(epoch from {at}))::bigint")
 }
 
-fn formatted(format: &str, at: &str) -> Option<Said> {
+fn formatted(format: &str, at: &At) -> Option<Said> {
     // milliseconds are rounded there, and cut here
-    let rounded = format!("({at} + interval '0.0005 seconds')");
+    let rounded = At { sql: format!("({} + interval '0.0005 seconds')", at.sql), zone: at.zone.clone() };
     let at = if format.contains("%f") { &rounded } else { at };
     if format == "%s" {
-        let whole = seconds(at);
+        let whole = seconds(&at.sql);
         return Some(Said {
             also: vec![(Sort::Whole, whole.clone())],
             ..Said::new(format!("({whole})::text"), Sort::Text)
@@ -82,7 +101,7 @@ fn formatted(format: &str, at: &str) -> Option<Said> {
         "%w" => Some("dow"),
         _ => None,
     };
-    let whole = field.map(|field| format!("extract({field} from {at})::bigint"));
+    let whole = field.map(|field| format!("extract({field} from {})::bigint", at.sql));
     if let (Some(whole), "%w") = (&whole, format) {
         let sql = format!("({whole})::text");
         return Some(Said { also: vec![(Sort::Whole, whole.clone())], ..Said::new(sql, Sort::Text) });
@@ -96,9 +115,7 @@ fn formatted(format: &str, at: &str) -> Option<Said> {
         "%Y-%m-%d" | "%F" => return Some(day(at)),
         _ => None,
     };
-    also.extend(
-        least.map(|least| (Sort::Moment, format!("(date_trunc('{least}', {at}) at time zone 'utc')"))),
-    );
+    also.extend(least.map(|least| (Sort::Moment, at.moment(&format!("date_trunc('{least}', {})", at.sql)))));
     Some(text(at, &formed(format)?, also))
 }
 
@@ -154,8 +171,8 @@ fn written(expr: &Expr) -> Option<String> {
 }
 
 /// The time that the arguments mean, as clocks in UTC show it.
-fn at(expr: &Expr, args: &[Expr], scope: Scope) -> Result<String, String> {
-    let Some((first, mut modifiers)) = args.split_first() else { return Ok(NOW.to_owned()) };
+fn at(expr: &Expr, args: &[Expr], scope: Scope) -> Result<At, String> {
+    let Some((first, mut modifiers)) = args.split_first() else { return Ok(At::now()) };
     let is_now = written(first).is_some_and(|text| text.eq_ignore_ascii_case("now"));
     let counted =
         modifiers.first().and_then(written).is_some_and(|word| word.eq_ignore_ascii_case("unixepoch"));
@@ -175,6 +192,8 @@ fn at(expr: &Expr, args: &[Expr], scope: Scope) -> Result<String, String> {
         match part.sort {
             Sort::Moment if !is_counted && !part.local => format!("({} at time zone 'utc')", part.sql),
             Sort::Day => format!("({})::timestamp", part.sql),
+            // what a clock elsewhere showed is read as one of UTC
+            Sort::Text if part.local => return Err(no(expr)),
             Sort::Text => match read_as(&part, Sort::Moment) {
                 Some(moment) => format!("({} at time zone 'utc')", moment.sql),
                 None => return Err(no(expr)),
@@ -182,11 +201,24 @@ fn at(expr: &Expr, args: &[Expr], scope: Scope) -> Result<String, String> {
             _ => return Err(no(expr)),
         }
     };
+    let mut zone = None;
     for modifier in modifiers {
-        let word = written(modifier).ok_or_else(|| no(expr))?;
-        at = modified(&word.trim().to_ascii_lowercase(), &at).ok_or_else(|| no(expr))?;
+        let word = written(modifier).ok_or_else(|| no(expr))?.trim().to_ascii_lowercase();
+        if word == "localtime" && zone.is_none() {
+            let known = scope
+                .within
+                .and_then(|query| query.zone())
+                .ok_or("`localtime` is the clock of the application's machine: say its zone with `zone`")?;
+            if !known.eq_ignore_ascii_case("utc") {
+                let known = string(known);
+                at = format!("({at} at time zone 'utc' at time zone {known})");
+                zone = Some(known);
+            }
+            continue;
+        }
+        at = modified(&word, &at).ok_or_else(|| no(expr))?;
     }
-    Ok(at)
+    Ok(At { sql: at, zone })
 }
 
 /// `start of day`, `-7 days` and their like; none where the server has no counterpart.

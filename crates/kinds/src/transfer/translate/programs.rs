@@ -1,7 +1,7 @@
 //! What triggers do: their commands as lines of a function, and as statements that can be planned.
 
 use super::expression::{Known, Said, Scope, Sort, judged, no, said, string};
-use super::grammar::unquoted;
+use super::grammar::{bare, unquoted};
 use super::levels::{Catalogue, Level, Placed, Relation};
 use super::queries::{null_of, select};
 use super::sides::read_as;
@@ -16,7 +16,11 @@ use targets::db::quote;
 pub(super) fn column<'r>(relation: &'r Relation, name: &str) -> Result<&'r Known, String> {
     let name = unquoted(name);
     let known = relation.columns.iter().find(|known| known.name.eq_ignore_ascii_case(&name));
-    known.filter(|known| !known.gone).ok_or_else(|| format!("the column `{name}` is not carried"))
+    match known {
+        None => Err(format!("`{}` has no column `{name}`", relation.short)),
+        Some(known) if known.gone => Err(format!("the column `{name}` is not carried")),
+        Some(known) => Ok(known),
+    }
 }
 
 /// The commands of a trigger, with the rows that fire it.
@@ -329,13 +333,6 @@ fn idle(expr: &Expr) -> Result<(), String> {
     if aggregates::acts(expr) { Err(no(expr)) } else { Ok(()) }
 }
 
-fn bare<'e, 'b>(expr: &'e Expr<'b>) -> &'e Expr<'b> {
-    match expr {
-        Expr::Parenthesized(inner) if inner.len() == 1 => bare(&inner[0]),
-        other => other,
-    }
-}
-
 enum Raise {
     /// With this message, as a literal.
     Error(String),
@@ -390,7 +387,11 @@ fn fits(expr: &dyn std::fmt::Display, part: Said, known: &Known) -> Result<Strin
             Some(unit) => Ok(format!("to_timestamp({}::double precision * {unit} / 1000000)", part.sql)),
             None => Err(no(expr)),
         },
-        (Text | Moment, Moment) if known.local => Err(no(expr)),
+        // the clock of the application, in a column of its times
+        (Text, Moment) if known.local && part.local => {
+            part.meaning(Moment).map(|read| read.sql).ok_or_else(|| no(expr))
+        }
+        (Text | Moment, Moment) if known.local || part.local => Err(no(expr)),
         (Moment, Moment) if known.epoch.is_some() != part.meaning(Whole).is_some() => Err(no(expr)),
         (a, b) if a == b || a == Null => Ok(part.sql),
         (Whole, Number) => Ok(part.sql),

@@ -312,7 +312,7 @@ fn given(part: Said, name: String, target: String) -> Given {
         nocase: part.nocase,
         real: part.real,
         local: part.local,
-        times: part.sort == Sort::Text && part.meaning(Sort::Moment).is_some(),
+        times: part.sort == Sort::Text && !part.local && part.meaning(Sort::Moment).is_some(),
         affine: part.affine,
         narrow: part.narrow,
         days: part.day,

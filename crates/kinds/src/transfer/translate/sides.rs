@@ -1,6 +1,7 @@
 //! Parts beside one another: compared, standing for one another, or turned into another sort, as SQLite would.
 
 use super::super::profile::{is_decimal, truth, uuid};
+use super::super::types::dated;
 use super::expression::{Outcome, Said, Sort, no, string};
 use sqlite3_parser::ast::{Expr, Type as Named};
 use targets::db::civil;
@@ -55,7 +56,11 @@ pub(super) fn compared(
     let decides = if right.collated > left.collated { &right } else { &left };
     let folded = decides.nocase;
     // what a clock of another zone showed is another moment than the same text in UTC
-    let is_elsewhere = left.local && right.sort == Text || right.local && left.sort == Text;
+    let is_elsewhere = |one: &Said, other: &Said| {
+        one.sort == Text && one.local != other.local && matches!(other.sort, Moment | Day)
+            || one.local && one.sort == Moment && other.sort == Text && other.meaning(Moment).is_none()
+    };
+    let is_elsewhere = is_elsewhere(&left, &right) || is_elsewhere(&right, &left);
     if is_elsewhere || [left.sort, right.sort].contains(&Mixed) && left.sort != Null && right.sort != Null {
         return Err(no(expr));
     }
@@ -86,7 +91,15 @@ pub(super) fn compared(
         }
         // a text is read as a number only where a column or a cast says so
         (Whole | Number, Text) if !left.affine => return Err(no(expr)),
+        (Text, Whole | Number) if right.affine && left.literal.is_none() && left.meaning(Whole).is_none() => {
+            let left = numeral(&left).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
         (Text, Whole | Number) if !left.affine => return Err(no(expr)),
+        (Whole | Number, Text) if right.literal.is_none() && right.meaning(Whole).is_none() => {
+            let right = numeral(&right).ok_or_else(|| no(expr))?;
+            (left, right)
+        }
         (typed @ (Whole | Number | Moment | Day | Clock | Uuid), Text) => {
             let right = read_as(&right, typed).ok_or_else(|| no(expr))?;
             (left, right)
@@ -109,6 +122,21 @@ pub(super) fn compared(
         return Ok((lowered(left), lowered(right)));
     }
     Ok((left, right))
+}
+
+/// A text beside a number that its column says: as the number that it is, or as what is more than every number, where it is none.
+fn numeral(part: &Said) -> Option<Said> {
+    // written three times
+    if part.sql.len() > 3_000 {
+        return None;
+    }
+    let sql = &part.sql;
+    let blank = r"[ \t\n\v\f\r]*";
+    let form = format!(r"^{blank}[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{{1,3}})?{blank}$");
+    let sql = format!(
+        "(case when {sql} ~ '{form}' then ({sql})::numeric when {sql} is not null then 'NaN'::numeric end)"
+    );
+    Some(Said::new(sql, Sort::Number))
 }
 
 /// What is less than the other side of a comparison or greater: texts go by their bytes, whatever the language of the database.
@@ -147,7 +175,7 @@ pub(super) fn read_as(part: &Said, sort: Sort) -> Option<Said> {
             .map(|_| Said::new(format!("time {}", string(written)), Sort::Clock)),
         Sort::Moment => civil::read(written.as_bytes()).filter(|told| !told.cut).map(|told| Said {
             day: told.day,
-            ..Said::new(format!("timestamptz '{}'", civil::moment(told.micros)), Sort::Moment)
+            ..Said::new(format!("timestamptz '{}'", dated(civil::moment(told.micros))), Sort::Moment)
         }),
         Sort::Bool => truth(written).map(|flag| Said::new(flag.to_string(), Sort::Bool)),
         _ => None,

@@ -23,10 +23,24 @@ pub fn translate(source: &Source, design: &mut Design, catalogue: &Catalogue, op
     for trigger in triggers.filter(|trigger| !options.leaves(&trigger.name)) {
         catalogue.renew();
         let read = grammar::statement(&trigger.sql, |statement| Some(read(statement, catalogue)));
-        match read.unwrap_or_else(|| Err("its statement cannot be read".to_owned())) {
-            Ok(read) => made.push((trigger, read)),
-            Err(why) => design.left.push(Left::new("trigger", &trigger.name, why, &trigger.sql)),
-        }
+        let why = match read.unwrap_or_else(|| Err("its statement cannot be read".to_owned())) {
+            Ok(read) => {
+                made.push((trigger, read));
+                continue;
+            }
+            Err(why) => why,
+        };
+        let why = match kept(trigger, source) {
+            // who leaves that leaves what fills it
+            Some(name) if options.leaves(&name) => continue,
+            Some(name) => {
+                format!(
+                    "it only keeps `{name}` filled, which is not carried: `leave = [\"{name}\"]` says it of both"
+                )
+            }
+            None => why,
+        };
+        design.left.push(Left::new("trigger", &trigger.name, why, &trigger.sql));
     }
     // what is written in consequence of what: by triggers, and by references that change children
     let mut leads: Vec<(String, String)> = made
@@ -54,6 +68,18 @@ pub fn translate(source: &Source, design: &mut Design, catalogue: &Catalogue, op
         }
         design.triggers.push(built(trigger, &read, again, options, &mut taken));
     }
+}
+
+/// The virtual table that a trigger writes, where it does nothing else.
+fn kept(trigger: &Other, source: &Source) -> Option<String> {
+    let writes = grammar::statement(&trigger.sql, |statement| match statement {
+        Stmt::CreateTrigger { commands, .. } => commands.iter().map(written).collect::<Option<Vec<String>>>(),
+        _ => None,
+    })?;
+    let first = writes.first()?;
+    let is_virtual = |other: &&Other| other.what == "virtual table" && other.name.to_lowercase() == *first;
+    let other = source.others.iter().find(is_virtual)?;
+    writes.iter().all(|name| name == first).then(|| other.name.clone())
 }
 
 /// The server does not write a row that was written while its trigger was at work.
@@ -203,8 +229,15 @@ fn read(statement: &Stmt, catalogue: &Catalogue) -> Result<Read, String> {
             // the server computes them afterwards
             given.columns.iter_mut().filter(|known| known.computed).for_each(|known| known.gone = true);
         }
+        let mut kept = relation.clone();
+        // by which key the row is found just then, where it is changed
+        match time {
+            "before" => given.key.clear(),
+            _ if has_new => kept.key.clear(),
+            _ => {}
+        }
         let new = has_new.then(|| Placed::aside("new", new.to_owned(), given));
-        let old = has_old.then(|| Placed::aside("old", old.to_owned(), relation.clone()));
+        let old = has_old.then(|| Placed::aside("old", old.to_owned(), kept));
         new.into_iter().chain(old).collect()
     };
     let (real, none) = (rows("new", "old"), format!("(null::{})", relation.sql));

@@ -15,7 +15,7 @@ use targets::db::{TableName, quote};
 
 /// What can be read of the tables that arrive.
 pub fn catalogue(source: &Source, design: &Design, profiles: &Profiles, options: &Options) -> Catalogue {
-    let mut all = Catalogue { names: options.names, ..Catalogue::default() };
+    let mut all = Catalogue { names: options.names, zone: options.zone.clone(), ..Catalogue::default() };
     for table in &design.tables {
         let Some(from) = source.tables.iter().find(|one| one.name() == table.source) else { continue };
         let mut columns = known(from, &table.columns);
@@ -117,7 +117,10 @@ pub fn translate(
 fn one(view: &Other, catalogue: &Catalogue) -> Result<super::queries::Query, String> {
     catalogue.renew();
     if view.columns.is_empty() {
-        return Err("it is broken in the source: SQLite cannot read it either".to_owned());
+        let why = view.broken.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        return Err(format!(
+            "it is broken in the source, or needs its application: SQLite cannot read it{why}"
+        ));
     }
     let read = grammar::statement(&view.sql, |statement| match statement {
         Stmt::CreateView { select: query, .. } => Some(select(query, catalogue, None)),
