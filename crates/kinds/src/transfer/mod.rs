@@ -20,6 +20,7 @@ mod existing;
 mod expressed;
 mod extensions;
 mod finish;
+mod forms;
 mod ids;
 mod keys;
 mod ledgers;

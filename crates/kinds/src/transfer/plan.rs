@@ -17,7 +17,7 @@ use super::source::{self, Source, SourceTable};
 use super::sum::{self, Sum};
 use super::task::{Carried, Carry};
 use super::{
-    ask, compare, demands, extensions, members, refusals, schema_file, seeded, stamps, steps, types,
+    ask, compare, demands, extensions, forms, members, refusals, schema_file, seeded, stamps, steps, types,
 };
 use engine::{Error, Finding, Planned, Planning, Result, Undo};
 use serde_json::json;
@@ -121,6 +121,7 @@ pub fn plan(options: &Options, target: &mut dyn Facts, planning: &Planning) -> R
     let reader = first(&mut sessions)?;
     findings.extend(design.left.iter().map(refusals::of_left));
     findings.extend(refusals::of_own(&source, options));
+    findings.extend(forms::findings(&source, &design, &looked.profiles));
     findings.extend(stamps::statements(options, &design).1);
     let used = refusals::use_of(reader);
     let online = match options.runs_online() {

@@ -9,6 +9,7 @@ use super::documents::{is_json, odd};
 use super::times;
 use super::translate::members::Members;
 use targets::db::Seen;
+use targets::db::civil::Told;
 
 /// So many texts are looked at where only a hint may come of it.
 const GUESSED: u64 = 10_000;
@@ -85,6 +86,8 @@ pub struct Profile {
     pub zoned: u64,
     /// Times without a zone, days among them.
     pub naive: u64,
+    /// In which forms there are times, one bit for each: days alone, with `T` or a blank, with and without a zone.
+    pub forms: u8,
     /// Times with digits beyond the microsecond.
     pub finer: u64,
     /// A text that might be a time, but does not say what is the day and what the month.
@@ -120,6 +123,7 @@ impl Default for Profile {
             readings: Readings::ALL,
             zoned: 0,
             naive: 0,
+            forms: 0,
             finer: 0,
             ambiguous: false,
             uuids: [false; 3],
@@ -222,6 +226,7 @@ impl Profile {
                     self.zoned += u64::from(told.zoned);
                     self.naive += u64::from(!told.zoned);
                     self.finer += u64::from(told.cut);
+                    self.forms |= form(text, &told);
                     self.readings.drop_unless(Readings::DAY, || told.day);
                 }
                 None => {
@@ -236,6 +241,19 @@ impl Profile {
         }
         self.readings.drop_unless(Readings::CLOCK, || clock(text).is_some_and(|(_, cut)| !cut));
         self.readings.drop_unless(Readings::DOCUMENT, || text.starts_with(['{', '[']) && is_json(text));
+    }
+}
+
+/// The form of a time: texts of several forms are not ordered as the times are.
+fn form(text: &str, told: &Told) -> u8 {
+    let ends_with_z = text.ends_with('Z');
+    match (told.day, text.as_bytes().get(10), told.zoned) {
+        (true, ..) => 1,
+        (_, Some(b'T'), false) => 2,
+        (_, _, false) => 4,
+        (_, Some(b'T'), _) if ends_with_z => 8,
+        (_, _, _) if ends_with_z => 16,
+        _ => 32,
     }
 }
 
