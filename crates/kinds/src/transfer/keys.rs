@@ -4,8 +4,8 @@ use super::design::{Design, Left, NewIndex, NewReference, NewTable, Profiles, pa
 use super::naming::{Taken, spelled};
 use super::options::Options;
 use super::source::{SourceIndex, SourceTable};
-use super::translate::columns::known;
-use super::translate::expression::{self, Known, Scope, Sort};
+use super::translate::columns::{Known, known};
+use super::translate::expression::{self, Scope, Sort};
 use super::translate::grammar::{WrittenIndex, WrittenPart, WrittenReference, unquoted};
 use super::translate::sides::lowered;
 use super::types;

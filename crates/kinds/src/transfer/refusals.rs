@@ -320,7 +320,7 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64) -> Vec<Finding> {
             (true, policy) => format!("{what}; the policy `{}` cannot be followed here", policy.word()),
         };
         found.push(match stops {
-            true => Finding::forbid(&code, place, what, ways(carry, column, *misfit)),
+            true => Finding::forbid(&code, place, what, ways(column, *misfit)),
             false => Finding::warning(
                 &code,
                 place,
@@ -341,7 +341,7 @@ pub fn of_values(carry: &Carry, met: &Met, aside: u64) -> Vec<Finding> {
 }
 
 /// What can be said of values that do not fit: only what can be followed there.
-fn ways(carry: &Carry, column: &Carried, misfit: Misfit) -> String {
+fn ways(column: &Carried, misfit: Misfit) -> String {
     use Misfit::{
         BrokenText, Check, Duplicate, Null, Reference, TooFine, TooLong, Unreadable, ZeroCharacter,
     };
@@ -363,20 +363,9 @@ fn ways(carry: &Carry, column: &Carried, misfit: Misfit) -> String {
         false => "",
     };
     format!(
-        "say what happens to them: `dirty = {{ {} = \"quarantine\" }}`{others}, for this column alone in `map.{}.columns.{}`{bytes}; or clean them first",
-        misfit.name(),
-        key(&carry.table),
-        key(&column.source)
+        "say what happens to them: `dirty = {{ {} = \"quarantine\" }}`{others}, for one column alone in `map.TABLE.columns.COLUMN`{bytes}; or clean them first",
+        misfit.name()
     )
-}
-
-/// A name as a key of the configuration.
-fn key(name: &str) -> String {
-    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-    match !name.is_empty() && name.chars().all(is_bare) {
-        true => name.to_owned(),
-        false => format!("{name:?}"),
-    }
 }
 
 fn said(misfit: Misfit, count: u64) -> String {

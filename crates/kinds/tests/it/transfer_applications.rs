@@ -208,9 +208,8 @@ fn a_refusal_names_only_ways_that_can_be_gone_and_each_of_them_can() {
     let of = |place: &str| told.iter().find(|one| one.starts_with(place)).cloned().unwrap_or_default();
     let members = of("members.person");
     assert!(
-        members.contains(
-            "{ reference = \"quarantine\" }`, for this column alone in `map.members.columns.person`"
-        ),
+        members
+            .contains("{ reference = \"quarantine\" }`, for one column alone in `map.TABLE.columns.COLUMN`"),
         "{members}"
     );
     assert!(

@@ -24,7 +24,7 @@ const QUIRKS: &[Quirk] = &[
     (
         "times",
         "create table t (id integer primary key, a datetime, b timestamp, d date, t time); insert into t (a, b, d, t) values ('2024-01-02 03:04:05', '2024-01-02T03:04:05.123456Z', '2024-02-29', '23:59:59'), ('2024-01-02 03:04:05+02:00', '2024-01-02 03:04:05.123456789', null, '00:00')",
-        &[("a", "timestamp with time zone"), ("b", "text"), ("d", "date"), ("t", "text")],
+        &[("a", "timestamp with time zone"), ("b", "text"), ("d", "date"), ("t", "time without time zone")],
         &[],
     ),
     (

@@ -1,12 +1,107 @@
 //! The columns of a table as expressions and queries may name them, with what SQLite knows of their values.
 
-use super::expression::{Known, Sort};
+use super::expression::{Said, Sort};
 use super::members::Document;
+use super::moments;
 use crate::transfer::convert::{Rule, Zone};
 use crate::transfer::design::NewColumn;
 use crate::transfer::profile::Profile;
 use crate::transfer::source::{Affinity, SourceTable};
 use crate::transfer::types;
+use targets::db::quote;
+
+/// A column that an expression may name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Its name in the source.
+    pub name: String,
+    /// Its name in the target.
+    pub target: String,
+    /// What it is there.
+    pub sort: Sort,
+    /// It has the collation NOCASE.
+    pub nocase: bool,
+    /// A number that SQLite never holds as a whole one.
+    pub real: bool,
+    /// A moment that SQLite holds as a number of so many microseconds.
+    pub epoch: Option<i64>,
+    /// A moment that SQLite holds as a text of another zone.
+    pub local: bool,
+    /// A text of which every value that was seen is a time.
+    pub times: bool,
+    /// SQLite reads what is written beside it as such a value.
+    pub affine: bool,
+    /// A whole number of less than 64 bits.
+    pub narrow: bool,
+    /// A moment of which every value that was seen is a day alone.
+    pub days: bool,
+    /// A uuid that was made of something else.
+    pub made: bool,
+    /// It is computed.
+    pub computed: bool,
+    /// It is not carried.
+    pub gone: bool,
+    /// What it is a document of, where its members can be read.
+    pub document: Option<Document>,
+}
+
+impl Known {
+    /// One of which nothing but this is known.
+    pub(super) fn bare(name: String, target: String, sort: Sort) -> Self {
+        Self {
+            name,
+            target,
+            sort,
+            nocase: false,
+            real: false,
+            epoch: None,
+            local: false,
+            times: false,
+            affine: false,
+            narrow: false,
+            days: false,
+            made: false,
+            computed: false,
+            gone: false,
+            document: None,
+        }
+    }
+
+    /// As a part; `of` is the name of its table, where it must be said.
+    pub(super) fn said(&self, of: Option<&str>) -> Said {
+        // NULL of no type in the source is a text in the target
+        if self.sort == Sort::Null {
+            return Said::new("null", Sort::Null);
+        }
+        let sql = match of {
+            Some(table) => format!("{table}.{}", quote(&self.target)),
+            None => quote(&self.target),
+        };
+        let count = |unit: &i64| match *unit {
+            1_000_000 => format!("floor(extract(epoch from {sql}))::bigint"),
+            unit => format!("floor(extract(epoch from {sql}) * 1000000 / {unit})::bigint"),
+        };
+        let mut also: Vec<(Sort, String)> =
+            self.epoch.iter().map(|unit| (Sort::Whole, count(unit))).collect();
+        if self.times {
+            also.push((Sort::Moment, moments::of_text(&sql)));
+        }
+        let said = Said::new(sql, self.sort);
+        Said {
+            nocase: self.nocase,
+            collated: 1,
+            affine: self.affine,
+            real: self.real,
+            narrow: self.narrow,
+            local: self.local,
+            day: self.days,
+            made: self.made,
+            document: self.document.clone(),
+            also,
+            ..said
+        }
+    }
+}
 
 /// The columns of a table, as expressions may name them.
 pub fn known(table: &SourceTable, made: &[NewColumn]) -> Vec<Known> {

@@ -1,6 +1,7 @@
 //! What a query can name: everything that can be read, the tables in their places, and the queries around it.
 
-use super::expression::{Known, Outcome, Said, Scope, Sort, Within, no, said};
+use super::columns::Known;
+use super::expression::{Outcome, Said, Scope, Sort, Within, no, said};
 use super::grammar::unquoted;
 use super::queries::{Query, select};
 use super::sides::equal;

@@ -1,6 +1,7 @@
 //! What triggers do: their commands as lines of a function, and as statements that can be planned.
 
-use super::expression::{Known, Said, Scope, Sort, judged, no, said, string};
+use super::columns::Known;
+use super::expression::{Said, Scope, Sort, judged, no, said, string};
 use super::grammar::{bare, unquoted};
 use super::levels::{Catalogue, Level, Placed, Relation};
 use super::queries::{null_of, select};

@@ -1,6 +1,7 @@
 //! Queries of the source in the words of the target, with the columns that they give.
 
-use super::expression::{Known, Said, Scope, Sort, judged, no, said};
+use super::columns::Known;
+use super::expression::{Said, Scope, Sort, judged, no, said};
 use super::grammar::unquoted;
 use super::levels::{Catalogue, Level, Placed, Relation};
 use super::sides::{alike, lowered};
