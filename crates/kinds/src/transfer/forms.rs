@@ -1,7 +1,9 @@
-//! Times that the source holds as texts of several forms: it orders them as texts, the target as what they are.
+//! Times that the source holds as texts of several forms, or of another one than it makes itself: it orders them as texts, the target as
+//! what they are.
 
 use super::convert::Rule;
 use super::design::{Design, Profiles};
+use super::profile::{AS_DATETIME, DAY_ALONE};
 use super::source::Source;
 use engine::Finding;
 
@@ -22,13 +24,21 @@ pub fn findings(source: &Source, design: &Design, profiles: &Profiles) -> Vec<Fi
         let Some(from) = source.tables.iter().find(|from| from.name() == table.source) else { continue };
         let seen = profiles.get(from.name()).into_iter().flatten();
         let columns = from.table.columns.iter().zip(seen);
-        for (column, _) in columns.filter(|(_, seen)| seen.forms.count_ones() > 1) {
+        for (column, seen) in columns {
+            let are_several = seen.forms.count_ones() > 1;
+            if !are_several && [0, DAY_ALONE, AS_DATETIME].contains(&seen.forms) {
+                continue;
+            }
             let is_moment = |rule: &Rule| matches!(rule, Rule::Moment(..));
             if !table.columns.iter().any(|made| made.source == column.name && is_moment(&made.rule)) {
                 continue;
             }
             let name = column.name.to_lowercase();
-            let reads = |sql: &str| sql.match_indices(&name).any(|(at, _)| is_word(sql, at, name.len()));
+            let names_it = |sql: &str| sql.match_indices(&name).any(|(at, _)| is_word(sql, at, name.len()));
+            let makes_times =
+                |sql: &str| ["datetime(", "current_timestamp"].iter().any(|word| sql.contains(word));
+            let reads = |sql: &str| names_it(sql) && (are_several || makes_times(sql));
+            let form = if are_several { "several forms" } else { "another form than that of `datetime()`" };
             let names: Vec<String> = readers
                 .iter()
                 .filter(|(_, sql)| reads(sql))
@@ -39,7 +49,7 @@ pub fn findings(source: &Source, design: &Design, profiles: &Profiles) -> Vec<Fi
                     "forms_of_times",
                     format!("{}.{}", table.source, column.name),
                     format!(
-                        "its times are written in several forms, which SQLite compares as texts and PostgreSQL as times; {} may answer otherwise",
+                        "its times are written in {form}, which SQLite compares as texts and PostgreSQL as times; {} may answer otherwise",
                         names.join(", ")
                     ),
                     "ask both sides what matters to you: `queries`",

@@ -86,8 +86,8 @@ pub struct Profile {
     pub zoned: u64,
     /// Times without a zone, days among them.
     pub naive: u64,
-    /// In which forms there are times, one bit for each: days alone, with `T` or a blank, with and without a zone.
-    pub forms: u8,
+    /// In which forms there are times, one bit for each: days alone, with `T` or a blank, with and without a zone and a fraction.
+    pub forms: u16,
     /// Times with digits beyond the microsecond.
     pub finer: u64,
     /// A text that might be a time, but does not say what is the day and what the month.
@@ -244,17 +244,20 @@ impl Profile {
     }
 }
 
-/// The form of a time: texts of several forms are not ordered as the times are.
-fn form(text: &str, told: &Told) -> u8 {
-    let ends_with_z = text.ends_with('Z');
-    match (told.day, text.as_bytes().get(10), told.zoned) {
-        (true, ..) => 1,
-        (_, Some(b'T'), false) => 2,
-        (_, _, false) => 4,
-        (_, Some(b'T'), _) if ends_with_z => 8,
-        (_, _, _) if ends_with_z => 16,
-        _ => 32,
+/// A day alone.
+pub const DAY_ALONE: u16 = 1;
+/// What SQLite's `datetime` makes.
+pub const AS_DATETIME: u16 = 2;
+
+/// The form of a time, as one bit: texts of several forms are not ordered as the times are.
+fn form(text: &str, told: &Told) -> u16 {
+    if told.day {
+        return DAY_ALONE;
     }
+    let by_letter = u16::from(text.as_bytes().get(10) == Some(&b'T'));
+    let zone = if told.zoned { if text.ends_with('Z') { 1 } else { 2 } } else { 0 };
+    let fraction = u16::from(text.contains('.'));
+    AS_DATETIME << (by_letter + 2 * zone + 6 * fraction)
 }
 
 /// A truth value as people write it.

@@ -392,12 +392,20 @@ fn times_of_several_forms_are_told_where_something_reads_them() {
     let it = Move::of(
         "create table t (id integer primary key, at datetime, made datetime, due datetime);
          insert into t values (1, '2024-01-02', '2024-01-02T00:00:00', '2024-01-02'), (2, '2024-01-02 10:00', '2024-01-02T10:00:00', '2024-02-03');
-         create view early as select id from t where at <= '2024-01-02'; create view late as select id from t where made > '2024'; ",
+         create view early as select id from t where at <= '2024-01-02'; create view late as select id from t where made > '2024';
+         create view soon as select id from t where made < datetime('now', '+1 day') and due < datetime('now')",
     );
     let report = it.run(json!({"leave": ["late"]}));
-    assert_eq!((report.status, found(&report)), (Status::Completed, vec!["forms_of_times t.at".to_owned()]));
+    let told = ["forms_of_times t.at", "forms_of_times t.made"].map(str::to_owned).to_vec();
+    assert_eq!((report.status, found(&report)), (Status::Completed, told));
     let told = report.operations[0].findings.iter().find(|told| told.code == "forms_of_times").unwrap();
-    assert!(told.what.ends_with("`early` may answer otherwise"), "{}", told.what);
+    assert!(
+        told.what.contains("several forms") && told.what.ends_with("`early` may answer otherwise"),
+        "{}",
+        told.what
+    );
+    let told = report.operations[0].findings.iter().find(|told| told.object == "t.made").unwrap();
+    assert!(told.what.contains("`datetime()`") && told.what.contains("; `soon` may"), "{}", told.what);
 }
 
 #[test]
