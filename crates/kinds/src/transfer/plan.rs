@@ -338,7 +338,7 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
             None => from.primary.clone(),
         },
         by_bytes: from.by_rowid().is_none()
-            && from.primary.iter().filter_map(|name| from.collation(name)).any(|name| !KNOWN.contains(&name)),
+            && from.primary.iter().any(|name| from.own_collation(name).is_some()),
         key,
         columns,
         broken: Vec::new(),
@@ -346,9 +346,6 @@ pub fn carry(options: &Options, from: &SourceTable, table: &NewTable) -> Carry {
         twice: Vec::new(),
     }
 }
-
-/// The collations that SQLite itself has.
-const KNOWN: [&str; 3] = ["binary", "nocase", "rtrim"];
 
 /// What a column holds of its default.
 fn held(rule: &Rule, text: String) -> String {

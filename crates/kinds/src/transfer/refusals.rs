@@ -205,10 +205,7 @@ pub fn of_keys(source: &Source, options: &Options, reader: &mut dyn Facts) -> Re
 pub fn of_collations(source: &Source, options: &Options) -> Vec<Finding> {
     let tables = source.tables.iter().filter(|table| options.table(table.name()).is_none_or(|own| !own.drop));
     let found = tables.filter_map(|table| {
-        let own = |column: &targets::db::Column| {
-            table.collation(&column.name).filter(|name| !matches!(*name, "nocase" | "rtrim"))
-        };
-        let name = table.table.columns.iter().find_map(own)?;
+        let name = table.table.columns.iter().find_map(|column| table.own_collation(&column.name))?;
         Some(Finding::forbid(
             "collation",
             table.name(),

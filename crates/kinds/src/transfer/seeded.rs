@@ -1,10 +1,12 @@
 //! Rows that the tables of the application had before the transfer, such as those that its migrations put there: they make way for
-//! those of the source where that is wanted, are kept in the target until the transfer is over, and come back when it is taken back.
+//! those of the source where that is wanted, are kept in the target until the transfer is over, and come back when it is taken back. They
+//! are kept as the server writes whole rows: through JSON not every document would come back as it was, or at all.
 
 use super::carried;
 use super::design::Design;
 use super::options::Options;
 use super::refusals;
+use super::translate::expression::string;
 use engine::words::count;
 use engine::{Finding, Result, Work};
 use targets::db::{Facts, Row, Schema, Sql, Table, TableName, Value};
@@ -94,7 +96,7 @@ fn outside<'s>(
 pub fn keep(tables: &[&TableName], work: &mut Work) -> Result<()> {
     let own = work.dialect().own(REPLACED);
     let create = Sql::new("create table if not exists ").table(&own).text(
-        " (run text not null, place integer not null, target text not null, columns text not null, was jsonb not null)",
+        " (run text not null, place integer not null, target text not null, columns text not null, was text[] not null)",
     );
     work.record(&create)?;
     for (place, table) in tables.iter().enumerate() {
@@ -106,9 +108,9 @@ pub fn keep(tables: &[&TableName], work: &mut Work) -> Result<()> {
             .bind(table.quoted())
             .text(", (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a where a.attrelid = ")
             .bind(table.quoted())
-            .text("::text::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''), jsonb_agg(to_jsonb(t)) from ")
+            .text("::text::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''), array_agg((kept.*)::text) from ")
             .table(table)
-            .text(" as t");
+            .text(" as kept");
         work.record(&all)?;
     }
     carried::empty(tables, work)
@@ -145,12 +147,11 @@ fn kept(own: &TableName, run: &str) -> Sql {
 fn back(own: &TableName, run: &str, row: &Row) -> String {
     let text = |n: usize| row.get(n).and_then(Value::as_text).unwrap_or_default();
     let (table, columns) = (text(0), text(1));
-    let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
     format!(
-        "insert into {table} ({columns}) overriding system value select {columns} from jsonb_populate_recordset(null::{table}, \
-         (select was from {own} where run = {run} and target = {target})) as t",
+        "insert into {table} ({columns}) overriding system value select {columns} from (select (r.was::{table}).* from \
+         (select unnest(was) as was from {own} where run = {run} and target = {target}) as r) as t",
         own = own.quoted(),
-        run = literal(run),
-        target = literal(table),
+        run = string(run),
+        target = string(table),
     )
 }

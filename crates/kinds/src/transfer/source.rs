@@ -111,6 +111,11 @@ impl SourceTable {
         }
     }
 
+    /// The collation of a column, where only the application has it.
+    pub fn own_collation(&self, column: &str) -> Option<&str> {
+        self.collation(column).filter(|collation| !matches!(*collation, "nocase" | "rtrim"))
+    }
+
     /// What SQLite makes of the values of a column.
     pub fn affinity(&self, column: &str) -> Affinity {
         let declared = self.table.column(column).map(|column| column.declared.to_ascii_lowercase());

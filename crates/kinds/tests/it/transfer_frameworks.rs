@@ -154,13 +154,13 @@ const SEEDED: &str = "
     insert into people values (4, 'Ann'), (5, 'Bob')";
 
 const SEEDED_THERE: &str = "
-    create table kinds (id int generated always as identity primary key, name text not null unique);
+    create table kinds (id int generated always as identity primary key, name text not null unique, more json, kept int);
     create table rights (id serial primary key, kind_id int not null references kinds, name text, photo bytea, price numeric(6,2), twice numeric generated always as (price * 2) stored);
     create table people (id serial primary key, name text);
-    insert into kinds (name) values ('order'), ('user');
+    insert into kinds (name, more, kept) values ('order', '{\"b\":1,  \"a\" : 1.50, \"b\": \"\\u0000\"}', 3), ('user', null, null);
     insert into rights (kind_id, name, photo, price) values (1, 'it''s', '\\x01', 2.25), (2, null, null, null)";
 
-const WHAT_IS_THERE: &str = "select 'kinds', id, name, null, null, null from kinds union all \
+const WHAT_IS_THERE: &str = "select 'kinds', id, name, more::text, kept::text, null from kinds union all \
     select 'rights', id, name, kind_id::text, photo::text, twice::text from rights union all select 'people', id, name, null, null, null from people order by 1, 2";
 
 #[test]

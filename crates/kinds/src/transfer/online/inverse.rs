@@ -60,7 +60,9 @@ pub fn of(column: &Carried, value: &Value, text: Option<&str>, like: &Value) -> 
             let days = i64::from(i32::from_be_bytes(bytes.as_slice().try_into().ok()?));
             Value::Text(times::day_like(civil::date(days + EPOCH_DAYS), like.as_text().unwrap_or_default()))
         }
-        (Rule::Clock(_), Value::Raw { bytes, .. }) => Value::Text(clock(number(bytes)?, like)),
+        (Rule::Clock(_), Value::Raw { bytes, .. }) => {
+            Value::Text(clock(number(bytes)?, like.as_text().unwrap_or_default()))
+        }
         (Rule::Span(unit, _), Value::Raw { bytes, .. }) => span(Span::of_bytes(bytes)?, *unit, text?, like)?,
         (Rule::Json(false), Value::Raw { bytes, .. }) => {
             Value::Text(String::from_utf8(bytes.get(1..)?.to_vec()).ok()?)
@@ -134,9 +136,8 @@ fn span(span: Span, unit: Option<i64>, text: &str, like: &Value) -> Option<Value
     }
 }
 
-fn clock(micros: i64, like: &Value) -> String {
+fn clock(micros: i64, like: &str) -> String {
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    let like = like.as_text().unwrap_or_default();
     if like.len() <= "hh:mm".len() && !like.is_empty() && micros % 60_000_000 == 0 {
         return format!("{:02}:{:02}", seconds / 3_600, seconds / 60 % 60);
     }
@@ -185,11 +186,7 @@ fn moment(micros: i64, unit: Option<i64>, zone: &Zone, like: &Value) -> Option<V
         (true, true) => "Z",
         (true, false) => "+00:00",
     };
-    Some(Value::Text(format!(
-        "{}{separator}{}{end}",
-        times::day_like(date, like),
-        clock(rest, &Value::from(like))
-    )))
+    Some(Value::Text(format!("{}{separator}{}{end}", times::day_like(date, like), clock(rest, like))))
 }
 
 /// What clocks of the zone showed at this moment, as microseconds.

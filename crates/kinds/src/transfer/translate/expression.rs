@@ -155,14 +155,14 @@ pub struct Scope<'a> {
     pub within: Option<&'a dyn Within>,
     /// It decides which rows there may be.
     rule: bool,
-    /// A NULL that stands here may break the rule.
-    pub(super) rules: bool,
+    /// A NULL that stands here may break that rule.
+    pub(super) null_breaks: bool,
 }
 
 impl<'a> Scope<'a> {
     /// In what belongs to a table.
     pub fn of(columns: &'a [Known], exact: bool) -> Self {
-        Self { columns, exact, within: None, rule: false, rules: false }
+        Self { columns, exact, within: None, rule: false, null_breaks: false }
     }
 
     /// In what decides which rows a table may have.
@@ -172,7 +172,7 @@ impl<'a> Scope<'a> {
 
     /// Where NULL is not passed on, as it is by operators: NULL breaks no rule.
     pub(super) fn inside(self) -> Self {
-        Self { rules: self.rule, ..self }
+        Self { null_breaks: self.rule, ..self }
     }
 
     /// In a query.

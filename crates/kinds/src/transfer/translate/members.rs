@@ -289,7 +289,7 @@ const TRUTH: &str = " ? (@.type() == \"boolean\")";
 
 fn member(expr: &Expr, part: &Said, path: Option<Path>, scope: Scope) -> Outcome {
     let path = path.ok_or_else(|| no(expr))?;
-    if scope.rules {
+    if scope.null_breaks {
         // what comes later and is of another kind must break no rule
         return Err(format!("`{expr}` may be of another kind in rows that come, and this would refuse them"));
     }
