@@ -71,13 +71,14 @@ impl Team {
         Self::slow_beside(Place::sqlite(), &more)
     }
 
-    /// The purge is due, and the looks a little later.
+    /// The purge is due, and the looks a little later: all of them in the past, or a worker that has just looked at its clock
+    /// would find the purge only.
     fn all_due(&self) {
         self.state.script(&format!(
             "insert into sexton.ticks (id, schedule, due, start, state, term, lease_us)
              select 'tick0001', 'often', now, '2026-01-01T00:00:00.000000Z', 'waiting', 0, 0 from ({NOW}) as n (now)
              union all
-             select 'look' || i, 'look' || i, now, now, 'waiting', 0, 0 from ({NOW}) as n (now), generate_series(0, {LOOKS} - 1) i;
+             select 'look' || i, 'look' || i, now, '2026-01-01T00:00:01.000000Z', 'waiting', 0, 0 from ({NOW}) as n (now), generate_series(0, {LOOKS} - 1) i;
              select pg_notify('sexton_ticks', '')"
         ));
     }
