@@ -9,6 +9,7 @@ use super::convert::Rule;
 use super::machines::Machines;
 use super::task::Carry;
 use engine::Result;
+use engine::words::of;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use targets::db::{Cell, Facts, Seen, Sql, Value};
@@ -50,6 +51,23 @@ impl Compared {
     /// Whether both sides have the same.
     pub fn is_same(&self) -> bool {
         self.differing == 0 && self.rows == self.there
+    }
+}
+
+/// What the comparison of all tables came to, as the end of a sentence: no more than what was really compared.
+pub fn told(all: &[&Compared]) -> String {
+    let unknown: usize = all.iter().map(|one| one.not_compared.len()).sum();
+    if all.is_empty() {
+        String::new()
+    } else if !all.iter().all(|one| one.is_same()) {
+        ", the sides differ".to_owned()
+    } else if all.iter().all(|one| one.sums.is_none()) {
+        ", as many rows on both sides".to_owned()
+    } else if unknown > 0 {
+        let columns = of(unknown as u64, "column", "columns");
+        format!(", both sides the same but for {columns} that could not be compared")
+    } else {
+        ", both sides the same".to_owned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a transfer came to, from what was told about its batches: the account of every table, and what did not arrive.
 
 use super::ask::{self, Answer, Outcome};
-use super::compare::Compared;
+use super::compare::{self, Compared};
 use super::options::{self, Options};
 use super::sequences;
 use engine::words::{either, of, rows as rows_of};
@@ -161,7 +161,6 @@ impl Sum {
         let (rows, aside) =
             self.tables.values().fold((0, 0), |(rows, aside), one| (rows + one.rows, aside + one.aside));
         let compared: Vec<&Compared> = self.tables.values().filter_map(|one| one.compared.as_ref()).collect();
-        let same = compared.iter().all(|one| one.is_same());
         let mut message = match self.tables.values().any(|one| one.loads) {
             true => format!("{} copied in {}", rows_of(rows), of(known, "table", "tables")),
             false => of(known, "table", "tables"),
@@ -178,9 +177,7 @@ impl Sum {
         if aside > 0 {
             message.push_str(&format!(", {} kept aside", rows_of(aside)));
         }
-        if !compared.is_empty() {
-            message.push_str(if same { ", both sides the same" } else { ", the sides differ" });
-        }
+        message.push_str(&compare::told(&compared));
         if !self.asked.is_empty() {
             let same = self.asked.iter().filter(|one| one.is_same()).count() as u64;
             let all = of(self.asked.len() as u64, "query", "queries");

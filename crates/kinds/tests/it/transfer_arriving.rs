@@ -239,6 +239,8 @@ fn the_report_of_a_transfer_has_the_shape_t1() {
     let (it, options) = family(false, json!({"policy": "quarantine", "verify": "counts"}));
     let result = told(&it, options);
     assert_eq!(result["verdict"], "incomplete", "rows were kept aside");
+    let message = result["message"].as_str().unwrap();
+    assert!(message.ends_with("as many rows on both sides"), "only counted: {message}");
     let people = result["tables"].as_array().unwrap().iter().find(|table| table["name"] == "people").unwrap();
     let figures =
         ["source_rows", "target_rows", "quarantined", "mismatches"].map(|name| people[name].clone());
