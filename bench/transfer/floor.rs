@@ -17,7 +17,8 @@ pub fn run(plan: &str, source: &str, target: &str) {
 }
 
 fn limits() -> Limits {
-    Limits { lock: std::time::Duration::from_secs(5), statement: std::time::Duration::ZERO }
+    let (lock, statement) = (std::time::Duration::from_secs(5), std::time::Duration::ZERO);
+    Limits { lock, statement, ..Limits::default() }
 }
 
 fn all(item: &Json, source: &dyn Database, target: &dyn Database) -> Result<()> {

@@ -570,5 +570,6 @@ pub(crate) fn limits_of(manners: &Manners) -> Limits {
     Limits {
         lock: Duration::from_secs_f64(manners.lock_timeout.max(0.001)),
         statement: Duration::from_secs_f64(manners.statement_timeout.max(0.0)),
+        ..Limits::default()
     }
 }

@@ -32,6 +32,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("transform_null_equals", "off"),
     ("lock_timeout", "5s"),
     ("statement_timeout", "0"),
+    // Of transactions see `Limits`; this is for those who only read.
     ("idle_in_transaction_session_timeout", "5min"),
     // Compiling takes longer than a batch runs.
     ("jit", "off"),
@@ -570,8 +571,10 @@ impl Session for Connected {
             script += &format!("{};", self.local_settings);
         }
         script += &format!(
-            "{IN_BATCHES}; set local lock_timeout = {lock}; set local statement_timeout = {}",
-            limits.statement.as_millis()
+            "{IN_BATCHES}; set local lock_timeout = {lock}; set local statement_timeout = {};
+             set local idle_in_transaction_session_timeout = {}",
+            limits.statement.as_millis(),
+            limits.idle.as_millis()
         );
         let begun = self.wire.script(&script, &mut |_| {});
         let begun = begun.and_then(|()| lock::renew(self));

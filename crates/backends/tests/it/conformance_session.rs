@@ -256,6 +256,29 @@ fn statements_end_at_their_limit() {
     assert_eq!(shown, [vec![Value::from("0")]]);
 }
 
+#[test]
+fn whoever_falls_asleep_in_a_transaction_loses_it_and_may_try_again() {
+    // W-069
+    let place = testkit::Place::postgres();
+    place.script("create table t (id int primary key, n int); insert into t values (1, 0)");
+    let change = |n: i64| Sql::new("update t set n = ").bind(n).text(" where id = 1");
+    let (mut asleep, mut other) = (place.database().open().unwrap(), place.database().open().unwrap());
+    let mut tx = asleep.begin(&Limits { idle: Duration::from_millis(300), ..Limits::default() }).unwrap();
+    tx.execute(&change(1)).unwrap();
+    let mut next = other.begin(&Limits { lock: Duration::from_secs(20), ..Limits::default() }).unwrap();
+    next.execute(&change(2)).unwrap();
+    next.commit().unwrap();
+    assert_eq!(tx.commit().unwrap_err().class, Class::Transient);
+    let mut tx = asleep.begin(&Limits::default()).unwrap();
+    tx.execute(&change(3)).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(place.rows("select n::text from t"), [vec![Value::from("3")]]);
+    // A session that served such a one waits as long as ever in the next.
+    let mut tx = asleep.begin(&Limits::default()).unwrap();
+    let shown = tx.rows(&Sql::new("show idle_in_transaction_session_timeout")).unwrap();
+    assert_eq!(shown, [vec![Value::from("5min")]]);
+}
+
 fn vacuum(table: Option<TableName>) -> Chore {
     let how = Vacuuming { skip_locked: true, ..Vacuuming::default() };
     Chore::Vacuum { table, how }

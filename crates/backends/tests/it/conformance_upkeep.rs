@@ -16,7 +16,7 @@ fn order(session: &mut dyn Session, chore: Chore) -> Performed {
 }
 
 fn try_order(session: &mut dyn Session, chore: Chore) -> targets::db::Result<Performed> {
-    let limits = Limits { lock: Duration::from_millis(200), statement: Duration::ZERO };
+    let limits = Limits { lock: Duration::from_millis(200), statement: Duration::ZERO, ..Limits::default() };
     session.perform(&Command::Upkeep(Order { chore, limits }))
 }
 
@@ -188,7 +188,7 @@ fn those_who_wait_for_a_chore_are_seen() {
     });
     let mut session = place.database().open().unwrap();
     let full = Vacuuming { full: true, ..Vacuuming::default() };
-    let limits = Limits { lock: Duration::from_millis(900), statement: Duration::ZERO };
+    let limits = Limits { lock: Duration::from_millis(900), statement: Duration::ZERO, ..Limits::default() };
     let release = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(600));
         holding.script("commit").unwrap();

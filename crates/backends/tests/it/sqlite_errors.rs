@@ -6,7 +6,7 @@ use std::time::Duration;
 use targets::db::{Class, Database, Error, Limits, Sql};
 
 fn quick() -> Limits {
-    Limits { lock: Duration::from_millis(1), statement: Duration::ZERO }
+    Limits { lock: Duration::from_millis(1), statement: Duration::ZERO, ..Limits::default() }
 }
 
 /// What a statement in a transaction fails with.

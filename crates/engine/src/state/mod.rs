@@ -27,10 +27,15 @@ pub use tokens::{Role, Token, Tokens};
 use crate::error::{Error, Result};
 use crate::retry;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use targets::db::{Database, Limits, Session, Sql, Tx, Value};
 
 /// The format of the state this version writes.
 const FORMAT: i64 = 1;
+
+/// A worker that falls asleep in the middle of a change must not keep others from the timetable for longer: less than they wait
+/// before they give up. A change is a few statements with nothing in between.
+const ASLEEP: Duration = Duration::from_secs(5);
 
 /// An open state.
 pub struct State {
@@ -55,7 +60,7 @@ impl State {
 
     fn open_once(database: &Arc<dyn Database>) -> Result<Self> {
         let mut session = database.open().map_err(elsewhere)?;
-        let limits = Limits::default();
+        let limits = Limits { idle: ASLEEP, ..Limits::default() };
         let meta = session.dialect().own("meta");
         let there = session.dialect().exists(&meta);
         if session.count(&there)? == 0 {

@@ -318,7 +318,7 @@ pub(super) fn outside(task: &IndexTask, aim: &Cursor, limits: Limits) -> Result<
         Deed::Tidy { .. } => Some(Chore::DropIndex { index: task.index.name.clone() }),
         _ => None,
     };
-    let limits = Limits { lock: limits.lock.max(PATIENCE), statement: Duration::ZERO };
+    let limits = Limits { lock: limits.lock.max(PATIENCE), statement: Duration::ZERO, ..limits };
     Ok(chore.map(|chore| Command::Upkeep(Order { chore, limits })))
 }
 

@@ -155,6 +155,20 @@ impl Worker {
         assert!(sent.unwrap().success());
     }
 
+    /// Stops it, with every thread: those that were not told yet go on for a moment, and may begin something meanwhile.
+    fn stop(&self) {
+        self.signal("STOP");
+        let stands = |thread: std::fs::DirEntry| {
+            // A thread that ended meanwhile stands as well. The name of the program, in brackets, may hold anything.
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        };
+        let threads = format!("/proc/{}/task", self.child.id());
+        wait_for("it stands still", || {
+            std::fs::read_dir(&threads).unwrap().all(|thread| stands(thread.unwrap()))
+        });
+    }
+
     fn told(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
@@ -167,9 +181,14 @@ impl Worker {
 }
 
 impl Drop for Worker {
+    /// A failed test shows what it told.
+    #[allow(clippy::print_stderr)]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}:\n{}", self.log.display(), self.told());
+        }
     }
 }
 
@@ -188,7 +207,7 @@ pub fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
 /// Stops a process where it has no transaction open: a file that is being written can be taken over by nobody.
 fn stop_between_batches(team: &Team, worker: &Worker) {
     wait_for("it stands between two batches", || {
-        worker.signal("STOP");
+        worker.stop();
         let free =
             !team.desk.place.is_sqlite() || team.desk.place.try_script("begin immediate; rollback").is_ok();
         if !free {
@@ -223,6 +242,41 @@ fn a_worker_that_sleeps_is_followed_by_another_and_does_nothing_more_when_it_wak
         wait_for("it takes the next", || team.tick("tick0002").0 == "done");
         assert_eq!(first.end(), 0);
     });
+}
+
+#[test]
+fn a_worker_that_falls_asleep_while_it_writes_to_the_timetable_holds_up_nobody() {
+    // W-069: what it has locked there is free again after some seconds, and nothing fails that had to wait for it.
+    let team = Team::slow(Place::postgres());
+    team.state.script(
+        "create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.3); return new; end';
+         create trigger slowly before update on sexton.ticks for each row
+           when (old.state = 'claimed' and new.state = 'claimed') execute function slowly()",
+    );
+    let first = team.worker("first", "--workers 1 --lease 1");
+    team.due("tick0001", "often");
+    wait_for("it began", || team.gone() >= 20);
+    wait_for("it is asleep while it prolongs its lease", || {
+        first.stop();
+        let open =
+            "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle'
+                    and pid <> pg_backend_pid() and query like 'update %ticks%'";
+        let writes = number(&team.state.rows(open)[0][0]) > 0;
+        if !writes {
+            first.signal("CONT");
+            std::thread::sleep(Duration::from_millis(7));
+        }
+        writes
+    });
+    let (before, asleep) = (team.gone(), Instant::now());
+    let second = team.worker("second", "--workers 1 --lease 1");
+    wait_for("another one goes on", || team.gone() >= before + 20);
+    assert!(asleep.elapsed() < Duration::from_secs(60), "{:?}", asleep.elapsed());
+    first.signal("CONT");
+    wait_for("it is done", || team.tick("tick0001").0 == "done");
+    wait_for("the first knows", || first.told().contains("another worker has taken over"));
+    team.all_once(2);
+    assert_eq!((first.end(), second.end()), (0, 0));
 }
 
 #[test]

@@ -133,11 +133,18 @@ pub struct Limits {
     pub lock: Duration,
     /// Longest time of one statement; zero for no limit.
     pub statement: Duration,
+    /// Longest time that a server keeps a transaction open, with its locks, for somebody who sends nothing: a process that
+    /// is asleep or cut off. Nobody takes a transaction from who writes a file.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lock: Duration::from_secs(2), statement: Duration::from_secs(30) }
+        Self {
+            lock: Duration::from_secs(2),
+            statement: Duration::from_secs(30),
+            idle: Duration::from_secs(300),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub fn act(
 ) -> Result<Batch> {
     let clock = work.clock();
     let patience = PATIENCE.min(Duration::from_secs_f64(online.limit.max(0.1)));
-    let mut tx = writer.begin(&Limits { lock: patience, statement: Duration::ZERO })?;
+    let mut tx = writer.begin(&Limits { lock: patience, statement: Duration::ZERO, ..Limits::default() })?;
     let (now, began) = (clock.now().as_microsecond(), clock.tick());
     let mut own =
         entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;

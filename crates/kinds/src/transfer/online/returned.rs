@@ -60,7 +60,11 @@ pub fn act(
 ) -> Result<Batch> {
     let began = work.clock().tick();
     let online = &own.online;
-    let mut tx = writer.begin(&Limits { lock: Duration::from_secs(20), statement: Duration::ZERO })?;
+    let mut tx = writer.begin(&Limits {
+        lock: Duration::from_secs(20),
+        statement: Duration::ZERO,
+        ..Limits::default()
+    })?;
     entry::within(tx.as_mut())?.ok_or_else(|| Error::system("the source forgot its transfer"))?;
     let notes = Notes::of(online, &own.run);
     if notes.count(work)?.is_none() {
