@@ -467,10 +467,11 @@ impl Run<'_, '_> {
         let mut throttle = Throttle::new(work.manners, clock, work.dialect);
         let mut gauge = Gauge::new(clock);
         let mut rows = 0;
+        let mut batches = 0;
         let mut last_rows = 0;
         let mut last_worked = Duration::ZERO;
         while checkpoint.step < work.item.steps.len() {
-            if let Some(reason) = self.reason_to_stop(work, &checkpoint, rows)? {
+            if let Some(reason) = self.reason_to_stop(work, &checkpoint, rows, batches)? {
                 return Ok(Ended::Stopped(reason));
             }
             let stop = self.stop.clone();
@@ -504,6 +505,7 @@ impl Run<'_, '_> {
                 session.perform(&Command::Checkpoint)?;
                 throttle.rested(clock.tick().duration_since(began));
             }
+            batches += 1;
             rows += counts.rows();
             last_worked = worked;
             last_rows = counts.rows() + counts.dependants;
@@ -533,6 +535,7 @@ impl Run<'_, '_> {
         work: &Execution,
         checkpoint: &Checkpoint,
         rows: u64,
+        batches: u64,
     ) -> Result<Option<StopReason>, Failure> {
         let clock = self.engine.clock();
         if self.stop.asked() || self.engine.stop_asked(self.id)? {
@@ -542,7 +545,8 @@ impl Run<'_, '_> {
             return Ok(Some(StopReason::Rows));
         }
         let spent = clock.tick().duration_since(work.began).as_secs_f64();
-        if work.manners.max_seconds.is_some_and(|most| spent >= most) {
+        // Not before the first batch: where getting ready takes as long as allowed, going on again and again would lead nowhere.
+        if batches > 0 && work.manners.max_seconds.is_some_and(|most| spent >= most) {
             return Ok(Some(StopReason::Time));
         }
         if let Some(text) = &work.manners.window

@@ -13,6 +13,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const WAIT_STEP: Duration = Duration::from_millis(250);
 /// How long somebody who was seen is thought to be there.
 const SEEN: Duration = Duration::from_secs(60);
+/// So much time that was lost may be made up for by going faster; more would be a rush of rows after each standstill.
+const MADE_UP: Duration = Duration::from_secs(1);
 /// A log may grow to this, and to an eighth of the free disk, while nobody else has to read through it.
 const LOG_ALONE: u64 = 256 << 20;
 /// Where less of it than this may wait, it is moved after each batch: two long ones fill as much.
@@ -219,11 +221,12 @@ impl<'a> Throttle<'a> {
     }
 
     /// Sleeps until the rows so far fit into `rows_per_second`.
-    fn keep_rate(&self, stopped: &dyn Fn() -> bool) {
+    fn keep_rate(&mut self, stopped: &dyn Fn() -> bool) {
         let Some(rate) = self.manners.rows_per_second.filter(|rate| *rate > 0.0) else { return };
         let due = Duration::from_secs_f64(self.rows as f64 / rate);
         loop {
             let spent = self.clock.tick().duration_since(self.began);
+            self.began += spent.saturating_sub(due + MADE_UP);
             if spent >= due || stopped() {
                 return;
             }

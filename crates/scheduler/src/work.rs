@@ -214,7 +214,10 @@ impl<'a> Worker<'a> {
             None => self.begin(tick, known, own),
         };
         Ok(match ended {
-            Ok(Ended::Over(_, _, Some(report))) if report.status == Status::Cancelled && stop.asked() => {
+            // By the worker itself, which is to end, or was cut off from the timetable for too long.
+            Ok(Ended::Over(_, _, Some(report)))
+                if report.status == Status::Cancelled && (stop.asked() || own.asked()) =>
+            {
                 Ended::PutOff(SignedDuration::ZERO, "its worker was stopped".to_owned())
             }
             Ok(Ended::Over(TickState::Failed, why, Some(report))) if only_busy(&report) => {

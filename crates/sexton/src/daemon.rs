@@ -191,7 +191,10 @@ impl Service<'_> {
         let place = format!("process {} of {}", std::process::id(), self.host);
         let began = engine.clock().now();
         // What cannot be had now is told at once, not in an hour.
-        engine.timetable()?.arrive(&id, &place, began)?;
+        let timetable = engine.timetable()?;
+        // The file as it is now: by the first look somebody may have put another one there.
+        let file = wiring::state_file(self.config);
+        timetable.arrive(&id, &place, began)?;
         self.greet(&engine, began)?;
         let post = Post { engine: &engine, settings: &self.config.notify };
         if !post.settings.is_silent() {
@@ -225,7 +228,7 @@ impl Service<'_> {
             if post.settings.heartbeat.is_some() {
                 scope.spawn(|| self.beat(stop));
             }
-            let looked = self.look(&engine, (&id, &place, began), door, stop);
+            let looked = self.look(&engine, (&id, &place, began), file, door, stop);
             stop.ask();
             // Whoever waits for work need not wait on.
             door.ring();
@@ -253,10 +256,10 @@ impl Service<'_> {
         &self,
         engine: &Engine,
         (id, place, began): (&str, &str, Timestamp),
+        file: Option<(u64, u64)>,
         door: &Doorbell,
         stop: &Stop,
     ) -> Result<(), Trouble> {
-        let file = wiring::state_file(self.config);
         let mut looker = Looker::new(engine, &self.config.schedules);
         let mut trouble = Repeated::default();
         let (mut beaten, mut tidied) = (began, None);

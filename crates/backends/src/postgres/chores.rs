@@ -118,14 +118,15 @@ pub(super) fn perform(session: &mut Connected, address: Address, order: &Order) 
         *last = Some((table.clone(), Instant::now()));
     }
     let passed_over = session.wire.noticed.iter().any(|code| code == NOT_AVAILABLE);
-    let others_waited = if took < PATIENCE { Some(took) } else { waited };
+    let others_waited = if took < PATIENCE { Some(took) } else { waited.map(|longest| longest.min(took)) };
     Ok(Performed { others_waited: others_waited.filter(|_| watched), passed_over, ..done })
 }
 
 /// The longest wait that was seen until the end; none when nobody could look.
 fn watch(address: Address, dialect: Spelling, process_id: i32, ends: &Receiver<()>) -> Option<Duration> {
+    // It ended before anybody looked: others waited no longer than it took.
     if ends.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
-        return None;
+        return Some(Duration::MAX);
     }
     let mut looker = Connected::open(address, dialect, true).ok()?;
     let mut since: HashMap<i64, Instant> = HashMap::new();

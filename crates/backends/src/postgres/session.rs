@@ -189,7 +189,7 @@ impl Connected {
     }
 
     /// The server may not know yet that a session of ours is gone, and it still holds its locks: ends it, and waits for
-    /// that no longer than a second.
+    /// that, which a busy machine may take its time for.
     fn end_the_old_one(&mut self, process_id: i32, started: &str) -> Result<()> {
         let which = Sql::new("from pg_stat_activity where pid = ")
             .bind(i64::from(process_id))
@@ -197,7 +197,7 @@ impl Connected {
             .bind(started);
         // A superuser's session cannot be ended by an ordinary role, but then it was not ours.
         let _ = self.rows(&Sql::new("select pg_terminate_backend(pid) ").add(&which));
-        for _ in 0..100 {
+        for _ in 0..500 {
             if self.count(&Sql::new("select count(*) ").add(&which))? == 0 {
                 break;
             }
@@ -571,10 +571,10 @@ impl Session for Connected {
             script += &format!("{};", self.local_settings);
         }
         script += &format!(
-            "{IN_BATCHES}; set local lock_timeout = {lock}; set local statement_timeout = {};
-             set local idle_in_transaction_session_timeout = {}",
-            limits.statement.as_millis(),
-            limits.idle.as_millis()
+            "{IN_BATCHES}; set local lock_timeout = {lock}; set local idle_in_transaction_session_timeout = {};
+             set local statement_timeout = {}",
+            limits.idle.as_millis(),
+            limits.statement.as_millis()
         );
         let begun = self.wire.script(&script, &mut |_| {});
         let begun = begun.and_then(|()| lock::renew(self));

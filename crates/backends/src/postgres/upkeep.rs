@@ -267,12 +267,17 @@ fn view(row: &Row, busy: &HashMap<i64, Busy>, reads: &[Row]) -> ViewUpkeep {
 /// By table: what the server tells of work in progress, else locks that only such work takes.
 fn busy(session: &mut Connected, version: u32) -> Result<HashMap<i64, Busy>> {
     let mut parts = vec![
-        "select relid::bigint, pid::bigint, 'vacuum', false, 1 from pg_stat_progress_vacuum",
-        "select relid::bigint, pid::bigint, 'create index', true, 0 from pg_stat_progress_create_index",
-        "select relid::bigint, pid::bigint, 'cluster', false, 1 from pg_stat_progress_cluster",
+        // Tables of a database that was copied from another one have the same numbers as there.
+        "select relid::bigint, pid::bigint, 'vacuum', false, 1
+         from pg_stat_progress_vacuum where datname = current_database()",
+        "select relid::bigint, pid::bigint, 'create index', true, 0
+         from pg_stat_progress_create_index where datname = current_database()",
+        "select relid::bigint, pid::bigint, 'cluster', false, 1
+         from pg_stat_progress_cluster where datname = current_database()",
         // The table of long values is worked on for its owner's sake.
         "select o.oid::bigint, v.pid::bigint, 'vacuum', false, 1
-         from pg_stat_progress_vacuum v join pg_class o on o.reltoastrelid = v.relid",
+         from pg_stat_progress_vacuum v join pg_class o on o.reltoastrelid = v.relid
+         where v.datname = current_database()",
         "select l.relation::bigint, l.pid::bigint, l.mode::text, l.mode = 'ShareUpdateExclusiveLock', 2
          from pg_locks l
          where l.locktype = 'relation' and l.granted and l.pid <> pg_backend_pid()
@@ -281,7 +286,10 @@ fn busy(session: &mut Connected, version: u32) -> Result<HashMap<i64, Busy>> {
            and l.database = (select oid from pg_database where datname = current_database())",
     ];
     if version >= 130_000 {
-        parts.push("select relid::bigint, pid::bigint, 'analyze', false, 1 from pg_stat_progress_analyze");
+        parts.push(
+            "select relid::bigint, pid::bigint, 'analyze', false, 1
+             from pg_stat_progress_analyze where datname = current_database()",
+        );
     }
     let all = parts.join(" union all ");
     let query = format!(

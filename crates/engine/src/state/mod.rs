@@ -50,9 +50,15 @@ impl State {
         // Of several processes that make a new state at the same moment, all but one find that it was made meanwhile: at worst once
         // for each of its tables.
         let mut tries = 0;
+        let mut waits = retry::waits(retry::USUAL);
         loop {
             match Self::open_once(database) {
                 Err(error) if tries < 50 && is_made_by_another(&error) => tries += 1,
+                // The one who makes it takes long.
+                Err(error) if retry::may_retry(error.class) => match waits.next() {
+                    Some(wait) => std::thread::sleep(wait),
+                    None => return Err(error),
+                },
                 outcome => return outcome,
             }
         }

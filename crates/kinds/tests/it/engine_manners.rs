@@ -84,6 +84,8 @@ fn batches_found_by_an_index_have_the_size_that_is_asked_for_too() {
 fn without_a_size_batches_are_fitted_to_the_time_they_take() {
     // S3-047
     let (sqlite, postgres) = rows(30_000);
+    // With its other log each batch waits for the disk, which may take longer than all the rest.
+    let sqlite = format!("pragma journal_mode = wal; {sqlite}");
     both(&sqlite, &postgres, |stage| {
         let report = stage.run(all());
         let done = &report.operations[0];
@@ -337,4 +339,32 @@ fn what_a_stopped_run_had_not_begun_is_done_when_it_is_resumed() {
             assert_eq!(stage.place.dump(), before);
         });
     }
+}
+
+#[test]
+fn what_stood_still_goes_on_no_faster_than_it_may() {
+    // S2-049: 3 s are lost after the first batch, and at most one of them is made up for
+    let (sqlite, postgres) = rows(60);
+    both(&sqlite, &postgres, |stage| {
+        let began = std::time::Instant::now();
+        let mut stood = false;
+        let report = stage
+            .watch(
+                all(),
+                |manners| {
+                    manners.batch_size = Some(5);
+                    manners.rows_per_second = Some(20.0);
+                },
+                &mut |event| {
+                    if matches!(event.what, What::Advanced { .. }) && !std::mem::replace(&mut stood, true) {
+                        std::thread::sleep(std::time::Duration::from_secs(3));
+                    }
+                },
+            )
+            .unwrap();
+        assert_eq!(report.operations[0].rows_deleted, 60);
+        let took = began.elapsed().as_secs_f64();
+        // 55 rows take 2.75 s, the last five of which nobody waits for.
+        assert!(took >= 3.0 + 2.75 - 1.0 - 0.3, "the rest came as a rush: {took}");
+    });
 }
