@@ -17,8 +17,8 @@ const LATE: f64 = 2.0;
 const SHARE: f64 = 0.6;
 /// So long before everything is due: the state is made, and the workers have begun.
 const LEAD: i64 = 20;
-/// A worker does one thing at a time, so that four of them are four times as much as one.
-const AT_WORK: &[&str] = &["worker", "--workers", "1", "--lease", "5"];
+/// Kills of a fleet that is only to come to its end: each costs the seconds of a lease.
+const KILLS: usize = 12;
 /// Rows of each database of the fleet, and how many of them go.
 const ROWS: usize = 400;
 const DOOMED: usize = 300;
@@ -38,6 +38,7 @@ struct Workers {
     all: Vec<Child>,
     began: Instant,
     due: Timestamp,
+    lease: &'static str,
 }
 
 impl Drop for Workers {
@@ -128,6 +129,12 @@ impl Bench {
         if self.waits { due } else { second(Timestamp::now().as_second() + 4) }
     }
 
+    /// Seconds after which a worker that is not heard of has lost its work: a busy machine keeps one silent for a while, which must
+    /// not be taken for dead unless some are.
+    fn lease(&self, kill: bool) -> &'static str {
+        if self.waits || kill { "5" } else { "60" }
+    }
+
     /// Where schedules are not waited for, their times are written down.
     fn come(&self, state: &Url, due: Timestamp) {
         if self.waits {
@@ -160,7 +167,7 @@ impl Bench {
             config += &format!("[schedule.s{n:04}]\nrun = [\"look\"]\ncron = \"{cron}\"\n");
         }
         let (state, desk) = self.desk("lateness", &config);
-        let workers = Workers::begin(&desk, 4, self.at(due));
+        let workers = Workers::begin(self, &desk, 4, due, false);
         self.come(&state, workers.due);
         let of = |state_of: &str| format!("select count(*) from sexton.ticks where {state_of}");
         let taken = wait_for(&workers, || count(&state, &of("state <> 'waiting'")) >= self.many as i64);
@@ -201,14 +208,14 @@ impl Bench {
             listed.join(", ")
         );
         let (state, desk) = self.desk(name, &config);
-        let mut at_work = Workers::begin(&desk, workers, self.at(due));
+        let mut at_work = Workers::begin(self, &desk, workers, due, kill);
         let ended = "select count(*) from sexton.ticks where schedule = 'daily' and ended is not null";
         self.come(&state, at_work.due);
         let (mut kills, mut last) = (0, Instant::now());
         while count(&state, ended) == 0 {
             assert!(at_work.began.elapsed() < Duration::from_secs(3_600), "it does not end");
             std::thread::sleep(Duration::from_millis(20));
-            if kill && last.elapsed() > self.every {
+            if kill && last.elapsed() > self.every && (self.waits || kills < KILLS) {
                 last = Instant::now();
                 at_work.replace(&desk, kills % workers);
                 kills += 1;
@@ -239,17 +246,21 @@ impl Bench {
 
 impl Workers {
     /// So many of them, for whom everything is due at that moment.
-    fn begin(desk: &Path, many: usize, due: Timestamp) -> Self {
-        let all = (0..many).map(|_| sexton(desk, AT_WORK)).collect();
-        let workers = Self { all, began: Instant::now(), due };
-        assert!(workers.since_due() < -1.0, "everything was due before the workers had begun");
+    fn begin(bench: &Bench, desk: &Path, many: usize, due: Timestamp, kill: bool) -> Self {
+        let lease = bench.lease(kill);
+        let all = (0..many).map(|_| at_work(desk, lease)).collect();
+        let workers = Self { all, began: Instant::now(), due: bench.at(due), lease };
+        assert!(
+            !bench.waits || workers.since_due() < -1.0,
+            "everything was due before the workers had begun"
+        );
         workers
     }
 
     fn replace(&mut self, desk: &Path, n: usize) {
         let _ = self.all[n].kill();
         let _ = self.all[n].wait();
-        self.all[n] = sexton(desk, AT_WORK);
+        self.all[n] = at_work(desk, self.lease);
     }
 
     /// Seconds since everything was due; less than nothing before.
@@ -269,6 +280,11 @@ fn wait_for(workers: &Workers, mut there: impl FnMut() -> bool) -> f64 {
         std::thread::sleep(Duration::from_millis(20));
     }
     workers.since_due()
+}
+
+/// A worker that does one thing at a time, so that four of them are four times as much as one.
+fn at_work(desk: &Path, lease: &str) -> Child {
+    sexton(desk, &["worker", "--workers", "1", "--lease", lease])
 }
 
 fn sexton(desk: &Path, arguments: &[&str]) -> Child {

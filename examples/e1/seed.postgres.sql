@@ -13,7 +13,7 @@ select 'task_' || (i % 12), 'id-' || i, case when i % 5 = 0 then 'archived' else
 from generate_series(1, 4000) i;
 update core_failedtask set is_deleted = true, deleted_at = failed_at where id % 17 = 0;
 insert into django_session (session_key, session_data, expire_date)
-select lpad(to_hex(i), 32, '0'), 'data', now() + make_interval(days => i % 28 - 14, mins => 1)
+select lpad(to_hex(i), 32, '0'), 'data', now() + make_interval(days => i % 28 - 14, hours => 1)
 from generate_series(1, 3000) i;
 refresh materialized view mv_task_daily;
 refresh materialized view mv_audit_actions;

@@ -14,4 +14,4 @@ select 'task_' || (i % 12), 'id-' || i, case when i % 5 = 0 then 'archived' else
 update core_failedtask set is_deleted = 1, deleted_at = failed_at where id % 17 = 0;
 insert into django_session (session_key, session_data, expire_date)
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)
-select printf('%032x', i), 'data', datetime('now', (i % 28 - 14) || ' days', '+1 minute') from n;
+select printf('%032x', i), 'data', datetime('now', (i % 28 - 14) || ' days', '+1 hour') from n;

@@ -11,7 +11,14 @@ pub fn script(url: &Url, sql: &str) -> Result<(), String> {
         Url::Sqlite { path } => sqlite(path)
             .and_then(|connection| connection.execute_batch(sql))
             .map_err(|error| error.to_string()),
-        Url::Postgres { .. } => rows(url, sql).map(drop),
+        Url::Postgres { .. } => {
+            let mut guest = crate::postgres::Guest::connect(&url.expose()).map_err(told)?;
+            guest.script(sql, &mut |_| {}).map_err(told)?;
+            // Its figures come to everybody when its session ends, which may be long after this returns. From version 15 on
+            // they come at once where that is asked for; before, nobody knows the question.
+            let _ = guest.script("select pg_catalog.pg_stat_force_next_flush()", &mut |_| {});
+            Ok(())
+        }
     }
 }
 
@@ -24,12 +31,16 @@ pub fn rows(url: &Url, sql: &str) -> Result<Vec<Row>, String> {
             crate::postgres::script(&url.expose(), sql, &mut |row| {
                 all.push(row.into_iter().map(Value::from).collect());
             })
-            .map_err(|error| match error.code {
-                Some(code) => format!("{} ({code})", error.what),
-                None => error.what,
-            })?;
+            .map_err(told)?;
             Ok(all)
         }
+    }
+}
+
+fn told(error: targets::db::Error) -> String {
+    match error.code {
+        Some(code) => format!("{} ({code})", error.what),
+        None => error.what,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::cluster::{ADMIN, APP, Cluster};
 use crate::dump;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use targets::db::{Database, Row, Url};
 
 /// A SQLite file in a folder of its own, or a PostgreSQL database owned by an ordinary role. Gone when dropped; after
@@ -166,8 +167,39 @@ impl Place {
     /// Until the server tells in its figures what was done: before 15 a process of its own collects them, a moment later.
     pub fn wait_for_figures(&self) {
         if self.version() < 15 {
-            std::thread::sleep(std::time::Duration::from_millis(1_500));
+            std::thread::sleep(Duration::from_millis(1_500));
         }
+    }
+
+    /// Until a vacuum removes all that is dead by now. What a session may look at stays, also for one that is just being made, to
+    /// whatever database: it may look at whatever was there when the oldest open transaction of the server began.
+    pub fn wait_until_the_dead_may_go(&self) {
+        if self.is_sqlite() {
+            return;
+        }
+        let begun = Instant::now();
+        let wait = || {
+            assert!(begun.elapsed() < Duration::from_secs(120), "somebody may still look at what is dead");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let number = |sql: &str| {
+            let rows = self.rows(sql);
+            rows[0][0].as_text().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default()
+        };
+        self.script("create table sexton_probe (x integer) with (autovacuum_enabled = false)");
+        self.script("insert into sexton_probe values (1)");
+        self.script("delete from sexton_probe");
+        let now = number("select txid_current()");
+        // From then on nobody begins who sees what is older, and then those who had begun before are through.
+        while number("select txid_snapshot_xmin(txid_current_snapshot())") <= now {
+            wait();
+        }
+        self.script("vacuum sexton_probe");
+        while number("select pg_relation_size('sexton_probe')") > 0 {
+            wait();
+            self.script("vacuum sexton_probe");
+        }
+        self.script("drop table sexton_probe");
     }
 
     /// Everything that belongs to the user, exact to the bit, in one order: two dumps are equal when the databases are.

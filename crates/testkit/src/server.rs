@@ -40,9 +40,6 @@ impl Server {
         let who = folder.join("pg_hba.conf");
         std::fs::write(&who, "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
             .map_err(told("cannot write pg_hba.conf"))?;
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(told("no port is free"))?;
-        let port = listener.local_addr().map_err(told("no port is free"))?.port();
-        drop(listener);
         let path = |name: &str, file: &str| format!("{name}={}", folder.join(file).display());
         let settings = [
             "listen_addresses=127.0.0.1".to_owned(),
@@ -52,7 +49,18 @@ impl Server {
             path("ssl_key_file", "server.key.pem"),
             path("hba_file", "pg_hba.conf"),
         ];
-        Self::start_at(folder, port, &settings.each_ref().map(String::as_str))
+        Self::make(folder)?;
+        let mut tries = 0;
+        loop {
+            let listener = TcpListener::bind("127.0.0.1:0").map_err(told("no port is free"))?;
+            let port = listener.local_addr().map_err(told("no port is free"))?.port();
+            drop(listener);
+            // Somebody else may take it before the server does.
+            match Self::start_at(folder, port, &settings.each_ref().map(String::as_str)) {
+                Err(why) if tries < 5 && why.contains("Address already in use") => tries += 1,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// A server and a standby that follows it, each in a folder of its own: `given` is asked to fill the first one. The standby
@@ -90,20 +98,28 @@ impl Server {
         self.port
     }
 
-    fn start_at(folder: &Path, port: u16, settings: &[&str]) -> Result<Self, String> {
-        let binaries = binaries()?;
+    /// A cluster in this folder, where there is none.
+    fn make(folder: &Path) -> Result<(), String> {
         let account = Account::to_run_as()?;
         std::fs::create_dir_all(folder).map_err(told("cannot make a folder"))?;
         account.own(folder)?;
         let data = folder.join("data");
-        if !data.join("PG_VERSION").exists() {
-            let mut initdb = account.command(&binaries.join("initdb"));
-            initdb.args(["--username", ADMIN, "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
-            let made = initdb.arg(&data).output().map_err(told("cannot run initdb"))?;
-            if !made.status.success() {
-                return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
-            }
+        if data.join("PG_VERSION").exists() {
+            return Ok(());
         }
+        let mut initdb = account.command(&binaries()?.join("initdb"));
+        initdb.args(["--username", ADMIN, "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
+        let made = initdb.arg(&data).output().map_err(told("cannot run initdb"))?;
+        match made.status.success() {
+            true => Ok(()),
+            false => Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr))),
+        }
+    }
+
+    fn start_at(folder: &Path, port: u16, settings: &[&str]) -> Result<Self, String> {
+        Self::make(folder)?;
+        let (binaries, account) = (binaries()?, Account::to_run_as()?);
+        let data = folder.join("data");
         let log = std::fs::File::create(folder.join("log")).map_err(told("cannot make the log"))?;
         let mut command = account.command(&binaries.join("postgres"));
         command.arg("-D").arg(&data).arg("-k").arg(folder).args([

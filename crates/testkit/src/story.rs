@@ -10,6 +10,7 @@ use engine::{
 };
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 type Stock = Box<dyn Fn(&Path)>;
 type After = Box<dyn Fn(&Place, &Report)>;
@@ -213,7 +214,7 @@ impl Story {
 
     /// After a death: resume when the run had begun, else run anew.
     fn go_on(&self, engine: &Engine, nth: u32) -> String {
-        match engine.resume("latest", &Stop::default(), &mut |_| {}) {
+        match resumed(engine, "latest") {
             Ok(report) => {
                 assert_eq!(report.status, Status::Completed, "resumed after point {nth}: {report:#?}");
                 report.run_id
@@ -304,9 +305,26 @@ pub fn plan(engine: &Engine, request: &Request) -> Plan {
 
 /// The report, or a panic with the whole error.
 pub fn run(engine: &Engine, plan: &Plan) -> Report {
-    engine
-        .run(plan, &Stop::default(), &mut |_| {})
+    unless_busy(|| engine.run(plan, &Stop::default(), &mut |_| {}))
         .unwrap_or_else(|error| panic!("the run failed: {error:?}"))
+}
+
+/// Goes on with a run after a death.
+pub fn resumed(engine: &Engine, id: &str) -> Result<Report, Failure> {
+    unless_busy(|| engine.resume(id, &Stop::default(), &mut |_| {}))
+}
+
+/// What came of it as soon as the right to maintain is free: the server of one who died may take longer to notice than a run waits.
+pub fn unless_busy(mut begin: impl FnMut() -> Result<Report, Failure>) -> Result<Report, Failure> {
+    let began = Instant::now();
+    loop {
+        match begin() {
+            Err(Failure::Busy { .. }) if began.elapsed() < Duration::from_secs(60) => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn undo_request(engine: &Engine, run_id: &str) -> Option<Request> {

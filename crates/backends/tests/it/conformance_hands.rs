@@ -29,7 +29,7 @@ fn a_right_can_be_taken_from_its_holder_by_name_and_from_nobody_else() {
         assert!(second.end_right("run abc ").unwrap());
         let asked = Instant::now();
         while !second.try_lock("run abc (process 2, attempt 2)").unwrap() {
-            assert!(asked.elapsed() < Duration::from_secs(5), "it is not free");
+            assert!(asked.elapsed() < Duration::from_secs(60), "it is not free");
         }
         assert!(second.lock_holder().unwrap().unwrap().starts_with("run abc (process 2, attempt 2)"));
         // Whoever had it does not take it away by leaving.
@@ -81,22 +81,29 @@ fn what_is_announced_is_heard_after_its_commit_and_nothing_else_is() {
     assert!(!ear.wait(Duration::from_millis(50)).unwrap());
     say(session.as_mut(), "sexton_test", true);
     say(session.as_mut(), "sexton_test", true);
-    assert!(ear.wait(Duration::from_secs(5)).unwrap());
+    assert!(ear.wait(Duration::from_secs(60)).unwrap());
     while ear.wait(Duration::from_millis(50)).unwrap() {}
     // One who waits is called at once.
     let waiting = std::thread::spawn(move || {
         let began = Instant::now();
-        (ear.wait(Duration::from_secs(20)).unwrap(), began.elapsed(), ear)
+        (ear.wait(Duration::from_secs(120)).unwrap(), began.elapsed(), ear)
     });
     std::thread::sleep(Duration::from_millis(100));
     say(session.as_mut(), "sexton_test", true);
     let (heard, took, mut ear) = waiting.join().unwrap();
-    assert!(heard && took < Duration::from_secs(5), "{took:?}");
+    assert!(heard && took < Duration::from_secs(60), "{took:?}");
     // A lost connection is an error, not silence.
     place.admin_script(
         "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%' and datname = current_database()",
     );
-    assert!(ear.wait(Duration::from_secs(5)).is_err());
+    // What was announced before it may come first.
+    let end = loop {
+        match ear.wait(Duration::from_secs(30)) {
+            Ok(true) => {}
+            other => break other,
+        }
+    };
+    assert!(end.is_err());
     let file = Place::sqlite();
     assert!(file.database().listen("sexton_test").unwrap().is_none());
     assert!(file.database().dialect().announce("sexton_test").is_none());

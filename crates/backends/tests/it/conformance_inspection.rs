@@ -99,7 +99,7 @@ fn a_use_of_an_index_is_counted() {
         if scans.is_some_and(|scans| scans >= 1) {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{scans:?}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{scans:?}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -112,7 +112,7 @@ fn a_table_that_somebody_holds_is_not_waited_for() {
     holder.script("begin; lock table orders in access exclusive mode").unwrap();
     let begun = Instant::now();
     let all = look(&place);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert!(table(&all, "orders").held && !table(&all, "customers").held);
     assert_eq!(index(&all, "orders_lower").definition, None);
     let locks = all.locks.known().unwrap();
@@ -131,7 +131,7 @@ fn who_waits_for_whom_is_told_without_what_they_said() {
     let (url, name) = (place.url(), place.name());
     let waiter = std::thread::spawn(move || {
         let place = Place::elsewhere(&url);
-        place.try_script("set lock_timeout = '20s'; update t set k = 'secret' where id = 1")
+        place.try_script("set lock_timeout = '90s'; update t set k = 'secret' where id = 1")
     });
     let begun = Instant::now();
     let (all, waits) = loop {
@@ -140,7 +140,7 @@ fn who_waits_for_whom_is_told_without_what_they_said() {
         if let Some(waits) = known.talkers.iter().find(|talker| !talker.blocked_by.is_empty()).cloned() {
             break (all, waits);
         }
-        assert!(begun.elapsed() < Duration::from_secs(15), "nobody waits on {name}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody waits on {name}");
         std::thread::sleep(Duration::from_millis(50));
     };
     let connections = all.connections.known().unwrap();
@@ -257,6 +257,6 @@ fn a_sqlite_file_that_somebody_writes_is_looked_at_all_the_same() {
         let begun = Instant::now();
         let all = look(&place);
         assert_eq!(table(&all, "t").rows, Some(1), "{mode}");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 }

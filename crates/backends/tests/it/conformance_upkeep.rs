@@ -1,6 +1,6 @@
 //! What a database needs for its own upkeep, and the chores that give it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use targets::db::{
     Chore, Command, Limits, Order, Performed, PinKind, Session, Sql, TableName, TableUpkeep, Upkeep,
     Vacuuming,
@@ -69,6 +69,7 @@ fn tables_and_indexes_tell_what_they_need() {
             "nothing is deleted from it yet: {index:?}"
         );
         assert!(table.bytes > 50_000 && table.index_bytes > 50_000 && table.analyzed_us.is_some());
+        place.wait_until_the_dead_may_go();
         order(session.as_mut(), Chore::Vacuum { table: Some(name(place, "t")), how: Vacuuming::default() });
         place.wait_for_figures();
         let after = look(place).tables.into_iter().find(|table| table.name.name == "t").unwrap();
@@ -179,28 +180,44 @@ fn those_who_wait_for_a_chore_are_seen() {
     let place = Place::postgres();
     filled(&place, 10);
     let mut holding = place.connect();
+    let (mut reader, mut eye) = (place.connect(), place.connect());
     holding.script("begin; select count(*) from t").unwrap();
     // A full vacuum waits for him who reads, and whoever comes after waits for the vacuum.
-    let url = place.url();
-    let waiting = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(100));
-        let _ = backends::testing::rows(&targets::db::Url::parse(&url).unwrap(), "select count(*) from t");
-    });
     let mut session = place.database().open().unwrap();
     let full = Vacuuming { full: true, ..Vacuuming::default() };
-    let limits = Limits { lock: Duration::from_millis(900), statement: Duration::ZERO, ..Limits::default() };
-    let release = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(600));
-        holding.script("commit").unwrap();
-    });
-    let table = Some(name(&place, "t"));
-    let done = session
-        .perform(&Command::Upkeep(Order { chore: Chore::Vacuum { table, how: full }, limits }))
-        .unwrap();
-    waiting.join().unwrap();
-    release.join().unwrap();
+    let limits = Limits { lock: Duration::from_secs(60), statement: Duration::ZERO, ..Limits::default() };
+    let mut until = move |what: &str| {
+        let begun = Instant::now();
+        while eye.integers(what).unwrap() == [0] {
+            assert!(begun.elapsed() < Duration::from_secs(40), "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let waits_for = |mode: &str| {
+        format!(
+            "select count(*) from pg_locks where not granted and mode = '{mode}' and relation = 't'::regclass
+             and database = (select oid from pg_database where datname = current_database())"
+        )
+    };
+    let done = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            until(&waits_for("AccessExclusiveLock"));
+            scope.spawn(move || reader.integers("select count(*) from t").unwrap());
+            until(&waits_for("AccessShareLock"));
+            // Whoever looks at those who wait has a connection of its own, and has looked once by then.
+            until(
+                "select count(*) from pg_stat_activity where datname = current_database()
+                 and application_name like 'sexton%' and (query = 'commit' or query like '%pg_blocking_pids(l.pid)%')",
+            );
+            std::thread::sleep(Duration::from_millis(500));
+            holding.script("commit").unwrap();
+        });
+        let table = Some(name(&place, "t"));
+        session.perform(&Command::Upkeep(Order { chore: Chore::Vacuum { table, how: full }, limits }))
+    })
+    .unwrap();
     let waited = done.others_waited.unwrap();
-    assert!(waited > Duration::from_millis(200) && waited < Duration::from_secs(2), "{waited:?}");
+    assert!(waited > Duration::from_millis(200), "{waited:?}");
 }
 
 #[test]
@@ -263,6 +280,7 @@ fn rows_are_written_again_before_their_place_and_stay_the_same() {
     let place = Place::postgres();
     filled(&place, 5_000);
     place.script("delete from t where id % 2 = 0");
+    place.wait_until_the_dead_may_go();
     place.script("vacuum t");
     let before = place.dump();
     let database = place.database();

@@ -191,7 +191,14 @@ fn a_copy_by_litestream_itself_satisfies_the_gate() {
     while !place.join("copy/ltx/9").exists() && began.elapsed().as_secs() < 60 {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let report = purge(&stage, Tool::Litestream, &list, "id <= 10");
+    // What is there may not be whole yet.
+    let report = loop {
+        let report = purge(&stage, Tool::Litestream, &list, "id <= 10");
+        if report.status != Status::Refused || began.elapsed().as_secs() >= 120 {
+            break report;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
     following.kill().unwrap();
     following.wait().unwrap();
     assert_eq!(report.status, Status::Completed, "{report:#?}");

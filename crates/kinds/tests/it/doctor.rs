@@ -213,6 +213,7 @@ fn rows_that_are_only_marked_as_deleted_are_no_cause_for_alarm() {
          insert into visits select i, i from generate_series(1, 20000) i; analyze",
     );
     stage.place.script("update customers set deleted_at = now() where id < 9000");
+    stage.place.wait_until_the_dead_may_go();
     stage.place.script("vacuum analyze customers");
     stage.counted();
     let (_, result) = look(&stage);

@@ -11,9 +11,18 @@ const SQLITE: &str = "create table t (id integer primary key, n integer not null
 const POSTGRES: &str = "create table t (id int primary key, n int not null);
     insert into t select i, i % 2 from generate_series(1, 40) i;";
 
-/// A purge that takes about half a second.
+/// A purge that takes about four seconds: one that begins beside it may do so late and still overlaps.
 fn slowly(name: &str, database: &str, n: u32) -> OperationRequest {
-    let slow = Manners { batch_size: Some(5), rows_per_second: Some(40.0), ..manners() };
+    at(5.0, name, database, n)
+}
+
+/// The same in a quarter of a second.
+fn quickly(name: &str, database: &str, n: u32) -> OperationRequest {
+    at(80.0, name, database, n)
+}
+
+fn at(rate: f64, name: &str, database: &str, n: u32) -> OperationRequest {
+    let slow = Manners { batch_size: Some(5), rows_per_second: Some(rate), ..manners() };
     let options = json!({"table": "t", "where": format!("n = {n}")});
     OperationRequest {
         name: name.to_owned(),
@@ -58,8 +67,8 @@ fn independent_operations_overlap_in_time_and_conflicting_ones_do_not() {
         other.script(POSTGRES);
         let elsewhere = other.url();
         let three =
-            || vec![slowly("even", "test", 0), slowly("odd", "test", 1), slowly("there", &elsewhere, 0)];
-        let (times, report) = run(stage, three(), 2);
+            vec![slowly("even", "test", 0), quickly("odd", "test", 1), slowly("there", &elsewhere, 0)];
+        let (times, report) = run(stage, three, 2);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         assert_eq!(report.operations.iter().map(|done| done.rows_deleted).collect::<Vec<_>>(), [20, 20, 20]);
         assert!(overlap(times["even"], times["there"]), "{times:?}");
@@ -67,7 +76,9 @@ fn independent_operations_overlap_in_time_and_conflicting_ones_do_not() {
         stage.undo(&report.run_id);
         other.script("truncate t; insert into t select i, i % 2 from generate_series(1, 40) i");
         // One at a time unless more is said.
-        let (times, report) = run(stage, three(), 1);
+        let three =
+            vec![quickly("even", "test", 0), quickly("odd", "test", 1), quickly("there", &elsewhere, 0)];
+        let (times, report) = run(stage, three, 1);
         assert_eq!(report.status, Status::Completed);
         assert!(
             !overlap(times["even"], times["there"]) && !overlap(times["odd"], times["there"]),
@@ -82,11 +93,11 @@ fn who_needs_another_waits_for_it_wherever_it_works() {
     both(SQLITE, POSTGRES, |stage| {
         let other = Place::postgres();
         other.script(POSTGRES);
-        let needs = OperationRequest { needs: vec!["even".to_owned()], ..slowly("there", &other.url(), 0) };
-        let (times, report) = run(stage, vec![slowly("even", "test", 0), needs.clone()], 4);
+        let needs = OperationRequest { needs: vec!["even".to_owned()], ..quickly("there", &other.url(), 0) };
+        let (times, report) = run(stage, vec![quickly("even", "test", 0), needs.clone()], 4);
         assert_eq!(report.status, Status::Completed);
         assert!(times["even"].1 < times["there"].0, "{times:?}");
-        let broken = OperationRequest { database: "test".to_owned(), ..slowly("even", "test", 0) };
+        let broken = OperationRequest { database: "test".to_owned(), ..quickly("even", "test", 0) };
         stage.place.script("drop table t");
         let engine = stage.engine();
         let request = Request {
@@ -107,7 +118,7 @@ fn two_names_of_one_database_are_one_database() {
     let stage = Stage::new(Place::postgres());
     stage.place.script(POSTGRES);
     let (times, report) =
-        run(&stage, vec![slowly("even", "test", 0), slowly("odd", &stage.place.url(), 1)], 2);
+        run(&stage, vec![quickly("even", "test", 0), quickly("odd", &stage.place.url(), 1)], 2);
     assert_eq!(report.status, Status::Completed, "{report:#?}");
     assert_eq!(report.totals.rows(), 40, "{times:?}");
 }

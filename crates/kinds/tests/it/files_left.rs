@@ -4,6 +4,7 @@ use crate::files_kit::*;
 use crate::stage::{Stage, codes};
 use engine::Status;
 use serde_json::json;
+use testkit::story;
 
 const SECOND: &str = "planner-1/variables/lost.pkl";
 
@@ -20,9 +21,9 @@ fn die_when(stage: &Stage, wanted: impl Fn(&Stage) -> bool) -> String {
             return stage.engine().run_record("latest").unwrap().id;
         }
         let engine = stage.engine();
-        if engine.resume("latest", &engine::Stop::default(), &mut |_| {}).is_ok() || !there(stage, SECOND) {
+        if story::resumed(&engine, "latest").is_ok() || !there(stage, SECOND) {
             stage.undo("latest");
-            testkit::story::forget(&engine);
+            story::forget(&engine);
         }
     }
     panic!("it did not happen within 80 points");
@@ -164,7 +165,7 @@ fn the_rest_of_a_folder_follows_that_a_dead_run_had_moved_in_part() {
         let before = files(stage);
         let dead = die_when(stage, |stage| !there(stage, "planner-9") && points(stage) == 0);
         half_back(stage);
-        let resumed = stage.engine().resume(&dead, &engine::Stop::default(), &mut |_| {}).unwrap();
+        let resumed = story::resumed(&stage.engine(), &dead).unwrap();
         assert_eq!(
             (resumed.status, resumed.operations[0].rows_deleted),
             (Status::Completed, 5),
@@ -185,7 +186,7 @@ fn a_folder_that_was_moved_in_part_and_has_something_new_stays_whole() {
         let dead = die_when(stage, |stage| !there(stage, "planner-9") && points(stage) == 0);
         half_back(stage);
         file(&stage.workshop.store(), "planner-9/new.pkl", 3);
-        let resumed = stage.engine().resume(&dead, &engine::Stop::default(), &mut |_| {}).unwrap();
+        let resumed = story::resumed(&stage.engine(), &dead).unwrap();
         assert_eq!(resumed.operations[0].rows_deleted, 4, "{resumed:#?}");
         for name in ["new.pkl", "variables/z.pkl", "variables/deep/y.pkl"] {
             assert!(there(stage, &format!("planner-9/{name}")), "{name} is gone");

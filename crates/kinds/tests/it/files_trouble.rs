@@ -7,6 +7,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use targets::db::Error;
+use testkit::story;
 
 #[test]
 fn a_young_file_stays_whatever_the_rows_say() {
@@ -162,7 +163,7 @@ fn a_run_that_died_after_a_move_is_told_of_and_goes_on_where_it_was() {
             }
             let waits = stage.workshop.store().join(".sexton-quarantine").is_dir();
             if !waits || there(stage, "planner-9") {
-                if stage.engine().resume("latest", &engine::Stop::default(), &mut |_| {}).is_ok() {
+                if story::resumed(&stage.engine(), "latest").is_ok() {
                     put_back(stage);
                 }
                 continue;
@@ -173,8 +174,7 @@ fn a_run_that_died_after_a_move_is_told_of_and_goes_on_where_it_was() {
             died_after_a_move += 1;
             let engine = stage.engine();
             // A run that died after its last event is over.
-            let report = engine
-                .resume("latest", &engine::Stop::default(), &mut |_| {})
+            let report = story::resumed(&engine, "latest")
                 .unwrap_or_else(|_| engine.run_record("latest").unwrap().report());
             assert_eq!(report.operations[0].rows_deleted, 5, "at point {nth}: {report:#?}");
             put_back(stage);
@@ -198,13 +198,13 @@ fn a_file_that_a_row_refers_to_after_its_move_was_not_committed_comes_back() {
             let gone = !there(stage, "planner-9");
             if gone && stage.engine().undo_points("test").unwrap().is_empty() {
                 stage.place.script("insert into planners (planner_id) values ('planner-9')");
-                let report = stage.engine().resume("latest", &engine::Stop::default(), &mut |_| {}).unwrap();
+                let report = story::resumed(&stage.engine(), "latest").unwrap();
                 assert_eq!((report.operations[0].rows_deleted, report.operations[0].rows_skipped), (4, 1));
                 assert!(there(stage, "planner-9/variables/deep/y.pkl"), "at point {nth}");
                 met += 1;
                 break;
             }
-            let _ = stage.engine().resume("latest", &engine::Stop::default(), &mut |_| {});
+            let _ = story::resumed(&stage.engine(), "latest");
             if stage
                 .engine()
                 .run_record("latest")
@@ -219,6 +219,6 @@ fn a_file_that_a_row_refers_to_after_its_move_was_not_committed_comes_back() {
 
 fn put_back(stage: &Stage) {
     stage.undo("latest");
-    testkit::story::forget(&stage.engine());
+    story::forget(&stage.engine());
     assert!(there(stage, "planner-9/variables/deep/y.pkl") && there(stage, "planner-1/x.json"));
 }

@@ -17,16 +17,23 @@ fn what_is_created_below_a_root_that_goes_moves_with_the_rest() {
     let planned = plan(&stage, cleanup());
     let report = std::thread::scope(|threads| {
         threads.spawn(|| {
+            // It commits when the merge waits for it.
             stage.place.script(
                 "set application_name = 'app'; begin;
                  insert into folders (id, application_id, parent_id, name) values (5000, 2, 221, 'Late');
                  insert into documents (id, folder_id, name, content_hash, size_bytes) values (5000, 5000, 'late', repeat('0', 64), 1);
-                 select pg_sleep(0.5); commit",
+                 do $$ begin
+                   for i in 1..12000 loop
+                     exit when exists (
+                       select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
+                     perform pg_sleep(0.005);
+                   end loop;
+                 end $$;
+                 commit",
             )
         });
-        let sleeps =
-            "select count(*) from pg_stat_activity where application_name = 'app' and wait_event = 'PgSleep'";
-        let waits = (0..500).any(|_| {
+        let sleeps = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'app' and wait_event = 'PgSleep'";
+        let waits = (0..2000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(2));
             stage.number(sleeps) == 1
         });

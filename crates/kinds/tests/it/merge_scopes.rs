@@ -240,7 +240,7 @@ fn a_death_around_a_failure_changes_nothing_about_it() {
             let engine = stage.engine();
             let report = match outcome {
                 Ok(report) => report,
-                Err(_) => match engine.resume("latest", &engine::Stop::default(), &mut |_| {}) {
+                Err(_) => match story::resumed(&engine, "latest") {
                     Ok(report) => report,
                     Err(_) if nth == 1 => story::run(&engine, &plan),
                     Err(_) => engine.run_record("latest").unwrap().report(),

@@ -1,7 +1,7 @@
 //! A folder of migrations beside a database, and short words for what tests do with both. It judges nothing.
 
 use crate::stage::{manners, shown};
-use engine::{Engine, Manners, Plan, Report, Request, SetClock, Status, Stop};
+use engine::{Engine, Manners, Plan, Report, Request, SetClock, Status};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -161,7 +161,7 @@ impl Yard {
 
     /// Goes on with a run.
     pub fn resume(&self, id: &str) -> Result<Report, engine::Failure> {
-        self.engine().resume(id, &Stop::default(), &mut |_| {})
+        story::resumed(&self.engine(), id)
     }
 }
 

@@ -156,7 +156,7 @@ fn a_batch_that_is_repeated_overwrites_its_file() {
             let died = outcome.is_err();
             let run_id = match outcome {
                 Ok(report) => report.run_id,
-                Err(_) => match stage.engine().resume("latest", &Stop::default(), &mut |_| {}) {
+                Err(_) => match story::resumed(&stage.engine(), "latest") {
                     Ok(report) => report.run_id,
                     Err(_) if nth == 1 => stage.run(options(json!({"undo": "archive"}))).run_id,
                     Err(_) => stage.engine().run_record("latest").unwrap().id,

@@ -114,7 +114,7 @@ fn an_index_that_only_a_standby_uses_is_not_unused() {
     let blind = unused(json!({"unused_for": "1s"}));
     assert_eq!(codes(&blind), ["standbys_unseen"], "{:?}", blind.items[0].findings);
     assert!(blind.items[0].steps.is_empty());
-    pair.standby.place.rows("select count(*) from t where a = 'text 7'");
+    pair.standby.place.script("select count(*) from t where a = 'text 7'");
     pair.standby.counted();
     std::thread::sleep(Duration::from_millis(500));
     let seen = unused(json!({"unused_for": "1s", "standbys": [pair.standby_url]}));

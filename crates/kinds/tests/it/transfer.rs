@@ -1,7 +1,7 @@
 //! A whole database moves: tables, rows, keys, references, ids; it goes on after every death; whatever differs is named.
 
 use crate::transfer_kit::{Move, forbidden, found};
-use engine::{Failure, Status, Stop, What};
+use engine::{Event, Failure, Status, Stop, What};
 use serde_json::json;
 use testkit::story;
 
@@ -102,7 +102,7 @@ fn it_goes_on_after_every_death_and_nothing_differs() {
         let report = match outcome {
             Ok(report) => report,
             Err(_) if nth == 1 => continue,
-            Err(_) => match engine.resume("latest", &Stop::default(), &mut |_| {}) {
+            Err(_) => match story::resumed(&engine, "latest") {
                 Ok(report) => report,
                 Err(_) => engine.run_record("latest").unwrap().report(),
             },
@@ -153,9 +153,8 @@ fn a_source_that_changed_between_death_and_resume_is_copied_from_its_beginning()
                 || it.list("select count(*) from sexton.carried where carried_rows is null") == ["0"]);
         it.from.script(MEANWHILE);
         let mut began_again = false;
-        let resumed = it.engine().resume("latest", &Stop::default(), &mut |event| {
-            began_again |= matches!(event.what, What::BeganAgain { .. });
-        });
+        let mut see = |event: &Event| began_again |= matches!(event.what, What::BeganAgain { .. });
+        let resumed = story::unless_busy(|| it.engine().resume("latest", &Stop::default(), &mut see));
         let Ok(report) = resumed else { continue };
         assert_eq!(report.status, Status::Completed, "after point {nth}: {report:#?}");
         assert_eq!(found(&report), Vec::<String>::new(), "after point {nth}");
@@ -196,9 +195,8 @@ fn tables_of_the_application_are_emptied_and_filled_again_when_the_source_change
         }
         it.from.script("insert into People (id, firstName, state, boss) values (9, 'New', 'idle', 1); update People set boss = 9 where id = 1");
         let mut began_again = false;
-        let resumed = it.engine().resume("latest", &Stop::default(), &mut |event| {
-            began_again |= matches!(event.what, What::BeganAgain { .. });
-        });
+        let mut see = |event: &Event| began_again |= matches!(event.what, What::BeganAgain { .. });
+        let resumed = story::unless_busy(|| it.engine().resume("latest", &Stop::default(), &mut see));
         let Ok(report) = resumed else { continue };
         assert_eq!(report.status, Status::Completed, "after point {nth}: {report:#?}");
         let keys = it.list("select count(*) from pg_constraint where contype = 'f' and convalidated and connamespace = 'public'::regnamespace");

@@ -4,6 +4,7 @@
 use crate::transfer_kit::{Move, found};
 use engine::{Failure, Level, Report, Status, Stop, What};
 use serde_json::{Value as Json, json};
+use testkit::story;
 
 const SHOP: &str = "pragma journal_mode = wal;
     create table users (id text primary key, name text unique, active boolean, born date, at datetime, iso text, epoch integer, price decimal(10,2),
@@ -191,13 +192,13 @@ fn a_death_on_the_way_back_loses_nothing() {
                 died += 1;
                 // by going on, or by saying it again
                 let went = match nth % 8 {
-                    1 => it.engine().resume("latest", &Stop::default(), &mut |_| {}).ok(),
+                    1 => story::resumed(&it.engine(), "latest").ok(),
                     _ => None,
                 };
                 if went.is_none() {
                     let plan = it.plan(asked);
                     if plan.items[0].skipped.is_none() {
-                        let report = it.engine().run(&plan, &Stop::default(), &mut |_| {}).unwrap();
+                        let report = story::run(&it.engine(), &plan);
                         assert_eq!(
                             report.status,
                             Status::Completed,
@@ -333,7 +334,7 @@ fn a_rehearsal_goes_there_and_back_and_leaves_nothing() {
         let outcome = engine.run(&plan, &Stop::default(), &mut |_| {});
         assert!(matches!(outcome, Err(Failure::Fault(_))), "{nth}: {outcome:?}");
         drop(engine);
-        let report = it.engine().resume("latest", &Stop::default(), &mut |_| {}).unwrap();
+        let report = story::resumed(&it.engine(), "latest").unwrap();
         assert_eq!(report.status, Status::Completed, "{nth}: {:?}", report.operations[0].errors);
         clean(&nth.to_string());
     }

@@ -332,7 +332,7 @@ fn a_transfer_by_a_script_goes_on_after_every_death() {
             assert!(nth > 40, "only {nth} points");
             return;
         }
-        if let Ok(report) = it.engine().resume("latest", &Stop::default(), &mut |_| {}) {
+        if let Ok(report) = story::resumed(&it.engine(), "latest") {
             assert_eq!(report.status, Status::Completed, "after point {nth}: {report:#?}");
             assert_eq!(it.list("select count(*) from tasks"), ["3"], "after point {nth}");
         }

@@ -145,7 +145,7 @@ fn the_limit_of_a_cut_over_counts_from_its_first_beginning() {
         assert!(refuses());
         let case = format!("{dies}, {away} s later");
         clock.0.store(away, Ordering::SeqCst);
-        let report = it.engine().resume("latest", &Stop::default(), &mut |_| {}).unwrap();
+        let report = testkit::story::resumed(&it.engine(), "latest").unwrap();
         if goes_on {
             assert_eq!(report.status, Status::Completed, "{case}: {:?}", report.operations[0].errors);
             let result = report.operations[0].result.as_ref().unwrap();

@@ -4,7 +4,7 @@ use crate::transfer_kit::Move;
 use crate::transfer_online::{DEEDS, SHOP, application, error, has_moved, is_back, options};
 use engine::{Failure, Status, Stop, What};
 use serde_json::json;
-use testkit::Place;
+use testkit::{Place, story};
 
 #[test]
 fn a_death_in_each_step_loses_nothing_that_the_application_wrote() {
@@ -58,8 +58,10 @@ fn a_death_in_each_step_loses_nothing_that_the_application_wrote() {
         assert_eq!(done, n, "it died elsewhere: {place}");
         died.push(steps[n].action.clone());
         DEEDS.iter().for_each(|_| write(&mut application));
-        let report =
-            it.engine().resume("latest", &Stop::default(), &mut |_| write(&mut application)).unwrap();
+        let report = story::unless_busy(|| {
+            it.engine().resume("latest", &Stop::default(), &mut |_| write(&mut application))
+        })
+        .unwrap();
         assert_eq!(report.status, Status::Completed, "{place} {}", error(&report));
         has_moved(&it, &place);
     }
@@ -105,11 +107,11 @@ fn a_death_while_a_transfer_is_taken_back_leaves_nothing_once_it_is_said_again()
             return;
         }
         died.extend(plan.items[0].steps.get(done).map(|step| step.action.clone()));
-        let resumed = (nth % 2 == 0).then(|| it.engine().resume("latest", &Stop::default(), &mut |_| {}));
+        let resumed = (nth % 2 == 0).then(|| story::resumed(&it.engine(), "latest"));
         if resumed.is_none_or(|resumed| resumed.is_err()) {
             let plan = it.plan(back);
             if plan.items[0].skipped.is_none() {
-                let report = it.engine().run(&plan, &Stop::default(), &mut |_| {}).unwrap();
+                let report = story::run(&it.engine(), &plan);
                 assert_eq!(report.status, Status::Completed, "{place} {}", error(&report));
             }
         }

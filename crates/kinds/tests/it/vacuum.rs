@@ -35,6 +35,7 @@ fn objects(plan: &Plan) -> Vec<&str> {
 fn only_what_needs_it_is_vacuumed_and_nothing_the_second_time() {
     // S1-013, S1-014, S1-074, S1-036, W-050
     both(LITE, SERVER, |stage| {
+        stage.place.wait_until_the_dead_may_go();
         let before = stage.place.dump();
         let plan = plan(stage, "vacuum", Json::Null);
         assert!(!plan.items[0].transactional);
@@ -74,6 +75,7 @@ fn only_what_needs_it_is_vacuumed_and_nothing_the_second_time() {
 fn all_are_vacuumed_when_that_is_asked_for_and_the_dead_are_gone() {
     // S1-013, S1-014, S0-089: the file shrinks, statistics are there, it is sound
     both(LITE, SERVER, |stage| {
+        stage.place.wait_until_the_dead_may_go();
         let (report, result) = run(stage, "vacuum", json!({"all": true}));
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         assert!(result["tables"].as_array().unwrap().iter().all(|one| one["status"] == "done"), "{result}");
@@ -104,6 +106,7 @@ fn a_full_vacuum_needs_names_and_gives_the_space_back() {
     // S1-073
     let stage = Stage::new(Place::postgres());
     stage.place.script(SERVER);
+    stage.place.wait_until_the_dead_may_go();
     let request = story::request("vacuum", json!({"full": true}), manners(), false);
     let refused = shown(&stage.engine().plan(&request).unwrap_err());
     assert!(refused.contains("name the tables"), "{refused}");
@@ -137,6 +140,7 @@ fn what_keeps_dead_rows_is_told_with_its_remedy() {
         "{found:?}"
     );
     other.script("commit").unwrap();
+    stage.place.wait_until_the_dead_may_go();
     let (report, _) = run(&stage, "vacuum", json!({"tables": ["t"]}));
     assert_eq!(report.status, Status::Completed, "{report:#?}");
 }
@@ -193,7 +197,7 @@ fn a_death_at_any_point_ends_in_the_same() {
             let outcome = engine.run_as(&id, &plan, &Stop::default(), &mut |_| {});
             let died = matches!(outcome, Err(Failure::Fault(_)));
             drop(engine);
-            if died && let Ok(report) = stage.engine().resume(&id, &Stop::default(), &mut |_| {}) {
+            if died && let Ok(report) = story::resumed(&stage.engine(), &id) {
                 assert_eq!(report.status, Status::Completed, "point {nth}: {report:#?}");
                 let tables =
                     report.operations[0].result.as_ref().unwrap()["tables"].as_array().unwrap().clone();

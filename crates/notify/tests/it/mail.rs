@@ -120,7 +120,7 @@ fn a_mail_server_that_is_down_or_says_nothing_is_told_and_not_waited_for() {
     drop(nobody);
     let why = with_password(Tls::Off).carry(&letter, Duration::from_secs(5)).unwrap_err().why;
     assert!(why.to_lowercase().contains("connect") || why.contains("refused"), "{why}");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]

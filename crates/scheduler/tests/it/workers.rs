@@ -98,11 +98,12 @@ fn whoever_has_lost_a_tick_cannot_end_it() {
         stage.look("2026-11-21T02:00:00Z");
         let engine = stage.engine("2026-11-21T02:00:01Z");
         let timetable = engine.timetable().unwrap();
-        let first =
-            timetable.claim("first", Duration::from_millis(50), at("2026-11-21T02:00:01Z")).unwrap().unwrap();
-        assert!(timetable.keep(&first, Duration::from_millis(50)).unwrap());
+        let long = Duration::from_secs(60);
+        let first = timetable.claim("first", long, at("2026-11-21T02:00:01Z")).unwrap().unwrap();
+        assert!(timetable.keep(&first, long).unwrap());
         assert_eq!(timetable.claim("second", LEASE, at("2026-11-21T02:00:01Z")).unwrap(), None);
-        std::thread::sleep(Duration::from_millis(120));
+        assert!(timetable.keep(&first, Duration::from_millis(1)).unwrap());
+        std::thread::sleep(Duration::from_millis(50));
         let second = timetable.claim("second", LEASE, at("2026-11-21T02:00:01Z")).unwrap().unwrap();
         assert_eq!((second.id.as_str(), second.term), (first.id.as_str(), 2));
         assert!(!timetable.keep(&first, LEASE).unwrap());

@@ -288,7 +288,7 @@ fn a_schedule_that_cannot_do_its_work_says_so_at_once_with_its_run() {
     desk.write("sexton.toml", &format!("{config}{more}"));
     let server = Server::of(desk, "admin");
     let run = |name: &str, wait: &str| {
-        server.send("POST", &format!("{AT}/schedules/{name}/run{wait}"), &json!({}), &["--max-time", "9"])
+        server.send("POST", &format!("{AT}/schedules/{name}/run{wait}"), &json!({}), &["--max-time", "25"])
     };
     let begun = run("broken", "");
     assert_eq!(begun.status, 202, "{}", begun.body);

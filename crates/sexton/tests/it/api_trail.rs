@@ -52,7 +52,7 @@ impl Trail {
 fn every_call_that_changes_something_leaves_a_line_in_the_audit_trail() {
     // S2-060, W-066
     let slow = "[operation.slow]\nkind = \"purge\"\nseverity = \"LOW\"\ntable = \"slow\"\nwhere = \"id > 0\"\n\
-                batch_size = 5\nrows_per_second = 60\nmax_percent = 100\n";
+                batch_size = 5\npause = 0.4\nmax_percent = 100\n";
     let server = served_with("admin", &format!("{MORE}{slow}"));
     server.desk.place.script(
         "create table slow (id integer primary key);

@@ -184,7 +184,7 @@ fn a_long_run_counts_up_beside_its_result() {
     // S1-039: lines on stderr while it works; nothing but the document on stdout
     let desk = Desk::ready();
     let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
-    let slowly = "[defaults]\nrows_per_second = 55\nbatch_size = 10\n";
+    let slowly = "[defaults]\npause = 0.25\nbatch_size = 10\n";
     desk.write("sexton.toml", &config.replace("[defaults]\n", slowly));
     let said = desk.sexton("run logs --yes --output json").ends(0);
     assert_eq!(said.json()["logs"]["rows_deleted"], 311);

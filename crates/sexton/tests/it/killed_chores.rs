@@ -42,14 +42,9 @@ fn list(desk: &Desk, sql: &str) -> Vec<String> {
     desk.place.rows(sql).iter().map(|row| row[0].as_text().unwrap_or_default().to_owned()).collect()
 }
 
-/// The server notices that its client is gone when it next tells him something.
+/// The server notices that its client is gone when it next tells him something: then the work has ended, and nothing is locked.
 fn gone(desk: &Desk) {
-    wait("the end of the work", || {
-        let working =
-            "select pid::text from pg_stat_activity where datname = current_database() and state = 'active'
-            and query ilike '%index concurrently%' and pid <> pg_backend_pid()";
-        list(desk, working).is_empty()
-    });
+    crate::kit::sessions_end(&desk.place);
 }
 
 #[test]

@@ -223,6 +223,15 @@ impl Said {
     }
 }
 
+/// Waits until the server has noticed that processes of ours were killed: until then it holds what they have locked. A file has
+/// nobody who would hold anything.
+pub fn sessions_end(place: &Place) {
+    let ours = "select 1 from pg_stat_activity where datname = current_database() and application_name like 'sexton%'";
+    crate::workers::wait_for("the sessions of killed processes end", || {
+        place.is_sqlite() || place.rows(ours).is_empty()
+    });
+}
+
 /// Words of a command line; single quotes keep blanks together.
 pub fn words(line: &str) -> Vec<String> {
     let mut all = Vec::new();

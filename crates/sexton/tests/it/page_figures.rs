@@ -36,6 +36,9 @@ fn with_a_past(sink: &HttpSink) -> Server {
         ),
     );
     let now = Timestamp::now();
+    // Each run lies in a day of its own, however slowly it begins: not in the last minute before any midnight on earth.
+    let is_late = now.as_second() % 900 >= 840;
+    let now = if is_late { now - SignedDuration::from_secs(60) } else { now };
     for day in (1..=DAYS).rev() {
         desk.set("SEXTON_NOW", &(now - SignedDuration::from_hours(24 * day)).to_string());
         desk.place.script(&format!(

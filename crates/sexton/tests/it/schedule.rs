@@ -234,7 +234,8 @@ impl Drop for Serving {
 fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !there() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        // Some wait for the next minute first.
+        assert!(began.elapsed() < Duration::from_secs(150), "{what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -243,6 +244,9 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
 fn what_is_due_is_run_by_the_process_that_serves_and_it_stops_when_asked() {
     // S3-018, S2-089, S0-060, S2-026
     let desk = desk();
+    // Seldom enough not to be due in the same minute as the other one, or it might be named as the next.
+    let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
+    desk.write("sexton.toml", &config.replace("\"30 2 * * *\"", "\"30 2 1 1 *\""));
     desk.sexton("schedule add often --cron '* * * * *' --run logs").ends(0);
     desk.sexton("schedule approve often").ends(0);
     assert!(desk.sexton("schedule").ends(0).stderr.contains("nobody serves them"));
@@ -274,23 +278,26 @@ fn what_is_due_is_run_by_the_process_that_serves_and_it_stops_when_asked() {
 fn a_process_that_is_killed_in_mid_run_is_followed_by_the_next() {
     let desk = desk();
     let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
-    let slowly = "[defaults]\nrows_per_second = 60\nbatch_size = 5\n";
+    let slowly = "[defaults]\npause = 0.15\nbatch_size = 5\n";
     desk.write("sexton.toml", &config.replace("[defaults]\n", slowly));
     desk.sexton("schedule add often --cron '* * * * *' --run logs").ends(0);
     desk.sexton("schedule approve often").ends(0);
-    let serve =
-        || desk.command("serve --lease 1").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let mut first = serve();
+    let serve = |lease: u32| {
+        let mut command = desk.command(&format!("serve --lease {lease}"));
+        Serving(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    };
+    let mut first = serve(1);
     wait_for("it began", || desk.count("audit_log") < 400);
-    first.kill().unwrap();
-    first.wait().unwrap();
+    first.0.kill().unwrap();
+    first.0.wait().unwrap();
     let left = desk.count("audit_log");
     assert!(left > 89, "it was done before it could be killed");
-    let mut second = Serving(serve());
+    let mut second = serve(60);
     wait_for("it goes on", || desk.count("audit_log") == 89);
     wait_for("it is told", || {
         let ticks = desk.sexton("schedule show often --output json").ends(0).json()["ticks"].clone();
-        ticks.as_array().unwrap().iter().any(|tick| tick["term"] == 2 && tick["state"] == "done")
+        let ticks = ticks.as_array().unwrap();
+        ticks.iter().any(|tick| tick["term"].as_i64() >= Some(2) && tick["state"] == "done")
     });
     second.0.kill().unwrap();
     let runs = desk.sexton("runs list --limit 100 --output json").ends(0).json();

@@ -8,8 +8,13 @@ use testkit::Place;
 const ROWS: &str = "create table items (id integer primary key);
     with recursive c(i) as (select 1 union all select i + 1 from c where i < 30) insert into items select i from c;";
 
-/// Two purges of two databases that take most of a second each, in a group.
-fn desk(defaults: &str, group: &str, other: &Place) -> Desk {
+/// So many rows a second where two are to be at work beside each other: the first must still be at it when the second begins.
+const SLOW: u32 = 10;
+/// The same where one comes after the other, however long each takes.
+const FAST: u32 = 200;
+
+/// Two purges of two databases, of thirty rows each, in a group.
+fn desk(rate: u32, defaults: &str, group: &str, other: &Place) -> Desk {
     let desk = Desk::empty();
     desk.place.script(ROWS);
     other.script(ROWS);
@@ -22,7 +27,7 @@ fn desk(defaults: &str, group: &str, other: &Place) -> Desk {
         "sexton.toml",
         &format!(
             "[database.main]\nurl = \"app.db\"\n[database.other]\nurl = \"{}\"\n\
-             [defaults]\nmax_percent = 100\nmin_free_disk_mb = 0\nbatch_size = 5\nrows_per_second = 40\n{defaults}\n\
+             [defaults]\nmax_percent = 100\nmin_free_disk_mb = 0\nbatch_size = 5\nrows_per_second = {rate}\n{defaults}\n\
              {}{}[group.both]\noperations = [\"a\", \"b\"]\n{group}\n[group.one]\noperations = [\"a\"]\n\
              [schedule.nightly]\nrun = [\"both\"]\ncron = \"0 2 * * *\"\n",
             other.url(),
@@ -64,7 +69,7 @@ fn a_group_says_how_many_of_its_operations_go_at_a_time_and_the_flag_says_it_for
         ("", "max_parallel = 2", "run both one", false),
         ("", "max_parallel = 2", "schedule run nightly", true),
     ] {
-        let desk = desk(defaults, group, &other);
+        let desk = desk(if expected { SLOW } else { FAST }, defaults, group, &other);
         desk.sexton(line).ends(0);
         assert_eq!(overlapped(&desk), expected, "{defaults} / {group} / {line}");
         other.script("drop table items");
@@ -75,7 +80,7 @@ fn a_group_says_how_many_of_its_operations_go_at_a_time_and_the_flag_says_it_for
 fn a_schedule_that_was_made_from_a_group_keeps_what_the_group_says() {
     // S1-009, X-52
     let other = Place::sqlite();
-    let desk = desk("", "max_parallel = 2", &other);
+    let desk = desk(SLOW, "", "max_parallel = 2", &other);
     desk.sexton("run both --schedule daily").ends(0);
     let shown = desk.sexton("schedule show daily --output json").ends(0).json();
     assert_eq!(shown["run"], json!(["both"]));
@@ -87,7 +92,7 @@ fn a_schedule_that_was_made_from_a_group_keeps_what_the_group_says() {
 #[test]
 fn a_call_says_how_many_operations_go_at_a_time() {
     let other = Place::sqlite();
-    let server = Server::of(desk("", "max_parallel = 2", &other), "run");
+    let server = Server::of(desk(SLOW, "", "max_parallel = 2", &other), "run");
     let run = |more: Json| {
         let mut body = json!({"operations": ["both"]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -119,7 +124,7 @@ fn a_call_says_how_many_operations_go_at_a_time() {
 #[test]
 fn what_cannot_be_a_number_of_operations_is_told() {
     let other = Place::sqlite();
-    let desk = desk("", "max_parallel = 0", &other);
+    let desk = desk(FAST, "", "max_parallel = 0", &other);
     let said = desk.sexton("config check").ends(2);
     assert!(said.stderr.contains("max_parallel"), "{}", said.shown());
     for line in [

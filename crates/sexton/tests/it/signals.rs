@@ -31,14 +31,14 @@ fn a_signal_stops_at_the_next_batch_and_the_run_is_resumed() {
     // S2-082
     for signal in ["-INT", "-TERM"] {
         let desk = Desk::ready();
-        let (mut child, mut stdout) = started(&desk, "run logs --yes --events --batch-size 10 --pause 0.05");
+        let (mut child, mut stdout) = started(&desk, "run logs --yes --events --batch-size 10 --pause 0.5");
         wait_for("advanced", &mut stdout);
         send(&child, signal);
         std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(4), "{signal}");
         let left = desk.count("audit_log");
         assert!((90..400).contains(&left), "{left}");
-        desk.sexton("resume latest").ends(0);
+        desk.sexton("resume latest --pause 0").ends(0);
         assert_eq!(desk.count("audit_log"), 89);
         desk.sexton("undo latest").ends(0);
         assert_eq!(desk.count("audit_log"), 400);
@@ -49,7 +49,7 @@ fn a_signal_stops_at_the_next_batch_and_the_run_is_resumed() {
 fn another_process_can_ask_a_run_to_stop() {
     // S2-082
     let desk = Desk::ready();
-    let (mut child, mut stdout) = started(&desk, "run logs --yes --events --batch-size 10 --pause 0.1");
+    let (mut child, mut stdout) = started(&desk, "run logs --yes --events --batch-size 10 --pause 1");
     wait_for("advanced", &mut stdout);
     desk.sexton("stop latest").ends(0);
     std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();

@@ -312,8 +312,10 @@ fn killed_transfers(desk: &Desk, rounds: u64, check: &dyn Fn(&Place, &str)) {
             40 + (moment >> 33) % whole.max(100)
         };
         kill_after(desk, &line(&to), next());
+        crate::kit::sessions_end(&to);
         for _ in 0..round % 3 {
             kill_after(desk, "resume latest --quiet", next() / 2);
+            crate::kit::sessions_end(&to);
         }
         let resumed = desk.sexton("resume latest");
         if to.rows("select 1 from pg_tables where tablename = 'orders'").is_empty() {

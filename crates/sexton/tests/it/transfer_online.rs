@@ -155,6 +155,11 @@ fn killed_in_any_phase_under_a_live_writer_nothing_is_lost() {
                 // each in another ninth of the time that it takes
                 let alive = kill_after(&desk, &command, whole * round / 9 + 20);
                 killed += u64::from(alive);
+                if !alive {
+                    // It was faster: the next ones are killed earlier.
+                    whole = whole.min(began.elapsed().as_millis() as u64);
+                }
+                crate::kit::sessions_end(&to);
                 if alive && round % 4 == 3 {
                     desk.sexton(&format!("transfer rollback --yes {}", line(&to, "")));
                     let ours = desk.place.rows("select name from sqlite_schema where name like 'sexton%'");
@@ -222,92 +227,105 @@ fn steps(desk: &Desk, line: &str) -> Vec<String> {
     steps.iter().map(|step| step["action"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Goes there and back, and is killed on both ways: before the n-th of these steps, and before one of the way back. The phases that it
+/// was in then; none where it had ended.
+fn killed_there_and_back(shop: &str, all: &[String], n: usize) -> [Option<String>; 2] {
+    let (desk, to) = (Desk::empty(), Place::postgres());
+    desk.place.script(shop);
+    desk.write(".env", BEFORE);
+    let (stop, orders) = (AtomicBool::new(false), AtomicU64::new(0));
+    let place = format!("there, before `{}`", all[n]);
+    let there = std::thread::scope(|scope| {
+        let ending = testkit::Over(&stop);
+        scope.spawn(|| {
+            let mut application = desk.place.connect();
+            while !stop.load(Ordering::Relaxed) {
+                match application.script(ORDER) {
+                    Ok(()) => drop(orders.fetch_add(1, Ordering::Relaxed)),
+                    Err(_) => drop(application.script("rollback")),
+                }
+                std::thread::sleep(Duration::from_millis(4));
+            }
+        });
+        let command = format!("transfer run --online --yes --batch-size 300 {}", line(&to, ""));
+        let done = kill_behind(&desk, &command, (n as u64).checked_sub(1));
+        crate::kit::sessions_end(&to);
+        let resumed = desk.sexton("resume latest");
+        // 2: it was over
+        assert!([0, 2].contains(&resumed.code), "{place}: {}", resumed.shown());
+        drop(ending);
+        all.get(done.map_or(0, |done| done as usize + 1)).cloned()
+    });
+    assert!(pointer(&desk).contains(&to.url()), "{place}");
+    let verified = desk.sexton(&format!("transfer verify --source app.db --database '{}'", to.url()));
+    assert_eq!(verified.code, 0, "{place}: {}", verified.shown());
+
+    // and back, with a writer on the other side
+    let command = format!("transfer rollback --yes {}", line(&to, ""));
+    let behind = (n % BACK.len()).checked_sub(1);
+    let place = format!("back, before `{}`", BACK[n % BACK.len()]);
+    let (written, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let back = std::thread::scope(|scope| {
+        let ending = testkit::Over(&over);
+        let (to, written, over) = (&to, &written, &over);
+        scope.spawn(move || {
+            let mut application = to.connect();
+            while !over.load(Ordering::Relaxed) {
+                let n = written.load(Ordering::Relaxed);
+                let sql = format!("insert into orders (code, at) values ('there {n}', now())");
+                if application.script(&sql).is_ok() {
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+                std::thread::sleep(Duration::from_millis(4));
+            }
+        });
+        let began = Instant::now();
+        while written.load(Ordering::Relaxed) < 5 && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let done = kill_behind(&desk, &command, behind.map(|behind| behind as u64));
+        crate::kit::sessions_end(to);
+        // whichever way it goes on
+        if n.is_multiple_of(2) {
+            desk.sexton("resume latest");
+        }
+        let again = desk.sexton(&command);
+        assert_eq!(again.code, 0, "{place}: {}", again.shown());
+        drop(ending);
+        BACK.get(done.map_or(0, |done| done as usize + 1)).map(|action| (*action).to_owned())
+    });
+    assert_eq!(pointer(&desk), BEFORE, "{place}");
+    let written = written.load(Ordering::Relaxed);
+    assert!(written >= 5, "{place}");
+    assert_eq!(desk.count("orders where code like 'there %'"), written as i64, "{place}");
+    let ours = desk.place.rows("select name from sqlite_schema where name like 'sexton%'");
+    assert!(ours.is_empty(), "{place}: {ours:?}");
+    desk.place.script(ORDER);
+    [there, back]
+}
+
 #[test]
 fn killed_at_the_beginning_of_each_phase_there_and_back_nothing_is_lost() {
     // S4-036, S4-038, S4-040, W-096, W-103
     let shop = SHOP.replace("i < 6000", "i < 800");
-    let there = |to: &Place| format!("run --online --yes --batch-size 300 {}", line(to, ""));
     let all = {
         let (desk, to) = (Desk::empty(), Place::postgres());
         desk.place.script(&shop);
         desk.write(".env", BEFORE);
         steps(&desk, &format!("transfer plan --online {}", line(&to, "")))
     };
-    let mut phases = std::collections::BTreeSet::new();
-    for n in (0..all.len()).filter(|n| !all[..*n].contains(&all[*n])) {
-        let (desk, to) = (Desk::empty(), Place::postgres());
-        desk.place.script(&shop);
-        desk.write(".env", BEFORE);
-        let (stop, orders) = (AtomicBool::new(false), AtomicU64::new(0));
-        let place = format!("there, before `{}`", all[n]);
-        std::thread::scope(|scope| {
-            let ending = testkit::Over(&stop);
-            scope.spawn(|| {
-                let mut application = desk.place.connect();
-                while !stop.load(Ordering::Relaxed) {
-                    match application.script(ORDER) {
-                        Ok(()) => drop(orders.fetch_add(1, Ordering::Relaxed)),
-                        Err(_) => drop(application.script("rollback")),
-                    }
-                    std::thread::sleep(Duration::from_millis(4));
-                }
-            });
-            let done = kill_behind(&desk, &format!("transfer {}", there(&to)), (n as u64).checked_sub(1));
-            phases.insert(all.get(done.map_or(0, |done| done as usize + 1)).cloned());
-            let resumed = desk.sexton("resume latest");
-            // 2: it was over
-            assert!([0, 2].contains(&resumed.code), "{place}: {}", resumed.shown());
-            drop(ending);
-        });
-        assert!(pointer(&desk).contains(&to.url()), "{place}");
-        let verified = desk.sexton(&format!("transfer verify --source app.db --database '{}'", to.url()));
-        assert_eq!(verified.code, 0, "{place}: {}", verified.shown());
-
-        // and back, with a writer on the other side
-        let back = format!("transfer rollback --yes {}", line(&to, ""));
-        let behind = (n % BACK.len()).checked_sub(1);
-        let place = format!("back, before `{}`", BACK[n % BACK.len()]);
-        let (written, over) = (AtomicU64::new(0), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            let ending = testkit::Over(&over);
-            let (to, written, over) = (&to, &written, &over);
-            scope.spawn(move || {
-                let mut application = to.connect();
-                while !over.load(Ordering::Relaxed) {
-                    let n = written.load(Ordering::Relaxed);
-                    let sql = format!("insert into orders (code, at) values ('there {n}', now())");
-                    if application.script(&sql).is_ok() {
-                        written.fetch_add(1, Ordering::Relaxed);
-                    }
-                    std::thread::sleep(Duration::from_millis(4));
-                }
-            });
-            let began = Instant::now();
-            while written.load(Ordering::Relaxed) < 5 && began.elapsed() < Duration::from_secs(20) {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            let done = kill_behind(&desk, &back, behind.map(|behind| behind as u64));
-            phases.insert(
-                BACK.get(done.map_or(0, |done| done as usize + 1)).map(|action| (*action).to_owned()),
-            );
-            // whichever way it goes on
-            if n % 2 == 0 {
-                desk.sexton("resume latest");
-            }
-            let again = desk.sexton(&back);
-            assert_eq!(again.code, 0, "{place}: {}", again.shown());
-            drop(ending);
-        });
-        assert_eq!(pointer(&desk), BEFORE, "{place}");
-        let written = written.load(Ordering::Relaxed);
-        assert!(written >= 5, "{place}");
-        assert_eq!(desk.count("orders where code like 'there %'"), written as i64, "{place}");
-        let ours = desk.place.rows("select name from sqlite_schema where name like 'sexton%'");
-        assert!(ours.is_empty(), "{place}: {ours:?}");
-        desk.place.script(ORDER);
-    }
-    // a phase may be over before the signal arrives, not most of them
-    let hit = phases.len();
     let known = all.iter().map(String::as_str).chain(BACK).collect::<std::collections::BTreeSet<_>>().len();
-    assert!(hit * 3 > known * 2, "only {hit} of {known}: {phases:?}");
+    let mut phases = std::collections::BTreeSet::new();
+    // a phase may be over before the signal arrives, not most of them: those that were missed are tried again
+    let enough = |hit: usize| hit * 3 > known * 2;
+    for turn in 0..3 {
+        for n in (0..all.len()).filter(|n| !all[..*n].contains(&all[*n])) {
+            let hit = [all[n].as_str(), BACK[n % BACK.len()]].map(|action| Some(action.to_owned()));
+            if turn == 0 || !enough(phases.len()) && !hit.iter().all(|phase| phases.contains(phase)) {
+                phases.extend(killed_there_and_back(&shop, &all, n));
+            }
+        }
+    }
+    let hit = phases.len();
+    assert!(enough(hit), "only {hit} of {known}: {phases:?}");
 }
