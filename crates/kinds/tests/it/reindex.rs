@@ -56,16 +56,23 @@ fn all_indexes_are_built_anew() {
 
 #[test]
 fn a_writer_beside_it_hardly_waits() {
-    // S1-015: less than a second, on a machine that has nothing else to do
+    // S1-015: less than a second
     let stage = Stage::new(Place::postgres());
     stage.place.script(SERVER);
     stage.place.script("insert into t select i, 'text ' || i, 'b' || i from generate_series(2001, 150000) i");
+    let waits: Vec<f64> = (0..3).map(|turn| longest_wait_beside(&stage, turn)).collect();
+    // A busy machine holds somebody up now and then; who locks the table does so each time.
+    assert!(waits.iter().any(|wait| *wait < 1.0), "{waits:?}");
+}
+
+/// So long somebody waited who writes beside the work.
+fn longest_wait_beside(stage: &Stage, turn: i64) -> f64 {
     let over = AtomicBool::new(false);
     let longest = std::thread::scope(|scope| {
         let ending = testkit::Over(&over);
         let writer = scope.spawn(|| {
             let mut application = stage.place.connect();
-            let (mut n, mut longest) = (1_000_000, Duration::ZERO);
+            let (mut n, mut longest) = (1_000_000 * (turn + 1), Duration::ZERO);
             while !over.load(Ordering::Relaxed) {
                 n += 1;
                 let began = Instant::now();
@@ -74,14 +81,15 @@ fn a_writer_beside_it_hardly_waits() {
             }
             longest
         });
-        let (report, result) = run(&stage, json!({"tables": ["t"]}));
+        let (report, result) = run(stage, json!({"tables": ["t"]}));
         drop(ending);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
-        assert!(result["others_waited_seconds"].as_f64().unwrap() < 10.0, "{result}");
-        writer.join().unwrap()
+        let told = result["others_waited_seconds"].as_f64().unwrap();
+        assert!(told < 10.0, "{result}");
+        writer.join().unwrap().as_secs_f64().max(told)
     });
-    // Others share this machine: what the server lets a writer wait is in the report, and this is that and the machine.
-    assert!(longest < Duration::from_secs(10), "{longest:?}");
+    assert!(longest < 10.0, "{longest}");
+    longest
 }
 
 #[test]
