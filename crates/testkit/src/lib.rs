@@ -6,6 +6,7 @@
 mod arguments;
 mod cluster;
 mod dump;
+mod in_time;
 mod over;
 mod place;
 mod pooler;
@@ -18,6 +19,7 @@ mod workshop;
 
 pub use arguments::Arguments;
 pub use cluster::PASSWORD;
+pub use in_time::{once_in_three, quickly};
 pub use over::Over;
 pub use place::{Place, both, database_at};
 pub use pooler::Pooler;

@@ -118,13 +118,12 @@ pub(super) fn perform(session: &mut Connected, address: Address, order: &Order) 
         *last = Some((table.clone(), Instant::now()));
     }
     let passed_over = session.wire.noticed.iter().any(|code| code == NOT_AVAILABLE);
-    let others_waited = if took < PATIENCE { Some(took) } else { waited.map(|longest| longest.min(took)) };
-    Ok(Performed { others_waited: others_waited.filter(|_| watched), passed_over, ..done })
+    Ok(Performed { others_waited: waited.map(|longest| longest.min(took)), passed_over, ..done })
 }
 
-/// The longest wait that was seen until the end; none when nobody could look.
+/// The longest wait that may have been until the end, which is no longer than the work took; none when nobody could look.
 fn watch(address: Address, dialect: Spelling, process_id: i32, ends: &Receiver<()>) -> Option<Duration> {
-    // It ended before anybody looked: others waited no longer than it took.
+    // It ended before anybody looked.
     if ends.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
         return Some(Duration::MAX);
     }

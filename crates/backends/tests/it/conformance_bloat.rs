@@ -179,7 +179,7 @@ fn whoever_may_not_read_gets_a_guess_with_its_error_or_none() {
     let mut holder = place.connect();
     holder.script("begin; lock table t in access exclusive mode").unwrap();
     // A session waits five seconds for a lock.
-    let held = crate::quickly(std::time::Duration::from_secs(4), || measure(&place, &small()));
+    let held = testkit::quickly(std::time::Duration::from_secs(4), || measure(&place, &small()));
     let one = of(&held, "t");
     assert_eq!(one.method, "statistics", "{one:?}");
     assert!((one.wasted_percent().unwrap() - 50.0).abs() <= one.error_points.unwrap(), "{one:?}");

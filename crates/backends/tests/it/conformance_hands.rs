@@ -91,7 +91,7 @@ fn what_is_announced_is_heard_after_its_commit_and_nothing_else_is() {
     std::thread::sleep(Duration::from_millis(100));
     say(session.as_mut(), "sexton_test", true);
     let (heard, took, mut ear) = waiting.join().unwrap();
-    assert!(heard && took < Duration::from_secs(60), "{took:?}");
+    assert!(heard && took < Duration::from_secs(30), "{took:?}");
     // A lost connection is an error, not silence.
     place.admin_script(
         "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%' and datname = current_database()",

@@ -110,7 +110,7 @@ fn a_table_that_somebody_holds_is_not_waited_for() {
     place.script(SHOP);
     let mut holder = place.connect();
     holder.script("begin; lock table orders in access exclusive mode").unwrap();
-    let all = crate::quickly(Duration::from_secs(4), || look(&place));
+    let all = testkit::quickly(Duration::from_secs(4), || look(&place));
     assert!(table(&all, "orders").held && !table(&all, "customers").held);
     assert_eq!(index(&all, "orders_lower").definition, None);
     let locks = all.locks.known().unwrap();
@@ -252,7 +252,7 @@ fn a_sqlite_file_that_somebody_writes_is_looked_at_all_the_same() {
         ));
         let mut writer = place.connect();
         writer.script("begin immediate; insert into t values (2)").unwrap();
-        let all = crate::quickly(Duration::from_secs(3), || look(&place));
+        let all = testkit::quickly(Duration::from_secs(3), || look(&place));
         assert_eq!(table(&all, "t").rows, Some(1), "{mode}");
     }
 }

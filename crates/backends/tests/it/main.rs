@@ -31,16 +31,3 @@ mod sqlite_schema;
 mod sqlite_take;
 mod sqlite_values;
 mod sqlite_walk;
-
-/// What is done within this time at least once in three: a busy machine may hold anybody up, and a lock that is waited for does so
-/// each time.
-fn quickly<T>(most: std::time::Duration, mut done: impl FnMut() -> T) -> T {
-    for _ in 0..3 {
-        let begun = std::time::Instant::now();
-        let outcome = done();
-        if begun.elapsed() < most {
-            return outcome;
-        }
-    }
-    panic!("it takes longer than {most:?} each time");
-}

@@ -92,13 +92,16 @@ fn a_run_that_is_stopped_goes_on_where_it_was() {
 
 #[test]
 fn a_writer_beside_it_loses_nothing_and_hardly_waits() {
-    // A busy machine holds somebody up now and then; who locks the table for long does so each time.
-    let waits: Vec<f64> = (0..2).map(|_| longest_wait_beside()).collect();
-    assert!(waits.iter().any(|wait| *wait < 1.0), "{waits:?}");
+    testkit::once_in_three(|| {
+        let (told, longest) = longest_waits_beside();
+        // Others share this machine: what the server lets a writer wait is in the report, and the other is that and the machine.
+        let hardly = told < 1.0 && longest < Duration::from_secs(5);
+        if hardly { Ok(()) } else { Err(format!("somebody waited for {told} s, or {longest:?}")) }
+    });
 }
 
-/// So long somebody waited who writes beside the work, as it is told.
-fn longest_wait_beside() -> f64 {
+/// So long somebody waited who writes beside the work, as it is told and as the writer saw it.
+fn longest_waits_beside() -> (f64, Duration) {
     let stage = stage();
     stage.place.script("insert into t select i, i % 10, 'text of the row ' || i from generate_series(40001, 120000) i; delete from t where id % 3 = 0");
     let rest = "select md5(string_agg(id || a, ',' order by id)) from t where id < 1000000";
@@ -134,9 +137,7 @@ fn longest_wait_beside() -> f64 {
     assert_eq!(stage.number("select sum(n) from t"), sum + writes, "a write was lost");
     assert_eq!(stage.list(rest), same);
     assert!(result["rows_moved"].as_u64().unwrap() > 1_000, "{result}");
-    // Others share this machine: what the server lets a writer wait is in the report, and this is that and the machine.
-    assert!(longest < Duration::from_secs(10), "{longest:?}");
-    result["others_waited_seconds"].as_f64().unwrap()
+    (result["others_waited_seconds"].as_f64().unwrap(), longest)
 }
 
 #[test]

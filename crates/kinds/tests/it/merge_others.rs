@@ -1,7 +1,7 @@
 //! Merges while others use the database: whoever creates below a row that goes, or a second root, loses nothing.
 
 use crate::merge::{cells, cleanup, folders};
-use crate::stage::{Stage, both, codes, manners};
+use crate::stage::{Stage, UNTIL_SOMEBODY_WAITS, both, codes, manners};
 use engine::{Plan, Status, Stop, What};
 use testkit::{Place, story};
 
@@ -17,20 +17,12 @@ fn what_is_created_below_a_root_that_goes_moves_with_the_rest() {
     let planned = plan(&stage, cleanup());
     let report = std::thread::scope(|threads| {
         threads.spawn(|| {
-            // It commits when the merge waits for it.
-            stage.place.script(
+            stage.place.script(&format!(
                 "set application_name = 'app'; begin;
                  insert into folders (id, application_id, parent_id, name) values (5000, 2, 221, 'Late');
                  insert into documents (id, folder_id, name, content_hash, size_bytes) values (5000, 5000, 'late', repeat('0', 64), 1);
-                 do $$ begin
-                   for i in 1..12000 loop
-                     exit when exists (
-                       select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
-                     perform pg_sleep(0.005);
-                   end loop;
-                 end $$;
-                 commit",
-            )
+                 {UNTIL_SOMEBODY_WAITS}; commit"
+            ))
         });
         let sleeps = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'app' and wait_event = 'PgSleep'";
         let waits = (0..2000).any(|_| {

@@ -1,6 +1,6 @@
 //! Purges that meet locks of others: rows, tables, the right to maintain; who waits, who gives way, who is named.
 
-use crate::stage::{Stage, both, options, rows, shown};
+use crate::stage::{Stage, UNTIL_SOMEBODY_WAITS, both, options, rows, shown};
 use engine::{Class, Engine, Failure, Manners, Plan, Status, Stop, What};
 use serde_json::{Value as Json, json};
 use targets::db::{Limits, Session, Sql};
@@ -180,18 +180,10 @@ fn a_row_that_comes_below_a_doomed_one_during_the_batch_stays_with_it() {
         let (_workshop, engine, plan) = planned(&stage, options(), |manners| manners.batch_size = Some(20));
         let report = std::thread::scope(|threads| {
             threads.spawn(|| {
-                // It commits when the batch waits for it, so that the test does not depend on how fast either is.
-                stage.place.script(
+                stage.place.script(&format!(
                     "set application_name = 'app'; begin; insert into c values (1, 5);
-                     do $$ begin
-                       for i in 1..12000 loop
-                         exit when exists (
-                           select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
-                         perform pg_sleep(0.005);
-                       end loop;
-                     end $$;
-                     commit",
-                )
+                     {UNTIL_SOMEBODY_WAITS}; commit"
+                ))
             });
             let sleeps = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'app' and query like '%pg_sleep%' and wait_event = 'PgSleep'";
             let waits = (0..2000).any(|_| {

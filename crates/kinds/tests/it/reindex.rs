@@ -60,19 +60,22 @@ fn a_writer_beside_it_hardly_waits() {
     let stage = Stage::new(Place::postgres());
     stage.place.script(SERVER);
     stage.place.script("insert into t select i, 'text ' || i, 'b' || i from generate_series(2001, 150000) i");
-    let waits: Vec<f64> = (0..3).map(|turn| longest_wait_beside(&stage, turn)).collect();
-    // A busy machine holds somebody up now and then; who locks the table does so each time.
-    assert!(waits.iter().any(|wait| *wait < 1.0), "{waits:?}");
+    let mut turn = 0;
+    testkit::once_in_three(|| {
+        turn += 1;
+        let wait = longest_wait_beside(&stage, turn);
+        if wait < 1.0 { Ok(()) } else { Err(format!("somebody waited for {wait} s")) }
+    });
 }
 
 /// So long somebody waited who writes beside the work.
 fn longest_wait_beside(stage: &Stage, turn: i64) -> f64 {
     let over = AtomicBool::new(false);
-    let longest = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let ending = testkit::Over(&over);
         let writer = scope.spawn(|| {
             let mut application = stage.place.connect();
-            let (mut n, mut longest) = (1_000_000 * (turn + 1), Duration::ZERO);
+            let (mut n, mut longest) = (1_000_000 * turn, Duration::ZERO);
             while !over.load(Ordering::Relaxed) {
                 n += 1;
                 let began = Instant::now();
@@ -85,11 +88,8 @@ fn longest_wait_beside(stage: &Stage, turn: i64) -> f64 {
         drop(ending);
         assert_eq!(report.status, Status::Completed, "{report:#?}");
         let told = result["others_waited_seconds"].as_f64().unwrap();
-        assert!(told < 10.0, "{result}");
         writer.join().unwrap().as_secs_f64().max(told)
-    });
-    assert!(longest < 10.0, "{longest}");
-    longest
+    })
 }
 
 #[test]

@@ -9,6 +9,15 @@ use std::sync::Arc;
 use targets::db::Value;
 use testkit::{Place, Story, Workshop, story};
 
+/// Goes on when somebody waits for whom does this, so that no test depends on how fast either is.
+pub const UNTIL_SOMEBODY_WAITS: &str = "do $$ begin
+    for i in 1..12000 loop
+      exit when exists (
+        select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)));
+      perform pg_sleep(0.005);
+    end loop;
+  end $$";
+
 /// A story about a purge.
 pub fn purge(options: Json) -> Story {
     Story::new(kinds::catalogue(), "purge", options)

@@ -184,9 +184,17 @@ fn whatever_the_application_does_meanwhile_arrives() {
 #[test]
 fn a_live_writer_is_hardly_disturbed_and_loses_nothing() {
     // W-097, W-104, S4-039
+    testkit::once_in_three(|| {
+        let seconds = beside_a_live_writer();
+        if seconds < 2.0 { Ok(()) } else { Err(format!("nobody could write for {seconds} s")) }
+    });
+}
+
+/// So long nobody could write.
+fn beside_a_live_writer() -> f64 {
     let it = Move::of(SHOP);
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let seconds = std::thread::scope(|scope| {
         let ending = testkit::Over(&stop);
         let writer = scope.spawn(|| {
             let mut application = application(&it);
@@ -215,10 +223,10 @@ fn a_live_writer_is_hardly_disturbed_and_loses_nothing() {
         let (n, refused) = writer.join().unwrap();
         assert!(n > 20, "only {n} transactions");
         assert!(refused.is_some(), "it was never told that it has moved");
-        let seconds = report.operations[0].result.as_ref().unwrap()["downtime_seconds"].as_f64().unwrap();
-        assert!(seconds < 10.0, "nobody could write for {seconds} s");
+        report.operations[0].result.as_ref().unwrap()["downtime_seconds"].as_f64().unwrap()
     });
     has_moved(&it, "");
+    seconds
 }
 
 #[test]

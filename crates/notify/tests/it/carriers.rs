@@ -107,7 +107,7 @@ fn an_answer_that_never_ends_is_not_listened_to_for_ever() {
             Letter { id: "n", message: &message, title: String::new(), text: String::new(), recipients: &[] };
         let began = Instant::now();
         let why = slack.carry(&letter, Duration::from_secs(5)).unwrap_err().why;
-        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
         assert!(why.starts_with("it answered 500: xx") && why.len() < 400, "{why}");
         // Nobody listens any more.
         assert!(hostile.join().unwrap() < 50_000_000);

@@ -307,24 +307,30 @@ fn errors_of_a_transfer_that_a_call_began_are_told_before_it_ends() {
 
 #[test]
 fn errors_of_a_transfer_are_told_at_once() {
-    // S4-047: within five seconds of the failure, although somebody typed the command; a busy machine may need more
-    let (sink, (desk, to)) = (HttpSink::start(), refused_by_the_target());
-    desk.write("sexton.toml", &format!("[notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n", sink.url("/")));
-    let began = Instant::now();
-    let line = format!("transfer run --yes --source app.db --database '{}' --existing", to.url());
-    let said = desk.sexton(&line);
-    assert_ne!(said.code, 0, "{}", said.shown());
-    assert!(began.elapsed() < Duration::from_secs(60));
-    let told = sink.take();
-    assert_eq!(told.len(), 1, "{}", said.shown());
-    let message = told[0].json();
-    assert_eq!((&message["event"], &message["level"]), (&json!("alert"), &json!("critical")));
-    assert_eq!(message["title"], "transfer: the transfer has an error");
-    let run = desk.sexton("runs show latest --output report").ends(0).json();
-    assert_eq!(message["correlation_id"], run["correlation_id"]);
-    let failed = run["metadata"]["finished_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    let at = message["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    assert!(failed.duration_since(at).as_secs().abs() < 20, "{failed} {at}");
+    // S4-047: within five seconds of the failure, although somebody typed the command
+    testkit::once_in_three(|| {
+        let (sink, (desk, to)) = (HttpSink::start(), refused_by_the_target());
+        desk.write(
+            "sexton.toml",
+            &format!("[notify.team]\ntype = \"webhook\"\nurl = \"{}\"\n", sink.url("/")),
+        );
+        let began = Instant::now();
+        let line = format!("transfer run --yes --source app.db --database '{}' --existing", to.url());
+        let said = desk.sexton(&line);
+        assert_ne!(said.code, 0, "{}", said.shown());
+        let took = began.elapsed();
+        let told = sink.take();
+        assert_eq!(told.len(), 1, "{}", said.shown());
+        let message = told[0].json();
+        assert_eq!((&message["event"], &message["level"]), (&json!("alert"), &json!("critical")));
+        assert_eq!(message["title"], "transfer: the transfer has an error");
+        let run = desk.sexton("runs show latest --output report").ends(0).json();
+        assert_eq!(message["correlation_id"], run["correlation_id"]);
+        let failed = run["metadata"]["finished_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let at = message["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let soon = failed.duration_since(at).as_secs().abs() < 5 && took < Duration::from_secs(30);
+        if soon { Ok(()) } else { Err(format!("{failed} {at}, {took:?}")) }
+    });
 }
 
 #[test]

@@ -146,9 +146,7 @@ fn a_receiver_that_is_away_or_hangs_fails_no_run_and_slows_none() {
     let config = std::fs::read_to_string(desk.file("sexton.toml")).unwrap();
     let own = format!("otlp = \"{}\"", sink.url("/"));
     desk.write("sexton.toml", &config.replace(&own, &at));
-    let began = Instant::now();
-    desk.sexton("run sessions --yes").ends(0);
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    testkit::quickly(Duration::from_secs(8), || desk.sexton("run sessions --yes").ends(0));
     // Nobody is there.
     desk.write("sexton.toml", &config.replace(&own, "otlp = \"http://127.0.0.1:1\""));
     desk.sexton("run sessions --yes").ends(0);
